@@ -1,0 +1,324 @@
+//! What is stored of a secret, and the keys it may be stored under.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::secret::SECRET_LEN;
+use crate::token::TokenId;
+
+const SCHEME_SHA256: u8 = 1;
+const SCHEME_HMAC_SHA256: u8 = 2;
+
+/// Bytes of a digest as stored: scheme, key id, hash.
+pub(crate) const DIGEST_LEN: usize = 1 + 4 + 32;
+
+/// What is stored of a secret: scheme, key id and 32 bytes. It cannot be turned back into a token.
+///
+/// Scheme 1 is SHA-256 of the secret's 43 characters. Scheme 2 is HMAC-SHA-256 (RFC 2104) over the
+/// id's 16 bytes and the secret's characters, under a key of the [`KeyRing`]. A fast hash is right
+/// here: the secret carries 256 random bits, so there is nothing to guess that a slow one would
+/// protect. A slow hash is for passwords.
+///
+/// Its `Debug` shows scheme and key id only; comparison takes the same time wherever the bytes
+/// differ.
+#[derive(Clone, Copy)]
+pub struct StoredDigest {
+    scheme: u8,
+    key: KeyId,
+    hash: [u8; 32],
+}
+
+impl StoredDigest {
+    /// The scheme byte. Schemes this crate does not know are refused in verification.
+    pub fn scheme(&self) -> u8 {
+        self.scheme
+    }
+
+    /// The key of a keyed scheme.
+    pub fn key_id(&self) -> Option<KeyId> {
+        (self.scheme == SCHEME_HMAC_SHA256).then_some(self.key)
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; DIGEST_LEN] {
+        let mut bytes = [0; DIGEST_LEN];
+        bytes[0] = self.scheme;
+        bytes[1..5].copy_from_slice(&self.key.0);
+        bytes[5..].copy_from_slice(&self.hash);
+        bytes
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8; DIGEST_LEN]) -> Self {
+        let (mut key, mut hash) = ([0; 4], [0; 32]);
+        key.copy_from_slice(&bytes[1..5]);
+        hash.copy_from_slice(&bytes[5..]);
+        Self { scheme: bytes[0], key: KeyId(key), hash }
+    }
+
+    /// A digest that no secret has: its scheme is none.
+    pub(crate) const fn unmatchable() -> Self {
+        Self { scheme: 0, key: KeyId([0; 4]), hash: [0; 32] }
+    }
+}
+
+impl PartialEq for StoredDigest {
+    fn eq(&self, other: &Self) -> bool {
+        self.scheme == other.scheme
+            && self.key == other.key
+            && constant_time_eq(&self.hash, &other.hash)
+    }
+}
+
+impl Eq for StoredDigest {}
+
+impl fmt::Debug for StoredDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredDigest")
+            .field("scheme", &self.scheme)
+            .field("key_id", &self.key_id())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Names a key of a [`KeyRing`]: four bytes of the embedder's choice, stored beside each digest.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId(pub [u8; 4]);
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({self})")
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", u32::from_be_bytes(self.0))
+    }
+}
+
+/// Why a key cannot join a [`KeyRing`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidKey {
+    /// Shorter than 32 bytes, the length of the hash (RFC 2104 §3).
+    #[error("a key has at least 32 bytes, taken from a random source")]
+    TooShort,
+    /// The ring has a key with this id.
+    #[error("the ring already has a key with the id {0}")]
+    DuplicateId(KeyId),
+}
+
+/// The keys for digests of scheme 2: one that new digests are made under, and any number of retired
+/// ones that still verify.
+///
+/// A keyed digest is worth having where the storage is read by more people than the service's
+/// secrets are: who holds only the rows cannot even confirm a token they found. To change the key,
+/// make the new one active and retire the old; tokens move to the new key as they are rotated. When
+/// a key is taken from the ring, tokens under it are refused with an inner reason of its own.
+/// Records made before there was a ring (scheme 1) stay valid.
+///
+/// ```
+/// use service_tokens::{KeyId, KeyRing};
+///
+/// # let (this_year, last_year) = ([1u8; 32], [2u8; 32]);
+/// let keys = KeyRing::new(KeyId(*b"2026"), &this_year)?.retired(KeyId(*b"2025"), &last_year)?;
+/// # Ok::<(), service_tokens::InvalidKey>(())
+/// ```
+#[derive(Clone)]
+pub struct KeyRing {
+    active: (KeyId, Hmac<Sha256>),
+    retired: Vec<(KeyId, Hmac<Sha256>)>,
+}
+
+impl KeyRing {
+    /// A ring whose active key is this one.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidKey::TooShort`] below 32 bytes.
+    pub fn new(id: KeyId, key: &[u8]) -> Result<Self, InvalidKey> {
+        Ok(Self { active: (id, keyed(key)?), retired: Vec::new() })
+    }
+
+    /// Adds a key that verifies and no longer makes digests.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidKey::TooShort`] below 32 bytes, [`InvalidKey::DuplicateId`] if the ring has the id.
+    pub fn retired(mut self, id: KeyId, key: &[u8]) -> Result<Self, InvalidKey> {
+        if self.find(id).is_some() {
+            return Err(InvalidKey::DuplicateId(id));
+        }
+        self.retired.push((id, keyed(key)?));
+        Ok(self)
+    }
+
+    fn find(&self, id: KeyId) -> Option<&Hmac<Sha256>> {
+        std::iter::once(&self.active)
+            .chain(&self.retired)
+            .find_map(|(known, mac)| (*known == id).then_some(mac))
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let retired: Vec<KeyId> = self.retired.iter().map(|(id, _)| *id).collect();
+        f.debug_struct("KeyRing")
+            .field("active", &self.active.0)
+            .field("retired", &retired)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How digests are made: plain (scheme 1) or under a key ring (scheme 2).
+#[derive(Debug, Clone, Default)]
+pub struct Digests {
+    keys: Option<KeyRing>,
+}
+
+/// Why a digest cannot be recomputed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unverifiable {
+    Scheme(u8),
+    Key(KeyId),
+}
+
+impl Digests {
+    /// Plain digests, scheme 1.
+    pub fn plain() -> Self {
+        Self::default()
+    }
+
+    /// Keyed digests, scheme 2. Records of scheme 1 still verify.
+    pub fn keyed(keys: KeyRing) -> Self {
+        Self { keys: Some(keys) }
+    }
+
+    /// The digest to store for a new secret.
+    pub(crate) fn make(&self, id: TokenId, secret: &[u8; SECRET_LEN]) -> StoredDigest {
+        match &self.keys {
+            None => StoredDigest {
+                scheme: SCHEME_SHA256,
+                key: KeyId([0; 4]),
+                hash: Sha256::digest(secret).into(),
+            },
+            Some(ring) => StoredDigest {
+                scheme: SCHEME_HMAC_SHA256,
+                key: ring.active.0,
+                hash: authenticate(&ring.active.1, id, secret),
+            },
+        }
+    }
+
+    /// Whether the secret is the one that the digest was made of.
+    pub(crate) fn verify(
+        &self,
+        stored: &StoredDigest,
+        id: TokenId,
+        secret: &[u8; SECRET_LEN],
+    ) -> Result<bool, Unverifiable> {
+        let hash = match stored.scheme {
+            SCHEME_SHA256 => Sha256::digest(secret).into(),
+            SCHEME_HMAC_SHA256 => {
+                let mac = self.keys.as_ref().and_then(|ring| ring.find(stored.key));
+                authenticate(mac.ok_or(Unverifiable::Key(stored.key))?, id, secret)
+            }
+            unknown => return Err(Unverifiable::Scheme(unknown)),
+        };
+        Ok(constant_time_eq(&hash, &stored.hash))
+    }
+
+    /// The work of [`verify`](Self::verify) for an id that no record has.
+    pub(crate) fn verify_nothing(&self, id: TokenId, secret: &[u8; SECRET_LEN]) {
+        let made = self.make(id, secret);
+        std::hint::black_box(constant_time_eq(&made.hash, &[0; 32]));
+    }
+}
+
+fn keyed(key: &[u8]) -> Result<Hmac<Sha256>, InvalidKey> {
+    if key.len() < 32 {
+        return Err(InvalidKey::TooShort);
+    }
+    Hmac::new_from_slice(key).map_err(|_| InvalidKey::TooShort)
+}
+
+/// Both parts have a fixed length, so that no two pairs give the same message.
+fn authenticate(keyed: &Hmac<Sha256>, id: TokenId, secret: &[u8; SECRET_LEN]) -> [u8; 32] {
+    let mut mac = keyed.clone();
+    mac.update(&id.to_bytes());
+    mac.update(secret);
+    mac.finalize().into_bytes().into()
+}
+
+/// Folds the differences of four words and compares once: a fraction of a byte-by-byte comparison,
+/// and as independent of where the difference is.
+fn constant_time_eq(left: &[u8; 32], right: &[u8; 32]) -> bool {
+    let mut difference = 0u64;
+    for (l, r) in left.as_chunks::<8>().0.iter().zip(right.as_chunks::<8>().0) {
+        difference |= u64::from_ne_bytes(*l) ^ u64::from_ne_bytes(*r);
+    }
+    bool::from(difference.ct_eq(&0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: [u8; SECRET_LEN] = *b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg";
+    const ID: TokenId = TokenId::from_bytes([7; 16]);
+
+    #[test]
+    fn every_differing_bit_is_seen() {
+        let base = [0x5a; 32];
+        assert!(constant_time_eq(&base, &base));
+        for bit in 0..256 {
+            let mut other = base;
+            other[bit / 8] ^= 1 << (bit % 8);
+            assert!(!constant_time_eq(&base, &other), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn scheme_1_is_sha_256_of_the_characters() {
+        let digest = Digests::plain().make(ID, &SECRET);
+        assert_eq!(digest.scheme(), 1);
+        assert_eq!(digest.hash, <[u8; 32]>::from(Sha256::digest(SECRET)));
+    }
+
+    #[test]
+    fn a_key_verifies_until_it_leaves_the_ring() {
+        let (old, new) = ([1; 32], [2; 32]);
+        let before = Digests::keyed(KeyRing::new(KeyId(*b"old_"), &old).unwrap());
+        let stored = before.make(ID, &SECRET);
+        assert_eq!((stored.scheme(), stored.key_id()), (2, Some(KeyId(*b"old_"))));
+        assert_eq!(before.verify(&stored, ID, &SECRET), Ok(true));
+        assert_eq!(before.verify(&stored, TokenId::from_bytes([8; 16]), &SECRET), Ok(false));
+
+        let ring = KeyRing::new(KeyId(*b"new_"), &new).unwrap();
+        let after = Digests::keyed(ring.clone().retired(KeyId(*b"old_"), &old).unwrap());
+        assert_eq!(after.verify(&stored, ID, &SECRET), Ok(true));
+        assert_eq!(after.make(ID, &SECRET).key_id(), Some(KeyId(*b"new_")));
+
+        let without = Digests::keyed(ring);
+        let missing = Err(Unverifiable::Key(KeyId(*b"old_")));
+        assert_eq!(without.verify(&stored, ID, &SECRET), missing);
+        assert_eq!(Digests::plain().verify(&stored, ID, &SECRET), missing);
+    }
+
+    #[test]
+    fn unknown_schemes_are_refused() {
+        let stored = StoredDigest { scheme: 3, key: KeyId([0; 4]), hash: [0; 32] };
+        let refused = Err(Unverifiable::Scheme(3));
+        assert_eq!(Digests::plain().verify(&stored, ID, &SECRET), refused);
+    }
+
+    #[test]
+    fn weak_and_doubled_keys_are_refused() {
+        assert_eq!(KeyRing::new(KeyId([0; 4]), &[0; 31]).err(), Some(InvalidKey::TooShort));
+        let ring = KeyRing::new(KeyId([0; 4]), &[0; 32]).unwrap();
+        let doubled = ring.retired(KeyId([0; 4]), &[1; 32]).err();
+        assert_eq!(doubled, Some(InvalidKey::DuplicateId(KeyId([0; 4]))));
+    }
+}

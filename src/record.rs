@@ -1,0 +1,391 @@
+//! The stored row: what is known of a token, without the token.
+
+mod bytes;
+mod field;
+mod life;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+pub use bytes::{CorruptRecord, RECORD_FORMAT, RECORD_MAX_BYTES};
+pub use field::{Field, InvalidField, Rule};
+pub use life::{OlderEnds, Replaces, RotateDenied, Rotation, State};
+
+use crate::clock::from_micros;
+use crate::digest::{Digests, KeyId, StoredDigest, Unverifiable};
+use crate::scope::{ScopeSet, Scopes};
+use crate::token::{ParsedToken, TokenId};
+
+/// The stored row of a token: id, owner, type, issued-to, scopes, times, digests, revocation. No
+/// plaintext.
+///
+/// A record is a value: [`revoke`](Self::revoke) and [`rotate`](Self::rotate) return the changed one
+/// and a store puts it in place by compare-and-swap. Stores keep [`to_bytes`](Self::to_bytes) and,
+/// beside them, whatever accessors they index; [`from_bytes`](Self::from_bytes) is the only public
+/// way to rebuild one.
+///
+/// Its `Debug` shows no digest.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    id: TokenId,
+    created_at: i64,
+    not_before: Option<i64>,
+    expires_at: Option<i64>,
+    newest: NewestSecret,
+    texts: Texts,
+    format: u8,
+    /// What few tokens have, kept apart so that the others stay small.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct NewestSecret {
+    digest: StoredDigest,
+    created_at: i64,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct OlderSecret {
+    digest: StoredDigest,
+    created_at: i64,
+    latest_end: i64,
+    ends_on_first_use: bool,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct EndedSecret {
+    digest: StoredDigest,
+    created_at: i64,
+    ended_at: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, Default)]
+struct Rare {
+    older: Option<OlderSecret>,
+    ended: Option<EndedSecret>,
+    revocation: Option<Revocation>,
+    issued_by: Option<Box<str>>,
+    issuers: Vec<TokenId>,
+    metadata: BTreeMap<String, String>,
+    /// The whole encoding of a record in a newer format than this crate's.
+    newer: Option<Box<[u8]>>,
+}
+
+/// Owner, type, scopes and issued-to in one allocation, in this order: the first three travel
+/// together into a verified token.
+#[derive(Clone, PartialEq, Eq)]
+struct Texts {
+    all: Box<str>,
+    ends: [u32; 3],
+}
+
+impl Texts {
+    fn new(owner: &str, token_type: &str, scopes: &str, issued_to: &str) -> Self {
+        let mut ends = [0; 3];
+        let mut end = 0;
+        for (slot, text) in ends.iter_mut().zip([owner, token_type, scopes]) {
+            end += text.len();
+            // Fields are bounded far below this; see `field`.
+            *slot = u32::try_from(end).unwrap_or(u32::MAX);
+        }
+        Self { all: [owner, token_type, scopes, issued_to].concat().into(), ends }
+    }
+
+    fn part(&self, index: usize) -> &str {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
+        let end = self.ends.get(index).map_or(self.all.len(), |&end| end as usize);
+        self.all.get(start..end).unwrap_or_default()
+    }
+}
+
+/// That a token was revoked: when, by whom, why. The first revocation is kept for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Revocation {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// By whom, as the embedder names people and programs.
+    pub by: Option<Box<str>>,
+    /// Why, for those who read it later.
+    pub reason: Option<Box<str>>,
+}
+
+/// Two secrets of one token are accepted at the moment: the older one until it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Overlap {
+    /// When the older secret ends at the latest; exclusive.
+    pub ends_at: DateTime<Utc>,
+    /// Whether it ends already when the newer secret is first used.
+    pub ends_on_first_use: bool,
+}
+
+/// What a new record is made of.
+pub(crate) struct NewRecord<'r> {
+    pub(crate) id: TokenId,
+    pub(crate) owner: &'r str,
+    pub(crate) token_type: &'r str,
+    pub(crate) issued_to: &'r str,
+    pub(crate) scopes: &'r ScopeSet,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) not_before: Option<DateTime<Utc>>,
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+    pub(crate) digest: StoredDigest,
+    pub(crate) issued_by: Option<&'r str>,
+    pub(crate) issuers: &'r [TokenId],
+    pub(crate) metadata: &'r BTreeMap<String, String>,
+}
+
+impl Record {
+    /// A new record.
+    ///
+    /// # Errors
+    ///
+    /// The first field that is over a limit which holds for every record.
+    pub(crate) fn new(new: &NewRecord<'_>) -> Result<Self, InvalidField> {
+        field::check_new(new)?;
+        let created_at = new.created_at.timestamp_micros();
+        let mut record = Self {
+            id: new.id,
+            created_at,
+            not_before: new.not_before.map(|t| t.timestamp_micros()),
+            expires_at: new.expires_at.map(|t| t.timestamp_micros()),
+            newest: NewestSecret { digest: new.digest, created_at },
+            texts: Texts::new(
+                new.owner,
+                new.token_type,
+                new.scopes.as_scopes().as_str(),
+                new.issued_to,
+            ),
+            format: RECORD_FORMAT,
+            rare: None,
+        };
+        record.set_rare(Rare {
+            issued_by: new.issued_by.map(Into::into),
+            issuers: new.issuers.to_vec(),
+            metadata: new.metadata.clone(),
+            ..Rare::default()
+        });
+        Ok(record)
+    }
+
+    fn set_rare(&mut self, rare: Rare) {
+        self.rare = (rare != Rare::default()).then(|| Box::new(rare));
+    }
+
+    /// The token's public id.
+    pub fn id(&self) -> TokenId {
+        self.id
+    }
+
+    /// The tenant or account that the token belongs to.
+    pub fn owner(&self) -> &str {
+        self.texts.part(0)
+    }
+
+    /// The name of the token's type.
+    pub fn token_type(&self) -> &str {
+        self.texts.part(1)
+    }
+
+    /// The scopes it was issued with. What it may do now is their intersection with the type's.
+    pub fn scopes(&self) -> Scopes<'_> {
+        Scopes::from_canonical(self.texts.part(2))
+    }
+
+    /// The human label: which service was this given to.
+    pub fn issued_to(&self) -> &str {
+        self.texts.part(3)
+    }
+
+    /// Owner, type and scopes as one text and the ends of the first two.
+    pub(crate) fn identity(&self) -> (&str, [u32; 2]) {
+        let all = self.texts.all.get(..self.texts.ends[2] as usize).unwrap_or_default();
+        (all, [self.texts.ends[0], self.texts.ends[1]])
+    }
+
+    /// When the token was issued.
+    pub fn created_at(&self) -> DateTime<Utc> {
+        from_micros(self.created_at)
+    }
+
+    /// From when on it is accepted; inclusive.
+    pub fn not_before(&self) -> Option<DateTime<Utc>> {
+        self.not_before.map(from_micros)
+    }
+
+    /// From when on it is dead; exclusive: at this very time it is refused. `None` is never.
+    pub fn expires_at(&self) -> Option<DateTime<Utc>> {
+        self.expires_at.map(from_micros)
+    }
+
+    /// When its newest secret was made: at the issue or at the latest rotation.
+    pub fn rotated_at(&self) -> DateTime<Utc> {
+        from_micros(self.newest.created_at)
+    }
+
+    /// The revocation, if there was one.
+    pub fn revocation(&self) -> Option<&Revocation> {
+        self.rare.as_ref()?.revocation.as_ref()
+    }
+
+    /// The overlap of two secrets that runs at `now`, if one does.
+    pub fn overlap(&self, now: DateTime<Utc>) -> Option<Overlap> {
+        let older = self.older()?;
+        (now.timestamp_micros() < older.latest_end).then(|| Overlap {
+            ends_at: from_micros(older.latest_end),
+            ends_on_first_use: older.ends_on_first_use,
+        })
+    }
+
+    /// Who issued it, as the embedder names people and programs.
+    pub fn issued_by(&self) -> Option<&str> {
+        self.rare.as_ref()?.issued_by.as_deref()
+    }
+
+    /// The tokens on whose behalf it was issued, nearest first.
+    pub fn issuers(&self) -> &[TokenId] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.issuers)
+    }
+
+    /// The embedder's own notes.
+    pub fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.rare
+            .iter()
+            .flat_map(|rare| rare.metadata.iter().map(|(key, value)| (&**key, &**value)))
+    }
+
+    /// The version of the encoding: at most [`RECORD_FORMAT`] unless a newer program wrote it.
+    pub fn format(&self) -> u8 {
+        self.format
+    }
+
+    /// Whether a newer program wrote it. Such a record is refused in verification and never
+    /// replaced: it may carry a restriction that this program cannot read.
+    pub fn is_newer(&self) -> bool {
+        self.format > RECORD_FORMAT
+    }
+
+    fn older(&self) -> Option<&OlderSecret> {
+        self.rare.as_ref()?.older.as_ref()
+    }
+
+    fn ended(&self) -> Option<&EndedSecret> {
+        self.rare.as_ref()?.ended.as_ref()
+    }
+
+    /// Whether this record's newest secret has that digest: after a lost answer, whether one's own
+    /// change arrived.
+    pub(crate) fn has_newest(&self, digest: &StoredDigest) -> bool {
+        self.newest.digest == *digest
+    }
+
+    /// Holds the token's secret against the record: the proof that they belong together.
+    ///
+    /// The proof borrows this very record, so that no other can be put in its place before
+    /// [`check`](crate::check()) consumes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Mismatch`] says what kept them apart.
+    pub fn matches<'r>(
+        &'r self,
+        token: &ParsedToken<'_>,
+        digests: &Digests,
+    ) -> Result<Matched<'r>, Mismatch> {
+        if self.id != token.id() {
+            return Err(Mismatch::OtherId);
+        }
+        if self.is_newer() {
+            return Err(Mismatch::NewerRecord);
+        }
+        let held = [
+            (PresentedSecret::Newest, Some(&self.newest.digest)),
+            (PresentedSecret::Older, self.older().map(|older| &older.digest)),
+            (PresentedSecret::Ended, self.ended().map(|ended| &ended.digest)),
+        ];
+        let mut mismatch = Mismatch::WrongSecret;
+        for (presented, digest) in held {
+            let Some(digest) = digest else { continue };
+            match digests.verify(digest, self.id, token.secret()) {
+                Ok(true) => return Ok(Matched { record: self, presented }),
+                Ok(false) => {}
+                Err(Unverifiable::Scheme(scheme)) => mismatch = Mismatch::UnknownScheme(scheme),
+                Err(Unverifiable::Key(key)) => mismatch = Mismatch::MissingKey(key),
+            }
+        }
+        Err(mismatch)
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("id", &self.id)
+            .field("owner", &self.owner())
+            .field("token_type", &self.token_type())
+            .field("issued_to", &self.issued_to())
+            .field("scopes", &self.scopes())
+            .field("created_at", &self.created_at())
+            .field("not_before", &self.not_before())
+            .field("expires_at", &self.expires_at())
+            .field("rotated_at", &self.rotated_at())
+            .field("revocation", &self.revocation())
+            .field("issued_by", &self.issued_by())
+            .field("issuers", &self.issuers())
+            .field("metadata", &self.metadata().collect::<Vec<_>>())
+            .field("format", &self.format)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a token's secret and a record do not belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mismatch {
+    /// The record has another id than the token: the store answered with the wrong row.
+    OtherId,
+    /// A newer program wrote the record.
+    NewerRecord,
+    /// No digest of the record fits the secret.
+    WrongSecret,
+    /// A digest is of a scheme this crate does not know, and no other fits.
+    UnknownScheme(u8),
+    /// A digest is under a key that the ring does not have, and no other fits.
+    MissingKey(KeyId),
+}
+
+/// Which of a record's secrets was presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PresentedSecret {
+    Newest,
+    Older,
+    /// The one that ended last: known, never accepted.
+    Ended,
+}
+
+/// The proof that a presented secret is one of this record's. Only [`Record::matches`] makes it and
+/// only [`check`](crate::check()) turns it into a verified token.
+#[derive(Debug)]
+#[must_use = "a match alone verifies nothing: pass it to `check`"]
+pub struct Matched<'r> {
+    record: &'r Record,
+    presented: PresentedSecret,
+}
+
+impl<'r> Matched<'r> {
+    pub(crate) fn record(&self) -> &'r Record {
+        self.record
+    }
+
+    /// Whether the presented secret has ended by `now`.
+    pub(crate) fn secret_ended(&self, now: DateTime<Utc>) -> bool {
+        match self.presented {
+            PresentedSecret::Newest => false,
+            PresentedSecret::Older => self.record.overlap(now).is_none(),
+            PresentedSecret::Ended => true,
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! A record's life: pure functions, each of which returns the record as it is afterwards.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+use super::{EndedSecret, NewestSecret, OlderSecret, Rare, Record, Revocation};
+use crate::digest::StoredDigest;
+
+/// Where a token is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
+pub enum State {
+    /// Issued, not yet accepted: its `not_before` lies ahead.
+    Pending,
+    /// Accepted.
+    Active,
+    /// Its `expires_at` has come.
+    Expired,
+    /// Revoked, for good.
+    Revoked,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        })
+    }
+}
+
+/// When the secret that a rotation replaces ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OlderEnds {
+    /// With the rotation itself: it leaked.
+    Now,
+    /// At this time; exclusive.
+    At(DateTime<Utc>),
+    /// When the new secret is first used, and at this time at the latest.
+    OnFirstUse {
+        /// The latest end; exclusive.
+        latest: DateTime<Utc>,
+    },
+}
+
+/// Which secret a rotation replaces while an overlap of two runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replaces {
+    /// The newest, because the answer that carried it was lost. It ends at once; the older one
+    /// keeps its end.
+    Newest,
+    /// The oldest: it ends at once, and the newest becomes the older one of a new overlap.
+    Oldest,
+}
+
+/// What a rotation is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    /// The new secret's digest.
+    pub(crate) digest: StoredDigest,
+    /// When the replaced secret ends.
+    pub(crate) older_ends: OlderEnds,
+    /// Required while an overlap runs.
+    pub(crate) replaces: Option<Replaces>,
+    /// A new end of the token; the old one stays if there is none.
+    pub(crate) expires_at: Option<Option<DateTime<Utc>>>,
+}
+
+/// Why a record does not rotate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RotateDenied {
+    /// Only active tokens rotate.
+    #[error("only active tokens rotate, and this one is {0}")]
+    NotActive(State),
+    /// Two secrets are accepted at the moment, and the request does not say which one it replaces.
+    #[error("an overlap of two secrets runs: say whether the newest or the oldest is replaced")]
+    OverlapRuns,
+    /// A newer program wrote the record.
+    #[error("a newer program wrote the record")]
+    NewerRecord,
+}
+
+impl Record {
+    /// Where the token is in its life at `now`.
+    pub fn state(&self, now: DateTime<Utc>) -> State {
+        let now = now.timestamp_micros();
+        if self.revocation().is_some() {
+            State::Revoked
+        } else if self.expires_at.is_some_and(|end| now >= end) {
+            State::Expired
+        } else if self.not_before.is_some_and(|start| now < start) {
+            State::Pending
+        } else {
+            State::Active
+        }
+    }
+
+    /// When the token died, if it is dead at `now`: the earlier of revocation and expiry.
+    pub fn died_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let expired = self.expires_at().filter(|end| now >= *end);
+        match (self.revocation().map(|revocation| revocation.at), expired) {
+            (Some(revoked), Some(expired)) => Some(revoked.min(expired)),
+            (revoked, expired) => revoked.or(expired),
+        }
+    }
+
+    /// The record, revoked; `None` if it is so already: the first revocation stands.
+    pub(crate) fn revoke(
+        &self,
+        now: DateTime<Utc>,
+        by: Option<&str>,
+        reason: Option<&str>,
+    ) -> Option<Self> {
+        if self.revocation().is_some() {
+            return None;
+        }
+        let mut revoked = self.clone();
+        revoked.rare.get_or_insert_default().revocation = Some(Revocation {
+            at: crate::clock::from_micros(now.timestamp_micros()),
+            by: by.map(Into::into),
+            reason: reason.map(Into::into),
+        });
+        Some(revoked)
+    }
+
+    /// The record with a new secret. The id stays; at most two secrets live; the one that ended last
+    /// leaves its digest behind, so that its use is recognised.
+    pub(crate) fn rotate(
+        &self,
+        now: DateTime<Utc>,
+        rotation: &Rotation,
+    ) -> Result<Self, RotateDenied> {
+        if self.is_newer() {
+            return Err(RotateDenied::NewerRecord);
+        }
+        match self.state(now) {
+            State::Active => {}
+            state => return Err(RotateDenied::NotActive(state)),
+        }
+        let overlap = self.overlap(now).is_some();
+        if overlap && rotation.replaces.is_none() {
+            return Err(RotateDenied::OverlapRuns);
+        }
+        let now = now.timestamp_micros();
+        let mut rotated = self.clone();
+        let mut rare = rotated.rare.take().map(|rare| *rare).unwrap_or_default();
+        let newest = std::mem::replace(
+            &mut rotated.newest,
+            NewestSecret { digest: rotation.digest, created_at: now },
+        );
+        if overlap && rotation.replaces == Some(Replaces::Newest) {
+            rare.ended = Some(newest.ended(now));
+        } else {
+            // What is still there as older has ended by itself, or ends now because it is the oldest.
+            if let Some(older) = rare.older.take() {
+                let ended_at = older.latest_end.min(now);
+                rare.ended = Some(older.ended(ended_at));
+            }
+            rare.replace_newest(newest, now, rotation);
+        }
+        if let Some(end) = rotation.expires_at {
+            rotated.expires_at = end.map(|end| end.timestamp_micros());
+        }
+        rotated.set_rare(rare);
+        Ok(rotated)
+    }
+}
+
+impl Rare {
+    fn replace_newest(&mut self, newest: NewestSecret, now: i64, rotation: &Rotation) {
+        let (latest_end, ends_on_first_use) = match rotation.older_ends {
+            OlderEnds::At(end) => (end.timestamp_micros(), false),
+            OlderEnds::OnFirstUse { latest } => (latest.timestamp_micros(), true),
+            OlderEnds::Now => (now, false),
+        };
+        // Asked to replace the newest when no overlap runs (any more): it was lost, so it ends now.
+        if latest_end <= now || rotation.replaces == Some(Replaces::Newest) {
+            self.ended = Some(newest.ended(now));
+        } else {
+            let NewestSecret { digest, created_at } = newest;
+            self.older = Some(OlderSecret { digest, created_at, latest_end, ends_on_first_use });
+        }
+    }
+}
+
+impl NewestSecret {
+    fn ended(self, ended_at: i64) -> EndedSecret {
+        EndedSecret { digest: self.digest, created_at: self.created_at, ended_at }
+    }
+}
+
+impl OlderSecret {
+    fn ended(self, ended_at: i64) -> EndedSecret {
+        EndedSecret { digest: self.digest, created_at: self.created_at, ended_at }
+    }
+}

@@ -1,0 +1,259 @@
+//! The contract between the service and whatever keeps its records.
+
+mod error;
+mod query;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+pub use error::{BoxError, StoreError};
+pub use query::{Direction, PAGE_MAX, Page, Query, States};
+
+use crate::record::Record;
+use crate::token::TokenId;
+
+/// The compare-and-swap number of a stored record, chosen by the store.
+///
+/// It changes with every replacement and is never used twice for one id. It says nothing else: a
+/// store may count from one or use its database's own revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Version(pub u64);
+
+/// When a token was last accepted, as far as the store knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LastUsed {
+    /// The store does not keep it.
+    NotTracked,
+    /// It was never touched.
+    Never,
+    /// The latest time it was touched with.
+    At(DateTime<Utc>),
+}
+
+/// A record as a store holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The record.
+    pub record: Record,
+    /// Its version, for the next [`TokenStore::replace`] or [`TokenStore::remove`].
+    pub version: Version,
+    /// Its last use.
+    pub last_used: LastUsed,
+}
+
+/// A record lent by [`TokenStore::find_now`].
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'s> {
+    /// The record.
+    pub record: &'s Record,
+    /// Its version.
+    pub version: Version,
+    /// Its last use.
+    pub last_used: LastUsed,
+}
+
+/// What [`ChangeStream::next`] tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// The record of this id was inserted, replaced or removed.
+    Of(TokenId),
+    /// Changes may have been missed: whoever keeps records must forget them all.
+    Missed,
+}
+
+/// Changed ids, as they happen, wherever in the system the change was made.
+#[async_trait]
+pub trait ChangeStream: Send {
+    /// Waits for the next change. Dropping the future loses no change.
+    ///
+    /// # Errors
+    ///
+    /// The stream broke and gives nothing any more. Ask the store for a new one and treat all that
+    /// happened in between as [`Change::Missed`].
+    async fn next(&mut self) -> Result<Change, StoreError>;
+}
+
+/// Where records are kept. Write one for the storage you already run.
+///
+/// Five operations are required and three have defaults that are correct. A store keeps
+/// [`Record::to_bytes`] and, beside them, the columns it wants to search by, taken from the record's
+/// accessors. It knows no lifecycle: every rule about revoking, rotating or expiring lives in the
+/// crate, above the store. The `conformance` feature has a suite that tells whether a store keeps
+/// what it promises here; its promises go by the names in parentheses.
+///
+/// # Contract
+///
+/// **Per id, operations are atomic and linearizable.** What one call acknowledged, every later call
+/// sees, from every clone, connection and process (`read_your_writes`). Of two simultaneous
+/// [`replace`](Self::replace) calls with the same version one succeeds (`one_replace_wins`).
+///
+/// **Acknowledged means durable.** When a call has returned `Ok`, the change survives whatever the
+/// store claims to survive; at least being closed and opened again (`survives_reopening`).
+///
+/// **Bytes are bytes.** Ids, owners and all other texts are compared byte by byte: no case folding,
+/// trimming, collation or Unicode normalisation, no end at a NUL (`text_is_kept`). Times keep their
+/// microseconds. What comes back is exactly what went in (`record_is_kept`).
+///
+/// **Time is an argument.** A store asks no clock for anything that decides about a token: where the
+/// time matters it is passed in.
+///
+/// **Who controls what.** Anyone who can reach the service chooses the *id* given to
+/// [`find`](Self::find): it may be any 128-bit number. Whoever may issue tokens chooses the texts in
+/// a record, and whoever may list them the texts in a [`Query`]; both are bounded in length and
+/// otherwise arbitrary. Never put them into a query language unescaped. Secrets never reach a store.
+/// A store in turn is trusted: whoever can write to it can forge records.
+///
+/// **Errors say what is known.** [`StoreError::Unavailable`] means that nothing was written and
+/// [`StoreError::Indeterminate`] that it may have been; a missing row is `Ok(None)` or
+/// [`StoreError::Conflict`] and never the answer to a failure (`failures_are_errors`). An error's
+/// text must not contain a record's bytes.
+///
+/// **New methods come with correct defaults**, so that a store written today stays one.
+#[async_trait]
+pub trait TokenStore: Send + Sync {
+    /// Keeps a new record and returns its first version.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Exists`] if there is a record with this id: it stays as it is, even if it is
+    /// equal (`insert_never_overwrites`).
+    async fn insert(&self, record: &Record) -> Result<Version, StoreError>;
+
+    /// The record with this id, or `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if what is stored under the id is no record, or is one with another
+    /// id.
+    async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError>;
+
+    /// Puts a record in the place of the one with its id, if that still has the version `expected`;
+    /// returns the new version. The last use stays.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError::Conflict`] if there is no record with this id (it is not created), if it has
+    ///   another version, or if its owner or creation time differ from the replacement's.
+    /// - [`StoreError::NewerFormat`] if the present record is in a newer format than this crate
+    ///   reads ([`Record::is_newer`]): it may carry a restriction that would be lost.
+    ///
+    /// In either case nothing changes. [`StoreError::check_replacement`] decides both for a store
+    /// that has the present record at hand.
+    async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError>;
+
+    /// Removes the record with this id, if it still has the version `expected`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] if there is none or it has another version.
+    async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError>;
+
+    /// One page of the records that `query` selects at the time `now`, in the order of their ids,
+    /// which is the order of issue.
+    ///
+    /// [`Query::matches`] decides over each record; a store may use its indexes to look at fewer,
+    /// with the same result. The page starts behind [`Query::cursor`], which is a place in the order
+    /// and need not (any more) be a record's id, and holds at most [`Query::page_len`] records. It
+    /// may hold fewer, even none, and still have a successor: only a missing [`Page::next`] is the
+    /// end. A walk from page to page meets each record that was there before it began, is not
+    /// removed and keeps matching, exactly once (`walk_is_complete`).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unsupported`] for a query by last use on a store that does not track it.
+    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError>;
+
+    /// Whether this store keeps when tokens were last used. If so, a new record's last use is
+    /// [`LastUsed::Never`]; if not, every record's is [`LastUsed::NotTracked`].
+    fn tracks_last_used(&self) -> bool {
+        false
+    }
+
+    /// Notes when tokens were last used.
+    ///
+    /// For each id the later of the noted and the given time stays (`touch_keeps_the_latest`). An id
+    /// without a record is passed over; none is created. Record and version stay as they are.
+    ///
+    /// The default does nothing, and is right for a store that does not track.
+    ///
+    /// # Errors
+    ///
+    /// Any; some of the batch may have been noted then. It is always safe to repeat.
+    async fn touch(&self, uses: &[(TokenId, DateTime<Utc>)]) -> Result<(), StoreError> {
+        let _ = uses;
+        Ok(())
+    }
+
+    /// A stream of the ids whose records change from now on, or `None` if this store has none.
+    ///
+    /// A change is told after it can be read, at least once, also if another process made it; a
+    /// touch is no change.
+    ///
+    /// # Errors
+    ///
+    /// The stream could not be opened.
+    async fn changes(&self) -> Result<Option<Box<dyn ChangeStream>>, StoreError> {
+        Ok(None)
+    }
+
+    /// Answers [`find`](Self::find) on the spot, if the store can without waiting: lends the record
+    /// to `visit` (`None` if there is none), called exactly once, and returns `true`. Returns
+    /// `false`, without having called it, if the answer needs `find`.
+    ///
+    /// The answer must be the one that `find` would give (`find_now_agrees`). `visit` is brief and
+    /// calls nothing of the store, so that a lock may be held around it.
+    fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<Found<'_>>)) -> bool {
+        let _ = (id, visit);
+        false
+    }
+}
+
+macro_rules! forward {
+    ($($pointer:tt)+) => {
+        #[async_trait]
+        #[deny(clippy::missing_trait_methods)]
+        impl<S: TokenStore + ?Sized> TokenStore for $($pointer)+<S> {
+            async fn insert(&self, record: &Record) -> Result<Version, StoreError> {
+                (**self).insert(record).await
+            }
+
+            async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+                (**self).find(id).await
+            }
+
+            async fn replace(&self, record: &Record, v: Version) -> Result<Version, StoreError> {
+                (**self).replace(record, v).await
+            }
+
+            async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError> {
+                (**self).remove(id, expected).await
+            }
+
+            async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
+                (**self).list(query, now).await
+            }
+
+            fn tracks_last_used(&self) -> bool {
+                (**self).tracks_last_used()
+            }
+
+            async fn touch(&self, uses: &[(TokenId, DateTime<Utc>)]) -> Result<(), StoreError> {
+                (**self).touch(uses).await
+            }
+
+            async fn changes(&self) -> Result<Option<Box<dyn ChangeStream>>, StoreError> {
+                (**self).changes().await
+            }
+
+            fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<Found<'_>>)) -> bool {
+                (**self).find_now(id, visit)
+            }
+        }
+    };
+}
+
+forward!(Arc);
+forward!(Box);

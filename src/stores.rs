@@ -1,0 +1,12 @@
+//! The stores that ship with the crate.
+
+#[cfg(any(feature = "memory", feature = "file"))]
+mod table;
+
+#[cfg(feature = "file")]
+mod file;
+#[cfg(feature = "memory")]
+mod memory;
+
+#[cfg(feature = "memory")]
+pub use memory::MemoryStore;

@@ -1,0 +1,1 @@
+//! Records in one file: a journal on disk, every record in memory.

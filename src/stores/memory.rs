@@ -1,0 +1,83 @@
+//! Records in memory only.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::table::{Row, Table};
+use crate::record::Record;
+use crate::store::{Found, Page, Query, StoreError, Stored, TokenStore, Version};
+use crate::token::TokenId;
+
+/// Keeps records in memory: for tests, and for services that issue their tokens anew at every start.
+///
+/// It answers at once ([`TokenStore::find_now`]) and tracks last use. Share it as
+/// `Arc<MemoryStore>`; what it holds ends with it.
+///
+/// ```
+/// use service_tokens::{MemoryStore, Query, TokenStore};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), service_tokens::StoreError> {
+/// let store = MemoryStore::new();
+/// assert!(store.list(&Query::new(), chrono::DateTime::UNIX_EPOCH).await?.items.is_empty());
+/// # Ok(()) }
+/// ```
+pub struct MemoryStore {
+    table: Table,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self { table: Table::new() }
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("records", &self.table.len()).finish()
+    }
+}
+
+#[async_trait]
+impl TokenStore for MemoryStore {
+    async fn insert(&self, record: &Record) -> Result<Version, StoreError> {
+        self.table.insert(Row { record: record.clone(), version: Version(1), last_used: None })
+    }
+
+    async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+        Ok(self.table.find(id))
+    }
+
+    async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
+        self.table.replace(record.clone(), expected)
+    }
+
+    async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError> {
+        self.table.remove(id, expected)
+    }
+
+    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
+        Ok(self.table.list(query, now))
+    }
+
+    fn tracks_last_used(&self) -> bool {
+        true
+    }
+
+    async fn touch(&self, uses: &[(TokenId, DateTime<Utc>)]) -> Result<(), StoreError> {
+        uses.iter().for_each(|(id, used)| self.table.touch(*id, used.timestamp_micros()));
+        Ok(())
+    }
+
+    fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<Found<'_>>)) -> bool {
+        self.table.find_now(id, visit)
+    }
+}

@@ -1,0 +1,464 @@
+//! The token grammar, version 1: one definition for the parser, the generator and secret scanners.
+//!
+//! ```text
+//! acme_live_1 01JX…22 characters…  …43 characters…  …6 characters…
+//! └prefix─┘ ││└──────── id ──────┘└──── secret ───┘└── checksum ─┘
+//!           │└ version
+//!           └ the last underscore
+//! ```
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::secret::{ALPHABET, RandomError, RandomSource, SECRET_LEN, Secret, SecretText};
+
+/// How the part behind the last `_` is laid out, in characters.
+struct Layout {
+    version: u8,
+    id: usize,
+    secret: usize,
+    checksum: usize,
+}
+
+const V1: Layout = Layout { version: b'1', id: 22, secret: SECRET_LEN, checksum: 6 };
+
+impl Layout {
+    const fn body(&self) -> usize {
+        1 + self.id + self.secret + self.checksum
+    }
+}
+
+/// The longest prefix, in characters.
+pub const PREFIX_MAX_LEN: usize = 32;
+
+/// The longest token of any version this crate knows, in characters.
+pub const TOKEN_MAX_LEN: usize = PREFIX_MAX_LEN + 1 + V1.body();
+
+/// Why a text is no token of this service. It names the rule, never a character of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum MalformedToken {
+    /// There is nothing.
+    #[error("the token is empty")]
+    Empty,
+    /// Longer than [`TOKEN_MAX_LEN`].
+    #[error("the token is longer than {TOKEN_MAX_LEN} characters")]
+    TooLong,
+    /// There is no `_`, so no prefix.
+    #[error("the token has no prefix: there is no underscore")]
+    NoPrefix,
+    /// What stands before the last `_` is no prefix that this service accepts.
+    #[error("the token's prefix is none that this service accepts")]
+    UnknownPrefix,
+    /// The character behind the last `_` is no version that this crate knows, or is missing.
+    #[error("the token is of an unknown version")]
+    UnknownVersion,
+    /// The body is not as long as its version says: the token was cut or something was added.
+    #[error("the token has the wrong length")]
+    Length,
+    /// The body holds something other than `0-9A-Za-z`.
+    #[error("the token has a character that is not allowed")]
+    Character,
+    /// The id is 2^128 or more.
+    #[error("the token's id is out of range")]
+    IdRange,
+    /// The checksum does not fit: the token was mistyped or altered.
+    #[error("the token's checksum is wrong")]
+    Checksum,
+}
+
+/// Why a text is no [`Prefix`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidPrefix {
+    /// There is nothing.
+    #[error("a prefix has at least one character")]
+    Empty,
+    /// More than [`PREFIX_MAX_LEN`] characters.
+    #[error("a prefix has at most {PREFIX_MAX_LEN} characters")]
+    TooLong,
+    /// Not of the form `[a-z][a-z0-9]*(_[a-z0-9]+)*`.
+    #[error(
+        "a prefix starts with a-z and has only a-z, 0-9 and single underscores between them, \
+         such as acme_live"
+    )]
+    Form,
+}
+
+/// The readable start of a token, such as `acme_live`: it tells people and secret scanners whose
+/// token they found.
+///
+/// `[a-z][a-z0-9]*(_[a-z0-9]+)*`, at most 32 characters.
+///
+/// ```
+/// use service_tokens::Prefix;
+///
+/// assert!(Prefix::new("acme_live").is_ok());
+/// assert!(Prefix::new("Acme").is_err());
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Prefix(Box<str>);
+
+impl Prefix {
+    /// Checks and keeps a prefix.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPrefix`] names the rule that the text breaks.
+    pub fn new(prefix: &str) -> Result<Self, InvalidPrefix> {
+        if prefix.is_empty() {
+            return Err(InvalidPrefix::Empty);
+        }
+        if prefix.len() > PREFIX_MAX_LEN {
+            return Err(InvalidPrefix::TooLong);
+        }
+        let starts_with_letter = prefix.as_bytes()[0].is_ascii_lowercase();
+        let parts_are_plain = prefix.split('_').all(|part| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        });
+        if starts_with_letter && parts_are_plain {
+            Ok(Self(prefix.into()))
+        } else {
+            Err(InvalidPrefix::Form)
+        }
+    }
+
+    /// The prefix as text, without the underscore that follows it in a token.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Prefix({})", self.0)
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The public half of a token: in the token itself, in lists, logs and revocations. Never secret.
+///
+/// A 128-bit number, made as a UUID of version 7, so that ids sort by time of issue. Written as 22
+/// characters of base62, exactly as it stands in the token.
+///
+/// ```
+/// use service_tokens::TokenId;
+///
+/// let id: TokenId = "05Swf3OEdIgE2bQlsPJ8wB".parse()?;
+/// assert_eq!(id.to_string(), "05Swf3OEdIgE2bQlsPJ8wB");
+/// assert_eq!(TokenId::from_uuid(id.to_uuid()), id);
+/// # Ok::<(), service_tokens::InvalidTokenId>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TokenId(u128);
+
+/// The text is not 22 characters of base62 with a value below 2^128.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a token id is 22 characters of 0-9A-Za-z with a value below 2^128")]
+pub struct InvalidTokenId;
+
+impl TokenId {
+    /// The id with this value.
+    pub const fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid.as_u128())
+    }
+
+    /// The id as a UUID.
+    pub const fn to_uuid(self) -> Uuid {
+        Uuid::from_u128(self.0)
+    }
+
+    /// The id from its 16 bytes, most significant first.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+
+    /// The id's 16 bytes, most significant first: they sort as the ids do.
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    /// A new version-7 id (RFC 9562 §5.7) for a token issued at `now`.
+    pub(crate) fn generate(
+        now: DateTime<Utc>,
+        source: &dyn RandomSource,
+    ) -> Result<Self, RandomError> {
+        let mut random = [0; 10];
+        source.fill(&mut random)?;
+        let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
+        Ok(Self::from_uuid(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()))
+    }
+
+    fn encode(self) -> [u8; V1.id] {
+        let mut characters = [0; V1.id];
+        encode_base62(self.0, &mut characters);
+        characters
+    }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let characters = self.encode();
+        f.pad(str::from_utf8(&characters).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenId({self})")
+    }
+}
+
+impl FromStr for TokenId {
+    type Err = InvalidTokenId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTokenId> {
+        let characters: &[u8; V1.id] = text.as_bytes().try_into().map_err(|_| InvalidTokenId)?;
+        if !all_base62(characters) {
+            return Err(InvalidTokenId);
+        }
+        decode_id(characters).map(Self).ok_or(InvalidTokenId)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for TokenId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for TokenId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The plaintext bearer string: shown once, then gone.
+///
+/// It is overwritten in memory when dropped. It has no `Display`, no `PartialEq` and no
+/// serialization, and its `Debug` shows only the id: the one way to the text is
+/// [`expose_secret`](Self::expose_secret).
+pub struct Token {
+    id: TokenId,
+    text: SecretText,
+}
+
+impl Token {
+    /// Puts a token together.
+    pub(crate) fn assemble(prefix: &Prefix, id: TokenId, secret: &Secret) -> Self {
+        let mut text = SecretText::with_capacity(prefix.0.len() + 1 + V1.body());
+        text.push(&prefix.0);
+        text.push_ascii(b"_");
+        text.push_ascii(&[V1.version]);
+        text.push_ascii(&id.encode());
+        text.push_ascii(secret.characters());
+        let checksum = checksum(text.as_str().as_bytes());
+        text.push_ascii(&checksum);
+        Self { id, text }
+    }
+
+    /// The whole token. Show it to its owner once; do not log or store it.
+    pub fn expose_secret(&self) -> &str {
+        self.text.as_str()
+    }
+
+    /// The token's public id.
+    pub fn id(&self) -> TokenId {
+        self.id
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A text that obeys the grammar: well formed, not yet looked up. Borrowed from the input.
+#[derive(Clone, Copy)]
+pub struct ParsedToken<'t> {
+    prefix: &'t str,
+    id: TokenId,
+    secret: &'t [u8; SECRET_LEN],
+}
+
+impl<'t> ParsedToken<'t> {
+    /// The id to look up.
+    pub fn id(&self) -> TokenId {
+        self.id
+    }
+
+    /// The prefix, one of those that were accepted.
+    pub fn prefix(&self) -> &'t str {
+        self.prefix
+    }
+
+    pub(crate) fn secret(&self) -> &'t [u8; SECRET_LEN] {
+        self.secret
+    }
+}
+
+impl fmt::Debug for ParsedToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParsedToken")
+            .field("prefix", &self.prefix)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads a token. Total (any bytes in, an answer out), without allocation and without a look-up.
+///
+/// # Errors
+///
+/// [`MalformedToken`] names the first rule that is broken, in the order of its variants.
+///
+/// ```
+/// use service_tokens::{MalformedToken, Prefix, parse};
+///
+/// let ours = [Prefix::new("acme_live")?];
+/// assert_eq!(parse("acme_test_1x", &ours).unwrap_err(), MalformedToken::UnknownPrefix);
+/// # Ok::<(), service_tokens::InvalidPrefix>(())
+/// ```
+pub fn parse<'t, T>(token: &'t T, accepted: &[Prefix]) -> Result<ParsedToken<'t>, MalformedToken>
+where
+    T: AsRef<[u8]> + ?Sized,
+{
+    let bytes = token.as_ref();
+    parse_v1(bytes, accepted).ok_or_else(|| diagnose(bytes, accepted))
+}
+
+fn parse_v1<'t>(bytes: &'t [u8], accepted: &[Prefix]) -> Option<ParsedToken<'t>> {
+    if bytes.len() > TOKEN_MAX_LEN {
+        return None;
+    }
+    let (head, body) = bytes.split_at_checked(bytes.len().checked_sub(V1.body())?)?;
+    let (underscore, prefix) = head.split_last()?;
+    if *underscore != b'_' || body[0] != V1.version {
+        return None;
+    }
+    let prefix = accepted.iter().find(|known| known.0.as_bytes() == prefix)?;
+    let (covered, given) = bytes.split_last_chunk::<{ V1.checksum }>()?;
+    if checksum(covered) != *given || !all_base62(&body[1..]) {
+        return None;
+    }
+    let (id, rest) = body[1..].split_first_chunk::<{ V1.id }>()?;
+    Some(ParsedToken {
+        // The accepted prefix and the one in the token are equal; the token's lives as long as the answer.
+        prefix: str::from_utf8(&head[..prefix.0.len()]).ok()?,
+        id: TokenId(decode_id(id)?),
+        secret: rest.first_chunk::<SECRET_LEN>()?,
+    })
+}
+
+/// Finds the first broken rule of a text that [`parse_v1`] did not take.
+#[cold]
+fn diagnose(bytes: &[u8], accepted: &[Prefix]) -> MalformedToken {
+    if bytes.is_empty() {
+        return MalformedToken::Empty;
+    }
+    if bytes.len() > TOKEN_MAX_LEN {
+        return MalformedToken::TooLong;
+    }
+    let Some(underscore) = bytes.iter().rposition(|&b| b == b'_') else {
+        return MalformedToken::NoPrefix;
+    };
+    let (prefix, body) = (&bytes[..underscore], &bytes[underscore + 1..]);
+    if !accepted.iter().any(|known| known.0.as_bytes() == prefix) {
+        return MalformedToken::UnknownPrefix;
+    }
+    if body.first() != Some(&V1.version) {
+        return MalformedToken::UnknownVersion;
+    }
+    if body.len() != V1.body() {
+        return MalformedToken::Length;
+    }
+    if !all_base62(body) {
+        return MalformedToken::Character;
+    }
+    match body[1..].first_chunk().map(decode_id) {
+        Some(Some(_)) => MalformedToken::Checksum,
+        _ => MalformedToken::IdRange,
+    }
+}
+
+/// A regular expression that finds tokens with any of these prefixes in text, for secret scanners.
+///
+/// Written for the common subset of RE2, PCRE, Rust and JavaScript. A match is a candidate;
+/// [`parse`] decides.
+///
+/// ```
+/// use service_tokens::{Prefix, scanner_regex};
+///
+/// assert_eq!(
+///     scanner_regex(&[Prefix::new("acme_live")?, Prefix::new("acme_test")?]),
+///     r"\b(?:acme_live|acme_test)_1[0-9A-Za-z]{71}\b",
+/// );
+/// # Ok::<(), service_tokens::InvalidPrefix>(())
+/// ```
+pub fn scanner_regex(prefixes: &[Prefix]) -> String {
+    let names: Vec<&str> = prefixes.iter().map(Prefix::as_str).collect();
+    format!(
+        r"\b(?:{})_{}[0-9A-Za-z]{{{}}}\b",
+        names.join("|"),
+        char::from(V1.version),
+        V1.body() - 1
+    )
+}
+
+/// CRC-32/ISO-HDLC, as six characters of base62.
+fn checksum(covered: &[u8]) -> [u8; V1.checksum] {
+    let mut characters = [0; V1.checksum];
+    let mut rest = crc32fast::hash(covered);
+    for character in characters.iter_mut().rev() {
+        *character = ALPHABET[(rest % 62) as usize];
+        rest /= 62;
+    }
+    characters
+}
+
+fn all_base62(characters: &[u8]) -> bool {
+    // Without an early exit the loop becomes vector code.
+    characters.iter().fold(true, |fine, b| fine & b.is_ascii_alphanumeric())
+}
+
+fn encode_base62(mut value: u128, into: &mut [u8]) {
+    for character in into.iter_mut().rev() {
+        *character = ALPHABET[(value % 62) as usize];
+        value /= 62;
+    }
+}
+
+/// Each character's value; only asked for characters of the alphabet.
+const VALUES: [u8; 256] = {
+    let mut values = [0; 256];
+    let mut i = 0;
+    while i < ALPHABET.len() {
+        values[ALPHABET[i] as usize] = i as u8;
+        i += 1;
+    }
+    values
+};
+
+/// The value of 22 characters of the alphabet; `None` from 2^128 on.
+fn decode_id(characters: &[u8; V1.id]) -> Option<u128> {
+    // Ten digits fit 64 bits, so the wide multiplications are two and not twenty-two.
+    let digits = |part: &[u8]| {
+        part.iter().fold(0u64, |value, &b| value * 62 + u64::from(VALUES[usize::from(b)]))
+    };
+    const TEN: u128 = 62u128.pow(10);
+    let high = u128::from(digits(&characters[..2]));
+    let low = u128::from(digits(&characters[2..12])) * TEN + u128::from(digits(&characters[12..]));
+    high.checked_mul(TEN * TEN)?.checked_add(low)
+}
