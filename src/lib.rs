@@ -5,9 +5,12 @@ mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod digest;
+mod error;
+mod event;
 mod record;
 mod scope;
 mod secret;
+mod service;
 mod store;
 mod stores;
 mod token;
@@ -15,8 +18,10 @@ mod token;
 pub use check::{Denied, VerifiedToken, check};
 pub use clock::{Clock, ClockJump, ManualClock, SystemClock};
 pub use digest::{Digests, InvalidKey, KeyId, KeyRing, StoredDigest};
+pub use error::{ManageError, Refusal, VerifyError};
+pub use event::{Act, Event, EventSink};
 pub use record::{
-    CorruptRecord, Field, InvalidField, Matched, Mismatch, OlderEnds, Overlap, RECORD_FORMAT,
+    CorruptRecord, Field, InvalidField, Matched, Mismatch, Overlap, RECORD_FORMAT,
     RECORD_MAX_BYTES, Record, Replaces, Revocation, RotateDenied, Rule, State,
 };
 pub use scope::{
@@ -24,6 +29,10 @@ pub use scope::{
     TokenType, TokenTypes,
 };
 pub use secret::{OsRandom, RandomError, RandomSource};
+pub use service::{
+    BuildError, InvalidPolicy, IssueRequest, Issued, Policy, RevokeRequest, Revoked, RotateRequest,
+    TokenService, TokenServiceBuilder, Tokens,
+};
 pub use store::{
     BoxError, Change, ChangeStream, Direction, Found, LastUsed, PAGE_MAX, Page, Query, States,
     StoreError, Stored, TokenStore, Version,

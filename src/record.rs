@@ -11,7 +11,9 @@ use chrono::{DateTime, Utc};
 
 pub use bytes::{CorruptRecord, RECORD_FORMAT, RECORD_MAX_BYTES};
 pub use field::{Field, InvalidField, Rule};
-pub use life::{OlderEnds, Replaces, RotateDenied, Rotation, State};
+pub(crate) use field::{METADATA_MAX, TEXT_MAX_LEN};
+pub(crate) use life::{OlderEnds, Rotation};
+pub use life::{Replaces, RotateDenied, State};
 
 use crate::clock::from_micros;
 use crate::digest::{Digests, KeyId, StoredDigest, Unverifiable};
@@ -276,10 +278,12 @@ impl Record {
         self.rare.as_ref()?.ended.as_ref()
     }
 
-    /// Whether this record's newest secret has that digest: after a lost answer, whether one's own
-    /// change arrived.
-    pub(crate) fn has_newest(&self, digest: &StoredDigest) -> bool {
+    /// Whether this digest is one of the record's: after a lost answer, whether one's own change
+    /// arrived, be it that others have changed the record since.
+    pub(crate) fn holds(&self, digest: &StoredDigest) -> bool {
         self.newest.digest == *digest
+            || self.older().is_some_and(|older| older.digest == *digest)
+            || self.ended().is_some_and(|ended| ended.digest == *digest)
     }
 
     /// Holds the token's secret against the record: the proof that they belong together.

@@ -35,8 +35,7 @@ impl fmt::Display for State {
 
 /// When the secret that a rotation replaces ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OlderEnds {
+pub(crate) enum OlderEnds {
     /// With the rotation itself: it leaked.
     Now,
     /// At this time; exclusive.
@@ -60,7 +59,7 @@ pub enum Replaces {
 
 /// What a rotation is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rotation {
+pub(crate) struct Rotation {
     /// The new secret's digest.
     pub(crate) digest: StoredDigest,
     /// When the replaced secret ends.

@@ -1,0 +1,291 @@
+//! What happened: one typed event for each act of management and each refusal.
+
+mod queue;
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::clock::ClockJump;
+use crate::error::{Refusal, VerifyError};
+use crate::token::TokenId;
+use queue::Queue;
+
+/// An act of management.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Act {
+    /// Issuing a token.
+    Issue,
+    /// Reading one record.
+    Get,
+    /// Reading a page of records.
+    List,
+    /// Giving a token a new secret.
+    Rotate,
+    /// Revoking a token.
+    Revoke,
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Issue => "issue",
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Rotate => "rotate",
+            Self::Revoke => "revoke",
+        })
+    }
+}
+
+/// What happened. No event holds a token, a secret or a digest.
+///
+/// Texts come from callers and may hold anything, line breaks included: escape them where they are
+/// written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A token was issued.
+    Issued {
+        /// Its id.
+        id: TokenId,
+        /// Its owner.
+        owner: String,
+        /// Its type's name.
+        token_type: String,
+        /// Its label.
+        issued_to: String,
+        /// Who issued it.
+        by: Option<String>,
+    },
+    /// A record was read.
+    Read {
+        /// Its id.
+        id: TokenId,
+    },
+    /// A page was read.
+    Listed {
+        /// The owner it was confined to.
+        owner: Option<String>,
+        /// How many records it held.
+        records: usize,
+    },
+    /// A token was given a new secret.
+    Rotated {
+        /// Its id.
+        id: TokenId,
+        /// Its owner.
+        owner: String,
+        /// When the older secret ends, if it did not end at once.
+        older_ends_at: Option<DateTime<Utc>>,
+    },
+    /// A token was revoked.
+    Revoked {
+        /// Its id.
+        id: TokenId,
+        /// Its owner.
+        owner: String,
+        /// By whom.
+        by: Option<String>,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// A token was to be revoked that had been before; nothing changed.
+    RevokedAlready {
+        /// Its id.
+        id: TokenId,
+        /// Its owner.
+        owner: String,
+    },
+    /// An act of management failed.
+    Failed {
+        /// Which.
+        act: Act,
+        /// The token concerned, where there was one.
+        id: Option<TokenId>,
+        /// The error's text.
+        cause: String,
+    },
+    /// A token was refused.
+    Refused {
+        /// Its id, if it had one: anyone can write any id into a text.
+        id: Option<TokenId>,
+        /// Why.
+        reason: Refusal,
+    },
+    /// A secret was presented that a rotation had replaced and that has ended: somebody forgot to
+    /// change it, or it leaked.
+    EndedSecretPresented {
+        /// The token's id.
+        id: TokenId,
+    },
+    /// An active token was refused for a lack of scopes.
+    MissingScope {
+        /// Its id.
+        id: TokenId,
+        /// What was asked for.
+        need: String,
+    },
+    /// The store gave no answer, so a token was refused.
+    StoreFailed {
+        /// The id looked up.
+        id: Option<TokenId>,
+        /// The error's text.
+        cause: String,
+    },
+    /// The wall clock jumped against the monotonic one.
+    ClockJumped(ClockJump),
+    /// Events were dropped because the sink was too slow.
+    Lost {
+        /// How many.
+        events: u64,
+    },
+}
+
+impl Event {
+    /// The event of a token that was not accepted.
+    pub(crate) fn of_refusal(id: Option<TokenId>, error: &VerifyError) -> Self {
+        match (error, id) {
+            (VerifyError::Refused(Refusal::SecretEnded), Some(id)) => {
+                Self::EndedSecretPresented { id }
+            }
+            (VerifyError::Refused(reason), id) => Self::Refused { id, reason: *reason },
+            (VerifyError::MissingScope { id, need }, _) => {
+                Self::MissingScope { id: *id, need: need.scopes() }
+            }
+            (VerifyError::Unavailable(cause), id) => {
+                Self::StoreFailed { id, cause: cause.to_string() }
+            }
+        }
+    }
+}
+
+/// Where events go.
+///
+/// A sink given to the builder is called from one thread of its own, in order, and reads from a
+/// bounded queue: however long it takes, no verification waits for it, and if it panics none fails.
+/// What does not fit the queue is counted and told as [`Event::Lost`].
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use std::sync::Arc;
+/// use service_tokens::Event;
+///
+/// let refusals = Arc::new(AtomicU64::new(0));
+/// let counter = refusals.clone();
+/// // Every closure of this form is a sink.
+/// let sink = move |event: &Event| {
+///     if let Event::Refused { .. } = event {
+///         counter.fetch_add(1, Ordering::Relaxed);
+///     }
+/// };
+/// # fn takes(_: impl service_tokens::EventSink) {} takes(sink);
+/// ```
+pub trait EventSink: Send + Sync + 'static {
+    /// Takes note of an event.
+    fn record(&self, event: &Event);
+}
+
+impl<F: Fn(&Event) + Send + Sync + 'static> EventSink for F {
+    fn record(&self, event: &Event) {
+        self(event);
+    }
+}
+
+/// The default: `tracing`, in the thread and span of the request, under the target `service_tokens`.
+///
+/// Acts that change something are `INFO`, reads `DEBUG`, refusals `INFO`, and what an operator should
+/// look at (an ended secret, a failing store, a clock jump) `WARN`.
+fn trace(event: &Event) {
+    const T: &str = "service_tokens";
+    match event {
+        Event::Issued { id, owner, token_type, issued_to, by } => {
+            tracing::info!(target: T, %id, ?owner, ?token_type, ?issued_to, ?by, "token issued");
+        }
+        Event::Read { id } => tracing::debug!(target: T, %id, "record read"),
+        Event::Listed { owner, records } => {
+            tracing::debug!(target: T, ?owner, records, "records listed");
+        }
+        Event::Rotated { id, owner, older_ends_at } => {
+            tracing::info!(target: T, %id, ?owner, ?older_ends_at, "token rotated");
+        }
+        Event::Revoked { id, owner, by, reason } => {
+            tracing::info!(target: T, %id, ?owner, ?by, ?reason, "token revoked");
+        }
+        Event::RevokedAlready { id, owner } => {
+            tracing::info!(target: T, %id, ?owner, "token was revoked before");
+        }
+        Event::Failed { act, id, cause } => {
+            let id = id.as_ref().map(tracing::field::display);
+            tracing::warn!(target: T, %act, id, ?cause, "act failed");
+        }
+        Event::Refused { id, reason } => {
+            let id = id.as_ref().map(tracing::field::display);
+            tracing::info!(target: T, id, %reason, "token refused");
+        }
+        Event::EndedSecretPresented { id } => {
+            tracing::warn!(target: T, %id, "token refused: its secret was replaced and has ended");
+        }
+        Event::MissingScope { id, need } => {
+            tracing::info!(target: T, %id, %need, "token refused: it lacks a scope");
+        }
+        Event::StoreFailed { id, cause } => {
+            let id = id.as_ref().map(tracing::field::display);
+            tracing::warn!(target: T, id, ?cause, "token refused: the store gave no answer");
+        }
+        Event::ClockJumped(jump) => {
+            tracing::warn!(target: T, by = %jump.by, "the wall clock jumped");
+        }
+        Event::Lost { events } => tracing::warn!(target: T, events, "events were dropped"),
+    }
+}
+
+/// The way events take from the service to a sink.
+pub(crate) enum Events {
+    Tracing,
+    Queued(Arc<Queue>),
+}
+
+impl Events {
+    /// A queue of `capacity` events in front of `sink`, emptied by a thread of its own.
+    pub(crate) fn queued(sink: Box<dyn EventSink>, capacity: usize) -> std::io::Result<Self> {
+        let queue = Arc::new(Queue::new(capacity));
+        let drained = queue.clone();
+        std::thread::Builder::new().name("service-tokens-events".into()).spawn(move || {
+            drained.drain(|event| guarded(|| sink.record(event)));
+        })?;
+        Ok(Self::Queued(queue))
+    }
+
+    pub(crate) fn emit(&self, event: Event) {
+        match self {
+            Self::Tracing => guarded(|| trace(&event)),
+            Self::Queued(queue) => queue.push(event),
+        }
+    }
+
+    /// Waits until the sink has had all events so far.
+    pub(crate) fn flush(&self, longest: Duration) -> bool {
+        match self {
+            Self::Tracing => true,
+            Self::Queued(queue) => queue.flush(longest),
+        }
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        if let Self::Queued(queue) = self {
+            queue.close();
+        }
+    }
+}
+
+/// A sink's panic is its own: the panic hook has reported it, and the caller goes on.
+fn guarded(call: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(call));
+}

@@ -1,0 +1,129 @@
+//! The top floor: everything together.
+
+mod act;
+mod builder;
+mod manage;
+mod policy;
+mod request;
+mod verify;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+pub use act::{Issued, Revoked};
+pub use builder::{BuildError, TokenServiceBuilder};
+pub use manage::Tokens;
+pub use policy::{InvalidPolicy, Policy};
+pub use request::{IssueRequest, RevokeRequest, RotateRequest};
+
+use crate::clock::GuardedClock;
+use crate::digest::Digests;
+use crate::event::{Event, Events};
+use crate::scope::{TokenType, TokenTypes};
+use crate::secret::RandomSource;
+use crate::token::{Prefix, scanner_regex};
+
+/// Issues, verifies, lists, rotates and revokes tokens over any [`TokenStore`](crate::TokenStore).
+///
+/// Make one with [`builder`](Self::builder) and share it behind an `Arc`. It spawns no tasks and
+/// assumes no async runtime.
+///
+/// ```
+/// use service_tokens::{IssueRequest, MemoryStore, Need, RevokeRequest, TokenService, TokenType};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let service = TokenService::builder(MemoryStore::new(), "acme_live")
+///     .token_type(TokenType::new("connector", ["files:upload"])?)
+///     .build()?;
+///
+/// let issued = service.issue(IssueRequest::new("acme", "connector", "nightly backup")).await?;
+/// let token = issued.token.expose_secret();
+///
+/// let upload = Need::scope("files:upload")?;
+/// assert_eq!(service.verify(token, &upload).await?.owner(), "acme");
+///
+/// service.owner("acme").revoke(issued.record.id(), RevokeRequest::new()).await?;
+/// assert!(service.verify(token, &upload).await.is_err());
+/// # Ok(()) }
+/// ```
+pub struct TokenService<S> {
+    store: S,
+    /// The prefix of new tokens first, then the others that are accepted.
+    prefixes: Vec<Prefix>,
+    types: TokenTypes,
+    policy: Policy,
+    digests: Digests,
+    clock: GuardedClock,
+    random: Arc<dyn RandomSource>,
+    events: Events,
+}
+
+impl<S> TokenService<S> {
+    /// The types this service knows.
+    pub fn token_types(&self) -> impl Iterator<Item = &TokenType> {
+        self.types.iter()
+    }
+
+    /// The policy for new tokens.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The store.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// The time by the service's clock: never before what it was at an earlier call.
+    pub fn now(&self) -> DateTime<Utc> {
+        let (now, jump) = self.clock.now();
+        if let Some(jump) = jump {
+            self.events.emit(Event::ClockJumped(jump));
+        }
+        now
+    }
+
+    /// Whether the wall clock has jumped by more than a minute against the monotonic clock since
+    /// this was last [acknowledged](Self::acknowledge_clock_jump). Acts that destroy what is long
+    /// dead must not rest on such a clock.
+    ///
+    /// A clock that was set back does not revive what expired: the service's time stands still until
+    /// the clock has caught up. One that ran ahead and is corrected keeps the later time until the
+    /// process ends.
+    pub fn clock_jump(&self) -> bool {
+        self.now();
+        self.clock.jumped()
+    }
+
+    /// Says that an operator has looked at the clock and believes it; whether there was a jump.
+    pub fn acknowledge_clock_jump(&self) -> bool {
+        self.clock.acknowledge()
+    }
+
+    /// Waits, blocking the thread, until the event sink has had all events so far, at most for
+    /// `longest`; whether it has. Call it before the process ends, so that no event is lost.
+    pub fn flush_events(&self, longest: Duration) -> bool {
+        self.events.flush(longest)
+    }
+
+    /// A regular expression for secret scanners that finds this service's tokens in text, those
+    /// with an accepted older prefix included.
+    pub fn scanner_regex(&self) -> String {
+        scanner_regex(&self.prefixes)
+    }
+}
+
+impl<S> fmt::Debug for TokenService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenService")
+            .field("prefixes", &self.prefixes)
+            .field("types", &self.types)
+            .field("policy", &self.policy)
+            .field("digests", &self.digests)
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
+}

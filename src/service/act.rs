@@ -1,0 +1,312 @@
+//! The acts that change something, and what becomes of them when an answer is lost.
+
+use chrono::{DateTime, Utc};
+
+use super::TokenService;
+use super::policy::whole_micros;
+use super::request::{IssueRequest, RevokeRequest, RotateRequest};
+use crate::digest::StoredDigest;
+use crate::error::{ManageError, other_record};
+use crate::event::{Act, Event};
+use crate::record::{Field, InvalidField, NewRecord, OlderEnds, Record, Rotation, Rule};
+use crate::secret::Secret;
+use crate::store::{Query, States, StoreError, Stored, TokenStore, Version};
+use crate::token::{Token, TokenId};
+
+/// How often an act is tried when others change the same token or answers are lost.
+const ATTEMPTS: usize = 16;
+
+/// How far a chosen id's time may be from now.
+const ID_TOLERANCE_MILLIS: u64 = 3_600_000;
+
+/// A token, shown this once, and its record.
+#[derive(Debug)]
+#[must_use = "the token is shown once: it cannot be read again"]
+pub struct Issued {
+    /// The token.
+    pub token: Token,
+    /// What is stored of it.
+    pub record: Record,
+}
+
+/// A revoked token's record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revoked {
+    /// The record, with the revocation that stands.
+    pub record: Record,
+    /// Whether it had been revoked before: nothing changed then.
+    pub already: bool,
+}
+
+impl<S: TokenStore> TokenService<S> {
+    /// Issues a token.
+    ///
+    /// A lost answer of the store is resolved by reading again: an error means that there is no new
+    /// token, but for [`ManageError::Indeterminate`], which names the id.
+    ///
+    /// # Errors
+    ///
+    /// - [`ManageError::Invalid`] names the field and the rule it breaks: a type that is unknown,
+    ///   scopes beyond the type's, a text that is empty or too long, an end that is not after now
+    ///   and after not-before or beyond the policy, a chosen id that is no recent version-7 UUID.
+    /// - [`ManageError::TooManyActive`] if the policy allows the owner no more.
+    /// - [`ManageError::Exists`] if there is a token with the chosen id.
+    /// - [`ManageError::Random`] if the random source failed.
+    /// - [`ManageError::Store`] if the store failed.
+    pub async fn issue(&self, request: IssueRequest) -> Result<Issued, ManageError> {
+        let outcome = self.try_issue(&request).await;
+        self.report(Act::Issue, request.id, outcome, |issued| Event::Issued {
+            id: issued.record.id(),
+            owner: request.owner.clone(),
+            token_type: request.token_type.clone(),
+            issued_to: request.issued_to.clone(),
+            by: request.issued_by.clone(),
+        })
+    }
+
+    async fn try_issue(&self, request: &IssueRequest) -> Result<Issued, ManageError> {
+        let now = self.now();
+        self.check_texts(request)?;
+        let present =
+            self.types.get(&request.token_type).ok_or(Field::Type.breaks(Rule::Unknown))?.scopes();
+        if let Some(asked) = &request.scopes {
+            if asked.as_scopes().is_empty() {
+                return Err(Field::Scopes.breaks(Rule::Empty).into());
+            }
+            if !present.contains(asked.as_scopes()) {
+                return Err(Field::Scopes.breaks(Rule::NotContained).into());
+            }
+        }
+        let id = match request.id {
+            Some(id) => recent_v7(id, now)?,
+            None => TokenId::generate(now, &*self.random)?,
+        };
+        let expires_at = self.policy.end(request.expiry, now)?;
+        let secret = Secret::generate(&*self.random)?;
+        let digest = self.digests.make(id, secret.characters());
+        let record = Record::new(&NewRecord {
+            id,
+            owner: &request.owner,
+            token_type: &request.token_type,
+            issued_to: &request.issued_to,
+            scopes: request.scopes.as_ref().unwrap_or(&present.to_set()),
+            created_at: now,
+            not_before: request.not_before.map(whole_micros),
+            expires_at,
+            digest,
+            issued_by: request.issued_by.as_deref(),
+            issuers: &[],
+            metadata: &request.metadata,
+        })?;
+        self.check_active_limit(&request.owner, now).await?;
+        let record = self.insert(record, &digest).await?;
+        Ok(Issued { token: Token::assemble(&self.prefixes[0], id, &secret), record })
+    }
+
+    fn check_texts(&self, request: &IssueRequest) -> Result<(), InvalidField> {
+        self.policy.check_text(Field::Owner, &request.owner)?;
+        self.policy.check_text(Field::IssuedTo, &request.issued_to)?;
+        if let Some(by) = &request.issued_by {
+            self.policy.check_text(Field::IssuedBy, by)?;
+        }
+        self.policy.check_metadata(request.metadata.iter())
+    }
+
+    async fn check_active_limit(&self, owner: &str, now: DateTime<Utc>) -> Result<(), ManageError> {
+        let Some(most) = self.policy.active_limit() else { return Ok(()) };
+        let mut query = Query::new().owner(owner).states(States::LIVE).limit(most.max(1));
+        let mut live = 0;
+        loop {
+            let page = self.store.list(&query, now).await?;
+            live += page.items.len();
+            if live >= most {
+                return Err(ManageError::TooManyActive { most });
+            }
+            match page.next {
+                Some(next) => query = query.after(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Inserts until it is known whether the record is in. A record under its id that holds its
+    /// digest is this one: nobody else knows the secret.
+    async fn insert(&self, record: Record, digest: &StoredDigest) -> Result<Record, ManageError> {
+        let id = record.id();
+        let mut lost = None;
+        for _ in 0..ATTEMPTS {
+            match self.store.insert(&record).await {
+                Ok(_) => return Ok(record),
+                Err(StoreError::Exists) if lost.is_none() => {
+                    return Err(ManageError::Exists { id });
+                }
+                Err(StoreError::Exists) => {}
+                Err(error @ StoreError::Indeterminate { .. }) => lost = Some(error),
+                Err(error) => return Err(unresolved(id, lost, error)),
+            }
+            match self.find(id).await {
+                Ok(Some(stored)) if stored.record.holds(digest) => return Ok(stored.record),
+                Ok(Some(_)) => return Err(ManageError::Exists { id }),
+                // Not in: inserting the same record again cannot make a second token.
+                Ok(None) => {}
+                Err(error) => return Err(unresolved(id, lost, error)),
+            }
+        }
+        Err(exhausted(id, lost))
+    }
+
+    /// The record under an id; never another's.
+    pub(super) async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+        match self.store.find(id).await? {
+            Some(stored) if stored.record.id() != id => Err(other_record()),
+            found => Ok(found),
+        }
+    }
+
+    pub(super) async fn try_rotate(
+        &self,
+        owner: Option<&str>,
+        id: TokenId,
+        request: &RotateRequest,
+    ) -> Result<Issued, ManageError> {
+        let now = self.now();
+        let older_ends = self.policy.older_end(request.older_ends, now)?;
+        let expires_at = request.expiry.map(|asked| self.policy.end(asked, now)).transpose()?;
+        let secret = Secret::generate(&*self.random)?;
+        let digest = self.digests.make(id, secret.characters());
+        let rotation = Rotation {
+            digest,
+            older_ends: older_ends.map_or(OlderEnds::Now, OlderEnds::At),
+            replaces: request.replaces,
+            expires_at,
+        };
+        let record = self
+            .change(owner, id, |present| {
+                if present.holds(&digest) {
+                    return Ok(None);
+                }
+                if let (Some(start), Some(Some(end))) = (present.not_before(), expires_at) {
+                    if end <= start {
+                        return Err(Field::ExpiresAt.breaks(Rule::NotAfterNotBefore).into());
+                    }
+                }
+                Ok(Some(present.rotate(now, &rotation)?))
+            })
+            .await?;
+        Ok(Issued { token: Token::assemble(&self.prefixes[0], id, &secret), record })
+    }
+
+    pub(super) async fn try_revoke(
+        &self,
+        owner: Option<&str>,
+        id: TokenId,
+        request: &RevokeRequest,
+    ) -> Result<Revoked, ManageError> {
+        if let Some(by) = &request.by {
+            self.policy.check_text(Field::RevokedBy, by)?;
+        }
+        if let Some(reason) = &request.reason {
+            self.policy.check_text(Field::Reason, reason)?;
+        }
+        let now = self.now();
+        let mut ours = None;
+        let record = self
+            .change(owner, id, |present| {
+                let revoked = present.revoke(now, request.by.as_deref(), request.reason.as_deref());
+                if let Some(revoked) = &revoked {
+                    ours = revoked.revocation().cloned();
+                }
+                Ok(revoked)
+            })
+            .await?;
+        Ok(Revoked { already: record.revocation() != ours.as_ref(), record })
+    }
+
+    /// Changes a record by compare-and-swap until it is known whether the change is in. `act` gives
+    /// the changed record, or `None` if nothing is to do (any more); it is asked again with the
+    /// present record after a conflict and after a lost answer.
+    async fn change(
+        &self,
+        owner: Option<&str>,
+        id: TokenId,
+        mut act: impl FnMut(&Record) -> Result<Option<Record>, ManageError> + Send,
+    ) -> Result<Record, ManageError> {
+        let mut lost = None;
+        for _ in 0..ATTEMPTS {
+            let present = match self.find(id).await {
+                Ok(found) => owned(found, owner, id)?,
+                Err(error) => return Err(unresolved(id, lost, error)),
+            };
+            // It may carry a restriction that would be lost.
+            if present.record.is_newer() {
+                return Err(StoreError::NewerFormat.into());
+            }
+            let Some(changed) = act(&present.record)? else { return Ok(present.record) };
+            match self.replace(&changed, present.version).await {
+                Ok(_) => return Ok(changed),
+                Err(StoreError::Conflict) => {}
+                Err(error @ StoreError::Indeterminate { .. }) => lost = Some(error),
+                Err(error) => return Err(unresolved(id, lost, error)),
+            }
+        }
+        Err(exhausted(id, lost))
+    }
+
+    async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
+        self.store.replace(record, expected).await
+    }
+
+    /// Tells the one event of an act.
+    pub(super) fn report<T>(
+        &self,
+        act: Act,
+        id: Option<TokenId>,
+        outcome: Result<T, ManageError>,
+        event: impl FnOnce(&T) -> Event,
+    ) -> Result<T, ManageError> {
+        self.events.emit(match &outcome {
+            Ok(done) => event(done),
+            Err(error) => Event::Failed { act, id, cause: error.to_string() },
+        });
+        outcome
+    }
+}
+
+/// The record, if it is there and, for a bound view, the owner's: another's does not exist.
+pub(super) fn owned(
+    found: Option<Stored>,
+    owner: Option<&str>,
+    id: TokenId,
+) -> Result<Stored, ManageError> {
+    found
+        .filter(|stored| owner.is_none_or(|owner| stored.record.owner() == owner))
+        .ok_or(ManageError::NotFound { id })
+}
+
+/// A failure after an answer was lost leaves open whether that change is in.
+fn unresolved(id: TokenId, lost: Option<StoreError>, error: StoreError) -> ManageError {
+    match lost {
+        Some(source) => ManageError::Indeterminate { id, source },
+        None => ManageError::Store(error),
+    }
+}
+
+fn exhausted(id: TokenId, lost: Option<StoreError>) -> ManageError {
+    match lost {
+        Some(source) => ManageError::Indeterminate { id, source },
+        None => ManageError::Contended { id },
+    }
+}
+
+fn recent_v7(id: TokenId, now: DateTime<Utc>) -> Result<TokenId, InvalidField> {
+    let uuid = id.to_uuid();
+    if uuid.get_version_num() != 7 || uuid.get_variant() != uuid::Variant::RFC4122 {
+        return Err(Field::Id.breaks(Rule::NotVersion7));
+    }
+    // The first 48 bits are milliseconds since 1970 (RFC 9562 §5.7).
+    let millis = i64::try_from(uuid.as_u128() >> 80).unwrap_or(i64::MAX);
+    if now.timestamp_millis().abs_diff(millis) > ID_TOLERANCE_MILLIS {
+        return Err(Field::Id.breaks(Rule::NotRecent));
+    }
+    Ok(id)
+}

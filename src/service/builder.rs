@@ -1,0 +1,158 @@
+//! Putting a service together.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::TokenService;
+use super::policy::{InvalidPolicy, Policy};
+use crate::clock::{Clock, GuardedClock, SystemClock};
+use crate::digest::{Digests, KeyRing};
+use crate::event::{EventSink, Events};
+use crate::scope::{TokenType, TokenTypes};
+use crate::secret::{OsRandom, RandomSource};
+use crate::store::TokenStore;
+use crate::token::{InvalidPrefix, Prefix};
+
+/// Events that wait for a slow sink before others are dropped.
+const EVENT_QUEUE: usize = 8_192;
+
+/// Why a service cannot be built as asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A prefix breaks its rules.
+    #[error(transparent)]
+    Prefix(#[from] InvalidPrefix),
+    /// Two types have the same name.
+    #[error("two token types have the name {0}")]
+    DoubledType(String),
+    /// The policy contradicts itself.
+    #[error(transparent)]
+    Policy(#[from] InvalidPolicy),
+    /// The thread that delivers events could not be started.
+    #[error("the thread for events could not be started")]
+    EventThread(#[source] std::io::Error),
+}
+
+/// Collects what a [`TokenService`] is made of. Only store and prefix are required; a service
+/// without types can issue nothing.
+#[must_use]
+pub struct TokenServiceBuilder<S> {
+    store: S,
+    prefix: String,
+    accepted: Vec<String>,
+    types: Vec<TokenType>,
+    policy: Policy,
+    digests: Digests,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn RandomSource>,
+    sink: Option<Box<dyn EventSink>>,
+}
+
+impl<S: TokenStore> TokenService<S> {
+    /// Starts to build a service over `store` whose tokens start with `prefix`, such as `acme_live`.
+    pub fn builder(store: S, prefix: impl Into<String>) -> TokenServiceBuilder<S> {
+        TokenServiceBuilder {
+            store,
+            prefix: prefix.into(),
+            accepted: Vec::new(),
+            types: Vec::new(),
+            policy: Policy::new(),
+            digests: Digests::plain(),
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(OsRandom),
+            sink: None,
+        }
+    }
+}
+
+impl<S: TokenStore> TokenServiceBuilder<S> {
+    /// Accepts tokens with another prefix too: one that was used earlier.
+    pub fn accept_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.accepted.push(prefix.into());
+        self
+    }
+
+    /// Adds a type of tokens.
+    pub fn token_type(mut self, token_type: TokenType) -> Self {
+        self.types.push(token_type);
+        self
+    }
+
+    /// Sets the policy for new tokens.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Makes digests under a key of this ring. Records made without one stay valid.
+    pub fn keys(mut self, keys: KeyRing) -> Self {
+        self.digests = Digests::keyed(keys);
+        self
+    }
+
+    /// Takes the time from this clock.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Takes random bytes from this source.
+    pub fn random(mut self, source: impl RandomSource + 'static) -> Self {
+        self.random = Arc::new(source);
+        self
+    }
+
+    /// Sends events to this sink instead of `tracing`, from a thread of their own.
+    pub fn events(mut self, sink: impl EventSink) -> Self {
+        self.sink = Some(Box::new(sink));
+        self
+    }
+
+    /// The service.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] names what does not fit.
+    pub fn build(self) -> Result<TokenService<S>, BuildError> {
+        let mut prefixes = vec![Prefix::new(&self.prefix)?];
+        for accepted in &self.accepted {
+            prefixes.push(Prefix::new(accepted)?);
+        }
+        self.policy.check()?;
+        let types = TokenTypes::new(self.types.iter().cloned());
+        if types.iter().count() < self.types.len() {
+            let doubled = self.types.iter().enumerate().find(|(i, token_type)| {
+                self.types[..*i].iter().any(|earlier| earlier.name() == token_type.name())
+            });
+            let name = doubled.map(|(_, token_type)| token_type.name().to_owned());
+            return Err(BuildError::DoubledType(name.unwrap_or_default()));
+        }
+        let events = match self.sink {
+            None => Events::Tracing,
+            Some(sink) => Events::queued(sink, EVENT_QUEUE).map_err(BuildError::EventThread)?,
+        };
+        Ok(TokenService {
+            store: self.store,
+            prefixes,
+            types,
+            policy: self.policy,
+            digests: self.digests,
+            clock: GuardedClock::new(self.clock),
+            random: self.random,
+            events,
+        })
+    }
+}
+
+impl<S> fmt::Debug for TokenServiceBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenServiceBuilder")
+            .field("prefix", &self.prefix)
+            .field("accepted", &self.accepted)
+            .field("types", &self.types)
+            .field("policy", &self.policy)
+            .field("digests", &self.digests)
+            .finish_non_exhaustive()
+    }
+}

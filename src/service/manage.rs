@@ -1,0 +1,157 @@
+//! Views on the tokens: one owner's, or everybody's.
+
+use std::fmt;
+
+use super::TokenService;
+use super::act::{Issued, Revoked, owned};
+use super::request::{RevokeRequest, RotateRequest};
+use crate::error::ManageError;
+use crate::event::{Act, Event};
+use crate::record::{Field, Rule};
+use crate::store::{PAGE_MAX, Page, Query, Stored, TokenStore};
+use crate::token::TokenId;
+
+impl<S: TokenStore> TokenService<S> {
+    /// The tokens of one owner. Another owner's tokens do not exist in this view.
+    pub fn owner<'s>(&'s self, owner: &'s str) -> Tokens<'s, S> {
+        Tokens { service: self, owner: Some(owner) }
+    }
+
+    /// The tokens of all owners: for operators, never for a request on behalf of one owner.
+    pub fn every_owner(&self) -> Tokens<'_, S> {
+        Tokens { service: self, owner: None }
+    }
+}
+
+/// A view on the tokens of one owner ([`TokenService::owner`]) or of all
+/// ([`TokenService::every_owner`]).
+///
+/// ```
+/// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+/// use service_tokens::{ManageError, Query};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+/// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+/// let id = service.issue(IssueRequest::new("acme", "connector", "backup")).await?.record.id();
+///
+/// let page = service.owner("acme").list(Query::new()).await?;
+/// assert_eq!(page.items[0].record.issued_to(), "backup");
+///
+/// let foreign = service.owner("globex").get(id).await;
+/// assert!(matches!(foreign, Err(ManageError::NotFound { .. })));
+/// # Ok(()) }
+/// ```
+pub struct Tokens<'s, S> {
+    service: &'s TokenService<S>,
+    owner: Option<&'s str>,
+}
+
+impl<S: TokenStore> Tokens<'_, S> {
+    /// The record of one token.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError::NotFound`] if there is none in this view, [`ManageError::Store`] if the store
+    /// failed.
+    pub async fn get(&self, id: TokenId) -> Result<Stored, ManageError> {
+        let outcome = match self.service.find(id).await {
+            Ok(found) => owned(found, self.owner, id),
+            Err(error) => Err(error.into()),
+        };
+        self.service.report(Act::Get, Some(id), outcome, |_| Event::Read { id })
+    }
+
+    /// One page of records. In the view of one owner, a query for another gives an empty page.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError::Invalid`] for a limit of zero or above [`PAGE_MAX`], [`ManageError::Store`] if
+    /// the store failed or does not track the last use that the query asks for.
+    pub async fn list(&self, query: Query) -> Result<Page, ManageError> {
+        let outcome = self.try_list(query).await;
+        self.service.report(Act::List, None, outcome, |page| Event::Listed {
+            owner: self.owner.map(str::to_owned),
+            records: page.items.len(),
+        })
+    }
+
+    async fn try_list(&self, mut query: Query) -> Result<Page, ManageError> {
+        if !(1..=PAGE_MAX).contains(&query.given_limit()) {
+            return Err(Field::Limit.breaks(Rule::Bounds { most: PAGE_MAX }).into());
+        }
+        if let Some(owner) = self.owner {
+            if query.owner_filter().is_some_and(|asked| asked != owner) {
+                return Ok(Page { items: Vec::new(), next: None });
+            }
+            query = query.owner(owner);
+        }
+        let mut page = self.service.store.list(&query, self.service.now()).await?;
+        // What a store lets slip must not reach another owner's eyes.
+        page.items.retain(|stored| self.owner.is_none_or(|owner| stored.record.owner() == owner));
+        Ok(page)
+    }
+
+    /// Gives a token a new secret; its id stays. Returns the new token, shown once.
+    ///
+    /// # Errors
+    ///
+    /// - [`ManageError::NotFound`] if there is no such token in this view.
+    /// - [`ManageError::NotRotated`] if the token is not active, or if an overlap of two secrets runs
+    ///   and the request does not say which one it replaces.
+    /// - [`ManageError::Invalid`] if an end breaks a rule of the policy.
+    /// - [`ManageError::Random`], [`ManageError::Store`], [`ManageError::Contended`] and
+    ///   [`ManageError::Indeterminate`] as they say.
+    pub async fn rotate(&self, id: TokenId, request: RotateRequest) -> Result<Issued, ManageError> {
+        let outcome = self.service.try_rotate(self.owner, id, &request).await;
+        self.service.report(Act::Rotate, Some(id), outcome, |issued| Event::Rotated {
+            id,
+            owner: issued.record.owner().to_owned(),
+            older_ends_at: issued
+                .record
+                .overlap(issued.record.rotated_at())
+                .map(|overlap| overlap.ends_at),
+        })
+    }
+
+    /// Revokes a token, for good. Revoking it again is a success that changes nothing.
+    ///
+    /// When this has returned, a service in the same process, or one that asks the store for every
+    /// verification, no longer accepts the token.
+    ///
+    /// # Errors
+    ///
+    /// - [`ManageError::NotFound`] if there is no such token in this view.
+    /// - [`ManageError::Invalid`] if a text is empty or too long.
+    /// - [`ManageError::Store`], [`ManageError::Contended`] and [`ManageError::Indeterminate`] as they
+    ///   say.
+    pub async fn revoke(
+        &self,
+        id: TokenId,
+        request: RevokeRequest,
+    ) -> Result<Revoked, ManageError> {
+        let outcome = self.service.try_revoke(self.owner, id, &request).await;
+        self.service.report(Act::Revoke, Some(id), outcome, |revoked| {
+            let owner = revoked.record.owner().to_owned();
+            if revoked.already {
+                Event::RevokedAlready { id, owner }
+            } else {
+                Event::Revoked { id, owner, by: request.by.clone(), reason: request.reason.clone() }
+            }
+        })
+    }
+}
+
+impl<S> Clone for Tokens<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Tokens<'_, S> {}
+
+impl<S> fmt::Debug for Tokens<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("owner", &self.owner).finish_non_exhaustive()
+    }
+}

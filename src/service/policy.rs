@@ -1,0 +1,235 @@
+//! What may be issued: lifetimes, numbers and lengths.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::request::Expiry;
+use crate::clock::from_micros;
+use crate::record::{Field, InvalidField, METADATA_MAX, Rule, TEXT_MAX_LEN};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What may be issued. The defaults suit a service that has not thought about it yet:
+///
+/// | | default |
+/// | --- | --- |
+/// | lifetime if none is asked for | 90 days |
+/// | longest lifetime | 366 days |
+/// | tokens without an end | not allowed |
+/// | longest overlap of two secrets | 30 days |
+/// | active tokens per owner | no limit |
+/// | owner, issued-to, issued-by, revoked-by | 255 bytes |
+/// | reason of a revocation | 1,000 bytes |
+/// | metadata | 16 entries, 2,048 bytes in all |
+///
+/// ```
+/// use std::time::Duration;
+/// use service_tokens::Policy;
+///
+/// let day = Duration::from_secs(86_400);
+/// let policy = Policy::new().default_lifetime(30 * day).longest_lifetime(90 * day);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct Policy {
+    default_lifetime: Option<Duration>,
+    longest_lifetime: Option<Duration>,
+    allow_never: bool,
+    longest_overlap: Duration,
+    most_active_per_owner: Option<usize>,
+    longest_text: usize,
+    longest_reason: usize,
+    metadata: (usize, usize),
+}
+
+/// Why a policy contradicts itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidPolicy {
+    /// The default lifetime is zero.
+    #[error("the default lifetime must be longer than zero")]
+    NoLifetime,
+    /// The default lifetime is longer than the longest.
+    #[error("the default lifetime is longer than the longest lifetime")]
+    DefaultTooLong,
+    /// No end by default, and tokens without an end are not allowed.
+    #[error("the default is no end, and tokens without an end are not allowed")]
+    DefaultNever,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Policy {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            default_lifetime: Some(90 * DAY),
+            longest_lifetime: Some(366 * DAY),
+            allow_never: false,
+            longest_overlap: 30 * DAY,
+            most_active_per_owner: None,
+            longest_text: 255,
+            longest_reason: 1_000,
+            metadata: (16, 2_048),
+        }
+    }
+
+    /// How long a token lives if the request does not say; `None` is for ever.
+    pub fn default_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
+        self.default_lifetime = lifetime.into();
+        self
+    }
+
+    /// The longest a token may live; `None` is no limit. It does not concern tokens without an end:
+    /// see [`allow_never`](Self::allow_never).
+    pub fn longest_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
+        self.longest_lifetime = lifetime.into();
+        self
+    }
+
+    /// Whether a token may have no end.
+    pub fn allow_never(mut self, allow: bool) -> Self {
+        self.allow_never = allow;
+        self
+    }
+
+    /// The longest that an older secret may live on after a rotation.
+    pub fn longest_overlap(mut self, overlap: Duration) -> Self {
+        self.longest_overlap = overlap;
+        self
+    }
+
+    /// The most live tokens (active and pending) that one owner may have; `None` is no limit.
+    ///
+    /// Best effort: requests that are handled at the same moment do not see each other and may
+    /// exceed it by their number.
+    pub fn most_active_per_owner(mut self, most: impl Into<Option<usize>>) -> Self {
+        self.most_active_per_owner = most.into();
+        self
+    }
+
+    /// The longest owner, issued-to, issued-by and revoked-by, in bytes; at most 4,096.
+    pub fn longest_text(mut self, bytes: usize) -> Self {
+        self.longest_text = bytes.min(TEXT_MAX_LEN);
+        self
+    }
+
+    /// The longest reason of a revocation, in bytes; at most 4,096.
+    pub fn longest_reason(mut self, bytes: usize) -> Self {
+        self.longest_reason = bytes.min(TEXT_MAX_LEN);
+        self
+    }
+
+    /// The most metadata entries (at most 64) and bytes of all of them (at most 8,192).
+    pub fn most_metadata(mut self, entries: usize, bytes: usize) -> Self {
+        self.metadata = (entries.min(METADATA_MAX.0), bytes.min(METADATA_MAX.1));
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<(), InvalidPolicy> {
+        match (self.default_lifetime, self.longest_lifetime) {
+            (None, _) if !self.allow_never => Err(InvalidPolicy::DefaultNever),
+            (Some(Duration::ZERO), _) => Err(InvalidPolicy::NoLifetime),
+            (Some(default), Some(longest)) if default > longest => {
+                Err(InvalidPolicy::DefaultTooLong)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn active_limit(&self) -> Option<usize> {
+        self.most_active_per_owner
+    }
+
+    /// The end of a token whose secret is made at `now`.
+    pub(crate) fn end(
+        &self,
+        asked: Expiry,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, InvalidField> {
+        let field = Field::ExpiresAt;
+        let end = match asked {
+            Expiry::Default => match self.default_lifetime {
+                Some(lifetime) => later(now, lifetime, field)?,
+                None => return Ok(None),
+            },
+            Expiry::In(lifetime) => later(now, lifetime, field)?,
+            Expiry::At(end) => whole_micros(end),
+            Expiry::Never if self.allow_never => return Ok(None),
+            Expiry::Never => return Err(field.breaks(Rule::Required)),
+        };
+        let latest = self.longest_lifetime.and_then(|longest| later(now, longest, field).ok());
+        within(field, end, now, latest)?;
+        Ok(Some(end))
+    }
+
+    /// The end of an older secret.
+    pub(crate) fn older_end(
+        &self,
+        asked: Expiry,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, InvalidField> {
+        let field = Field::OlderEnds;
+        let end = match asked {
+            Expiry::In(Duration::ZERO) => return Ok(None),
+            Expiry::In(overlap) => later(now, overlap, field)?,
+            Expiry::At(end) => whole_micros(end),
+            Expiry::Default | Expiry::Never => return Err(field.breaks(Rule::Required)),
+        };
+        within(field, end, now, later(now, self.longest_overlap, field).ok())?;
+        Ok(Some(end))
+    }
+
+    pub(crate) fn check_text(&self, field: Field, text: &str) -> Result<(), InvalidField> {
+        let longest = if field == Field::Reason { self.longest_reason } else { self.longest_text };
+        field.filled(text, longest)
+    }
+
+    pub(crate) fn check_metadata<'m>(
+        &self,
+        entries: impl ExactSizeIterator<Item = (&'m String, &'m String)>,
+    ) -> Result<(), InvalidField> {
+        let (most, longest) = self.metadata;
+        if entries.len() > most {
+            return Err(Field::Metadata.breaks(Rule::TooMany { most }));
+        }
+        if entries.map(|(key, value)| key.len() + value.len()).sum::<usize>() > longest {
+            return Err(Field::Metadata.breaks(Rule::TooLong { longest }));
+        }
+        Ok(())
+    }
+}
+
+fn within(
+    field: Field,
+    end: DateTime<Utc>,
+    now: DateTime<Utc>,
+    latest: Option<DateTime<Utc>>,
+) -> Result<(), InvalidField> {
+    field.in_range(end)?;
+    if end <= now {
+        return Err(field.breaks(Rule::NotAfterNow));
+    }
+    match latest {
+        Some(latest) if end > latest => Err(field.breaks(Rule::TooLate { latest })),
+        _ => Ok(()),
+    }
+}
+
+fn later(now: DateTime<Utc>, by: Duration, field: Field) -> Result<DateTime<Utc>, InvalidField> {
+    let micros = i64::try_from(by.as_micros()).ok();
+    let end = micros.and_then(|micros| now.timestamp_micros().checked_add(micros));
+    let end = from_micros(end.ok_or(field.breaks(Rule::OutOfRange))?);
+    field.in_range(end)?;
+    Ok(end)
+}
+
+/// The time as records keep it.
+pub(crate) fn whole_micros(time: DateTime<Utc>) -> DateTime<Utc> {
+    from_micros(time.timestamp_micros())
+}
