@@ -2,6 +2,7 @@
 
 mod act;
 mod builder;
+mod kept;
 mod manage;
 mod policy;
 mod request;
@@ -25,6 +26,7 @@ use crate::event::{Event, Events};
 use crate::scope::{TokenType, TokenTypes};
 use crate::secret::RandomSource;
 use crate::token::{Prefix, scanner_regex};
+use kept::Kept;
 
 /// Issues, verifies, lists, rotates and revokes tokens over any [`TokenStore`](crate::TokenStore).
 ///
@@ -59,6 +61,8 @@ pub struct TokenService<S> {
     clock: GuardedClock,
     random: Arc<dyn RandomSource>,
     events: Events,
+    /// Only for stores that do not answer on the spot, and only if the embedder asked for it.
+    kept: Option<Arc<Kept>>,
 }
 
 impl<S> TokenService<S> {

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::TokenService;
+use super::kept::Kept;
 use super::policy::whole_micros;
 use super::request::{IssueRequest, RevokeRequest, RotateRequest};
 use crate::digest::StoredDigest;
@@ -135,7 +136,11 @@ impl<S: TokenStore> TokenService<S> {
         let id = record.id();
         let mut lost = None;
         for _ in 0..ATTEMPTS {
-            match self.store.insert(&record).await {
+            let inserted = {
+                let _fence = self.fence(id);
+                self.store.insert(&record).await
+            };
+            match inserted {
                 Ok(_) => return Ok(record),
                 Err(StoreError::Exists) if lost.is_none() => {
                     return Err(ManageError::Exists { id });
@@ -253,7 +258,12 @@ impl<S: TokenStore> TokenService<S> {
     }
 
     async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
+        let _fence = self.fence(record.id());
         self.store.replace(record, expected).await
+    }
+
+    fn fence(&self, id: TokenId) -> Option<Fence<'_>> {
+        self.kept.as_deref().map(|kept| Fence { kept, id })
     }
 
     /// Tells the one event of an act.
@@ -269,6 +279,19 @@ impl<S: TokenStore> TokenService<S> {
             Err(error) => Event::Failed { act, id, cause: error.to_string() },
         });
         outcome
+    }
+}
+
+/// Around a change: when it ends, whatever the answer and also if the caller gives up waiting, what is
+/// kept of the record no longer counts.
+struct Fence<'k> {
+    kept: &'k Kept,
+    id: TokenId,
+}
+
+impl Drop for Fence<'_> {
+    fn drop(&mut self) {
+        self.kept.forget(self.id);
     }
 }
 

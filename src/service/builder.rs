@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::TokenService;
+use super::kept::Kept;
 use super::policy::{InvalidPolicy, Policy};
 use crate::clock::{Clock, GuardedClock, SystemClock};
 use crate::digest::{Digests, KeyRing};
@@ -47,6 +49,7 @@ pub struct TokenServiceBuilder<S> {
     clock: Arc<dyn Clock>,
     random: Arc<dyn RandomSource>,
     sink: Option<Box<dyn EventSink>>,
+    keep: Option<(Duration, usize)>,
 }
 
 impl<S: TokenStore> TokenService<S> {
@@ -62,6 +65,7 @@ impl<S: TokenStore> TokenService<S> {
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(OsRandom),
             sink: None,
+            keep: None,
         }
     }
 }
@@ -109,6 +113,23 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
         self
     }
 
+    /// Keeps records that verifications read, at most `most` of them, each for at most `longest`: for
+    /// a store across a network. Without this every verification asks the store.
+    ///
+    /// `longest` is the price: for so long a revocation, a rotation or a removal made in another
+    /// process may go unnoticed here, unless [`TokenService::follow_changes`] brings it in earlier.
+    /// Changes made through this very service count at once. Records are kept, never verdicts:
+    /// expiry, types and scopes are checked every time, and a refusal that rests on a kept record is
+    /// read again first, at most once per id per 100 ms. [`TokenService::verify_strict`] asks the
+    /// store in any case, and [`VerifiedToken::age`](crate::VerifiedToken::age) tells how old an
+    /// answer may be.
+    ///
+    /// A store that answers on the spot ([`TokenStore::find_now`]) is always current and never kept.
+    pub fn keep_records(mut self, longest: Duration, most: usize) -> Self {
+        self.keep = Some((longest, most));
+        self
+    }
+
     /// The service.
     ///
     /// # Errors
@@ -141,6 +162,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             clock: GuardedClock::new(self.clock),
             random: self.random,
             events,
+            kept: self.keep.map(|(longest, most)| Arc::new(Kept::new(longest, most))),
         })
     }
 }

@@ -8,7 +8,7 @@ use super::request::{RevokeRequest, RotateRequest};
 use crate::error::ManageError;
 use crate::event::{Act, Event};
 use crate::record::{Field, Rule};
-use crate::store::{PAGE_MAX, Page, Query, Stored, TokenStore};
+use crate::store::{PAGE_MAX, Page, Query, StoreError, Stored, TokenStore};
 use crate::token::TokenId;
 
 impl<S: TokenStore> TokenService<S> {
@@ -86,7 +86,11 @@ impl<S: TokenStore> Tokens<'_, S> {
             }
             query = query.owner(owner);
         }
-        let mut page = self.service.store.list(&query, self.service.now()).await?;
+        let store = &self.service.store;
+        if query.unused_since_filter().is_some() && !store.tracks_last_used() {
+            return Err(StoreError::last_use_not_tracked().into());
+        }
+        let mut page = store.list(&query, self.service.now()).await?;
         // What a store lets slip must not reach another owner's eyes.
         page.items.retain(|stored| self.owner.is_none_or(|owner| stored.record.owner() == owner));
         Ok(page)

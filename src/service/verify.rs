@@ -1,14 +1,17 @@
 //! Verification: parse, find, match, check, one way through.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::TokenService;
+use super::kept::{Answer, Kept, Lead, Way};
 use crate::check::{VerifiedToken, check};
 use crate::error::{Refusal, VerifyError};
 use crate::event::Event;
 use crate::record::Record;
 use crate::scope::Need;
-use crate::store::{StoreError, TokenStore};
+use crate::store::{Change, StoreError, TokenStore};
 use crate::token::{ParsedToken, parse};
 
 impl<S: TokenStore> TokenService<S> {
@@ -26,17 +29,72 @@ impl<S: TokenStore> TokenService<S> {
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
-        let parsed = match parse(token, &self.prefixes) {
-            Ok(parsed) => parsed,
-            Err(malformed) => {
-                return Err(self.refuse(None, VerifyError::Refused(Refusal::Malformed(malformed))));
-            }
+        let parsed = self.parse(token)?;
+        let outcome = match (self.verify_now(&parsed, need), &self.kept) {
+            (Some(outcome), _) => outcome,
+            (None, None) => self.verify_found(&parsed, need).await,
+            (None, Some(kept)) => self.verify_kept(kept, &parsed, need).await,
         };
+        outcome.map_err(|error| self.refuse(Some(&parsed), error))
+    }
+
+    /// As [`verify`](Self::verify), and the store is asked in any case: no
+    /// [kept record](super::TokenServiceBuilder::keep_records) is used.
+    ///
+    /// # Errors
+    ///
+    /// As [`verify`](Self::verify).
+    pub async fn verify_strict<T>(
+        &self,
+        token: &T,
+        need: &Need,
+    ) -> Result<VerifiedToken, VerifyError>
+    where
+        T: AsRef<[u8]> + ?Sized + Sync,
+    {
+        let parsed = self.parse(token)?;
         let outcome = match self.verify_now(&parsed, need) {
             Some(outcome) => outcome,
             None => self.verify_found(&parsed, need).await,
         };
         outcome.map_err(|error| self.refuse(Some(&parsed), error))
+    }
+
+    /// Forgets kept records as the store tells of changes: a revocation made anywhere then counts
+    /// here within milliseconds instead of the longest staleness.
+    ///
+    /// The embedder drives this future beside its requests, on whatever runtime it has. It returns
+    /// `Ok` at once if the store has no such stream or no records are kept, and otherwise runs until
+    /// the stream breaks: call it again then, after a pause. While it does not run, the longest
+    /// staleness holds.
+    ///
+    /// # Errors
+    ///
+    /// The store's error when the stream could not be opened or broke.
+    pub async fn follow_changes(&self) -> Result<(), StoreError> {
+        let Some(kept) = &self.kept else { return Ok(()) };
+        let Some(mut changes) = self.store.changes().await? else { return Ok(()) };
+        // What changed before the stream was open, nobody tells.
+        kept.forget_all();
+        loop {
+            match changes.next().await {
+                Ok(Change::Of(id)) => kept.forget(id),
+                Ok(Change::Missed) => kept.forget_all(),
+                Err(error) => {
+                    kept.forget_all();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn parse<'t, T>(&self, token: &'t T) -> Result<ParsedToken<'t>, VerifyError>
+    where
+        T: AsRef<[u8]> + ?Sized,
+    {
+        parse(token, &self.prefixes).map_err(|malformed| {
+            self.refuse(None, VerifyError::Refused(Refusal::Malformed(malformed)))
+        })
     }
 
     /// The outcome, if the store answers on the spot.
@@ -70,6 +128,51 @@ impl<S: TokenStore> TokenService<S> {
         let verified =
             self.decide(token, found.as_ref().map(|stored| &stored.record), self.now(), need)?;
         Ok(verified.aged(self.clock.monotonic().saturating_sub(asked_at)))
+    }
+
+    async fn verify_kept(
+        &self,
+        kept: &Arc<Kept>,
+        token: &ParsedToken<'_>,
+        need: &Need,
+    ) -> Result<VerifiedToken, VerifyError> {
+        let (answer, asked_for_this) = loop {
+            match kept.way(token.id(), self.clock.monotonic()) {
+                Way::Kept(answer) => break (Ok(answer), false),
+                Way::Lead(lead) => break (self.ask(lead, token).await, true),
+                Way::Join(flight) => {
+                    if let Some(answer) = flight.join().await {
+                        break (answer, false);
+                    }
+                }
+            }
+        };
+        let outcome = self.decide_on(&answer.map_err(VerifyError::Unavailable)?, token, need);
+        if outcome.is_ok() || asked_for_this {
+            return outcome;
+        }
+        // The record may have changed since: a fresh token or a new secret must work at once.
+        match kept.reread(token.id(), self.clock.monotonic()) {
+            None => outcome,
+            Some(lead) => {
+                let answer = self.ask(lead, token).await.map_err(VerifyError::Unavailable)?;
+                self.decide_on(&answer, token, need)
+            }
+        }
+    }
+
+    async fn ask(&self, lead: Lead, token: &ParsedToken<'_>) -> Result<Answer, StoreError> {
+        lead.land(self.find(token.id()).await.map(|found| found.map(|stored| stored.record)))
+    }
+
+    fn decide_on(
+        &self,
+        answer: &Answer,
+        token: &ParsedToken<'_>,
+        need: &Need,
+    ) -> Result<VerifiedToken, VerifyError> {
+        let verified = self.decide(token, answer.record.as_deref(), self.now(), need)?;
+        Ok(verified.aged(self.clock.monotonic().saturating_sub(answer.asked_at)))
     }
 
     fn decide(
