@@ -11,7 +11,8 @@ use chrono::{DateTime, Utc};
 
 pub use bytes::{CorruptRecord, RECORD_FORMAT, RECORD_MAX_BYTES};
 pub use field::{Field, InvalidField, Rule};
-pub use life::{OlderEnds, Replaces, RotateDenied, Rotation, State};
+pub(crate) use life::{RevokeDenied, Rotation};
+pub use life::{OlderEnds, Replaces, RotateDenied, State};
 
 use crate::clock::from_micros;
 use crate::digest::{Digests, KeyId, StoredDigest, Unverifiable};
