@@ -2,6 +2,7 @@
 
 mod bytes;
 mod field;
+mod frame;
 mod life;
 
 use std::collections::BTreeMap;
@@ -9,10 +10,11 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-pub use bytes::{CorruptRecord, RECORD_FORMAT, RECORD_MAX_BYTES};
+pub use bytes::{RECORD_FORMAT, RECORD_MAX_BYTES};
 pub use field::{Field, InvalidField, Rule};
-pub(crate) use life::{RevokeDenied, Rotation};
+pub use frame::CorruptRecord;
 pub use life::{OlderEnds, Replaces, RotateDenied, State};
+pub(crate) use life::{RevokeDenied, Rotation};
 
 use crate::clock::from_micros;
 use crate::digest::{Digests, KeyId, StoredDigest, Unverifiable};
