@@ -181,7 +181,7 @@ impl GuardedClock {
         let offset = wall.saturating_sub(monotonic_micros(&*self.source));
         let accepted = self.offset.load(Ordering::Acquire);
         let by = offset.saturating_sub(accepted);
-        if by.abs() <= JUMP_MICROS {
+        if by.unsigned_abs() <= JUMP_MICROS.unsigned_abs() {
             return None;
         }
         // Several threads may notice at once; the one that moves the offset reports.

@@ -2,7 +2,7 @@
 
 use crate::check::Denied;
 use crate::digest::KeyId;
-use crate::record::{InvalidField, Mismatch, RotateDenied};
+use crate::record::{InvalidField, Mismatch, RevokeDenied, RotateDenied};
 use crate::scope::Need;
 use crate::secret::RandomError;
 use crate::store::StoreError;
@@ -168,5 +168,14 @@ pub enum ManageError {
 impl From<StoreError> for ManageError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<RevokeDenied> for ManageError {
+    fn from(denied: RevokeDenied) -> Self {
+        match denied {
+            RevokeDenied::NewerRecord => Self::Store(StoreError::NewerFormat),
+            RevokeDenied::Invalid(invalid) => Self::Invalid(invalid),
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod field;
+mod frame;
 mod life;
 
 use std::collections::BTreeMap;
@@ -9,10 +10,11 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-pub use bytes::{CorruptRecord, RECORD_FORMAT, RECORD_MAX_BYTES};
+pub use bytes::{RECORD_FORMAT, RECORD_MAX_BYTES};
 pub use field::{Field, InvalidField, Rule};
 pub(crate) use field::{METADATA_MAX, TEXT_MAX_LEN};
-pub(crate) use life::{OlderEnds, Rotation};
+pub use frame::CorruptRecord;
+pub(crate) use life::{OlderEnds, RevokeDenied, Rotation};
 pub use life::{Replaces, RotateDenied, State};
 
 use crate::clock::from_micros;

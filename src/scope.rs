@@ -261,6 +261,9 @@ impl<'s> Scopes<'s> {
     }
 
     /// What both sets permit.
+    ///
+    /// It may have as many scopes as both together, more than [`SCOPE_SET_MAX`]: such a set works and
+    /// is written, but not read back from its text.
     pub fn intersection(self, other: Scopes<'_>) -> ScopeSet {
         let both = self
             .iter()

@@ -1,19 +1,21 @@
 //! A record's one encoding, versioned and canonical.
 //!
 //! A format byte, then fields in ascending order of their tag: tag (one byte), length (LEB128, no
-//! longer than needed), content. A field that is absent has its default. Integers are big-endian,
-//! times are microseconds since 1970 in eight bytes. Each record has exactly one encoding.
+//! longer than needed), content. At the end CRC-32/ISO-HDLC of all that comes before it, in four
+//! bytes. A field that is absent has its default. Integers are big-endian, times are microseconds
+//! since 1970 in eight bytes. Each record has exactly one encoding.
 //!
-//! The frame (format byte, tag, length) and the fields 1 to 8 and 12 to 14 keep their meaning in every
-//! later format, so that an old program can still list what a new one wrote. A writer uses the oldest
-//! format that can express the record.
+//! The frame (format byte, tag, length, checksum, longest encoding) and the fields 1 to 8 and 12 to 16
+//! keep their meaning and limits in every later format, so that an old program can still list and
+//! filter what a new one wrote. A writer uses the oldest format that can express the record.
 
 use std::collections::BTreeMap;
 
-use super::field::{ISSUERS_MAX, METADATA_MAX, SCOPES_MAX_LEN, TEXT_MAX_LEN, valid_micros};
+use super::field::{ISSUERS_MAX, METADATA_MAX, SCOPES_MAX_LEN, TEXT_MAX_LEN};
+use super::frame::{CorruptRecord, Fields, Reader, Writer, unseal};
 use super::{EndedSecret, NewestSecret, OlderSecret, Rare, Record, Revocation, Texts};
 use crate::clock::from_micros;
-use crate::digest::{DIGEST_LEN, StoredDigest};
+use crate::digest::StoredDigest;
 use crate::scope::{ScopeSet, valid_type_name};
 use crate::token::TokenId;
 
@@ -23,10 +25,7 @@ pub const RECORD_FORMAT: u8 = 1;
 /// The longest encoding of a record, in bytes.
 pub const RECORD_MAX_BYTES: usize = 65_536;
 
-/// The bytes are no record. Names the rule that they break, never a byte of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a record: {0}")]
-pub struct CorruptRecord(pub(crate) &'static str);
+const MISSING: CorruptRecord = CorruptRecord("a required field is missing");
 
 const ID: u8 = 1;
 const OWNER: u8 = 2;
@@ -53,8 +52,8 @@ impl Record {
         if let Some(newer) = self.rare.as_ref().and_then(|rare| rare.newer.as_ref()) {
             return newer.to_vec();
         }
-        let mut out = Writer(Vec::with_capacity(160 + self.texts.all.len()));
-        out.0.push(RECORD_FORMAT);
+        let mut out = Writer::with_capacity(160 + self.texts.all.len());
+        out.byte(RECORD_FORMAT);
         out.field(ID, &self.id.to_bytes());
         out.field(OWNER, self.owner().as_bytes());
         out.field(TYPE, self.token_type().as_bytes());
@@ -70,7 +69,7 @@ impl Record {
         if let Some(rare) = &self.rare {
             out.rare(rare);
         }
-        out.0
+        out.seal()
     }
 
     /// Reads an encoding.
@@ -86,7 +85,7 @@ impl Record {
         if bytes.len() > RECORD_MAX_BYTES {
             return Err(CorruptRecord("longer than any record"));
         }
-        let (&format, body) = bytes.split_first().ok_or(CorruptRecord("empty"))?;
+        let (&format, body) = unseal(bytes)?.split_first().ok_or(CorruptRecord("empty"))?;
         if format == 0 {
             return Err(CorruptRecord("format zero"));
         }
@@ -99,39 +98,7 @@ impl Record {
     }
 }
 
-struct Writer(Vec<u8>);
-
 impl Writer {
-    fn field(&mut self, tag: u8, content: &[u8]) {
-        self.parts(tag, &[content]);
-    }
-
-    fn parts(&mut self, tag: u8, parts: &[&[u8]]) {
-        self.0.push(tag);
-        self.length(parts.iter().map(|part| part.len()).sum());
-        parts.iter().for_each(|part| self.0.extend_from_slice(part));
-    }
-
-    fn length(&mut self, mut length: usize) {
-        while length >= 0x80 {
-            self.0.push(length as u8 | 0x80);
-            length >>= 7;
-        }
-        self.0.push(length as u8);
-    }
-
-    fn time(&mut self, tag: u8, time: Option<i64>) {
-        if let Some(time) = time {
-            self.field(tag, &time.to_be_bytes());
-        }
-    }
-
-    fn text(&mut self, tag: u8, text: Option<&str>) {
-        if let Some(text) = text {
-            self.field(tag, text.as_bytes());
-        }
-    }
-
     fn rare(&mut self, rare: &Rare) {
         if let Some(older) = &rare.older {
             let (created, end) = (older.created_at.to_be_bytes(), older.latest_end.to_be_bytes());
@@ -153,114 +120,12 @@ impl Writer {
             self.field(ISSUERS, &issuers);
         }
         if !rare.metadata.is_empty() {
-            let mut entries = Writer(Vec::new());
+            let mut entries = Writer::with_capacity(0);
             for text in rare.metadata.iter().flat_map(|(key, value)| [key, value]) {
-                entries.length(text.len());
-                entries.0.extend_from_slice(text.as_bytes());
+                entries.counted(text.as_bytes());
             }
-            self.field(METADATA, &entries.0);
+            self.field(METADATA, entries.content());
         }
-    }
-}
-
-/// Bytes yet to be read.
-struct Reader<'b>(&'b [u8]);
-
-impl<'b> Reader<'b> {
-    fn take(&mut self, length: usize) -> Result<&'b [u8], CorruptRecord> {
-        let (taken, rest) =
-            self.0.split_at_checked(length).ok_or(CorruptRecord("a field ends too early"))?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], CorruptRecord> {
-        self.take(N)?.try_into().map_err(|_| CorruptRecord("a field ends too early"))
-    }
-
-    fn length(&mut self) -> Result<usize, CorruptRecord> {
-        let mut length = 0;
-        for shift in [0, 7, 14] {
-            let [byte] = self.array()?;
-            length |= usize::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                if byte == 0 && shift > 0 {
-                    return Err(CorruptRecord("a length is longer than needed"));
-                }
-                return Ok(length);
-            }
-        }
-        Err(CorruptRecord("a length is out of range"))
-    }
-
-    fn time(&mut self) -> Result<i64, CorruptRecord> {
-        let micros = i64::from_be_bytes(self.array()?);
-        if valid_micros(micros) { Ok(micros) } else { Err(CorruptRecord("a time is out of range")) }
-    }
-
-    fn digest(&mut self) -> Result<StoredDigest, CorruptRecord> {
-        Ok(StoredDigest::from_bytes(&self.array::<DIGEST_LEN>()?))
-    }
-
-    fn flag(&mut self) -> Result<bool, CorruptRecord> {
-        match self.array()? {
-            [0] => Ok(false),
-            [1] => Ok(true),
-            _ => Err(CorruptRecord("a flag is neither 0 nor 1")),
-        }
-    }
-
-    fn text(&mut self, length: usize) -> Result<&'b str, CorruptRecord> {
-        str::from_utf8(self.take(length)?).map_err(|_| CorruptRecord("a text is not UTF-8"))
-    }
-}
-
-/// The fields by tag; each is taken once, what is left at the end is unknown.
-struct Fields<'b>(BTreeMap<u8, &'b [u8]>);
-
-const MISSING: CorruptRecord = CorruptRecord("a required field is missing");
-
-impl<'b> Fields<'b> {
-    fn read(body: &'b [u8]) -> Result<Self, CorruptRecord> {
-        let mut reader = Reader(body);
-        let mut fields = BTreeMap::new();
-        while !reader.0.is_empty() {
-            let [tag] = reader.array()?;
-            if fields.last_key_value().is_some_and(|(last, _)| *last >= tag) {
-                return Err(CorruptRecord("fields are not in order"));
-            }
-            let length = reader.length()?;
-            fields.insert(tag, reader.take(length)?);
-        }
-        Ok(Self(fields))
-    }
-
-    /// Reads a field, if it is there, to its last byte.
-    fn take<T>(
-        &mut self,
-        tag: u8,
-        read: impl FnOnce(&mut Reader<'b>) -> Result<T, CorruptRecord>,
-    ) -> Result<Option<T>, CorruptRecord> {
-        let Some(content) = self.0.remove(&tag) else { return Ok(None) };
-        let mut reader = Reader(content);
-        let value = read(&mut reader)?;
-        if reader.0.is_empty() {
-            Ok(Some(value))
-        } else {
-            Err(CorruptRecord("a field is too long"))
-        }
-    }
-
-    fn time(&mut self, tag: u8) -> Result<Option<i64>, CorruptRecord> {
-        self.take(tag, Reader::time)
-    }
-
-    fn text(&mut self, tag: u8, longest: usize) -> Result<Option<&'b str>, CorruptRecord> {
-        let text = self.take(tag, |reader| reader.text(reader.0.len()))?;
-        if text.is_some_and(|text| text.trim().is_empty() || text.len() > longest) {
-            return Err(CorruptRecord("a text is empty or too long"));
-        }
-        Ok(text)
     }
 }
 
@@ -275,6 +140,8 @@ struct Head<'b> {
     not_before: Option<i64>,
     expires_at: Option<i64>,
     revocation: Option<Revocation>,
+    issued_by: Option<Box<str>>,
+    issuers: Vec<TokenId>,
 }
 
 impl<'b> Head<'b> {
@@ -295,6 +162,8 @@ impl<'b> Head<'b> {
             not_before: fields.time(NOT_BEFORE)?,
             expires_at: fields.time(EXPIRES_AT)?,
             revocation: revocation(fields)?,
+            issued_by: fields.text(ISSUED_BY, TEXT_MAX_LEN)?.map(Into::into),
+            issuers: fields.take(ISSUERS, issuers)?.unwrap_or_default(),
         })
     }
 
@@ -313,7 +182,7 @@ impl<'b> Head<'b> {
             })?
             .ok_or(MISSING)?;
         let rare = rare(&mut fields)?;
-        if !fields.0.is_empty() {
+        if !fields.is_empty() {
             return Err(CorruptRecord("a field is unknown"));
         }
         Ok(self.with(newest, rare))
@@ -331,7 +200,12 @@ impl<'b> Head<'b> {
             format: RECORD_FORMAT,
             rare: None,
         };
-        record.set_rare(Rare { revocation: self.revocation, ..rare });
+        record.set_rare(Rare {
+            revocation: self.revocation,
+            issued_by: self.issued_by,
+            issuers: self.issuers,
+            ..rare
+        });
         record
     }
 }
@@ -376,19 +250,17 @@ fn rare(fields: &mut Fields<'_>) -> Result<Rare, CorruptRecord> {
     Ok(Rare {
         older,
         ended,
-        issued_by: fields.text(ISSUED_BY, TEXT_MAX_LEN)?.map(Into::into),
-        issuers: fields.take(ISSUERS, issuers)?.unwrap_or_default(),
         metadata: fields.take(METADATA, metadata)?.unwrap_or_default(),
         ..Rare::default()
     })
 }
 
 fn issuers(reader: &mut Reader<'_>) -> Result<Vec<TokenId>, CorruptRecord> {
-    if reader.0.is_empty() || reader.0.len() > ISSUERS_MAX * 16 {
+    if reader.is_empty() || reader.remaining() > ISSUERS_MAX * 16 {
         return Err(CorruptRecord("there are no or too many issuers"));
     }
     let mut issuers = Vec::new();
-    while !reader.0.is_empty() {
+    while !reader.is_empty() {
         issuers.push(TokenId::from_bytes(reader.array()?));
     }
     Ok(issuers)
@@ -398,7 +270,7 @@ fn metadata(reader: &mut Reader<'_>) -> Result<BTreeMap<String, String>, Corrupt
     let (most, longest) = METADATA_MAX;
     let mut metadata = BTreeMap::<String, String>::new();
     let mut bytes = 0;
-    while !reader.0.is_empty() {
+    while !reader.is_empty() {
         let length = reader.length()?;
         let key = reader.text(length)?;
         let length = reader.length()?;

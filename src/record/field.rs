@@ -5,13 +5,13 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use super::NewRecord;
-use crate::scope::{SCOPE_SET_MAX, valid_type_name};
+use crate::scope::{SCOPE_MAX_LEN, SCOPE_SET_MAX, valid_type_name};
 
 /// The longest owner, issued-to, actor or reason of any record, in bytes. A policy may be stricter.
 pub(crate) const TEXT_MAX_LEN: usize = 4_096;
 
-/// The longest text of all scopes together, in bytes.
-pub(crate) const SCOPES_MAX_LEN: usize = 16_384;
+/// The longest text of all scopes together, in bytes: any set of the allowed size fits.
+pub(crate) const SCOPES_MAX_LEN: usize = SCOPE_SET_MAX * (SCOPE_MAX_LEN + 1) - 1;
 
 /// The most metadata entries, and the most bytes of all their keys and values together.
 pub(crate) const METADATA_MAX: (usize, usize) = (64, 8_192);
@@ -176,9 +176,18 @@ impl Field {
     }
 }
 
+/// The last microsecond of the year 9999.
+const LATEST_MICROS: i64 = 253_402_300_799_999_999;
+
 /// Whether a time in microseconds lies in the years 1970 to 9999.
 pub(crate) fn valid_micros(micros: i64) -> bool {
-    (0..=253_402_300_799_999_999).contains(&micros)
+    (0..=LATEST_MICROS).contains(&micros)
+}
+
+/// The time in microseconds; beyond the years 1970 to 9999, their nearest end. For what must not
+/// fail because a clock is wrong.
+pub(crate) fn nearest_valid_micros(time: DateTime<Utc>) -> i64 {
+    time.timestamp_micros().clamp(0, LATEST_MICROS)
 }
 
 /// The limits that hold for every record, whatever the policy.

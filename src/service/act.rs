@@ -217,7 +217,8 @@ impl<S: TokenStore> TokenService<S> {
         let mut ours = None;
         let record = self
             .change(owner, id, |present| {
-                let revoked = present.revoke(now, request.by.as_deref(), request.reason.as_deref());
+                let revoked =
+                    present.revoke(now, request.by.as_deref(), request.reason.as_deref())?;
                 if let Some(revoked) = &revoked {
                     ours = revoked.revocation().cloned();
                 }
@@ -242,10 +243,6 @@ impl<S: TokenStore> TokenService<S> {
                 Ok(found) => owned(found, owner, id)?,
                 Err(error) => return Err(unresolved(id, lost, error)),
             };
-            // It may carry a restriction that would be lost.
-            if present.record.is_newer() {
-                return Err(StoreError::NewerFormat.into());
-            }
             let Some(changed) = act(&present.record)? else { return Ok(present.record) };
             match self.replace(&changed, present.version).await {
                 Ok(_) => return Ok(changed),

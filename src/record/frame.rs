@@ -1,0 +1,202 @@
+//! The frame of an encoding: format byte, fields, checksum. Knows no field's meaning.
+
+use std::collections::BTreeMap;
+
+use super::field::valid_micros;
+use crate::digest::{DIGEST_LEN, StoredDigest};
+
+/// Bytes of the checksum at the end.
+const CHECKSUM_LEN: usize = 4;
+
+/// The bytes are no record. Names the rule that they break, never a byte of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a record: {0}")]
+pub struct CorruptRecord(pub(crate) &'static str);
+
+/// Bytes as they are written.
+pub(super) struct Writer(Vec<u8>);
+
+impl Writer {
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self(Vec::with_capacity(capacity))
+    }
+
+    pub(super) fn byte(&mut self, byte: u8) {
+        self.0.push(byte);
+    }
+
+    /// A length and that many bytes.
+    pub(super) fn counted(&mut self, content: &[u8]) {
+        self.length(content.len());
+        self.0.extend_from_slice(content);
+    }
+
+    /// What was written, as the content of a field.
+    pub(super) fn content(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What was written, with its checksum behind it.
+    pub(super) fn seal(mut self) -> Vec<u8> {
+        self.0.extend_from_slice(&checksum(&self.0));
+        self.0
+    }
+
+    pub(super) fn field(&mut self, tag: u8, content: &[u8]) {
+        self.parts(tag, &[content]);
+    }
+
+    pub(super) fn parts(&mut self, tag: u8, parts: &[&[u8]]) {
+        self.0.push(tag);
+        self.length(parts.iter().map(|part| part.len()).sum());
+        parts.iter().for_each(|part| self.0.extend_from_slice(part));
+    }
+
+    fn length(&mut self, mut length: usize) {
+        while length >= 0x80 {
+            self.0.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        self.0.push(length as u8);
+    }
+
+    pub(super) fn time(&mut self, tag: u8, time: Option<i64>) {
+        if let Some(time) = time {
+            self.field(tag, &time.to_be_bytes());
+        }
+    }
+
+    pub(super) fn text(&mut self, tag: u8, text: Option<&str>) {
+        if let Some(text) = text {
+            self.field(tag, text.as_bytes());
+        }
+    }
+}
+
+/// What stands before the checksum, if that fits. Most of what a record may lack restricts it (a
+/// revocation comes late), so a cut-off or altered one must not be read as another record.
+pub(super) fn unseal(bytes: &[u8]) -> Result<&[u8], CorruptRecord> {
+    match bytes.split_last_chunk::<CHECKSUM_LEN>() {
+        Some((covered, given)) if checksum(covered) == *given => Ok(covered),
+        _ => Err(CorruptRecord("the checksum is wrong")),
+    }
+}
+
+/// CRC-32/ISO-HDLC.
+pub(super) fn checksum(covered: &[u8]) -> [u8; CHECKSUM_LEN] {
+    crc32fast::hash(covered).to_be_bytes()
+}
+
+/// Bytes yet to be read.
+pub(super) struct Reader<'b>(&'b [u8]);
+
+impl<'b> Reader<'b> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn remaining(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn take(&mut self, length: usize) -> Result<&'b [u8], CorruptRecord> {
+        let (taken, rest) =
+            self.0.split_at_checked(length).ok_or(CorruptRecord("a field ends too early"))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], CorruptRecord> {
+        self.take(N)?.try_into().map_err(|_| CorruptRecord("a field ends too early"))
+    }
+
+    pub(super) fn length(&mut self) -> Result<usize, CorruptRecord> {
+        let mut length = 0;
+        for shift in [0, 7, 14] {
+            let [byte] = self.array()?;
+            length |= usize::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                if byte == 0 && shift > 0 {
+                    return Err(CorruptRecord("a length is longer than needed"));
+                }
+                return Ok(length);
+            }
+        }
+        Err(CorruptRecord("a length is out of range"))
+    }
+
+    pub(super) fn time(&mut self) -> Result<i64, CorruptRecord> {
+        let micros = i64::from_be_bytes(self.array()?);
+        if valid_micros(micros) { Ok(micros) } else { Err(CorruptRecord("a time is out of range")) }
+    }
+
+    pub(super) fn digest(&mut self) -> Result<StoredDigest, CorruptRecord> {
+        Ok(StoredDigest::from_bytes(&self.array::<DIGEST_LEN>()?))
+    }
+
+    pub(super) fn flag(&mut self) -> Result<bool, CorruptRecord> {
+        match self.array()? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            _ => Err(CorruptRecord("a flag is neither 0 nor 1")),
+        }
+    }
+
+    pub(super) fn text(&mut self, length: usize) -> Result<&'b str, CorruptRecord> {
+        str::from_utf8(self.take(length)?).map_err(|_| CorruptRecord("a text is not UTF-8"))
+    }
+}
+
+/// The fields by tag; each is taken once, what is left at the end is unknown.
+pub(super) struct Fields<'b>(BTreeMap<u8, &'b [u8]>);
+
+impl<'b> Fields<'b> {
+    pub(super) fn read(body: &'b [u8]) -> Result<Self, CorruptRecord> {
+        let mut reader = Reader(body);
+        let mut fields = BTreeMap::new();
+        while !reader.is_empty() {
+            let [tag] = reader.array()?;
+            if fields.last_key_value().is_some_and(|(last, _)| *last >= tag) {
+                return Err(CorruptRecord("fields are not in order"));
+            }
+            let length = reader.length()?;
+            fields.insert(tag, reader.take(length)?);
+        }
+        Ok(Self(fields))
+    }
+
+    /// Reads a field, if it is there, to its last byte.
+    pub(super) fn take<T>(
+        &mut self,
+        tag: u8,
+        read: impl FnOnce(&mut Reader<'b>) -> Result<T, CorruptRecord>,
+    ) -> Result<Option<T>, CorruptRecord> {
+        let Some(content) = self.0.remove(&tag) else { return Ok(None) };
+        let mut reader = Reader(content);
+        let value = read(&mut reader)?;
+        if reader.is_empty() { Ok(Some(value)) } else { Err(CorruptRecord("a field is too long")) }
+    }
+
+    pub(super) fn time(&mut self, tag: u8) -> Result<Option<i64>, CorruptRecord> {
+        self.take(tag, Reader::time)
+    }
+
+    pub(super) fn text(
+        &mut self,
+        tag: u8,
+        longest: usize,
+    ) -> Result<Option<&'b str>, CorruptRecord> {
+        let text = self.take(tag, |reader| reader.text(reader.remaining()))?;
+        // Blank texts are refused where they come from; what a stored byte means must not depend on
+        // a table of white space that grows.
+        if text.is_some_and(|text| text.is_empty() || text.len() > longest) {
+            return Err(CorruptRecord("a text is empty or too long"));
+        }
+        Ok(text)
+    }
+
+    /// Whether each field was taken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
