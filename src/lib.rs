@@ -1,4 +1,139 @@
-//! Service tokens.
+//! API keys and machine tokens for your own service: issued once, shown once, verified on every
+//! request, revoked for good, on the storage you already run.
+//!
+//! ```
+//! use service_tokens::{IssueRequest, MemoryStore, Need, TokenService, TokenType};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let service = TokenService::builder(MemoryStore::new(), "acme_live")
+//!     .token_type(TokenType::new("connector", ["files:upload"])?)
+//!     .build()?;
+//! let issued = service.issue(IssueRequest::new("acme", "connector", "nightly backup")).await?;
+//! let verified = service.verify(issued.token.expose_secret(), &Need::scope("files:upload")?).await?;
+//! assert_eq!((verified.owner(), verified.token_type()), ("acme", "connector"));
+//! # Ok(()) }
+//! ```
+//!
+//! # What it does, and what not
+//!
+//! It makes tokens, keeps digests of them, and answers whether a token may do something now. It gives
+//! you lists of tokens, rotation with an overlap, revocation that nothing undoes, and one event for
+//! everything that happens. It speaks no HTTP, spawns no tasks and assumes no async runtime; it knows
+//! no passwords, no sessions and no tokens that verify without a store.
+//!
+//! # Words
+//!
+//! A **token** is the plaintext bearer string that a client holds ([`Token`]). Its **id** is the public
+//! half ([`TokenId`]), its **secret** the private one. What is stored is a **record** ([`Record`]) with
+//! a **digest** of the secret. A **type** ([`TokenType`]) is a named bundle of **scopes** ([`Scope`]);
+//! what a request asks for is a **need** ([`Need`]). Each record belongs to an **owner**, the tenant or
+//! account, and was **issued to** somebody, which is a label for people.
+//!
+//! # The way of a token
+//!
+//! [`parse`] refuses what is malformed without asking anybody. The store finds the record of the id.
+//! [`Record::matches`] compares the secret and gives a proof ([`Matched`]) that borrows the record, and
+//! [`check()`](check()) turns proof, time and need into a [`VerifiedToken`] or a refusal.
+//! [`TokenService::verify`] is these four steps; the steps are public, and none can be skipped.
+//!
+//! # Recipes
+//!
+//! The original three types: who may upload files, who may use every API, and who may manage tokens.
+//! `*` does not reach the reserved scopes `service-tokens:…`, so that a leaked Developer token cannot
+//! mint others:
+//!
+//! ```
+//! use service_tokens::TokenType;
+//!
+//! let connector = TokenType::new("connector", ["files:upload"])?.described_as("may upload files");
+//! let developer = TokenType::new("developer", ["*"])?
+//!     .described_as("for all available APIs. Handle it with caution");
+//! let manager = TokenType::new(
+//!     "manager",
+//!     [
+//!         "service-tokens:read",
+//!         "service-tokens:issue",
+//!         "service-tokens:rotate",
+//!         "service-tokens:revoke",
+//!         "service-tokens:introspect",
+//!     ],
+//! )?;
+//! # Ok::<(), service_tokens::InvalidScope>(())
+//! ```
+//!
+//! A request that may be repeated without making a second token, because the caller chose the id:
+//!
+//! ```
+//! # use service_tokens::{IssueRequest, ManageError, MemoryStore, TokenId, TokenService, TokenType};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+//! #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+//! # let millis = service.now().timestamp_millis() as u64;
+//! # let uuid = uuid::Builder::from_unix_timestamp_millis(millis, &[7; 10]).into_uuid();
+//! let id = TokenId::from_uuid(uuid); // of version 7, made by the caller
+//! let request = || IssueRequest::new("acme", "connector", "nightly backup").id(id);
+//!
+//! service.issue(request()).await?;
+//! assert!(matches!(service.issue(request()).await, Err(ManageError::Exists { .. })));
+//! # Ok(()) }
+//! ```
+//!
+//! A new secret, while the old one is accepted for another day:
+//!
+//! ```
+//! # use service_tokens::{IssueRequest, MemoryStore, Need, TokenService, TokenType};
+//! use std::time::Duration;
+//! use service_tokens::RotateRequest;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+//! #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+//! # let old = service.issue(IssueRequest::new("acme", "connector", "nightly backup")).await?;
+//! # let id = old.record.id();
+//! let overlap = RotateRequest::with_overlap(Duration::from_secs(86_400));
+//! let new = service.owner("acme").rotate(id, overlap).await?;
+//! for token in [&old.token, &new.token] {
+//!     service.verify(token.expose_secret(), &Need::authenticated()).await?;
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! Your own tests, with a clock that moves only when told to:
+//!
+//! ```
+//! # use service_tokens::{IssueRequest, MemoryStore, Need, TokenService, TokenType};
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use service_tokens::{ManualClock, Refusal};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let clock = Arc::new(ManualClock::default());
+//! let service = TokenService::builder(MemoryStore::new(), "acme_test")
+//!     .token_type(TokenType::new("connector", ["files:upload"])?)
+//!     .clock(clock.clone())
+//!     .build()?;
+//! let minute = Duration::from_secs(60);
+//! let request = IssueRequest::new("acme", "connector", "a test").expires_in(minute);
+//! let token = service.issue(request).await?.token;
+//!
+//! clock.advance(minute);
+//! let refused = service.verify(token.expose_secret(), &Need::authenticated()).await.unwrap_err();
+//! assert_eq!(refused.refusal(), Some(Refusal::Expired));
+//! # Ok(()) }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | |
+//! | --- | --- |
+//! | `memory` (default) | `MemoryStore`: for tests, and tokens made anew at each start |
+//! | `file` | `FileStore`: a journal in one file, every record in memory |
+//! | `conformance` | the suite that any [`TokenStore`] must pass |
+//! | `serde` | ids, scopes and states to and from text |
+
+#[cfg(all(doctest, feature = "memory"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 mod check;
 mod clock;
