@@ -392,3 +392,6 @@ impl<'r> Matched<'r> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
