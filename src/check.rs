@@ -242,3 +242,6 @@ impl fmt::Debug for VerifiedToken {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

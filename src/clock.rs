@@ -267,6 +267,15 @@ mod tests {
     }
 
     #[test]
+    fn a_jump_across_all_of_time_is_one() {
+        let manual = Arc::new(ManualClock::new(DateTime::<Utc>::MAX_UTC));
+        let guarded = GuardedClock::new(manual.clone());
+        manual.set(DateTime::<Utc>::MIN_UTC);
+        assert!(guarded.now().1.is_some());
+        assert_eq!(guarded.now().0, from_micros(DateTime::<Utc>::MAX_UTC.timestamp_micros()));
+    }
+
+    #[test]
     fn passing_time_is_no_jump() {
         let (manual, guarded) = clocks();
         manual.advance(Duration::from_secs(86_400));

@@ -395,3 +395,6 @@ impl<'r> Matched<'r> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

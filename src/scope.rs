@@ -487,3 +487,6 @@ impl TokenTypes {
         self.0.iter()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -462,3 +462,6 @@ fn decode_id(characters: &[u8; V1.id]) -> Option<u128> {
     let low = u128::from(digits(&characters[2..12])) * TEN + u128::from(digits(&characters[12..]));
     high.checked_mul(TEN * TEN)?.checked_add(low)
 }
+
+#[cfg(test)]
+mod tests;

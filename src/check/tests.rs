@@ -1,0 +1,216 @@
+//! Every refusal in its order, and what a verified token carries.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::digest::Digests;
+use crate::record::{NewRecord, OlderEnds, Rotation};
+use crate::scope::{ScopeSet, TokenType};
+use crate::secret::{OsRandom, Secret};
+use crate::token::{Prefix, Token, parse};
+
+const ID: TokenId = TokenId::from_bytes([7; 16]);
+
+struct Issued {
+    record: Record,
+    token: Token,
+}
+
+fn prefix() -> Prefix {
+    Prefix::new("acme").unwrap()
+}
+
+fn fresh() -> (Token, crate::digest::StoredDigest) {
+    let secret = Secret::generate(&OsRandom).unwrap();
+    let digest = Digests::plain().make(ID, secret.characters());
+    (Token::assemble(&prefix(), ID, &secret), digest)
+}
+
+/// Issued at 1,000 for 2,000 to 3,000 microseconds.
+fn issue(token_type: &str, scopes: &[&str]) -> Issued {
+    let (token, digest) = fresh();
+    let record = Record::new(&NewRecord {
+        id: ID,
+        owner: "owner",
+        token_type,
+        issued_to: "label",
+        scopes: &ScopeSet::new(scopes).unwrap(),
+        created_at: from_micros(1_000),
+        not_before: Some(from_micros(2_000)),
+        expires_at: Some(from_micros(3_000)),
+        digest,
+        issued_by: None,
+        issuers: &[],
+        metadata: &BTreeMap::new(),
+    });
+    Issued { record: record.unwrap(), token }
+}
+
+impl Issued {
+    fn check(&self, now: i64, need: &Need, types: &TokenTypes) -> Result<VerifiedToken, Denied> {
+        let accepted = [prefix()];
+        let parsed = parse(self.token.expose_secret(), &accepted).unwrap();
+        let matched = self.record.matches(&parsed, &Digests::plain()).unwrap();
+        check(matched, from_micros(now), need, types)
+    }
+
+    /// The secret replaced at 2,500 and ended with that.
+    fn with_secret_ended(mut self) -> Self {
+        let rotation = Rotation {
+            digest: fresh().1,
+            older_ends: OlderEnds::Now,
+            replaces: None,
+            expires_at: None,
+        };
+        self.record = self.record.rotate(from_micros(2_500), &rotation).unwrap();
+        self
+    }
+
+    fn revoked(mut self) -> Self {
+        self.record = self.record.revoke(from_micros(2_600), None, None).unwrap().unwrap();
+        self
+    }
+}
+
+fn types(name: &str, scopes: &[&str]) -> TokenTypes {
+    TokenTypes::new([TokenType::new(name, scopes).unwrap()])
+}
+
+fn need(scope: &str) -> Need {
+    Need::scope(scope).unwrap()
+}
+
+const EXPIRED: i64 = 3_000;
+const PENDING: i64 = 1_999;
+const ACTIVE: i64 = 2_500;
+
+#[test]
+fn the_first_refusal_that_applies_is_given() {
+    let unknown = TokenTypes::default();
+    let narrow = types("t", &["other"]);
+    let (wide, lacking) = (types("t", &["*"]), need("b"));
+    let token = || issue("t", &["a"]);
+    let cases: [(Issued, i64, &TokenTypes, Option<Denied>); 13] = [
+        (token().with_secret_ended().revoked(), EXPIRED, &unknown, Some(Denied::Revoked)),
+        (token().with_secret_ended().revoked(), PENDING, &unknown, Some(Denied::Revoked)),
+        (token().revoked(), ACTIVE, &wide, Some(Denied::Revoked)),
+        (token().with_secret_ended(), EXPIRED, &unknown, Some(Denied::SecretEnded)),
+        (token().with_secret_ended(), PENDING, &unknown, Some(Denied::SecretEnded)),
+        (token().with_secret_ended(), ACTIVE, &wide, Some(Denied::SecretEnded)),
+        (token(), EXPIRED, &unknown, Some(Denied::Expired)),
+        (token(), EXPIRED, &wide, Some(Denied::Expired)),
+        (token(), PENDING, &unknown, Some(Denied::NotYetActive)),
+        (token(), PENDING, &wide, Some(Denied::NotYetActive)),
+        (token(), ACTIVE, &unknown, Some(Denied::UnknownType)),
+        (token(), ACTIVE, &narrow, Some(Denied::MissingScope)),
+        (token(), ACTIVE, &wide, Some(Denied::MissingScope)),
+    ];
+    for (index, (token, now, types, expected)) in cases.into_iter().enumerate() {
+        assert_eq!(token.check(now, &lacking, types).err(), expected, "{index}");
+        // A need without a scope passes the last refusal and no earlier one.
+        let without = expected.filter(|denied| *denied != Denied::MissingScope);
+        assert_eq!(token.check(now, &Need::authenticated(), types).err(), without, "{index}");
+    }
+    assert!(token().check(ACTIVE, &need("a"), &wide).is_ok());
+}
+
+#[test]
+fn narrowing_a_type_narrows_its_tokens_and_widening_widens_none() {
+    let cases: [(&[&str], &[&str], &str, bool); 12] = [
+        (&["files:*"], &["files:*"], "files:read", true),
+        (&["files:*"], &["files:*"], "queue:push", false),
+        (&["files:*"], &["files:read"], "files:read", true),
+        (&["files:*"], &["files:read"], "files:write", false),
+        (&["files:read"], &["files:*"], "files:write", false),
+        (&["files:read"], &["*"], "files:write", false),
+        (&["*"], &["files:*"], "queue:push", false),
+        (&["files:*"], &[], "files:read", false),
+        (&[], &["*"], "files:read", false),
+        (&[], &[], "files:read", false),
+        // Both must name the reserved resource.
+        (&["*", "service-tokens:issue"], &["*"], "service-tokens:issue", false),
+        (&["*"], &["*", "service-tokens:issue"], "service-tokens:issue", false),
+    ];
+    for (issued, present, asked, expected) in cases {
+        let verified = issue("t", issued).check(ACTIVE, &need(asked), &types("t", present));
+        let denied = (!expected).then_some(Denied::MissingScope);
+        assert_eq!(verified.err(), denied, "{issued:?} now {present:?}, asked {asked}");
+    }
+}
+
+#[test]
+fn either_scope_must_be_permitted_by_both_sides() {
+    let token = issue("t", &["a", "c"]);
+    let any = Need::any_of(["a", "b"]).unwrap();
+    // The token has `a`, its type only `b`: each side would permit one of the two.
+    assert_eq!(token.check(ACTIVE, &any, &types("t", &["b"])).err(), Some(Denied::MissingScope));
+    assert!(token.check(ACTIVE, &any, &types("t", &["a", "b"])).is_ok());
+    let all = Need::all_of(["a", "c"]).unwrap();
+    assert_eq!(token.check(ACTIVE, &all, &types("t", &["a"])).err(), Some(Denied::MissingScope));
+    assert!(token.check(ACTIVE, &all, &types("t", &["*"])).is_ok());
+}
+
+#[test]
+fn a_type_is_known_by_its_exact_name() {
+    let any = Need::authenticated();
+    for name in ["T", "t.", "tt", "other"] {
+        let checked = issue("t", &["a"]).check(ACTIVE, &any, &types(name, &["a"]));
+        assert_eq!(checked.err(), Some(Denied::UnknownType), "{name}");
+    }
+}
+
+#[test]
+fn a_verified_token_carries_what_a_request_needs() {
+    for (present, effective) in [
+        (&["files:*", "x"][..], "files:* x"),
+        (&["files:read"], "files:read"),
+        (&[], ""),
+        (&["*"], "files:* x"),
+    ] {
+        let token = issue("t", &["x", "files:*"]);
+        let verified = token.check(ACTIVE, &Need::authenticated(), &types("t", present)).unwrap();
+        assert_eq!(verified.id(), ID);
+        assert_eq!((verified.owner(), verified.token_type()), ("owner", "t"));
+        assert_eq!(verified.scopes().as_str(), effective);
+        assert_eq!(verified.permits(&need("files:write")), effective.contains("files:*"));
+        assert!(verified.permits(&Need::authenticated()));
+        assert_eq!(verified.created_at(), from_micros(1_000));
+        assert_eq!(verified.not_before(), Some(from_micros(2_000)));
+        assert_eq!(verified.expires_at(), Some(from_micros(3_000)));
+        assert_eq!(verified.age(), Duration::ZERO);
+        assert_eq!(verified.clone().aged(Duration::from_secs(3)).age(), Duration::from_secs(3));
+        // It outlives record and token.
+        drop(token);
+        assert_eq!(verified.clone(), verified);
+    }
+}
+
+#[test]
+fn a_verified_token_travels() {
+    fn travels<T: Clone + Send + Sync + 'static>() {}
+    travels::<VerifiedToken>();
+}
+
+#[test]
+fn debug_shows_neither_secret_nor_digest() {
+    let token = issue("t", &["a"]);
+    let secret = &token.token.expose_secret()[28..71];
+    let accepted = [prefix()];
+    let parsed = parse(token.token.expose_secret(), &accepted).unwrap();
+    let bytes = token.record.to_bytes();
+    let matched = token.record.matches(&parsed, &Digests::plain()).unwrap();
+    let mut shown = format!("{matched:?}");
+    let verified = check(matched, from_micros(ACTIVE), &need("a"), &types("t", &["a"])).unwrap();
+    shown += &format!("{verified:?} {verified:#?}");
+    assert!(shown.contains("owner") && shown.contains(&ID.to_string()));
+    assert_eq!(parsed.secret(), secret.as_bytes());
+    for start in 0..secret.len() - 6 {
+        assert!(!shown.contains(&secret[start..start + 6]));
+    }
+    // No three bytes in a row of all that is stored, as numbers or in hexadecimal.
+    for window in bytes.windows(3).filter(|window| window.iter().all(|byte| *byte > 0x7f)) {
+        let [a, b, c] = window else { unreachable!() };
+        assert!(!shown.contains(&format!("{a}, {b}, {c}")));
+        assert!(!shown.contains(&format!("{a:02x}{b:02x}{c:02x}")));
+    }
+}

@@ -1,0 +1,505 @@
+//! The life of a record, held against a model that remembers every secret there ever was.
+
+use super::*;
+use crate::check::{Denied, check};
+use crate::record::field::Rule;
+use crate::record::frame::checksum;
+use crate::scope::{Need, TokenType, TokenTypes};
+use crate::secret::{RandomError, RandomSource, Secret};
+use crate::token::{Prefix, Token, parse};
+
+const ID: TokenId = TokenId::from_bytes(*b"0123456789abcdef");
+
+fn prefix() -> Prefix {
+    Prefix::new("acme").unwrap()
+}
+
+/// The token with the n-th of 62 secrets.
+fn token(n: usize) -> Token {
+    struct Constant(u8);
+    impl RandomSource for Constant {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
+            bytes.fill(self.0);
+            Ok(())
+        }
+    }
+    assert!(n < 62);
+    Token::assemble(&prefix(), ID, &Secret::generate(&Constant(n as u8)).unwrap())
+}
+
+fn digest_of(n: usize) -> StoredDigest {
+    let (token, accepted) = (token(n), [prefix()]);
+    let parsed = parse(token.expose_secret(), &accepted).unwrap();
+    Digests::plain().make(ID, parsed.secret())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Accepted,
+    Denied(Denied),
+    Mismatch(Mismatch),
+}
+
+fn verdict(record: &Record, secret: usize, now: i64) -> Verdict {
+    let types = TokenTypes::new([TokenType::new("t", ["a"]).unwrap()]);
+    let (token, accepted) = (token(secret), [prefix()]);
+    let parsed = parse(token.expose_secret(), &accepted).unwrap();
+    let matched = match record.matches(&parsed, &Digests::plain()) {
+        Ok(matched) => matched,
+        Err(mismatch) => return Verdict::Mismatch(mismatch),
+    };
+    match check(matched, from_micros(now), &Need::authenticated(), &types) {
+        Ok(verified) => {
+            assert_eq!(verified.id(), ID);
+            Verdict::Accepted
+        }
+        Err(denied) => Verdict::Denied(denied),
+    }
+}
+
+fn issued(now: i64, not_before: Option<i64>, expires_at: Option<i64>) -> Record {
+    let mut draft = Draft::new();
+    (draft.created_at, draft.not_before, draft.expires_at) = (now, not_before, expires_at);
+    let mut record = draft.record().unwrap();
+    record.newest.digest = digest_of(0);
+    record
+}
+
+fn rotation(secret: usize, older_ends: OlderEnds, replaces: Option<Replaces>) -> Rotation {
+    Rotation { digest: digest_of(secret), older_ends, replaces, expires_at: None }
+}
+
+fn at(micros: i64) -> OlderEnds {
+    OlderEnds::At(from_micros(micros))
+}
+
+/// What a rotation does, said without a record: when each secret ends.
+#[derive(Debug, Clone)]
+struct Model {
+    /// By secret; `None` for the newest, which ends with the token.
+    ends: Vec<Option<i64>>,
+    not_before: Option<i64>,
+    expires_at: Option<i64>,
+    revoked: Option<(i64, usize)>,
+}
+
+impl Model {
+    fn state(&self, now: i64) -> State {
+        match self {
+            Self { revoked: Some(_), .. } => State::Revoked,
+            Self { expires_at: Some(end), .. } if *end <= now => State::Expired,
+            Self { not_before: Some(start), .. } if *start > now => State::Pending,
+            _ => State::Active,
+        }
+    }
+
+    fn lives(&self, secret: usize, now: i64) -> bool {
+        self.ends[secret].is_none_or(|end| now < end)
+    }
+
+    fn living(&self, now: i64) -> Vec<usize> {
+        (0..self.ends.len()).filter(|secret| self.lives(*secret, now)).collect()
+    }
+
+    /// The secrets that ended last: more than one if they ended together.
+    fn ended_last(&self, now: i64) -> Vec<usize> {
+        let ended = |secret: &usize| !self.lives(*secret, now);
+        let last = (0..self.ends.len()).filter(ended).map(|secret| self.ends[secret]).max();
+        (0..self.ends.len()).filter(|secret| Some(self.ends[*secret]) == last).collect()
+    }
+
+    fn rotate(
+        &mut self,
+        now: i64,
+        older_ends: OlderEnds,
+        replaces: Option<Replaces>,
+        expires_at: Option<Option<i64>>,
+    ) -> Result<(), RotateDenied> {
+        if self.state(now) != State::Active {
+            return Err(RotateDenied::NotActive(self.state(now)));
+        }
+        let living = self.living(now);
+        let newest = self.ends.len() - 1;
+        assert!(living.contains(&newest) && living.len() <= 2);
+        let overlap = living.len() == 2;
+        if overlap && replaces.is_none() {
+            return Err(RotateDenied::OverlapRuns);
+        }
+        let wanted = match older_ends {
+            OlderEnds::Now => now,
+            OlderEnds::At(end) | OlderEnds::OnFirstUse { latest: end } => {
+                end.timestamp_micros().max(now)
+            }
+        };
+        let end = if replaces == Some(Replaces::Newest) { now } else { wanted };
+        if overlap && replaces == Some(Replaces::Oldest) {
+            self.ends[living[0]] = Some(now);
+        }
+        self.ends[newest] = Some(end);
+        self.ends.push(None);
+        self.expires_at = expires_at.unwrap_or(self.expires_at);
+        Ok(())
+    }
+
+    fn agrees(&self, record: &Record, now: i64) {
+        assert_eq!(record.state(from_micros(now)), self.state(now));
+        let living = self.living(now);
+        assert!((1..=2).contains(&living.len()), "{living:?}");
+        assert_eq!(
+            record.overlap(from_micros(now)).map(|overlap| overlap.ends_at.timestamp_micros()),
+            (living.len() == 2).then(|| self.ends[living[0]].unwrap()),
+        );
+        for secret in 0..self.ends.len() {
+            let verdict = verdict(record, secret, now);
+            let lives = self.lives(secret, now);
+            let expected = match self.state(now) {
+                State::Revoked => Denied::Revoked,
+                _ if !lives => Denied::SecretEnded,
+                State::Expired => Denied::Expired,
+                State::Pending => Denied::NotYetActive,
+                State::Active => {
+                    assert_eq!(verdict, Verdict::Accepted, "secret {secret} at {now}: {self:?}");
+                    continue;
+                }
+            };
+            // Which ended ones are still known is promised of the last only; none is accepted.
+            let unknown = !lives && verdict == Verdict::Mismatch(Mismatch::WrongSecret);
+            assert!(
+                unknown || verdict == Verdict::Denied(expected),
+                "secret {secret} at {now}: {verdict:?}, {self:?}"
+            );
+        }
+        let last = self.ended_last(now);
+        let known = |secret: &usize| matches!(verdict(record, *secret, now), Verdict::Denied(_));
+        assert!(last.is_empty() || last.iter().any(known), "{last:?} at {now}: {self:?}");
+        assert_eq!(verdict(record, 61, now), Verdict::Mismatch(Mismatch::WrongSecret));
+        let revoked = record.revocation().map(|r| (r.at.timestamp_micros(), r.by.clone()));
+        let expected = self.revoked.map(|(at, by)| (at, Some(by.to_string().into())));
+        assert_eq!(revoked, expected);
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Pass(i64),
+    Rotate(OlderEnds2, Option<Replaces>, Option<Option<i64>>),
+    Revoke,
+}
+
+/// [`OlderEnds`], relative to now.
+#[derive(Debug, Clone, Copy)]
+enum OlderEnds2 {
+    Now,
+    In(i64),
+    FirstUse(i64),
+}
+
+fn acts() -> impl Strategy<Value = Act> {
+    let ends = prop_oneof![
+        1 => Just(OlderEnds2::Now),
+        3 => (-2..20i64).prop_map(OlderEnds2::In),
+        2 => (-2..20i64).prop_map(OlderEnds2::FirstUse),
+    ];
+    let replaces = prop_oneof![
+        2 => Just(None), 2 => Just(Some(Replaces::Newest)), 2 => Just(Some(Replaces::Oldest)),
+    ];
+    let expiry = prop_oneof![
+        8 => Just(None), 1 => Just(Some(None)), 1 => (1..40i64).prop_map(|end| Some(Some(end))),
+    ];
+    prop_oneof![
+        8 => (0..8i64).prop_map(Act::Pass),
+        12 => (ends, replaces, expiry).prop_map(|(e, r, x)| Act::Rotate(e, r, x)),
+        1 => Just(Act::Revoke),
+    ]
+}
+
+/// Times within the range of a record, at its ends and far beyond.
+fn moments() -> impl Strategy<Value = i64> {
+    prop_oneof![4 => 0..=LATEST, 1 => any::<i64>(), 1 => -2..3i64, 1 => LATEST - 2..LATEST + 3]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_history_agrees_with_the_model(
+        not_before in proptest::option::weighted(0.3, 0..10i64),
+        expires_in in proptest::option::weighted(0.3, 20..60i64),
+        history in vec(acts(), 0..30),
+    ) {
+        let mut now = 1_000;
+        let not_before = not_before.map(|after| now + after);
+        let expires_at = expires_in.map(|after| now + after);
+        let mut record = issued(now, not_before, expires_at);
+        let mut model = Model { ends: vec![None], not_before, expires_at, revoked: None };
+        for (step, act) in history.into_iter().enumerate() {
+            match act {
+                Act::Pass(micros) => now += micros,
+                Act::Rotate(ends, replaces, expiry) => {
+                    let older_ends = match ends {
+                        OlderEnds2::Now => OlderEnds::Now,
+                        OlderEnds2::In(after) => at(now + after),
+                        OlderEnds2::FirstUse(after) => {
+                            OlderEnds::OnFirstUse { latest: from_micros(now + after) }
+                        }
+                    };
+                    let expiry = expiry.map(|end| end.map(|after| now + after));
+                    let expected = model.rotate(now, older_ends, replaces, expiry);
+                    let rotation = Rotation {
+                        digest: digest_of(model.ends.len() - 1),
+                        older_ends,
+                        replaces,
+                        expires_at: expiry.map(|end| end.map(from_micros)),
+                    };
+                    match record.rotate(from_micros(now), &rotation) {
+                        Ok(rotated) => {
+                            prop_assert_eq!(expected, Ok(()));
+                            prop_assert_eq!(rotated.id(), record.id());
+                            prop_assert_eq!(rotated.owner(), record.owner());
+                            prop_assert_eq!(rotated.created_at(), record.created_at());
+                            prop_assert_eq!(rotated.rotated_at(), from_micros(now));
+                            prop_assert!(rotated.has_newest(&rotation.digest));
+                            record = rotated;
+                        }
+                        Err(denied) => prop_assert_eq!(expected, Err(denied)),
+                    }
+                }
+                Act::Revoke => {
+                    let by = step.to_string();
+                    let revoked = record.revoke(from_micros(now), Some(&by), None).unwrap();
+                    prop_assert_eq!(revoked.is_none(), model.revoked.is_some());
+                    model.revoked.get_or_insert((now, step));
+                    record = revoked.unwrap_or(record);
+                }
+            }
+            // A store keeps bytes: what comes back from one lives on all the same.
+            record = Record::from_bytes(&record.to_bytes()).unwrap();
+            model.agrees(&record, now);
+        }
+        // Time goes on without anybody doing anything.
+        for end in model.ends.clone().into_iter().flatten().chain(model.expires_at) {
+            for moment in [end - 1, end, end + 1] {
+                if moment >= now {
+                    model.agrees(&record, moment);
+                }
+            }
+        }
+    }
+
+    /// Whatever an act makes can be written and read again; it fails or it holds.
+    #[test]
+    fn every_act_gives_a_record_that_can_be_kept(
+        now in moments(),
+        end in moments(),
+        expiry in proptest::option::of(proptest::option::of(moments())),
+        replaces in prop_oneof![Just(None), Just(Some(Replaces::Newest))],
+        by in proptest::option::of("\\PC{0,3}"),
+        reason in proptest::option::of("[ \n]{0,2}|x{4090,4100}"),
+    ) {
+        let now = from_micros(now);
+        let record = issued(1_000, None, None);
+        let expires_at = expiry.map(|end| end.map(from_micros));
+        for older_ends in [at(end), OlderEnds::OnFirstUse { latest: from_micros(end) }] {
+            let rotation = Rotation { expires_at, ..rotation(1, older_ends, replaces) };
+            if let Ok(rotated) = record.rotate(now, &rotation) {
+                prop_assert_eq!(Record::from_bytes(&rotated.to_bytes()), Ok(rotated));
+            }
+        }
+        let blank = |text: &Option<String>| text.as_ref().is_some_and(|t| t.trim().is_empty());
+        let long = reason.as_ref().is_some_and(|reason| reason.len() > TEXT_MAX_LEN);
+        match record.revoke(now, by.as_deref(), reason.as_deref()) {
+            Ok(revoked) => {
+                let revoked = revoked.unwrap();
+                prop_assert_eq!(revoked.state(now), State::Revoked);
+                prop_assert_eq!(Record::from_bytes(&revoked.to_bytes()), Ok(revoked));
+            }
+            Err(_) => prop_assert!(blank(&by) || blank(&reason) || long),
+        }
+    }
+}
+
+#[test]
+fn start_and_end_to_the_microsecond() {
+    let record = issued(1_000, Some(2_000), Some(3_000));
+    for (now, state, expected) in [
+        (0, State::Pending, Verdict::Denied(Denied::NotYetActive)),
+        (1_999, State::Pending, Verdict::Denied(Denied::NotYetActive)),
+        (2_000, State::Active, Verdict::Accepted),
+        (2_999, State::Active, Verdict::Accepted),
+        (3_000, State::Expired, Verdict::Denied(Denied::Expired)),
+        (3_001, State::Expired, Verdict::Denied(Denied::Expired)),
+    ] {
+        assert_eq!((record.state(from_micros(now)), verdict(&record, 0, now)), (state, expected));
+        let died = (state == State::Expired).then(|| from_micros(3_000));
+        assert_eq!(record.died_at(from_micros(now)), died);
+    }
+    // Nanoseconds decide nothing.
+    let late = from_micros(2_999) + chrono::Duration::nanoseconds(999);
+    assert_eq!((record.state(late), record.died_at(late)), (State::Active, None));
+}
+
+#[test]
+fn the_older_secret_ends_to_the_microsecond() {
+    for older_ends in [at(2_000), OlderEnds::OnFirstUse { latest: from_micros(2_000) }] {
+        let rotated = issued(1_000, None, None)
+            .rotate(from_micros(1_500), &rotation(1, older_ends, None))
+            .unwrap();
+        for (now, older) in [
+            (1_500, Verdict::Accepted),
+            (1_999, Verdict::Accepted),
+            (2_000, Verdict::Denied(Denied::SecretEnded)),
+            (2_001, Verdict::Denied(Denied::SecretEnded)),
+        ] {
+            assert_eq!(verdict(&rotated, 0, now), older, "{now}");
+            assert_eq!(verdict(&rotated, 1, now), Verdict::Accepted, "{now}");
+        }
+        let first_use = matches!(older_ends, OlderEnds::OnFirstUse { .. });
+        let overlap = Overlap { ends_at: from_micros(2_000), ends_on_first_use: first_use };
+        assert_eq!(rotated.overlap(from_micros(1_999)), Some(overlap));
+        assert_eq!(rotated.overlap(from_micros(2_000)), None);
+        // At the end there is no overlap that a rotation would have to name.
+        let again = rotation(2, OlderEnds::Now, None);
+        assert_eq!(rotated.rotate(from_micros(1_999), &again), Err(RotateDenied::OverlapRuns));
+        assert!(rotated.rotate(from_micros(2_000), &again).is_ok());
+    }
+}
+
+#[test]
+fn an_end_that_is_not_after_now_is_now() {
+    let record = issued(1_000, None, None);
+    for older_ends in [OlderEnds::Now, at(1_500), at(1_499), at(0)] {
+        let rotated = record.rotate(from_micros(1_500), &rotation(1, older_ends, None)).unwrap();
+        assert_eq!(verdict(&rotated, 0, 1_500), Verdict::Denied(Denied::SecretEnded));
+        assert_eq!(verdict(&rotated, 1, 1_500), Verdict::Accepted);
+        assert_eq!(rotated.overlap(from_micros(1_500)), None);
+    }
+    let rotated = record.rotate(from_micros(1_500), &rotation(1, at(1_501), None)).unwrap();
+    assert_eq!(verdict(&rotated, 0, 1_500), Verdict::Accepted);
+}
+
+/// A leak of both secrets: replacing the oldest and ending now leaves only the new one.
+#[test]
+fn one_rotation_can_end_both_secrets() {
+    let record = issued(1_000, None, None);
+    let twice = record
+        .rotate(from_micros(1_500), &rotation(1, at(9_000), None))
+        .unwrap()
+        .rotate(from_micros(1_600), &rotation(2, OlderEnds::Now, Some(Replaces::Oldest)))
+        .unwrap();
+    assert_eq!(verdict(&twice, 0, 1_600), Verdict::Mismatch(Mismatch::WrongSecret));
+    assert_eq!(verdict(&twice, 1, 1_600), Verdict::Denied(Denied::SecretEnded));
+    assert_eq!(verdict(&twice, 2, 1_600), Verdict::Accepted);
+}
+
+#[test]
+fn only_active_tokens_rotate_and_times_are_checked() {
+    let plain = rotation(1, OlderEnds::Now, None);
+    let record = issued(1_000, Some(2_000), Some(3_000));
+    let rotate = |now, rotation: &Rotation| record.rotate(from_micros(now), rotation).err();
+    assert_eq!(rotate(1_999, &plain), Some(RotateDenied::NotActive(State::Pending)));
+    assert_eq!(rotate(2_000, &plain), None);
+    assert_eq!(rotate(2_999, &plain), None);
+    assert_eq!(rotate(3_000, &plain), Some(RotateDenied::NotActive(State::Expired)));
+    let revoked = record.revoke(from_micros(2_500), None, None).unwrap().unwrap();
+    let denied = revoked.rotate(from_micros(2_500), &plain).err();
+    assert_eq!(denied, Some(RotateDenied::NotActive(State::Revoked)));
+
+    let invalid = |field: Field, rule| Some(RotateDenied::Invalid(InvalidField { field, rule }));
+    let until = |end| Rotation { expires_at: Some(Some(from_micros(end))), ..plain };
+    assert_eq!(rotate(2_500, &until(2_500)), invalid(Field::ExpiresAt, Rule::NotAfterNow));
+    assert_eq!(rotate(2_500, &until(2_501)), None);
+    assert_eq!(rotate(2_500, &until(LATEST)), None);
+    assert_eq!(rotate(2_500, &until(LATEST + 1)), invalid(Field::ExpiresAt, Rule::OutOfRange));
+    assert_eq!(rotate(2_500, &rotation(1, at(LATEST), None)), None);
+    let late = rotation(1, at(LATEST + 1), None);
+    assert_eq!(rotate(2_500, &late), invalid(Field::OlderEnds, Rule::OutOfRange));
+}
+
+#[test]
+fn the_first_revocation_stands() {
+    let record = issued(1_000, None, Some(3_000));
+    let now = from_micros(2_000);
+    let revoked = record.revoke(now, Some("first"), Some("why")).unwrap().unwrap();
+    let expected = Revocation { at: now, by: Some("first".into()), reason: Some("why".into()) };
+    assert_eq!(revoked.revocation(), Some(&expected));
+    assert_eq!(revoked.revoke(from_micros(1_500), Some("second"), None), Ok(None));
+    assert_eq!(revoked.revoke(from_micros(1_500), Some(""), None), Ok(None));
+    // A state and not a time: also before it, should a clock be wrong.
+    for now in [0, 1_999, 2_000, 3_000, LATEST] {
+        assert_eq!(verdict(&revoked, 0, now), Verdict::Denied(Denied::Revoked));
+    }
+    assert_eq!(revoked.died_at(from_micros(2_500)), Some(now));
+    // Revoked after its end, it died of that.
+    let late = record.revoke(from_micros(4_000), None, None).unwrap().unwrap();
+    assert_eq!(late.died_at(from_micros(4_000)), Some(from_micros(3_000)));
+}
+
+#[test]
+fn a_revocation_that_no_record_can_hold_is_refused() {
+    let record = issued(1_000, None, None);
+    let now = from_micros(2_000);
+    let long = "x".repeat(TEXT_MAX_LEN + 1);
+    let invalid = |field: Field, rule| Err(RevokeDenied::Invalid(InvalidField { field, rule }));
+    let too_long = Rule::TooLong { longest: TEXT_MAX_LEN };
+    assert_eq!(record.revoke(now, Some(""), None), invalid(Field::RevokedBy, Rule::Empty));
+    assert_eq!(record.revoke(now, Some(&long), None), invalid(Field::RevokedBy, too_long));
+    assert_eq!(record.revoke(now, None, Some(" ")), invalid(Field::Reason, Rule::Empty));
+    assert_eq!(record.revoke(now, None, Some(&long)), invalid(Field::Reason, too_long));
+    assert!(record.revoke(now, Some(&long[1..]), Some(&long[1..])).is_ok());
+    // A wrong clock is no reason not to revoke.
+    for (clock, at) in [(i64::MIN, 0), (-1, 0), (LATEST + 1, LATEST), (i64::MAX, LATEST)] {
+        let revoked = record.revoke(from_micros(clock), None, None).unwrap().unwrap();
+        assert_eq!(revoked.revocation().unwrap().at, from_micros(at));
+    }
+}
+
+fn newer() -> Record {
+    let mut bytes = issued(1_000, None, None).to_bytes();
+    bytes.truncate(bytes.len() - 4);
+    bytes[0] = RECORD_FORMAT + 1;
+    let sum = checksum(&bytes);
+    bytes.extend(sum);
+    Record::from_bytes(&bytes).unwrap()
+}
+
+#[test]
+fn a_newer_record_is_neither_matched_nor_changed() {
+    let record = newer();
+    assert_eq!(verdict(&record, 0, 2_000), Verdict::Mismatch(Mismatch::NewerRecord));
+    let now = from_micros(2_000);
+    assert_eq!(record.revoke(now, None, None), Err(RevokeDenied::NewerRecord));
+    let rotated = record.rotate(now, &rotation(1, OlderEnds::Now, None));
+    assert_eq!(rotated, Err(RotateDenied::NewerRecord));
+}
+
+#[test]
+fn each_mismatch_has_its_reason() {
+    let record = issued(1_000, None, None);
+    assert_eq!(verdict(&record, 1, 2_000), Verdict::Mismatch(Mismatch::WrongSecret));
+    let mut other = record.clone();
+    other.id = TokenId::from_bytes([0; 16]);
+    assert_eq!(verdict(&other, 0, 2_000), Verdict::Mismatch(Mismatch::OtherId));
+    // A scheme or key that is not known hides no other secret that fits.
+    let unknown = |scheme: u8| {
+        let mut bytes = digest_of(0).to_bytes();
+        bytes[..5].copy_from_slice(&[scheme, b'k', b'e', b'y', b'1']);
+        StoredDigest::from_bytes(&bytes)
+    };
+    let mut strange = record.clone();
+    strange.newest.digest = unknown(3);
+    assert_eq!(verdict(&strange, 0, 2_000), Verdict::Mismatch(Mismatch::UnknownScheme(3)));
+    strange.newest.digest = unknown(0);
+    assert_eq!(verdict(&strange, 0, 2_000), Verdict::Mismatch(Mismatch::UnknownScheme(0)));
+    strange.newest.digest = unknown(2);
+    let missing = Mismatch::MissingKey(KeyId(*b"key1"));
+    assert_eq!(verdict(&strange, 0, 2_000), Verdict::Mismatch(missing));
+    let older = OlderSecret {
+        digest: digest_of(0),
+        created_at: 0,
+        latest_end: 3_000,
+        ends_on_first_use: false,
+    };
+    strange.rare = Some(Box::new(Rare { older: Some(older), ..Rare::default() }));
+    assert_eq!(verdict(&strange, 0, 2_000), Verdict::Accepted);
+    assert_eq!(verdict(&strange, 1, 2_000), Verdict::Mismatch(missing));
+}

@@ -1,0 +1,158 @@
+//! Every pair of small sets, decided by an oracle that knows segments and not texts.
+
+use super::*;
+
+const SEGMENTS: [&str; 3] = ["a", "b", RESERVED];
+
+/// A scope as the oracle sees it: segments, and whether more must follow.
+#[derive(Debug, Clone)]
+struct Pattern {
+    segments: Vec<&'static str>,
+    more: bool,
+}
+
+impl Pattern {
+    fn text(&self) -> String {
+        let wildcard = self.more.then_some("*");
+        self.segments.iter().copied().chain(wildcard).collect::<Vec<_>>().join(":")
+    }
+
+    fn permits(&self, need: &[&str]) -> bool {
+        let enough = match self.more {
+            true => need.len() > self.segments.len(),
+            false => need.len() == self.segments.len(),
+        };
+        let named = !self.segments.is_empty() || need[0] != RESERVED;
+        enough && named && self.segments.iter().zip(need).all(|(own, asked)| own == asked)
+    }
+}
+
+/// All needs up to three segments. The `z` stands for everything that no pattern names.
+fn needs() -> Vec<Vec<&'static str>> {
+    let letters = ["a", "b", RESERVED, "z"];
+    let mut needs: Vec<Vec<&str>> = Vec::new();
+    let mut last: Vec<Vec<&str>> = vec![Vec::new()];
+    for _ in 0..3 {
+        let longer = |need: &Vec<&'static str>| {
+            let need = need.clone();
+            letters.map(|letter| [need.clone(), vec![letter]].concat())
+        };
+        last = last.iter().flat_map(longer).collect();
+        needs.extend(last.iter().cloned());
+    }
+    assert_eq!(needs.len(), 4 + 16 + 64);
+    needs
+}
+
+/// All patterns up to two segments, with and without a wildcard behind.
+fn patterns() -> Vec<Pattern> {
+    let mut patterns = vec![Pattern { segments: Vec::new(), more: true }];
+    for more in [false, true] {
+        for first in SEGMENTS {
+            patterns.push(Pattern { segments: vec![first], more });
+            for second in SEGMENTS {
+                patterns.push(Pattern { segments: vec![first, second], more });
+            }
+        }
+    }
+    assert_eq!(patterns.len(), 25);
+    patterns
+}
+
+/// A set under test, and the needs that it permits by the oracle, one bit each.
+struct Case {
+    set: ScopeSet,
+    permitted: u128,
+}
+
+fn case(of: &[&Pattern], needs: &[Vec<&str>]) -> Case {
+    let permitted = needs.iter().enumerate().fold(0, |permitted, (bit, need)| {
+        permitted | u128::from(of.iter().any(|pattern| pattern.permits(need))) << bit
+    });
+    Case { set: ScopeSet::new(of.iter().map(|pattern| pattern.text())).unwrap(), permitted }
+}
+
+/// Every set of none, one or two patterns.
+fn cases(needs: &[Vec<&str>]) -> Vec<Case> {
+    let patterns = patterns();
+    let mut cases = vec![case(&[], needs)];
+    for (index, first) in patterns.iter().enumerate() {
+        cases.push(case(&[first], needs));
+        cases.extend(patterns[index + 1..].iter().map(|second| case(&[first, second], needs)));
+    }
+    assert_eq!(cases.len(), 1 + 25 + 300);
+    cases
+}
+
+fn permitted(scopes: Scopes<'_>, needs: &[Need]) -> u128 {
+    needs
+        .iter()
+        .enumerate()
+        .fold(0, |all, (bit, need)| all | u128::from(scopes.permits(need)) << bit)
+}
+
+#[test]
+fn permits_agrees_with_the_oracle() {
+    let all = needs();
+    let asked: Vec<Need> = all.iter().map(|need| Need::scope(&need.join(":")).unwrap()).collect();
+    for case in cases(&all) {
+        assert_eq!(permitted(case.set.as_scopes(), &asked), case.permitted, "{}", case.set);
+    }
+}
+
+#[test]
+fn contains_agrees_with_the_oracle() {
+    let cases = cases(&needs());
+    for outer in &cases {
+        for inner in &cases {
+            let expected = inner.permitted & !outer.permitted == 0;
+            let contains = outer.set.as_scopes().contains(inner.set.as_scopes());
+            assert_eq!(contains, expected, "{} contains {}", outer.set, inner.set);
+        }
+    }
+}
+
+#[test]
+fn intersection_agrees_with_the_oracle() {
+    let all = needs();
+    let asked: Vec<Need> = all.iter().map(|need| Need::scope(&need.join(":")).unwrap()).collect();
+    let cases = cases(&all);
+    // What a set of scopes permits is known by its text once `permits` agrees.
+    let mut known = std::collections::HashMap::new();
+    for left in &cases {
+        for right in &cases {
+            let both = left.set.as_scopes().intersection(right.set.as_scopes());
+            let permitted = *known
+                .entry(both.to_string())
+                .or_insert_with(|| permitted(both.as_scopes(), &asked));
+            assert_eq!(
+                permitted,
+                left.permitted & right.permitted,
+                "{} and {}",
+                left.set,
+                right.set
+            );
+            assert!(left.set.as_scopes().contains(both.as_scopes()));
+            assert!(right.set.as_scopes().contains(both.as_scopes()));
+        }
+    }
+}
+
+#[test]
+fn all_and_any_are_built_from_single_scopes() {
+    let all = needs();
+    let texts: Vec<String> = all.iter().map(|need| need.join(":")).collect();
+    for case in cases(&all).iter().step_by(7) {
+        for first in 0..texts.len() {
+            for second in (0..texts.len()).step_by(5) {
+                let (one, two) =
+                    (case.permitted >> first & 1 == 1, case.permitted >> second & 1 == 1);
+                let asked = [&texts[first], &texts[second]];
+                let scopes = case.set.as_scopes();
+                assert_eq!(scopes.permits(&Need::all_of(asked).unwrap()), one && two);
+                assert_eq!(scopes.permits(&Need::any_of(asked).unwrap()), one || two);
+            }
+        }
+        assert!(case.set.as_scopes().permits(&Need::authenticated()));
+    }
+}
