@@ -174,6 +174,10 @@ pub use store::{
 };
 #[cfg(feature = "memory")]
 pub use stores::MemoryStore;
+#[cfg(feature = "file")]
+pub use stores::{
+    Compacted, CutOff, FileStore, FileStoreOptions, OpenError, Opening, OpeningProgress,
+};
 pub use token::{
     InvalidPrefix, InvalidTokenId, MalformedToken, PREFIX_MAX_LEN, ParsedToken, Prefix,
     TOKEN_MAX_LEN, Token, TokenId, parse, scanner_regex,

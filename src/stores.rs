@@ -8,5 +8,9 @@ mod file;
 #[cfg(feature = "memory")]
 mod memory;
 
+#[cfg(feature = "file")]
+pub use file::{
+    Compacted, CutOff, FileStore, FileStoreOptions, OpenError, Opening, OpeningProgress,
+};
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;

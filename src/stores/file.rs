@@ -1,1 +1,298 @@
 //! Records in one file: a journal on disk, every record in memory.
+
+mod batch;
+mod compaction;
+mod disk;
+mod format;
+mod frames;
+mod journal;
+mod lock;
+mod open;
+mod queue;
+mod replay;
+mod reply;
+mod writer;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+pub use compaction::Compacted;
+pub use open::{CutOff, FileStoreOptions, OpenError, Opening, OpeningProgress};
+
+use crate::record::{CorruptRecord, Record};
+use crate::store::{Found, Page, Query, StoreError, Stored, TokenStore, Version};
+use crate::token::TokenId;
+use format::Framer;
+use journal::Journal;
+use lock::Lock;
+use open::{Access, Opened, io_error};
+use queue::{Act, Queue, Request, closed};
+use reply::reply;
+use writer::{Shared, Writer};
+
+/// The most uses in one request to the writer.
+const USES_AT_ONCE: usize = 100_000;
+
+/// Keeps records in one file, for a service that runs in one process.
+///
+/// Every record is in memory too, so that a look-up costs what it costs in a
+/// [`MemoryStore`](crate::MemoryStore) and never waits for the disk. Every change is appended to the
+/// file and synced before it is acknowledged; changes that come at the same time share one sync.
+///
+/// ```
+/// use service_tokens::{FileStore, Query, TokenStore};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("tokens.journal");
+/// let store = FileStore::open(&path)?;
+/// assert!(store.list(&Query::new(), chrono::DateTime::UNIX_EPOCH).await?.items.is_empty());
+/// store.close().await;
+/// # Ok(()) }
+/// ```
+///
+/// # What it does
+///
+/// - **One writer.** `<path>.lock` beside the file is locked while the store is open; a second process
+///   is refused. Leave that file where it is. Put the journal on a local file system.
+/// - **It survives a kill and a power failure** at any moment with everything acknowledged, and opens
+///   by itself. A damaged file is refused, naming the place: no flipped bit brings a revoked token
+///   back.
+/// - **A full or failing disk** fails the change with a typed [`StoreError`] and leaves no trace of
+///   it; verification and lists go on, and so does writing once there is room.
+/// - **It compacts itself** in the background when most of the file is out of date: it writes
+///   `<path>.compacting` and puts it in place. That needs as much room again as the live records do.
+/// - **Any executor will do.** Changes are written by a thread of the store; futures only wait for
+///   it. A future that is dropped neither stops nor undoes its change.
+/// - **A backup** is a copy of the file, taken at any time.
+///
+/// Dropping the store finishes what was begun and blocks until then; [`close`](Self::close) first
+/// avoids that.
+pub struct FileStore {
+    shared: Arc<Shared>,
+    /// Nothing is answered any more.
+    closed: AtomicBool,
+    access: Mutex<Held>,
+    read_only: bool,
+    path: PathBuf,
+    opening: Opening,
+}
+
+/// What keeps others out: the writer, which has the lock, or a reader's own.
+enum Held {
+    Writer(JoinHandle<()>),
+    Reader(#[expect(dead_code, reason = "held until it is dropped")] Option<Lock>),
+    Nothing,
+}
+
+impl FileStore {
+    /// Opens or creates the file as [`FileStoreOptions::open`] does by default.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        FileStoreOptions::new().open(path)
+    }
+
+    fn open_with(mut options: FileStoreOptions, path: &Path) -> Result<Self, OpenError> {
+        let Opened { paths, file, header, sequence, replayed, opening, access } =
+            open::open(&mut options, path)?;
+        let shared = Arc::new(Shared { table: replayed.table, queue: Queue::default() });
+        let path = paths.journal.clone();
+        let (access, read_only) = match access {
+            Access::Read(lock) => (Held::Reader(lock), true),
+            Access::Write(lock) => {
+                let journal = Journal::new(
+                    Box::new(file),
+                    opening.bytes,
+                    header,
+                    Framer::new(header.seed(), sequence),
+                    (path.clone(), options.directory.clone()),
+                );
+                let writer = Writer {
+                    shared: shared.clone(),
+                    journal,
+                    last_version: replayed.last_version,
+                    live: replayed.live,
+                    compact_above: options.compact_above,
+                    paths,
+                    directory: options.directory,
+                    durable: Arc::new(AtomicU64::new(opening.bytes)),
+                    compaction: None,
+                    next_compaction: Vec::new(),
+                    retry_at: 0,
+                    failing: false,
+                    _lock: lock,
+                };
+                let thread = writer.start();
+                (Held::Writer(thread.map_err(io_error("starting the writer of", &path))?), false)
+            }
+        };
+        let (closed, access) = (AtomicBool::new(false), Mutex::new(access));
+        Ok(Self { shared, closed, access, read_only, path, opening })
+    }
+
+    /// What opening found.
+    pub fn opening(&self) -> Opening {
+        self.opening
+    }
+
+    /// The file, as an absolute path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether every change is refused because the store was opened for reading only.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// Writes the file anew with only what still counts, now rather than when it is due. Returns when
+    /// that file is in place; until then and after, everything else goes on. If one is under way,
+    /// another follows it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Full`], [`StoreError::ReadOnly`], [`StoreError::Unavailable`], or
+    /// [`StoreError::Corrupt`] if the file turned out to be damaged since it was opened. The old file
+    /// stays in use.
+    pub async fn compact(&self) -> Result<Compacted, StoreError> {
+        let (promise, reply) = reply();
+        self.push(Request::Compact(promise))?;
+        reply.await.unwrap_or_else(|| Err(closed()))
+    }
+
+    /// Finishes what was begun, closes the file and gives up the lock. From then on everything is
+    /// refused with [`StoreError::Unavailable`]: another process may change the file. Closing again
+    /// does nothing.
+    ///
+    /// Blocks no executor. If the future is dropped, the store closes all the same.
+    pub async fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        if self.read_only {
+            *self.held() = Held::Nothing;
+        } else {
+            let (ended, reply) = reply();
+            self.shared.queue.close(ended);
+            reply.await;
+        }
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
+        self.access.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    fn readable(&self) -> Result<(), StoreError> {
+        if self.is_closed() { Err(closed()) } else { Ok(()) }
+    }
+
+    fn push(&self, request: Request) -> Result<(), StoreError> {
+        self.readable()?;
+        if self.read_only {
+            return Err(StoreError::ReadOnly);
+        }
+        self.shared.queue.push(request)
+    }
+
+    async fn change(&self, act: Act) -> Result<Version, StoreError> {
+        let (promise, reply) = reply();
+        self.push(Request::Act(act, promise))?;
+        reply.await.unwrap_or_else(|| Err(StoreError::indeterminate(WriterGone)))
+    }
+}
+
+/// The writer's thread ended before it answered.
+#[derive(Debug, thiserror::Error)]
+#[error("the journal's writer ended unexpectedly")]
+struct WriterGone;
+
+/// A record's encoding, if it can be read back: one that cannot would make the whole file unreadable.
+fn encode(record: &Record) -> Result<Vec<u8>, StoreError> {
+    let bytes = record.to_bytes();
+    match Record::from_bytes(&bytes) {
+        Ok(read) if read == *record => Ok(bytes),
+        Ok(_) => Err(CorruptRecord("its encoding reads as another record").into()),
+        Err(corrupt) => Err(corrupt.into()),
+    }
+}
+
+impl Drop for FileStore {
+    fn drop(&mut self) {
+        let held = std::mem::replace(&mut *self.held(), Held::Nothing);
+        if let Held::Writer(thread) = held {
+            let (ended, _) = reply();
+            self.shared.queue.close(ended);
+            // The writer itself drops the store if the waker that it wakes owns the last handle.
+            if thread.thread().id() != std::thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStore")
+            .field("path", &self.path)
+            .field("read_only", &self.read_only)
+            .field("records", &self.shared.table.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl TokenStore for FileStore {
+    async fn insert(&self, record: &Record) -> Result<Version, StoreError> {
+        let bytes = encode(record)?;
+        self.change(Act::Insert { record: record.clone(), bytes }).await
+    }
+
+    async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+        self.readable()?;
+        Ok(self.shared.table.find(id))
+    }
+
+    async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
+        let bytes = encode(record)?;
+        self.change(Act::Replace { record: record.clone(), bytes, expected }).await
+    }
+
+    async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError> {
+        self.change(Act::Remove { id, expected }).await.map(drop)
+    }
+
+    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
+        self.readable()?;
+        Ok(self.shared.table.list(query, now))
+    }
+
+    fn tracks_last_used(&self) -> bool {
+        true
+    }
+
+    async fn touch(&self, uses: &[(TokenId, DateTime<Utc>)]) -> Result<(), StoreError> {
+        for uses in uses.chunks(USES_AT_ONCE) {
+            let uses = uses.iter().map(|(id, used)| (*id, used.timestamp_micros())).collect();
+            self.change(Act::Touch { uses }).await?;
+        }
+        Ok(())
+    }
+
+    fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<Found<'_>>)) -> bool {
+        !self.is_closed() && self.shared.table.find_now(id, visit)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -49,7 +49,7 @@ impl fmt::Debug for MemoryStore {
 #[async_trait]
 impl TokenStore for MemoryStore {
     async fn insert(&self, record: &Record) -> Result<Version, StoreError> {
-        self.table.insert(Row { record: record.clone(), version: Version(1), last_used: None })
+        self.table.insert(Row::new(record.clone(), Version(1)))
     }
 
     async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {

@@ -1,0 +1,312 @@
+//! Compaction: a new file beside the old, with only what still counts, and then in its place.
+//!
+//! Its thread reads the old file, not the table: nobody waits for it, and what it writes is the state
+//! at one place in the journal, followed by the frames behind that place.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+
+use hashbrown::HashMap;
+
+use super::disk::{Directory, Disk};
+use super::format::{Act, Framer, HEADER_LEN, Header, Uses};
+use super::frames::{Frames, Unreadable};
+use super::journal::{Failure, Journal};
+use super::queue::{Queue, closed};
+use crate::store::StoreError;
+use crate::token::TokenId;
+
+/// Bytes written at once.
+const CHUNK: usize = 1 << 20;
+
+/// Bytes after which the new file is synced. On some file systems a commit has to wait for what is
+/// written to other files, so there must never be much of it.
+const SYNC_EVERY: usize = 4 << 20;
+
+/// What the writer is left to copy at most, but for what it writes itself in the meantime.
+const HAND_OVER: u64 = 64 << 10;
+
+/// What a compaction did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Compacted {
+    /// Bytes of the file before.
+    pub bytes_before: u64,
+    /// Bytes of the file after.
+    pub bytes_after: u64,
+}
+
+/// Why a compaction did not take place. The old file stays in use.
+#[derive(Debug)]
+pub(super) enum NotCompacted {
+    Failed(Failure),
+    Damaged { offset: u64, what: &'static str },
+    Cancelled,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the journal is damaged at byte {offset}: {what}")]
+struct Damage {
+    offset: u64,
+    what: &'static str,
+}
+
+impl NotCompacted {
+    pub(super) fn to_error(&self) -> StoreError {
+        match self {
+            Self::Failed(failure) => failure.to_error(),
+            &Self::Damaged { offset, what } => StoreError::corrupt(Damage { offset, what }),
+            Self::Cancelled => closed(),
+        }
+    }
+}
+
+impl std::fmt::Display for NotCompacted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Failed(failure) => failure.fmt(f),
+            &Self::Damaged { offset, what } => Damage { offset, what }.fmt(f),
+            Self::Cancelled => f.write_str("the store is closing"),
+        }
+    }
+}
+
+impl From<Unreadable> for NotCompacted {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::Io(error) => {
+                Self::Failed(Failure::new("the journal could not be read", error))
+            }
+            Unreadable::Damaged { offset, what } => Self::Damaged { offset, what },
+        }
+    }
+}
+
+fn unwritten(error: std::io::Error) -> NotCompacted {
+    NotCompacted::Failed(Failure::new("the compacted journal could not be written", error))
+}
+
+pub(super) type Outcome = Result<Box<Prepared>, NotCompacted>;
+
+/// What a compaction works on.
+pub(super) struct Job {
+    pub(super) path: PathBuf,
+    pub(super) beside: PathBuf,
+    pub(super) directory: Arc<dyn Directory>,
+    pub(super) header: Header,
+    /// The durable length of the journal, as it grows.
+    pub(super) durable: Arc<AtomicU64>,
+    pub(super) cancelled: Arc<AtomicBool>,
+}
+
+impl Job {
+    /// Compacts up to the hand-over, which the writer makes. Runs on a thread of its own.
+    pub(super) fn run(self, queue: &Queue) {
+        let (done, old_files) = mpsc::channel();
+        let outcome = self.prepare(done).map(Box::new);
+        // An outcome that comes back is dropped, and what it wrote is removed.
+        drop(queue.push_outcome(outcome));
+        // Closing a large file that has no name any more frees its blocks: not the writer's work.
+        drop(old_files.recv());
+    }
+
+    fn prepare(&self, done: mpsc::Sender<OldFiles>) -> Result<Prepared, NotCompacted> {
+        let end = self.durable.load(Ordering::Acquire);
+        let mut frames = self.frames(end)?;
+        let mut latest = self.latest(&mut frames)?;
+        let mut copied = self.frames(end)?;
+        let mut output = Output::create(self)?;
+        while let Some(frame) = copied.next()? {
+            let offset = frame.offset;
+            let act = Act::read(frame.body);
+            let act = act.map_err(|what| NotCompacted::Damaged { offset, what })?;
+            if let Act::Put { id, version, record, .. } = act
+                && let Some(row) = latest.get(&id).filter(|row| row.version == version)
+            {
+                output.framer.put(&mut output.buffer, id, version, row.last_used, record);
+                // Its twin follows.
+                latest.remove(&id);
+                output.write_chunk()?;
+            }
+            self.go_on()?;
+        }
+        let mut prepared = Prepared { frames: copied, output, done };
+        loop {
+            let until = self.durable.load(Ordering::Acquire);
+            let few = until - prepared.frames.offset() <= HAND_OVER;
+            prepared.copy(until, &self.cancelled)?;
+            if few {
+                break;
+            }
+        }
+        prepared.output.flush()?;
+        prepared.output.sync()?;
+        Ok(prepared)
+    }
+
+    fn frames(&self, end: u64) -> Result<Frames, NotCompacted> {
+        let file = File::open(&self.path).map_err(Unreadable::Io)?;
+        Ok(Frames::new(file, self.header.seed(), end).map_err(Unreadable::Io)?)
+    }
+
+    /// What each id's record has come to at the end of the frames.
+    fn latest(&self, frames: &mut Frames) -> Result<HashMap<TokenId, Latest>, NotCompacted> {
+        let mut latest: HashMap<TokenId, Latest> = HashMap::new();
+        while let Some(frame) = frames.next()? {
+            let offset = frame.offset;
+            match Act::read(frame.body).map_err(|what| NotCompacted::Damaged { offset, what })? {
+                Act::Put { id, version, last_used, .. } => {
+                    let row = latest.entry(id).or_insert(Latest { version, last_used });
+                    row.version = row.version.max(version);
+                    row.last_used = row.last_used.max(last_used);
+                }
+                Act::Remove { id, version } => {
+                    if latest.get(&id).is_some_and(|row| row.version < version) {
+                        latest.remove(&id);
+                    }
+                }
+                Act::Touch(uses) => touch(&mut latest, uses),
+            }
+            self.go_on()?;
+        }
+        Ok(latest)
+    }
+
+    fn go_on(&self) -> Result<(), NotCompacted> {
+        go_on(&self.cancelled)
+    }
+}
+
+fn go_on(cancelled: &AtomicBool) -> Result<(), NotCompacted> {
+    if cancelled.load(Ordering::Relaxed) { Err(NotCompacted::Cancelled) } else { Ok(()) }
+}
+
+struct Latest {
+    version: u64,
+    last_used: Option<i64>,
+}
+
+fn touch(latest: &mut HashMap<TokenId, Latest>, uses: Uses<'_>) {
+    for (id, used) in uses {
+        if let Some(row) = latest.get_mut(&id) {
+            row.last_used = row.last_used.max(Some(used));
+        }
+    }
+}
+
+/// The new file as it grows. Removed when dropped.
+struct Output {
+    disk: Option<Box<dyn Disk>>,
+    path: PathBuf,
+    directory: Arc<dyn Directory>,
+    header: Header,
+    framer: Framer,
+    buffer: Vec<u8>,
+    len: u64,
+    unsynced: usize,
+    in_place: bool,
+}
+
+impl Output {
+    fn create(job: &Job) -> Result<Self, NotCompacted> {
+        let disk = job.directory.create(&job.beside).map_err(unwritten)?;
+        let header = job.header.next_generation(job.header.last_version);
+        Ok(Self {
+            disk: Some(disk),
+            path: job.beside.clone(),
+            directory: job.directory.clone(),
+            header,
+            framer: Framer::new(header.seed(), 1),
+            // The header is known at the end; until then there is none, and the file is no store.
+            buffer: vec![0; HEADER_LEN],
+            len: 0,
+            unsynced: 0,
+            in_place: false,
+        })
+    }
+
+    fn disk(&mut self) -> Result<&mut Box<dyn Disk>, NotCompacted> {
+        self.disk.as_mut().ok_or(NotCompacted::Cancelled)
+    }
+
+    fn write_chunk(&mut self) -> Result<(), NotCompacted> {
+        if self.buffer.len() < CHUNK { Ok(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> Result<(), NotCompacted> {
+        let buffer = std::mem::take(&mut self.buffer);
+        let len = self.len;
+        self.disk()?.write_at(len, &buffer).map_err(unwritten)?;
+        self.len += buffer.len() as u64;
+        self.unsynced += buffer.len();
+        self.buffer = buffer;
+        self.buffer.clear();
+        if self.unsynced < SYNC_EVERY { Ok(()) } else { self.sync() }
+    }
+
+    fn sync(&mut self) -> Result<(), NotCompacted> {
+        self.disk()?.sync().map_err(unwritten)?;
+        self.unsynced = 0;
+        Ok(())
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if !self.in_place {
+            self.disk = None;
+            // What stays is removed at the next opening.
+            let _ = self.directory.remove(&self.path);
+        }
+    }
+}
+
+type OldFiles = (File, Box<dyn Disk>);
+
+/// A new file that lacks only the journal's last frames.
+pub(super) struct Prepared {
+    /// The old file's frames behind those copied.
+    frames: Frames,
+    output: Output,
+    done: mpsc::Sender<OldFiles>,
+}
+
+impl Prepared {
+    fn copy(&mut self, until: u64, cancelled: &AtomicBool) -> Result<(), NotCompacted> {
+        self.frames.extend_to(until);
+        while let Some(frame) = self.frames.next()? {
+            self.output.framer.copy(&mut self.output.buffer, frame.body);
+            self.output.write_chunk()?;
+            go_on(cancelled)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the new file in the journal's place. Nobody writes to the journal meanwhile.
+    pub(super) fn hand_over(
+        mut self,
+        journal: &mut Journal,
+        last_version: u64,
+    ) -> Result<Compacted, NotCompacted> {
+        let bytes_before = journal.len();
+        self.copy(bytes_before, &AtomicBool::new(false))?;
+        let output = &mut self.output;
+        output.flush()?;
+        output.header.base_len = output.len;
+        output.header.last_version = last_version;
+        let header = output.header;
+        output.disk()?.write_at(0, &header.to_bytes()).map_err(unwritten)?;
+        output.sync()?;
+        journal.replace_with(&output.path).map_err(NotCompacted::Failed)?;
+        output.in_place = true;
+        let bytes_after = output.len;
+        if let Some(disk) = output.disk.take() {
+            let old = journal.move_to(disk, bytes_after, header, output.framer);
+            // Nobody receives it if the thread is gone; then it is closed here.
+            let _ = self.done.send((self.frames.into_file(), old));
+        }
+        Ok(Compacted { bytes_before, bytes_after })
+    }
+}

@@ -1,0 +1,366 @@
+//! The journal's format, version 1.
+//!
+//! A file is a header and then frames, nothing between or behind them. Integers are big-endian.
+//! A checksum is CRC-32/ISO-HDLC; `seed` in a checksum is the header's bytes 16 to 40 (store id and
+//! generation), so that no frame passes in another store's file or in another generation of its own.
+//!
+//! Header, 64 bytes. Every version of the format begins with the first 16:
+//!
+//! ```text
+//!  0   8  magic: 0x89 "SVCTOK" 0x0a
+//!  8   4  format version: 1
+//! 12   4  checksum of bytes 0 to 12
+//! 16  16  store id: random, the same for the life of the store
+//! 32   8  generation: 0 in the first file of a store, one more in each that compaction made
+//! 40   8  base: the length that the file had when it took its place. A shorter one is damaged
+//! 48   8  last version: versions up to this one were given before this file was made
+//! 56   4  zero
+//! 60   4  checksum of bytes 0 to 60
+//! ```
+//!
+//! Frame, 20 bytes and its body:
+//!
+//! ```text
+//!  0   4  length of the body, 26 to 66,000
+//!  4   8  sequence number: 1 for the file's first frame, one more for each next
+//! 12   4  checksum of seed, sequence number and body
+//! 16   4  checksum of seed and bytes 0 to 16
+//! 20      body; its first byte is the kind, its last is 0xff
+//! ```
+//!
+//! Body, by kind:
+//!
+//! ```text
+//! put     1, id (16), version (8), last use (8), the record's encoding, 0xff
+//! remove  2, id (16), version (8), 0xff
+//! touch   3, one or more of: id (16), last use (8); 0xff
+//! ```
+//!
+//! A last use is in microseconds since 1970, signed; the lowest number means never.
+//!
+//! # What a file means
+//!
+//! Frames are applied in order. Versions come from one counter of the whole store and are never used
+//! twice, also not for a removal. A put or remove whose version is not above that of the record it
+//! meets changes nothing, except that of two last uses the later one stays. A touch of an id without
+//! a record is passed over.
+//!
+//! A replacement and a removal are written as two frames of the same content. So whoever cuts a
+//! damaged last frame off by hand cannot undo a revocation.
+//!
+//! # The end of a file
+//!
+//! Zeros at the end count as not written: file systems leave them when the power fails. (No body ends
+//! with a zero, nor with a byte that a single flipped bit turns into one.) After that, an end within a
+//! frame's header, or within the body of a frame whose header checks, is an unfinished write: no
+//! caller was told that it succeeded, and it is cut off. The header has a checksum of its own so that
+//! a damaged length never looks like this. Whatever else does not check is damage, and the whole file
+//! is refused.
+//!
+//! New kinds and new meanings need a new format version.
+
+use crc32fast::Hasher;
+
+use crate::record::RECORD_MAX_BYTES;
+use crate::secret::{RandomError, RandomSource};
+use crate::token::TokenId;
+
+/// The format that this crate reads and writes.
+const FORMAT: u32 = 1;
+const MAGIC: [u8; 8] = *b"\x89SVCTOK\n";
+
+/// Bytes of the file's header.
+pub(super) const HEADER_LEN: usize = 64;
+/// Bytes of a frame's header.
+pub(super) const FRAME_HEADER_LEN: usize = 20;
+
+const PUT: u8 = 1;
+const REMOVE: u8 = 2;
+const TOUCH: u8 = 3;
+const END: u8 = 0xff;
+
+const PUT_HEAD: usize = 1 + 16 + 8 + 8;
+const REMOVE_LEN: usize = 1 + 16 + 8 + 1;
+const USE_LEN: usize = 16 + 8;
+const BODY_MIN: usize = REMOVE_LEN;
+const BODY_MAX: usize = 66_000;
+const _: () = assert!(PUT_HEAD + RECORD_MAX_BYTES < BODY_MAX);
+
+/// The most uses in one frame.
+pub(super) const USES_MAX: usize = 2_000;
+const _: () = assert!(1 + USES_MAX * USE_LEN < BODY_MAX);
+
+const NEVER: i64 = i64::MIN;
+
+/// The bytes that a put takes in the file.
+pub(super) fn put_len(record: usize) -> u64 {
+    (FRAME_HEADER_LEN + PUT_HEAD + record + 1) as u64
+}
+
+/// What the file says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    store: [u8; 16],
+    generation: u64,
+    pub(super) base_len: u64,
+    pub(super) last_version: u64,
+}
+
+/// Why a header does not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoHeader {
+    /// It is another program's file.
+    Foreign,
+    /// A newer program's format.
+    Newer(u32),
+    /// It is broken, at this place.
+    Damaged(u64, &'static str),
+}
+
+impl Header {
+    /// The header of a new store.
+    pub(super) fn new(random: &dyn RandomSource) -> Result<Self, RandomError> {
+        let mut store = [0; 16];
+        random.fill(&mut store)?;
+        Ok(Self { store, generation: 0, base_len: HEADER_LEN as u64, last_version: 0 })
+    }
+
+    /// The header of the file that compaction puts in the place of this one's.
+    pub(super) fn next_generation(self, last_version: u64) -> Self {
+        let generation = self.generation.wrapping_add(1);
+        Self { generation, base_len: HEADER_LEN as u64, last_version, ..self }
+    }
+
+    pub(super) fn to_bytes(self) -> [u8; HEADER_LEN] {
+        let mut bytes = [0; HEADER_LEN];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..12].copy_from_slice(&FORMAT.to_be_bytes());
+        let checksum = crc32fast::hash(&bytes[..12]);
+        bytes[12..16].copy_from_slice(&checksum.to_be_bytes());
+        bytes[16..32].copy_from_slice(&self.store);
+        bytes[32..40].copy_from_slice(&self.generation.to_be_bytes());
+        bytes[40..48].copy_from_slice(&self.base_len.to_be_bytes());
+        bytes[48..56].copy_from_slice(&self.last_version.to_be_bytes());
+        let checksum = crc32fast::hash(&bytes[..60]);
+        bytes[60..].copy_from_slice(&checksum.to_be_bytes());
+        bytes
+    }
+
+    /// Reads the beginning of a file, as much of it as there is.
+    pub(super) fn read(file: &[u8]) -> Result<Self, NoHeader> {
+        let mut rest = Fields(file);
+        if !MAGIC.starts_with(&file[..file.len().min(8)]) {
+            return Err(NoHeader::Foreign);
+        }
+        let short = NoHeader::Damaged(file.len() as u64, "the file ends within its header");
+        let _magic: [u8; 8] = rest.take().ok_or(short)?;
+        let format = u32::from_be_bytes(rest.take().ok_or(short)?);
+        if crc32fast::hash(&file[..12]) != u32::from_be_bytes(rest.take().ok_or(short)?) {
+            return Err(NoHeader::Damaged(8, "the format version does not match its checksum"));
+        }
+        if format > FORMAT {
+            return Err(NoHeader::Newer(format));
+        }
+        let header = Self {
+            store: rest.take().ok_or(short)?,
+            generation: u64::from_be_bytes(rest.take().ok_or(short)?),
+            base_len: u64::from_be_bytes(rest.take().ok_or(short)?),
+            last_version: u64::from_be_bytes(rest.take().ok_or(short)?),
+        };
+        let zero: [u8; 4] = rest.take().ok_or(short)?;
+        if crc32fast::hash(&file[..60]) != u32::from_be_bytes(rest.take().ok_or(short)?) {
+            return Err(NoHeader::Damaged(16, "the file's header does not match its checksum"));
+        }
+        if format != FORMAT || zero != [0; 4] || header.base_len < HEADER_LEN as u64 {
+            return Err(NoHeader::Damaged(8, "the file's header makes no sense"));
+        }
+        Ok(header)
+    }
+
+    pub(super) fn seed(&self) -> Seed {
+        let mut hasher = Hasher::new();
+        hasher.update(&self.store);
+        hasher.update(&self.generation.to_be_bytes());
+        Seed(hasher.finalize())
+    }
+}
+
+/// Where the checksums of a file's frames begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seed(u32);
+
+impl Seed {
+    fn checksum(self, parts: [&[u8]; 2]) -> [u8; 4] {
+        let mut hasher = Hasher::new_with_initial(self.0);
+        parts.iter().for_each(|part| hasher.update(part));
+        hasher.finalize().to_be_bytes()
+    }
+}
+
+/// Writes frames, one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Framer {
+    seed: Seed,
+    next: u64,
+}
+
+impl Framer {
+    /// Writes behind a file's frame before the one with this number.
+    pub(super) fn new(seed: Seed, next: u64) -> Self {
+        Self { seed, next }
+    }
+
+    pub(super) fn put(
+        &mut self,
+        out: &mut Vec<u8>,
+        id: TokenId,
+        version: u64,
+        last_used: Option<i64>,
+        record: &[u8],
+    ) {
+        let last_used = last_used.unwrap_or(NEVER).to_be_bytes();
+        let (id, version) = (id.to_bytes(), version.to_be_bytes());
+        self.frame(out, &[&[PUT], &id, &version, &last_used, record, &[END]]);
+    }
+
+    pub(super) fn remove(&mut self, out: &mut Vec<u8>, id: TokenId, version: u64) {
+        self.frame(out, &[&[REMOVE], &id.to_bytes(), &version.to_be_bytes(), &[END]]);
+    }
+
+    /// At most [`USES_MAX`] uses and at least one.
+    pub(super) fn touch(&mut self, out: &mut Vec<u8>, uses: &[(TokenId, i64)]) {
+        let uses: Vec<u8> = uses
+            .iter()
+            .flat_map(|(id, used)| [&id.to_bytes()[..], &used.to_be_bytes()].concat())
+            .collect();
+        self.frame(out, &[&[TOUCH], &uses, &[END]]);
+    }
+
+    /// A frame with the body of another file's.
+    pub(super) fn copy(&mut self, out: &mut Vec<u8>, body: &[u8]) {
+        self.frame(out, &[body]);
+    }
+
+    fn frame(&mut self, out: &mut Vec<u8>, body: &[&[u8]]) {
+        let start = out.len();
+        out.extend_from_slice(&[0; FRAME_HEADER_LEN]);
+        body.iter().for_each(|part| out.extend_from_slice(part));
+        let (header, body) = out[start..].split_at_mut(FRAME_HEADER_LEN);
+        let sequence = self.next.to_be_bytes();
+        header[..4].copy_from_slice(&(body.len() as u32).to_be_bytes());
+        header[4..12].copy_from_slice(&sequence);
+        header[12..16].copy_from_slice(&self.seed.checksum([&sequence, body]));
+        let checksum = self.seed.checksum([&header[..16], &[]]);
+        header[16..].copy_from_slice(&checksum);
+        self.next += 1;
+    }
+}
+
+/// What a frame's header says of its body.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FrameHeader {
+    pub(super) body_len: usize,
+    sequence: [u8; 8],
+    body: [u8; 4],
+    seed: Seed,
+}
+
+impl FrameHeader {
+    /// Checks a frame's header.
+    pub(super) fn read(
+        bytes: [u8; FRAME_HEADER_LEN],
+        seed: Seed,
+        sequence: u64,
+    ) -> Result<Self, &'static str> {
+        let (checked, checksum) = bytes.split_at(16);
+        if seed.checksum([checked, &[]]) != checksum {
+            return Err("a frame's header does not match its checksum");
+        }
+        let mut fields = Fields(checked);
+        let (Some(length), Some(found), Some(body)) = (fields.take(), fields.take(), fields.take())
+        else {
+            return Err("a frame's header is too short");
+        };
+        if u64::from_be_bytes(found) != sequence {
+            return Err("a frame is not the next in sequence");
+        }
+        let body_len = u32::from_be_bytes(length) as usize;
+        if !(BODY_MIN..=BODY_MAX).contains(&body_len) {
+            return Err("a frame's length is out of range");
+        }
+        Ok(Self { body_len, sequence: found, body, seed })
+    }
+
+    /// Checks the body.
+    pub(super) fn check(&self, body: &[u8]) -> Result<(), &'static str> {
+        if self.seed.checksum([&self.sequence, body]) == self.body {
+            Ok(())
+        } else {
+            Err("a frame's body does not match its checksum")
+        }
+    }
+}
+
+/// What a frame's body tells.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Act<'b> {
+    Put { id: TokenId, version: u64, last_used: Option<i64>, record: &'b [u8] },
+    Remove { id: TokenId, version: u64 },
+    Touch(Uses<'b>),
+}
+
+impl<'b> Act<'b> {
+    /// Reads a body whose checksum was found right.
+    pub(super) fn read(body: &'b [u8]) -> Result<Self, &'static str> {
+        const SHORT: &str = "a frame's body is too short";
+        let (&end, body) = body.split_last().ok_or(SHORT)?;
+        if end != END {
+            return Err("a frame's body has no end mark");
+        }
+        let (&kind, body) = body.split_first().ok_or(SHORT)?;
+        let mut rest = Fields(body);
+        match kind {
+            PUT => {
+                let (id, version) = rest.id_and_number().ok_or(SHORT)?;
+                let last_used = i64::from_be_bytes(rest.take().ok_or(SHORT)?);
+                let last_used = (last_used != NEVER).then_some(last_used);
+                Ok(Self::Put { id, version, last_used, record: rest.0 })
+            }
+            REMOVE if body.len() == REMOVE_LEN - 2 => {
+                let (id, version) = rest.id_and_number().ok_or(SHORT)?;
+                Ok(Self::Remove { id, version })
+            }
+            TOUCH if body.len().is_multiple_of(USE_LEN) => Ok(Self::Touch(Uses(rest))),
+            REMOVE | TOUCH => Err("a frame's body has another length than its kind"),
+            _ => Err("a frame is of an unknown kind"),
+        }
+    }
+}
+
+/// The uses in a touch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Uses<'b>(Fields<'b>);
+
+impl Iterator for Uses<'_> {
+    type Item = (TokenId, i64);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (id, used) = self.0.id_and_number()?;
+        Some((id, used as i64))
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Fields<'b>(&'b [u8]);
+
+impl Fields<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    fn id_and_number(&mut self) -> Option<(TokenId, u64)> {
+        Some((TokenId::from_bytes(self.take()?), u64::from_be_bytes(self.take()?)))
+    }
+}

@@ -1,0 +1,73 @@
+//! One process at a time: a lock on a file beside the journal.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{
+    self,
+    ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem},
+};
+use std::path::Path;
+
+use super::disk::private;
+
+/// Held as long as the value lives.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+/// Why the lock was not taken.
+#[derive(Debug)]
+pub(super) enum NotLocked {
+    /// Somebody holds it.
+    Held,
+    Io(io::Error),
+}
+
+impl Lock {
+    /// The writer's lock: nobody else's is held beside it.
+    pub(super) fn exclusive(path: &Path) -> Result<Self, NotLocked> {
+        let file = create(path).map_err(NotLocked::Io)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A reader's lock: other readers' are held beside it, a writer's is not. `None` if there is no
+    /// lock file, so no writer either, and none can be made.
+    pub(super) fn shared(path: &Path) -> Result<Option<Self>, NotLocked> {
+        let file = match create(path).or_else(|_| File::open(path)) {
+            Ok(file) => file,
+            Err(error) if matches!(error.kind(), NotFound | ReadOnlyFilesystem) => return Ok(None),
+            Err(error) => return Err(NotLocked::Io(error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing would release it too, unless a child that is being started at this moment has
+        // inherited the file.
+        let _ = self.0.unlock();
+    }
+}
+
+impl From<TryLockError> for NotLocked {
+    fn from(error: TryLockError) -> Self {
+        match error {
+            TryLockError::WouldBlock => Self::Held,
+            TryLockError::Error(error) => Self::Io(error),
+        }
+    }
+}
+
+/// Whether an error says that this file or file system is for reading only.
+pub(super) fn refuses_writing(error: &io::Error) -> bool {
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    private(OpenOptions::new().read(true).write(true).create(true).truncate(false)).open(path)
+}

@@ -1,0 +1,385 @@
+//! Opening: the lock, the header, the replay, and what is made of an unfinished end.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::FileStore;
+use super::disk::{Directory, RealDirectory};
+use super::format::{HEADER_LEN, Header, NoHeader};
+use super::frames::{Frames, Unreadable, written_end};
+use super::lock::{Lock, NotLocked, refuses_writing};
+use super::replay::{Replayed, replay};
+use super::writer::Paths;
+use crate::secret::{OsRandom, RandomError};
+
+/// How a [`FileStore`] is opened.
+///
+/// ```no_run
+/// use service_tokens::FileStoreOptions;
+///
+/// let store = FileStoreOptions::new()
+///     .on_progress(|p| eprintln!("{} of {} bytes", p.bytes_read, p.bytes_total))
+///     .open("/var/lib/acme/tokens.journal")?;
+/// # Ok::<(), service_tokens::OpenError>(())
+/// ```
+#[must_use]
+pub struct FileStoreOptions {
+    read_only: bool,
+    pub(super) compact_above: u64,
+    on_progress: Option<Box<dyn FnMut(OpeningProgress) + Send>>,
+    pub(super) directory: Arc<dyn Directory>,
+}
+
+impl FileStoreOptions {
+    /// For reading and writing, compacted by itself.
+    pub fn new() -> Self {
+        Self {
+            read_only: false,
+            compact_above: 8 << 20,
+            on_progress: None,
+            directory: Arc::new(RealDirectory),
+        }
+    }
+
+    /// Opens for verifying and listing only; every change is refused with
+    /// [`StoreError::ReadOnly`](crate::StoreError::ReadOnly). The file must be there.
+    ///
+    /// Any number of read-only stores may be open at once, but none beside one that writes: it would
+    /// not learn of what that one revokes. So a writer is refused while readers are open, and readers
+    /// while a writer is.
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// How many bytes of the file may be out of date before it is compacted by itself, in the
+    /// background. It also has to be more than half the file. The default is 8 MiB;
+    /// [`u64::MAX`] leaves it to [`FileStore::compact`].
+    pub fn compact_above(mut self, bytes: u64) -> Self {
+        self.compact_above = bytes;
+        self
+    }
+
+    /// Calls this every few megabytes while the file is read, on the thread that opens.
+    pub fn on_progress(mut self, report: impl FnMut(OpeningProgress) + Send + 'static) -> Self {
+        self.on_progress = Some(Box::new(report));
+        self
+    }
+
+    /// Opens the file, or creates it with mode 0600 if there is none.
+    ///
+    /// It reads the whole file and blocks that long, about a second for a million tokens: call it
+    /// before the service starts, or where blocking is allowed. An unfinished write at the end is cut
+    /// off; [`FileStore::opening`] and a warning say so.
+    ///
+    /// A file, directory or mount that cannot be written to is opened as if [`read_only`] had been
+    /// asked for; [`FileStore::is_read_only`] tells.
+    ///
+    /// [`read_only`]: Self::read_only
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]. In every case the file is as it was.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<FileStore, OpenError> {
+        FileStore::open_with(self, path.as_ref())
+    }
+}
+
+impl Default for FileStoreOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for FileStoreOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStoreOptions")
+            .field("read_only", &self.read_only)
+            .field("compact_above", &self.compact_above)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How far an opening has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpeningProgress {
+    /// Bytes of the file read so far.
+    pub bytes_read: u64,
+    /// Bytes that there are to read.
+    pub bytes_total: u64,
+}
+
+/// What opening found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Opening {
+    /// Whether the file was created.
+    pub created: bool,
+    /// Records in the store.
+    pub records: usize,
+    /// Bytes of the file, without what was cut off.
+    pub bytes: u64,
+    /// The unfinished write at the end, if there was one.
+    pub cut_off: Option<CutOff>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// An unfinished write at the end of the file: nobody was told that it succeeded. A read-only store
+/// leaves it where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CutOff {
+    /// Where it began.
+    pub offset: u64,
+    /// How long it was.
+    pub bytes: u64,
+}
+
+/// Why a file was not opened. It was not changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another store has it open, in this process or in another.
+    #[error("the store is open elsewhere: {} is locked", lock.display())]
+    Locked {
+        /// The file that is locked.
+        lock: PathBuf,
+    },
+    /// The file is none of this crate's.
+    #[error("{} is not a token store", path.display())]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer version of this crate wrote it.
+    #[error("{} has the newer format {format}: use the version that wrote it", path.display())]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its format's version.
+        format: u32,
+    },
+    /// What is in the file was changed by something else than this crate. It is refused as a whole,
+    /// because a part of it could bring a revoked token back: restore a copy.
+    #[error("{} is damaged at byte {offset}: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The place.
+        offset: u64,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// The operating system refused something.
+    #[error("{doing} {}: {source}", path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// The operating system's error.
+        source: io::Error,
+    },
+}
+
+/// An [`OpenError::Io`] about a file.
+pub(super) fn io_error<'p>(
+    doing: &'static str,
+    path: &'p Path,
+) -> impl FnOnce(io::Error) -> OpenError + use<'p> {
+    move |source| OpenError::Io { doing, path: path.to_owned(), source }
+}
+
+/// What opening gives the store.
+pub(super) struct Opened {
+    pub(super) paths: Paths,
+    pub(super) file: File,
+    pub(super) header: Header,
+    pub(super) sequence: u64,
+    pub(super) replayed: Replayed,
+    pub(super) opening: Opening,
+    pub(super) access: Access,
+}
+
+/// What may be done with the file.
+pub(super) enum Access {
+    Write(Lock),
+    Read(Option<Lock>),
+}
+
+pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened, OpenError> {
+    let began = Instant::now();
+    let paths = resolve(path).map_err(io_error("resolving", path))?;
+    let path = &paths.journal;
+    let lock = beside(path, ".lock");
+    let writable = !options.read_only && is_writable(path)?;
+    let access = if writable { write_access(&lock) } else { read_access(&lock) }?;
+    let write = matches!(access, Access::Write(_));
+    let mut created = false;
+    if write {
+        remove_leftover(&paths.compacting)?;
+        created = create_if_missing(&paths, &*options.directory)?;
+    }
+    let mut file =
+        OpenOptions::new().read(true).write(write).open(path).map_err(io_error("opening", path))?;
+    let length = file.metadata().map_err(io_error("opening", path))?.len();
+    let header = read_header(&mut file, path)?;
+    let reading = |error| unreadable(path, error);
+    let end = written_end(&mut file, length).map_err(|error| reading(error.into()))?;
+    let end = end.max(HEADER_LEN as u64);
+    if end < header.base_len {
+        let what = "the file is shorter than it was when it was made";
+        return Err(reading(Unreadable::Damaged { offset: end, what }));
+    }
+    let mut frames =
+        Frames::new(file, header.seed(), end).map_err(|error| reading(error.into()))?;
+    let mut report = |bytes_read| {
+        if let Some(report) = &mut options.on_progress {
+            report(OpeningProgress { bytes_read, bytes_total: end });
+        }
+    };
+    let replayed = replay(&mut frames, &header, end, &mut report).map_err(reading)?;
+    let (offset, sequence) = (frames.offset(), frames.sequence());
+    let cut_off = (offset < length).then(|| CutOff { offset, bytes: length - offset });
+    let file = frames.into_file();
+    if offset < header.base_len {
+        let what = "the file ends earlier than when it was made";
+        return Err(reading(Unreadable::Damaged { offset, what }));
+    }
+    if let Some(CutOff { offset, bytes }) = cut_off {
+        let path = path.display();
+        tracing::warn!(%path, offset, bytes, "an unfinished write at the journal's end is left out");
+    }
+    if write {
+        settle(&file, offset, cut_off.is_some()).map_err(io_error("making durable", path))?;
+    }
+    let records = replayed.table.len();
+    let opening = Opening { created, records, bytes: offset, cut_off, took: began.elapsed() };
+    Ok(Opened { paths, file, header, sequence, replayed, opening, access })
+}
+
+/// Makes durable what was read: a process that was killed may have written it and not synced, and
+/// whoever reads it here takes it for certain.
+fn settle(file: &File, length: u64, cut: bool) -> io::Result<()> {
+    if cut {
+        file.set_len(length)?;
+    }
+    file.sync_all()
+}
+
+/// One spelling of the path, so that every process finds the same lock and a later change of the
+/// working directory changes nothing.
+fn resolve(path: &Path) -> io::Result<Paths> {
+    let journal = match fs::canonicalize(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let path = std::path::absolute(path)?;
+            let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
+            let parent = path.parent().ok_or(ErrorKind::InvalidInput)?;
+            fs::canonicalize(parent)?.join(name)
+        }
+        canonical => canonical?,
+    };
+    Ok(Paths { compacting: beside(&journal, ".compacting"), journal })
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ending);
+    name.into()
+}
+
+/// Whether the file is there to be written to, or to be created.
+fn is_writable(path: &Path) -> Result<bool, OpenError> {
+    let metadata = match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+        metadata => metadata.map_err(io_error("opening", path))?,
+    };
+    if !metadata.is_file() {
+        return Err(io_error("opening", path)(ErrorKind::InvalidInput.into()));
+    }
+    if metadata.permissions().readonly() {
+        return Ok(false);
+    }
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(_) => Ok(true),
+        Err(error) if refuses_writing(&error) => Ok(false),
+        Err(error) => Err(io_error("opening", path)(error)),
+    }
+}
+
+fn write_access(lock: &Path) -> Result<Access, OpenError> {
+    match Lock::exclusive(lock) {
+        Ok(lock) => Ok(Access::Write(lock)),
+        // The directory is for reading: a writer could not be kept out.
+        Err(NotLocked::Io(error)) if refuses_writing(&error) => read_access(lock),
+        Err(error) => Err(not_locked(lock, error)),
+    }
+}
+
+fn read_access(lock: &Path) -> Result<Access, OpenError> {
+    Lock::shared(lock).map(Access::Read).map_err(|error| not_locked(lock, error))
+}
+
+fn not_locked(lock: &Path, error: NotLocked) -> OpenError {
+    match error {
+        NotLocked::Held => OpenError::Locked { lock: lock.to_owned() },
+        NotLocked::Io(error) => io_error("locking", lock)(error),
+    }
+}
+
+/// What a compaction left that was killed.
+fn remove_leftover(path: &Path) -> Result<(), OpenError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io_error("removing", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Creates the journal in one step: a file under its name always has a whole header.
+fn create_if_missing(paths: &Paths, directory: &dyn Directory) -> Result<bool, OpenError> {
+    let path = &paths.journal;
+    match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        _ => return Ok(false),
+    }
+    let create = || {
+        let header = Header::new(&OsRandom).map_err(|RandomError| io::Error::other(RandomError))?;
+        let mut file = directory.create(&paths.compacting)?;
+        file.write_at(0, &header.to_bytes())?;
+        file.sync()?;
+        directory.rename(&paths.compacting, path)?;
+        directory.sync(path)
+    };
+    create().map_err(io_error("creating", path))?;
+    Ok(true)
+}
+
+fn read_header(file: &mut File, path: &Path) -> Result<Header, OpenError> {
+    let mut bytes = Vec::with_capacity(HEADER_LEN);
+    let read = file.take(HEADER_LEN as u64).read_to_end(&mut bytes);
+    read.map_err(io_error("reading", path))?;
+    Header::read(&bytes).map_err(|error| {
+        let path = path.to_owned();
+        match error {
+            NoHeader::Foreign => OpenError::NotAStore { path },
+            NoHeader::Newer(format) => OpenError::NewerFormat { path, format },
+            NoHeader::Damaged(offset, what) => OpenError::Damaged { path, offset, what },
+        }
+    })
+}
+
+fn unreadable(path: &Path, error: Unreadable) -> OpenError {
+    match error {
+        Unreadable::Io(error) => io_error("reading", path)(error),
+        Unreadable::Damaged { offset, what } => {
+            OpenError::Damaged { path: path.to_owned(), offset, what }
+        }
+    }
+}

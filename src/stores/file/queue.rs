@@ -1,0 +1,163 @@
+//! What callers ask of the writer, in order.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::compaction::{Compacted, Outcome};
+use super::reply::Promise;
+use crate::record::Record;
+use crate::store::{StoreError, Version};
+use crate::token::TokenId;
+
+/// The most bytes that wait to be written. A disk that hangs must not fill the memory.
+const WAITING_MAX: usize = 64 << 20;
+
+/// What an act takes in the queue besides its record.
+const ACT_OVERHEAD: usize = 512;
+
+/// A change of the records.
+pub(super) enum Act {
+    Insert { record: Record, bytes: Vec<u8> },
+    Replace { record: Record, bytes: Vec<u8>, expected: Version },
+    Remove { id: TokenId, expected: Version },
+    Touch { uses: Vec<(TokenId, i64)> },
+}
+
+impl Act {
+    fn weight(&self) -> usize {
+        ACT_OVERHEAD
+            + match self {
+                Self::Insert { bytes, .. } | Self::Replace { bytes, .. } => 2 * bytes.len(),
+                Self::Remove { .. } => 0,
+                Self::Touch { uses } => size_of_val(uses.as_slice()),
+            }
+    }
+}
+
+/// The answer to an act: the version that it made, or zero where it makes none.
+pub(super) type ActPromise = Promise<Result<Version, StoreError>>;
+pub(super) type CompactPromise = Promise<Result<Compacted, StoreError>>;
+
+pub(super) enum Request {
+    Act(Act, ActPromise),
+    Compact(CompactPromise),
+    /// From the thread that compacts.
+    Compaction(Outcome),
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<Request>,
+    weight: usize,
+    /// Nothing more is taken; who waits until the writer has ended.
+    closing: Option<Vec<Promise<()>>>,
+    /// The writer takes nothing more.
+    stopped: bool,
+    /// The writer has ended.
+    ended: bool,
+}
+
+/// Requests on their way to the writer.
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    filled: Condvar,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("the store is closed")]
+    Closed,
+    #[error("too many changes wait to be written")]
+    Overloaded,
+}
+
+pub(super) fn closed() -> StoreError {
+    StoreError::unavailable(Refused::Closed)
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands a request of a caller to the writer.
+    pub(super) fn push(&self, request: Request) -> Result<(), StoreError> {
+        let weight = match &request {
+            Request::Act(act, _) => act.weight(),
+            _ => ACT_OVERHEAD,
+        };
+        let mut state = self.lock();
+        if state.stopped || state.closing.is_some() {
+            return Err(closed());
+        }
+        if state.weight + weight > WAITING_MAX {
+            return Err(StoreError::unavailable(Refused::Overloaded));
+        }
+        state.weight += weight;
+        let was_empty = state.waiting.is_empty();
+        state.waiting.push(request);
+        drop(state);
+        if was_empty {
+            self.filled.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Tells the writer how a compaction went, also while the store closes. Gives the outcome back
+    /// if the writer takes nothing more.
+    pub(super) fn push_outcome(&self, outcome: Outcome) -> Result<(), Outcome> {
+        let mut state = self.lock();
+        if state.stopped {
+            return Err(outcome);
+        }
+        state.waiting.push(Request::Compaction(outcome));
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Everything that waits, as soon as there is something; `None` when the store closes and
+    /// everything was taken. `into` is empty and lends its memory.
+    pub(super) fn take(&self, mut into: Vec<Request>) -> Option<Vec<Request>> {
+        let mut state = self.lock();
+        while state.waiting.is_empty() {
+            if state.closing.is_some() {
+                return None;
+            }
+            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.weight = 0;
+        std::mem::swap(&mut state.waiting, &mut into);
+        Some(into)
+    }
+
+    /// Takes no more requests. The promise is kept when the writer has ended.
+    pub(super) fn close(&self, ended: Promise<()>) {
+        let mut state = self.lock();
+        if state.ended {
+            drop(state);
+            ended.keep(());
+            return;
+        }
+        state.closing.get_or_insert_default().push(ended);
+        self.filled.notify_one();
+    }
+
+    /// The writer takes nothing more. What still waits is dropped, and with it the promises.
+    pub(super) fn stop(&self) {
+        let mut state = self.lock();
+        state.stopped = true;
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        drop(waiting);
+    }
+
+    /// The writer has ended, in whatever way: file and lock are closed.
+    pub(super) fn end(&self) {
+        self.stop();
+        let mut state = self.lock();
+        state.ended = true;
+        let closing = state.closing.take();
+        drop(state);
+        closing.into_iter().flatten().for_each(|ended| ended.keep(()));
+    }
+}

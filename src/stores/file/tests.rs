@@ -1,0 +1,98 @@
+//! The file store under kills, damage, failing disks and load.
+
+mod basics;
+mod measure;
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Duration, Utc};
+use tempfile::TempDir;
+
+use super::{FileStore, FileStoreOptions};
+use crate::clock::from_micros;
+use crate::digest::StoredDigest;
+use crate::record::{NewRecord, OlderEnds, Record, Rotation};
+use crate::scope::ScopeSet;
+use crate::token::TokenId;
+
+use futures_lite::future::block_on;
+
+/// A directory for one test's store.
+struct Place {
+    directory: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("tokens.journal")
+    }
+
+    fn open(&self) -> FileStore {
+        FileStore::open(self.path()).unwrap()
+    }
+
+    /// A store that compacts only when asked to.
+    fn open_quiet(&self) -> FileStore {
+        FileStoreOptions::new().compact_above(u64::MAX).open(self.path()).unwrap()
+    }
+}
+
+fn now() -> DateTime<Utc> {
+    from_micros(1_790_000_000_000_000)
+}
+
+fn id(n: u64) -> TokenId {
+    // As version-7 ids are: in order, and with a last byte that looks random.
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&n.to_be_bytes());
+    bytes[8..].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    TokenId::from_bytes(bytes)
+}
+
+fn digest(n: u64) -> StoredDigest {
+    let mut bytes = [0x5a; 37];
+    bytes[0] = 1;
+    bytes[29..].copy_from_slice(&n.to_be_bytes());
+    StoredDigest::from_bytes(&bytes)
+}
+
+fn new_record<'r>(
+    n: u64,
+    scopes: &'r ScopeSet,
+    nothing: &'r std::collections::BTreeMap<String, String>,
+) -> NewRecord<'r> {
+    NewRecord {
+        id: id(n),
+        owner: "acme",
+        token_type: "connector",
+        issued_to: "backup service",
+        scopes,
+        created_at: now(),
+        not_before: None,
+        expires_at: Some(now() + Duration::days(90)),
+        digest: digest(n),
+        issued_by: None,
+        issuers: &[],
+        metadata: nothing,
+    }
+}
+
+fn record(n: u64) -> Record {
+    let scopes = ScopeSet::new(["files:read", "files:upload"]).unwrap();
+    Record::new(&new_record(n, &scopes, &Default::default())).unwrap()
+}
+
+fn revoked(record: &Record) -> Record {
+    record.revoke(now(), Some("admin"), Some("leaked")).unwrap()
+}
+
+fn rotated(record: &Record, n: u64) -> Record {
+    let older_ends = OlderEnds::At(now() + Duration::days(1));
+    let replaces = Some(crate::record::Replaces::Oldest);
+    let rotation = Rotation { digest: digest(n), older_ends, replaces, expires_at: None };
+    record.rotate(now(), &rotation).unwrap()
+}

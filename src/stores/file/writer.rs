@@ -1,0 +1,211 @@
+//! The one thread that writes: gathers what waits, appends it, syncs once, answers.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{Builder, JoinHandle};
+use std::{io, mem};
+
+use super::batch::Batch;
+use super::compaction::{Job, NotCompacted, Outcome};
+use super::disk::Directory;
+use super::format::HEADER_LEN;
+use super::journal::{Failure, Journal};
+use super::lock::Lock;
+use super::queue::{CompactPromise, Queue, Request};
+use crate::stores::table::Table;
+
+/// What callers and writer share.
+pub(super) struct Shared {
+    pub(super) table: Table,
+    pub(super) queue: Queue,
+}
+
+/// Everything the writer's thread has to itself.
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) journal: Journal,
+    /// The highest version given so far.
+    pub(super) last_version: u64,
+    /// Bytes of the file that a compaction would keep.
+    pub(super) live: u64,
+    /// Dead bytes from which on the file is compacted.
+    pub(super) compact_above: u64,
+    pub(super) paths: Paths,
+    pub(super) directory: Arc<dyn Directory>,
+    /// The journal's length, for compaction.
+    pub(super) durable: Arc<AtomicU64>,
+    pub(super) compaction: Option<Compaction>,
+    /// Those who asked while a compaction was under way: theirs is the next.
+    pub(super) next_compaction: Vec<CompactPromise>,
+    /// After a failed compaction, the length of the file at which it is tried again.
+    pub(super) retry_at: u64,
+    /// Whether the last commit failed, so that a failure is told once.
+    pub(super) failing: bool,
+    /// Released last of all, behind the file's closing.
+    pub(super) _lock: Lock,
+}
+
+/// The journal and the file that compaction makes beside it.
+pub(super) struct Paths {
+    pub(super) journal: PathBuf,
+    pub(super) compacting: PathBuf,
+}
+
+pub(super) struct Compaction {
+    thread: JoinHandle<()>,
+    cancelled: Arc<AtomicBool>,
+    promises: Vec<CompactPromise>,
+}
+
+/// Tells everybody that the writer has ended, even if it panicked.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.queue.end();
+    }
+}
+
+impl Writer {
+    /// Starts the writer on its thread.
+    pub(super) fn start(self) -> io::Result<JoinHandle<()>> {
+        Builder::new().name("service-tokens-journal".to_owned()).spawn(move || {
+            let _end = End(self.shared.clone());
+            self.run();
+        })
+    }
+
+    fn run(mut self) {
+        let mut batch = Batch::new(self.journal.framer());
+        let mut requests = Vec::new();
+        while let Some(taken) = self.shared.queue.take(mem::take(&mut requests)) {
+            requests = taken;
+            for request in requests.drain(..) {
+                match request {
+                    Request::Act(act, promise) => {
+                        batch.add(act, promise, &self.shared.table, &mut self.last_version);
+                        if batch.is_full() {
+                            self.commit(&mut batch);
+                        }
+                    }
+                    Request::Compact(promise) if self.compaction.is_some() => {
+                        self.next_compaction.push(promise);
+                    }
+                    Request::Compact(promise) => self.compact(vec![promise]),
+                    Request::Compaction(outcome) => {
+                        self.commit(&mut batch);
+                        self.compacted(outcome);
+                        batch.restart(self.journal.framer());
+                    }
+                }
+            }
+            self.commit(&mut batch);
+            self.compact_if_due();
+        }
+    }
+
+    fn commit(&mut self, batch: &mut Batch) {
+        if batch.is_empty() {
+            return;
+        }
+        let (frames, framer) = batch.frames();
+        let outcome = if frames.is_empty() { Ok(()) } else { self.journal.append(frames, framer) };
+        if outcome.is_ok() {
+            batch.apply(&self.shared.table);
+            self.live = self.live.saturating_add_signed(batch.live());
+            self.durable.store(self.journal.len(), Ordering::Release);
+        }
+        self.tell(&outcome);
+        batch.answer(&outcome);
+        batch.restart(self.journal.framer());
+    }
+
+    fn tell(&mut self, outcome: &Result<(), Failure>) {
+        if let Err(failure) = outcome
+            && !self.failing
+        {
+            let path = self.paths.journal.display();
+            tracing::error!(%path, %failure, "changes cannot be written; verification goes on");
+        }
+        self.failing = outcome.is_err();
+    }
+
+    fn dead(&self) -> u64 {
+        self.journal.len().saturating_sub(HEADER_LEN as u64).saturating_sub(self.live)
+    }
+
+    fn compact_if_due(&mut self) {
+        let due =
+            self.dead() > self.compact_above.max(self.live) && self.journal.len() >= self.retry_at;
+        if due && self.compaction.is_none() {
+            self.compact(Vec::new());
+        }
+    }
+
+    fn compact(&mut self, promises: Vec<CompactPromise>) {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let job = Job {
+            path: self.paths.journal.clone(),
+            beside: self.paths.compacting.clone(),
+            directory: self.directory.clone(),
+            header: self.journal.header(),
+            durable: self.durable.clone(),
+            cancelled: cancelled.clone(),
+        };
+        let shared = self.shared.clone();
+        let builder = Builder::new().name("service-tokens-compaction".to_owned());
+        match builder.spawn(move || job.run(&shared.queue)) {
+            Ok(thread) => self.compaction = Some(Compaction { thread, cancelled, promises }),
+            Err(error) => {
+                let failure = Failure::new("no thread could be started", error);
+                self.not_compacted(&NotCompacted::Failed(failure), promises);
+            }
+        }
+    }
+
+    /// Ends a compaction: moves to the new file, or stays with the old.
+    fn compacted(&mut self, outcome: Outcome) {
+        let promises = self.compaction.take().map(|done| done.promises).unwrap_or_default();
+        let handed_over = outcome.and_then(|prepared| {
+            self.journal.settle().map_err(NotCompacted::Failed)?;
+            prepared.hand_over(&mut self.journal, self.last_version)
+        });
+        match handed_over {
+            Err(why) => self.not_compacted(&why, promises),
+            Ok(compacted) => {
+                self.durable.store(self.journal.len(), Ordering::Release);
+                self.retry_at = 0;
+                let settled = self.journal.settle();
+                self.tell(&settled);
+                promises.into_iter().for_each(|promise| promise.keep(Ok(compacted)));
+            }
+        }
+        if !self.next_compaction.is_empty() {
+            let promises = mem::take(&mut self.next_compaction);
+            self.compact(promises);
+        }
+    }
+
+    fn not_compacted(&mut self, why: &NotCompacted, promises: Vec<CompactPromise>) {
+        let path = self.paths.journal.display();
+        tracing::warn!(%path, %why, "the journal was not compacted; the old file stays in use");
+        let len = self.journal.len();
+        self.retry_at = len.saturating_add(self.compact_above.max(len / 4));
+        promises.into_iter().for_each(|promise| promise.keep(Err(why.to_error())));
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // A compaction that waits to hand over must not be waited for.
+        self.shared.queue.stop();
+        if let Some(Compaction { thread, cancelled, promises }) = self.compaction.take() {
+            cancelled.store(true, Ordering::Relaxed);
+            // It only panics if it already has, and then there is nothing left to do for it.
+            let _ = thread.join();
+            let closing = NotCompacted::Cancelled;
+            promises.into_iter().for_each(|promise| promise.keep(Err(closing.to_error())));
+        }
+    }
+}
