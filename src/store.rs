@@ -16,8 +16,8 @@ use crate::token::TokenId;
 
 /// The compare-and-swap number of a stored record, chosen by the store.
 ///
-/// It changes with every replacement and is never used twice for one id. It says nothing else: a
-/// store may count from one or use its database's own revision.
+/// It changes with every replacement and is never used twice for one record (`versions_are_new`). It
+/// says nothing else: a store may count from one or use its database's own revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Version(pub u64);
 
@@ -87,18 +87,22 @@ pub trait ChangeStream: Send {
 /// # Contract
 ///
 /// **Per id, operations are atomic and linearizable.** What one call acknowledged, every later call
-/// sees, from every clone, connection and process (`read_your_writes`). Of two simultaneous
-/// [`replace`](Self::replace) calls with the same version one succeeds (`one_replace_wins`).
+/// sees (`read_your_writes`), from every clone, connection and process (`handles_agree`). Of
+/// simultaneous [`insert`](Self::insert) calls with one id one succeeds (`one_insert_wins`), and of
+/// simultaneous [`replace`](Self::replace) and [`remove`](Self::remove) calls with one version
+/// (`one_replace_wins`), on threads too (`threads_agree`). A call whose future is dropped has happened
+/// wholly or not at all (`dropped_calls_are_whole`).
 ///
 /// **Acknowledged means durable.** When a call has returned `Ok`, the change survives whatever the
 /// store claims to survive; at least being closed and opened again (`survives_reopening`).
 ///
-/// **Bytes are bytes.** Ids, owners and all other texts are compared byte by byte: no case folding,
-/// trimming, collation or Unicode normalisation, no end at a NUL (`text_is_kept`). Times keep their
-/// microseconds. What comes back is exactly what went in (`record_is_kept`).
+/// **Bytes are bytes.** Ids (`ids_are_exact`), owners (`owners_stay_apart`) and all other texts
+/// (`text_is_compared_as_bytes`) are compared byte by byte: no case folding, trimming, collation or
+/// Unicode normalisation, no end at a NUL (`text_is_kept`). Times keep their microseconds. What comes
+/// back is exactly what went in (`record_is_kept`).
 ///
 /// **Time is an argument.** A store asks no clock for anything that decides about a token: where the
-/// time matters it is passed in.
+/// time matters it is passed in (`states_follow_now`).
 ///
 /// **Who controls what.** Anyone who can reach the service chooses the *id* given to
 /// [`find`](Self::find): it may be any 128-bit number. Whoever may issue tokens chooses the texts in
@@ -109,7 +113,7 @@ pub trait ChangeStream: Send {
 /// **Errors say what is known.** [`StoreError::Unavailable`] means that nothing was written and
 /// [`StoreError::Indeterminate`] that it may have been; a missing row is `Ok(None)` or
 /// [`StoreError::Conflict`] and never the answer to a failure (`failures_are_errors`). An error's
-/// text must not contain a record's bytes.
+/// text must not contain a record's bytes (`errors_leak_nothing`).
 ///
 /// **New methods come with correct defaults**, so that a store written today stays one.
 #[async_trait]
@@ -131,43 +135,50 @@ pub trait TokenStore: Send + Sync {
     async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError>;
 
     /// Puts a record in the place of the one with its id, if that still has the version `expected`;
-    /// returns the new version. The last use stays.
+    /// returns the new version. The last use stays (`replace_keeps_last_use`).
     ///
     /// # Errors
     ///
-    /// - [`StoreError::Conflict`] if there is no record with this id (it is not created), if it has
-    ///   another version, or if its owner or creation time differ from the replacement's.
+    /// - [`StoreError::Conflict`] if there is no record with this id (`replace_creates_nothing`), if
+    ///   it has another version (`replace_needs_the_version`), or if its owner or creation time
+    ///   differ from the replacement's (`replace_keeps_identity`).
     /// - [`StoreError::NewerFormat`] if the present record is in a newer format than this crate
-    ///   reads ([`Record::is_newer`]): it may carry a restriction that would be lost.
+    ///   reads ([`Record::is_newer`]): it may carry a restriction that would be lost
+    ///   (`newer_record_stays`).
     ///
     /// In either case nothing changes. [`StoreError::check_replacement`] decides both for a store
     /// that has the present record at hand.
     async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError>;
 
-    /// Removes the record with this id, if it still has the version `expected`.
+    /// Removes the record with this id, if it still has the version `expected`. Its last use goes
+    /// with it (`removed_is_gone`).
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] if there is none or it has another version.
+    /// [`StoreError::Conflict`] if there is none or it has another version
+    /// (`remove_needs_the_version`).
     async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError>;
 
-    /// One page of the records that `query` selects at the time `now`, in the order of their ids,
-    /// which is the order of issue.
+    /// One page of the records that `query` selects at the time `now`, in the order of their ids as
+    /// unsigned numbers, which is the order of issue (`list_is_in_order`, `directions_agree`). Each
+    /// is as [`find`](Self::find) would answer (`list_agrees_with_find`).
     ///
     /// [`Query::matches`] decides over each record; a store may use its indexes to look at fewer,
-    /// with the same result. The page starts behind [`Query::cursor`], which is a place in the order
-    /// and need not (any more) be a record's id, and holds at most [`Query::page_len`] records. It
-    /// may hold fewer, even none, and still have a successor: only a missing [`Page::next`] is the
-    /// end. A walk from page to page meets each record that was there before it began, is not
-    /// removed and keeps matching, exactly once (`walk_is_complete`).
+    /// with the same result (`filters_are_exact`). The page starts behind [`Query::cursor`], which is
+    /// a place in the order and need not (any more) be a record's id (`cursor_is_a_place`), and holds
+    /// at most [`Query::page_len`] records (`page_length_holds`). It may hold fewer, even none, and
+    /// still have a successor: only a missing [`Page::next`] is the end (`short_page_is_no_end`). A
+    /// walk from page to page meets each record that was there before it began, is not removed and
+    /// keeps matching, exactly once (`walk_is_complete`).
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unsupported`] for a query by last use on a store that does not track it.
+    /// [`StoreError::Unsupported`] for a query by last use on a store that does not track it
+    /// (`unused_since_is_honest`).
     async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError>;
 
     /// Whether this store keeps when tokens were last used. If so, a new record's last use is
-    /// [`LastUsed::Never`]; if not, every record's is [`LastUsed::NotTracked`].
+    /// [`LastUsed::Never`]; if not, every record's is [`LastUsed::NotTracked`] (`last_use_is_told`).
     fn tracks_last_used(&self) -> bool {
         false
     }
@@ -175,7 +186,8 @@ pub trait TokenStore: Send + Sync {
     /// Notes when tokens were last used.
     ///
     /// For each id the later of the noted and the given time stays (`touch_keeps_the_latest`). An id
-    /// without a record is passed over; none is created. Record and version stay as they are.
+    /// without a record is passed over; none is created (`touch_creates_nothing`). Record and version
+    /// stay as they are (`touch_leaves_the_record`).
     ///
     /// The default does nothing, and is right for a store that does not track.
     ///
@@ -189,8 +201,8 @@ pub trait TokenStore: Send + Sync {
 
     /// A stream of the ids whose records change from now on, or `None` if this store has none.
     ///
-    /// A change is told after it can be read, at least once, also if another process made it; a
-    /// touch is no change.
+    /// A change is told after it can be read, at least once, also if another process made it
+    /// (`changes_are_told`); a touch is no change.
     ///
     /// # Errors
     ///

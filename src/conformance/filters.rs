@@ -1,0 +1,259 @@
+//! What a query selects.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use super::probe::{Probe, Unkept, Verdict, everything, quote, same_ids, short, untouched};
+use super::sample::{DAY, NOW, Sample, TEXTS, at, long_texts, now, nth, revoked};
+use crate::record::{Record, State};
+use crate::store::{Direction, LastUsed, Query, States};
+use crate::token::TokenId;
+
+const STATES: [State; 4] = [State::Pending, State::Active, State::Expired, State::Revoked];
+
+/// Records with all that a filter may ask for, in most combinations.
+fn mixture() -> Result<Vec<Record>, Unkept> {
+    let owners = ["acme", "acme-eu", "Acme"];
+    let types = ["connector", "developer", "Connector"];
+    let labels = ["nightly backup", "backup", "Backup", "build farm", "100% of a_b"];
+    let actors = [None, Some("ops"), Some("ops@acme"), Some("Ops")];
+    (0..60u32)
+        .map(|n| {
+            let at = |list: &[&'static str], factor: u32| list[(n * factor) as usize % list.len()];
+            let sample = Sample {
+                owner: at(&owners, 1).into(),
+                token_type: at(&types, 5),
+                issued_to: at(&labels, 7).into(),
+                issued_by: actors[(n * 3 % 8 / 2) as usize].map(Into::into),
+                issuers: (0..n % 4).map(|issuer| nth(500 + issuer * (1 + n % 3))).collect(),
+                created_at: NOW - DAY * i64::from(1 + n % 6) - i64::from(n % 3),
+                not_before: (n % 9 == 4).then_some(NOW + DAY * i64::from(n % 4) + 1),
+                expires_at: match n % 5 {
+                    0 => None,
+                    1 => Some(NOW - DAY / 2 + i64::from(n)),
+                    _ => Some(NOW + DAY * i64::from(10 + n % 3) + i64::from(n % 2)),
+                },
+                ..Sample::nth(n)
+            };
+            // An expired one must not start later.
+            let not_before =
+                sample.not_before.filter(|start| sample.expires_at.is_none_or(|end| *start < end));
+            let record = Sample { not_before, ..sample }.record()?;
+            Ok(if n % 7 == 3 { revoked(&record, Some("ops"), None) } else { record })
+        })
+        .collect()
+}
+
+/// Each filter by itself, with values that many, few and no records have.
+fn single_filters() -> Vec<(&'static str, Query)> {
+    let all = everything;
+    let mut filters = vec![("no filter", all()), ("the default", Query::new())];
+    for owner in ["acme", "acme-eu", "Acme", "ACME", "acm", "nobody"] {
+        filters.push(("owner", all().owner(owner)));
+    }
+    for name in ["connector", "developer", "Connector", "connecto", "none"] {
+        filters.push(("token_type", all().token_type(name)));
+    }
+    for state in STATES {
+        filters.push(("states", all().states(state)));
+    }
+    filters.push(("states", all().states(States::LIVE)));
+    filters.push(("states", all().states(States::DEAD)));
+    filters.push(("states", all().states(States::from_iter([State::Pending, State::Revoked]))));
+    filters.push(("states", all().states(States::from_iter([]))));
+    for part in ["backup", "Backup", "nightly", "up", "", " ", "%", "_", "a_b", "a%b", "backups"] {
+        filters.push(("issued_to_contains", all().issued_to_contains(part)));
+    }
+    for issuer in [500, 501, 502, 503, 504, 506, 0] {
+        filters.push(("issuer", all().issuer(nth(issuer))));
+    }
+    for by in ["ops", "Ops", "ops@acme", "op", ""] {
+        filters.push(("issued_by", all().issued_by(by)));
+    }
+    for time in boundaries() {
+        filters.push(("expiring_before", all().expiring_before(time)));
+        filters.push(("created_before", all().created_before(time)));
+    }
+    filters
+}
+
+/// Just before, at and just after the times in [`mixture`], and far away.
+fn boundaries() -> Vec<DateTime<Utc>> {
+    let ends = [NOW - DAY / 2 + 1, NOW + 10 * DAY, NOW + 11 * DAY + 1];
+    let starts = [NOW - DAY, NOW - 3 * DAY - 2, NOW - 6 * DAY];
+    let mut times: Vec<i64> =
+        ends.into_iter().chain(starts).flat_map(|time| [time - 1, time, time + 1]).collect();
+    times.extend([0, NOW + 10_000 * DAY]);
+    times.into_iter().map(at).collect()
+}
+
+fn combinations() -> Vec<(&'static str, Query)> {
+    let mut queries = Vec::new();
+    for owner in ["acme", "acme-eu"] {
+        for states in [States::LIVE, States::DEAD, States::ALL] {
+            let query = everything().owner(owner).states(states);
+            queries.push(("owner and states", query.clone()));
+            queries.push(("owner, states and type", query.clone().token_type("developer")));
+            let labelled = query.clone().issued_to_contains("backup");
+            queries.push(("owner, states and label", labelled.clone()));
+            queries.push(("owner, states, label and issuer", labelled.issuer(nth(500))));
+            let ending = query.clone().expiring_before(at(NOW + 11 * DAY));
+            queries.push(("owner, states and end", ending.clone()));
+            queries
+                .push(("owner, states, end and start", ending.created_before(at(NOW - 2 * DAY))));
+            queries.push(("owner, states and actor", query.clone().issued_by("ops")));
+        }
+    }
+    queries.push((
+        "every filter",
+        everything()
+            .owner("acme")
+            .token_type("connector")
+            .states(States::ALL)
+            .issued_to_contains("u")
+            .issuer(nth(500))
+            .issued_by("ops")
+            .expiring_before(at(NOW + 100 * DAY))
+            .created_before(now()),
+    ));
+    queries
+}
+
+/// That a query selects what [`Query::matches`] accepts, in both directions.
+async fn selects(
+    probe: Probe<'_>,
+    records: &[(Record, LastUsed)],
+    query: &Query,
+    now: DateTime<Utc>,
+    what: &str,
+) -> Verdict {
+    let expected: BTreeSet<TokenId> = records
+        .iter()
+        .filter(|(record, used)| query.matches(record, *used, now))
+        .map(|(record, _)| record.id())
+        .collect();
+    for direction in [Direction::OldestFirst, Direction::NewestFirst] {
+        let query = query.clone().direction(direction).limit(1_000);
+        let seen = probe.walk(&query, now).await?;
+        same_ids(&expected, seen.iter().map(|stored| stored.record.id()), what)?;
+    }
+    Ok(())
+}
+
+async fn insert_untouched(
+    probe: Probe<'_>,
+    records: Vec<Record>,
+) -> Result<Vec<(Record, LastUsed)>, Unkept> {
+    probe.insert_all(&records).await?;
+    let last_used = untouched(probe.store);
+    Ok(records.into_iter().map(|record| (record, last_used)).collect())
+}
+
+pub(super) async fn filters_are_exact(probe: Probe<'_>) -> Verdict {
+    let mut records = insert_untouched(probe, mixture()?).await?;
+    for (filter, query) in single_filters().into_iter().chain(combinations()) {
+        let what = format!("a list by {filter} ({})", asked(&query));
+        selects(probe, &records, &query, now(), &what).await?;
+    }
+    // A filter must follow what replacements and removals change.
+    for n in (0..records.len()).rev().step_by(4) {
+        let record = records[n].0.clone();
+        let stored = probe.present(record.id(), "after its insert").await?;
+        if n % 8 < 4 {
+            probe.remove(record.id(), stored.version).await?;
+            records.remove(n);
+        } else {
+            records[n].0 = revoked(&record, None, None);
+            probe.replace(&records[n].0, stored.version).await?;
+        }
+    }
+    for (filter, query) in single_filters().into_iter().chain(combinations()) {
+        let what =
+            format!("after replacements and removals, a list by {filter} ({})", asked(&query));
+        selects(probe, &records, &query, now(), &what).await?;
+    }
+    Ok(())
+}
+
+/// The query, without what was not asked for.
+fn asked(query: &Query) -> String {
+    let all = format!("{query:?}");
+    let fields = all.trim_start_matches("Query { ").trim_end_matches(" }").split(", ");
+    let given: Vec<&str> = fields.filter(|field| field.contains("Some(")).collect();
+    short(&if given.is_empty() { format!("{:?}", query.states_filter()) } else { given.join(", ") })
+}
+
+pub(super) async fn states_follow_now(probe: Probe<'_>) -> Verdict {
+    let (start, end) = (NOW + 7, NOW + 1_000_009);
+    let times =
+        |n, not_before, expires_at| Sample { not_before, expires_at, ..Sample::nth(n) }.record();
+    let records = vec![
+        times(0, None, None)?,
+        times(1, Some(start), None)?,
+        times(2, None, Some(end))?,
+        times(3, Some(start), Some(end))?,
+        times(4, Some(start), Some(start + 1))?,
+        revoked(&times(5, Some(start), Some(end))?, None, None),
+        revoked(&times(6, None, None)?, None, None),
+    ];
+    let records = insert_untouched(probe, records).await?;
+    // Far from the present too: a store that asks its own clock is found out.
+    let mut moments = vec![0, 253_402_300_799_999_999];
+    moments.extend([start, end].iter().flat_map(|time| [time - 1, *time, time + 1]));
+    for moment in moments.into_iter().map(at) {
+        for state in STATES {
+            let what = format!("a list of {state} tokens at {moment:?}");
+            selects(probe, &records, &everything().states(state), moment, &what).await?;
+        }
+        for (name, states) in [("live", States::LIVE), ("dead", States::DEAD)] {
+            let what = format!("a list of {name} tokens at {moment:?}");
+            selects(probe, &records, &everything().states(states), moment, &what).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn owners_stay_apart(probe: Probe<'_>) -> Verdict {
+    let long = long_texts();
+    let owners: Vec<&str> = TEXTS.iter().copied().chain(long.iter().map(String::as_str)).collect();
+    let mut records = Vec::new();
+    for (n, owner) in (0..).zip(&owners) {
+        for n in [n, 1_000 + n] {
+            records.push(Sample { owner: (*owner).into(), ..Sample::nth(n) }.record()?);
+        }
+    }
+    probe.insert_all(&records).await?;
+    for direction in [Direction::OldestFirst, Direction::NewestFirst] {
+        for owner in owners.iter().copied().chain(["", "nobody", "x", "plai", " "]) {
+            let expected = records.iter().filter(|r| r.owner() == owner).map(Record::id).collect();
+            let what = format!("a list of the owner {}", quote(owner));
+            for limit in [1, 50] {
+                let query = everything().direction(direction).owner(owner).limit(limit);
+                let seen = probe.walk(&query, now()).await?;
+                same_ids(&expected, seen.iter().map(|stored| stored.record.id()), &what)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn text_is_compared_as_bytes(probe: Probe<'_>) -> Verdict {
+    let long = long_texts();
+    let texts: Vec<&str> = TEXTS.iter().copied().chain(long.iter().map(String::as_str)).collect();
+    let records = (0..).zip(&texts).map(|(n, text)| {
+        let issued_by = Some((*text).to_owned());
+        Sample { issued_by, ..Sample::nth(n).issued_to(*text) }.record()
+    });
+    let records = insert_untouched(probe, records.collect::<Result<_, _>>()?).await?;
+    for text in texts {
+        let what = |filter: &str| format!("a list by {filter} with the text {}", quote(text));
+        let by = everything().issued_by(text);
+        selects(probe, &records, &by, now(), &what("issued_by")).await?;
+        let containing = everything().issued_to_contains(text);
+        selects(probe, &records, &containing, now(), &what("issued_to_contains")).await?;
+        let of_type = everything().token_type(text);
+        selects(probe, &records, &of_type, now(), &what("token_type")).await?;
+    }
+    Ok(())
+}

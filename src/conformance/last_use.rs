@@ -1,0 +1,166 @@
+//! What last use promises, on stores that track it and on those that do not.
+
+use std::collections::BTreeSet;
+
+use super::probe::{
+    Probe, Refusal, Verdict, broken, ensure, everything, refused, same, same_ids, same_record,
+    untouched,
+};
+use super::sample::{DAY, NOW, Sample, at, labelled, now, nth};
+use super::turns::{Boxed, join};
+use crate::record::Record;
+use crate::store::{Direction, Found, LastUsed, States};
+use crate::token::TokenId;
+
+pub(super) async fn last_use_is_told(probe: Probe<'_>) -> Verdict {
+    let version = probe.insert(&labelled(0, "touched")?).await?;
+    probe.insert(&labelled(1, "never touched")?).await?;
+    tells(probe, nth(0), untouched(probe.store), "before a touch").await?;
+    let used = NOW + 123_457;
+    probe.touch(&[(nth(0), at(used))]).await?;
+    let expected =
+        if probe.store.tracks_last_used() { LastUsed::At(at(used)) } else { LastUsed::NotTracked };
+    tells(probe, nth(0), expected, "after a touch").await?;
+    tells(probe, nth(1), untouched(probe.store), "after a touch of another record").await?;
+    probe.replace(&labelled(0, "replaced")?, version).await?;
+    tells(probe, nth(0), expected, "after a touch and a replacement").await
+}
+
+/// That every way of asking tells this last use.
+async fn tells(probe: Probe<'_>, id: TokenId, expected: LastUsed, when: &str) -> Verdict {
+    let stored = probe.present(id, when).await?;
+    same(&expected, &stored.last_used, &format!("{when}, find answered with a last use"))?;
+    let listed = probe.walk(&everything(), now()).await?;
+    for stored in listed.iter().filter(|stored| stored.record.id() == id) {
+        same(&expected, &stored.last_used, &format!("{when}, list showed a last use"))?;
+    }
+    let mut lent = None;
+    probe.store.find_now(id, &mut |found: Option<Found<'_>>| {
+        lent = found.map(|found| found.last_used);
+    });
+    match lent {
+        Some(lent) => same(&expected, &lent, &format!("{when}, find_now lent a last use")),
+        None => Ok(()),
+    }
+}
+
+async fn last_used(probe: Probe<'_>, id: TokenId) -> Result<LastUsed, super::probe::Unkept> {
+    Ok(probe.present(id, "after a touch").await?.last_used)
+}
+
+pub(super) async fn touch_keeps_the_latest(probe: Probe<'_>) -> Verdict {
+    probe.insert_all(&[labelled(0, "zero")?, labelled(1, "one")?, labelled(2, "two")?]).await?;
+    if !probe.store.tracks_last_used() {
+        probe.touch(&[(nth(0), now())]).await?;
+        return same(
+            &LastUsed::NotTracked,
+            &last_used(probe, nth(0)).await?,
+            "the store says that it does not track last use, and find answered with one",
+        );
+    }
+    let mut latest = i64::MIN;
+    for offset in [0, -1, 1, -DAY, 2, 2, 1, 1_000_001, 1_000_000, 999, 40 * DAY, 0] {
+        let used = NOW + offset;
+        latest = latest.max(used);
+        probe.touch(&[(nth(0), at(used))]).await?;
+        let what = format!("after a touch with {:?}, find answered with a last use", at(used));
+        same(&LastUsed::At(at(latest)), &last_used(probe, nth(0)).await?, &what)?;
+    }
+    // One batch may name an id several times, in any order.
+    let batch = [3, 9, 1, 7].map(|offset| (nth(1), at(NOW + offset)));
+    probe.touch(&batch).await?;
+    let what = "after a batch that names an id four times, find answered with a last use";
+    same(&LastUsed::At(at(NOW + 9)), &last_used(probe, nth(1)).await?, what)?;
+    probe.touch(&[]).await?;
+
+    let batches: Vec<_> = (0..8).map(|n| [(nth(2), at(NOW + n * 5 % 8))]).collect();
+    let touches = batches.iter().map(|batch| -> Boxed<'_, _> { Box::pin(probe.touch(batch)) });
+    join(touches.collect()).await.into_iter().collect::<Verdict>()?;
+    let what = "after simultaneous touches, find answered with a last use";
+    same(&LastUsed::At(at(NOW + 7)), &last_used(probe, nth(2)).await?, what)
+}
+
+pub(super) async fn touch_creates_nothing(probe: Probe<'_>) -> Verdict {
+    probe.insert(&labelled(1, "there")?).await?;
+    probe.touch(&[(nth(0), now()), (nth(1), now()), (nth(2), now())]).await?;
+    for missing in [nth(0), nth(2)] {
+        probe.lacks(missing, "after a touch of an id without a record").await?;
+        let mut lent = false;
+        probe.store.find_now(missing, &mut |found: Option<Found<'_>>| lent = found.is_some());
+        ensure!(!lent, "after a touch of an id without a record, find_now lent one");
+    }
+    if probe.store.tracks_last_used() {
+        let what = "in a batch with ids that have no record, one that has: its last use";
+        same(&LastUsed::At(now()), &last_used(probe, nth(1)).await?, what)?;
+    }
+    // A touch from before the insert must not come to light with it either.
+    probe.insert(&labelled(0, "inserted after a touch")?).await?;
+    let stored = probe.present(nth(0), "after an insert").await?;
+    same(&untouched(probe.store), &stored.last_used, "a record touched before its insert: last use")
+}
+
+pub(super) async fn touch_leaves_the_record(probe: Probe<'_>) -> Verdict {
+    for (what, record) in super::sample::gallery()? {
+        let version = probe.insert(&record).await?;
+        probe.touch(&[(record.id(), now())]).await?;
+        probe.touch(&[(record.id(), at(NOW + DAY))]).await?;
+        probe.holds(&record, version, &format!("after touches of {what}")).await?;
+        for stored in probe.walk(&everything(), now()).await? {
+            if stored.record.id() == record.id() {
+                let after = format!("after touches of {what}, list showed a record");
+                same_record(&record, &stored.record, &after)?;
+            }
+        }
+        // Whoever read the record before the touch can still change it.
+        probe.replace(&record, version).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn unused_since_is_honest(probe: Probe<'_>) -> Verdict {
+    let mut records: Vec<(Record, LastUsed)> = Vec::new();
+    for n in 0..12 {
+        let created_at = NOW - 10 * DAY + i64::from(n / 4) * 4 * DAY;
+        let record = Sample { created_at, ..Sample::nth(n) }.record()?;
+        probe.insert(&record).await?;
+        let used = match n % 4 {
+            0 => None,
+            1 => Some(NOW - 3 * DAY - 1),
+            2 => Some(NOW - 3 * DAY),
+            _ => Some(NOW - 3 * DAY + 1),
+        };
+        if let Some(used) = used {
+            probe.touch(&[(record.id(), at(used))]).await?;
+        }
+        records.push((record, used.map_or(LastUsed::Never, |used| LastUsed::At(at(used)))));
+    }
+    for since in [-10 * DAY, -6 * DAY, -3 * DAY - 1, -3 * DAY, -3 * DAY + 1, -DAY, 0] {
+        let since = at(NOW + since);
+        for direction in [Direction::OldestFirst, Direction::NewestFirst] {
+            let all = everything().direction(direction).unused_since(since);
+            for query in [all.clone(), all.owner("acme").states(States::LIVE).limit(2)] {
+                let what = format!("a list of what was unused since {since:?}");
+                if !probe.store.tracks_last_used() {
+                    let answer = probe.store.list(&query, now()).await;
+                    let what = format!("on a store that does not track last use, {what}");
+                    refused(&what, answer, Refusal::Unsupported)?;
+                    continue;
+                }
+                let expected: BTreeSet<TokenId> = records
+                    .iter()
+                    .filter(|(record, used)| query.matches(record, *used, now()))
+                    .map(|(record, _)| record.id())
+                    .collect();
+                let seen = probe.walk(&query, now()).await?;
+                same_ids(&expected, seen.iter().map(|stored| stored.record.id()), &what)?;
+            }
+        }
+    }
+    if !probe.store.tracks_last_used() {
+        let stored = probe.present(nth(1), "after a touch").await?;
+        if stored.last_used != LastUsed::NotTracked {
+            return broken("a store that does not track last use tells one");
+        }
+    }
+    Ok(())
+}

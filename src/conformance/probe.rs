@@ -1,0 +1,278 @@
+//! Asking a store, and saying in words what was wrong with the answer.
+
+use std::collections::BTreeSet;
+use std::fmt::{Debug, Display};
+
+use chrono::{DateTime, Utc};
+
+use crate::record::Record;
+use crate::store::{
+    Direction, LastUsed, Page, Query, States, StoreError, Stored, TokenStore, Version,
+};
+use crate::token::TokenId;
+
+/// Why a promise does not count as kept.
+pub(super) enum Unkept {
+    Broken(String),
+    NotChecked(&'static str),
+}
+
+/// What came out of checking one promise.
+pub(super) type Verdict = Result<(), Unkept>;
+
+pub(super) fn broken<T>(what: impl Into<String>) -> Result<T, Unkept> {
+    Err(Unkept::Broken(what.into()))
+}
+
+/// Breaks the promise with these words unless the condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($words:tt)+) => {
+        if !$condition {
+            return $crate::conformance::probe::broken(format!($($words)+));
+        }
+    };
+}
+pub(super) use ensure;
+
+/// A store under question.
+#[derive(Clone, Copy)]
+pub(super) struct Probe<'s> {
+    pub(super) store: &'s dyn TokenStore,
+}
+
+impl Probe<'_> {
+    pub(super) async fn insert(&self, record: &Record) -> Result<Version, Unkept> {
+        answered("an insert under a free id", self.store.insert(record).await)
+    }
+
+    pub(super) async fn insert_all(&self, records: &[Record]) -> Verdict {
+        for record in records {
+            self.insert(record).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn find(&self, id: TokenId) -> Result<Option<Stored>, Unkept> {
+        answered("find", self.store.find(id).await)
+    }
+
+    /// The record that must be there.
+    pub(super) async fn present(&self, id: TokenId, when: &str) -> Result<Stored, Unkept> {
+        match self.find(id).await? {
+            Some(stored) => Ok(stored),
+            None => broken(format!("{when}, find answered that there is no record {id}")),
+        }
+    }
+
+    /// That `find` answers with this record and version.
+    pub(super) async fn holds(&self, record: &Record, version: Version, when: &str) -> Verdict {
+        let stored = self.present(record.id(), when).await?;
+        same_record(record, &stored.record, &format!("{when}, find answered with a record"))?;
+        same(&version, &stored.version, &format!("{when}, find answered with a version"))
+    }
+
+    /// That no answer has a record with this id.
+    pub(super) async fn lacks(&self, id: TokenId, when: &str) -> Verdict {
+        ensure!(self.find(id).await?.is_none(), "{when}, find answered with a record {id}");
+        let listed = self.walk(&everything(), super::sample::now()).await?;
+        ensure!(
+            listed.iter().all(|stored| stored.record.id() != id),
+            "{when}, list showed a record {id}"
+        );
+        Ok(())
+    }
+
+    pub(super) async fn replace(
+        &self,
+        record: &Record,
+        expected: Version,
+    ) -> Result<Version, Unkept> {
+        let answer = self.store.replace(record, expected).await;
+        answered("a replacement with the present version", answer)
+    }
+
+    pub(super) async fn remove(&self, id: TokenId, expected: Version) -> Verdict {
+        answered("a removal with the present version", self.store.remove(id, expected).await)
+    }
+
+    pub(super) async fn touch(&self, uses: &[(TokenId, DateTime<Utc>)]) -> Verdict {
+        answered("touch", self.store.touch(uses).await)
+    }
+
+    pub(super) async fn page(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, Unkept> {
+        answered("list", self.store.list(query, now).await)
+    }
+
+    /// All records of a list, page after page.
+    pub(super) async fn walk(
+        &self,
+        query: &Query,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Stored>, Unkept> {
+        let mut walked = Vec::new();
+        let mut query = query.clone();
+        for _ in 0..PAGES {
+            let page = self.page(&query, now).await?;
+            walked.extend(page.items);
+            let Some(next) = page.next else { return Ok(walked) };
+            query = query.after(next);
+        }
+        broken(format!("a walk did not end: after {PAGES} pages there was still a next one"))
+    }
+}
+
+/// Many more pages than any walk of the suite takes.
+pub(super) const PAGES: usize = 5_000;
+
+/// Every record there is, oldest first.
+pub(super) fn everything() -> Query {
+    Query::new().states(States::ALL).direction(Direction::OldestFirst)
+}
+
+pub(super) fn answered<T>(what: &str, answer: Result<T, StoreError>) -> Result<T, Unkept> {
+    answer.or_else(|error| broken(format!("{what} failed: {}", with_sources(&error))))
+}
+
+pub(super) fn with_sources(error: &StoreError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    text
+}
+
+/// That an answer is the error that the contract asks for.
+pub(super) fn refused<T>(what: &str, answer: Result<T, StoreError>, kind: Refusal) -> Verdict {
+    let expected = format!("{what} should have failed with `{kind:?}`");
+    match (answer, kind) {
+        (Err(StoreError::Exists), Refusal::Exists)
+        | (Err(StoreError::Conflict), Refusal::Conflict)
+        | (Err(StoreError::NewerFormat), Refusal::NewerFormat)
+        | (Err(StoreError::Unsupported { .. }), Refusal::Unsupported) => Ok(()),
+        (Ok(_), _) => broken(format!("{expected} and reported success")),
+        (Err(error), _) => broken(format!("{expected} and said: {}", with_sources(&error))),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Exists,
+    Conflict,
+    NewerFormat,
+    Unsupported,
+}
+
+pub(super) fn same<T: PartialEq + Debug>(expected: &T, seen: &T, what: &str) -> Verdict {
+    ensure!(expected == seen, "{what} of {seen:?} instead of {expected:?}");
+    Ok(())
+}
+
+/// That two records are equal; if not, names the first field that differs.
+pub(super) fn same_record(expected: &Record, seen: &Record, what: &str) -> Verdict {
+    match difference(expected, seen) {
+        None => Ok(()),
+        Some(difference) => broken(format!("{what} that differs: {difference}")),
+    }
+}
+
+pub(super) fn same_stored(expected: &Stored, seen: &Stored, what: &str) -> Verdict {
+    same_record(&expected.record, &seen.record, &format!("{what} a record"))?;
+    same(&expected.version, &seen.version, &format!("{what} a version"))?;
+    same(&expected.last_used, &seen.last_used, &format!("{what} a last use"))
+}
+
+fn difference(expected: &Record, seen: &Record) -> Option<String> {
+    fn field(name: &str, expected: impl Debug, seen: impl Debug) -> Option<String> {
+        let (expected, seen) = (format!("{expected:?}"), format!("{seen:?}"));
+        (expected != seen)
+            .then(|| format!("{name} is {} instead of {}", short(&seen), short(&expected)))
+    }
+    if expected == seen && expected.to_bytes() == seen.to_bytes() {
+        return None;
+    }
+    let revocation = |record: &Record| {
+        let revocation = record.revocation()?;
+        Some((revocation.at, revocation.by.clone(), revocation.reason.clone()))
+    };
+    let start = expected.created_at();
+    field("the id", expected.id(), seen.id())
+        .or_else(|| field("the owner", expected.owner(), seen.owner()))
+        .or_else(|| field("the type", expected.token_type(), seen.token_type()))
+        .or_else(|| field("issued-to", expected.issued_to(), seen.issued_to()))
+        .or_else(|| field("the scopes", expected.scopes(), seen.scopes()))
+        .or_else(|| field("the creation time", start, seen.created_at()))
+        .or_else(|| field("the start", expected.not_before(), seen.not_before()))
+        .or_else(|| field("the end", expected.expires_at(), seen.expires_at()))
+        .or_else(|| field("the revocation", revocation(expected), revocation(seen)))
+        .or_else(|| field("issued-by", expected.issued_by(), seen.issued_by()))
+        .or_else(|| field("the issuers", expected.issuers(), seen.issuers()))
+        .or_else(|| {
+            let entries = |record: &Record| {
+                record.metadata().map(|(k, v)| (k.to_owned(), v.to_owned())).collect::<Vec<_>>()
+            };
+            field("the metadata", entries(expected), entries(seen))
+        })
+        .or_else(|| field("the format", expected.format(), seen.format()))
+        .or_else(|| {
+            let secrets = (expected.rotated_at(), expected.overlap(start));
+            field("the secrets' times", secrets, (seen.rotated_at(), seen.overlap(start)))
+        })
+        .or_else(|| Some("its secrets, or fields that only a newer program can read".into()))
+}
+
+/// A text to be read by people: escaped, and cut if it is long.
+pub(super) fn short(text: &str) -> String {
+    const LONG: usize = 160;
+    if text.chars().count() <= LONG {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(LONG).collect();
+    format!("{start}… ({} bytes)", text.len())
+}
+
+/// A hostile text as a person can read it.
+pub(super) fn quote(text: &str) -> String {
+    short(&format!("{text:?}"))
+}
+
+/// That a list has exactly these ids, each once, in whatever order.
+pub(super) fn same_ids(
+    expected: &BTreeSet<TokenId>,
+    seen: impl IntoIterator<Item = TokenId>,
+    what: &str,
+) -> Verdict {
+    let mut met = BTreeSet::new();
+    let (mut repeated, mut foreign) = (Vec::new(), Vec::new());
+    for id in seen {
+        if !met.insert(id) {
+            repeated.push(id);
+        } else if !expected.contains(&id) {
+            foreign.push(id);
+        }
+    }
+    let missed: Vec<TokenId> = expected.difference(&met).copied().collect();
+    let mut faults = Vec::new();
+    for (verb, ids) in [("missed", &missed), ("repeated", &repeated), ("wrongly showed", &foreign)]
+    {
+        if !ids.is_empty() {
+            faults.push(format!("{verb} {}", some(ids)));
+        }
+    }
+    let faults = faults.join(" and ");
+    ensure!(faults.is_empty(), "{what} should have shown {} records; it {faults}", expected.len());
+    Ok(())
+}
+
+/// How many, and the first of them.
+pub(super) fn some(ids: &[impl Display]) -> String {
+    let first: Vec<String> = ids.iter().take(3).map(ToString::to_string).collect();
+    let more = if ids.len() > first.len() { ", …" } else { "" };
+    format!("{} ({}{more})", ids.len(), first.join(", "))
+}
+
+/// What a record that was never touched shows as its last use.
+pub(super) fn untouched(store: &dyn TokenStore) -> LastUsed {
+    if store.tracks_last_used() { LastUsed::Never } else { LastUsed::NotTracked }
+}
