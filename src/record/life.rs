@@ -43,8 +43,10 @@ pub(crate) enum OlderEnds {
     /// At this time; exclusive.
     At(DateTime<Utc>),
     /// When the new secret is first used, and at this time at the latest.
-    // The encoding carries it; no public request asks for it yet.
-    #[allow(dead_code)]
+    #[cfg_attr(
+        not(any(test, feature = "conformance")),
+        expect(dead_code, reason = "the encoding carries it, and no request asks for it")
+    )]
     OnFirstUse {
         /// The latest end; exclusive.
         latest: DateTime<Utc>,

@@ -239,11 +239,16 @@ impl<S: TokenStore> TokenService<S> {
     ) -> Result<Record, ManageError> {
         let mut lost = None;
         for _ in 0..ATTEMPTS {
-            let present = match self.find(id).await {
-                Ok(found) => owned(found, owner, id)?,
+            let step = async {
+                let present = owned(self.find(id).await?, owner, id)?;
+                let changed = act(&present.record)?;
+                Ok::<_, ManageError>((present, changed))
+            };
+            let (present, changed) = match step.await {
+                Ok((present, None)) => return Ok(present.record),
+                Ok((present, Some(changed))) => (present, changed),
                 Err(error) => return Err(unresolved(id, lost, error)),
             };
-            let Some(changed) = act(&present.record)? else { return Ok(present.record) };
             match self.replace(&changed, present.version).await {
                 Ok(_) => return Ok(changed),
                 Err(StoreError::Conflict) => {}
@@ -303,11 +308,12 @@ pub(super) fn owned(
         .ok_or(ManageError::NotFound { id })
 }
 
-/// A failure after an answer was lost leaves open whether that change is in.
-fn unresolved(id: TokenId, lost: Option<StoreError>, error: StoreError) -> ManageError {
+/// A failure after an answer was lost leaves open whether that change is in, or was until others
+/// changed the record again.
+fn unresolved(id: TokenId, lost: Option<StoreError>, error: impl Into<ManageError>) -> ManageError {
     match lost {
         Some(source) => ManageError::Indeterminate { id, source },
-        None => ManageError::Store(error),
+        None => error.into(),
     }
 }
 

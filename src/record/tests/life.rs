@@ -258,7 +258,7 @@ proptest! {
                             prop_assert_eq!(rotated.owner(), record.owner());
                             prop_assert_eq!(rotated.created_at(), record.created_at());
                             prop_assert_eq!(rotated.rotated_at(), from_micros(now));
-                            prop_assert!(rotated.has_newest(&rotation.digest));
+                            prop_assert!(rotated.holds(&rotation.digest));
                             record = rotated;
                         }
                         Err(denied) => prop_assert_eq!(expected, Err(denied)),

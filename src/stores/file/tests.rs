@@ -87,7 +87,7 @@ fn record(n: u64) -> Record {
 }
 
 fn revoked(record: &Record) -> Record {
-    record.revoke(now(), Some("admin"), Some("leaked")).unwrap()
+    record.revoke(now(), Some("admin"), Some("leaked")).unwrap().unwrap()
 }
 
 fn rotated(record: &Record, n: u64) -> Record {

@@ -1,0 +1,144 @@
+//! A store that fails on purpose, at the calls of one's choice.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use service_tokens::{Page, Query, Record, StoreError, Stored, TokenId, TokenStore, Version};
+
+use super::SharedStore;
+
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nothing goes wrong.
+    None,
+    /// It is done, and the answer is lost.
+    DoneAndLost,
+    /// It is not done, and the answer is lost.
+    LostBefore,
+    /// It is not done, and the store says so.
+    Unavailable,
+    /// Before it a rival acts; the number tells the rival what to do.
+    Rival(u8),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Op {
+    Insert,
+    Find,
+    Replace,
+    Remove,
+    List,
+}
+
+impl Op {
+    pub(crate) fn writes(self) -> bool {
+        matches!(self, Self::Insert | Self::Replace | Self::Remove)
+    }
+}
+
+type Acting = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Passes calls on to a store. Once armed, the first call meets the first fault of the script and so
+/// on; the calls after its end meet the fault that is given for the rest.
+///
+/// It offers no `find_now`, so that verification goes through `find`.
+pub(crate) struct Faulty {
+    inner: SharedStore,
+    state: Mutex<State>,
+    rival: Box<dyn Fn(u8) -> Acting + Send + Sync>,
+}
+
+#[derive(Default)]
+struct State {
+    script: Vec<Fault>,
+    rest: Option<Fault>,
+    calls: Vec<(Op, Fault)>,
+    written: usize,
+}
+
+impl Faulty {
+    pub(crate) fn new(inner: SharedStore) -> Self {
+        Self::with_rival(inner, |_| Box::pin(async {}))
+    }
+
+    pub(crate) fn with_rival(
+        inner: SharedStore,
+        rival: impl Fn(u8) -> Acting + Send + Sync + 'static,
+    ) -> Self {
+        Self { inner, state: Mutex::default(), rival: Box::new(rival) }
+    }
+
+    pub(crate) fn arm(&self, script: &[Fault], rest: Fault) {
+        let script = script.to_vec();
+        *self.state.lock().unwrap() = State { script, rest: Some(rest), ..State::default() };
+    }
+
+    pub(crate) fn disarm(&self) {
+        self.arm(&[], Fault::None);
+    }
+
+    /// The calls since it was armed, and what each met.
+    pub(crate) fn calls(&self) -> Vec<(Op, Fault)> {
+        self.state.lock().unwrap().calls.clone()
+    }
+
+    /// How many writes came through to the store since it was armed, whatever was said of them.
+    pub(crate) fn written(&self) -> usize {
+        self.state.lock().unwrap().written
+    }
+
+    async fn call<T>(
+        &self,
+        op: Op,
+        run: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let fault = {
+            let mut state = self.state.lock().unwrap();
+            let next = state.calls.len();
+            let fault = state.script.get(next).copied().or(state.rest).unwrap_or(Fault::None);
+            state.calls.push((op, fault));
+            fault
+        };
+        match fault {
+            Fault::Unavailable => return Err(StoreError::unavailable("no route to the store")),
+            Fault::LostBefore => return Err(StoreError::indeterminate("connection reset")),
+            Fault::Rival(what) => (self.rival)(what).await,
+            Fault::None | Fault::DoneAndLost => {}
+        }
+        let outcome = run.await;
+        if op.writes() && outcome.is_ok() {
+            self.state.lock().unwrap().written += 1;
+        }
+        match (fault, outcome) {
+            (Fault::DoneAndLost, _) => Err(StoreError::indeterminate("connection reset")),
+            (_, outcome) => outcome,
+        }
+    }
+}
+
+#[async_trait]
+impl TokenStore for Faulty {
+    async fn insert(&self, record: &Record) -> Result<Version, StoreError> {
+        self.call(Op::Insert, self.inner.insert(record)).await
+    }
+
+    async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+        self.call(Op::Find, self.inner.find(id)).await
+    }
+
+    async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
+        self.call(Op::Replace, self.inner.replace(record, expected)).await
+    }
+
+    async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError> {
+        self.call(Op::Remove, self.inner.remove(id, expected)).await
+    }
+
+    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
+        self.call(Op::List, self.inner.list(query, now)).await
+    }
+}
