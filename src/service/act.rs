@@ -190,10 +190,10 @@ impl<S: TokenStore> TokenService<S> {
                 if present.holds(&digest) {
                     return Ok(None);
                 }
-                if let (Some(start), Some(Some(end))) = (present.not_before(), expires_at) {
-                    if end <= start {
-                        return Err(Field::ExpiresAt.breaks(Rule::NotAfterNotBefore).into());
-                    }
+                if let (Some(start), Some(Some(end))) = (present.not_before(), expires_at)
+                    && end <= start
+                {
+                    return Err(Field::ExpiresAt.breaks(Rule::NotAfterNotBefore).into());
                 }
                 Ok(Some(present.rotate(now, &rotation)?))
             })

@@ -77,10 +77,10 @@ impl Kept {
     pub(super) fn way(self: &Arc<Self>, id: TokenId, now: Duration) -> Way {
         let mut shard = self.shard(id);
         let entry = self.entry(&mut shard, id);
-        if let Some(answer) = &entry.answer {
-            if now.saturating_sub(answer.asked_at) <= self.longest {
-                return Way::Kept(answer.clone());
-            }
+        if let Some(answer) = &entry.answer
+            && now.saturating_sub(answer.asked_at) <= self.longest
+        {
+            return Way::Kept(answer.clone());
         }
         if let Some(flight) = &entry.flight {
             return Way::Join(flight.clone());
