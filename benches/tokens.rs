@@ -30,7 +30,6 @@ fn fill<S: TokenStore>(store: S, size: usize) -> Filled<S> {
     let service = TokenService::builder(store, "acme_live")
         .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
         .policy(Policy::new().longest_text(64))
-        .events(|_: &service_tokens::Event| {})
         .build()
         .unwrap();
     // Many at a time, so that the file store commits them in groups.

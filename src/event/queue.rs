@@ -35,13 +35,17 @@ impl Queue {
     /// Takes an event if there is room, and counts it as lost otherwise. Never waits for the sink.
     pub(super) fn push(&self, event: Event) {
         let mut waiting = self.lock();
+        // Whoever delivers looks again before it sleeps; waking it is the dearest part.
+        let asleep = !waiting.delivering && waiting.events.is_empty() && waiting.lost == 0;
         if waiting.events.len() < self.capacity {
             waiting.events.push_back(event);
         } else {
             waiting.lost += 1;
         }
         drop(waiting);
-        self.came.notify_one();
+        if asleep {
+            self.came.notify_one();
+        }
     }
 
     /// Delivers events in order until the queue is closed and empty.
