@@ -72,7 +72,8 @@ impl Record {
         out.seal()
     }
 
-    /// Reads an encoding.
+    /// Reads an encoding. A checksum at its end tells damage: bytes that were cut off, or one that
+    /// changed, are no other record.
     ///
     /// Bytes in a newer format give a record that can be listed and copied and nothing else: see
     /// [`is_newer`](Self::is_newer).
@@ -95,6 +96,20 @@ impl Record {
             return Ok(head.into_newer(format, bytes));
         }
         head.into_record(fields)
+    }
+}
+
+/// For tests of stores: what a store must keep and must not let this program replace.
+#[cfg(any(test, feature = "conformance"))]
+impl Record {
+    /// This record as a newer program might have written it, with a field that this one cannot know.
+    pub(crate) fn as_if_newer(&self) -> Result<Self, CorruptRecord> {
+        let bytes = self.to_bytes();
+        let mut out = Writer::with_capacity(bytes.len() + 8);
+        out.byte(RECORD_FORMAT + 1);
+        unseal(&bytes)?.iter().skip(1).for_each(|byte| out.byte(*byte));
+        out.field(u8::MAX, b"new");
+        Self::from_bytes(&out.seal())
     }
 }
 

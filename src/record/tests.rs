@@ -1,6 +1,7 @@
 //! Records for the tests of their encoding and their life.
 
 mod bytes;
+mod history;
 mod life;
 
 use std::collections::BTreeMap;

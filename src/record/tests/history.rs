@@ -1,0 +1,269 @@
+//! Random histories, held against a model that remembers every secret there ever was.
+
+use super::life::{Verdict, at, digest_of, issued, rotation, verdict};
+use super::*;
+use crate::check::Denied;
+
+/// What a rotation does, said without a record: when each secret ends.
+#[derive(Debug, Clone)]
+struct Model {
+    /// By secret; `None` for the newest, which ends with the token.
+    ends: Vec<Option<i64>>,
+    /// By secret: when it was made.
+    made: Vec<i64>,
+    not_before: Option<i64>,
+    expires_at: Option<i64>,
+    revoked: Option<(i64, usize)>,
+}
+
+impl Model {
+    fn state(&self, now: i64) -> State {
+        match self {
+            Self { revoked: Some(_), .. } => State::Revoked,
+            Self { expires_at: Some(end), .. } if *end <= now => State::Expired,
+            Self { not_before: Some(start), .. } if *start > now => State::Pending,
+            _ => State::Active,
+        }
+    }
+
+    fn lives(&self, secret: usize, now: i64) -> bool {
+        self.ends[secret].is_none_or(|end| now < end)
+    }
+
+    fn living(&self, now: i64) -> Vec<usize> {
+        (0..self.ends.len()).filter(|secret| self.lives(*secret, now)).collect()
+    }
+
+    /// The secrets that ended last: more than one if they ended together.
+    fn ended_last(&self, now: i64) -> Vec<usize> {
+        let ended = |secret: &usize| !self.lives(*secret, now);
+        let last = (0..self.ends.len()).filter(ended).map(|secret| self.ends[secret]).max();
+        (0..self.ends.len()).filter(|secret| Some(self.ends[*secret]) == last).collect()
+    }
+
+    fn rotate(
+        &mut self,
+        now: i64,
+        older_ends: OlderEnds,
+        replaces: Option<Replaces>,
+        expires_at: Option<Option<i64>>,
+    ) -> Result<(), RotateDenied> {
+        if self.state(now) != State::Active {
+            return Err(RotateDenied::NotActive(self.state(now)));
+        }
+        let living = self.living(now);
+        let newest = self.ends.len() - 1;
+        assert!(living.contains(&newest) && living.len() <= 2);
+        let overlap = living.len() == 2;
+        if overlap && replaces.is_none() {
+            return Err(RotateDenied::OverlapRuns);
+        }
+        let wanted = match older_ends {
+            OlderEnds::Now => now,
+            OlderEnds::At(end) | OlderEnds::OnFirstUse { latest: end } => {
+                end.timestamp_micros().max(now)
+            }
+        };
+        let end = if replaces == Some(Replaces::Newest) { now } else { wanted };
+        if overlap && replaces == Some(Replaces::Oldest) {
+            self.ends[living[0]] = Some(now);
+        }
+        self.ends[newest] = Some(end);
+        self.ends.push(None);
+        self.made.push(now);
+        self.expires_at = expires_at.unwrap_or(self.expires_at);
+        Ok(())
+    }
+
+    /// The times beside the digests are those of the secrets.
+    fn agrees_with_what_is_kept(&self, record: &Record) {
+        let secret = |digest| (0..self.ends.len()).find(|secret| digest_of(*secret) == digest);
+        if let Some(older) = record.older() {
+            let secret = secret(older.digest).unwrap();
+            assert_eq!(self.made[secret], older.created_at);
+            assert_eq!(self.ends[secret], Some(older.latest_end));
+        }
+        if let Some(ended) = record.ended() {
+            let secret = secret(ended.digest).unwrap();
+            assert_eq!(self.made[secret], ended.created_at);
+            assert_eq!(self.ends[secret], Some(ended.ended_at));
+        }
+    }
+
+    fn agrees(&self, record: &Record, now: i64) {
+        assert_eq!(record.state(from_micros(now)), self.state(now));
+        let living = self.living(now);
+        assert!((1..=2).contains(&living.len()), "{living:?}");
+        assert_eq!(
+            record.overlap(from_micros(now)).map(|overlap| overlap.ends_at.timestamp_micros()),
+            (living.len() == 2).then(|| self.ends[living[0]].unwrap()),
+        );
+        for secret in 0..self.ends.len() {
+            let verdict = verdict(record, secret, now);
+            let lives = self.lives(secret, now);
+            let expected = match self.state(now) {
+                State::Revoked => Denied::Revoked,
+                _ if !lives => Denied::SecretEnded,
+                State::Expired => Denied::Expired,
+                State::Pending => Denied::NotYetActive,
+                State::Active => {
+                    assert_eq!(verdict, Verdict::Accepted, "secret {secret} at {now}: {self:?}");
+                    continue;
+                }
+            };
+            // Which ended ones are still known is promised of the last only; none is accepted.
+            let unknown = !lives && verdict == Verdict::Mismatch(Mismatch::WrongSecret);
+            assert!(
+                unknown || verdict == Verdict::Denied(expected),
+                "secret {secret} at {now}: {verdict:?}, {self:?}"
+            );
+        }
+        let last = self.ended_last(now);
+        let known = |secret: &usize| matches!(verdict(record, *secret, now), Verdict::Denied(_));
+        assert!(last.is_empty() || last.iter().any(known), "{last:?} at {now}: {self:?}");
+        self.agrees_with_what_is_kept(record);
+        assert_eq!(verdict(record, 61, now), Verdict::Mismatch(Mismatch::WrongSecret));
+        let revoked = record.revocation().map(|r| (r.at.timestamp_micros(), r.by.clone()));
+        let expected = self.revoked.map(|(at, by)| (at, Some(by.to_string().into())));
+        assert_eq!(revoked, expected);
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Pass(i64),
+    Rotate(OlderEnds2, Option<Replaces>, Option<Option<i64>>),
+    Revoke,
+}
+
+/// [`OlderEnds`], relative to now.
+#[derive(Debug, Clone, Copy)]
+enum OlderEnds2 {
+    Now,
+    In(i64),
+    FirstUse(i64),
+}
+
+fn acts() -> impl Strategy<Value = Act> {
+    let ends = prop_oneof![
+        1 => Just(OlderEnds2::Now),
+        3 => (-2..20i64).prop_map(OlderEnds2::In),
+        2 => (-2..20i64).prop_map(OlderEnds2::FirstUse),
+    ];
+    let replaces = prop_oneof![
+        2 => Just(None), 2 => Just(Some(Replaces::Newest)), 2 => Just(Some(Replaces::Oldest)),
+    ];
+    let expiry = prop_oneof![
+        8 => Just(None), 1 => Just(Some(None)), 1 => (1..40i64).prop_map(|end| Some(Some(end))),
+    ];
+    prop_oneof![
+        8 => (0..8i64).prop_map(Act::Pass),
+        12 => (ends, replaces, expiry).prop_map(|(e, r, x)| Act::Rotate(e, r, x)),
+        1 => Just(Act::Revoke),
+    ]
+}
+
+/// Times within the range of a record, at its ends and far beyond.
+fn moments() -> impl Strategy<Value = i64> {
+    prop_oneof![4 => 0..=LATEST, 1 => any::<i64>(), 1 => -2..3i64, 1 => LATEST - 2..LATEST + 3]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_history_agrees_with_the_model(
+        not_before in proptest::option::weighted(0.3, 0..10i64),
+        expires_in in proptest::option::weighted(0.3, 20..60i64),
+        history in vec(acts(), 0..30),
+    ) {
+        let mut now = 1_000;
+        let not_before = not_before.map(|after| now + after);
+        let expires_at = expires_in.map(|after| now + after);
+        let mut record = issued(now, not_before, expires_at);
+        let mut model = Model { ends: vec![None], made: vec![now], not_before, expires_at, revoked: None };
+        for (step, act) in history.into_iter().enumerate() {
+            match act {
+                Act::Pass(micros) => now += micros,
+                Act::Rotate(ends, replaces, expiry) => {
+                    let older_ends = match ends {
+                        OlderEnds2::Now => OlderEnds::Now,
+                        OlderEnds2::In(after) => at(now + after),
+                        OlderEnds2::FirstUse(after) => {
+                            OlderEnds::OnFirstUse { latest: from_micros(now + after) }
+                        }
+                    };
+                    let expiry = expiry.map(|end| end.map(|after| now + after));
+                    let expected = model.rotate(now, older_ends, replaces, expiry);
+                    let rotation = Rotation {
+                        digest: digest_of(model.ends.len() - 1),
+                        older_ends,
+                        replaces,
+                        expires_at: expiry.map(|end| end.map(from_micros)),
+                    };
+                    match record.rotate(from_micros(now), &rotation) {
+                        Ok(rotated) => {
+                            prop_assert_eq!(expected, Ok(()));
+                            prop_assert_eq!(rotated.id(), record.id());
+                            prop_assert_eq!(rotated.owner(), record.owner());
+                            prop_assert_eq!(rotated.created_at(), record.created_at());
+                            prop_assert_eq!(rotated.rotated_at(), from_micros(now));
+                            prop_assert!(rotated.holds(&rotation.digest));
+                            record = rotated;
+                        }
+                        Err(denied) => prop_assert_eq!(expected, Err(denied)),
+                    }
+                }
+                Act::Revoke => {
+                    let by = step.to_string();
+                    let revoked = record.revoke(from_micros(now), Some(&by), None).unwrap();
+                    prop_assert_eq!(revoked.is_none(), model.revoked.is_some());
+                    model.revoked.get_or_insert((now, step));
+                    record = revoked.unwrap_or(record);
+                }
+            }
+            // A store keeps bytes: what comes back from one lives on all the same.
+            record = Record::from_bytes(&record.to_bytes()).unwrap();
+            model.agrees(&record, now);
+        }
+        // Time goes on without anybody doing anything.
+        for end in model.ends.clone().into_iter().flatten().chain(model.expires_at) {
+            for moment in [end - 1, end, end + 1] {
+                if moment >= now {
+                    model.agrees(&record, moment);
+                }
+            }
+        }
+    }
+
+    /// Whatever an act makes can be written and read again; it fails or it holds.
+    #[test]
+    fn every_act_gives_a_record_that_can_be_kept(
+        now in moments(),
+        end in moments(),
+        expiry in proptest::option::of(proptest::option::of(moments())),
+        replaces in prop_oneof![Just(None), Just(Some(Replaces::Newest))],
+        by in proptest::option::of("\\PC{0,3}"),
+        reason in proptest::option::of("[ \n]{0,2}|x{4090,4100}"),
+    ) {
+        let now = from_micros(now);
+        let record = issued(1_000, None, None);
+        let expires_at = expiry.map(|end| end.map(from_micros));
+        for older_ends in [at(end), OlderEnds::OnFirstUse { latest: from_micros(end) }] {
+            let rotation = Rotation { expires_at, ..rotation(1, older_ends, replaces) };
+            if let Ok(rotated) = record.rotate(now, &rotation) {
+                prop_assert_eq!(Record::from_bytes(&rotated.to_bytes()), Ok(rotated));
+            }
+        }
+        let blank = |text: &Option<String>| text.as_ref().is_some_and(|t| t.trim().is_empty());
+        let long = reason.as_ref().is_some_and(|reason| reason.len() > TEXT_MAX_LEN);
+        match record.revoke(now, by.as_deref(), reason.as_deref()) {
+            Ok(revoked) => {
+                let revoked = revoked.unwrap();
+                prop_assert_eq!(revoked.state(now), State::Revoked);
+                prop_assert_eq!(Record::from_bytes(&revoked.to_bytes()), Ok(revoked));
+            }
+            Err(_) => prop_assert!(blank(&by) || blank(&reason) || long),
+        }
+    }
+}
