@@ -15,7 +15,7 @@ use crate::store::{Change, ChangeStream, Found, StoreError, Stored, TokenStore, 
 use crate::token::TokenId;
 
 /// How long a change may take to be told. Far beyond what is useful; it only bounds the test.
-const LONGEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(5);
 
 pub(super) async fn handles_agree(first: Probe<'_>, second: Probe<'_>) -> Verdict {
     for (n, [writer, reader]) in (100..).zip([[first, second], [second, first]]) {

@@ -1,0 +1,154 @@
+//! The suite itself is tested: stores with one known fault each, and whether it is found under the
+//! right name. What else a fault breaks is printed (`-- --nocapture`).
+
+#[path = "planted_faults/content.rs"]
+mod content;
+#[path = "planted_faults/harness.rs"]
+mod harness;
+#[path = "planted_faults/lists.rs"]
+mod lists;
+#[path = "planted_faults/reads.rs"]
+mod reads;
+#[path = "planted_faults/writes.rs"]
+mod writes;
+
+use harness::{Honest, broken};
+use reads::{ErrorQuotes, Reopening, Untracked};
+use service_tokens::conformance::Promise;
+
+/// One test for each fault: its name, the store, and the promise that it breaks.
+macro_rules! faults {
+    ($($name:ident: $fault:expr => $promise:ident;)+) => {
+        $(
+            #[test]
+            fn $name() {
+                let seen = broken(|| $fault);
+                for (promise, what) in &seen {
+                    println!("{} breaks {promise}: {what}", stringify!($name));
+                }
+                let names: Vec<Promise> = seen.iter().map(|(promise, _)| *promise).collect();
+                assert!(names.contains(&Promise::$promise), "it breaks {names:?} instead");
+            }
+        )+
+
+        /// Every promise is broken by some fault here, or the suite might as well not check it.
+        #[test]
+        fn every_promise_has_its_fault() {
+            let planted = [$(Promise::$promise),+];
+            let without: Vec<_> = Promise::ALL.iter().filter(|p| !planted.contains(p)).collect();
+            assert_eq!(without, [] as [&Promise; 0]);
+        }
+    };
+}
+
+#[test]
+fn an_honest_store_breaks_none() {
+    assert_eq!(broken(|| Honest), []);
+}
+
+#[test]
+fn an_honest_store_that_does_not_track_last_use_breaks_none() {
+    assert_eq!(broken(|| Untracked::Honest), []);
+}
+
+faults! {
+    insert_overwrites: writes::InsertOverwrites => InsertNeverOverwrites;
+    insert_keeps_the_old_row_and_says_yes: writes::InsertSaysYes => InsertNeverOverwrites;
+    insert_of_an_equal_record_says_yes: writes::InsertOfAnEqualSaysYes => InsertNeverOverwrites;
+    two_concurrent_inserts_succeed: writes::InsertChecksThenWrites => OneInsertWins;
+    insert_is_forgotten: writes::InsertIsForgotten => ReadYourWrites;
+    replace_ignores_the_version: writes::ReplaceIgnoresTheVersion => ReplaceNeedsTheVersion;
+    replace_ignores_older_versions: writes::ReplaceIgnoresOlderVersions => ReplaceNeedsTheVersion;
+    replace_creates: writes::ReplaceCreates => ReplaceCreatesNothing;
+    replace_changes_the_owner: writes::ReplaceChangesTheOwner => ReplaceKeepsIdentity;
+    replace_changes_the_creation_time:
+        writes::ReplaceChangesTheCreationTime => ReplaceKeepsIdentity;
+    replace_rewrites_a_newer_record: writes::ReplaceRewritesNewer => NewerRecordStays;
+    replace_forgets_last_use: writes::ReplaceForgetsLastUse::default() => ReplaceKeepsLastUse;
+    two_concurrent_replaces_succeed: writes::ReplaceWaitsInBetween => OneReplaceWins;
+    two_replaces_on_threads_succeed: writes::ReplaceHoldsNoLock => ThreadsAgree;
+    replace_in_two_steps: writes::ReplaceInTwoSteps => DroppedCallsAreWhole;
+    version_returns_with_the_content: writes::VersionIsAHash => VersionsAreNew;
+    remove_ignores_the_version: writes::RemoveIgnoresTheVersion => RemoveNeedsTheVersion;
+    remove_of_nothing_says_yes: writes::RemoveOfNothingSaysYes => RemoveNeedsTheVersion;
+    remove_leaves_last_use: writes::RemoveLeavesLastUse::default() => RemovedIsGone;
+    removed_id_stays_taken: writes::RemovedIdStaysTaken::default() => RemovedIsGone;
+
+    times_in_milliseconds: content::milliseconds() => RecordIsKept;
+    metadata_lost: content::no_metadata() => RecordIsKept;
+    second_digest_lost: content::no_older_secret() => RecordIsKept;
+    ended_digest_lost: content::no_ended_secret() => RecordIsKept;
+    key_ids_lost: content::no_key_ids() => RecordIsKept;
+    reason_lost: content::no_reason() => RecordIsKept;
+    start_lost: content::no_start() => RecordIsKept;
+    issuers_lost: content::nearest_issuer_only() => RecordIsKept;
+    unknown_field_of_a_newer_record_lost: content::no_unknown_fields() => NewerRecordStays;
+    text_in_lower_case: content::lower_case() => TextIsKept;
+    text_trimmed: content::trimmed() => TextIsKept;
+    text_composed: content::composed() => TextIsKept;
+    text_ends_at_nul: content::up_to_nul() => TextIsKept;
+    text_ends_at_an_emoji: content::up_to_emoji() => TextIsKept;
+    long_text_cut: content::cut() => TextIsKept;
+    quotes_undoubled: content::unquoted() => TextIsKept;
+    line_ends_changed: content::windows_lines() => TextIsKept;
+
+    page_skips_at_its_edge: lists::EdgeIsSkipped => WalkIsComplete;
+    page_repeats_at_its_edge: lists::EdgeIsRepeated => WalkIsComplete;
+    cursor_dies_with_its_record: lists::CursorDiesWithItsRecord => CursorIsAPlace;
+    cursor_is_an_offset: lists::CursorIsAnOffset => WalkIsComplete;
+    newest_first_loses_the_oldest: lists::NewestFirstLosesTheOldest => DirectionsAgree;
+    direction_is_ignored: lists::DirectionIsIgnored => ListIsInOrder;
+    ids_are_signed: lists::IdsAreSigned => ListIsInOrder;
+    page_is_sorted_by_creation: lists::PageIsSortedByCreation => ListIsInOrder;
+    page_has_one_too_many: lists::PageHasOneTooMany => PageLengthHolds;
+    short_page_is_the_end: lists::ShortPageIsTheEnd => ShortPageIsNoEnd;
+    empty_page_is_the_end: lists::EmptyPageIsTheEnd => ShortPageIsNoEnd;
+    second_page_forgets_the_owner: lists::SecondPageForgetsTheOwner => OwnersStayApart;
+    owner_is_a_prefix: lists::OwnerIsAPrefix => OwnersStayApart;
+    owner_has_no_case: lists::OwnerHasNoCase => OwnersStayApart;
+    owner_ends_at_nul: lists::OwnerEndsAtNul => OwnersStayApart;
+    labels_are_searched_trimmed: lists::LabelsAreSearchedTrimmed => TextIsComparedAsBytes;
+    only_the_nearest_issuer_is_searched: lists::OnlyTheNearestIssuerIsSearched => FiltersAreExact;
+    end_is_inclusive: lists::EndIsInclusive => FiltersAreExact;
+    revoked_count_as_expired: lists::RevokedCountAsExpired => FiltersAreExact;
+    own_clock: lists::OwnClock => StatesFollowNow;
+    states_by_the_second: lists::TimesInSeconds => StatesFollowNow;
+    list_shows_other_versions: lists::ListShowsOtherVersions => ListAgreesWithFind;
+    list_shows_no_metadata: lists::ListShowsNoMetadata => ListAgreesWithFind;
+    list_is_stale: lists::ListIsKept::default() => ReadYourWrites;
+
+    ids_have_no_case: reads::IdsHaveNoCase => IdsAreExact;
+    ids_are_halves: reads::IdsAreHalves => IdsAreExact;
+    find_takes_the_next: reads::FindTakesTheNext => IdsAreExact;
+    find_is_stale: reads::FindIsStale::default() => ReadYourWrites;
+    handle_keeps_what_it_found: reads::HandleKeeps::default() => HandlesAgree;
+    find_now_calls_twice: reads::FindNowCallsTwice => FindNowAgrees;
+    find_now_calls_nobody: reads::FindNowCallsNobody => FindNowAgrees;
+    find_now_takes_it_back: reads::FindNowTakesItBack => FindNowAgrees;
+    find_now_is_stale: reads::FindNowIsStale::default() => FindNowAgrees;
+    find_now_knows_no_last_use: reads::FindNowKnowsNoLastUse => FindNowAgrees;
+
+    touch_rewrites: reads::TouchRewrites => TouchLeavesTheRecord;
+    touch_creates: reads::TouchCreates => TouchCreatesNothing;
+    touch_waits_for_its_record: reads::TouchWaitsForItsRecord::default() => TouchCreatesNothing;
+    touch_stops_at_a_missing_record: reads::TouchStopsAtAMissingRecord => TouchCreatesNothing;
+    touch_goes_back: reads::TouchGoesBack::default() => TouchKeepsTheLatest;
+    touch_in_seconds: reads::TouchInSeconds => TouchKeepsTheLatest;
+    untracked_says_never: Untracked::SaysNever => LastUseIsTold;
+    untracked_answers_unused_since: Untracked::AnswersUnusedSince => UnusedSinceIsHonest;
+    unused_since_loses_the_never_used: reads::UnusedSinceLosesTheNeverUsed => UnusedSinceIsHonest;
+
+    reopening_loses_a_record: Reopening::LosesARecord => SurvivesReopening;
+    reopening_loses_last_use: Reopening::LosesLastUse => SurvivesReopening;
+    reopening_revives_a_record: Reopening::RevivesARecord => SurvivesReopening;
+    reopening_forgets_versions: Reopening::ForgetsVersions => SurvivesReopening;
+    failure_is_not_found: reads::FailureIsNotFound => FailuresAreErrors;
+    failure_is_an_empty_list: reads::FailureIsAnEmptyList => FailuresAreErrors;
+    failure_is_a_conflict: reads::FailureIsAConflict => FailuresAreErrors;
+    failure_is_exists: reads::FailureIsExists => FailuresAreErrors;
+    error_quotes_texts: ErrorQuotes::Texts => ErrorsLeakNothing;
+    error_quotes_bytes: ErrorQuotes::Bytes => ErrorsLeakNothing;
+    removal_is_not_told: reads::RemovalIsNotTold => ChangesAreTold;
+    change_is_told_too_early: reads::ChangeIsToldTooEarly => ChangesAreTold;
+    one_change_is_kept: reads::OneChangeIsKept => ChangesAreTold;
+}

@@ -1,0 +1,508 @@
+//! Faults in finding, in last use, and beyond one handle.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use super::content::edited;
+use super::harness::{Answer, Backend, Fault, Told};
+use async_trait::async_trait;
+use chrono::{DateTime, SubsecRound, Utc};
+use service_tokens::{
+    Change, ChangeStream, Found, LastUsed, Page, Query, Record, StoreError, Stored, TokenId,
+    TokenStore, Version,
+};
+use tokio::sync::mpsc::unbounded_channel;
+
+type Visit<'v> = &'v mut dyn FnMut(Option<Found<'_>>);
+
+pub struct IdsHaveNoCase;
+
+#[async_trait]
+impl Fault for IdsHaveNoCase {
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+        let text = id.to_string();
+        let alike = |stored: &Stored| text.eq_ignore_ascii_case(&stored.record.id().to_string());
+        Ok(to.rows().await?.into_iter().find(alike))
+    }
+
+    fn find_now(&self, _: &Backend, _: TokenId, _: Visit<'_>) -> bool {
+        false
+    }
+}
+
+pub struct IdsAreHalves;
+
+#[async_trait]
+impl Fault for IdsAreHalves {
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+        if let Some(stored) = to.find(id).await? {
+            return Ok(Some(stored));
+        }
+        let alike = |stored: &Stored| stored.record.id().to_bytes()[8..] == id.to_bytes()[8..];
+        Ok(to.rows().await?.into_iter().find(alike))
+    }
+
+    fn find_now(&self, _: &Backend, _: TokenId, _: Visit<'_>) -> bool {
+        false
+    }
+}
+
+pub struct FindTakesTheNext;
+
+#[async_trait]
+impl Fault for FindTakesTheNext {
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+        Ok(to.rows().await?.into_iter().find(|stored| stored.record.id() >= id))
+    }
+
+    fn find_now(&self, _: &Backend, _: TokenId, _: Visit<'_>) -> bool {
+        false
+    }
+}
+
+/// Answers once more with what was there before a write.
+#[derive(Default)]
+pub struct FindIsStale(Mutex<HashMap<TokenId, Stored>>);
+
+#[async_trait]
+impl Fault for FindIsStale {
+    async fn replace(&self, to: &Backend, record: &Record, expected: Version) -> Answer<Version> {
+        let before = to.find(record.id()).await?;
+        let version = to.replace(record, expected).await?;
+        self.0.lock().unwrap().extend(before.map(|before| (record.id(), before)));
+        Ok(version)
+    }
+
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+        let stale = self.0.lock().unwrap().remove(&id);
+        if stale.is_some() { Ok(stale) } else { to.find(id).await }
+    }
+}
+
+/// Each handle keeps what it has found, and forgets it at its own writes only.
+#[derive(Default)]
+pub struct HandleKeeps(Mutex<HashMap<TokenId, Option<Stored>>>);
+
+#[async_trait]
+impl Fault for HandleKeeps {
+    async fn insert(&self, to: &Backend, record: &Record) -> Answer<Version> {
+        self.0.lock().unwrap().remove(&record.id());
+        to.insert(record).await
+    }
+
+    async fn replace(&self, to: &Backend, record: &Record, expected: Version) -> Answer<Version> {
+        self.0.lock().unwrap().remove(&record.id());
+        to.replace(record, expected).await
+    }
+
+    async fn remove(&self, to: &Backend, id: TokenId, expected: Version) -> Answer<()> {
+        self.0.lock().unwrap().remove(&id);
+        to.remove(id, expected).await
+    }
+
+    async fn touch(&self, to: &Backend, uses: &[(TokenId, DateTime<Utc>)]) -> Answer<()> {
+        self.0.lock().unwrap().clear();
+        to.touch(uses).await
+    }
+
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+        let kept = self.0.lock().unwrap().get(&id).cloned();
+        if let Some(kept) = kept {
+            return Ok(kept);
+        }
+        let found = to.find(id).await?;
+        self.0.lock().unwrap().insert(id, found.clone());
+        Ok(found)
+    }
+
+    fn find_now(&self, _: &Backend, _: TokenId, _: Visit<'_>) -> bool {
+        false
+    }
+}
+
+pub struct FindNowCallsTwice;
+
+impl Fault for FindNowCallsTwice {
+    fn find_now(&self, to: &Backend, id: TokenId, visit: Visit<'_>) -> bool {
+        to.find_now(id, visit) && to.find_now(id, visit)
+    }
+}
+
+pub struct FindNowCallsNobody;
+
+impl Fault for FindNowCallsNobody {
+    fn find_now(&self, to: &Backend, id: TokenId, _: Visit<'_>) -> bool {
+        to.find_now(id, &mut |_| {})
+    }
+}
+
+pub struct FindNowTakesItBack;
+
+impl Fault for FindNowTakesItBack {
+    fn find_now(&self, to: &Backend, id: TokenId, visit: Visit<'_>) -> bool {
+        to.find_now(id, visit);
+        false
+    }
+}
+
+/// Lends what it lent first.
+#[derive(Default)]
+pub struct FindNowIsStale(Mutex<HashMap<TokenId, Record>>);
+
+impl Fault for FindNowIsStale {
+    fn find_now(&self, to: &Backend, id: TokenId, visit: Visit<'_>) -> bool {
+        let mut kept = self.0.lock().unwrap();
+        to.find_now(id, &mut |found| {
+            visit(found.map(|found| Found {
+                record: kept.entry(id).or_insert_with(|| found.record.clone()),
+                ..found
+            }));
+        })
+    }
+}
+
+pub struct FindNowKnowsNoLastUse;
+
+impl Fault for FindNowKnowsNoLastUse {
+    fn find_now(&self, to: &Backend, id: TokenId, visit: Visit<'_>) -> bool {
+        to.find_now(id, &mut |found| {
+            visit(found.map(|found| Found { last_used: LastUsed::Never, ..found }));
+        })
+    }
+}
+
+pub struct TouchRewrites;
+
+#[async_trait]
+impl Fault for TouchRewrites {
+    async fn touch(&self, to: &Backend, uses: &[(TokenId, DateTime<Utc>)]) -> Answer<()> {
+        for (id, _) in uses {
+            if let Some(stored) = to.find(*id).await?.filter(|stored| !stored.record.is_newer()) {
+                to.replace(&stored.record, stored.version).await?;
+            }
+        }
+        to.touch(uses).await
+    }
+}
+
+pub struct TouchCreates;
+
+#[async_trait]
+impl Fault for TouchCreates {
+    async fn touch(&self, to: &Backend, uses: &[(TokenId, DateTime<Utc>)]) -> Answer<()> {
+        let rows = to.rows().await?;
+        for (id, _) in uses {
+            if let (None, Some(row)) = (to.find(*id).await?, rows.first()) {
+                let renamed = edited(&row.record, |tag, content| {
+                    Some(if tag == 1 { id.to_bytes().to_vec() } else { content.to_vec() })
+                });
+                to.insert(&renamed).await?;
+            }
+        }
+        to.touch(uses).await
+    }
+}
+
+/// Keeps uses in a table of their own, where an id needs no record.
+#[derive(Default)]
+pub struct TouchWaitsForItsRecord(Mutex<Vec<(TokenId, DateTime<Utc>)>>);
+
+#[async_trait]
+impl Fault for TouchWaitsForItsRecord {
+    async fn touch(&self, to: &Backend, uses: &[(TokenId, DateTime<Utc>)]) -> Answer<()> {
+        for used in uses {
+            if to.find(used.0).await?.is_none() {
+                self.0.lock().unwrap().push(*used);
+            }
+        }
+        to.touch(uses).await
+    }
+
+    async fn insert(&self, to: &Backend, record: &Record) -> Answer<Version> {
+        let version = to.insert(record).await?;
+        let waiting = self.0.lock().unwrap().clone();
+        to.touch(&waiting).await?;
+        Ok(version)
+    }
+}
+
+pub struct TouchStopsAtAMissingRecord;
+
+#[async_trait]
+impl Fault for TouchStopsAtAMissingRecord {
+    async fn touch(&self, to: &Backend, uses: &[(TokenId, DateTime<Utc>)]) -> Answer<()> {
+        for used in uses {
+            if to.find(used.0).await?.is_none() {
+                return Ok(());
+            }
+            to.touch(&[*used]).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The last write wins, not the latest time.
+#[derive(Default)]
+pub struct TouchGoesBack(Mutex<HashMap<TokenId, DateTime<Utc>>>);
+
+impl TouchGoesBack {
+    fn told(&self, stored: Stored) -> Stored {
+        let last = self.0.lock().unwrap().get(&stored.record.id()).copied();
+        match (last, stored.last_used) {
+            (Some(last), LastUsed::At(_)) => Stored { last_used: LastUsed::At(last), ..stored },
+            _ => stored,
+        }
+    }
+}
+
+#[async_trait]
+impl Fault for TouchGoesBack {
+    async fn touch(&self, to: &Backend, uses: &[(TokenId, DateTime<Utc>)]) -> Answer<()> {
+        self.0.lock().unwrap().extend(uses.iter().copied());
+        to.touch(uses).await
+    }
+
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+        Ok(to.find(id).await?.map(|stored| self.told(stored)))
+    }
+
+    async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
+        let page = to.list(query, now).await?;
+        let items = page.items.into_iter().map(|stored| self.told(stored)).collect();
+        Ok(Page { items, ..page })
+    }
+
+    fn find_now(&self, _: &Backend, _: TokenId, _: Visit<'_>) -> bool {
+        false
+    }
+}
+
+pub struct TouchInSeconds;
+
+#[async_trait]
+impl Fault for TouchInSeconds {
+    async fn touch(&self, to: &Backend, uses: &[(TokenId, DateTime<Utc>)]) -> Answer<()> {
+        let rounded: Vec<_> = uses.iter().map(|(id, time)| (*id, time.trunc_subsecs(0))).collect();
+        to.touch(&rounded).await
+    }
+}
+
+fn untracked(stored: Stored, last_used: LastUsed) -> Stored {
+    Stored { last_used, ..stored }
+}
+
+/// A store that does not track last use: honest, or with one of two faults.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Untracked {
+    Honest,
+    SaysNever,
+    AnswersUnusedSince,
+}
+
+impl Untracked {
+    fn last_used(self) -> LastUsed {
+        if self == Self::SaysNever { LastUsed::Never } else { LastUsed::NotTracked }
+    }
+}
+
+#[async_trait]
+impl Fault for Untracked {
+    fn tracks_last_used(&self) -> bool {
+        false
+    }
+
+    async fn touch(&self, _: &Backend, _: &[(TokenId, DateTime<Utc>)]) -> Answer<()> {
+        Ok(())
+    }
+
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+        Ok(to.find(id).await?.map(|stored| untracked(stored, self.last_used())))
+    }
+
+    async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
+        if query.unused_since_filter().is_some() && *self != Self::AnswersUnusedSince {
+            return Err(StoreError::Unsupported { what: "last use is not tracked" });
+        }
+        let page = to.list(query, now).await?;
+        let items = page.items.into_iter().map(|row| untracked(row, self.last_used())).collect();
+        Ok(Page { items, ..page })
+    }
+
+    fn find_now(&self, to: &Backend, id: TokenId, visit: Visit<'_>) -> bool {
+        let last_used = self.last_used();
+        to.find_now(id, &mut |found| visit(found.map(|found| Found { last_used, ..found })))
+    }
+}
+
+/// `NULL < ?` is not true.
+pub struct UnusedSinceLosesTheNeverUsed;
+
+#[async_trait]
+impl Fault for UnusedSinceLosesTheNeverUsed {
+    async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
+        let mut page = to.list(query, now).await?;
+        if query.unused_since_filter().is_some() {
+            page.items.retain(|stored| stored.last_used != LastUsed::Never);
+        }
+        Ok(page)
+    }
+}
+
+/// What reopening does to the last of what was written.
+pub enum Reopening {
+    LosesARecord,
+    LosesLastUse,
+    RevivesARecord,
+    ForgetsVersions,
+}
+
+#[async_trait]
+impl Fault for Reopening {
+    async fn reopened(&self, to: &Backend) -> Answer<()> {
+        let rows = to.rows().await?;
+        match self {
+            Self::LosesARecord => {
+                let last = &rows[rows.len() - 1];
+                to.remove(last.record.id(), last.version).await
+            }
+            // The same rows anew: their versions start again, and nobody ever used them.
+            Self::LosesLastUse | Self::ForgetsVersions => {
+                for row in rows {
+                    to.remove(row.record.id(), row.version).await?;
+                    to.insert(&row.record).await?;
+                    if let (Self::ForgetsVersions, LastUsed::At(used)) = (self, row.last_used) {
+                        to.touch(&[(row.record.id(), used)]).await?;
+                    }
+                    let mut version = Version(1);
+                    while matches!(self, Self::LosesLastUse) && version < row.version {
+                        version = to.replace(&row.record, version).await?;
+                    }
+                }
+                Ok(())
+            }
+            Self::RevivesARecord => {
+                let renamed = edited(&rows[1].record, |tag, content| {
+                    let mut content = content.to_vec();
+                    if tag == 1 {
+                        content[15] ^= 1;
+                    }
+                    Some(content)
+                });
+                match to.insert(&renamed).await {
+                    Ok(_) | Err(StoreError::Exists) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            }
+        }
+    }
+}
+
+pub struct FailureIsNotFound;
+
+#[async_trait]
+impl Fault for FailureIsNotFound {
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+        to.find(id).await.or(Ok(None))
+    }
+}
+
+pub struct FailureIsAnEmptyList;
+
+#[async_trait]
+impl Fault for FailureIsAnEmptyList {
+    async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
+        to.list(query, now).await.or(Ok(Page { items: Vec::new(), next: None }))
+    }
+}
+
+pub struct FailureIsAConflict;
+
+#[async_trait]
+impl Fault for FailureIsAConflict {
+    async fn replace(&self, to: &Backend, record: &Record, expected: Version) -> Answer<Version> {
+        to.replace(record, expected).await.map_err(|error| match error {
+            StoreError::Unavailable { .. } => StoreError::Conflict,
+            error => error,
+        })
+    }
+}
+
+pub struct FailureIsExists;
+
+#[async_trait]
+impl Fault for FailureIsExists {
+    async fn insert(&self, to: &Backend, record: &Record) -> Answer<Version> {
+        to.insert(record).await.map_err(|_| StoreError::Exists)
+    }
+}
+
+/// As a driver does that puts the statement into its errors.
+pub enum ErrorQuotes {
+    Texts,
+    Bytes,
+}
+
+#[async_trait]
+impl Fault for ErrorQuotes {
+    async fn insert(&self, to: &Backend, record: &Record) -> Answer<Version> {
+        to.insert(record).await.map_err(|error| match (error, self) {
+            (StoreError::Unavailable { .. }, Self::Texts) => {
+                StoreError::unavailable(format!("INSERT failed: {}", record.issued_to()))
+            }
+            (StoreError::Unavailable { .. }, Self::Bytes) => {
+                let bytes =
+                    record.to_bytes().iter().map(|b| format!("{b:02X}")).collect::<String>();
+                StoreError::unavailable(format!("INSERT failed: x'{bytes}'"))
+            }
+            (error, _) => error,
+        })
+    }
+}
+
+pub struct RemovalIsNotTold;
+
+#[async_trait]
+impl Fault for RemovalIsNotTold {
+    async fn remove(&self, to: &Backend, id: TokenId, expected: Version) -> Answer<()> {
+        to.memory.remove(id, expected).await
+    }
+}
+
+pub struct ChangeIsToldTooEarly;
+
+#[async_trait]
+impl Fault for ChangeIsToldTooEarly {
+    async fn insert(&self, to: &Backend, record: &Record) -> Answer<Version> {
+        to.tell(record.id());
+        futures_lite::future::yield_now().await;
+        match to.memory.insert(record).await {
+            Ok(version) => Ok(version),
+            Err(error) => to.insert(record).await.map_err(|_| error),
+        }
+    }
+}
+
+/// Keeps one change while nobody waits, as a channel of one place does.
+pub struct OneChangeIsKept;
+
+struct Lossy(Told);
+
+#[async_trait]
+impl ChangeStream for Lossy {
+    async fn next(&mut self) -> Answer<Change> {
+        let mut change = self.0.next().await?;
+        while let Ok(later) = self.0.0.try_recv() {
+            change = Change::Of(later);
+        }
+        Ok(change)
+    }
+}
+
+#[async_trait]
+impl Fault for OneChangeIsKept {
+    async fn changes(&self, to: &Backend) -> Answer<Option<Box<dyn ChangeStream>>> {
+        let (listener, told) = unbounded_channel();
+        to.listen(listener);
+        Ok(Some(Box::new(Lossy(Told(told)))))
+    }
+}
