@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use super::NewRecord;
+use crate::clock::RECORDABLE_MICROS;
 use crate::scope::{SCOPE_SET_MAX, valid_type_name};
 
 /// The longest owner, issued-to, actor or reason of any record, in bytes. A policy may be stricter.
@@ -178,7 +179,7 @@ impl Field {
 
 /// Whether a time in microseconds lies in the years 1970 to 9999.
 pub(crate) fn valid_micros(micros: i64) -> bool {
-    (0..=253_402_300_799_999_999).contains(&micros)
+    RECORDABLE_MICROS.contains(&micros)
 }
 
 /// The limits that hold for every record, whatever the policy.
