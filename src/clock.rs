@@ -1,6 +1,7 @@
 //! What time it is, and whether that can be believed.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -92,8 +93,10 @@ impl ManualClock {
     /// Lets time pass: wall clock and monotonic clock move together.
     pub fn advance(&self, by: Duration) {
         let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
-        self.wall.fetch_add(micros, Ordering::SeqCst);
-        self.monotonic.fetch_add(micros, Ordering::SeqCst);
+        for clock in [&self.wall, &self.monotonic] {
+            let later = |time: i64| Some(time.saturating_add(micros));
+            let _ = clock.fetch_update(Ordering::SeqCst, Ordering::SeqCst, later);
+        }
     }
 
     /// Sets the wall clock, as an operator or a time server would: the monotonic clock stands still.
@@ -129,12 +132,16 @@ pub struct ClockJump {
 }
 
 /// The smallest disagreement of the two clocks that counts as a jump.
-const JUMP_MICROS: i64 = 60_000_000;
+const JUMP_MICROS: u64 = 60_000_000;
 
 /// How far the wall clock moves before it is held against the monotonic clock again.
 const COMPARE_EVERY_MICROS: i64 = 1_000_000;
 
-/// The clock as the service sees it: never backwards, jumps noticed.
+/// The times that a record can hold, in microseconds: the years 1970 to 9999.
+pub(crate) const RECORDABLE_MICROS: RangeInclusive<i64> = 0..=253_402_300_799_999_999;
+
+/// The clock as the service sees it: never backwards, jumps noticed, and always a time that a record
+/// can hold, so that a clock far off cannot make a record that nobody can read again.
 pub(crate) struct GuardedClock {
     source: Arc<dyn Clock>,
     floor: AtomicI64,
@@ -173,7 +180,7 @@ impl GuardedClock {
         } else {
             None
         };
-        (from_micros(now), jump)
+        (from_micros(now.clamp(*RECORDABLE_MICROS.start(), *RECORDABLE_MICROS.end())), jump)
     }
 
     fn compare(&self, wall: i64) -> Option<ClockJump> {
@@ -181,7 +188,7 @@ impl GuardedClock {
         let offset = wall.saturating_sub(monotonic_micros(&*self.source));
         let accepted = self.offset.load(Ordering::Acquire);
         let by = offset.saturating_sub(accepted);
-        if by.unsigned_abs() <= JUMP_MICROS.unsigned_abs() {
+        if by.unsigned_abs() <= JUMP_MICROS {
             return None;
         }
         // Several threads may notice at once; the one that moves the offset reports.

@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use super::NewRecord;
+use crate::clock::RECORDABLE_MICROS;
 use crate::scope::{SCOPE_MAX_LEN, SCOPE_SET_MAX, valid_type_name};
 
 /// The longest owner, issued-to, actor or reason of any record, in bytes. A policy may be stricter.
@@ -176,18 +177,15 @@ impl Field {
     }
 }
 
-/// The last microsecond of the year 9999.
-const LATEST_MICROS: i64 = 253_402_300_799_999_999;
-
 /// Whether a time in microseconds lies in the years 1970 to 9999.
 pub(crate) fn valid_micros(micros: i64) -> bool {
-    (0..=LATEST_MICROS).contains(&micros)
+    RECORDABLE_MICROS.contains(&micros)
 }
 
 /// The time in microseconds; beyond the years 1970 to 9999, their nearest end. For what must not
 /// fail because a clock is wrong.
 pub(crate) fn nearest_valid_micros(time: DateTime<Utc>) -> i64 {
-    time.timestamp_micros().clamp(0, LATEST_MICROS)
+    time.timestamp_micros().clamp(*RECORDABLE_MICROS.start(), *RECORDABLE_MICROS.end())
 }
 
 /// The limits that hold for every record, whatever the policy.
