@@ -29,8 +29,8 @@
 //! ```
 //!
 //! ```text
-//! test conformance::insert_never_overwrites ... ok
-//! test conformance::one_insert_wins ... FAILED
+//! test promises::insert_never_overwrites ... ok
+//! test promises::one_insert_wins ... FAILED
 //! ```
 //!
 //! The same as data, for a report of your own or a check at start-up:
