@@ -1,6 +1,6 @@
 //! The suite that any store must pass, for authors of stores.
 //!
-//! [`TokenStore`] says what a store promises; here each of those promises has a name
+//! [`TokenStore`](crate::TokenStore) says what a store promises; here each of those promises has a name
 //! ([`Promise`]) and a check that fails by that name. The stores that ship with this crate
 //! pass the same suite.
 //!
@@ -115,9 +115,6 @@ pub use promise::Promise;
 pub use report::{Outcome, Report};
 
 use probe::{Probe, Unkept, Verdict, broken};
-
-#[allow(unused_imports, reason = "for the docs")]
-use crate::store::TokenStore;
 
 /// Checks all promises, each on a fresh store.
 pub async fn run<F: StoreFactory + ?Sized>(factory: &F) -> Report {
