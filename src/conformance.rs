@@ -1,6 +1,6 @@
 //! The suite that any store must pass, for authors of stores.
 //!
-//! [`TokenStore`] says what a store promises; here each of those promises has a name
+//! [`TokenStore`](crate::TokenStore) says what a store promises; here each of those promises has a name
 //! ([`Promise`]) and a check that fails by that name. The stores that ship with this crate
 //! pass the same suite.
 //!
@@ -29,8 +29,8 @@
 //! ```
 //!
 //! ```text
-//! test conformance::insert_never_overwrites ... ok
-//! test conformance::one_insert_wins ... FAILED
+//! test promises::insert_never_overwrites ... ok
+//! test promises::one_insert_wins ... FAILED
 //! ```
 //!
 //! The same as data, for a report of your own or a check at start-up:
@@ -115,9 +115,6 @@ pub use promise::Promise;
 pub use report::{Outcome, Report};
 
 use probe::{Probe, Unkept, Verdict, broken};
-
-#[allow(unused_imports, reason = "for the docs")]
-use crate::store::TokenStore;
 
 /// Checks all promises, each on a fresh store.
 pub async fn run<F: StoreFactory + ?Sized>(factory: &F) -> Report {

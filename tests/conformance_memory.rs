@@ -55,6 +55,13 @@ impl StoreFactory for Shared {
     }
 }
 
+/// Whoever wants to spawn the whole suite can.
+#[test]
+fn its_futures_are_send() {
+    fn send(_: impl Send) {}
+    send(run(&Shared));
+}
+
 #[test]
 fn another_executor_will_do() {
     let report = futures_lite::future::block_on(run(&Shared));

@@ -1,10 +1,14 @@
 //! The suite itself is tested: stores with one known fault each, and whether it is found under the
 //! right name. What else a fault breaks is printed (`-- --nocapture`).
 
+#![allow(clippy::unwrap_used, reason = "all of it is a test")]
+
 #[path = "planted_faults/content.rs"]
 mod content;
 #[path = "planted_faults/harness.rs"]
 mod harness;
+#[path = "planted_faults/last_use.rs"]
+mod last_use;
 #[path = "planted_faults/lists.rs"]
 mod lists;
 #[path = "planted_faults/reads.rs"]
@@ -12,9 +16,12 @@ mod reads;
 #[path = "planted_faults/writes.rs"]
 mod writes;
 
-use harness::{Honest, broken};
-use reads::{ErrorQuotes, Reopening, Untracked};
-use service_tokens::conformance::Promise;
+use futures_lite::future::block_on;
+use harness::{Factory, Honest, broken};
+use last_use::Untracked;
+use reads::{ErrorQuotes, Reopening};
+use service_tokens::MemoryStore;
+use service_tokens::conformance::{Outcome, Promise, check, expect_kept, fresh, guarded, run};
 
 /// One test for each fault: its name, the store, and the promise that it breaks.
 macro_rules! faults {
@@ -44,6 +51,45 @@ macro_rules! faults {
 #[test]
 fn an_honest_store_breaks_none() {
     assert_eq!(broken(|| Honest), []);
+}
+
+#[test]
+#[should_panic(expected = "insert_never_overwrites is broken: an insert under an id")]
+fn a_broken_promise_fails_its_test_by_its_name() {
+    let factory = Factory(|| writes::InsertOverwrites);
+    block_on(expect_kept(&factory, Promise::InsertNeverOverwrites));
+}
+
+#[test]
+fn a_factory_without_a_store_breaks_what_it_cannot_show() {
+    let factory = guarded(|| async { Err::<(MemoryStore, ()), _>("no room".into()) });
+    let outcome = block_on(check(&factory, Promise::ReadYourWrites));
+    assert!(matches!(outcome, Outcome::Broken { what } if what.contains("no room")));
+}
+
+#[test]
+fn what_a_store_does_not_offer_is_not_counted_as_kept() {
+    let factory = fresh(|| async { MemoryStore::new() });
+    for promise in [
+        Promise::ThreadsAgree,
+        Promise::HandlesAgree,
+        Promise::SurvivesReopening,
+        Promise::FailuresAreErrors,
+        Promise::ErrorsLeakNothing,
+        Promise::ChangesAreTold,
+    ] {
+        let outcome = block_on(check(&factory, promise));
+        assert!(matches!(outcome, Outcome::NotChecked { .. }), "{promise}: {outcome}");
+    }
+}
+
+#[test]
+fn a_report_has_a_line_for_each_promise_and_names_the_broken_ones() {
+    let report = block_on(run(&Factory(|| reads::FindNowCallsNobody)));
+    let text = report.to_string();
+    assert_eq!(text.lines().count(), Promise::ALL.len());
+    let broken: Vec<&str> = text.lines().filter(|line| line.contains("BROKEN: ")).collect();
+    assert!(matches!(broken[..], [line] if line.starts_with("find_now_agrees ")), "{text}");
 }
 
 #[test]
@@ -95,6 +141,8 @@ faults! {
     page_skips_at_its_edge: lists::EdgeIsSkipped => WalkIsComplete;
     page_repeats_at_its_edge: lists::EdgeIsRepeated => WalkIsComplete;
     cursor_dies_with_its_record: lists::CursorDiesWithItsRecord => CursorIsAPlace;
+    cursor_without_a_record_starts_anew:
+        lists::CursorWithoutARecordStartsAnew => CursorIsAPlace;
     cursor_is_an_offset: lists::CursorIsAnOffset => WalkIsComplete;
     newest_first_loses_the_oldest: lists::NewestFirstLosesTheOldest => DirectionsAgree;
     direction_is_ignored: lists::DirectionIsIgnored => ListIsInOrder;
@@ -128,15 +176,15 @@ faults! {
     find_now_is_stale: reads::FindNowIsStale::default() => FindNowAgrees;
     find_now_knows_no_last_use: reads::FindNowKnowsNoLastUse => FindNowAgrees;
 
-    touch_rewrites: reads::TouchRewrites => TouchLeavesTheRecord;
-    touch_creates: reads::TouchCreates => TouchCreatesNothing;
-    touch_waits_for_its_record: reads::TouchWaitsForItsRecord::default() => TouchCreatesNothing;
-    touch_stops_at_a_missing_record: reads::TouchStopsAtAMissingRecord => TouchCreatesNothing;
-    touch_goes_back: reads::TouchGoesBack::default() => TouchKeepsTheLatest;
-    touch_in_seconds: reads::TouchInSeconds => TouchKeepsTheLatest;
+    touch_rewrites: last_use::TouchRewrites => TouchLeavesTheRecord;
+    touch_creates: last_use::TouchCreates => TouchCreatesNothing;
+    touch_waits_for_its_record: last_use::TouchWaitsForItsRecord::default() => TouchCreatesNothing;
+    touch_stops_at_a_missing_record: last_use::TouchStopsAtAMissingRecord => TouchCreatesNothing;
+    touch_goes_back: last_use::TouchGoesBack::default() => TouchKeepsTheLatest;
+    touch_in_seconds: last_use::TouchInSeconds => TouchKeepsTheLatest;
     untracked_says_never: Untracked::SaysNever => LastUseIsTold;
     untracked_answers_unused_since: Untracked::AnswersUnusedSince => UnusedSinceIsHonest;
-    unused_since_loses_the_never_used: reads::UnusedSinceLosesTheNeverUsed => UnusedSinceIsHonest;
+    unused_since_loses_the_never_used: last_use::UnusedSinceLosesTheNeverUsed => UnusedSinceIsHonest;
 
     reopening_loses_a_record: Reopening::LosesARecord => SurvivesReopening;
     reopening_loses_last_use: Reopening::LosesLastUse => SurvivesReopening;

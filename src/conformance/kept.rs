@@ -1,7 +1,7 @@
 //! What was written is what is read.
 
 use super::probe::{
-    Probe, Verdict, answered, broken, ensure, everything, quote, same, same_record, same_stored,
+    Probe, Verdict, answered, broken, ensure, everything, quote, same_record, same_stored,
 };
 use super::sample::{
     LONGEST, NOW, Sample, TEXTS, at, gallery, id, labelled, long_texts, metadata, now, nth, revoked,
@@ -194,11 +194,10 @@ async fn lent(probe: Probe<'_>, id: TokenId, when: &str) -> Verdict {
             last_used: found.last_used,
         });
     });
-    same(
-        &usize::from(answered),
-        &calls,
-        &format!("{when}, find_now returned {answered} and called the visitor a number of times"),
-    )?;
+    ensure!(
+        calls == usize::from(answered),
+        "{when}, find_now returned {answered} and called the visitor {calls} times"
+    );
     if !answered {
         return Ok(());
     }

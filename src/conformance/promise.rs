@@ -36,7 +36,7 @@ macro_rules! promises {
         ///
         /// It takes the attribute that makes a test of an `async fn`, of whatever runtime and with
         /// whatever arguments, and a [`StoreFactory`](crate::conformance::StoreFactory), evaluated
-        /// anew for each test. The module is called `conformance`; another name can be given first.
+        /// anew for each test. The module is called `promises`; another name can be given first.
         /// The expression sees what is in scope where the macro stands.
         ///
         /// A test fails with the name of the promise and what was expected and seen. One that cannot
@@ -77,7 +77,7 @@ macro_rules! promises {
                 }
             };
             ($d test:meta, $d factory:expr $d (,)?) => {
-                $crate::conformance_tests!(mod conformance, $d test, $d factory);
+                $crate::conformance_tests!(mod promises, $d test, $d factory);
             };
         }
     };

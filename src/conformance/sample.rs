@@ -13,7 +13,11 @@ use crate::scope::ScopeSet;
 use crate::token::TokenId;
 
 /// When the suite takes place: 2026-01-01 and an odd number of microseconds.
-pub(super) const NOW: i64 = 1_767_225_600_123_457;
+pub(super) const NOW: i64 = SECOND + 123_457;
+
+/// The second in which it does. Records have plain times where a check is not about them, so that a
+/// store which rounds times breaks few promises.
+const SECOND: i64 = 1_767_225_600_000_000;
 
 pub(super) const DAY: i64 = 86_400_000_000;
 
@@ -63,18 +67,18 @@ impl Sample {
             token_type: "connector",
             issued_to: "nightly backup".into(),
             scopes: vec!["files:upload".into(), "queue:*".into()],
-            created_at: NOW - 30 * DAY,
+            created_at: SECOND - 30 * DAY,
             not_before: None,
-            expires_at: Some(NOW + 60 * DAY + 1),
+            expires_at: Some(SECOND + 60 * DAY),
             issued_by: None,
             issuers: Vec::new(),
             metadata: BTreeMap::new(),
-            secret: 1,
+            secret: 0,
         }
     }
 
     pub(super) fn nth(n: u32) -> Self {
-        Self { created_at: NOW - 30 * DAY + i64::from(n) * 1_000_003, ..Self::of(nth(n)) }
+        Self { created_at: SECOND - 30 * DAY + i64::from(n) * 1_000_000, ..Self::of(nth(n)) }
     }
 
     pub(super) fn issued_to(self, issued_to: impl Into<String>) -> Self {
@@ -105,13 +109,16 @@ pub(super) fn labelled(n: u32, issued_to: &str) -> Result<Record, Unkept> {
     Sample::nth(n).issued_to(issued_to).record()
 }
 
-/// Any 37 bytes are a digest to a store.
+/// A digest: plain for an even number, else under a key.
 fn digest(n: u8) -> StoredDigest {
     let mut bytes = [0; 37];
-    for (byte, i) in bytes.iter_mut().zip(0..) {
+    for (byte, i) in bytes[5..].iter_mut().zip(1..) {
         *byte = n.wrapping_mul(31).wrapping_add(i).wrapping_mul(151);
     }
     bytes[0] = 1 + n % 2;
+    if n % 2 == 1 {
+        bytes[1..5].copy_from_slice(b"key1");
+    }
     StoredDigest::from_bytes(&bytes)
 }
 
@@ -120,7 +127,11 @@ fn unmade(error: impl Display) -> Unkept {
     Unkept::Broken(format!("the suite could not make its record: {error}"))
 }
 
-pub(super) fn rotated(
+fn unrevoked() -> Unkept {
+    unmade("it is revoked")
+}
+
+fn rotated(
     record: &Record,
     micros: i64,
     secret: u8,
@@ -132,7 +143,7 @@ pub(super) fn rotated(
 }
 
 pub(super) fn revoked(record: &Record, by: Option<&str>, reason: Option<&str>) -> Record {
-    record.revoke(now(), by, reason).ok().flatten().unwrap_or_else(|| record.clone())
+    record.revoke(at(SECOND), by, reason).ok().flatten().unwrap_or_else(|| record.clone())
 }
 
 /// The record as a program of the future might write it: another format and a field nobody knows.
@@ -206,6 +217,16 @@ pub(super) fn gallery() -> Result<Vec<(&'static str, Record)>, Unkept> {
         ("a record with every field", full.record()?),
         ("a record with as much metadata as allowed", crowded(121).record()?),
         ("a revoked record", revoked(&Sample::nth(130).record()?, None, None)),
+        (
+            "a record revoked at an odd microsecond",
+            Sample::nth(133)
+                .record()?
+                .revoke(now(), Some("ops"), None)
+                .ok()
+                .flatten()
+                .ok_or_else(unrevoked)?,
+        ),
+        ("a record under a key", Sample { secret: 7, ..Sample::nth(134) }.record()?),
         (
             "a record revoked by somebody for a reason",
             revoked(&full.record_as(nth(131))?, Some("security"), Some("found in a log")),

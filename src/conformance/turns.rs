@@ -50,7 +50,10 @@ pub(super) async fn within<T>(longest: Duration, future: impl Future<Output = T>
     poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(ready) => Poll::Ready(Some(ready)),
         Poll::Pending if started.elapsed() > longest => Poll::Ready(None),
-        Poll::Pending => again(cx),
+        Poll::Pending => {
+            thread::sleep(Duration::from_micros(100));
+            again(cx)
+        }
     })
     .await
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::probe::{
     Probe, Refusal, Verdict, answered, ensure, everything, refused, same, same_record, same_stored,
-    untouched,
+    tracked, untouched,
 };
 use super::sample::{DAY, NOW, Sample, at, labelled, newer, now, nth, revoked};
 use crate::store::{LastUsed, Version};
@@ -28,7 +28,7 @@ pub(super) async fn insert_never_overwrites(probe: Probe<'_>) -> Verdict {
         let after = probe.present(first.id(), &format!("after {what}")).await?;
         same_stored(&present, &after, &format!("after {what}, find answered with"))?;
     }
-    same(&present.version, &version, "insert returned a version")?;
+    same(&version, &present.version, "after an insert find answered with")?;
     // The id stays taken also when the record has gone through a change.
     let version = probe.replace(&labelled(0, "the third")?, version).await?;
     let what = "an insert under the id of a replaced record";
@@ -115,14 +115,16 @@ pub(super) async fn replace_keeps_last_use(probe: Probe<'_>) -> Verdict {
     let version = probe.insert(&labelled(0, "before")?).await?;
     let version = probe.replace(&labelled(0, "between")?, version).await?;
     let stored = probe.present(nth(0), "after a replacement").await?;
-    same(&untouched, &stored.last_used, "a replaced record that was never used has a last use")?;
-    if !probe.store.tracks_last_used() {
-        return Ok(());
-    }
+    same(
+        &untouched,
+        &stored.last_used,
+        "a replaced record that was never used shows the last use",
+    )?;
+    tracked(probe)?;
     probe.touch(&[(nth(0), at(NOW - 1))]).await?;
     probe.replace(&labelled(0, "after")?, version).await?;
     let stored = probe.present(nth(0), "after a replacement").await?;
-    same(&LastUsed::At(at(NOW - 1)), &stored.last_used, "a replaced record has a last use")
+    same(&LastUsed::At(at(NOW - 1)), &stored.last_used, "a replaced record shows the last use")
 }
 
 pub(super) async fn versions_are_new(probe: Probe<'_>) -> Verdict {
@@ -136,9 +138,9 @@ pub(super) async fn versions_are_new(probe: Probe<'_>) -> Verdict {
             "replacement {round} of a record returned {version:?}, which it already had"
         );
         let found = probe.present(record.id(), "after a replacement").await?;
-        same(&version, &found.version, "after a replacement find answered with a version")?;
+        same(&version, &found.version, "after a replacement find answered with")?;
         for listed in probe.walk(&everything(), now()).await? {
-            same(&version, &listed.version, "after a replacement list showed a version")?;
+            same(&version, &listed.version, "after a replacement list showed")?;
         }
     }
     // Putting the same content in place is a replacement as well.
@@ -196,7 +198,7 @@ pub(super) async fn removed_is_gone(probe: Probe<'_>) -> Verdict {
         answered("an insert under a removed record's id", probe.store.insert(&second).await)?;
     probe.holds(&second, version, "after an insert under a removed record's id").await?;
     let stored = probe.present(nth(0), "after an insert under a removed record's id").await?;
-    let what = "a record inserted under a removed record's id has a last use";
+    let what = "a record inserted under a removed record's id shows the last use";
     same(&untouched(probe.store), &stored.last_used, what)
 }
 

@@ -11,7 +11,7 @@ const TIMES: [u8; 4] = [5, 7, 8, 12];
 
 /// Edits each field of a record: tag and content, `None` to leave it out. What is no record any more
 /// then, stays as it was.
-pub fn edited(record: &Record, edit: impl Fn(u8, &[u8]) -> Option<Vec<u8>>) -> Record {
+pub(crate) fn edited(record: &Record, edit: impl Fn(u8, &[u8]) -> Option<Vec<u8>>) -> Record {
     let bytes = record.to_bytes();
     let mut out = vec![bytes[0]];
     let mut at = 1;
@@ -64,7 +64,7 @@ fn without(record: &Record, fields: &[u8]) -> Record {
 }
 
 /// A store that keeps something else than it was given.
-pub struct Keeps(fn(&Record) -> Record);
+pub(crate) struct Keeps(fn(&Record) -> Record);
 
 #[async_trait]
 impl Fault for Keeps {
@@ -77,7 +77,7 @@ impl Fault for Keeps {
     }
 }
 
-pub fn milliseconds() -> Keeps {
+pub(crate) fn milliseconds() -> Keeps {
     Keeps(|record| {
         edited(record, |tag, content| {
             let Ok(time) = <[u8; 8]>::try_from(content) else { return Some(content.to_vec()) };
@@ -88,19 +88,19 @@ pub fn milliseconds() -> Keeps {
     })
 }
 
-pub fn no_metadata() -> Keeps {
+pub(crate) fn no_metadata() -> Keeps {
     Keeps(|record| without(record, &[17]))
 }
 
-pub fn no_older_secret() -> Keeps {
+pub(crate) fn no_older_secret() -> Keeps {
     Keeps(|record| without(record, &[10]))
 }
 
-pub fn no_ended_secret() -> Keeps {
+pub(crate) fn no_ended_secret() -> Keeps {
     Keeps(|record| without(record, &[11]))
 }
 
-pub fn no_key_ids() -> Keeps {
+pub(crate) fn no_key_ids() -> Keeps {
     Keeps(|record| {
         edited(record, |tag, content| {
             let mut content = content.to_vec();
@@ -112,15 +112,15 @@ pub fn no_key_ids() -> Keeps {
     })
 }
 
-pub fn no_reason() -> Keeps {
+pub(crate) fn no_reason() -> Keeps {
     Keeps(|record| without(record, &[14]))
 }
 
-pub fn no_start() -> Keeps {
+pub(crate) fn no_start() -> Keeps {
     Keeps(|record| without(record, &[7]))
 }
 
-pub fn nearest_issuer_only() -> Keeps {
+pub(crate) fn nearest_issuer_only() -> Keeps {
     Keeps(|record| {
         edited(record, |tag, content| {
             Some(if tag == 16 { content[..16].to_vec() } else { content.to_vec() })
@@ -128,40 +128,40 @@ pub fn nearest_issuer_only() -> Keeps {
     })
 }
 
-pub fn no_unknown_fields() -> Keeps {
+pub(crate) fn no_unknown_fields() -> Keeps {
     Keeps(|record| without(record, &[200]))
 }
 
-pub fn lower_case() -> Keeps {
+pub(crate) fn lower_case() -> Keeps {
     Keeps(|record| with_texts(record, str::to_lowercase))
 }
 
-pub fn trimmed() -> Keeps {
+pub(crate) fn trimmed() -> Keeps {
     Keeps(|record| with_texts(record, |text| text.trim().to_owned()))
 }
 
-pub fn composed() -> Keeps {
+pub(crate) fn composed() -> Keeps {
     Keeps(|record| with_texts(record, |text| text.replace("e\u{301}", "\u{e9}")))
 }
 
-pub fn up_to_nul() -> Keeps {
+pub(crate) fn up_to_nul() -> Keeps {
     Keeps(|record| with_texts(record, |text| text.split('\0').next().unwrap().to_owned()))
 }
 
-pub fn up_to_emoji() -> Keeps {
+pub(crate) fn up_to_emoji() -> Keeps {
     Keeps(|record| {
         with_texts(record, |text| text.chars().take_while(|c| c.len_utf8() < 4).collect())
     })
 }
 
-pub fn cut() -> Keeps {
+pub(crate) fn cut() -> Keeps {
     Keeps(|record| with_texts(record, |text| text.chars().take(1_000).collect()))
 }
 
-pub fn unquoted() -> Keeps {
+pub(crate) fn unquoted() -> Keeps {
     Keeps(|record| with_texts(record, |text| text.replace("''", "'")))
 }
 
-pub fn windows_lines() -> Keeps {
+pub(crate) fn windows_lines() -> Keeps {
     Keeps(|record| with_texts(record, |text| text.replace("\r\n", "\n")))
 }

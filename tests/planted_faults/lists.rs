@@ -37,7 +37,7 @@ fn page(mut rows: Vec<Stored>, length: usize) -> Page {
 macro_rules! lists {
     ($(#[$doc:meta])* $name:ident, |$to:ident, $query:ident, $now:ident| $body:expr) => {
         $(#[$doc])*
-        pub struct $name;
+        pub(crate) struct $name;
 
         #[async_trait]
         impl Fault for $name {
@@ -91,6 +91,16 @@ lists!(CursorDiesWithItsRecord, |to, query, now| {
     match query.cursor() {
         Some(cursor) if to.find(cursor).await?.is_none() => {
             Ok(Page { items: Vec::new(), next: None })
+        }
+        _ => to.list(query, now).await,
+    }
+});
+
+lists!(CursorWithoutARecordStartsAnew, |to, query, now| {
+    match query.cursor() {
+        Some(cursor) if to.find(cursor).await?.is_none() => {
+            let start = Query::new().states(query.states_filter()).direction(query.order());
+            to.list(&start.limit(query.page_len()), now).await
         }
         _ => to.list(query, now).await,
     }
@@ -289,7 +299,7 @@ lists!(ListShowsNoMetadata, |to, query, now| {
 
 /// Shows what it showed first.
 #[derive(Default)]
-pub struct ListIsKept(std::sync::Mutex<BTreeMap<TokenId, Stored>>);
+pub(crate) struct ListIsKept(std::sync::Mutex<BTreeMap<TokenId, Stored>>);
 
 #[async_trait]
 impl Fault for ListIsKept {

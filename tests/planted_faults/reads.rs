@@ -1,4 +1,4 @@
-//! Faults in finding, in last use, and beyond one handle.
+//! Faults in finding, and beyond one handle.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use super::content::edited;
 use super::harness::{Answer, Backend, Fault, Told};
 use async_trait::async_trait;
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Utc};
 use service_tokens::{
     Change, ChangeStream, Found, LastUsed, Page, Query, Record, StoreError, Stored, TokenId,
     TokenStore, Version,
@@ -15,7 +15,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 type Visit<'v> = &'v mut dyn FnMut(Option<Found<'_>>);
 
-pub struct IdsHaveNoCase;
+pub(crate) struct IdsHaveNoCase;
 
 #[async_trait]
 impl Fault for IdsHaveNoCase {
@@ -30,7 +30,7 @@ impl Fault for IdsHaveNoCase {
     }
 }
 
-pub struct IdsAreHalves;
+pub(crate) struct IdsAreHalves;
 
 #[async_trait]
 impl Fault for IdsAreHalves {
@@ -47,7 +47,7 @@ impl Fault for IdsAreHalves {
     }
 }
 
-pub struct FindTakesTheNext;
+pub(crate) struct FindTakesTheNext;
 
 #[async_trait]
 impl Fault for FindTakesTheNext {
@@ -62,7 +62,7 @@ impl Fault for FindTakesTheNext {
 
 /// Answers once more with what was there before a write.
 #[derive(Default)]
-pub struct FindIsStale(Mutex<HashMap<TokenId, Stored>>);
+pub(crate) struct FindIsStale(Mutex<HashMap<TokenId, Stored>>);
 
 #[async_trait]
 impl Fault for FindIsStale {
@@ -81,7 +81,7 @@ impl Fault for FindIsStale {
 
 /// Each handle keeps what it has found, and forgets it at its own writes only.
 #[derive(Default)]
-pub struct HandleKeeps(Mutex<HashMap<TokenId, Option<Stored>>>);
+pub(crate) struct HandleKeeps(Mutex<HashMap<TokenId, Option<Stored>>>);
 
 #[async_trait]
 impl Fault for HandleKeeps {
@@ -120,7 +120,7 @@ impl Fault for HandleKeeps {
     }
 }
 
-pub struct FindNowCallsTwice;
+pub(crate) struct FindNowCallsTwice;
 
 impl Fault for FindNowCallsTwice {
     fn find_now(&self, to: &Backend, id: TokenId, visit: Visit<'_>) -> bool {
@@ -128,7 +128,7 @@ impl Fault for FindNowCallsTwice {
     }
 }
 
-pub struct FindNowCallsNobody;
+pub(crate) struct FindNowCallsNobody;
 
 impl Fault for FindNowCallsNobody {
     fn find_now(&self, to: &Backend, id: TokenId, _: Visit<'_>) -> bool {
@@ -136,7 +136,7 @@ impl Fault for FindNowCallsNobody {
     }
 }
 
-pub struct FindNowTakesItBack;
+pub(crate) struct FindNowTakesItBack;
 
 impl Fault for FindNowTakesItBack {
     fn find_now(&self, to: &Backend, id: TokenId, visit: Visit<'_>) -> bool {
@@ -147,7 +147,7 @@ impl Fault for FindNowTakesItBack {
 
 /// Lends what it lent first.
 #[derive(Default)]
-pub struct FindNowIsStale(Mutex<HashMap<TokenId, Record>>);
+pub(crate) struct FindNowIsStale(Mutex<HashMap<TokenId, Record>>);
 
 impl Fault for FindNowIsStale {
     fn find_now(&self, to: &Backend, id: TokenId, visit: Visit<'_>) -> bool {
@@ -161,7 +161,7 @@ impl Fault for FindNowIsStale {
     }
 }
 
-pub struct FindNowKnowsNoLastUse;
+pub(crate) struct FindNowKnowsNoLastUse;
 
 impl Fault for FindNowKnowsNoLastUse {
     fn find_now(&self, to: &Backend, id: TokenId, visit: Visit<'_>) -> bool {
@@ -171,185 +171,8 @@ impl Fault for FindNowKnowsNoLastUse {
     }
 }
 
-pub struct TouchRewrites;
-
-#[async_trait]
-impl Fault for TouchRewrites {
-    async fn touch(&self, to: &Backend, uses: &[(TokenId, DateTime<Utc>)]) -> Answer<()> {
-        for (id, _) in uses {
-            if let Some(stored) = to.find(*id).await?.filter(|stored| !stored.record.is_newer()) {
-                to.replace(&stored.record, stored.version).await?;
-            }
-        }
-        to.touch(uses).await
-    }
-}
-
-pub struct TouchCreates;
-
-#[async_trait]
-impl Fault for TouchCreates {
-    async fn touch(&self, to: &Backend, uses: &[(TokenId, DateTime<Utc>)]) -> Answer<()> {
-        let rows = to.rows().await?;
-        for (id, _) in uses {
-            if let (None, Some(row)) = (to.find(*id).await?, rows.first()) {
-                let renamed = edited(&row.record, |tag, content| {
-                    Some(if tag == 1 { id.to_bytes().to_vec() } else { content.to_vec() })
-                });
-                to.insert(&renamed).await?;
-            }
-        }
-        to.touch(uses).await
-    }
-}
-
-/// Keeps uses in a table of their own, where an id needs no record.
-#[derive(Default)]
-pub struct TouchWaitsForItsRecord(Mutex<Vec<(TokenId, DateTime<Utc>)>>);
-
-#[async_trait]
-impl Fault for TouchWaitsForItsRecord {
-    async fn touch(&self, to: &Backend, uses: &[(TokenId, DateTime<Utc>)]) -> Answer<()> {
-        for used in uses {
-            if to.find(used.0).await?.is_none() {
-                self.0.lock().unwrap().push(*used);
-            }
-        }
-        to.touch(uses).await
-    }
-
-    async fn insert(&self, to: &Backend, record: &Record) -> Answer<Version> {
-        let version = to.insert(record).await?;
-        let waiting = self.0.lock().unwrap().clone();
-        to.touch(&waiting).await?;
-        Ok(version)
-    }
-}
-
-pub struct TouchStopsAtAMissingRecord;
-
-#[async_trait]
-impl Fault for TouchStopsAtAMissingRecord {
-    async fn touch(&self, to: &Backend, uses: &[(TokenId, DateTime<Utc>)]) -> Answer<()> {
-        for used in uses {
-            if to.find(used.0).await?.is_none() {
-                return Ok(());
-            }
-            to.touch(&[*used]).await?;
-        }
-        Ok(())
-    }
-}
-
-/// The last write wins, not the latest time.
-#[derive(Default)]
-pub struct TouchGoesBack(Mutex<HashMap<TokenId, DateTime<Utc>>>);
-
-impl TouchGoesBack {
-    fn told(&self, stored: Stored) -> Stored {
-        let last = self.0.lock().unwrap().get(&stored.record.id()).copied();
-        match (last, stored.last_used) {
-            (Some(last), LastUsed::At(_)) => Stored { last_used: LastUsed::At(last), ..stored },
-            _ => stored,
-        }
-    }
-}
-
-#[async_trait]
-impl Fault for TouchGoesBack {
-    async fn touch(&self, to: &Backend, uses: &[(TokenId, DateTime<Utc>)]) -> Answer<()> {
-        self.0.lock().unwrap().extend(uses.iter().copied());
-        to.touch(uses).await
-    }
-
-    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
-        Ok(to.find(id).await?.map(|stored| self.told(stored)))
-    }
-
-    async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
-        let page = to.list(query, now).await?;
-        let items = page.items.into_iter().map(|stored| self.told(stored)).collect();
-        Ok(Page { items, ..page })
-    }
-
-    fn find_now(&self, _: &Backend, _: TokenId, _: Visit<'_>) -> bool {
-        false
-    }
-}
-
-pub struct TouchInSeconds;
-
-#[async_trait]
-impl Fault for TouchInSeconds {
-    async fn touch(&self, to: &Backend, uses: &[(TokenId, DateTime<Utc>)]) -> Answer<()> {
-        let rounded: Vec<_> = uses.iter().map(|(id, time)| (*id, time.trunc_subsecs(0))).collect();
-        to.touch(&rounded).await
-    }
-}
-
-fn untracked(stored: Stored, last_used: LastUsed) -> Stored {
-    Stored { last_used, ..stored }
-}
-
-/// A store that does not track last use: honest, or with one of two faults.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Untracked {
-    Honest,
-    SaysNever,
-    AnswersUnusedSince,
-}
-
-impl Untracked {
-    fn last_used(self) -> LastUsed {
-        if self == Self::SaysNever { LastUsed::Never } else { LastUsed::NotTracked }
-    }
-}
-
-#[async_trait]
-impl Fault for Untracked {
-    fn tracks_last_used(&self) -> bool {
-        false
-    }
-
-    async fn touch(&self, _: &Backend, _: &[(TokenId, DateTime<Utc>)]) -> Answer<()> {
-        Ok(())
-    }
-
-    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
-        Ok(to.find(id).await?.map(|stored| untracked(stored, self.last_used())))
-    }
-
-    async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
-        if query.unused_since_filter().is_some() && *self != Self::AnswersUnusedSince {
-            return Err(StoreError::Unsupported { what: "last use is not tracked" });
-        }
-        let page = to.list(query, now).await?;
-        let items = page.items.into_iter().map(|row| untracked(row, self.last_used())).collect();
-        Ok(Page { items, ..page })
-    }
-
-    fn find_now(&self, to: &Backend, id: TokenId, visit: Visit<'_>) -> bool {
-        let last_used = self.last_used();
-        to.find_now(id, &mut |found| visit(found.map(|found| Found { last_used, ..found })))
-    }
-}
-
-/// `NULL < ?` is not true.
-pub struct UnusedSinceLosesTheNeverUsed;
-
-#[async_trait]
-impl Fault for UnusedSinceLosesTheNeverUsed {
-    async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
-        let mut page = to.list(query, now).await?;
-        if query.unused_since_filter().is_some() {
-            page.items.retain(|stored| stored.last_used != LastUsed::Never);
-        }
-        Ok(page)
-    }
-}
-
 /// What reopening does to the last of what was written.
-pub enum Reopening {
+pub(crate) enum Reopening {
     LosesARecord,
     LosesLastUse,
     RevivesARecord,
@@ -397,7 +220,7 @@ impl Fault for Reopening {
     }
 }
 
-pub struct FailureIsNotFound;
+pub(crate) struct FailureIsNotFound;
 
 #[async_trait]
 impl Fault for FailureIsNotFound {
@@ -406,7 +229,7 @@ impl Fault for FailureIsNotFound {
     }
 }
 
-pub struct FailureIsAnEmptyList;
+pub(crate) struct FailureIsAnEmptyList;
 
 #[async_trait]
 impl Fault for FailureIsAnEmptyList {
@@ -415,7 +238,7 @@ impl Fault for FailureIsAnEmptyList {
     }
 }
 
-pub struct FailureIsAConflict;
+pub(crate) struct FailureIsAConflict;
 
 #[async_trait]
 impl Fault for FailureIsAConflict {
@@ -427,7 +250,7 @@ impl Fault for FailureIsAConflict {
     }
 }
 
-pub struct FailureIsExists;
+pub(crate) struct FailureIsExists;
 
 #[async_trait]
 impl Fault for FailureIsExists {
@@ -437,7 +260,7 @@ impl Fault for FailureIsExists {
 }
 
 /// As a driver does that puts the statement into its errors.
-pub enum ErrorQuotes {
+pub(crate) enum ErrorQuotes {
     Texts,
     Bytes,
 }
@@ -459,7 +282,7 @@ impl Fault for ErrorQuotes {
     }
 }
 
-pub struct RemovalIsNotTold;
+pub(crate) struct RemovalIsNotTold;
 
 #[async_trait]
 impl Fault for RemovalIsNotTold {
@@ -468,7 +291,7 @@ impl Fault for RemovalIsNotTold {
     }
 }
 
-pub struct ChangeIsToldTooEarly;
+pub(crate) struct ChangeIsToldTooEarly;
 
 #[async_trait]
 impl Fault for ChangeIsToldTooEarly {
@@ -483,7 +306,7 @@ impl Fault for ChangeIsToldTooEarly {
 }
 
 /// Keeps one change while nobody waits, as a channel of one place does.
-pub struct OneChangeIsKept;
+pub(crate) struct OneChangeIsKept;
 
 struct Lossy(Told);
 

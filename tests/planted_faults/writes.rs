@@ -12,7 +12,7 @@ use service_tokens::{
     Found, LastUsed, Page, Query, Record, StoreError, Stored, TokenId, TokenStore, Version,
 };
 
-pub struct InsertOverwrites;
+pub(crate) struct InsertOverwrites;
 
 #[async_trait]
 impl Fault for InsertOverwrites {
@@ -21,7 +21,7 @@ impl Fault for InsertOverwrites {
     }
 }
 
-pub struct InsertSaysYes;
+pub(crate) struct InsertSaysYes;
 
 #[async_trait]
 impl Fault for InsertSaysYes {
@@ -33,7 +33,7 @@ impl Fault for InsertSaysYes {
     }
 }
 
-pub struct InsertOfAnEqualSaysYes;
+pub(crate) struct InsertOfAnEqualSaysYes;
 
 #[async_trait]
 impl Fault for InsertOfAnEqualSaysYes {
@@ -45,7 +45,7 @@ impl Fault for InsertOfAnEqualSaysYes {
     }
 }
 
-pub struct InsertChecksThenWrites;
+pub(crate) struct InsertChecksThenWrites;
 
 #[async_trait]
 impl Fault for InsertChecksThenWrites {
@@ -58,7 +58,7 @@ impl Fault for InsertChecksThenWrites {
     }
 }
 
-pub struct InsertIsForgotten;
+pub(crate) struct InsertIsForgotten;
 
 #[async_trait]
 impl Fault for InsertIsForgotten {
@@ -71,7 +71,7 @@ impl Fault for InsertIsForgotten {
     }
 }
 
-pub struct ReplaceIgnoresTheVersion;
+pub(crate) struct ReplaceIgnoresTheVersion;
 
 #[async_trait]
 impl Fault for ReplaceIgnoresTheVersion {
@@ -81,7 +81,7 @@ impl Fault for ReplaceIgnoresTheVersion {
     }
 }
 
-pub struct ReplaceIgnoresOlderVersions;
+pub(crate) struct ReplaceIgnoresOlderVersions;
 
 #[async_trait]
 impl Fault for ReplaceIgnoresOlderVersions {
@@ -91,7 +91,7 @@ impl Fault for ReplaceIgnoresOlderVersions {
     }
 }
 
-pub struct ReplaceCreates;
+pub(crate) struct ReplaceCreates;
 
 #[async_trait]
 impl Fault for ReplaceCreates {
@@ -111,7 +111,7 @@ async fn swap(to: &Backend, record: &Record, expected: Version) -> Answer<Versio
     }
 }
 
-pub struct ReplaceChangesTheOwner;
+pub(crate) struct ReplaceChangesTheOwner;
 
 #[async_trait]
 impl Fault for ReplaceChangesTheOwner {
@@ -127,7 +127,7 @@ impl Fault for ReplaceChangesTheOwner {
     }
 }
 
-pub struct ReplaceChangesTheCreationTime;
+pub(crate) struct ReplaceChangesTheCreationTime;
 
 #[async_trait]
 impl Fault for ReplaceChangesTheCreationTime {
@@ -143,7 +143,7 @@ impl Fault for ReplaceChangesTheCreationTime {
     }
 }
 
-pub struct ReplaceRewritesNewer;
+pub(crate) struct ReplaceRewritesNewer;
 
 #[async_trait]
 impl Fault for ReplaceRewritesNewer {
@@ -155,7 +155,7 @@ impl Fault for ReplaceRewritesNewer {
     }
 }
 
-pub struct ReplaceWaitsInBetween;
+pub(crate) struct ReplaceWaitsInBetween;
 
 #[async_trait]
 impl Fault for ReplaceWaitsInBetween {
@@ -172,7 +172,7 @@ impl Fault for ReplaceWaitsInBetween {
 }
 
 /// Never waits, so that only threads can come in between.
-pub struct ReplaceHoldsNoLock;
+pub(crate) struct ReplaceHoldsNoLock;
 
 #[async_trait]
 impl Fault for ReplaceHoldsNoLock {
@@ -189,7 +189,7 @@ impl Fault for ReplaceHoldsNoLock {
 }
 
 /// Deletes and inserts, and waits in between.
-pub struct ReplaceInTwoSteps;
+pub(crate) struct ReplaceInTwoSteps;
 
 #[async_trait]
 impl Fault for ReplaceInTwoSteps {
@@ -217,7 +217,7 @@ fn used(id: TokenId, last_used: LastUsed) -> Vec<(TokenId, DateTime<Utc>)> {
 }
 
 #[derive(Default)]
-pub struct ReplaceForgetsLastUse(Mutex<HashSet<TokenId>>);
+pub(crate) struct ReplaceForgetsLastUse(Mutex<HashSet<TokenId>>);
 
 impl ReplaceForgetsLastUse {
     fn forgetful(&self, stored: Stored) -> Stored {
@@ -256,7 +256,7 @@ impl Fault for ReplaceForgetsLastUse {
 }
 
 /// Takes a hash of the content for the version, so that it returns with the content.
-pub struct VersionIsAHash;
+pub(crate) struct VersionIsAHash;
 
 fn hash(record: &Record) -> Version {
     let mut hasher = DefaultHasher::new();
@@ -305,7 +305,7 @@ impl Fault for VersionIsAHash {
     }
 }
 
-pub struct RemoveIgnoresTheVersion;
+pub(crate) struct RemoveIgnoresTheVersion;
 
 #[async_trait]
 impl Fault for RemoveIgnoresTheVersion {
@@ -315,7 +315,7 @@ impl Fault for RemoveIgnoresTheVersion {
     }
 }
 
-pub struct RemoveOfNothingSaysYes;
+pub(crate) struct RemoveOfNothingSaysYes;
 
 #[async_trait]
 impl Fault for RemoveOfNothingSaysYes {
@@ -329,7 +329,7 @@ impl Fault for RemoveOfNothingSaysYes {
 
 /// Forgets the row and remembers when it was used.
 #[derive(Default)]
-pub struct RemoveLeavesLastUse(Mutex<Vec<(TokenId, DateTime<Utc>)>>);
+pub(crate) struct RemoveLeavesLastUse(Mutex<Vec<(TokenId, DateTime<Utc>)>>);
 
 #[async_trait]
 impl Fault for RemoveLeavesLastUse {
@@ -351,7 +351,7 @@ impl Fault for RemoveLeavesLastUse {
 
 /// An id that was removed is never free again.
 #[derive(Default)]
-pub struct RemovedIdStaysTaken(Mutex<HashSet<TokenId>>);
+pub(crate) struct RemovedIdStaysTaken(Mutex<HashSet<TokenId>>);
 
 #[async_trait]
 impl Fault for RemovedIdStaysTaken {
