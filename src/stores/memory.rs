@@ -1,6 +1,7 @@
 //! Records in memory only.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -25,12 +26,18 @@ use crate::token::TokenId;
 /// ```
 pub struct MemoryStore {
     table: Table,
+    /// One counter for all, so that a version is not used again when an id is.
+    last_version: AtomicU64,
 }
 
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
-        Self { table: Table::new() }
+        Self { table: Table::new(), last_version: AtomicU64::new(0) }
+    }
+
+    fn next_version(&self) -> Version {
+        Version(self.last_version.fetch_add(1, Ordering::Relaxed) + 1)
     }
 }
 
@@ -49,7 +56,7 @@ impl fmt::Debug for MemoryStore {
 #[async_trait]
 impl TokenStore for MemoryStore {
     async fn insert(&self, record: &Record) -> Result<Version, StoreError> {
-        self.table.insert(Row::new(record.clone(), Version(1)))
+        self.table.insert(Row::new(record.clone(), self.next_version()))
     }
 
     async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
@@ -57,7 +64,7 @@ impl TokenStore for MemoryStore {
     }
 
     async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
-        self.table.replace(record.clone(), expected)
+        self.table.replace(record.clone(), expected, self.next_version())
     }
 
     async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError> {

@@ -159,18 +159,23 @@ impl Table {
         Ok(version)
     }
 
-    /// Replaces a record that has the expected version.
+    /// Replaces a record that has the expected version, under a new one.
     #[cfg(feature = "memory")]
-    pub(crate) fn replace(&self, record: Record, expected: Version) -> Result<Version, StoreError> {
+    pub(crate) fn replace(
+        &self,
+        record: Record,
+        expected: Version,
+        new: Version,
+    ) -> Result<Version, StoreError> {
         let mut shard = write(self.shard(record.id()));
         let row = shard
             .get_mut(&record.id())
             .filter(|row| row.version == expected)
             .ok_or(StoreError::Conflict)?;
         StoreError::check_replacement(&row.record, &record)?;
-        row.version = Version(expected.0 + 1);
+        row.version = new;
         row.record = record;
-        Ok(row.version)
+        Ok(new)
     }
 
     /// Removes a record that has the expected version.

@@ -1,17 +1,23 @@
 //! From the frames of a file to the table.
 
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{Builder, scope};
+
 use super::format::{Act, Header, put_len};
 use super::frames::{Frames, Unreadable};
 use crate::record::Record;
 use crate::store::Version;
 use crate::stores::table::{Loader, Row, Table};
+use crate::token::TokenId;
 
 /// Bytes of the file between two reports of progress.
 const REPORT_EVERY: u64 = 4 << 20;
 
-/// Bytes of the file for which room for one record is made beforehand. Many records take fewer and
-/// few more, so that the table grows once or not at all and never far beyond what it needs.
-const BYTES_PER_RECORD: u64 = 384;
+/// Bytes of the file for which room for one record is made beforehand: about what the smallest take.
+const BYTES_PER_RECORD: u64 = 200;
+
+/// Acts that go from the thread which reads to the one which applies, at once and at most.
+const HANDED_OVER: (usize, usize) = (512, 8);
 
 /// What a file holds.
 pub(super) struct Replayed {
@@ -21,71 +27,134 @@ pub(super) struct Replayed {
     pub(super) live: u64,
 }
 
+/// An act whose record is decoded.
+enum Decoded {
+    Put(Row),
+    Remove(TokenId, u64),
+    Touch(TokenId, i64),
+}
+
 /// Applies all frames up to the end or to an unfinished one.
+///
+/// Reading, checking and decoding are half of the work and have a thread of their own.
 pub(super) fn replay(
     frames: &mut Frames,
     header: &Header,
     end: u64,
     mut progress: impl FnMut(u64),
 ) -> Result<Replayed, Unreadable> {
-    let room = usize::try_from(end / BYTES_PER_RECORD).unwrap_or(0);
-    let mut rows = Loader::with_capacity(room);
-    let (mut last_version, mut live, mut report_at) = (header.last_version, 0, 0);
+    let (batches, received) = sync_channel::<(u64, Vec<Decoded>)>(HANDED_OVER.1);
+    let mut state = State {
+        rows: Loader::with_capacity(usize::try_from(end / BYTES_PER_RECORD).unwrap_or(0)),
+        last_version: header.last_version,
+        live: 0,
+    };
+    scope(|scope| {
+        let reader = Builder::new()
+            .name("service-tokens-reader".to_owned())
+            .spawn_scoped(scope, move || decode_all(frames, &batches))?;
+        let mut report_at = 0;
+        for (offset, acts) in received {
+            acts.into_iter().for_each(|act| state.apply(act));
+            if offset >= report_at {
+                progress(offset);
+                report_at = offset + REPORT_EVERY;
+            }
+        }
+        reader.join().map_err(|_| std::io::Error::other("the reading thread panicked"))?
+    })?;
+    progress(end);
+    Ok(Replayed {
+        table: state.rows.into_table(),
+        last_version: state.last_version,
+        live: state.live,
+    })
+}
+
+fn decode_all(
+    frames: &mut Frames,
+    batches: &SyncSender<(u64, Vec<Decoded>)>,
+) -> Result<(), Unreadable> {
+    let mut acts = Vec::with_capacity(HANDED_OVER.0);
+    let mut last_put = None;
     while let Some(frame) = frames.next()? {
         let offset = frame.offset;
         let damaged = |what| Unreadable::Damaged { offset, what };
         match Act::read(frame.body).map_err(damaged)? {
-            Act::Put { id, version, last_used, record: bytes } => {
-                last_version = last_version.max(version);
-                let rows = rows.rows(id);
-                let present = rows.get_mut(&id);
-                if let Some(present) = present
-                    && present.version.0 >= version
-                {
-                    present.last_used = present.last_used.max(last_used);
-                    continue;
-                }
+            // The second of a pair says what the first said.
+            Act::Put { id, version, last_used: None, .. } if last_put == Some((id, version)) => {}
+            Act::Put { id, version, last_used, record } => {
+                last_put = Some((id, version));
+                let encoded_len = record.len() as u32;
                 let record =
-                    Record::from_bytes(bytes).map_err(|_| damaged("a frame holds no record"))?;
+                    Record::from_bytes(record).map_err(|_| damaged("a frame holds no record"))?;
                 if record.id() != id {
                     return Err(damaged("a frame holds a record with another id"));
                 }
-                live += put_len(bytes.len());
-                let mut row = Row {
-                    last_used,
-                    encoded_len: bytes.len() as u32,
-                    ..Row::new(record, Version(version))
-                };
-                if let Some(present) = rows.get_mut(&id) {
-                    live -= put_len(present.encoded_len as usize);
-                    row.last_used = row.last_used.max(present.last_used);
-                    *present = row;
-                } else {
-                    rows.insert(id, row);
-                }
+                let row = Row::new(record, Version(version));
+                acts.push(Decoded::Put(Row { last_used, encoded_len, ..row }));
             }
             Act::Remove { id, version } => {
-                last_version = last_version.max(version);
-                let rows = rows.rows(id);
+                last_put = None;
+                acts.push(Decoded::Remove(id, version));
+            }
+            Act::Touch(uses) => acts.extend(uses.map(|(id, used)| Decoded::Touch(id, used))),
+        }
+        if acts.len() >= HANDED_OVER.0 {
+            let full = std::mem::replace(&mut acts, Vec::with_capacity(HANDED_OVER.0));
+            // Nobody receives only if that thread panics, and then the panic goes on.
+            let _ = batches.send((offset, full));
+        }
+    }
+    let _ = batches.send((frames.offset(), acts));
+    Ok(())
+}
+
+struct State {
+    rows: Loader,
+    last_version: u64,
+    live: u64,
+}
+
+impl State {
+    fn apply(&mut self, act: Decoded) {
+        match act {
+            Decoded::Put(row) => self.put(row),
+            Decoded::Remove(id, version) => {
+                self.last_version = self.last_version.max(version);
+                let rows = self.rows.rows(id);
                 if rows.get(&id).is_some_and(|row| row.version.0 < version)
                     && let Some(row) = rows.remove(&id)
                 {
-                    live -= put_len(row.encoded_len as usize);
+                    self.live -= put_len(row.encoded_len as usize);
                 }
             }
-            Act::Touch(uses) => {
-                for (id, used) in uses {
-                    if let Some(row) = rows.rows(id).get_mut(&id) {
-                        row.last_used = row.last_used.max(Some(used));
-                    }
+            Decoded::Touch(id, used) => {
+                if let Some(row) = self.rows.rows(id).get_mut(&id) {
+                    row.last_used = row.last_used.max(Some(used));
                 }
             }
-        }
-        if offset >= report_at {
-            progress(offset);
-            report_at = offset + REPORT_EVERY;
         }
     }
-    progress(frames.offset());
-    Ok(Replayed { table: rows.into_table(), last_version, live })
+
+    fn put(&mut self, mut row: Row) {
+        self.last_version = self.last_version.max(row.version.0);
+        let id = row.record.id();
+        let rows = self.rows.rows(id);
+        match rows.get_mut(&id) {
+            Some(present) if present.version >= row.version => {
+                present.last_used = present.last_used.max(row.last_used);
+            }
+            Some(present) => {
+                self.live += put_len(row.encoded_len as usize);
+                self.live -= put_len(present.encoded_len as usize);
+                row.last_used = row.last_used.max(present.last_used);
+                *present = row;
+            }
+            None => {
+                self.live += put_len(row.encoded_len as usize);
+                rows.insert(id, row);
+            }
+        }
+    }
 }

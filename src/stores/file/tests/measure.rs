@@ -109,8 +109,8 @@ fn a_million() {
     block_on(store.compact()).unwrap();
     report("compaction, records", COUNT, began);
     drop(store);
-    for _ in 0..3 {
-        let store = place.open();
-        tell(&format!("{:?}", store.opening()));
+    for _ in 0..5 {
+        let opening = place.open().opening();
+        tell(&format!("opening {} records: {:?}", opening.records, opening.took));
     }
 }
