@@ -25,20 +25,20 @@ pub(crate) const DIGEST_LEN: usize = 1 + 4 + 32;
 /// Its `Debug` shows scheme and key id only; comparison takes the same time wherever the bytes
 /// differ.
 #[derive(Clone, Copy)]
-pub struct StoredDigest {
+pub(crate) struct StoredDigest {
     scheme: u8,
     key: KeyId,
     hash: [u8; 32],
 }
 
 impl StoredDigest {
-    /// The scheme byte. Schemes this crate does not know are refused in verification.
-    pub fn scheme(&self) -> u8 {
+    #[cfg(test)]
+    fn scheme(&self) -> u8 {
         self.scheme
     }
 
     /// The key of a keyed scheme.
-    pub fn key_id(&self) -> Option<KeyId> {
+    pub(crate) fn key_id(&self) -> Option<KeyId> {
         (self.scheme == SCHEME_HMAC_SHA256).then_some(self.key)
     }
 

@@ -152,7 +152,7 @@ mod token;
 
 pub use check::{Denied, VerifiedToken, check};
 pub use clock::{Clock, ClockJump, ManualClock, SystemClock};
-pub use digest::{Digests, InvalidKey, KeyId, KeyRing, StoredDigest};
+pub use digest::{Digests, InvalidKey, KeyId, KeyRing};
 pub use error::{ManageError, Refusal, VerifyError};
 pub use event::{Act, Event, EventSink};
 pub use record::{

@@ -263,6 +263,16 @@ impl Record {
             .flat_map(|rare| rare.metadata.iter().map(|(key, value)| (&**key, &**value)))
     }
 
+    /// The keys under which its living secrets are stored: a key that no record uses any more may
+    /// leave the [`KeyRing`](crate::KeyRing). Empty for plain digests.
+    pub fn key_ids(&self, now: DateTime<Utc>) -> impl Iterator<Item = KeyId> {
+        let older = self.older().filter(|older| now.timestamp_micros() < older.latest_end);
+        [Some(&self.newest.digest), older.map(|older| &older.digest)]
+            .into_iter()
+            .flatten()
+            .filter_map(StoredDigest::key_id)
+    }
+
     /// The version of the encoding: at most [`RECORD_FORMAT`] unless a newer program wrote it.
     pub fn format(&self) -> u8 {
         self.format

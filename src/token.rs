@@ -395,26 +395,22 @@ fn diagnose(bytes: &[u8], accepted: &[Prefix]) -> MalformedToken {
 
 /// A regular expression that finds tokens with any of these prefixes in text, for secret scanners.
 ///
-/// Written for the common subset of RE2, PCRE, Rust and JavaScript. A match is a candidate;
-/// [`parse`] decides.
+/// Written for the common subset of RE2, PCRE, Rust and JavaScript. A match is a candidate; [`parse`]
+/// decides. It has no word boundary in front: behind an escaped line break (`\\n`) or a percent sign's
+/// digits there is none.
 ///
 /// ```
 /// use service_tokens::{Prefix, scanner_regex};
 ///
 /// assert_eq!(
 ///     scanner_regex(&[Prefix::new("acme_live")?, Prefix::new("acme_test")?]),
-///     r"\b(?:acme_live|acme_test)_1[0-9A-Za-z]{71}\b",
+///     r"(?:acme_live|acme_test)_1[0-9A-Za-z]{71}\b",
 /// );
 /// # Ok::<(), service_tokens::InvalidPrefix>(())
 /// ```
 pub fn scanner_regex(prefixes: &[Prefix]) -> String {
     let names: Vec<&str> = prefixes.iter().map(Prefix::as_str).collect();
-    format!(
-        r"\b(?:{})_{}[0-9A-Za-z]{{{}}}\b",
-        names.join("|"),
-        char::from(V1.version),
-        V1.body() - 1
-    )
+    format!(r"(?:{})_{}[0-9A-Za-z]{{{}}}\b", names.join("|"), char::from(V1.version), V1.body() - 1)
 }
 
 /// CRC-32/ISO-HDLC, as six characters of base62.

@@ -317,16 +317,16 @@ async fn texts_have_limits_in_bytes(open: Open) {
 
     // The policy moves them, at most to what any record can hold.
     let wide = scene_with(open, Policy::new().longest_text(1 << 20).longest_reason(1 << 20));
-    let at = IssueRequest::new(long(4_096), "connector", long(4_096)).issued_by(long(4_096));
+    let at = IssueRequest::new(long(1_024), "connector", long(1_024)).issued_by(long(1_024));
     let id = wide.issue(at).await.record.id();
-    let over = Rule::TooLong { longest: 4_096 };
+    let over = Rule::TooLong { longest: 1_024 };
     let too_long = IssueRequest::new(long(4_097), "connector", "b");
     refused(wide.service.issue(too_long).await, Field::Owner, over);
     let tokens = wide.service.every_owner();
-    let words = RevokeRequest::new().by(long(4_096));
+    let words = RevokeRequest::new().by(long(1_024));
     let too_long = words.clone().reason(long(4_097));
     refused(tokens.revoke(id, too_long).await, Field::Reason, over);
-    assert!(tokens.revoke(id, words.reason(long(4_096))).await.is_ok());
+    assert!(tokens.revoke(id, words.reason(long(1_024))).await.is_ok());
     let narrow = scene_with(open, Policy::new().longest_text(6));
     refused(
         narrow.service.issue(request().issued_by("1234567")).await,

@@ -22,7 +22,7 @@ const SECOND: i64 = 1_767_225_600_000_000;
 pub(super) const DAY: i64 = 86_400_000_000;
 
 /// The longest text of a record, in bytes.
-pub(super) const LONGEST: usize = 4_096;
+pub(super) const LONGEST: usize = crate::record::TEXT_MAX_LEN;
 
 pub(super) fn at(micros: i64) -> DateTime<Utc> {
     from_micros(micros)

@@ -8,8 +8,9 @@ use super::NewRecord;
 use crate::clock::RECORDABLE_MICROS;
 use crate::scope::{SCOPE_MAX_LEN, SCOPE_SET_MAX, valid_type_name};
 
-/// The longest owner, issued-to, actor or reason of any record, in bytes. A policy may be stricter.
-pub(crate) const TEXT_MAX_LEN: usize = 4_096;
+/// The longest owner, issued-to, actor or reason of any record, in bytes: short enough for an index of
+/// any database. A policy may be stricter.
+pub(crate) const TEXT_MAX_LEN: usize = 1_024;
 
 /// The longest text of all scopes together, in bytes: any set of the allowed size fits.
 pub(crate) const SCOPES_MAX_LEN: usize = SCOPE_SET_MAX * (SCOPE_MAX_LEN + 1) - 1;

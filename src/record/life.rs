@@ -53,11 +53,11 @@ pub(crate) enum OlderEnds {
     },
 }
 
-/// Which secret a rotation replaces while an overlap of two runs.
+/// Which secret a rotation replaces while an overlap of two runs. Without one it makes no difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replaces {
     /// The newest, because the answer that carried it was lost. It ends at once; the older one
-    /// keeps its end.
+    /// keeps its end, unless the rotation is one at once: a leak ends both.
     Newest,
     /// The oldest: it ends at once, and the newest becomes the older one of a new overlap.
     Oldest,
@@ -190,6 +190,11 @@ impl Record {
         );
         if overlap && rotation.replaces == Some(Replaces::Newest) {
             rare.ended = Some(newest.ended(now));
+            if rotation.older_ends == OlderEnds::Now
+                && let Some(older) = rare.older.take()
+            {
+                rare.ended = Some(older.ended(now));
+            }
         } else {
             // What is still there as older has ended by itself, or ends now because it is the oldest.
             if let Some(older) = rare.older.take() {
@@ -232,8 +237,7 @@ impl Rare {
             OlderEnds::OnFirstUse { latest } => (latest.timestamp_micros(), true),
             OlderEnds::Now => (now, false),
         };
-        // Asked to replace the newest when no overlap runs (any more): it was lost, so it ends now.
-        if latest_end <= now || rotation.replaces == Some(Replaces::Newest) {
+        if latest_end <= now {
             self.ended = Some(newest.ended(now));
         } else {
             let NewestSecret { digest, created_at } = newest;

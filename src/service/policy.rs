@@ -113,13 +113,13 @@ impl Policy {
         self
     }
 
-    /// The longest owner, issued-to, issued-by and revoked-by, in bytes; at most 4,096.
+    /// The longest owner, issued-to, issued-by and revoked-by, in bytes; at most 1,024.
     pub fn longest_text(mut self, bytes: usize) -> Self {
         self.longest_text = bytes.min(TEXT_MAX_LEN);
         self
     }
 
-    /// The longest reason of a revocation, in bytes; at most 4,096.
+    /// The longest reason of a revocation, in bytes; at most 1,024.
     pub fn longest_reason(mut self, bytes: usize) -> Self {
         self.longest_reason = bytes.min(TEXT_MAX_LEN);
         self

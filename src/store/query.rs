@@ -204,6 +204,31 @@ impl Query {
         self.owner.as_deref()
     }
 
+    /// The type asked for.
+    pub fn token_type_filter(&self) -> Option<&str> {
+        self.token_type.as_deref()
+    }
+
+    /// The text that issued-to must contain.
+    pub fn issued_to_filter(&self) -> Option<&str> {
+        self.issued_to_contains.as_deref()
+    }
+
+    /// The token that must be among the issuers.
+    pub fn issuer_filter(&self) -> Option<TokenId> {
+        self.issuer
+    }
+
+    /// The person or program that must have issued.
+    pub fn issued_by_filter(&self) -> Option<&str> {
+        self.issued_by.as_deref()
+    }
+
+    /// The time before which records must have been issued.
+    pub fn created_before_filter(&self) -> Option<DateTime<Utc>> {
+        self.created_before
+    }
+
     /// The states asked for.
     pub fn states_filter(&self) -> States {
         self.states

@@ -233,7 +233,7 @@ fn the_largest_record_fits() {
     revocation.by = Some(text.as_str().into());
     revocation.reason = Some(text.as_str().into());
     let bytes = largest.to_bytes();
-    assert_eq!(bytes.len(), 45_815);
+    assert_eq!(bytes.len(), 30_455);
     assert!(bytes.len() <= RECORD_MAX_BYTES);
     assert_eq!(Record::from_bytes(&bytes), Ok(largest));
 }

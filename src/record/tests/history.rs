@@ -64,7 +64,11 @@ impl Model {
                 end.timestamp_micros().max(now)
             }
         };
-        let end = if replaces == Some(Replaces::Newest) { now } else { wanted };
+        let lost = overlap && replaces == Some(Replaces::Newest);
+        if lost && matches!(older_ends, OlderEnds::Now) {
+            self.ends[living[0]] = Some(now);
+        }
+        let end = if lost { now } else { wanted };
         if overlap && replaces == Some(Replaces::Oldest) {
             self.ends[living[0]] = Some(now);
         }
