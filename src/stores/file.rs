@@ -110,7 +110,7 @@ impl FileStore {
             Access::Read(lock) => (Held::Reader(lock), true),
             Access::Write(lock) => {
                 let journal = Journal::new(
-                    Box::new(file),
+                    options.directory.adopt(file, &path),
                     opening.bytes,
                     header,
                     Framer::new(header.seed(), sequence),

@@ -17,6 +17,8 @@ pub(super) trait Disk: Send {
 
 /// The directory that the file is in.
 pub(super) trait Directory: Send + Sync {
+    /// The journal, open for writing.
+    fn adopt(&self, file: File, path: &Path) -> Box<dyn Disk>;
     /// Creates an empty file in the place of whatever is there.
     fn create(&self, path: &Path) -> io::Result<Box<dyn Disk>>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -48,6 +50,10 @@ impl Disk for File {
 pub(super) struct RealDirectory;
 
 impl Directory for RealDirectory {
+    fn adopt(&self, file: File, _path: &Path) -> Box<dyn Disk> {
+        Box::new(file)
+    }
+
     fn create(&self, path: &Path) -> io::Result<Box<dyn Disk>> {
         let file =
             private(OpenOptions::new().write(true).create(true).truncate(true)).open(path)?;

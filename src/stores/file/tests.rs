@@ -1,9 +1,18 @@
 //! The file store under kills, damage, failing disks and load.
 
 mod basics;
+mod damage;
+mod double;
+mod executors;
+mod faults;
+mod kill;
 mod measure;
+mod model;
+mod power;
+#[cfg(unix)]
+mod volumes;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Duration, Utc};
 use tempfile::TempDir;
@@ -25,6 +34,14 @@ struct Place {
 impl Place {
     fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    /// In memory, where there is such a place: for tests that open thousands of files and ask nothing
+    /// of the disk.
+    fn in_memory() -> Self {
+        let shm = Path::new("/dev/shm");
+        let directory = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() };
+        Self { directory: directory.unwrap() }
     }
 
     fn path(&self) -> PathBuf {

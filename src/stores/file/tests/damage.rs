@@ -1,0 +1,231 @@
+//! Every bit flipped, every length cut to.
+
+use std::fs;
+
+use super::model::{Model, Step, Steps, perform};
+use super::*;
+use crate::store::{StoreError, TokenStore};
+use crate::stores::file::OpenError;
+
+/// A small store: its bytes, what it holds, and after each act the file's length and contents.
+struct Small {
+    bytes: Vec<u8>,
+    states: Vec<(usize, Model)>,
+}
+
+impl Small {
+    fn expected(&self) -> &Model {
+        &self.states.last().unwrap().1
+    }
+}
+
+fn small(seed: u64, acts: usize, compacted: bool) -> Small {
+    let place = Place::in_memory();
+    let store = place.open_quiet();
+    let length = || fs::metadata(place.path()).unwrap().len() as usize;
+    let mut model = Model::default();
+    let mut steps = Steps::new(seed, 1, false);
+    for _ in 0..if compacted { 20 } else { 0 } {
+        let step = steps.next(&model);
+        model.apply(&step);
+        block_on(perform(&store, &step)).unwrap();
+    }
+    if compacted {
+        block_on(store.compact()).unwrap();
+    }
+    let mut states = vec![(length(), model.clone())];
+    for _ in 0..acts {
+        let step = steps.next(&model);
+        model.apply(&step);
+        block_on(perform(&store, &step)).unwrap();
+        states.push((length(), model.clone()));
+    }
+    // The last act is the one that matters most.
+    for step in [Step::Insert(record(900)), Step::Replace(revoked(&record(900)))] {
+        model.apply(&step);
+        block_on(perform(&store, &step)).unwrap();
+        states.push((length(), model.clone()));
+    }
+    drop(store);
+    Small { bytes: fs::read(place.path()).unwrap(), states }
+}
+
+fn read_only(place: &Place) -> Result<FileStore, OpenError> {
+    FileStoreOptions::new().read_only(true).open(place.path())
+}
+
+/// Flips every bit: the file is refused and stays as it is, or holds what it held.
+fn flip_every_bit(file: &[u8], expected: &Model) {
+    let place = Place::in_memory();
+    let mut accepted = 0;
+    for bit in 0..file.len() * 8 {
+        let mut bytes = file.to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        fs::write(place.path(), &bytes).unwrap();
+        // To write takes a sync, so that only every so manieth is opened for it.
+        let writing = bit % 61 == 0;
+        let opened = if writing { FileStore::open(place.path()) } else { read_only(&place) };
+        match opened {
+            Ok(store) => {
+                assert_eq!(Model::of(&store), *expected, "bit {bit}");
+                accepted += 1;
+            }
+            Err(error) => {
+                let refused =
+                    matches!(error, OpenError::Damaged { .. } | OpenError::NotAStore { .. });
+                assert!(refused, "bit {bit}: {error}");
+                assert_eq!(fs::read(place.path()).unwrap(), bytes, "bit {bit}");
+            }
+        }
+    }
+    // Only an unfinished end may be accepted with a flipped bit.
+    let finished = {
+        fs::write(place.path(), file).unwrap();
+        read_only(&place).unwrap().opening()
+    };
+    let unfinished = finished.cut_off.map_or(0, |cut| cut.bytes) as usize * 8;
+    assert!(accepted <= unfinished, "{accepted} of {unfinished}");
+}
+
+#[test]
+fn every_bit_of_a_file_closed_cleanly() {
+    let small = small(3, 8, false);
+    flip_every_bit(&small.bytes, small.expected());
+}
+
+#[test]
+fn every_bit_of_a_compacted_file() {
+    let small = small(4, 4, true);
+    flip_every_bit(&small.bytes, small.expected());
+}
+
+/// What a kill leaves: the beginning of a frame, as far as it was written, or zeros in its place.
+#[test]
+fn every_bit_of_a_file_left_by_a_kill() {
+    let small = small(5, 4, false);
+    let complete = small.bytes.len();
+    let whole = {
+        let place = Place::in_memory();
+        fs::write(place.path(), &small.bytes).unwrap();
+        let store = place.open();
+        block_on(store.insert(&record(1_000))).unwrap();
+        drop(store);
+        fs::read(place.path()).unwrap()
+    };
+    for written in [complete + 7, complete + 100] {
+        flip_every_bit(&whole[..written], small.expected());
+        let mut zeros = whole[..written].to_vec();
+        zeros.resize(written + 40, 0);
+        flip_every_bit(&zeros, small.expected());
+    }
+}
+
+#[test]
+fn every_length_is_a_state_that_was_or_is_refused() {
+    for compacted in [false, true] {
+        let small = small(6, 14, compacted);
+        let (first, _) = small.states[0];
+        let place = Place::in_memory();
+        let mut reached = 0;
+        for length in 0..=small.bytes.len() {
+            fs::write(place.path(), &small.bytes[..length]).unwrap();
+            let writing = length % 23 == 0;
+            let opened = if writing { FileStore::open(place.path()) } else { read_only(&place) };
+            if length < first {
+                let error = opened.expect_err("shorter than the file ever was");
+                assert!(matches!(error, OpenError::Damaged { .. }), "{length}: {error}");
+                continue;
+            }
+            let store = opened.unwrap();
+            let found = Model::of(&store);
+            // At least what was acknowledged when the file had this length, and never more than one
+            // act beyond: the first of its two frames.
+            while small.states.get(reached + 1).is_some_and(|(end, _)| *end <= length) {
+                reached += 1;
+            }
+            let next = small.states.get(reached + 1);
+            assert!(
+                found == small.states[reached].1 || next.is_some_and(|next| found == next.1),
+                "{length}"
+            );
+            if writing {
+                // Cut off for good, it goes on from here.
+                block_on(store.insert(&record(5_000))).unwrap();
+                drop(store);
+                let again = place.open();
+                assert_eq!(again.opening().cut_off, None);
+                assert_eq!(Model::of(&again), found.with(&Step::Insert(record(5_000))));
+            }
+        }
+        assert_eq!(reached + 1, small.states.len());
+    }
+}
+
+#[test]
+fn a_revocation_survives_the_loss_of_the_last_frame() {
+    let small = small(7, 6, false);
+    let place = Place::in_memory();
+    let (before, _) = small.states[small.states.len() - 2];
+    let frame = (small.bytes.len() - before) / 2;
+    fs::write(place.path(), &small.bytes[..small.bytes.len() - frame]).unwrap();
+    assert_eq!(Model::of(&place.open()), *small.expected());
+}
+
+#[test]
+fn frames_of_another_file_or_another_place_are_refused() {
+    let (one, two) = (small(8, 3, false), small(8, 3, false));
+    let place = Place::in_memory();
+    let refused = |bytes: &[u8]| {
+        fs::write(place.path(), bytes).unwrap();
+        let opened = place_open(&place);
+        assert!(matches!(opened, Err(OpenError::Damaged { .. })), "{opened:?}");
+    };
+    // The same acts, another store.
+    refused(&[&one.bytes[..64], &two.bytes[64..]].concat());
+    // A frame again, at the end.
+    let last = (one.bytes.len() - one.states[one.states.len() - 2].0) / 2;
+    let repeated = &one.bytes[one.bytes.len() - last..];
+    refused(&[&one.bytes, repeated].concat());
+    // Before the end there is no unfinished frame.
+    refused(&[&one.bytes[..one.bytes.len() - 5], repeated].concat());
+}
+
+fn place_open(place: &Place) -> Result<FileStore, OpenError> {
+    FileStore::open(place.path())
+}
+
+#[test]
+fn other_files_are_told_apart() {
+    let place = Place::in_memory();
+    let open = |bytes: &[u8]| {
+        fs::write(place.path(), bytes).unwrap();
+        place_open(&place).unwrap_err()
+    };
+    assert!(matches!(open(b"SQLite format 3\0"), OpenError::NotAStore { .. }));
+    assert!(matches!(open(b""), OpenError::Damaged { offset: 0, .. }));
+    let mut newer = small(9, 5, false).bytes;
+    newer[11] = 2;
+    assert!(matches!(open(&newer), OpenError::Damaged { .. }));
+    let checksum = crc32fast::hash(&newer[..12]).to_be_bytes();
+    newer[12..16].copy_from_slice(&checksum);
+    assert!(matches!(open(&newer), OpenError::NewerFormat { format: 2, .. }));
+    fs::remove_file(place.path()).unwrap();
+    fs::create_dir(place.path()).unwrap();
+    assert!(matches!(place_open(&place).unwrap_err(), OpenError::Io { .. }));
+}
+
+#[test]
+fn damage_found_by_compaction_leaves_the_file() {
+    let place = Place::in_memory();
+    let store = place.open();
+    block_on(store.insert(&record(1))).unwrap();
+    block_on(store.insert(&record(2))).unwrap();
+    let mut bytes = fs::read(place.path()).unwrap();
+    bytes[100] ^= 1;
+    fs::write(place.path(), &bytes).unwrap();
+    let refused = block_on(store.compact());
+    assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{refused:?}");
+    assert_eq!(fs::read(place.path()).unwrap(), bytes);
+    assert!(!place.path().with_extension("journal.compacting").exists());
+    assert!(block_on(store.find(id(2))).unwrap().is_some());
+}

@@ -1,0 +1,142 @@
+//! A disk that fails when it is told to, and one that notes what it was asked.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use crate::stores::file::disk::{Directory, Disk, RealDirectory};
+
+/// What was asked of the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    Write(PathBuf, u64, Vec<u8>),
+    Sync(PathBuf),
+    SetLen(PathBuf, u64),
+    Create(PathBuf),
+    Rename(PathBuf, PathBuf),
+    SyncDirectory,
+    Remove(PathBuf),
+}
+
+/// What the disk does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Behaviour {
+    Obey,
+    /// Does nothing and fails.
+    Fail(io::ErrorKind),
+    /// Does half of it, if it is a write, or all of it otherwise, and fails.
+    FailAfter(io::ErrorKind),
+}
+
+type Plan = Box<dyn FnMut(usize, &Call) -> Behaviour + Send>;
+
+/// Passes everything on to the real disk unless the plan for the n-th call says otherwise.
+#[derive(Clone)]
+pub(super) struct Double(Arc<Mutex<State>>);
+
+struct State {
+    plan: Plan,
+    calls: usize,
+    log: Vec<Call>,
+}
+
+impl Double {
+    pub(super) fn new(plan: impl FnMut(usize, &Call) -> Behaviour + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(State { plan: Box::new(plan), calls: 0, log: Vec::new() })))
+    }
+
+    pub(super) fn directory(&self) -> Arc<dyn Directory> {
+        Arc::new(self.clone())
+    }
+
+    /// The calls so far that were obeyed.
+    pub(super) fn log(&self) -> Vec<Call> {
+        self.0.lock().unwrap().log.clone()
+    }
+
+    pub(super) fn calls(&self) -> usize {
+        self.0.lock().unwrap().calls
+    }
+
+    pub(super) fn set_plan(&self, plan: impl FnMut(usize, &Call) -> Behaviour + Send + 'static) {
+        self.0.lock().unwrap().plan = Box::new(plan);
+    }
+
+    fn ask<T>(&self, call: Call, act: impl FnOnce(bool) -> io::Result<T>) -> io::Result<T> {
+        // Held during the act: the log is in the order of the acts.
+        let mut state = self.0.lock().unwrap();
+        let number = state.calls;
+        state.calls += 1;
+        match (state.plan)(number, &call) {
+            Behaviour::Obey => {
+                state.log.push(call);
+                act(true)
+            }
+            Behaviour::Fail(kind) => Err(kind.into()),
+            Behaviour::FailAfter(kind) => {
+                let _ = act(false);
+                Err(kind.into())
+            }
+        }
+    }
+
+    fn disk(&self, path: &Path, real: Box<dyn Disk>) -> Box<dyn Disk> {
+        Box::new(DoubleDisk { double: self.clone(), path: path.to_owned(), real })
+    }
+}
+
+impl Directory for Double {
+    fn adopt(&self, file: File, path: &Path) -> Box<dyn Disk> {
+        self.disk(path, RealDirectory.adopt(file, path))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn Disk>> {
+        let real = self.ask(Call::Create(path.to_owned()), |_| RealDirectory.create(path))?;
+        Ok(self.disk(path, real))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        // A rename that fails did not take place: a local file system does not do half of it.
+        self.ask(Call::Rename(from.to_owned(), to.to_owned()), |obeyed| {
+            if obeyed { RealDirectory.rename(from, to) } else { Ok(()) }
+        })
+    }
+
+    fn sync(&self, file: &Path) -> io::Result<()> {
+        self.ask(Call::SyncDirectory, |_| RealDirectory.sync(file))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.ask(Call::Remove(path.to_owned()), |_| RealDirectory.remove(path))
+    }
+}
+
+struct DoubleDisk {
+    double: Double,
+    path: PathBuf,
+    real: Box<dyn Disk>,
+}
+
+impl Disk for DoubleDisk {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let call = Call::Write(self.path.clone(), offset, bytes.to_vec());
+        self.double.ask(call, |obeyed| {
+            let written = if obeyed { bytes.len() } else { bytes.len() / 2 };
+            self.real.write_at(offset, &bytes[..written])
+        })
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.double.ask(Call::Sync(self.path.clone()), |_| self.real.sync())
+    }
+
+    fn set_len(&mut self, length: u64) -> io::Result<()> {
+        let call = Call::SetLen(self.path.clone(), length);
+        self.double.ask(call, |_| self.real.set_len(length))
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.real.len()
+    }
+}

@@ -1,0 +1,190 @@
+//! Every call to the disk failing in turn, in every way.
+
+use std::io::ErrorKind;
+
+use super::double::{Behaviour, Call, Double};
+use super::model::{Model, Step, Steps, perform};
+use super::*;
+use crate::store::{StoreError, TokenStore};
+
+const ACTS: usize = 24;
+
+fn open(place: &Place, double: &Double) -> FileStore {
+    let mut options = FileStoreOptions::new().compact_above(u64::MAX);
+    options.directory = double.directory();
+    options.open(place.path()).unwrap()
+}
+
+/// A run of acts and what it left.
+struct Run {
+    /// What was acknowledged.
+    model: Model,
+    /// What may be there as well, because the store could not tell.
+    maybe: Option<Model>,
+    failures: usize,
+}
+
+/// Acts on the store; after each, memory shows what was acknowledged and nothing else.
+fn act(store: &FileStore, steps: &mut Steps, acts: usize) -> Run {
+    let mut run = Run { model: Model::of(store), maybe: None, failures: 0 };
+    for _ in 0..acts {
+        let step = steps.next(&run.model);
+        match block_on(perform(store, &step)) {
+            Ok(()) => {
+                run.model.apply(&step);
+                // A compaction may find nothing to cut back; a write has cut back before it.
+                if !matches!(step, Step::Compact) {
+                    run.maybe = None;
+                }
+            }
+            Err(StoreError::Indeterminate { .. }) => {
+                run.failures += 1;
+                run.maybe = Some(run.model.with(&step));
+            }
+            Err(error) => {
+                run.failures += 1;
+                let expected = matches!(
+                    error,
+                    StoreError::Full { .. } | StoreError::Unavailable { .. } | StoreError::ReadOnly
+                );
+                assert!(expected, "{error}");
+            }
+        }
+        assert_eq!(Model::of(store), run.model);
+    }
+    run
+}
+
+fn check(place: &Place, run: &Run, what: &str) {
+    let store = place.open_quiet();
+    let found = Model::of(&store);
+    assert!(found == run.model || run.maybe.as_ref() == Some(&found), "{what}");
+}
+
+fn calls_without_fault() -> usize {
+    let place = Place::in_memory();
+    let double = Double::new(|_, _| Behaviour::Obey);
+    let store = open(&place, &double);
+    let before = double.calls();
+    assert_eq!(act(&store, &mut Steps::new(1, 1, true), ACTS).failures, 0);
+    double.calls() - before
+}
+
+/// The calls from `first` on fail, `count` of them.
+fn fail(count: usize, behaviour: Behaviour) {
+    let total = calls_without_fault();
+    assert!(total > 2 * ACTS);
+    for first in 0..total {
+        let place = Place::in_memory();
+        let double = Double::new(|_, _| Behaviour::Obey);
+        let store = open(&place, &double);
+        let first = double.calls() + first;
+        double.set_plan(move |number, _| {
+            if (first..first + count).contains(&number) { behaviour } else { Behaviour::Obey }
+        });
+        let run = act(&store, &mut Steps::new(1, 1, true), ACTS);
+        let what = format!("{count} calls from {first} on: {behaviour:?}");
+        assert!(run.failures > 0 || count == 1, "{what}");
+        // What is on the disk at this very moment, as a kill would leave it; then after the end.
+        let copy = Place::in_memory();
+        std::fs::copy(place.path(), copy.path()).unwrap();
+        check(&copy, &run, &what);
+        drop(store);
+        check(&place, &run, &what);
+    }
+}
+
+#[test]
+fn one_call_fails() {
+    fail(1, Behaviour::Fail(ErrorKind::Other));
+    fail(1, Behaviour::Fail(ErrorKind::StorageFull));
+}
+
+#[test]
+fn one_call_fails_after_doing_it() {
+    fail(1, Behaviour::FailAfter(ErrorKind::Other));
+}
+
+/// The cut-back fails with the write, once or several times.
+#[test]
+fn several_calls_fail() {
+    for count in [2, 3, 5] {
+        fail(count, Behaviour::Fail(ErrorKind::Other));
+        fail(count, Behaviour::FailAfter(ErrorKind::Other));
+    }
+}
+
+/// The disk fails for good: reading goes on, and what is left opens.
+#[test]
+fn all_calls_fail_from_one_on() {
+    fail(usize::MAX / 2, Behaviour::Fail(ErrorKind::Other));
+    fail(usize::MAX / 2, Behaviour::FailAfter(ErrorKind::StorageFull));
+}
+
+fn kinds(plan: impl FnMut(usize, &Call) -> Behaviour + Send + 'static) -> (StoreError, Place) {
+    let place = Place::in_memory();
+    let double = Double::new(|_, _| Behaviour::Obey);
+    let store = open(&place, &double);
+    block_on(store.insert(&record(1))).unwrap();
+    double.set_plan(plan);
+    let error = block_on(store.insert(&record(2))).unwrap_err();
+    assert!(block_on(store.find(id(2))).unwrap().is_none());
+    double.set_plan(|_, _| Behaviour::Obey);
+    block_on(store.insert(&record(3))).unwrap();
+    drop(store);
+    assert_eq!(place.open().opening().records, 2);
+    (error, place)
+}
+
+#[test]
+fn errors_have_their_kind() {
+    let writes = |kind, after: bool| {
+        move |_, call: &Call| match call {
+            Call::Write(..) if after => Behaviour::FailAfter(kind),
+            Call::Write(..) => Behaviour::Fail(kind),
+            _ => Behaviour::Obey,
+        }
+    };
+    let full = kinds(writes(ErrorKind::StorageFull, true)).0;
+    assert!(matches!(full, StoreError::Full { .. }), "{full}");
+    let full = kinds(writes(ErrorKind::QuotaExceeded, false)).0;
+    assert!(matches!(full, StoreError::Full { .. }), "{full}");
+    let unavailable = kinds(writes(ErrorKind::Other, true)).0;
+    assert!(matches!(unavailable, StoreError::Unavailable { .. }), "{unavailable}");
+    // A disk that takes nothing at all any more, not even a cut: nothing was written all the same.
+    let read_only = kinds(|_, _| Behaviour::Fail(ErrorKind::ReadOnlyFilesystem)).0;
+    assert!(matches!(read_only, StoreError::ReadOnly), "{read_only}");
+    let indeterminate = kinds(|_, call| match call {
+        Call::Sync(_) => Behaviour::Fail(ErrorKind::Other),
+        _ => Behaviour::Obey,
+    });
+    assert!(matches!(indeterminate.0, StoreError::Indeterminate { .. }), "{}", indeterminate.0);
+}
+
+/// After a failed cut nothing is written until it succeeds, whatever the disk would take.
+#[test]
+fn nothing_is_written_before_the_cut() {
+    let place = Place::in_memory();
+    let double = Double::new(|_, _| Behaviour::Obey);
+    let store = open(&place, &double);
+    block_on(store.insert(&record(1))).unwrap();
+    let length = std::fs::metadata(place.path()).unwrap().len();
+    double.set_plan(|_, call| match call {
+        Call::Write(..) => Behaviour::Obey,
+        _ => Behaviour::Fail(ErrorKind::Other),
+    });
+    let error = block_on(store.insert(&record(2))).unwrap_err();
+    assert!(matches!(error, StoreError::Indeterminate { .. }));
+    let writes = |log: Vec<Call>| log.iter().filter(|c| matches!(c, Call::Write(..))).count();
+    let before = writes(double.log());
+    for n in 3..6 {
+        let error = block_on(store.insert(&record(n))).unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable { .. }));
+    }
+    assert_eq!(writes(double.log()), before);
+    // Who reads is not troubled.
+    assert_eq!(Model::of(&store).0.len(), 1);
+    double.set_plan(|_, _| Behaviour::Obey);
+    block_on(store.insert(&record(2))).unwrap();
+    assert!(std::fs::metadata(place.path()).unwrap().len() < 2 * length);
+}

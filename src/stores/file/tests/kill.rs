@@ -1,0 +1,178 @@
+//! A process killed while it issues, rotates, revokes and compacts.
+//!
+//! The child is this very test program: it runs [`child`] alone, and works only if it is told where.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::model::{Model, Random, Steps, perform};
+use super::*;
+use crate::stores::file::OpenError;
+
+const PATH: &str = "SERVICE_TOKENS_KILL_PATH";
+const ROUND: &str = "SERVICE_TOKENS_KILL_ROUND";
+
+/// Rounds of the test; the variable sets another number, 500 for the long form.
+const KILLS: &str = "SERVICE_TOKENS_KILLS";
+
+/// Threads of the child that act, each on ids of its own.
+const LANES: u64 = 4;
+
+/// Ids apart.
+const LANE: u64 = 100_000;
+
+fn first_id(round: u64, lane: u64) -> u64 {
+    (round * LANES + lane) * LANE + 1
+}
+
+fn steps(round: u64, lane: u64) -> Steps {
+    Steps::new(round * LANES + lane, first_id(round, lane), true)
+}
+
+/// Runs a test of this program in a process of its own.
+pub(super) fn spawn(test: &str, path: &Path, round: u64) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--include-ignored", "--nocapture", "--test-threads", "1"])
+        .env(PATH, path)
+        .env(ROUND, round.to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Where the child works, if this is the child.
+pub(super) fn told() -> Option<(PathBuf, u64)> {
+    let path = std::env::var_os(PATH)?.into();
+    Some((path, std::env::var(ROUND).ok()?.parse().ok()?))
+}
+
+/// Writes past the test harness, which would keep it.
+pub(super) fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(line.as_bytes()).unwrap();
+    out.flush().unwrap();
+}
+
+#[test]
+#[ignore = "the child of the test below"]
+fn child() {
+    let Some((path, round)) = told() else { return };
+    let store = FileStoreOptions::new().compact_above(20_000).open(path).unwrap();
+    std::thread::scope(|scope| {
+        for lane in 0..LANES {
+            let store = &store;
+            scope.spawn(move || {
+                let (mut model, mut steps) = (Model::default(), steps(round, lane));
+                let end = Instant::now() + Duration::from_secs(20);
+                while Instant::now() < end {
+                    let step = steps.next(&model);
+                    block_on(perform(store, &step)).unwrap();
+                    say(&format!("ack {lane}\n"));
+                    model.apply(&step);
+                }
+            });
+        }
+    });
+}
+
+/// The state of a lane after so many acts.
+fn lane_after(round: u64, lane: u64, acts: u64) -> (Model, Model) {
+    let (mut model, mut steps) = (Model::default(), steps(round, lane));
+    for _ in 0..acts {
+        let step = steps.next(&model);
+        model.apply(&step);
+    }
+    let next = steps.next(&model);
+    let next = model.with(&next);
+    (model, next)
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_to_a_kill() {
+    let rounds = std::env::var(KILLS).map_or(40, |rounds| rounds.parse().unwrap());
+    let mut random = Random(rounds);
+    let mut place = Place::new();
+    let mut kept = Model::default();
+    let (mut acknowledged, mut cut_off, mut mid_compaction) = (0, 0, 0);
+    for round in 0..rounds {
+        if round % 25 == 0 {
+            (place, kept) = (Place::new(), Model::default());
+        }
+        let path = place.path();
+        let mut child = spawn("stores::file::tests::kill::child", &path, round);
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut acks = [0; LANES as usize];
+        let mut take = |line: &str| {
+            // The harness says that it runs a test, on the same line as the first acknowledgement.
+            if let Some((_, lane)) = line.trim_end().rsplit_once("ack ") {
+                acks[lane.parse::<usize>().unwrap()] += 1;
+            }
+        };
+        // Some are killed at their start, most at work.
+        let wanted = random.below(8) * random.below(40);
+        let mut line = String::new();
+        for _ in 0..wanted {
+            line.clear();
+            assert!(lines.read_line(&mut line).unwrap() > 0, "the child gave up");
+            take(&line);
+        }
+        std::thread::sleep(Duration::from_micros(random.below(3_000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let mut rest = String::new();
+        lines.read_to_string(&mut rest).unwrap();
+        let complete = rest.rfind('\n').map_or("", |end| &rest[..=end]);
+        complete.lines().for_each(take);
+        mid_compaction +=
+            u64::from(place.directory.path().join("tokens.journal.compacting").exists());
+
+        let store = FileStoreOptions::new().compact_above(20_000).open(&path).unwrap();
+        cut_off += u64::from(store.opening().cut_off.is_some());
+        let found = Model::of(&store);
+        assert_eq!(found.between(0, first_id(round, 0)), kept, "round {round}");
+        for lane in 0..LANES {
+            let acts = acks[lane as usize];
+            let (before, after) = lane_after(round, lane, acts);
+            let lane = found.between(first_id(round, lane), first_id(round, lane + 1));
+            assert!(lane == before || lane == after, "round {round}, {acts} acts");
+            acknowledged += acts;
+        }
+        kept = found;
+    }
+    assert!(acknowledged > rounds * 10, "{acknowledged} acts");
+    say(&format!(
+        "{rounds} kills: {acknowledged} acts acknowledged, {cut_off} ends cut off, {mid_compaction} \
+         in a compaction\n"
+    ));
+}
+
+#[test]
+#[ignore = "the child of the test below"]
+fn second() {
+    let Some((path, _)) = told() else { return };
+    for read_only in [false, true] {
+        match FileStoreOptions::new().read_only(read_only).open(&path) {
+            Err(OpenError::Locked { lock }) => say(&format!("locked {}\n", lock.display())),
+            other => say(&format!("{other:?}\n")),
+        }
+    }
+}
+
+#[test]
+fn a_second_process_is_refused() {
+    let place = Place::new();
+    let store = place.open();
+    let ask = || {
+        let output = spawn("stores::file::tests::kill::second", &place.path(), 0);
+        String::from_utf8(output.wait_with_output().unwrap().stdout).unwrap()
+    };
+    let answer = ask();
+    assert_eq!(answer.matches("locked ").count(), 2, "{answer}");
+    assert!(answer.contains("tokens.journal.lock"), "{answer}");
+    block_on(store.close());
+    let answer = ask();
+    assert_eq!(answer.matches("locked ").count(), 0, "{answer}");
+    assert_eq!(answer.matches("Ok(FileStore").count(), 2, "{answer}");
+}
