@@ -177,7 +177,7 @@ fn the_writer_may_drop_the_store() {
     let waker = std::task::Waker::from(owner.clone());
     let mut reply = std::pin::pin!(reply);
     let mut context = std::task::Context::from_waker(&waker);
-    let pending = std::future::Future::poll(reply.as_mut(), &mut context).is_pending();
+    let pending = Future::poll(reply.as_mut(), &mut context).is_pending();
     assert!(pending);
     let end = Instant::now() + Duration::from_secs(10);
     while owner.0.lock().unwrap().is_some() && Instant::now() < end {

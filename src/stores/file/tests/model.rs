@@ -113,7 +113,7 @@ impl Steps {
             (4..6, Some((record, _))) if record.revocation().is_none() => {
                 Step::Replace(rotated(record, random.below(1 << 30)))
             }
-            (4..9, Some((record, _))) => match record.revoke(now(), Some("admin"), None) {
+            (4..9, Some((record, _))) => match record.revoke(now(), Some("admin"), None).unwrap() {
                 Some(revoked) => Step::Replace(revoked),
                 None => Step::Remove(record.id()),
             },

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use super::model::Model;
+use super::model::{Model, Step};
 use super::*;
 use crate::store::{StoreError, TokenStore};
 use crate::stores::file::OpenError;
@@ -53,7 +53,7 @@ fn a_full_file_system() {
         let record = record(n);
         let inserted = block_on(store.insert(&record)).map(drop);
         if inserted.is_ok() {
-            model.apply(&super::model::Step::Insert(record));
+            model.apply(&Step::Insert(record));
         }
         inserted
     };
