@@ -7,13 +7,15 @@
 //!           └ the last underscore
 //! ```
 
+mod base62;
+mod id;
+
 use std::fmt;
-use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
-use uuid::Uuid;
+pub use id::{InvalidTokenId, TokenId};
 
-use crate::secret::{ALPHABET, RandomError, RandomSource, SECRET_LEN, Secret, SecretText};
+use crate::secret::{ALPHABET, SECRET_LEN, Secret, SecretText};
+use base62::{ID_LEN, all_base62, decode_id};
 
 /// How the part behind the last `_` is laid out, in characters.
 struct Layout {
@@ -23,7 +25,7 @@ struct Layout {
     checksum: usize,
 }
 
-const V1: Layout = Layout { version: b'1', id: 22, secret: SECRET_LEN, checksum: 6 };
+const V1: Layout = Layout { version: b'1', id: ID_LEN, secret: SECRET_LEN, checksum: 6 };
 
 impl Layout {
     const fn body(&self) -> usize {
@@ -141,106 +143,6 @@ impl fmt::Debug for Prefix {
 impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// The public half of a token: in the token itself, in lists, logs and revocations. Never secret.
-///
-/// A 128-bit number, made as a UUID of version 7, so that ids sort by time of issue. Written as 22
-/// characters of base62, exactly as it stands in the token.
-///
-/// ```
-/// use service_tokens::TokenId;
-///
-/// let id: TokenId = "05Swf3OEdIgE2bQlsPJ8wB".parse()?;
-/// assert_eq!(id.to_string(), "05Swf3OEdIgE2bQlsPJ8wB");
-/// assert_eq!(TokenId::from_uuid(id.to_uuid()), id);
-/// # Ok::<(), service_tokens::InvalidTokenId>(())
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TokenId(u128);
-
-/// The text is not 22 characters of base62 with a value below 2^128.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a token id is 22 characters of 0-9A-Za-z with a value below 2^128")]
-pub struct InvalidTokenId;
-
-impl TokenId {
-    /// The id with this value.
-    pub const fn from_uuid(uuid: Uuid) -> Self {
-        Self(uuid.as_u128())
-    }
-
-    /// The id as a UUID.
-    pub const fn to_uuid(self) -> Uuid {
-        Uuid::from_u128(self.0)
-    }
-
-    /// The id from its 16 bytes, most significant first.
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(u128::from_be_bytes(bytes))
-    }
-
-    /// The id's 16 bytes, most significant first: they sort as the ids do.
-    pub const fn to_bytes(self) -> [u8; 16] {
-        self.0.to_be_bytes()
-    }
-
-    /// A new version-7 id (RFC 9562 §5.7) for a token issued at `now`.
-    pub(crate) fn generate(
-        now: DateTime<Utc>,
-        source: &dyn RandomSource,
-    ) -> Result<Self, RandomError> {
-        let mut random = [0; 10];
-        source.fill(&mut random)?;
-        let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
-        Ok(Self::from_uuid(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()))
-    }
-
-    fn encode(self) -> [u8; V1.id] {
-        let mut characters = [0; V1.id];
-        encode_base62(self.0, &mut characters);
-        characters
-    }
-}
-
-impl fmt::Display for TokenId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let characters = self.encode();
-        f.pad(str::from_utf8(&characters).map_err(|_| fmt::Error)?)
-    }
-}
-
-impl fmt::Debug for TokenId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TokenId({self})")
-    }
-}
-
-impl FromStr for TokenId {
-    type Err = InvalidTokenId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidTokenId> {
-        let characters: &[u8; V1.id] = text.as_bytes().try_into().map_err(|_| InvalidTokenId)?;
-        if !all_base62(characters) {
-            return Err(InvalidTokenId);
-        }
-        decode_id(characters).map(Self).ok_or(InvalidTokenId)
-    }
-}
-
-#[cfg(feature = "serde")]
-impl serde::Serialize for TokenId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-#[cfg(feature = "serde")]
-impl<'de> serde::Deserialize<'de> for TokenId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -422,41 +324,6 @@ fn checksum(covered: &[u8]) -> [u8; V1.checksum] {
         rest /= 62;
     }
     characters
-}
-
-fn all_base62(characters: &[u8]) -> bool {
-    // Without an early exit the loop becomes vector code.
-    characters.iter().fold(true, |fine, b| fine & b.is_ascii_alphanumeric())
-}
-
-fn encode_base62(mut value: u128, into: &mut [u8]) {
-    for character in into.iter_mut().rev() {
-        *character = ALPHABET[(value % 62) as usize];
-        value /= 62;
-    }
-}
-
-/// Each character's value; only asked for characters of the alphabet.
-const VALUES: [u8; 256] = {
-    let mut values = [0; 256];
-    let mut i = 0;
-    while i < ALPHABET.len() {
-        values[ALPHABET[i] as usize] = i as u8;
-        i += 1;
-    }
-    values
-};
-
-/// The value of 22 characters of the alphabet; `None` from 2^128 on.
-fn decode_id(characters: &[u8; V1.id]) -> Option<u128> {
-    // Ten digits fit 64 bits, so the wide multiplications are two and not twenty-two.
-    let digits = |part: &[u8]| {
-        part.iter().fold(0u64, |value, &b| value * 62 + u64::from(VALUES[usize::from(b)]))
-    };
-    const TEN: u128 = 62u128.pow(10);
-    let high = u128::from(digits(&characters[..2]));
-    let low = u128::from(digits(&characters[2..12])) * TEN + u128::from(digits(&characters[12..]));
-    high.checked_mul(TEN * TEN)?.checked_add(low)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Every pair of small sets, decided by an oracle that knows segments and not texts.
 
+use super::grammar::RESERVED;
 use super::*;
 
 const SEGMENTS: [&str; 3] = ["a", "b", RESERVED];

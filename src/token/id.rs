@@ -1,0 +1,110 @@
+//! The public half of a token.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::base62::{ID_LEN, all_base62, decode_id, encode_base62};
+use crate::secret::{RandomError, RandomSource};
+
+/// The public half of a token: in the token itself, in lists, logs and revocations. Never secret.
+///
+/// A 128-bit number, made as a UUID of version 7, so that ids sort by time of issue. Written as 22
+/// characters of base62, exactly as it stands in the token.
+///
+/// ```
+/// use service_tokens::TokenId;
+///
+/// let id: TokenId = "05Swf3OEdIgE2bQlsPJ8wB".parse()?;
+/// assert_eq!(id.to_string(), "05Swf3OEdIgE2bQlsPJ8wB");
+/// assert_eq!(TokenId::from_uuid(id.to_uuid()), id);
+/// # Ok::<(), service_tokens::InvalidTokenId>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TokenId(pub(super) u128);
+
+/// The text is not 22 characters of base62 with a value below 2^128.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a token id is 22 characters of 0-9A-Za-z with a value below 2^128")]
+pub struct InvalidTokenId;
+
+impl TokenId {
+    /// The id with this value.
+    pub const fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid.as_u128())
+    }
+
+    /// The id as a UUID.
+    pub const fn to_uuid(self) -> Uuid {
+        Uuid::from_u128(self.0)
+    }
+
+    /// The id from its 16 bytes, most significant first.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+
+    /// The id's 16 bytes, most significant first: they sort as the ids do.
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    /// A new version-7 id (RFC 9562 §5.7) for a token issued at `now`.
+    pub(crate) fn generate(
+        now: DateTime<Utc>,
+        source: &dyn RandomSource,
+    ) -> Result<Self, RandomError> {
+        let mut random = [0; 10];
+        source.fill(&mut random)?;
+        let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
+        Ok(Self::from_uuid(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()))
+    }
+
+    pub(super) fn encode(self) -> [u8; ID_LEN] {
+        let mut characters = [0; ID_LEN];
+        encode_base62(self.0, &mut characters);
+        characters
+    }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let characters = self.encode();
+        f.pad(str::from_utf8(&characters).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenId({self})")
+    }
+}
+
+impl FromStr for TokenId {
+    type Err = InvalidTokenId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTokenId> {
+        let characters: &[u8; ID_LEN] = text.as_bytes().try_into().map_err(|_| InvalidTokenId)?;
+        if !all_base62(characters) {
+            return Err(InvalidTokenId);
+        }
+        decode_id(characters).map(Self).ok_or(InvalidTokenId)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for TokenId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for TokenId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
