@@ -5,6 +5,7 @@ mod damage;
 mod double;
 mod executors;
 mod faults;
+mod golden;
 mod kill;
 mod measure;
 mod model;

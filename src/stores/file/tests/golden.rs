@@ -1,0 +1,77 @@
+//! Makes the golden store of format 1, which `tests/file_golden.rs` reads. It was made once; a new
+//! one is needed for a new format only, beside the old.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::model::Model;
+use super::*;
+use crate::store::TokenStore;
+
+#[test]
+#[ignore = "writes tests/golden: for a new format"]
+fn generate() {
+    let place = Place::new();
+    let store = place.open_quiet();
+    block_on(fill(&store));
+    let mut expected = String::new();
+    for (id, (record, used)) in Model::of(&store).0 {
+        let version = block_on(store.find(id)).unwrap().unwrap().version.0;
+        let used = used.map_or("never".to_owned(), |used| used.to_string());
+        let bytes: String = record.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        writeln!(expected, "{id} {version} {used} {bytes}").unwrap();
+    }
+    drop(store);
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    std::fs::copy(place.path(), golden.join("store_v1.journal")).unwrap();
+    std::fs::write(golden.join("store_v1.expected"), expected).unwrap();
+}
+
+async fn fill(store: &FileStore) {
+    let insert = async |record: Record| store.insert(&record).await.unwrap();
+    insert(record(1)).await;
+    let version = insert(record(2)).await;
+    store.replace(&revoked(&record(2)), version).await.unwrap();
+    let version = insert(record(3)).await;
+    store.remove(id(3), version).await.unwrap();
+    store.touch(&[(id(1), now()), (id(2), now())]).await.unwrap();
+    store.compact().await.unwrap();
+
+    let version = insert(record(4)).await;
+    let version = store.replace(&rotated(&record(4), 44), version).await.unwrap();
+    let twice = rotated(&rotated(&record(4), 44), 45);
+    store.replace(&twice, version).await.unwrap();
+
+    let metadata = BTreeMap::from([
+        ("team".to_owned(), "Straße 雪".to_owned()),
+        ("zero".to_owned(), "a\0b".to_owned()),
+    ]);
+    let scopes = ScopeSet::new(["*", "service-tokens:issue"]).unwrap();
+    let issuers = [id(1), id(2)];
+    let record = Record::new(&NewRecord {
+        owner: "Acme \u{301}\u{1f511}",
+        token_type: "developer",
+        expires_at: None,
+        not_before: Some(now() + Duration::microseconds(1)),
+        issued_by: Some("alice@example.com"),
+        issuers: &issuers,
+        ..new_record(5, &scopes, &metadata)
+    });
+    let version = insert(record.unwrap()).await;
+
+    let nothing = ScopeSet::default();
+    let record = Record::new(&new_record(6, &nothing, &BTreeMap::new())).unwrap();
+    insert(record).await;
+
+    // From a program that is newer than this one.
+    let mut bytes = super::record(7).to_bytes();
+    bytes[0] = 2;
+    bytes.extend([200, 3, 1, 2, 3]);
+    insert(Record::from_bytes(&bytes).unwrap()).await;
+
+    let version_of_8 = insert(super::record(8)).await;
+    store.remove(id(8), version_of_8).await.unwrap();
+    store.touch(&[(id(5), now()), (id(6), now() + Duration::microseconds(7))]).await.unwrap();
+    let found = store.find(id(5)).await.unwrap().unwrap();
+    store.replace(&revoked(&found.record), version).await.unwrap();
+}
