@@ -14,8 +14,6 @@ pub use bytes::{RECORD_FORMAT, RECORD_MAX_BYTES};
 pub use field::{Field, InvalidField, Rule};
 pub(crate) use field::{METADATA_MAX, TEXT_MAX_LEN};
 pub use frame::CorruptRecord;
-#[cfg(feature = "conformance")]
-pub(crate) use frame::{CHECKSUM_LEN, checksum};
 pub(crate) use life::{OlderEnds, RevokeDenied, Rotation};
 pub use life::{Replaces, RotateDenied, State};
 

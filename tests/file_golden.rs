@@ -1,5 +1,6 @@
 //! Stores that earlier versions wrote are read for ever.
 #![cfg(feature = "file")]
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::probe::Unkept;
 use crate::clock::from_micros;
 use crate::digest::StoredDigest;
-use crate::record::{CHECKSUM_LEN, NewRecord, OlderEnds, Record, Replaces, Rotation, checksum};
+use crate::record::{NewRecord, OlderEnds, Record, Replaces, Rotation};
 use crate::scope::ScopeSet;
 use crate::token::TokenId;
 
@@ -148,12 +148,7 @@ pub(super) fn revoked(record: &Record, by: Option<&str>, reason: Option<&str>) -
 
 /// The record as a program of the future might write it: another format and a field nobody knows.
 pub(super) fn newer(record: &Record) -> Result<Record, Unkept> {
-    let mut bytes = record.to_bytes();
-    bytes[0] = u8::MAX;
-    bytes.truncate(bytes.len() - CHECKSUM_LEN);
-    bytes.extend([200, 5, 0, b'n', 0xff, b'w', 0]);
-    bytes.extend(checksum(&bytes));
-    Record::from_bytes(&bytes).map_err(unmade)
+    record.as_if_newer().map_err(unmade)
 }
 
 /// Records that between them fill every field, each with what it stands for.

@@ -100,7 +100,7 @@ impl Record {
 }
 
 /// For tests: what may be kept and listed, and neither matched nor changed.
-#[cfg(test)]
+#[cfg(any(test, feature = "conformance"))]
 impl Record {
     /// This record as a newer program might have written it, with a field that this one cannot know.
     pub(crate) fn as_if_newer(&self) -> Result<Self, CorruptRecord> {

@@ -6,7 +6,7 @@ use super::field::valid_micros;
 use crate::digest::{DIGEST_LEN, StoredDigest};
 
 /// Bytes of the checksum at the end.
-pub(crate) const CHECKSUM_LEN: usize = 4;
+pub(super) const CHECKSUM_LEN: usize = 4;
 
 /// The bytes are no record. Names the rule that they break, never a byte of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -83,7 +83,7 @@ pub(super) fn unseal(bytes: &[u8]) -> Result<&[u8], CorruptRecord> {
 }
 
 /// CRC-32/ISO-HDLC.
-pub(crate) fn checksum(covered: &[u8]) -> [u8; CHECKSUM_LEN] {
+pub(super) fn checksum(covered: &[u8]) -> [u8; CHECKSUM_LEN] {
     crc32fast::hash(covered).to_be_bytes()
 }
 

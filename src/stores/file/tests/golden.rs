@@ -64,10 +64,7 @@ async fn fill(store: &FileStore) {
     insert(record).await;
 
     // From a program that is newer than this one.
-    let mut bytes = super::record(7).to_bytes();
-    bytes[0] = 2;
-    bytes.extend([200, 3, 1, 2, 3]);
-    insert(Record::from_bytes(&bytes).unwrap()).await;
+    insert(super::record(7).as_if_newer().unwrap()).await;
 
     let version_of_8 = insert(super::record(8)).await;
     store.remove(id(8), version_of_8).await.unwrap();
