@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use super::model::Model;
+use super::model::{Model, Step};
 use super::*;
-use crate::store::{StoreError, TokenStore};
+use crate::store::{StoreError, TokenStore, Version};
 use crate::stores::file::OpenError;
 
 /// A file system of its own, in memory.
@@ -53,7 +53,7 @@ fn a_full_file_system() {
         let record = record(n);
         let inserted = block_on(store.insert(&record)).map(drop);
         if inserted.is_ok() {
-            model.apply(&super::model::Step::Insert(record));
+            model.apply(&Step::Insert(record));
         }
         inserted
     };
@@ -127,7 +127,7 @@ fn a_file_system_remounted_read_only() {
     block_on(store.replace(&revoked(&record(1)), version)).unwrap();
 }
 
-fn read_only_answers(store: &FileStore, version: crate::store::Version) {
+fn read_only_answers(store: &FileStore, version: Version) {
     block_on(async {
         let found = store.find(id(1)).await.unwrap().unwrap();
         assert_eq!((found.record, found.version), (record(1), version));
