@@ -102,7 +102,7 @@ impl FileStore {
     }
 
     fn open_with(mut options: FileStoreOptions, path: &Path) -> Result<Self, OpenError> {
-        let Opened { paths, file, header, sequence, replayed, opening, access } =
+        let Opened { paths, disk, header, sequence, replayed, opening, access } =
             open::open(&mut options, path)?;
         let shared = Arc::new(Shared { table: replayed.table, queue: Queue::default() });
         let path = paths.journal.clone();
@@ -110,7 +110,7 @@ impl FileStore {
             Access::Read(lock) => (Held::Reader(lock), true),
             Access::Write(lock) => {
                 let journal = Journal::new(
-                    options.directory.adopt(file, &path),
+                    disk,
                     opening.bytes,
                     header,
                     Framer::new(header.seed(), sequence),

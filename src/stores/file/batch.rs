@@ -87,7 +87,6 @@ impl Batch {
         table: &Table,
         last_version: &mut u64,
     ) {
-        let known = self.latest.len();
         let (rests_on_batch, answer) = match act {
             Act::Insert { record, bytes } => {
                 (self.knows(record.id()), self.insert(table, last_version, record, &bytes))
@@ -99,7 +98,7 @@ impl Batch {
             Act::Remove { id, expected } => {
                 (self.knows(id), self.remove(table, last_version, id, expected))
             }
-            Act::Touch { uses } => (known > 0, self.touch(table, uses)),
+            Act::Touch { uses } => (false, self.touch(table, uses)),
         };
         let rests_on_batch = rests_on_batch || answer.is_ok();
         self.answers.push(Answer { promise, answer, rests_on_batch });

@@ -115,7 +115,7 @@ impl Job {
     fn prepare(&self, done: mpsc::Sender<OldFiles>) -> Result<Prepared, NotCompacted> {
         let end = self.durable.load(Ordering::Acquire);
         let mut frames = self.frames(end)?;
-        let mut latest = self.latest(&mut frames)?;
+        let mut latest = self.latest(&mut frames, end)?;
         let mut copied = self.frames(end)?;
         let mut output = Output::create(self)?;
         while let Some(frame) = copied.next()? {
@@ -132,6 +132,7 @@ impl Job {
             }
             self.go_on()?;
         }
+        reached(&copied, end)?;
         let mut prepared = Prepared { frames: copied, output, done };
         loop {
             let until = self.durable.load(Ordering::Acquire);
@@ -152,7 +153,11 @@ impl Job {
     }
 
     /// What each id's record has come to at the end of the frames.
-    fn latest(&self, frames: &mut Frames) -> Result<HashMap<TokenId, Latest>, NotCompacted> {
+    fn latest(
+        &self,
+        frames: &mut Frames,
+        end: u64,
+    ) -> Result<HashMap<TokenId, Latest>, NotCompacted> {
         let mut latest: HashMap<TokenId, Latest> = HashMap::new();
         while let Some(frame) = frames.next()? {
             let offset = frame.offset;
@@ -171,6 +176,7 @@ impl Job {
             }
             self.go_on()?;
         }
+        reached(frames, end)?;
         Ok(latest)
     }
 
@@ -181,6 +187,14 @@ impl Job {
 
 fn go_on(cancelled: &AtomicBool) -> Result<(), NotCompacted> {
     if cancelled.load(Ordering::Relaxed) { Err(NotCompacted::Cancelled) } else { Ok(()) }
+}
+
+/// Whether all frames were read: what is durable ends with a whole one.
+fn reached(frames: &Frames, end: u64) -> Result<(), NotCompacted> {
+    match frames.offset() {
+        offset if offset == end => Ok(()),
+        offset => Err(NotCompacted::Damaged { offset, what: "a frame is cut short" }),
+    }
 }
 
 struct Latest {
@@ -281,7 +295,7 @@ impl Prepared {
             self.output.write_chunk()?;
             go_on(cancelled)?;
         }
-        Ok(())
+        reached(&self.frames, until)
     }
 
     /// Puts the new file in the journal's place. Nobody writes to the journal meanwhile.

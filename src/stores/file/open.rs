@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::FileStore;
-use super::disk::{Directory, RealDirectory};
+use super::disk::{Directory, Disk, RealDirectory};
 use super::format::{HEADER_LEN, Header, NoHeader};
 use super::frames::{Frames, Unreadable, written_end};
 use super::lock::{Lock, NotLocked, refuses_writing};
@@ -84,7 +84,7 @@ impl FileStoreOptions {
     ///
     /// # Errors
     ///
-    /// [`OpenError`]. In every case the file is as it was.
+    /// [`OpenError`]. In every case nothing but an unfinished write was taken from the file.
     pub fn open(self, path: impl AsRef<Path>) -> Result<FileStore, OpenError> {
         FileStore::open_with(self, path.as_ref())
     }
@@ -142,7 +142,7 @@ pub struct CutOff {
     pub bytes: u64,
 }
 
-/// Why a file was not opened. It was not changed.
+/// Why a file was not opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -200,7 +200,7 @@ pub(super) fn io_error<'p>(
 /// What opening gives the store.
 pub(super) struct Opened {
     pub(super) paths: Paths,
-    pub(super) file: File,
+    pub(super) disk: Box<dyn Disk>,
     pub(super) header: Header,
     pub(super) sequence: u64,
     pub(super) replayed: Replayed,
@@ -248,7 +248,7 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
     let replayed = replay(&mut frames, &header, end, &mut report).map_err(reading)?;
     let (offset, sequence) = (frames.offset(), frames.sequence());
     let cut_off = (offset < length).then(|| CutOff { offset, bytes: length - offset });
-    let file = frames.into_file();
+    let mut disk = options.directory.adopt(frames.into_file(), path);
     if offset < header.base_len {
         let what = "the file ends earlier than when it was made";
         return Err(reading(Unreadable::Damaged { offset, what }));
@@ -258,20 +258,20 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
         tracing::warn!(%path, offset, bytes, "an unfinished write at the journal's end is left out");
     }
     if write {
-        settle(&file, offset, cut_off.is_some()).map_err(io_error("making durable", path))?;
+        settle(&mut *disk, offset, cut_off.is_some()).map_err(io_error("making durable", path))?;
     }
     let records = replayed.table.len();
     let opening = Opening { created, records, bytes: offset, cut_off, took: began.elapsed() };
-    Ok(Opened { paths, file, header, sequence, replayed, opening, access })
+    Ok(Opened { paths, disk, header, sequence, replayed, opening, access })
 }
 
 /// Makes durable what was read: a process that was killed may have written it and not synced, and
 /// whoever reads it here takes it for certain.
-fn settle(file: &File, length: u64, cut: bool) -> io::Result<()> {
+fn settle(disk: &mut dyn Disk, length: u64, cut: bool) -> io::Result<()> {
     if cut {
-        file.set_len(length)?;
+        disk.set_len(length)?;
     }
-    file.sync_all()
+    disk.sync()
 }
 
 /// One spelling of the path, so that every process finds the same lock and a later change of the

@@ -1,6 +1,7 @@
 //! The file store under kills, damage, failing disks and load.
 
 mod basics;
+mod batches;
 mod damage;
 mod double;
 mod executors;

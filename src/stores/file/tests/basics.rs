@@ -1,7 +1,8 @@
 //! What a store does when nothing goes wrong.
 
 use super::*;
-use crate::store::{LastUsed, Query, States, StoreError, TokenStore, Version};
+use crate::record::State;
+use crate::store::{Direction, LastUsed, Query, States, StoreError, TokenStore, Version};
 
 #[test]
 fn everything_is_there_after_reopening() {
@@ -63,5 +64,68 @@ fn versions_are_never_used_twice() {
                 store.compact().await.unwrap();
             }
         });
+    }
+}
+
+#[test]
+fn opening_tells_what_it_does() {
+    let place = Place::new();
+    let store = place.open();
+    let inserts = async {
+        for n in 0..100 {
+            store.insert(&record(n)).await.unwrap();
+        }
+    };
+    block_on(inserts);
+    drop(store);
+    let length = std::fs::metadata(place.path()).unwrap().len();
+    let file = std::fs::OpenOptions::new().append(true).open(place.path()).unwrap();
+    std::io::Write::write_all(&mut &file, &[7; 5]).unwrap();
+    let (sender, reports) = std::sync::mpsc::channel();
+    let options = FileStoreOptions::new().on_progress(move |report| sender.send(report).unwrap());
+    let store = options.open(place.path()).unwrap();
+    let opening = store.opening();
+    assert_eq!((opening.created, opening.records, opening.bytes), (false, 100, length));
+    assert_eq!(opening.cut_off.map(|cut| (cut.offset, cut.bytes)), Some((length, 5)));
+    let last = reports.into_iter().last().unwrap();
+    assert_eq!(last.bytes_read, last.bytes_total);
+    assert!(store.path().is_absolute());
+    assert!(!store.is_read_only());
+}
+
+#[test]
+fn pages_are_complete_in_both_directions() {
+    let place = Place::in_memory();
+    let store = place.open();
+    // More than are looked at in one chunk, of which one in a hundred is asked for.
+    for n in 0..3_000 {
+        let mut insert = Some(record(n));
+        if n % 100 == 7 {
+            insert = insert.map(|record| revoked(&record));
+        }
+        let insert = insert.unwrap();
+        let mut future = store.insert(&insert);
+        block_on(futures_lite::future::poll_once(&mut future));
+    }
+    block_on(store.insert(&record(3_000))).unwrap();
+    for direction in [Direction::OldestFirst, Direction::NewestFirst] {
+        for limit in [1, 4, 30, 1_000] {
+            let mut query = Query::new().states(State::Revoked).direction(direction).limit(limit);
+            let mut found = Vec::new();
+            loop {
+                let page = block_on(store.list(&query, now())).unwrap();
+                assert!(page.items.len() <= limit);
+                found.extend(page.items.iter().map(|stored| stored.record.id()));
+                match page.next {
+                    Some(next) => query = query.after(next),
+                    None => break,
+                }
+            }
+            let mut expected: Vec<_> = (0..30).map(|n| id(n * 100 + 7)).collect();
+            if direction == Direction::NewestFirst {
+                expected.reverse();
+            }
+            assert_eq!(found, expected);
+        }
     }
 }

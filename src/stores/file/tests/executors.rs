@@ -10,6 +10,8 @@ use super::double::{Behaviour, Call, Double};
 use super::*;
 use crate::store::{StoreError, TokenStore};
 use crate::stores::file::OpenError;
+use crate::stores::file::queue::{Act, Request};
+use crate::stores::file::reply::reply;
 
 /// A store whose syncs take a while.
 fn slow(place: &Place, sync: Duration) -> FileStore {
@@ -169,10 +171,10 @@ fn the_writer_may_drop_the_store() {
     let owner = Arc::new(Owner(std::sync::Mutex::new(None)));
     let store = slow(&place, Duration::from_millis(50));
     let shared = store.shared.clone();
-    let (promise, reply) = super::super::reply::reply();
+    let (promise, reply) = reply();
     let bytes = record(1).to_bytes();
-    let act = super::super::queue::Act::Insert { record: record(1), bytes };
-    shared.queue.push(super::super::queue::Request::Act(act, promise)).unwrap();
+    let act = Act::Insert { record: record(1), bytes };
+    shared.queue.push(Request::Act(act, promise)).unwrap();
     *owner.0.lock().unwrap() = Some(store);
     let waker = std::task::Waker::from(owner.clone());
     let mut reply = std::pin::pin!(reply);

@@ -6,6 +6,7 @@ use super::double::{Behaviour, Call, Double};
 use super::model::{Model, Step, Steps, perform};
 use super::*;
 use crate::store::{StoreError, TokenStore};
+use crate::stores::file::OpenError;
 
 const ACTS: usize = 24;
 
@@ -187,4 +188,30 @@ fn nothing_is_written_before_the_cut() {
     double.set_plan(|_, _| Behaviour::Obey);
     block_on(store.insert(&record(2))).unwrap();
     assert!(std::fs::metadata(place.path()).unwrap().len() < 2 * length);
+}
+
+/// A killed process may have written what it never synced. Whoever reads it takes it for certain.
+#[test]
+fn opening_makes_durable_what_it_read() {
+    let place = Place::in_memory();
+    drop(place.open());
+    let file = std::fs::OpenOptions::new().append(true).open(place.path()).unwrap();
+    std::io::Write::write_all(&mut &file, b"unfinished").unwrap();
+    let bytes = std::fs::read(place.path()).unwrap();
+    for failing in 0..2 {
+        let double = Double::new(move |number, _| {
+            if number == failing { Behaviour::Fail(ErrorKind::Other) } else { Behaviour::Obey }
+        });
+        let mut options = FileStoreOptions::new();
+        options.directory = double.directory();
+        let error = options.open(place.path()).unwrap_err();
+        assert!(matches!(error, OpenError::Io { .. }), "{error}");
+        if failing == 0 {
+            assert_eq!(std::fs::read(place.path()).unwrap(), bytes);
+        }
+    }
+    let double = Double::new(|_, _| Behaviour::Obey);
+    let store = open(&place, &double);
+    assert!(matches!(double.log()[..], [Call::Sync(_)]), "{:?}", double.log());
+    assert_eq!(store.opening().cut_off, None);
 }

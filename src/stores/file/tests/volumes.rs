@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::model::{Model, Step};
 use super::*;
-use crate::store::{StoreError, TokenStore};
+use crate::store::{StoreError, TokenStore, Version};
 use crate::stores::file::OpenError;
 
 /// A file system of its own, in memory.
@@ -44,7 +44,7 @@ fn run(program: &str, arguments: &[&str], place: &Place) {
 }
 
 #[test]
-#[ignore = "needs root to mount a tmpfs"]
+#[ignore = "needs root to mount a tmpfs; .ci/run runs it"]
 fn a_full_file_system() {
     let volume = Tmpfs::mount("512k");
     let store = volume.0.open();
@@ -86,7 +86,7 @@ fn a_full_file_system() {
 }
 
 #[test]
-#[ignore = "needs root to mount a tmpfs"]
+#[ignore = "needs root to mount a tmpfs; .ci/run runs it"]
 fn no_room_for_a_new_store() {
     let volume = Tmpfs::mount("64k");
     let ballast = volume.fill();
@@ -98,7 +98,7 @@ fn no_room_for_a_new_store() {
 }
 
 #[test]
-#[ignore = "needs root to mount a tmpfs"]
+#[ignore = "needs root to mount a tmpfs; .ci/run runs it"]
 fn a_file_system_remounted_read_only() {
     let volume = Tmpfs::mount("512k");
     let store = volume.0.open();
@@ -127,7 +127,7 @@ fn a_file_system_remounted_read_only() {
     block_on(store.replace(&revoked(&record(1)), version)).unwrap();
 }
 
-fn read_only_answers(store: &FileStore, version: crate::store::Version) {
+fn read_only_answers(store: &FileStore, version: Version) {
     block_on(async {
         let found = store.find(id(1)).await.unwrap().unwrap();
         assert_eq!((found.record, found.version), (record(1), version));
