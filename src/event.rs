@@ -101,7 +101,7 @@ pub enum Event {
         /// Its owner.
         owner: String,
     },
-    /// An act of management failed.
+    /// An act of management failed, or its caller gave up before the end: then it may have happened.
     Failed {
         /// Which.
         act: Act,

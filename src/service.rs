@@ -6,6 +6,7 @@ mod kept;
 mod manage;
 mod policy;
 mod request;
+mod underway;
 mod verify;
 
 use std::fmt;

@@ -6,6 +6,7 @@ use super::TokenService;
 use super::kept::Kept;
 use super::policy::whole_micros;
 use super::request::{IssueRequest, RevokeRequest, RotateRequest};
+use super::underway::Underway;
 use crate::digest::StoredDigest;
 use crate::error::{ManageError, other_record};
 use crate::event::{Act, Event};
@@ -55,8 +56,9 @@ impl<S: TokenStore> TokenService<S> {
     /// - [`ManageError::Random`] if the random source failed.
     /// - [`ManageError::Store`] if the store failed.
     pub async fn issue(&self, request: IssueRequest) -> Result<Issued, ManageError> {
-        let outcome = self.try_issue(&request).await;
-        self.report(Act::Issue, request.id, outcome, |issued| Event::Issued {
+        let mut act = self.begin(Act::Issue, request.id);
+        let outcome = self.try_issue(&request, &mut act).await;
+        act.end(outcome, |issued| Event::Issued {
             id: issued.record.id(),
             owner: request.owner.clone(),
             token_type: request.token_type.clone(),
@@ -65,7 +67,15 @@ impl<S: TokenStore> TokenService<S> {
         })
     }
 
-    async fn try_issue(&self, request: &IssueRequest) -> Result<Issued, ManageError> {
+    pub(super) fn begin(&self, act: Act, id: Option<TokenId>) -> Underway<'_> {
+        Underway::new(&self.events, act, id)
+    }
+
+    async fn try_issue(
+        &self,
+        request: &IssueRequest,
+        act: &mut Underway<'_>,
+    ) -> Result<Issued, ManageError> {
         let now = self.now();
         self.check_texts(request)?;
         let present =
@@ -100,6 +110,7 @@ impl<S: TokenStore> TokenService<S> {
             metadata: &request.metadata,
         })?;
         self.check_active_limit(&request.owner, now).await?;
+        act.making(id);
         let record = self.insert(record, &digest).await?;
         Ok(Issued { token: Token::assemble(&self.prefixes[0], id, &secret), record })
     }
@@ -190,10 +201,10 @@ impl<S: TokenStore> TokenService<S> {
                 if present.holds(&digest) {
                     return Ok(None);
                 }
-                if let (Some(start), Some(Some(end))) = (present.not_before(), expires_at) {
-                    if end <= start {
-                        return Err(Field::ExpiresAt.breaks(Rule::NotAfterNotBefore).into());
-                    }
+                if let (Some(start), Some(Some(end))) = (present.not_before(), expires_at)
+                    && end <= start
+                {
+                    return Err(Field::ExpiresAt.breaks(Rule::NotAfterNotBefore).into());
                 }
                 Ok(Some(present.rotate(now, &rotation)?))
             })
@@ -269,21 +280,6 @@ impl<S: TokenStore> TokenService<S> {
 
     fn fence(&self, id: TokenId) -> Option<Fence<'_>> {
         self.kept.as_deref().map(|kept| Fence { kept, id })
-    }
-
-    /// Tells the one event of an act.
-    pub(super) fn report<T>(
-        &self,
-        act: Act,
-        id: Option<TokenId>,
-        outcome: Result<T, ManageError>,
-        event: impl FnOnce(&T) -> Event,
-    ) -> Result<T, ManageError> {
-        self.events.emit(match &outcome {
-            Ok(done) => event(done),
-            Err(error) => Event::Failed { act, id, cause: error.to_string() },
-        });
-        outcome
     }
 }
 

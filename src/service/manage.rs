@@ -55,11 +55,12 @@ impl<S: TokenStore> Tokens<'_, S> {
     /// [`ManageError::NotFound`] if there is none in this view, [`ManageError::Store`] if the store
     /// failed.
     pub async fn get(&self, id: TokenId) -> Result<Stored, ManageError> {
+        let act = self.service.begin(Act::Get, Some(id));
         let outcome = match self.service.find(id).await {
             Ok(found) => owned(found, self.owner, id),
             Err(error) => Err(error.into()),
         };
-        self.service.report(Act::Get, Some(id), outcome, |_| Event::Read { id })
+        act.end(outcome, |_| Event::Read { id })
     }
 
     /// One page of records. In the view of one owner, a query for another gives an empty page.
@@ -69,8 +70,9 @@ impl<S: TokenStore> Tokens<'_, S> {
     /// [`ManageError::Invalid`] for a limit of zero or above [`PAGE_MAX`], [`ManageError::Store`] if
     /// the store failed or does not track the last use that the query asks for.
     pub async fn list(&self, query: Query) -> Result<Page, ManageError> {
+        let act = self.service.begin(Act::List, None);
         let outcome = self.try_list(query).await;
-        self.service.report(Act::List, None, outcome, |page| Event::Listed {
+        act.end(outcome, |page| Event::Listed {
             owner: self.owner.map(str::to_owned),
             records: page.items.len(),
         })
@@ -107,8 +109,9 @@ impl<S: TokenStore> Tokens<'_, S> {
     /// - [`ManageError::Random`], [`ManageError::Store`], [`ManageError::Contended`] and
     ///   [`ManageError::Indeterminate`] as they say.
     pub async fn rotate(&self, id: TokenId, request: RotateRequest) -> Result<Issued, ManageError> {
+        let act = self.service.begin(Act::Rotate, Some(id));
         let outcome = self.service.try_rotate(self.owner, id, &request).await;
-        self.service.report(Act::Rotate, Some(id), outcome, |issued| Event::Rotated {
+        act.end(outcome, |issued| Event::Rotated {
             id,
             owner: issued.record.owner().to_owned(),
             older_ends_at: issued
@@ -134,8 +137,9 @@ impl<S: TokenStore> Tokens<'_, S> {
         id: TokenId,
         request: RevokeRequest,
     ) -> Result<Revoked, ManageError> {
+        let act = self.service.begin(Act::Revoke, Some(id));
         let outcome = self.service.try_revoke(self.owner, id, &request).await;
-        self.service.report(Act::Revoke, Some(id), outcome, |revoked| {
+        act.end(outcome, |revoked| {
             let owner = revoked.record.owner().to_owned();
             if revoked.already {
                 Event::RevokedAlready { id, owner }
