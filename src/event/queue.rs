@@ -11,21 +11,28 @@ pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
     /// Something came or the queue closed.
     came: Condvar,
-    /// Everything was delivered.
-    emptied: Condvar,
+    /// A batch was delivered.
+    delivered: Condvar,
 }
 
 #[derive(Default)]
 struct Waiting {
     events: VecDeque<Event>,
     lost: u64,
-    delivering: bool,
+    /// How many came, lost ones included, and how many of those the sink has had or been told of.
+    came: u64,
+    delivered: u64,
     closed: bool,
 }
 
 impl Queue {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, waiting: Mutex::default(), came: Condvar::new(), emptied: Condvar::new() }
+        Self {
+            capacity,
+            waiting: Mutex::default(),
+            came: Condvar::new(),
+            delivered: Condvar::new(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -35,6 +42,7 @@ impl Queue {
     /// Takes an event if there is room, and counts it as lost otherwise. Never waits for the sink.
     pub(super) fn push(&self, event: Event) {
         let mut waiting = self.lock();
+        waiting.came += 1;
         if waiting.events.len() < self.capacity {
             waiting.events.push_back(event);
         } else {
@@ -48,9 +56,7 @@ impl Queue {
     pub(super) fn drain(&self, deliver: impl Fn(&Event)) {
         loop {
             let mut waiting = self.lock();
-            waiting.delivering = false;
             while waiting.events.is_empty() && waiting.lost == 0 {
-                self.emptied.notify_all();
                 if waiting.closed {
                     return;
                 }
@@ -58,23 +64,26 @@ impl Queue {
             }
             let events = std::mem::take(&mut waiting.events);
             let lost = std::mem::take(&mut waiting.lost);
-            waiting.delivering = true;
+            let came = waiting.came;
             drop(waiting);
             events.iter().for_each(&deliver);
             if lost > 0 {
                 deliver(&Event::Lost { events: lost });
             }
+            self.lock().delivered = came;
+            self.delivered.notify_all();
         }
     }
 
-    /// Waits until all was delivered, or for `longest`; whether it was.
+    /// Waits until all that came so far was delivered, or for `longest`; whether it was.
     pub(super) fn flush(&self, longest: Duration) -> bool {
-        let busy = |w: &mut Waiting| w.delivering || !w.events.is_empty() || w.lost > 0;
-        let (mut waiting, _) = self
-            .emptied
-            .wait_timeout_while(self.lock(), longest, busy)
+        let waiting = self.lock();
+        let so_far = waiting.came;
+        let (waiting, _) = self
+            .delivered
+            .wait_timeout_while(waiting, longest, |waiting| waiting.delivered < so_far)
             .unwrap_or_else(PoisonError::into_inner);
-        !busy(&mut waiting)
+        waiting.delivered >= so_far
     }
 
     pub(super) fn close(&self) {
