@@ -47,14 +47,14 @@ over_stores! {
 struct Scene {
     clock: Arc<ManualClock>,
     service: TokenService<SharedStore>,
-    guard: Box<dyn std::any::Any>,
+    _guard: Box<dyn std::any::Any>,
 }
 
 fn scene_with(open: Open, policy: Policy) -> Scene {
     let opened = open();
     let clock = Arc::new(ManualClock::default());
     let service = builder(opened.store).policy(policy).clock(clock.clone()).build().unwrap();
-    Scene { clock, service, guard: opened.guard }
+    Scene { clock, service, _guard: opened.guard }
 }
 
 fn scene(open: Open) -> Scene {

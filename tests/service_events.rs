@@ -1,0 +1,458 @@
+//! Every act and every refusal is exactly one event, and no sink can hold a verification up.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use futures_lite::future::{block_on, poll_once};
+use service_tokens::{
+    Act, Clock, Event, IssueRequest, Issued, KeyId, KeyRing, MalformedToken, ManageError,
+    ManualClock, MemoryStore, Query, Refusal, RevokeRequest, RotateRequest, States, TokenId,
+    TokenService, TokenType,
+};
+use support::{
+    Collected, Fault, Faulty, HOUR, Open, Remote, SharedStore, any, builder, collect_tracing, need,
+    over_stores, text,
+};
+use tracing::Level;
+
+over_stores! {
+    every_act_that_succeeds_is_one_event,
+    every_act_that_fails_is_one_event,
+    every_refusal_is_one_event,
+    an_accepted_verification_is_no_event,
+    a_refusal_behind_kept_records_is_one_event,
+    an_act_whose_caller_gives_up_is_one_event,
+    by_default_each_is_one_event_of_tracing,
+}
+
+struct Scene {
+    clock: Arc<ManualClock>,
+    store: Arc<Faulty>,
+    inner: SharedStore,
+    collected: Collected,
+    service: TokenService<Arc<Faulty>>,
+    _guard: Box<dyn std::any::Any>,
+}
+
+fn scene(open: Open) -> Scene {
+    let opened = open();
+    let clock = Arc::new(ManualClock::default());
+    let collected = Collected::default();
+    let store = Arc::new(Faulty::new(opened.store.clone()));
+    let service = builder(store.clone()).clock(clock.clone()).events(collected.sink());
+    let service = service.build().unwrap();
+    Scene { clock, store, inner: opened.store, collected, service, _guard: opened.guard }
+}
+
+fn request() -> IssueRequest {
+    IssueRequest::new("acme", "connector", "backup").issued_by("alice")
+}
+
+impl Scene {
+    /// The one event since the last call.
+    #[track_caller]
+    fn one(&self) -> Event {
+        let events = self.collected.take(&self.service);
+        let [event] = &events[..] else { panic!("not one event: {events:?}") };
+        event.clone()
+    }
+
+    async fn issue(&self) -> Issued {
+        let issued = self.service.issue(request()).await.unwrap();
+        let _ = self.one();
+        issued
+    }
+}
+
+async fn every_act_that_succeeds_is_one_event(open: Open) {
+    let scene = scene(open);
+    let issued = scene.service.issue(request()).await.unwrap();
+    let id = issued.record.id();
+    let (owner, by) = ("acme".to_owned(), Some("alice".to_owned()));
+    let (token_type, issued_to) = ("connector".to_owned(), "backup".to_owned());
+    let expected = Event::Issued { id, owner: owner.clone(), token_type, issued_to, by };
+    assert_eq!(scene.one(), expected);
+
+    let view = scene.service.owner("acme");
+    let _ = view.get(id).await.unwrap();
+    assert_eq!(scene.one(), Event::Read { id });
+    let _ = view.list(Query::new()).await.unwrap();
+    assert_eq!(scene.one(), Event::Listed { owner: Some(owner.clone()), records: 1 });
+    let _ = view.list(Query::new().owner("globex")).await.unwrap();
+    assert_eq!(scene.one(), Event::Listed { owner: Some(owner.clone()), records: 0 });
+    let _ = scene.service.every_owner().list(Query::new()).await.unwrap();
+    assert_eq!(scene.one(), Event::Listed { owner: None, records: 1 });
+
+    let _ = view.rotate(id, RotateRequest::with_overlap(HOUR)).await.unwrap();
+    let ends = Some(scene.clock.now() + TimeDelta::hours(1));
+    assert_eq!(scene.one(), Event::Rotated { id, owner: owner.clone(), older_ends_at: ends });
+    scene.clock.advance(HOUR);
+    let _ = view.rotate(id, RotateRequest::at_once()).await.unwrap();
+    assert_eq!(scene.one(), Event::Rotated { id, owner: owner.clone(), older_ends_at: None });
+
+    let words = RevokeRequest::new().by("bob").reason("left");
+    let _ = view.revoke(id, words.clone()).await.unwrap();
+    let (by, reason) = (Some("bob".to_owned()), Some("left".to_owned()));
+    assert_eq!(scene.one(), Event::Revoked { id, owner: owner.clone(), by, reason });
+    let _ = view.revoke(id, words).await.unwrap();
+    assert_eq!(scene.one(), Event::RevokedAlready { id, owner });
+}
+
+async fn every_act_that_fails_is_one_event(open: Open) {
+    let scene = scene(open);
+    let id = scene.issue().await.record.id();
+    let (view, foreign) = (scene.service.owner("acme"), scene.service.owner("globex"));
+    let failed = |act: Act, id: Option<TokenId>, error: ManageError| {
+        assert_eq!(scene.one(), Event::Failed { act, id, cause: error.to_string() });
+    };
+    let blank = IssueRequest::new("", "connector", "b");
+    failed(Act::Issue, None, scene.service.issue(blank).await.unwrap_err());
+    let taken = request().id(id);
+    failed(Act::Issue, Some(id), scene.service.issue(taken).await.unwrap_err());
+    failed(Act::Get, Some(id), foreign.get(id).await.unwrap_err());
+    failed(Act::List, None, view.list(Query::new().limit(0)).await.unwrap_err());
+    let rotation = RotateRequest::at_once();
+    failed(Act::Rotate, Some(id), foreign.rotate(id, rotation.clone()).await.unwrap_err());
+    failed(Act::Revoke, Some(id), foreign.revoke(id, RevokeRequest::new()).await.unwrap_err());
+
+    scene.store.arm(&[], Fault::Unavailable);
+    failed(Act::Issue, None, scene.service.issue(request()).await.unwrap_err());
+    failed(Act::Get, Some(id), view.get(id).await.unwrap_err());
+    failed(Act::List, None, view.list(Query::new()).await.unwrap_err());
+    failed(Act::Rotate, Some(id), view.rotate(id, rotation.clone()).await.unwrap_err());
+    failed(Act::Revoke, Some(id), view.revoke(id, RevokeRequest::new()).await.unwrap_err());
+    scene.store.arm(&[Fault::None, Fault::LostBefore], Fault::Unavailable);
+    let open_question = view.revoke(id, RevokeRequest::new()).await.unwrap_err();
+    assert!(matches!(open_question, ManageError::Indeterminate { .. }));
+    failed(Act::Revoke, Some(id), open_question);
+    // The token that may be there is named, also where nobody chose its id.
+    scene.store.arm(&[Fault::DoneAndLost], Fault::Unavailable);
+    let open_question = scene.service.issue(request()).await.unwrap_err();
+    let ManageError::Indeterminate { id, .. } = open_question else { panic!("{open_question}") };
+    failed(Act::Issue, Some(id), open_question);
+}
+
+async fn every_refusal_is_one_event(open: Open) {
+    let scene = scene(open);
+    let refused = |token: String| {
+        let scene = &scene;
+        async move {
+            assert!(scene.service.verify(&token, &any()).await.is_err());
+            let plain = scene.one();
+            assert!(scene.service.verify_strict(&token, &any()).await.is_err());
+            assert_eq!(scene.one(), plain);
+            plain
+        }
+    };
+    let event = refused("nonsense".into()).await;
+    let reason = Refusal::Malformed(MalformedToken::NoPrefix);
+    assert_eq!(event, Event::Refused { id: None, reason });
+
+    let issued = scene.issue().await;
+    let id = Some(issued.record.id());
+    let unknown = builder(MemoryStore::new()).build().unwrap();
+    let unknown = unknown.issue(request()).await.unwrap();
+    let reason = Refusal::UnknownId;
+    let expected = Event::Refused { id: Some(unknown.record.id()), reason };
+    assert_eq!(refused(text(&unknown)).await, expected);
+
+    // The same id with another secret.
+    let other = builder(MemoryStore::new()).clock(scene.clock.clone()).build().unwrap();
+    let other = other.issue(request().id(issued.record.id())).await.unwrap();
+    let expected = Event::Refused { id, reason: Refusal::WrongSecret };
+    assert_eq!(refused(text(&other)).await, expected);
+
+    let missing = need("files:delete");
+    assert!(scene.service.verify(&text(&issued), &missing).await.is_err());
+    let scope = "files:delete".to_owned();
+    assert_eq!(scene.one(), Event::MissingScope { id: issued.record.id(), need: scope });
+
+    let pending = request().not_before(scene.clock.now() + TimeDelta::hours(1));
+    let pending = scene.service.issue(pending).await.unwrap();
+    let _ = scene.one();
+    let expected = Event::Refused { id: Some(pending.record.id()), reason: Refusal::NotYetActive };
+    assert_eq!(refused(text(&pending)).await, expected);
+
+    let brief = scene.service.issue(request().expires_in(HOUR)).await.unwrap();
+    let _ = scene.one();
+    scene.clock.advance(HOUR);
+    let expected = Event::Refused { id: Some(brief.record.id()), reason: Refusal::Expired };
+    assert_eq!(refused(text(&brief)).await, expected);
+
+    let view = scene.service.every_owner();
+    let rotated = view.rotate(issued.record.id(), RotateRequest::at_once()).await.unwrap();
+    let _ = scene.one();
+    let expected = Event::EndedSecretPresented { id: issued.record.id() };
+    assert_eq!(refused(text(&issued)).await, expected);
+
+    view.revoke(issued.record.id(), RevokeRequest::new()).await.unwrap();
+    let _ = scene.one();
+    let expected = Event::Refused { id, reason: Refusal::Revoked };
+    assert_eq!(refused(text(&rotated)).await, expected);
+
+    scene.store.arm(&[], Fault::Unavailable);
+    let event = refused(text(&rotated)).await;
+    assert!(matches!(event, Event::StoreFailed { id: of, .. } if of == id), "{event:?}");
+    scene.store.disarm();
+
+    // Reasons that depend on what a service knows: its types, its keys.
+    let keys = KeyRing::new(KeyId(*b"gone"), &[7; 32]).unwrap();
+    let keyed = builder(scene.inner.clone()).keys(keys).clock(scene.clock.clone());
+    let keyed = keyed.token_type(TokenType::new("gone", ["x"]).unwrap()).build().unwrap();
+    let under_key = keyed.issue(request()).await.unwrap();
+    let expected = Event::Refused {
+        id: Some(under_key.record.id()),
+        reason: Refusal::MissingKey(KeyId(*b"gone")),
+    };
+    assert_eq!(refused(text(&under_key)).await, expected);
+    let keyless = builder(scene.inner.clone()).clock(scene.clock.clone());
+    let keyless = keyless.token_type(TokenType::new("gone", ["x"]).unwrap()).build().unwrap();
+    let of_type = keyless.issue(IssueRequest::new("acme", "gone", "b")).await.unwrap();
+    let expected = Event::Refused { id: Some(of_type.record.id()), reason: Refusal::UnknownType };
+    assert_eq!(refused(text(&of_type)).await, expected);
+}
+
+async fn an_accepted_verification_is_no_event(open: Open) {
+    let scene = scene(open);
+    let issued = scene.issue().await;
+    for _ in 0..3 {
+        scene.service.verify(&text(&issued), &need("files:read")).await.unwrap();
+        scene.service.verify_strict(&text(&issued), &any()).await.unwrap();
+    }
+    assert_eq!(scene.collected.take(&scene.service), []);
+}
+
+/// A refusal over a kept record is reread first, and is one event all the same.
+async fn a_refusal_behind_kept_records_is_one_event(open: Open) {
+    let opened = open();
+    let collected = Collected::default();
+    let service = builder(Arc::new(Remote::new(opened.store.clone())))
+        .keep_records(HOUR, 100)
+        .events(collected.sink())
+        .build()
+        .unwrap();
+    let issued = service.issue(request()).await.unwrap();
+    service.verify(&text(&issued), &any()).await.unwrap();
+    let elsewhere = builder(opened.store).build().unwrap();
+    let id = issued.record.id();
+    elsewhere.every_owner().revoke(id, RevokeRequest::new()).await.unwrap();
+    let _ = collected.take(&service);
+    assert!(service.verify(&text(&issued), &need("files:delete")).await.is_err());
+    let expected = Event::Refused { id: Some(id), reason: Refusal::Revoked };
+    assert_eq!(collected.take(&service), [expected]);
+}
+
+/// The request's future is dropped while the store works: whether it did, nobody hears but the log.
+async fn an_act_whose_caller_gives_up_is_one_event(open: Open) {
+    let opened = open();
+    let collected = Collected::default();
+    let store = Arc::new(Remote::new(opened.store));
+    let service = builder(store.clone()).events(collected.sink()).build().unwrap();
+    let id = service.issue(request()).await.unwrap().record.id();
+    let _ = collected.take(&service);
+    store.hold(true);
+    let view = service.owner("acme");
+    {
+        let mut act = std::pin::pin!(view.revoke(id, RevokeRequest::new()));
+        assert!(poll_once(&mut act).await.is_none());
+    }
+    let events = collected.take(&service);
+    let [Event::Failed { act: Act::Revoke, id: Some(of), .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(*of, id);
+    // A future that never ran did nothing.
+    drop(view.revoke(id, RevokeRequest::new()));
+    assert_eq!(collected.take(&service), []);
+}
+
+async fn by_default_each_is_one_event_of_tracing(open: Open) {
+    collect_tracing(|traced| {
+        block_on(async {
+            let opened = open();
+            let clock = Arc::new(ManualClock::default());
+            let store = Arc::new(Faulty::new(opened.store));
+            let service = builder(store.clone()).clock(clock.clone()).build().unwrap();
+            let view = service.owner("acme");
+            let mut id = TokenId::from_bytes([0; 16]);
+            let one = |level: Level, message: &str| {
+                let events = traced.take();
+                let [event] = &events[..] else { panic!("{message}: {events:?}") };
+                assert_eq!((event.level, &*event.message), (level, message));
+                event.fields.clone()
+            };
+            let issued = service.issue(request()).await.unwrap();
+            id.clone_from(&issued.record.id());
+            let fields = one(Level::INFO, "token issued");
+            let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+            assert!(fields.contains(&field("id", &id.to_string())), "{fields:?}");
+            assert!(fields.contains(&field("owner", "\"acme\"")), "{fields:?}");
+
+            service.verify(&text(&issued), &any()).await.unwrap();
+            assert!(traced.take().is_empty());
+            let _ = view.get(id).await.unwrap();
+            one(Level::DEBUG, "record read");
+            let _ = view.list(Query::new().states(States::ALL)).await.unwrap();
+            one(Level::DEBUG, "records listed");
+            let _ = view.rotate(id, RotateRequest::at_once()).await.unwrap();
+            one(Level::INFO, "token rotated");
+            assert!(service.verify(&text(&issued), &any()).await.is_err());
+            one(Level::WARN, "token refused: its secret was replaced and has ended");
+            let issued = service.issue(request()).await.unwrap();
+            one(Level::INFO, "token issued");
+            assert!(service.verify(&text(&issued), &need("x")).await.is_err());
+            let fields = one(Level::INFO, "token refused: it lacks a scope");
+            assert!(fields.contains(&field("need", "x")), "{fields:?}");
+            store.arm(&[], Fault::Unavailable);
+            assert!(service.verify(&text(&issued), &any()).await.is_err());
+            one(Level::WARN, "token refused: the store gave no answer");
+            assert!(view.get(id).await.is_err());
+            one(Level::WARN, "act failed");
+            store.disarm();
+            view.revoke(id, RevokeRequest::new()).await.unwrap();
+            one(Level::INFO, "token revoked");
+            view.revoke(id, RevokeRequest::new()).await.unwrap();
+            one(Level::INFO, "token was revoked before");
+            assert!(service.verify("x", &any()).await.is_err());
+            let fields = one(Level::INFO, "token refused");
+            assert!(!fields.iter().any(|(name, _)| name == "id"), "{fields:?}");
+            clock.set(clock.now() + TimeDelta::days(1));
+            assert!(service.clock_jump());
+            one(Level::WARN, "the wall clock jumped");
+            assert!(service.flush_events(Duration::ZERO));
+        });
+    });
+}
+
+/// As many refusals as it takes to see that none waits.
+fn refuse_many(service: &TokenService<MemoryStore>, token: &str) {
+    for _ in 0..1_000 {
+        assert!(block_on(service.verify("nonsense", &any())).is_err());
+        assert!(block_on(service.verify(token, &any())).is_ok());
+    }
+}
+
+const SOON: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_sink_that_blocks_holds_nothing_up_and_loses_are_told() {
+    let (release, released) = channel::<()>();
+    let released = Mutex::new(released);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let seen_by_sink = seen.clone();
+    let service = builder(MemoryStore::new())
+        .events(move |event: &Event| {
+            // For ever, until the test lets go.
+            let _ = released.lock().unwrap().recv();
+            seen_by_sink.lock().unwrap().push(event.clone());
+        })
+        .build()
+        .unwrap();
+    let began = Instant::now();
+    let token = text(&block_on(service.issue(request())).unwrap());
+    for _ in 0..12 {
+        refuse_many(&service, &token);
+    }
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    assert!(!service.flush_events(Duration::from_millis(20)));
+    assert!(began.elapsed() < SOON);
+    drop(release);
+    assert!(service.flush_events(SOON));
+    let seen = seen.lock().unwrap();
+    let lost: u64 =
+        seen.iter().map(|event| if let Event::Lost { events } = event { *events } else { 0 }).sum();
+    let told = seen.iter().filter(|event| !matches!(event, Event::Lost { .. })).count();
+    assert!(lost > 0);
+    // None is missing without being counted: one issue, twelve thousand refusals.
+    assert_eq!(told as u64 + lost, 12_001);
+    assert!(matches!(seen[0], Event::Issued { .. }), "in order: {:?}", seen[0]);
+}
+
+#[test]
+fn a_sink_that_panics_fails_nothing_and_gets_the_next_event_all_the_same() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = calls.clone();
+    let service = builder(MemoryStore::new())
+        .events(move |_: &Event| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            // Without the panic hook's output.
+            std::panic::resume_unwind(Box::new("the sink's own fault"));
+        })
+        .build()
+        .unwrap();
+    let token = text(&block_on(service.issue(request())).unwrap());
+    let began = Instant::now();
+    refuse_many(&service, &token);
+    assert!(service.flush_events(SOON));
+    assert!(began.elapsed() < SOON);
+    assert_eq!(calls.load(Ordering::SeqCst), 1_001);
+}
+
+/// "All events so far", also while others go on making some.
+#[test]
+fn a_flush_ends_under_load() {
+    let service = Arc::new(
+        builder(MemoryStore::new())
+            .events(|_: &Event| std::thread::sleep(Duration::from_micros(200)))
+            .build()
+            .unwrap(),
+    );
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let busy = {
+        let (service, stop) = (service.clone(), stop.clone());
+        std::thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                let _ = block_on(service.verify("nonsense", &any()));
+                std::thread::sleep(Duration::from_micros(50));
+            }
+        })
+    };
+    std::thread::sleep(Duration::from_millis(20));
+    let flushed = service.flush_events(SOON);
+    stop.store(true, Ordering::Relaxed);
+    busy.join().unwrap();
+    assert!(flushed, "the queue is never empty, and all events so far were delivered long ago");
+}
+
+#[test]
+fn a_panicking_subscriber_fails_nothing() {
+    struct Panicking;
+    impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Panicking {
+        fn on_event(&self, _: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+            std::panic::resume_unwind(Box::new("the subscriber's own fault"));
+        }
+    }
+    use tracing_subscriber::layer::SubscriberExt as _;
+    let subscriber = tracing_subscriber::registry().with(Panicking);
+    tracing::subscriber::with_default(subscriber, || {
+        let service = builder(MemoryStore::new()).build().unwrap();
+        let token = text(&block_on(service.issue(request())).unwrap());
+        refuse_many(&service, &token);
+    });
+}
+
+/// What the sink gets when the service goes: everything that came before.
+#[test]
+fn a_service_that_is_dropped_delivers_what_is_queued() {
+    let (delivered, deliveries) = channel();
+    let delivered = Mutex::new(delivered);
+    let service = builder(MemoryStore::new())
+        .events(move |event: &Event| {
+            let _ = delivered.lock().unwrap().send(event.clone());
+        })
+        .build()
+        .unwrap();
+    for _ in 0..100 {
+        let _ = block_on(service.verify("nonsense", &any()));
+    }
+    drop(service);
+    // The channel ends with the sink, so this also sees that its thread ends.
+    assert_eq!(deliveries.iter().count(), 100);
+}
