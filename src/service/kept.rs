@@ -1,14 +1,13 @@
 //! Records kept for a while in front of a store across a network.
 //!
 //! What is kept is the record, never the verdict. How old it is counts from before the store was
-//! asked, and nothing prolongs that. A change fences: what was asked before it is not kept after it.
+//! asked, and nothing prolongs that. A change takes the question that is under way from its place, and
+//! only an answer whose question is still in its place is kept: none from before a change after it.
 
 mod flight;
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slot;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,13 +19,25 @@ pub(super) use flight::{Flight, Lead};
 /// How often the store is asked again for one id because a kept record led to a refusal.
 const REREAD_EVERY: Duration = Duration::from_millis(100);
 
+/// The most shards, and the fewest records that are worth one.
 const SHARDS: usize = 64;
+const WORTH_A_SHARD: usize = 16;
 
 /// An answer of the store, and the monotonic time before it was asked.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) record: Option<Arc<Record>>,
     pub(super) asked_at: Duration,
+}
+
+impl Answer {
+    fn is(&self, other: &Self) -> bool {
+        let same = match (&self.record, &other.record) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        same && self.asked_at == other.asked_at
+    }
 }
 
 /// How to come by a record.
@@ -42,129 +53,142 @@ pub(super) enum Way {
 pub(super) struct Kept {
     longest: Duration,
     most_per_shard: usize,
-    /// Fences: each entry's number changes with every change of its record and is never used twice.
-    fences: AtomicU64,
-    shards: Box<[Mutex<HashMap<TokenId, Entry>>]>,
+    shards: Box<[Mutex<Shard>]>,
 }
 
-struct Entry {
-    fence: u64,
-    answer: Option<Answer>,
-    flight: Option<Arc<Flight>>,
+#[derive(Default)]
+struct Shard {
+    known: HashMap<TokenId, Known>,
+    /// The questions under way: as many as there are requests that wait for them.
+    flights: HashMap<TokenId, Arc<Flight>>,
+}
+
+struct Known {
+    answer: Answer,
     reread_at: Option<Duration>,
 }
 
 impl Kept {
     pub(super) fn new(longest: Duration, most: usize) -> Self {
+        let shards = (most / WORTH_A_SHARD).clamp(1, SHARDS);
         Self {
             longest,
-            most_per_shard: most.div_ceil(SHARDS).max(1),
-            fences: AtomicU64::new(0),
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            most_per_shard: most / shards,
+            shards: (0..shards).map(|_| Mutex::default()).collect(),
         }
     }
 
-    fn shard(&self, id: TokenId) -> MutexGuard<'_, HashMap<TokenId, Entry>> {
-        let shard = &self.shards[usize::from(id.to_bytes()[15]) % SHARDS];
+    fn shard(&self, id: TokenId) -> MutexGuard<'_, Shard> {
+        let shard = &self.shards[usize::from(id.to_bytes()[15]) % self.shards.len()];
         shard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn next_fence(&self) -> u64 {
-        self.fences.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The way to a record that is at most as old as allowed.
     pub(super) fn way(self: &Arc<Self>, id: TokenId, now: Duration) -> Way {
         let mut shard = self.shard(id);
-        let entry = self.entry(&mut shard, id);
-        if let Some(answer) = &entry.answer
-            && now.saturating_sub(answer.asked_at) <= self.longest
+        if let Some(known) = shard.known.get(&id)
+            && self.fresh(known.answer.asked_at, now)
         {
-            return Way::Kept(answer.clone());
+            return Way::Kept(known.answer.clone());
         }
-        if let Some(flight) = &entry.flight {
-            return Way::Join(flight.clone());
+        match self.joinable(&shard, id, now) {
+            Some(flight) => Way::Join(flight),
+            None => Way::Lead(self.take_off(&mut shard, id, now)),
         }
-        Way::Lead(self.take_off(entry, id, now))
     }
 
-    /// Permission to ask the store again for a record that led to a refusal, if there is one to be
-    /// had at this time.
-    pub(super) fn reread(self: &Arc<Self>, id: TokenId, now: Duration) -> Option<Lead> {
+    /// The way to a later answer than the one that led to a refusal, if there is one at this time:
+    /// what others learnt meanwhile or are about to learn costs the store nothing.
+    pub(super) fn reread(
+        self: &Arc<Self>,
+        id: TokenId,
+        refused: &Answer,
+        now: Duration,
+    ) -> Option<Way> {
         let mut shard = self.shard(id);
-        let entry = self.entry(&mut shard, id);
-        if entry.reread_at.is_some_and(|last| now.saturating_sub(last) < REREAD_EVERY) {
-            return None;
+        if let Some(known) = shard.known.get(&id)
+            && !known.answer.is(refused)
+            && known.answer.asked_at >= refused.asked_at
+        {
+            return Some(Way::Kept(known.answer.clone()));
         }
-        entry.reread_at = Some(now);
-        Some(self.take_off(entry, id, now))
-    }
-
-    fn take_off(self: &Arc<Self>, entry: &mut Entry, id: TokenId, now: Duration) -> Lead {
-        let flight = Arc::new(Flight::new(now));
-        entry.flight = Some(flight.clone());
-        Lead::new(self.clone(), flight, id, entry.fence)
-    }
-
-    fn entry<'m>(&self, shard: &'m mut HashMap<TokenId, Entry>, id: TokenId) -> &'m mut Entry {
-        if shard.len() >= self.most_per_shard && !shard.contains_key(&id) {
-            // The least useful of a few, whichever come first: good enough, and it costs the same at any
-            // size. Ids without a record go first, so that inventing ids does not drive records out.
-            let worth = |entry: &Entry| {
-                entry.answer.as_ref().map(|answer| (answer.record.is_some(), answer.asked_at))
-            };
-            let oldest = shard.iter().take(8).min_by_key(|(_, entry)| worth(entry));
-            if let Some(oldest) = oldest.map(|(id, _)| *id) {
-                shard.remove(&oldest);
+        if let Some(flight) = self.joinable(&shard, id, now) {
+            return Some(Way::Join(flight));
+        }
+        if let Some(known) = shard.known.get_mut(&id) {
+            if known.reread_at.is_some_and(|last| now.saturating_sub(last) < REREAD_EVERY) {
+                return None;
             }
+            known.reread_at = Some(now);
         }
-        match shard.entry(id) {
-            Slot::Occupied(slot) => slot.into_mut(),
-            Slot::Vacant(slot) => slot.insert(Entry {
-                fence: self.next_fence(),
-                answer: None,
-                flight: None,
-                reread_at: None,
-            }),
-        }
+        Some(Way::Lead(self.take_off(&mut shard, id, now)))
     }
 
-    /// A flight has landed: its answer is kept unless a change came between.
-    fn land(&self, id: TokenId, fence: u64, flight: &Arc<Flight>, answer: Option<&Answer>) {
+    fn fresh(&self, asked_at: Duration, now: Duration) -> bool {
+        now.saturating_sub(asked_at) <= self.longest
+    }
+
+    /// The question under way, unless it was asked so long ago that its answer would be too old for
+    /// whoever comes now.
+    fn joinable(&self, shard: &Shard, id: TokenId, now: Duration) -> Option<Arc<Flight>> {
+        shard.flights.get(&id).filter(|flight| self.fresh(flight.asked_at(), now)).cloned()
+    }
+
+    fn take_off(self: &Arc<Self>, shard: &mut Shard, id: TokenId, now: Duration) -> Lead {
+        let flight = Arc::new(Flight::new(now));
+        shard.flights.insert(id, flight.clone());
+        Lead::new(self.clone(), flight, id)
+    }
+
+    /// A flight has landed: its answer is kept if its question is still in its place.
+    fn land(&self, id: TokenId, flight: &Arc<Flight>, answer: Option<&Answer>) {
         let mut shard = self.shard(id);
-        let Some(entry) = shard.get_mut(&id).filter(|entry| entry.fence == fence) else { return };
-        if entry.flight.as_ref().is_some_and(|current| Arc::ptr_eq(current, flight)) {
-            entry.flight = None;
-        }
-        // Of two flights under way the later question has the better answer.
-        let known = entry.answer.as_ref().map(|known| known.asked_at);
-        if let Some(answer) = answer.filter(|answer| known.is_none_or(|at| at <= answer.asked_at)) {
-            entry.answer = Some(answer.clone());
+        if shard.flights.get(&id).is_some_and(|current| Arc::ptr_eq(current, flight)) {
+            shard.flights.remove(&id);
+            if let Some(answer) = answer {
+                shard.keep(id, answer, self.most_per_shard);
+            }
         }
     }
 
     /// The record of an id has changed, or may have.
     pub(super) fn forget(&self, id: TokenId) {
-        if let Some(entry) = self.shard(id).get_mut(&id) {
-            entry.forget(self.next_fence());
-        }
+        let mut shard = self.shard(id);
+        shard.known.remove(&id);
+        // Whoever comes from now on asks anew.
+        shard.flights.remove(&id);
     }
 
     /// Any record may have changed.
     pub(super) fn forget_all(&self) {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.values_mut().for_each(|entry| entry.forget(self.next_fence()));
+            shard.known.clear();
+            shard.flights.clear();
         }
     }
 }
 
-impl Entry {
-    fn forget(&mut self, fence: u64) {
-        self.fence = fence;
-        self.answer = None;
-        // Whoever comes from now on asks anew.
-        self.flight = None;
+impl Shard {
+    fn keep(&mut self, id: TokenId, answer: &Answer, most: usize) {
+        if let Some(known) = self.known.get_mut(&id) {
+            known.answer = answer.clone();
+            return;
+        }
+        if self.known.len() >= most {
+            // Inventing ids must not drive records out.
+            if answer.record.is_none() || most == 0 {
+                return;
+            }
+            // The least useful of a few, whichever come first: good enough, and it costs the same at
+            // any size.
+            let worth = |known: &Known| (known.answer.record.is_some(), known.answer.asked_at);
+            let least = self.known.iter().take(8).min_by_key(|(_, known)| worth(known));
+            if let Some(least) = least.map(|(id, _)| *id) {
+                self.known.remove(&least);
+            }
+        }
+        self.known.insert(id, Known { answer: answer.clone(), reread_at: None });
     }
 }
 

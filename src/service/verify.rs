@@ -136,27 +136,33 @@ impl<S: TokenStore> TokenService<S> {
         token: &ParsedToken<'_>,
         need: &Need,
     ) -> Result<VerifiedToken, VerifyError> {
-        let (answer, asked_for_this) = loop {
-            match kept.way(token.id(), self.clock.monotonic()) {
-                Way::Kept(answer) => break (Ok(answer), false),
-                Way::Lead(lead) => break (self.ask(lead, token).await, true),
-                Way::Join(flight) => {
-                    if let Some(answer) = flight.join().await {
-                        break (answer, false);
-                    }
+        let began = self.clock.monotonic();
+        let mut way = kept.way(token.id(), began);
+        loop {
+            let (answer, latest) = match way {
+                Way::Kept(answer) => (Some(answer), false),
+                Way::Lead(lead) => {
+                    (Some(self.ask(lead, token).await.map_err(VerifyError::Unavailable)?), true)
                 }
+                Way::Join(flight) => {
+                    let answer =
+                        flight.join().await.transpose().map_err(VerifyError::Unavailable)?;
+                    let latest = answer.as_ref().is_some_and(|answer| answer.asked_at > began);
+                    (answer, latest)
+                }
+            };
+            let Some(answer) = answer else {
+                way = kept.way(token.id(), self.clock.monotonic());
+                continue;
+            };
+            let outcome = self.decide_on(&answer, token, need);
+            if outcome.is_ok() || latest {
+                return outcome;
             }
-        };
-        let outcome = self.decide_on(&answer.map_err(VerifyError::Unavailable)?, token, need);
-        if outcome.is_ok() || asked_for_this {
-            return outcome;
-        }
-        // The record may have changed since: a fresh token or a new secret must work at once.
-        match kept.reread(token.id(), self.clock.monotonic()) {
-            None => outcome,
-            Some(lead) => {
-                let answer = self.ask(lead, token).await.map_err(VerifyError::Unavailable)?;
-                self.decide_on(&answer, token, need)
+            // The record may have changed since: a fresh token or a new secret must work at once.
+            match kept.reread(token.id(), &answer, self.clock.monotonic()) {
+                None => return outcome,
+                Some(later) => way = later,
             }
         }
     }

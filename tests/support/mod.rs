@@ -40,12 +40,22 @@ pub(crate) fn memory() -> Opened {
     Opened { store: Arc::new(MemoryStore::new()), guard: Box::new(()) }
 }
 
-/// Runs each of these `async fn(Open)` once over every store there is.
-///
-/// A further store is one more line in the first rule: `$crate_test!(@over file, …)`.
+/// A store on a real file, in a folder that goes with the guard. Where there is a file system in
+/// memory it is there: these tests sync often, and ask the service, not the disk.
+#[cfg(feature = "file")]
+pub(crate) fn file() -> Opened {
+    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let store = service_tokens::FileStore::open(folder.path().join("tokens.journal")).unwrap();
+    Opened { store: Arc::new(store), guard: Box::new(folder) }
+}
+
+/// Runs each of these `async fn(Open)` once over every store there is. A further store is one more line
+/// in the first rule.
 macro_rules! over_stores {
     ($($test:ident),+ $(,)?) => {
         over_stores!(@over memory: $($test),+);
+        #[cfg(feature = "file")]
+        over_stores!(@over file: $($test),+);
     };
     (@over $store:ident: $($test:ident),+) => {
         mod $store {

@@ -27,6 +27,10 @@ impl Flight {
         Self { asked_at, state: Mutex::new(State::Aloft(Vec::new())) }
     }
 
+    pub(super) fn asked_at(&self) -> Duration {
+        self.asked_at
+    }
+
     /// Waits for the answer; `None` if whoever asked gave up.
     pub(in super::super) async fn join(&self) -> Option<Result<Answer, StoreError>> {
         poll_fn(|context| self.poll(context)).await
@@ -65,13 +69,12 @@ pub(crate) struct Lead {
     kept: Arc<Kept>,
     flight: Arc<Flight>,
     id: TokenId,
-    fence: u64,
     landed: bool,
 }
 
 impl Lead {
-    pub(super) fn new(kept: Arc<Kept>, flight: Arc<Flight>, id: TokenId, fence: u64) -> Self {
-        Self { kept, flight, id, fence, landed: false }
+    pub(super) fn new(kept: Arc<Kept>, flight: Arc<Flight>, id: TokenId) -> Self {
+        Self { kept, flight, id, landed: false }
     }
 
     /// Hands over what the store said.
@@ -84,12 +87,12 @@ impl Lead {
         match outcome {
             Ok(record) => {
                 let answer = Answer { record: record.map(Arc::new), asked_at };
-                self.kept.land(self.id, self.fence, &self.flight, Some(&answer));
+                self.kept.land(self.id, &self.flight, Some(&answer));
                 self.flight.end(State::Landed(Ok(answer.record.clone())));
                 Ok(answer)
             }
             Err(error) => {
-                self.kept.land(self.id, self.fence, &self.flight, None);
+                self.kept.land(self.id, &self.flight, None);
                 self.flight.end(State::Landed(Err(error.to_string().into())));
                 Err(error)
             }
@@ -100,7 +103,7 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         if !self.landed {
-            self.kept.land(self.id, self.fence, &self.flight, None);
+            self.kept.land(self.id, &self.flight, None);
             self.flight.end(State::Lost);
         }
     }
