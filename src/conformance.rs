@@ -108,13 +108,15 @@ mod races;
 mod report;
 mod sample;
 mod turns;
+mod verdict;
 mod writes;
 
 pub use factory::{Fresh, Guarded, StoreFactory, fresh, guarded};
 pub use promise::Promise;
 pub use report::{Outcome, Report};
 
-use probe::{Probe, Unkept, Verdict, broken};
+use probe::Probe;
+use verdict::{Unkept, Verdict, broken};
 
 /// Checks all promises, each on a fresh store.
 pub async fn run<F: StoreFactory + ?Sized>(factory: &F) -> Report {

@@ -4,12 +4,11 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::probe::{
-    Probe, Refusal, Unkept, Verdict, broken, ensure, everything, refused, same_record, same_stored,
-};
+use super::probe::{Probe, Refusal, everything, refused, same_record, same_stored};
 use super::races::compete;
 use super::sample::{NOW, Sample, at, gallery, labelled, metadata, now, nth, revoked};
 use super::turns::{join, poll_and_drop, within};
+use super::verdict::{Unkept, Verdict, broken, ensure};
 use crate::record::Record;
 use crate::store::{Change, ChangeStream, Found, StoreError, Stored, TokenStore, Version};
 use crate::token::TokenId;

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use super::probe::{Probe, Unkept, Verdict, everything, quote, same_ids, short, untouched};
+use super::probe::{Probe, everything, quote, same_ids, short, untouched};
 use super::sample::{DAY, NOW, Sample, TEXTS, at, long_texts, now, nth, revoked};
+use super::verdict::{Unkept, Verdict};
 use crate::record::{Record, State};
 use crate::store::{Direction, LastUsed, Query, States};
 use crate::token::TokenId;

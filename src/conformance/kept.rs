@@ -1,12 +1,11 @@
 //! What was written is what is read.
 
-use super::probe::{
-    Probe, Verdict, answered, broken, ensure, everything, quote, same_record, same_stored,
-};
+use super::probe::{Probe, answered, everything, quote, same_record, same_stored};
 use super::sample::{
     LONGEST, NOW, Sample, TEXTS, at, gallery, id, labelled, long_texts, metadata, now, nth, revoked,
 };
 use super::turns::{Boxed, join};
+use super::verdict::{Verdict, broken, ensure};
 use crate::record::Record;
 use crate::store::{Found, Stored};
 use crate::token::TokenId;

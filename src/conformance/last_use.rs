@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::probe::{
-    Probe, Refusal, Unkept, Verdict, broken, ensure, everything, refused, same, same_ids, tracked,
-    untouched,
-};
+use super::probe::{Probe, Refusal, everything, refused, same, same_ids, tracked, untouched};
 use super::sample::{DAY, NOW, Sample, at, labelled, now, nth};
 use super::turns::{Boxed, join};
+use super::verdict::{Unkept, Verdict, broken, ensure};
 use crate::record::Record;
 use crate::store::{Direction, Found, LastUsed, States};
 use crate::token::TokenId;

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::probe::{
-    PAGES, Probe, Unkept, Verdict, broken, ensure, everything, same_ids, same_stored, some,
-};
+use super::probe::{PAGES, Probe, everything, same_ids, same_stored, some};
 use super::sample::{Sample, gallery, id, labelled, now, nth};
+use super::verdict::{Unkept, Verdict, broken, ensure};
 use crate::record::Record;
 use crate::store::{Direction, Page, Query, States};
 use crate::token::TokenId;

@@ -5,34 +5,12 @@ use std::fmt::{Debug, Display};
 
 use chrono::{DateTime, Utc};
 
+use super::verdict::{Unkept, Verdict, broken, ensure};
 use crate::record::Record;
 use crate::store::{
     Direction, LastUsed, Page, Query, States, StoreError, Stored, TokenStore, Version,
 };
 use crate::token::TokenId;
-
-/// Why a promise does not count as kept.
-pub(super) enum Unkept {
-    Broken(String),
-    NotChecked(&'static str),
-}
-
-/// What came out of checking one promise.
-pub(super) type Verdict = Result<(), Unkept>;
-
-pub(super) fn broken<T>(what: impl Into<String>) -> Result<T, Unkept> {
-    Err(Unkept::Broken(what.into()))
-}
-
-/// Breaks the promise with these words unless the condition holds.
-macro_rules! ensure {
-    ($condition:expr, $($words:tt)+) => {
-        if !$condition {
-            return $crate::conformance::probe::broken(format!($($words)+));
-        }
-    };
-}
-pub(super) use ensure;
 
 /// A store under question.
 #[derive(Clone, Copy)]

@@ -2,9 +2,10 @@
 
 use std::thread;
 
-use super::probe::{Probe, Unkept, Verdict, broken, ensure, same_record, with_sources};
+use super::probe::{Probe, same_record, with_sources};
 use super::sample::{labelled, nth};
 use super::turns::{Boxed, block_on, join, poll_and_drop};
+use super::verdict::{Unkept, Verdict, broken, ensure};
 use crate::record::Record;
 use crate::store::{StoreError, Stored, TokenStore};
 

@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
 
-use super::probe::Unkept;
+use super::verdict::Unkept;
 use crate::clock::from_micros;
 use crate::digest::StoredDigest;
 use crate::record::{NewRecord, OlderEnds, Record, Replaces, Rotation};

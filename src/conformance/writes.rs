@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::probe::{
-    Probe, Refusal, Verdict, answered, ensure, everything, refused, same, same_record, same_stored,
-    tracked, untouched,
+    Probe, Refusal, answered, everything, refused, same, same_record, same_stored, tracked,
+    untouched,
 };
 use super::sample::{DAY, NOW, Sample, at, labelled, newer, now, nth, revoked};
+use super::verdict::{Verdict, ensure};
 use crate::store::{LastUsed, Version};
 
 pub(super) async fn insert_never_overwrites(probe: Probe<'_>) -> Verdict {
