@@ -109,8 +109,20 @@ fn chosen_id() -> TokenId {
     TokenId::from_bytes((millis << 80 | 0x7abc << 64 | 0x8123_4567_89ab_cdef).to_be_bytes())
 }
 
+/// Whether reading tells what became of every lost write: then there is no excuse for an error.
+fn resolvable(store: &Faulty) -> bool {
+    let calls = store.calls();
+    let harmless = |(op, fault): &(Op, Fault)| match fault {
+        Fault::None => true,
+        Fault::DoneAndLost | Fault::LostBefore => op.writes(),
+        Fault::Unavailable | Fault::Rival(_) => false,
+    };
+    calls.iter().all(harmless) && calls.last().is_some_and(|(_, fault)| *fault == Fault::None)
+}
+
 /// What an error may say, given what happened to the writes.
 fn check_error(error: &ManageError, store: &Faulty, context: &dyn std::fmt::Debug) {
+    assert!(!resolvable(store), "{context:?}: it could have been told, and it says {error}");
     let lost_a_write = store
         .calls()
         .iter()
