@@ -371,12 +371,14 @@ fn a_panic_shows_no_secret() {
         // What hasty code does with an error it did not expect, and with a value it did not.
         let outcome = block_on(service.verify(&text(&issued), &need("x")));
         let _ = catch_unwind(AssertUnwindSafe(|| outcome.map(drop).unwrap()));
-        Err::<(), _>(issued).unwrap();
+        let outcome: Result<(), Issued> =
+            if issued.record.owner() == "acme" { Err(issued) } else { Ok(()) };
+        outcome.unwrap();
     }));
     std::panic::set_hook(earlier);
     canaries.add_bytes("key", &KEY);
     canaries.add_bytes("old key", &OLD_KEY);
-    for caught in [caught.map(|()| ()), unwrapped] {
+    for caught in [caught, unwrapped] {
         let payload = caught.unwrap_err();
         match payload.downcast::<String>() {
             Ok(payload) => canaries.check("the payload", &payload),

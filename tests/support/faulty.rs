@@ -19,6 +19,9 @@ pub(crate) enum Fault {
     DoneAndLost,
     /// It is not done, and the answer is lost.
     LostBefore,
+    /// The answer is lost, and a write is done only later: before the next write, or when the test
+    /// lets it [`settle`](Faulty::settle).
+    Late,
     /// It is not done, and the store says so.
     Unavailable,
     /// Before it a rival acts; the number tells the rival what to do.
@@ -58,6 +61,13 @@ struct State {
     rest: Option<Fault>,
     calls: Vec<(Op, Fault)>,
     written: usize,
+    late: Option<Write>,
+}
+
+#[derive(Clone)]
+enum Write {
+    Insert(Record),
+    Replace(Record, Version),
 }
 
 impl Faulty {
@@ -91,9 +101,23 @@ impl Faulty {
         self.state.lock().unwrap().written
     }
 
+    /// What was under way arrives.
+    pub(crate) async fn settle(&self) {
+        let late = self.state.lock().unwrap().late.take();
+        let landed = match &late {
+            Some(Write::Insert(record)) => self.inner.insert(record).await.is_ok(),
+            Some(Write::Replace(record, expected)) => {
+                self.inner.replace(record, *expected).await.is_ok()
+            }
+            None => false,
+        };
+        self.state.lock().unwrap().written += usize::from(landed);
+    }
+
     async fn call<T>(
         &self,
         op: Op,
+        write: Option<Write>,
         run: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let fault = {
@@ -103,7 +127,14 @@ impl Faulty {
             state.calls.push((op, fault));
             fault
         };
+        if op.writes() {
+            self.settle().await;
+        }
         match fault {
+            Fault::Late => {
+                self.state.lock().unwrap().late = write;
+                return Err(StoreError::indeterminate("connection reset"));
+            }
             Fault::Unavailable => return Err(StoreError::unavailable("no route to the store")),
             Fault::LostBefore => return Err(StoreError::indeterminate("connection reset")),
             Fault::Rival(what) => (self.rival)(what).await,
@@ -123,22 +154,27 @@ impl Faulty {
 #[async_trait]
 impl TokenStore for Faulty {
     async fn insert(&self, record: &Record) -> Result<Version, StoreError> {
-        self.call(Op::Insert, self.inner.insert(record)).await
+        self.call(Op::Insert, Some(Write::Insert(record.clone())), self.inner.insert(record)).await
     }
 
     async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
-        self.call(Op::Find, self.inner.find(id)).await
+        self.call(Op::Find, None, self.inner.find(id)).await
     }
 
     async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
-        self.call(Op::Replace, self.inner.replace(record, expected)).await
+        self.call(
+            Op::Replace,
+            Some(Write::Replace(record.clone(), expected)),
+            self.inner.replace(record, expected),
+        )
+        .await
     }
 
     async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError> {
-        self.call(Op::Remove, self.inner.remove(id, expected)).await
+        self.call(Op::Remove, None, self.inner.remove(id, expected)).await
     }
 
     async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
-        self.call(Op::List, self.inner.list(query, now)).await
+        self.call(Op::List, None, self.inner.list(query, now)).await
     }
 }

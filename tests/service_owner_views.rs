@@ -1,0 +1,493 @@
+//! Who sees what: owners, needs, keys, prefixes, and what many threads see of a revocation.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use futures_lite::future::block_on;
+use service_tokens::{
+    BuildError, InvalidPrefix, IssueRequest, KeyId, KeyRing, MalformedToken, ManageError,
+    MemoryStore, Need, Query, Refusal, RevokeRequest, RotateRequest, ScopeSet, State, States,
+    TokenId, TokenService, TokenStore, TokenType, VerifyError,
+};
+use support::{HOUR, Open, SharedStore, any, builder, need, over_stores, records, text};
+
+over_stores! {
+    another_owners_token_does_not_exist,
+    a_bound_view_lists_its_owner_only,
+    a_store_that_answers_too_much_shows_nothing_of_others,
+    needs_are_one_all_or_any,
+    types_narrow_and_never_widen,
+    everything_is_not_management,
+    keys_rotate_from_active_to_retired_to_gone,
+    keyed_and_plain_records_live_side_by_side,
+    a_prefix_can_be_changed,
+    after_a_revocation_no_thread_is_accepted,
+    of_many_revocations_one_is_the_first,
+    of_many_rotations_each_gives_a_secret_that_was_once_good,
+}
+
+fn request(owner: &str) -> IssueRequest {
+    IssueRequest::new(owner, "connector", "backup")
+}
+
+async fn another_owners_token_does_not_exist(open: Open) {
+    let opened = open();
+    let service = builder(opened.store).build().unwrap();
+    let issued = service.issue(request("acme")).await.unwrap();
+    let (id, unknown) = (issued.record.id(), TokenId::from_bytes([7; 16]));
+    for owner in ["globex", "", "acm", "acmee", "Acme", "acme "] {
+        let foreign = service.owner(owner);
+        let told = |error: ManageError| {
+            assert!(matches!(error, ManageError::NotFound { .. }), "{error:?}");
+            // Word for word what is said of an id that never was.
+            let text = format!("{error} {error:?}");
+            text.replace(&id.to_string(), "ID").replace(&unknown.to_string(), "ID")
+        };
+        let rotation = RotateRequest::at_once;
+        let pairs = [
+            [foreign.get(id).await.map(drop), foreign.get(unknown).await.map(drop)],
+            [
+                foreign.rotate(id, rotation()).await.map(drop),
+                foreign.rotate(unknown, rotation()).await.map(drop),
+            ],
+            [
+                foreign.revoke(id, RevokeRequest::new()).await.map(drop),
+                foreign.revoke(unknown, RevokeRequest::new()).await.map(drop),
+            ],
+        ];
+        for pair in pairs {
+            let [of_foreign, of_unknown] = pair.map(|outcome| told(outcome.unwrap_err()));
+            assert_eq!(of_foreign, of_unknown);
+        }
+    }
+    service.verify(&text(&issued), &any()).await.unwrap();
+    // A revoked, and an expired one too: no state shines through.
+    service.owner("acme").revoke(id, RevokeRequest::new()).await.unwrap();
+    for outcome in [
+        service.owner("globex").rotate(id, RotateRequest::at_once()).await.map(drop),
+        service.owner("globex").revoke(id, RevokeRequest::new()).await.map(drop),
+    ] {
+        assert!(matches!(outcome, Err(ManageError::NotFound { .. })));
+    }
+    assert!(service.every_owner().get(id).await.is_ok());
+}
+
+async fn a_bound_view_lists_its_owner_only(open: Open) {
+    let opened = open();
+    let service = builder(opened.store).build().unwrap();
+    for _ in 0..3 {
+        let _ = service.issue(request("acme")).await.unwrap();
+        let _ = service.issue(request("globex")).await.unwrap();
+    }
+    let owners = async |page: Result<service_tokens::Page, ManageError>| -> Vec<String> {
+        page.unwrap().items.iter().map(|stored| stored.record.owner().to_owned()).collect()
+    };
+    let acme = service.owner("acme");
+    assert_eq!(owners(acme.list(Query::new()).await).await, ["acme"; 3]);
+    assert_eq!(owners(acme.list(Query::new().owner("acme")).await).await, ["acme"; 3]);
+    let foreign = acme.list(Query::new().owner("globex")).await.unwrap();
+    assert_eq!((foreign.items.len(), foreign.next), (0, None));
+    // A cursor into another's records gives none of them.
+    let globex = service.owner("globex").list(Query::new()).await.unwrap();
+    for stored in globex.items {
+        let behind = Query::new().after(stored.record.id());
+        assert!(owners(acme.list(behind).await).await.iter().all(|owner| owner == "acme"));
+    }
+    assert_eq!(owners(service.every_owner().list(Query::new()).await).await.len(), 6);
+    let all = service.every_owner().list(Query::new().owner("globex")).await;
+    assert_eq!(owners(all).await, ["globex"; 3]);
+}
+
+/// A store with a broken filter.
+struct Careless(SharedStore);
+
+#[async_trait::async_trait]
+impl TokenStore for Careless {
+    async fn insert(
+        &self,
+        record: &service_tokens::Record,
+    ) -> Result<service_tokens::Version, service_tokens::StoreError> {
+        self.0.insert(record).await
+    }
+
+    async fn find(
+        &self,
+        id: TokenId,
+    ) -> Result<Option<service_tokens::Stored>, service_tokens::StoreError> {
+        // Whatever is asked for, it is the first one.
+        let first = records(&*self.0).await.first().map(service_tokens::Record::id);
+        self.0.find(first.unwrap_or(id)).await
+    }
+
+    async fn replace(
+        &self,
+        record: &service_tokens::Record,
+        expected: service_tokens::Version,
+    ) -> Result<service_tokens::Version, service_tokens::StoreError> {
+        self.0.replace(record, expected).await
+    }
+
+    async fn remove(
+        &self,
+        id: TokenId,
+        expected: service_tokens::Version,
+    ) -> Result<(), service_tokens::StoreError> {
+        self.0.remove(id, expected).await
+    }
+
+    async fn list(
+        &self,
+        _: &Query,
+        now: chrono::DateTime<chrono::Utc>,
+    ) -> Result<service_tokens::Page, service_tokens::StoreError> {
+        self.0.list(&Query::new().states(States::ALL), now).await
+    }
+}
+
+async fn a_store_that_answers_too_much_shows_nothing_of_others(open: Open) {
+    let opened = open();
+    let service = builder(Careless(opened.store)).build().unwrap();
+    let first = service.issue(request("globex")).await.unwrap();
+    let second = service.issue(request("acme")).await.unwrap();
+    let page = service.owner("acme").list(Query::new()).await.unwrap();
+    assert_eq!(page.items.len(), 1);
+    assert_eq!(page.items[0].record.owner(), "acme");
+    // A record with another id is no answer, and never compared.
+    for view in [service.owner("acme"), service.owner("globex"), service.every_owner()] {
+        let id = second.record.id();
+        let got = view.get(id).await;
+        assert!(matches!(got, Err(ManageError::Store(_))), "{got:?}");
+        assert!(view.rotate(id, RotateRequest::at_once()).await.is_err());
+        assert!(view.revoke(id, RevokeRequest::new()).await.is_err());
+    }
+    let outcome = service.verify(&text(&second), &any()).await;
+    assert!(matches!(outcome, Err(VerifyError::Unavailable(_))), "{outcome:?}");
+    service.verify(&text(&first), &any()).await.unwrap();
+}
+
+/// Static and dynamic stores are the same code.
+#[test]
+fn every_kind_of_store_pointer_serves() {
+    async fn serve<S: TokenStore>(store: S) {
+        let service = builder(store).build().unwrap();
+        let issued = service.issue(request("acme")).await.unwrap();
+        let id = issued.record.id();
+        service.verify(&text(&issued), &need("files:read")).await.unwrap();
+        let view = service.owner("acme");
+        let rotated = view.rotate(id, RotateRequest::at_once()).await.unwrap();
+        assert!(service.verify(&text(&issued), &any()).await.is_err());
+        service.verify(&text(&rotated), &any()).await.unwrap();
+        assert_eq!(view.list(Query::new()).await.unwrap().items.len(), 1);
+        view.revoke(id, RevokeRequest::new()).await.unwrap();
+        assert!(service.verify(&text(&rotated), &any()).await.is_err());
+    }
+    block_on(async {
+        serve(MemoryStore::new()).await;
+        serve(Arc::new(MemoryStore::new())).await;
+        serve(Box::new(MemoryStore::new())).await;
+        serve(Arc::new(MemoryStore::new()) as Arc<dyn TokenStore>).await;
+        serve(Box::new(MemoryStore::new()) as Box<dyn TokenStore>).await;
+        serve(Arc::new(Box::new(MemoryStore::new()) as Box<dyn TokenStore>)).await;
+    });
+    fn travels<T: Send + Sync + 'static>() {}
+    travels::<TokenService<MemoryStore>>();
+    travels::<TokenService<Arc<dyn TokenStore>>>();
+    travels::<service_tokens::VerifiedToken>();
+}
+
+/// Its futures go to any runtime's threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_futures_can_be_spawned() {
+    let store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
+    let service = Arc::new(builder(store).keep_records(HOUR, 10).build().unwrap());
+    let life = tokio::spawn(async move {
+        let issued = service.issue(request("acme")).await.unwrap();
+        let view = service.owner("acme");
+        let rotated = view.rotate(issued.record.id(), RotateRequest::at_once()).await.unwrap();
+        service.verify(&text(&rotated), &any()).await.unwrap();
+        service.verify_strict(&text(&rotated), &any()).await.unwrap();
+        let _ = view.get(issued.record.id()).await.unwrap();
+        let _ = view.list(Query::new()).await.unwrap();
+        service.follow_changes().await.unwrap();
+        view.revoke(issued.record.id(), RevokeRequest::new()).await.unwrap().already
+    });
+    assert!(!life.await.unwrap());
+}
+
+async fn needs_are_one_all_or_any(open: Open) {
+    let opened = open();
+    let service = builder(opened.store).build().unwrap();
+    let scopes = ScopeSet::new(["files:*", "queue:push"]).unwrap();
+    let request = IssueRequest::new("acme", "developer", "b").scopes(scopes);
+    let token = text(&service.issue(request).await.unwrap());
+    let all = |scopes: &[&str]| Need::all_of(scopes).unwrap();
+    let any_of = |scopes: &[&str]| Need::any_of(scopes).unwrap();
+    let permitted = [
+        any(),
+        need("files:read"),
+        need("files:archive:read"),
+        all(&["files:read", "queue:push"]),
+        any_of(&["queue:pop", "queue:push"]),
+        any_of(&["files:x"]),
+    ];
+    for need in permitted {
+        let verified = service.verify(&token, &need).await.unwrap();
+        assert!(verified.permits(&need));
+    }
+    let missing = [
+        need("files"),
+        need("queue:pop"),
+        need("queue"),
+        need("filesx:read"),
+        need("Files:read"),
+        all(&["files:read", "queue:pop"]),
+        any_of(&["queue:pop", "queue"]),
+    ];
+    for need in missing {
+        let outcome = service.verify(&token, &need).await;
+        let Err(VerifyError::MissingScope { need: told, .. }) = outcome else {
+            panic!("{need}: {outcome:?}")
+        };
+        assert_eq!(told, need);
+        assert!(!service.verify(&token, &any()).await.unwrap().permits(&need));
+    }
+}
+
+async fn types_narrow_and_never_widen(open: Open) {
+    let opened = open();
+    let with = |scopes: &[&str]| {
+        let changing = TokenType::new("changing", scopes).unwrap();
+        TokenService::builder(opened.store.clone(), "acme_live")
+            .token_type(changing)
+            .build()
+            .unwrap()
+    };
+    let request = IssueRequest::new("acme", "changing", "b");
+    let token = text(&with(&["a:read", "a:write", "b:*"]).issue(request).await.unwrap());
+    let narrower = with(&["a:read", "b:x"]);
+    assert_eq!(narrower.verify(&token, &any()).await.unwrap().scopes().as_str(), "a:read b:x");
+    assert!(narrower.verify(&token, &need("a:write")).await.is_err());
+    assert!(narrower.verify(&token, &need("b:y")).await.is_err());
+    // "Any" is met by one scope that both permit, not by one on either side.
+    let either = Need::any_of(["a:write", "c"]).unwrap();
+    let outcome = with(&["a:read", "c"]).verify(&token, &either).await;
+    assert!(matches!(outcome, Err(VerifyError::MissingScope { .. })), "{outcome:?}");
+    let wider = with(&["*"]);
+    let scopes = wider.verify(&token, &any()).await.unwrap();
+    assert_eq!(scopes.scopes().as_str(), "a:read a:write b:*");
+    assert!(wider.verify(&token, &need("c")).await.is_err());
+    let none: &[&str] = &[];
+    assert!(with(none).verify(&token, &need("a:read")).await.is_err());
+}
+
+async fn everything_is_not_management(open: Open) {
+    let opened = open();
+    let service = builder(opened.store).build().unwrap();
+    let request = IssueRequest::new("acme", "developer", "b");
+    let token = text(&service.issue(request).await.unwrap());
+    service.verify(&token, &need("anything:at:all")).await.unwrap();
+    for reserved in ["service-tokens", "service-tokens:issue", "service-tokens:a:b"] {
+        let outcome = service.verify(&token, &need(reserved)).await;
+        assert!(matches!(outcome, Err(VerifyError::MissingScope { .. })), "{reserved}");
+    }
+    service.verify(&token, &need("service-tokensx:issue")).await.unwrap();
+}
+
+const OLD: KeyId = KeyId(*b"2025");
+const NEW: KeyId = KeyId(*b"2026");
+
+async fn keys_rotate_from_active_to_retired_to_gone(open: Open) {
+    let opened = open();
+    let (old_key, new_key) = ([1; 32], [2; 32]);
+    let with = |keys: KeyRing| builder(opened.store.clone()).keys(keys).build().unwrap();
+    let before = with(KeyRing::new(OLD, &old_key).unwrap());
+    let first = before.issue(request("acme")).await.unwrap();
+    let id = first.record.id();
+    before.verify(&text(&first), &any()).await.unwrap();
+
+    let ring = || KeyRing::new(NEW, &new_key).unwrap();
+    let during = with(ring().retired(OLD, &old_key).unwrap());
+    during.verify(&text(&first), &any()).await.unwrap();
+    let rotation = RotateRequest::with_overlap(HOUR);
+    let second = during.owner("acme").rotate(id, rotation).await.unwrap();
+    for issued in [&first, &second] {
+        during.verify(&text(issued), &any()).await.unwrap();
+    }
+
+    let after = with(ring());
+    after.verify(&text(&second), &any()).await.unwrap();
+    let refused = after.verify(&text(&first), &any()).await.unwrap_err().refusal();
+    assert_eq!(refused, Some(Refusal::MissingKey(OLD)));
+    // Outside it looks like any other refusal.
+    let told = after.verify(&text(&first), &any()).await.unwrap_err();
+    assert_eq!(told.to_string(), after.verify("x", &any()).await.unwrap_err().to_string());
+    // A token wholly under the lost key can still be managed, and revived by nothing but a rotation.
+    let third = before.issue(request("acme")).await.unwrap();
+    assert!(after.verify(&text(&third), &any()).await.is_err());
+    let view = after.owner("acme");
+    let fourth = view.rotate(third.record.id(), RotateRequest::at_once()).await.unwrap();
+    after.verify(&text(&fourth), &any()).await.unwrap();
+    view.revoke(third.record.id(), RevokeRequest::new()).await.unwrap();
+
+    // Another key under the same id is no key to this.
+    let impostor = with(KeyRing::new(OLD, &[3; 32]).unwrap());
+    let fifth = before.issue(request("acme")).await.unwrap();
+    let refused = impostor.verify(&text(&fifth), &any()).await.unwrap_err().refusal();
+    assert_eq!(refused, Some(Refusal::WrongSecret));
+}
+
+async fn keyed_and_plain_records_live_side_by_side(open: Open) {
+    let opened = open();
+    let plain = builder(opened.store.clone()).build().unwrap();
+    let keys = KeyRing::new(NEW, &[9; 32]).unwrap();
+    let keyed = builder(opened.store.clone()).keys(keys).build().unwrap();
+    let before = plain.issue(request("acme")).await.unwrap();
+    keyed.verify(&text(&before), &any()).await.unwrap();
+    let rotated = keyed.owner("acme").rotate(before.record.id(), RotateRequest::at_once()).await;
+    let rotated = rotated.unwrap();
+    keyed.verify(&text(&rotated), &any()).await.unwrap();
+    let refused = plain.verify(&text(&rotated), &any()).await.unwrap_err().refusal();
+    assert_eq!(refused, Some(Refusal::MissingKey(NEW)));
+    let ended = keyed.verify(&text(&before), &any()).await.unwrap_err().refusal();
+    assert_eq!(ended, Some(Refusal::SecretEnded));
+}
+
+async fn a_prefix_can_be_changed(open: Open) {
+    let opened = open();
+    let with = |prefix: &str, accepted: &[&str]| {
+        let connector = TokenType::new("connector", ["files:read"]).unwrap();
+        let service = TokenService::builder(opened.store.clone(), prefix).token_type(connector);
+        accepted.iter().fold(service, |service, prefix| service.accept_prefix(*prefix))
+    };
+    let old = with("acme", &[]).build().unwrap();
+    let issued = old.issue(request("acme")).await.unwrap();
+    assert!(text(&issued).starts_with("acme_1"));
+
+    let new = with("globex_live", &["acme"]).build().unwrap();
+    new.verify(&text(&issued), &any()).await.unwrap();
+    let fresh = new.issue(request("acme")).await.unwrap();
+    let view = new.owner("acme");
+    let rotated = view.rotate(issued.record.id(), RotateRequest::at_once()).await.unwrap();
+    for issued in [&fresh, &rotated] {
+        assert!(text(issued).starts_with("globex_live_1"), "new tokens have the new prefix");
+        new.verify(&text(issued), &any()).await.unwrap();
+        let refused = old.verify(&text(issued), &any()).await.unwrap_err().refusal();
+        let reason = Refusal::Malformed(MalformedToken::UnknownPrefix);
+        assert_eq!(refused, Some(reason));
+    }
+    assert_eq!(new.scanner_regex(), r"\b(?:globex_live|acme)_1[0-9A-Za-z]{71}\b");
+
+    let last = with("globex_live", &[]).build().unwrap();
+    assert!(last.verify(&text(&issued), &any()).await.is_err());
+    last.verify(&text(&fresh), &any()).await.unwrap();
+    // Another prefix in front of the same body is another text, with a wrong checksum.
+    let swapped = text(&fresh).replacen("globex_live", "acme", 1);
+    let refused = new.verify(&swapped, &any()).await.unwrap_err().refusal();
+    assert_eq!(refused, Some(Refusal::Malformed(MalformedToken::Checksum)));
+
+    for wrong in ["", "Acme", "acme_", "1acme", "a__b", "acmé"] {
+        assert!(matches!(with(wrong, &[]).build(), Err(BuildError::Prefix(_))), "{wrong}");
+        let accepted = with("acme", &[wrong]).build();
+        assert!(matches!(accepted, Err(BuildError::Prefix(_))), "{wrong}");
+    }
+    let long = "a".repeat(33);
+    let outcome = with(&long, &[]).build();
+    assert!(matches!(outcome, Err(BuildError::Prefix(InvalidPrefix::TooLong))));
+    let doubled = with("acme", &[]).token_type(TokenType::new("connector", ["x"]).unwrap());
+    let doubled = doubled.build();
+    assert!(matches!(doubled, Err(BuildError::DoubledType(name)) if name == "connector"));
+}
+
+async fn after_a_revocation_no_thread_is_accepted(open: Open) {
+    for _ in 0..20 {
+        let opened = open();
+        let service = &builder(opened.store).build().unwrap();
+        let issued = service.issue(request("acme")).await.unwrap();
+        let (id, token) = (issued.record.id(), &text(&issued));
+        let (revoked, accepted) = (&AtomicBool::new(false), &AtomicUsize::new(0));
+        std::thread::scope(|threads| {
+            for _ in 0..8 {
+                threads.spawn(move || {
+                    let mut after = 0;
+                    while after < 50 {
+                        let before = revoked.load(Ordering::SeqCst);
+                        match block_on(service.verify(token, &any())) {
+                            Ok(_) => {
+                                assert!(!before, "accepted after the revocation had returned");
+                                accepted.fetch_add(1, Ordering::SeqCst);
+                            }
+                            Err(error) => assert_eq!(error.refusal(), Some(Refusal::Revoked)),
+                        }
+                        after += usize::from(before);
+                    }
+                });
+            }
+            threads.spawn(move || {
+                // Only once the others are at work.
+                while accepted.load(Ordering::SeqCst) < 20 {
+                    std::thread::yield_now();
+                }
+                block_on(service.owner("acme").revoke(id, RevokeRequest::new())).unwrap();
+                revoked.store(true, Ordering::SeqCst);
+            });
+        });
+    }
+}
+
+async fn of_many_revocations_one_is_the_first(open: Open) {
+    for _ in 0..20 {
+        let opened = open();
+        let service = &builder(opened.store).build().unwrap();
+        let id = service.issue(request("acme")).await.unwrap().record.id();
+        let firsts = &std::sync::Mutex::new(Vec::new());
+        std::thread::scope(|threads| {
+            for who in 0..8 {
+                threads.spawn(move || {
+                    let words = RevokeRequest::new().by(format!("{who}"));
+                    let view = service.owner("acme");
+                    let revoked = block_on(view.revoke(id, words)).unwrap();
+                    assert_eq!(revoked.record.state(service.now()), State::Revoked);
+                    if !revoked.already {
+                        firsts.lock().unwrap().push(format!("{who}"));
+                    }
+                });
+            }
+        });
+        let firsts = firsts.lock().unwrap().clone();
+        assert_eq!(firsts.len(), 1, "{firsts:?}");
+        let record = service.every_owner().get(id).await.unwrap().record;
+        assert_eq!(record.revocation().unwrap().by.as_deref(), Some(&*firsts[0]));
+    }
+}
+
+async fn of_many_rotations_each_gives_a_secret_that_was_once_good(open: Open) {
+    let opened = open();
+    let service = &builder(opened.store.clone()).build().unwrap();
+    let issued = service.issue(request("acme")).await.unwrap();
+    let id = issued.record.id();
+    let secrets = &std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|threads| {
+        for _ in 0..8 {
+            threads.spawn(move || {
+                let view = service.owner("acme");
+                match block_on(view.rotate(id, RotateRequest::at_once())) {
+                    Ok(rotated) => secrets.lock().unwrap().push(text(&rotated)),
+                    Err(ManageError::Contended { .. }) => {}
+                    Err(error) => panic!("{error:?}"),
+                }
+            });
+        }
+    });
+    let secrets = secrets.lock().unwrap().clone();
+    let mut accepted = 0;
+    for secret in &secrets {
+        accepted += usize::from(service.verify(secret, &any()).await.is_ok());
+    }
+    assert_eq!(accepted, 1, "of {} secrets the last one lives", secrets.len());
+    assert!(service.verify(&text(&issued), &any()).await.is_err());
+    assert_eq!(records(&*opened.store).await.len(), 1);
+}
