@@ -99,7 +99,8 @@ impl ManualClock {
         }
     }
 
-    /// Sets the wall clock, as an operator or a time server would: the monotonic clock stands still.
+    /// Sets the wall clock, as an operator or a time server would: the monotonic clock stands still. A
+    /// service's time does not follow it backwards.
     pub fn set(&self, now: DateTime<Utc>) {
         self.wall.store(now.timestamp_micros(), Ordering::SeqCst);
     }

@@ -83,6 +83,7 @@ impl fmt::Debug for StoredDigest {
 }
 
 /// Names a key of a [`KeyRing`]: four bytes of the embedder's choice, stored beside each digest.
+/// Written as text if all are printable ASCII, otherwise in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(pub [u8; 4]);
 
@@ -94,7 +95,10 @@ impl fmt::Debug for KeyId {
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}", u32::from_be_bytes(self.0))
+        match str::from_utf8(&self.0) {
+            Ok(text) if text.bytes().all(|b| b.is_ascii_graphic()) => f.write_str(text),
+            _ => write!(f, "{:08x}", u32::from_be_bytes(self.0)),
+        }
     }
 }
 

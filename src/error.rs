@@ -13,7 +13,7 @@ use crate::token::{MalformedToken, TokenId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// It obeys not the grammar; no store was asked.
+    /// It does not obey the grammar; no store was asked.
     #[error(transparent)]
     Malformed(MalformedToken),
     /// There is no record with its id.
@@ -114,6 +114,9 @@ pub(crate) fn other_record() -> StoreError {
 
 /// An act of management did not succeed. Unless it is [`Indeterminate`](Self::Indeterminate),
 /// nothing changed.
+///
+/// For HTTP: `Invalid` is 400, `NotFound` 404, `Exists`, `NotRotated` and `TooManyActive` 409, all
+/// others 503.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManageError {
@@ -141,7 +144,7 @@ pub enum ManageError {
     },
     /// The token cannot be rotated as asked.
     #[error(transparent)]
-    NotRotated(#[from] RotateDenied),
+    NotRotated(RotateDenied),
     /// No random bytes, so no token.
     #[error(transparent)]
     Random(#[from] RandomError),
@@ -168,6 +171,16 @@ pub enum ManageError {
 impl From<StoreError> for ManageError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<RotateDenied> for ManageError {
+    fn from(denied: RotateDenied) -> Self {
+        match denied {
+            RotateDenied::NewerRecord => Self::Store(StoreError::NewerFormat),
+            RotateDenied::Invalid(invalid) => Self::Invalid(invalid),
+            RotateDenied::NotActive(_) | RotateDenied::OverlapRuns => Self::NotRotated(denied),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod queue;
 
+use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::clock::ClockJump;
+use crate::clock::{Clock, ClockJump};
 use crate::error::{Refusal, VerifyError};
 use crate::token::TokenId;
 use queue::Queue;
@@ -80,6 +81,8 @@ pub enum Event {
         id: TokenId,
         /// Its owner.
         owner: String,
+        /// By whom.
+        by: Option<String>,
         /// When the older secret ends, if it did not end at once.
         older_ends_at: Option<DateTime<Utc>>,
     },
@@ -110,7 +113,7 @@ pub enum Event {
         /// The error's text.
         cause: String,
     },
-    /// A token was refused.
+    /// A token was refused, for any reason that has no variant of its own below.
     Refused {
         /// Its id, if it had one: anyone can write any id into a text.
         id: Option<TokenId>,
@@ -158,7 +161,7 @@ impl Event {
                 Self::MissingScope { id: *id, need: need.scopes() }
             }
             (VerifyError::Unavailable(cause), id) => {
-                Self::StoreFailed { id, cause: cause.to_string() }
+                Self::StoreFailed { id, cause: with_sources(cause) }
             }
         }
     }
@@ -170,36 +173,37 @@ impl Event {
 /// bounded queue: however long it takes, no verification waits for it, and if it panics none fails.
 /// What does not fit the queue is counted and told as [`Event::Lost`].
 ///
+/// Without a sink events go to `tracing`, in the thread and span of the request, under the target
+/// `service_tokens`: acts that change something and refusals as `INFO`, reads as `DEBUG`, and what an
+/// operator should look at (a failed act, an ended secret, a store without an answer, a clock jump) as
+/// `WARN`.
+///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
 /// use std::sync::Arc;
 /// use service_tokens::Event;
 ///
-/// let refusals = Arc::new(AtomicU64::new(0));
-/// let counter = refusals.clone();
+/// let leaks = Arc::new(AtomicU64::new(0));
+/// let counter = leaks.clone();
 /// // Every closure of this form is a sink.
 /// let sink = move |event: &Event| {
-///     if let Event::Refused { .. } = event {
+///     if let Event::EndedSecretPresented { .. } = event {
 ///         counter.fetch_add(1, Ordering::Relaxed);
 ///     }
 /// };
 /// # fn takes(_: impl service_tokens::EventSink) {} takes(sink);
 /// ```
 pub trait EventSink: Send + Sync + 'static {
-    /// Takes note of an event.
-    fn record(&self, event: &Event);
+    /// Takes note of an event that happened at `at`, by the wall clock.
+    fn record(&self, event: &Event, at: DateTime<Utc>);
 }
 
 impl<F: Fn(&Event) + Send + Sync + 'static> EventSink for F {
-    fn record(&self, event: &Event) {
+    fn record(&self, event: &Event, _: DateTime<Utc>) {
         self(event);
     }
 }
 
-/// The default: `tracing`, in the thread and span of the request, under the target `service_tokens`.
-///
-/// Acts that change something are `INFO`, reads `DEBUG`, refusals `INFO`, and what an operator should
-/// look at (an ended secret, a failing store, a clock jump) `WARN`.
 fn trace(event: &Event) {
     const T: &str = "service_tokens";
     match event {
@@ -210,8 +214,8 @@ fn trace(event: &Event) {
         Event::Listed { owner, records } => {
             tracing::debug!(target: T, ?owner, records, "records listed");
         }
-        Event::Rotated { id, owner, older_ends_at } => {
-            tracing::info!(target: T, %id, ?owner, ?older_ends_at, "token rotated");
+        Event::Rotated { id, owner, by, older_ends_at } => {
+            tracing::info!(target: T, %id, ?owner, ?by, ?older_ends_at, "token rotated");
         }
         Event::Revoked { id, owner, by, reason } => {
             tracing::info!(target: T, %id, ?owner, ?by, ?reason, "token revoked");
@@ -244,27 +248,43 @@ fn trace(event: &Event) {
     }
 }
 
+/// An error's text with those of its causes.
+pub(crate) fn with_sources(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
 /// The way events take from the service to a sink.
 pub(crate) enum Events {
     Tracing,
-    Queued(Arc<Queue>),
+    Queued(Arc<Queue>, Arc<dyn Clock>),
 }
 
 impl Events {
     /// A queue of `capacity` events in front of `sink`, emptied by a thread of its own.
-    pub(crate) fn queued(sink: Box<dyn EventSink>, capacity: usize) -> std::io::Result<Self> {
+    pub(crate) fn queued(
+        sink: Box<dyn EventSink>,
+        capacity: usize,
+        clock: Arc<dyn Clock>,
+    ) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::new(capacity));
         let drained = queue.clone();
         std::thread::Builder::new().name("service-tokens-events".into()).spawn(move || {
-            drained.drain(|event| guarded(|| sink.record(event)));
+            drained.drain(|event, at| guarded(|| sink.record(event, at)));
         })?;
-        Ok(Self::Queued(queue))
+        Ok(Self::Queued(queue, clock))
     }
 
     pub(crate) fn emit(&self, event: Event) {
         match self {
             Self::Tracing => guarded(|| trace(&event)),
-            Self::Queued(queue) => queue.push(event),
+            Self::Queued(queue, clock) => queue.push(event, clock.now()),
         }
     }
 
@@ -272,14 +292,14 @@ impl Events {
     pub(crate) fn flush(&self, longest: Duration) -> bool {
         match self {
             Self::Tracing => true,
-            Self::Queued(queue) => queue.flush(longest),
+            Self::Queued(queue, _) => queue.flush(longest),
         }
     }
 }
 
 impl Drop for Events {
     fn drop(&mut self) {
-        if let Self::Queued(queue) = self {
+        if let Self::Queued(queue, _) = self {
             queue.close();
         }
     }

@@ -38,7 +38,7 @@
 //!
 //! # Recipes
 //!
-//! The original three types: who may upload files, who may use every API, and who may manage tokens.
+//! Three types: who may upload files, who may use every API, and who may manage tokens.
 //! `*` does not reach the reserved scopes `service-tokens:…`, so that a leaked Developer token cannot
 //! mint others:
 //!
@@ -64,13 +64,11 @@
 //! A request that may be repeated without making a second token, because the caller chose the id:
 //!
 //! ```
-//! # use service_tokens::{IssueRequest, ManageError, MemoryStore, TokenId, TokenService, TokenType};
+//! # use service_tokens::{IssueRequest, ManageError, MemoryStore, TokenService, TokenType};
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let service = TokenService::builder(MemoryStore::new(), "acme_live")
 //! #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
-//! # let millis = service.now().timestamp_millis() as u64;
-//! # let uuid = uuid::Builder::from_unix_timestamp_millis(millis, &[7; 10]).into_uuid();
-//! let id = TokenId::from_uuid(uuid); // of version 7, made by the caller
+//! let id = service.new_id()?; // or any UUID of version 7: `TokenId::from_uuid`
 //! let request = || IssueRequest::new("acme", "connector", "nightly backup").id(id);
 //!
 //! service.issue(request()).await?;

@@ -25,8 +25,8 @@ use crate::token::{ParsedToken, TokenId};
 /// The stored row of a token: id, owner, type, issued-to, scopes, times, digests, revocation. No
 /// plaintext.
 ///
-/// A record is a value: [`revoke`](Self::revoke) and [`rotate`](Self::rotate) return the changed one
-/// and a store puts it in place by compare-and-swap. Stores keep [`to_bytes`](Self::to_bytes) and,
+/// A record is a value: the service makes the changed one, and a store puts it in place by
+/// compare-and-swap. Stores keep [`to_bytes`](Self::to_bytes) and,
 /// beside them, whatever accessors they index; [`from_bytes`](Self::from_bytes) is the only public
 /// way to rebuild one.
 ///
@@ -120,7 +120,7 @@ pub struct Revocation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Overlap {
-    /// When the older secret ends at the latest; exclusive.
+    /// When the older secret ends at the latest, with the token at the latest; exclusive.
     pub ends_at: DateTime<Utc>,
     /// Whether it ends already when the newer secret is first used.
     pub ends_on_first_use: bool,
@@ -239,7 +239,7 @@ impl Record {
     pub fn overlap(&self, now: DateTime<Utc>) -> Option<Overlap> {
         let older = self.older()?;
         (now.timestamp_micros() < older.latest_end).then(|| Overlap {
-            ends_at: from_micros(older.latest_end),
+            ends_at: from_micros(self.expires_at.unwrap_or(i64::MAX).min(older.latest_end)),
             ends_on_first_use: older.ends_on_first_use,
         })
     }

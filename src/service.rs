@@ -25,8 +25,8 @@ use crate::clock::GuardedClock;
 use crate::digest::Digests;
 use crate::event::{Event, Events};
 use crate::scope::{TokenType, TokenTypes};
-use crate::secret::RandomSource;
-use crate::token::{Prefix, scanner_regex};
+use crate::secret::{RandomError, RandomSource};
+use crate::token::{Prefix, TokenId, scanner_regex};
 use kept::Kept;
 
 /// Issues, verifies, lists, rotates and revokes tokens over any [`TokenStore`](crate::TokenStore).
@@ -89,6 +89,16 @@ impl<S> TokenService<S> {
             self.events.emit(Event::ClockJumped(jump));
         }
         now
+    }
+
+    /// An id for a token to be issued now: keep it, and a request that is repeated with it cannot create
+    /// a second token. See [`IssueRequest::id`].
+    ///
+    /// # Errors
+    ///
+    /// The random source failed.
+    pub fn new_id(&self) -> Result<TokenId, RandomError> {
+        TokenId::generate(self.now(), &*self.random)
     }
 
     /// Whether the wall clock has jumped by more than a minute against the monotonic clock since

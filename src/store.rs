@@ -76,7 +76,8 @@ pub trait ChangeStream: Send {
     async fn next(&mut self) -> Result<Change, StoreError>;
 }
 
-/// Where records are kept. Write one for the storage you already run.
+/// Where records are kept. Write one for the storage you already run: with the `async-trait` crate's
+/// attribute on the `impl`, as in `examples/custom_store.rs`, which is a whole store.
 ///
 /// Five operations are required and three have defaults that are correct. A store keeps
 /// [`Record::to_bytes`] and, beside them, the columns it wants to search by, taken from the record's
@@ -142,11 +143,12 @@ pub trait TokenStore: Send + Sync {
     /// - [`StoreError::Conflict`] if there is no record with this id (`replace_creates_nothing`), if
     ///   it has another version (`replace_needs_the_version`), or if its owner or creation time
     ///   differ from the replacement's (`replace_keeps_identity`).
+    /// - [`StoreError::Corrupt`] if what is stored under the id is no record.
     /// - [`StoreError::NewerFormat`] if the present record is in a newer format than this crate
     ///   reads ([`Record::is_newer`]): it may carry a restriction that would be lost
     ///   (`newer_record_stays`).
     ///
-    /// In either case nothing changes. [`StoreError::check_replacement`] decides both for a store
+    /// In every case nothing changes; if several apply, any of them will do. [`StoreError::check_replacement`] decides both for a store
     /// that has the present record at hand.
     async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError>;
 
@@ -173,8 +175,10 @@ pub trait TokenStore: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unsupported`] for a query by last use on a store that does not track it
-    /// (`unused_since_is_honest`).
+    /// - [`StoreError::Unsupported`] for a query by last use on a store that does not track it
+    ///   (`unused_since_is_honest`).
+    /// - [`StoreError::Corrupt`] if a row that may belong on the page is no record: leaving it out
+    ///   would hide a token.
     async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError>;
 
     /// Whether this store keeps when tokens were last used. If so, a new record's last use is

@@ -92,10 +92,16 @@ async fn every_act_that_succeeds_is_one_event(open: Open) {
 
     let _ = view.rotate(id, RotateRequest::with_overlap(HOUR)).await.unwrap();
     let ends = Some(scene.clock.now() + TimeDelta::hours(1));
-    assert_eq!(scene.one(), Event::Rotated { id, owner: owner.clone(), older_ends_at: ends });
+    assert_eq!(
+        scene.one(),
+        Event::Rotated { id, owner: owner.clone(), by: None, older_ends_at: ends }
+    );
     scene.clock.advance(HOUR);
     let _ = view.rotate(id, RotateRequest::at_once()).await.unwrap();
-    assert_eq!(scene.one(), Event::Rotated { id, owner: owner.clone(), older_ends_at: None });
+    assert_eq!(
+        scene.one(),
+        Event::Rotated { id, owner: owner.clone(), by: None, older_ends_at: None }
+    );
 
     let words = RevokeRequest::new().by("bob").reason("left");
     let _ = view.revoke(id, words.clone()).await.unwrap();

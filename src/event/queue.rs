@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::Event;
 
 pub(crate) struct Queue {
@@ -17,8 +19,10 @@ pub(crate) struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    events: VecDeque<Event>,
+    events: VecDeque<(Event, DateTime<Utc>)>,
     lost: u64,
+    /// When the last of them came.
+    lost_at: Option<DateTime<Utc>>,
     /// How many came, lost ones included, and how many of those the sink has had or been told of.
     came: u64,
     delivered: u64,
@@ -40,15 +44,16 @@ impl Queue {
     }
 
     /// Takes an event if there is room, and counts it as lost otherwise. Never waits for the sink.
-    pub(super) fn push(&self, event: Event) {
+    pub(super) fn push(&self, event: Event, at: DateTime<Utc>) {
         let mut waiting = self.lock();
         // Whoever delivers looks again before it sleeps; waking it is the dearest part.
         let asleep = waiting.came == waiting.delivered;
         waiting.came += 1;
         if waiting.events.len() < self.capacity {
-            waiting.events.push_back(event);
+            waiting.events.push_back((event, at));
         } else {
             waiting.lost += 1;
+            waiting.lost_at = Some(at);
         }
         drop(waiting);
         if asleep {
@@ -57,7 +62,7 @@ impl Queue {
     }
 
     /// Delivers events in order until the queue is closed and empty.
-    pub(super) fn drain(&self, deliver: impl Fn(&Event)) {
+    pub(super) fn drain(&self, deliver: impl Fn(&Event, DateTime<Utc>)) {
         loop {
             let mut waiting = self.lock();
             while waiting.events.is_empty() && waiting.lost == 0 {
@@ -68,11 +73,12 @@ impl Queue {
             }
             let events = std::mem::take(&mut waiting.events);
             let lost = std::mem::take(&mut waiting.lost);
+            let lost_at = waiting.lost_at.take();
             let came = waiting.came;
             drop(waiting);
-            events.iter().for_each(&deliver);
-            if lost > 0 {
-                deliver(&Event::Lost { events: lost });
+            events.iter().for_each(|(event, at)| deliver(event, *at));
+            if let Some(at) = lost_at {
+                deliver(&Event::Lost { events: lost }, at);
             }
             self.lock().delivered = came;
             self.delivered.notify_all();

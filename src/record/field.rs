@@ -47,6 +47,8 @@ pub enum Field {
     IssuedBy,
     /// The chain of issuing tokens.
     Issuers,
+    /// Who rotated.
+    RotatedBy,
     /// Who revoked.
     RevokedBy,
     /// Why it was revoked.
@@ -71,6 +73,7 @@ impl fmt::Display for Field {
             Self::Metadata => "metadata",
             Self::IssuedBy => "issued_by",
             Self::Issuers => "issuers",
+            Self::RotatedBy => "rotated_by",
             Self::RevokedBy => "revoked_by",
             Self::Reason => "reason",
             Self::OlderEnds => "older_ends",

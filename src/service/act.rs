@@ -185,6 +185,9 @@ impl<S: TokenStore> TokenService<S> {
         id: TokenId,
         request: &RotateRequest,
     ) -> Result<Issued, ManageError> {
+        if let Some(by) = &request.by {
+            self.policy.check_text(Field::RotatedBy, by)?;
+        }
         let now = self.now();
         let older_ends = self.policy.older_end(request.older_ends, now)?;
         let expires_at = request.expiry.map(|asked| self.policy.end(asked, now)).transpose()?;

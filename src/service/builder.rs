@@ -107,7 +107,8 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
         self
     }
 
-    /// Sends events to this sink instead of `tracing`, from a thread of their own.
+    /// Sends events to this sink instead of `tracing`, from a thread of their own. A closure is a sink
+    /// if its parameter's type is written out: `|event: &Event| …`.
     pub fn events(mut self, sink: impl EventSink) -> Self {
         self.sink = Some(Box::new(sink));
         self
@@ -151,7 +152,8 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
         }
         let events = match self.sink {
             None => Events::Tracing,
-            Some(sink) => Events::queued(sink, EVENT_QUEUE).map_err(BuildError::EventThread)?,
+            Some(sink) => Events::queued(sink, EVENT_QUEUE, self.clock.clone())
+                .map_err(BuildError::EventThread)?,
         };
         Ok(TokenService {
             store: self.store,

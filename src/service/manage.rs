@@ -65,6 +65,26 @@ impl<S: TokenStore> Tokens<'_, S> {
 
     /// One page of records. In the view of one owner, a query for another gives an empty page.
     ///
+    /// All pages, with the same filters for each:
+    ///
+    /// ```
+    /// # use service_tokens::{MemoryStore, Query, TokenService};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live").build()?;
+    /// let mut query = Query::new().token_type("connector");
+    /// loop {
+    ///     let page = service.owner("acme").list(query.clone()).await?;
+    ///     for stored in &page.items {
+    ///         println!("{}", stored.record.id());
+    ///     }
+    ///     match page.next {
+    ///         Some(next) => query = query.after(next),
+    ///         None => break,
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ManageError::Invalid`] for a limit of zero or above [`PAGE_MAX`], [`ManageError::Store`] if
@@ -114,6 +134,7 @@ impl<S: TokenStore> Tokens<'_, S> {
         act.end(outcome, |issued| Event::Rotated {
             id,
             owner: issued.record.owner().to_owned(),
+            by: request.by.clone(),
             older_ends_at: issued
                 .record
                 .overlap(issued.record.rotated_at())

@@ -90,7 +90,8 @@ impl IssueRequest {
         self
     }
 
-    /// It is accepted from this time on.
+    /// It is accepted from this time on. The default lifetime counts from the issue and not from
+    /// here.
     pub fn not_before(mut self, start: DateTime<Utc>) -> Self {
         self.not_before = Some(start);
         self
@@ -124,11 +125,12 @@ pub struct RotateRequest {
     pub(crate) older_ends: Expiry,
     pub(crate) replaces: Option<Replaces>,
     pub(crate) expiry: Option<Expiry>,
+    pub(crate) by: Option<String>,
 }
 
 impl RotateRequest {
     fn new(older_ends: Expiry) -> Self {
-        Self { older_ends, replaces: None, expiry: None }
+        Self { older_ends, replaces: None, expiry: None, by: None }
     }
 
     /// The present secret ends now: it leaked.
@@ -144,6 +146,12 @@ impl RotateRequest {
     /// Both secrets are accepted until this time, then only the new one; exclusive.
     pub fn with_overlap_until(end: DateTime<Utc>) -> Self {
         Self::new(Expiry::At(end))
+    }
+
+    /// Who rotates: for the event, the record does not keep it.
+    pub fn by(mut self, by: impl Into<String>) -> Self {
+        self.by = Some(by.into());
+        self
     }
 
     /// Says which secret is replaced. Required while an overlap of two runs.

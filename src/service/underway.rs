@@ -1,7 +1,7 @@
 //! An act of management from its beginning to its one event.
 
 use crate::error::ManageError;
-use crate::event::{Act, Event, Events};
+use crate::event::{Act, Event, Events, with_sources};
 use crate::token::TokenId;
 
 /// What the event of an act says whose future was dropped: nobody is there to take the outcome.
@@ -41,7 +41,7 @@ impl<'s> Underway<'s> {
                     ManageError::Indeterminate { id, .. } => Some(*id),
                     _ => self.id,
                 };
-                Event::Failed { act: self.act, id, cause: error.to_string() }
+                Event::Failed { act: self.act, id, cause: with_sources(error) }
             }
         });
         outcome

@@ -15,8 +15,8 @@ use crate::store::{Change, StoreError, TokenStore};
 use crate::token::{ParsedToken, parse};
 
 impl<S: TokenStore> TokenService<S> {
-    /// Verifies a token as it came in the `Authorization: Bearer` header, and that it may do what
-    /// `need` says.
+    /// Verifies the token of an `Authorization: Bearer` header, and that it may do what `need` says.
+    /// The token alone: without `Bearer` and without white space around it.
     ///
     /// A malformed token is refused before the store is asked. Every refusal is one event.
     ///

@@ -84,7 +84,7 @@ impl StoreError {
     }
 
     /// The error for a query by last use on a store that does not track it.
-    pub(crate) fn last_use_not_tracked() -> Self {
+    pub fn last_use_not_tracked() -> Self {
         Self::Unsupported { what: "last use is not tracked" }
     }
 

@@ -9,7 +9,8 @@ use crate::token::TokenId;
 /// The most records on a page.
 pub const PAGE_MAX: usize = 1_000;
 
-/// The order of a list. Ids sort by time of issue.
+/// The order of a list. Ids sort by time of issue, to the millisecond; within one in no particular
+/// order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Direction {
     /// Newest first.
@@ -49,6 +50,12 @@ impl States {
 impl From<State> for States {
     fn from(state: State) -> Self {
         Self(Self::bit(state))
+    }
+}
+
+impl<const N: usize> From<[State; N]> for States {
+    fn from(states: [State; N]) -> Self {
+        states.into_iter().collect()
     }
 }
 
@@ -172,6 +179,9 @@ impl Query {
 
     /// Only those issued before this time and not used since. An error on a store that does not
     /// track last use.
+    ///
+    /// What counts as use is what [`TokenStore::touch`](super::TokenStore::touch) was told. The service
+    /// tells it nothing by itself.
     #[must_use]
     pub fn unused_since(mut self, time: DateTime<Utc>) -> Self {
         self.unused_since = Some(time);
@@ -305,6 +315,6 @@ fn unused_since(record: &Record, last_used: LastUsed, time: DateTime<Utc>) -> bo
 pub struct Page {
     /// The records, in order. There may be none although there is a next page.
     pub items: Vec<Stored>,
-    /// Where the next page starts, for [`Query::after`]; `None` at the end.
+    /// The place behind which the next page starts, for [`Query::after`]; `None` at the end.
     pub next: Option<TokenId>,
 }

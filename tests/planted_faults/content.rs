@@ -12,7 +12,8 @@ const TIMES: [u8; 4] = [5, 7, 8, 12];
 /// Edits each field of a record: tag and content, `None` to leave it out. What is no record any more
 /// then, stays as it was.
 pub(crate) fn edited(record: &Record, edit: impl Fn(u8, &[u8]) -> Option<Vec<u8>>) -> Record {
-    let bytes = record.to_bytes();
+    let mut bytes = record.to_bytes();
+    bytes.truncate(bytes.len() - 4);
     let mut out = vec![bytes[0]];
     let mut at = 1;
     while at < bytes.len() {
@@ -25,6 +26,7 @@ pub(crate) fn edited(record: &Record, edit: impl Fn(u8, &[u8]) -> Option<Vec<u8>
         }
         at = end;
     }
+    out.extend(crc32fast::hash(&out).to_be_bytes());
     Record::from_bytes(&out).unwrap_or_else(|_| record.clone())
 }
 
