@@ -26,6 +26,7 @@ over_stores! {
     a_strict_verification_always_asks,
     an_answer_from_before_a_change_is_not_kept_after_it,
     an_answer_from_before_a_change_elsewhere_is_not_kept_after_it,
+    an_answer_from_before_a_change_is_not_kept_while_another_is_awaited,
     many_misses_ask_once,
     an_old_question_answers_nobody_who_comes_later,
     another_takes_over_from_a_leader_that_gives_up,
@@ -249,6 +250,32 @@ async fn an_answer_from_before_a_change_elsewhere_is_not_kept_after_it(open: Ope
         let _ = slow.await;
         assert_eq!(refusal(scene.verify(&token).await), Some(Refusal::Revoked));
     }
+}
+
+async fn an_answer_from_before_a_change_is_not_kept_while_another_is_awaited(open: Open) {
+    let scene = scene(open);
+    let need = any();
+    let issued = scene.issue().await;
+    let (id, token) = (issued.record.id(), text(&issued));
+    scene.remote.hold(true);
+    let mut before = std::pin::pin!(scene.service.verify(&token, &need));
+    assert!(poll_once(&mut before).await.is_none());
+    scene.remote.hold(false);
+    scene.service.owner("acme").revoke(id, RevokeRequest::new()).await.unwrap();
+    scene.remote.hold(true);
+    let mut after = std::pin::pin!(scene.service.verify(&token, &need));
+    assert!(poll_once(&mut after).await.is_none());
+    let _ = scene.remote.finds();
+    scene.remote.release(1);
+    let _ = poll_once(&mut before).await.unwrap();
+    // Neither the older answer nor a question of its own: the one under way is waited for.
+    let mut third = std::pin::pin!(scene.service.verify(&token, &need));
+    assert!(poll_once(&mut third).await.is_none());
+    scene.asked(0);
+    scene.remote.hold(false);
+    scene.remote.release(1);
+    assert_eq!(refusal(after.await), Some(Refusal::Revoked));
+    assert_eq!(refusal(third.await), Some(Refusal::Revoked));
 }
 
 async fn many_misses_ask_once(open: Open) {

@@ -89,6 +89,9 @@ async fn a_bound_view_lists_its_owner_only(open: Open) {
     let acme = service.owner("acme");
     assert_eq!(owners(acme.list(Query::new()).await).await, ["acme"; 3]);
     assert_eq!(owners(acme.list(Query::new().owner("acme")).await).await, ["acme"; 3]);
+    // A full page and no cursor into what is not seen: others' records take no room on it.
+    let page = acme.list(Query::new().limit(3)).await.unwrap();
+    assert_eq!((page.items.len(), page.next), (3, None));
     let foreign = acme.list(Query::new().owner("globex")).await.unwrap();
     assert_eq!((foreign.items.len(), foreign.next), (0, None));
     // A cursor into another's records gives none of them.
