@@ -119,20 +119,18 @@ pub fn check(
     }
     let present = types.get(record.token_type()).ok_or(Denied::UnknownType)?.scopes();
     let issued = record.scopes();
-    if issued == present {
-        return if issued.permits(need) {
-            Ok(VerifiedToken::of(record, issued))
+    let permitted = |effective: Scopes<'_>| {
+        if effective.permits(need) {
+            Ok(VerifiedToken::of(record, effective))
         } else {
             Err(Denied::MissingScope)
-        };
+        }
+    };
+    if issued == present || present.contains(issued) {
+        return permitted(issued);
     }
     // Not each side by itself: a need for any of several could be met by another scope on either.
-    let effective = issued.intersection(present);
-    if effective.as_scopes().permits(need) {
-        Ok(VerifiedToken::of(record, effective.as_scopes()))
-    } else {
-        Err(Denied::MissingScope)
-    }
+    permitted(issued.intersection(present).as_scopes())
 }
 
 /// A token that was found, matched and checked. Owned and cheap to clone: it travels with the

@@ -138,6 +138,9 @@ const JUMP_MICROS: u64 = 60_000_000;
 /// How far the wall clock moves before it is held against the monotonic clock again.
 const COMPARE_EVERY_MICROS: i64 = 1_000_000;
 
+/// How long the two clocks may drift apart by a minute: a day.
+const BELIEVE_EVERY_MICROS: i64 = 86_400_000_000;
+
 /// The times that a record can hold, in microseconds: the years 1970 to 9999.
 pub(crate) const RECORDABLE_MICROS: RangeInclusive<i64> = 0..=253_402_300_799_999_999;
 
@@ -149,18 +152,22 @@ pub(crate) struct GuardedClock {
     compared_at: AtomicI64,
     /// Wall clock minus monotonic clock, as last accepted.
     offset: AtomicI64,
+    /// The monotonic time at which it was last accepted.
+    believed_at: AtomicI64,
     unacknowledged: AtomicBool,
 }
 
 impl GuardedClock {
     pub(crate) fn new(source: Arc<dyn Clock>) -> Self {
         let wall = source.now().timestamp_micros();
-        let offset = wall.saturating_sub(monotonic_micros(&*source));
+        let monotonic = monotonic_micros(&*source);
+        let offset = wall.saturating_sub(monotonic);
         Self {
             source,
             floor: AtomicI64::new(wall),
             compared_at: AtomicI64::new(wall),
             offset: AtomicI64::new(offset),
+            believed_at: AtomicI64::new(monotonic),
             unacknowledged: AtomicBool::new(false),
         }
     }
@@ -186,16 +193,35 @@ impl GuardedClock {
 
     fn compare(&self, wall: i64) -> Option<ClockJump> {
         self.compared_at.store(wall, Ordering::Relaxed);
-        let offset = wall.saturating_sub(monotonic_micros(&*self.source));
+        // Between a reading before and one after, so that a thread that was stopped fakes no jump.
+        let before = monotonic_micros(&*self.source);
+        let wall = self.source.now().timestamp_micros();
+        let monotonic = monotonic_micros(&*self.source);
+        if monotonic.saturating_sub(before) >= COMPARE_EVERY_MICROS {
+            return None;
+        }
+        let offset = wall.saturating_sub(monotonic);
         let accepted = self.offset.load(Ordering::Acquire);
         let by = offset.saturating_sub(accepted);
         if by.unsigned_abs() <= JUMP_MICROS {
+            self.believe(offset, accepted, monotonic);
             return None;
         }
         // Several threads may notice at once; the one that moves the offset reports.
         self.offset.compare_exchange(accepted, offset, Ordering::AcqRel, Ordering::Acquire).ok()?;
+        self.believed_at.store(monotonic, Ordering::Relaxed);
         self.unacknowledged.store(true, Ordering::Release);
         Some(ClockJump { by: chrono::Duration::microseconds(by), noticed_at: from_micros(wall) })
+    }
+
+    /// Once a day what a time server has corrected since is believed: over months it is no jump.
+    fn believe(&self, offset: i64, accepted: i64, monotonic: i64) {
+        let since = monotonic.saturating_sub(self.believed_at.load(Ordering::Relaxed));
+        if since >= BELIEVE_EVERY_MICROS {
+            self.believed_at.store(monotonic, Ordering::Relaxed);
+            let _ =
+                self.offset.compare_exchange(accepted, offset, Ordering::AcqRel, Ordering::Acquire);
+        }
     }
 
     pub(crate) fn monotonic(&self) -> Duration {
@@ -281,6 +307,28 @@ mod tests {
         manual.set(DateTime::<Utc>::MIN_UTC);
         assert!(guarded.now().1.is_some());
         assert_eq!(guarded.now().0, from_micros(*RECORDABLE_MICROS.end()));
+    }
+
+    #[test]
+    fn a_time_server_s_corrections_do_not_add_up() {
+        let (manual, guarded) = clocks();
+        for _ in 0..365 {
+            manual.advance(Duration::from_secs(86_400));
+            manual.set(manual.now() + chrono::Duration::seconds(1));
+            assert_eq!(guarded.now().1, None);
+        }
+    }
+
+    #[test]
+    fn many_small_steps_in_a_day_are_a_jump() {
+        let (manual, guarded) = clocks();
+        let mut jumps = 0;
+        for _ in 0..10 {
+            manual.advance(Duration::from_secs(60));
+            manual.set(manual.now() + chrono::Duration::seconds(59));
+            jumps += usize::from(guarded.now().1.is_some());
+        }
+        assert_eq!(jumps, 5);
     }
 
     #[test]

@@ -73,6 +73,8 @@ struct Rare {
     issued_by: Option<Box<str>>,
     issuers: Vec<TokenId>,
     metadata: BTreeMap<String, String>,
+    /// Fields that a newer program added and that may be ignored, by tag.
+    remarks: Vec<(u8, Box<[u8]>)>,
     /// The whole encoding of a record in a newer format than this crate's.
     newer: Option<Box<[u8]>>,
 }

@@ -166,7 +166,8 @@ pub trait TokenStore: Send + Sync {
     /// is as [`find`](Self::find) would answer (`list_agrees_with_find`).
     ///
     /// [`Query::matches`] decides over each record; a store may use its indexes to look at fewer,
-    /// with the same result (`filters_are_exact`). The page starts behind [`Query::cursor`], which is
+    /// with the same result (`filters_are_exact`). Call it on every record all the same: a later
+    /// version of this crate may have filters for which there is no column yet. The page starts behind [`Query::cursor`], which is
     /// a place in the order and need not (any more) be a record's id (`cursor_is_a_place`), and holds
     /// at most [`Query::page_len`] records (`page_length_holds`). It may hold fewer, even none, and
     /// still have a successor: only a missing [`Page::next`] is the end (`short_page_is_no_end`). A

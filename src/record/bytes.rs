@@ -8,6 +8,10 @@
 //! The frame (format byte, tag, length, checksum, longest encoding) and the fields 1 to 8 and 12 to 16
 //! keep their meaning and limits in every later format, so that an old program can still list and
 //! filter what a new one wrote. A writer uses the oldest format that can express the record.
+//!
+//! A field with a tag of 128 or more restricts nothing: whoever does not know it ignores it and writes
+//! it back as it was. One below 128 that is unknown makes the bytes no record of this format, so a
+//! new one of those asks for a new format.
 
 use std::collections::BTreeMap;
 
@@ -44,6 +48,12 @@ const REASON: u8 = 14;
 const ISSUED_BY: u8 = 15;
 const ISSUERS: u8 = 16;
 const METADATA: u8 = 17;
+
+/// From this tag on a field restricts nothing.
+const FIRST_REMARK: u8 = 128;
+
+/// The most bytes of all such fields, so that there is room for a revocation.
+const REMARKS_MAX: usize = 16_384;
 
 impl Record {
     /// The record's encoding, at most [`RECORD_MAX_BYTES`] long. A record that a newer program wrote
@@ -141,6 +151,7 @@ impl Writer {
             }
             self.field(METADATA, entries.content());
         }
+        rare.remarks.iter().for_each(|(tag, content)| self.field(*tag, content));
     }
 }
 
@@ -196,7 +207,7 @@ impl<'b> Head<'b> {
                 Ok(NewestSecret { digest: reader.digest()?, created_at: reader.time()? })
             })?
             .ok_or(MISSING)?;
-        let rare = rare(&mut fields)?;
+        let rare = Rare { remarks: remarks(&mut fields)?, ..rare(&mut fields)? };
         if !fields.is_empty() {
             return Err(CorruptRecord("a field is unknown"));
         }
@@ -268,6 +279,16 @@ fn rare(fields: &mut Fields<'_>) -> Result<Rare, CorruptRecord> {
         metadata: fields.take(METADATA, metadata)?.unwrap_or_default(),
         ..Rare::default()
     })
+}
+
+/// The fields that a newer program added and that may be ignored.
+fn remarks(fields: &mut Fields<'_>) -> Result<Vec<(u8, Box<[u8]>)>, CorruptRecord> {
+    let remarks: Vec<(u8, Box<[u8]>)> =
+        fields.take_from(FIRST_REMARK).map(|(tag, content)| (tag, content.into())).collect();
+    if remarks.iter().map(|(_, content)| content.len()).sum::<usize>() > REMARKS_MAX {
+        return Err(CorruptRecord("there are too many remarks"));
+    }
+    Ok(remarks)
 }
 
 fn issuers(reader: &mut Reader<'_>) -> Result<Vec<TokenId>, CorruptRecord> {

@@ -177,6 +177,11 @@ impl<'b> Fields<'b> {
         if reader.is_empty() { Ok(Some(value)) } else { Err(CorruptRecord("a field is too long")) }
     }
 
+    /// Takes all fields from this tag on, in order.
+    pub(super) fn take_from(&mut self, tag: u8) -> impl Iterator<Item = (u8, &'b [u8])> + use<'b> {
+        self.0.split_off(&tag).into_iter()
+    }
+
     pub(super) fn time(&mut self, tag: u8) -> Result<Option<i64>, CorruptRecord> {
         self.take(tag, Reader::time)
     }

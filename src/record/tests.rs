@@ -163,6 +163,7 @@ prop_compose! {
         issued_by in proptest::option::of(texts()),
         issuers in vec(any::<[u8; 16]>(), 0..=16),
         metadata in btree_map(texts().prop_map(|t| t.chars().take(9).collect()), "\\PC{0,9}", 0..5),
+        remarks in btree_map(128..=255u8, vec(any::<u8>(), 0..9), 0..3),
     ) -> AnyRare {
         AnyRare(Rare {
             older: older.map(|(digest, created_at, latest_end, ends_on_first_use)| {
@@ -179,6 +180,7 @@ prop_compose! {
             issued_by: issued_by.map(Into::into),
             issuers: issuers.into_iter().map(TokenId::from_bytes).collect(),
             metadata,
+            remarks: remarks.into_iter().map(|(tag, content)| (tag, content.into())).collect(),
             newer: None,
         })
     }

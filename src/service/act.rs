@@ -130,7 +130,8 @@ impl<S: TokenStore> TokenService<S> {
         let mut live = 0;
         loop {
             let page = self.store.list(&query, now).await?;
-            live += page.items.len();
+            let matching = |stored: &&Stored| query.matches(&stored.record, stored.last_used, now);
+            live += page.items.iter().filter(matching).count();
             if live >= most {
                 return Err(ManageError::TooManyActive { most });
             }

@@ -102,6 +102,7 @@ impl<S: TokenStore> Tokens<'_, S> {
         if !(1..=PAGE_MAX).contains(&query.given_limit()) {
             return Err(Field::Limit.breaks(Rule::Bounds { most: PAGE_MAX }).into());
         }
+        query.check_texts()?;
         if let Some(owner) = self.owner {
             if query.owner_filter().is_some_and(|asked| asked != owner) {
                 return Ok(Page { items: Vec::new(), next: None });
@@ -112,9 +113,10 @@ impl<S: TokenStore> Tokens<'_, S> {
         if query.unused_since_filter().is_some() && !store.tracks_last_used() {
             return Err(StoreError::last_use_not_tracked().into());
         }
-        let mut page = store.list(&query, self.service.now()).await?;
-        // What a store lets slip must not reach another owner's eyes.
-        page.items.retain(|stored| self.owner.is_none_or(|owner| stored.record.owner() == owner));
+        let now = self.service.now();
+        let mut page = store.list(&query, now).await?;
+        // What a store lets slip, or a filter that it does not know, must not widen what is seen or done.
+        page.items.retain(|stored| query.matches(&stored.record, stored.last_used, now));
         Ok(page)
     }
 

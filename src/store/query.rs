@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{LastUsed, Stored};
-use crate::record::{Record, State};
+use crate::record::{Field, InvalidField, Record, State, TEXT_MAX_LEN};
 use crate::token::TokenId;
 
 /// The most records on a page.
@@ -91,6 +91,7 @@ pub struct Query {
     expiring_before: Option<DateTime<Utc>>,
     created_before: Option<DateTime<Utc>>,
     unused_since: Option<DateTime<Utc>>,
+    died_before: Option<DateTime<Utc>>,
     direction: Direction,
     after: Option<TokenId>,
     limit: usize,
@@ -115,6 +116,7 @@ impl Query {
             expiring_before: None,
             created_before: None,
             unused_since: None,
+            died_before: None,
             direction: Direction::NewestFirst,
             after: None,
             limit: 50,
@@ -188,6 +190,14 @@ impl Query {
         self
     }
 
+    /// Only those that were dead before this time: expired or revoked, whichever came first. Sets the
+    /// states to [`States::DEAD`].
+    #[must_use]
+    pub fn died_before(mut self, time: DateTime<Utc>) -> Self {
+        self.died_before = Some(time);
+        self.states(States::DEAD)
+    }
+
     /// Newest or oldest first.
     #[must_use]
     pub fn direction(mut self, direction: Direction) -> Self {
@@ -249,6 +259,11 @@ impl Query {
         self.expiring_before
     }
 
+    /// The time before which records must have died: see [`Record::dies_at`].
+    pub fn died_before_filter(&self) -> Option<DateTime<Utc>> {
+        self.died_before
+    }
+
     /// The time since which records must not have been used.
     pub fn unused_since_filter(&self) -> Option<DateTime<Utc>> {
         self.unused_since
@@ -269,6 +284,20 @@ impl Query {
         self.limit.clamp(1, PAGE_MAX)
     }
 
+    /// Refuses texts that no record could hold: stores are told that a query's are bounded.
+    pub(crate) fn check_texts(&self) -> Result<(), InvalidField> {
+        let texts = [
+            (Field::Owner, &self.owner),
+            (Field::Type, &self.token_type),
+            (Field::IssuedTo, &self.issued_to_contains),
+            (Field::IssuedBy, &self.issued_by),
+        ];
+        texts.iter().try_for_each(|(field, text)| match text {
+            Some(text) => field.at_most(text, TEXT_MAX_LEN),
+            None => Ok(()),
+        })
+    }
+
     pub(crate) fn given_limit(&self) -> usize {
         self.limit
     }
@@ -287,6 +316,7 @@ impl Query {
             && self.expiring_before.is_none_or(|t| record.expires_at().is_some_and(|end| end < t))
             && self.created_before.is_none_or(|t| record.created_at() < t)
             && self.unused_since.is_none_or(|t| unused_since(record, last_used, t))
+            && self.died_before.is_none_or(|t| record.died_at(now).is_some_and(|end| end < t))
     }
 
     /// Whether an id lies behind the cursor.

@@ -175,7 +175,10 @@ fn each_rule_has_its_message() {
         (0, Some(vec![]), Err("a field is unknown")),
         (18, Some(vec![]), Err("a field is unknown")),
         (18, Some(b"x".to_vec()), Err("a field is unknown")),
-        (255, Some(b"x".to_vec()), Err("a field is unknown")),
+        (127, Some(b"x".to_vec()), Err("a field is unknown")),
+        (128, Some(b"x".to_vec()), Ok(())),
+        (255, Some(vec![0; 16_384]), Ok(())),
+        (255, Some(vec![0; 16_385]), Err("there are too many remarks")),
     ];
     for (tag, content, expected) in cases {
         let bytes = frame(1, &with(tag, content.as_deref()));

@@ -100,7 +100,8 @@ impl Model {
         assert!((1..=2).contains(&living.len()), "{living:?}");
         assert_eq!(
             record.overlap(from_micros(now)).map(|overlap| overlap.ends_at.timestamp_micros()),
-            (living.len() == 2).then(|| self.ends[living[0]].unwrap()),
+            (living.len() == 2)
+                .then(|| self.ends[living[0]].unwrap().min(self.expires_at.unwrap_or(i64::MAX))),
         );
         for secret in 0..self.ends.len() {
             let verdict = verdict(record, secret, now);
