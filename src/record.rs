@@ -74,10 +74,13 @@ struct Rare {
     issuers: Vec<TokenId>,
     metadata: BTreeMap<String, String>,
     /// Fields that a newer program added and that may be ignored, by tag.
-    remarks: Vec<(u8, Box<[u8]>)>,
+    remarks: Vec<Remark>,
     /// The whole encoding of a record in a newer format than this crate's.
     newer: Option<Box<[u8]>>,
 }
+
+/// A field's tag and content.
+type Remark = (u8, Box<[u8]>);
 
 /// Owner, type, scopes and issued-to in one allocation, in this order: the first three travel
 /// together into a verified token.

@@ -53,7 +53,7 @@ use kept::Kept;
 /// # Ok(()) }
 /// ```
 pub struct TokenService<S> {
-    store: S,
+    store: Arc<S>,
     /// The prefix of new tokens first, then the others that are accepted.
     prefixes: Vec<Prefix>,
     types: TokenTypes,

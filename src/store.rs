@@ -118,7 +118,7 @@ pub trait ChangeStream: Send {
 ///
 /// **New methods come with correct defaults**, so that a store written today stays one.
 #[async_trait]
-pub trait TokenStore: Send + Sync {
+pub trait TokenStore: Send + Sync + 'static {
     /// Keeps a new record and returns its first version.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use super::field::{ISSUERS_MAX, METADATA_MAX, SCOPES_MAX_LEN, TEXT_MAX_LEN};
 use super::frame::{CorruptRecord, Fields, Reader, Writer, unseal};
-use super::{EndedSecret, NewestSecret, OlderSecret, Rare, Record, Revocation, Texts};
+use super::{EndedSecret, NewestSecret, OlderSecret, Rare, Record, Remark, Revocation, Texts};
 use crate::clock::from_micros;
 use crate::digest::StoredDigest;
 use crate::scope::{ScopeSet, valid_type_name};
@@ -282,8 +282,8 @@ fn rare(fields: &mut Fields<'_>) -> Result<Rare, CorruptRecord> {
 }
 
 /// The fields that a newer program added and that may be ignored.
-fn remarks(fields: &mut Fields<'_>) -> Result<Vec<(u8, Box<[u8]>)>, CorruptRecord> {
-    let remarks: Vec<(u8, Box<[u8]>)> =
+fn remarks(fields: &mut Fields<'_>) -> Result<Vec<Remark>, CorruptRecord> {
+    let remarks: Vec<Remark> =
         fields.take_from(FIRST_REMARK).map(|(tag, content)| (tag, content.into())).collect();
     if remarks.iter().map(|(_, content)| content.len()).sum::<usize>() > REMARKS_MAX {
         return Err(CorruptRecord("there are too many remarks"));

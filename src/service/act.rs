@@ -172,12 +172,8 @@ impl<S: TokenStore> TokenService<S> {
         Err(exhausted(id, lost))
     }
 
-    /// The record under an id; never another's.
     pub(super) async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
-        match self.store.find(id).await? {
-            Some(stored) if stored.record.id() != id => Err(other_record()),
-            found => Ok(found),
-        }
+        found(&*self.store, id).await
     }
 
     pub(super) async fn try_rotate(
@@ -306,6 +302,17 @@ pub(super) fn owned(
     found
         .filter(|stored| owner.is_none_or(|owner| stored.record.owner() == owner))
         .ok_or(ManageError::NotFound { id })
+}
+
+/// The record under an id; never another's.
+pub(super) async fn found<S: TokenStore + ?Sized>(
+    store: &S,
+    id: TokenId,
+) -> Result<Option<Stored>, StoreError> {
+    match store.find(id).await? {
+        Some(stored) if stored.record.id() != id => Err(other_record()),
+        found => Ok(found),
+    }
 }
 
 /// A failure after an answer was lost leaves open whether that change is in, or was until others

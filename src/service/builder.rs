@@ -156,7 +156,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
                 .map_err(BuildError::EventThread)?,
         };
         Ok(TokenService {
-            store: self.store,
+            store: Arc::new(self.store),
             prefixes,
             types,
             policy: self.policy,

@@ -8,13 +8,15 @@ mod flight;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::record::Record;
 use crate::store::StoreError;
 use crate::token::TokenId;
-pub(super) use flight::{Flight, Lead};
+use flight::Flight;
+pub(super) use flight::{Answer, Question};
 
 /// How often the store is asked again for one id because a kept record led to a refusal.
 const REREAD_EVERY: Duration = Duration::from_millis(100);
@@ -23,31 +25,12 @@ const REREAD_EVERY: Duration = Duration::from_millis(100);
 const SHARDS: usize = 64;
 const WORTH_A_SHARD: usize = 16;
 
-/// An answer of the store, and the monotonic time before it was asked.
-#[derive(Debug, Clone)]
-pub(super) struct Answer {
-    pub(super) record: Option<Arc<Record>>,
-    pub(super) asked_at: Duration,
-}
-
-impl Answer {
-    fn is(&self, other: &Self) -> bool {
-        let same = match (&self.record, &other.record) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-            (one, other) => one.is_none() && other.is_none(),
-        };
-        same && self.asked_at == other.asked_at
-    }
-}
-
 /// How to come by a record.
 pub(super) enum Way {
     /// It is kept and fresh enough.
     Kept(Answer),
-    /// Somebody is asking the store for it.
-    Join(Arc<Flight>),
-    /// Ask the store, and tell those who join.
-    Lead(Lead),
+    /// The store is being asked for it, since now (`new`) or since somebody else came.
+    Asked { seat: Seat, new: bool },
 }
 
 pub(super) struct Kept {
@@ -84,16 +67,21 @@ impl Kept {
     }
 
     /// The way to a record that is at most as old as allowed.
-    pub(super) fn way(self: &Arc<Self>, id: TokenId, now: Duration) -> Way {
+    pub(super) fn way(
+        self: &Arc<Self>,
+        id: TokenId,
+        now: Duration,
+        ask: impl FnOnce() -> Question,
+    ) -> Way {
         let mut shard = self.shard(id);
         if let Some(known) = shard.known.get(&id)
             && self.fresh(known.answer.asked_at, now)
         {
             return Way::Kept(known.answer.clone());
         }
-        match self.joinable(&shard, id, now) {
-            Some(flight) => Way::Join(flight),
-            None => Way::Lead(self.take_off(&mut shard, id, now)),
+        match self.join(&shard, id, now) {
+            Some(joined) => joined,
+            None => self.take_off(&mut shard, id, now, ask),
         }
     }
 
@@ -104,6 +92,7 @@ impl Kept {
         id: TokenId,
         refused: &Answer,
         now: Duration,
+        ask: impl FnOnce() -> Question,
     ) -> Option<Way> {
         let mut shard = self.shard(id);
         if let Some(known) = shard.known.get(&id)
@@ -112,8 +101,8 @@ impl Kept {
         {
             return Some(Way::Kept(known.answer.clone()));
         }
-        if let Some(flight) = self.joinable(&shard, id, now) {
-            return Some(Way::Join(flight));
+        if let Some(joined) = self.join(&shard, id, now) {
+            return Some(joined);
         }
         if let Some(known) = shard.known.get_mut(&id) {
             if known.reread_at.is_some_and(|last| now.saturating_sub(last) < REREAD_EVERY) {
@@ -121,23 +110,49 @@ impl Kept {
             }
             known.reread_at = Some(now);
         }
-        Some(Way::Lead(self.take_off(&mut shard, id, now)))
+        Some(self.take_off(&mut shard, id, now, ask))
     }
 
-    fn fresh(&self, asked_at: Duration, now: Duration) -> bool {
+    /// Whether what was asked for then is still young enough.
+    pub(super) fn fresh(&self, asked_at: Duration, now: Duration) -> bool {
         now.saturating_sub(asked_at) <= self.longest
     }
 
-    /// The question under way, unless it was asked so long ago that its answer would be too old for
-    /// whoever comes now.
-    fn joinable(&self, shard: &Shard, id: TokenId, now: Duration) -> Option<Arc<Flight>> {
-        shard.flights.get(&id).filter(|flight| self.fresh(flight.asked_at(), now)).cloned()
+    /// A seat on the question under way, unless it was asked so long ago that its answer would be too
+    /// old for whoever comes now.
+    fn join(self: &Arc<Self>, shard: &Shard, id: TokenId, now: Duration) -> Option<Way> {
+        let flight = shard.flights.get(&id).filter(|flight| self.fresh(flight.asked_at(), now))?;
+        Some(Way::Asked { seat: self.seat(flight, id), new: false })
     }
 
-    fn take_off(self: &Arc<Self>, shard: &mut Shard, id: TokenId, now: Duration) -> Lead {
-        let flight = Arc::new(Flight::new(now));
-        shard.flights.insert(id, flight.clone());
-        Lead::new(self.clone(), flight, id)
+    fn take_off(
+        self: &Arc<Self>,
+        shard: &mut Shard,
+        id: TokenId,
+        now: Duration,
+        ask: impl FnOnce() -> Question,
+    ) -> Way {
+        let flight = Flight::new(now, ask());
+        let seat = self.seat(&flight, id);
+        shard.flights.insert(id, flight);
+        Way::Asked { seat, new: true }
+    }
+
+    fn seat(self: &Arc<Self>, flight: &Arc<Flight>, id: TokenId) -> Seat {
+        flight.board();
+        Seat { kept: self.clone(), flight: flight.clone(), id }
+    }
+
+    /// Nobody waits for this flight, unless somebody has just come; whether so.
+    fn abandon(&self, id: TokenId, flight: &Arc<Flight>) -> bool {
+        let mut shard = self.shard(id);
+        if !flight.is_empty() {
+            return false;
+        }
+        if shard.flights.get(&id).is_some_and(|current| Arc::ptr_eq(current, flight)) {
+            shard.flights.remove(&id);
+        }
+        true
     }
 
     /// A flight has landed: its answer is kept if its question is still in its place.
@@ -192,13 +207,38 @@ impl Shard {
     }
 }
 
+/// A place among those who wait for an answer. Taken while the shard of its id is locked.
+pub(super) struct Seat {
+    kept: Arc<Kept>,
+    flight: Arc<Flight>,
+    id: TokenId,
+}
+
+impl Future for Seat {
+    type Output = Result<Answer, StoreError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Poll::Ready((outcome, first)) = self.flight.poll(context) else {
+            return Poll::Pending;
+        };
+        if first {
+            self.kept.land(self.id, &self.flight, outcome.as_ref().ok());
+            self.flight.ring();
+        }
+        Poll::Ready(outcome)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if self.flight.leave() && self.kept.abandon(self.id, &self.flight) {
+            self.flight.lose();
+        }
+    }
+}
+
 impl fmt::Debug for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Kept").field("longest", &self.longest).finish_non_exhaustive()
     }
-}
-
-/// A read that others made and that failed, told to those who waited for it.
-pub(super) fn shared_failure(cause: &str) -> StoreError {
-    StoreError::unavailable(cause.to_owned())
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::TokenService;
-use super::kept::{Answer, Kept, Lead, Way};
+use super::act::found;
+use super::kept::{Answer, Kept, Question, Way};
 use crate::check::{VerifiedToken, check};
 use crate::error::{Refusal, VerifyError};
 use crate::event::Event;
 use crate::record::Record;
 use crate::scope::Need;
 use crate::store::{Change, StoreError, TokenStore};
-use crate::token::{ParsedToken, parse};
+use crate::token::{ParsedToken, TokenId, parse};
 
 impl<S: TokenStore> TokenService<S> {
     /// Verifies the token of an `Authorization: Bearer` header, and that it may do what `need` says.
@@ -137,38 +138,39 @@ impl<S: TokenStore> TokenService<S> {
         need: &Need,
     ) -> Result<VerifiedToken, VerifyError> {
         let began = self.clock.monotonic();
-        let mut way = kept.way(token.id(), began);
+        let id = token.id();
+        let mut way = kept.way(id, began, || self.question(id));
         loop {
             let (answer, latest) = match way {
-                Way::Kept(answer) => (Some(answer), false),
-                Way::Lead(lead) => {
-                    (Some(self.ask(lead, token).await.map_err(VerifyError::Unavailable)?), true)
-                }
-                Way::Join(flight) => {
-                    let answer =
-                        flight.join().await.transpose().map_err(VerifyError::Unavailable)?;
-                    let latest = answer.as_ref().is_some_and(|answer| answer.asked_at > began);
+                Way::Kept(answer) => (answer, false),
+                Way::Asked { seat, new } => {
+                    let answer = seat.await.map_err(VerifyError::Unavailable)?;
+                    let now = self.clock.monotonic();
+                    if !new && !kept.fresh(answer.asked_at, now) {
+                        // Asked for somebody else, and it took too long.
+                        way = kept.way(id, now, || self.question(id));
+                        continue;
+                    }
+                    let latest = new || answer.asked_at > began;
                     (answer, latest)
                 }
-            };
-            let Some(answer) = answer else {
-                way = kept.way(token.id(), self.clock.monotonic());
-                continue;
             };
             let outcome = self.decide_on(&answer, token, need);
             if outcome.is_ok() || latest {
                 return outcome;
             }
             // The record may have changed since: a fresh token or a new secret must work at once.
-            match kept.reread(token.id(), &answer, self.clock.monotonic()) {
+            match kept.reread(id, &answer, self.clock.monotonic(), || self.question(id)) {
                 None => return outcome,
                 Some(later) => way = later,
             }
         }
     }
 
-    async fn ask(&self, lead: Lead, token: &ParsedToken<'_>) -> Result<Answer, StoreError> {
-        lead.land(self.find(token.id()).await.map(|found| found.map(|stored| stored.record)))
+    /// What is asked of the store, owned: whoever waits for the answer may move it on.
+    fn question(&self, id: TokenId) -> Question {
+        let store = self.store.clone();
+        Box::pin(async move { Ok(found(&*store, id).await?.map(|stored| stored.record)) })
     }
 
     fn decide_on(
