@@ -67,7 +67,7 @@ impl DirectoryStore {
             return Err(StoreError::corrupt("the file holds another record than its name says"));
         }
         let version = Version(u64::from_be_bytes(*version));
-        Ok(Some(Stored { record, version, last_used: LastUsed::NotTracked }))
+        Ok(Some(Stored::new(record, version, LastUsed::NotTracked)))
     }
 
     /// The record, if it has the version that the caller read.
@@ -150,13 +150,13 @@ impl TokenStore for DirectoryStore {
         for id in ids {
             if items.len() == query.page_len() {
                 let next = items.last().map(|last: &Stored| last.record.id());
-                return Ok(Page { items, next });
+                return Ok(Page::new(items, next));
             }
             // A record that was removed since the directory was read is passed over.
             let stored = self.read(id)?;
             items.extend(stored.filter(|s| query.matches(&s.record, s.last_used, now)));
         }
-        Ok(Page { items, next: None })
+        Ok(Page::new(items, None))
     }
 }
 

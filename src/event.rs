@@ -51,6 +51,7 @@ impl fmt::Display for Act {
 #[non_exhaustive]
 pub enum Event {
     /// A token was issued.
+    #[non_exhaustive]
     Issued {
         /// Its id.
         id: TokenId,
@@ -64,11 +65,13 @@ pub enum Event {
         by: Option<String>,
     },
     /// A record was read.
+    #[non_exhaustive]
     Read {
         /// Its id.
         id: TokenId,
     },
     /// A page was read.
+    #[non_exhaustive]
     Listed {
         /// The owner it was confined to.
         owner: Option<String>,
@@ -76,6 +79,7 @@ pub enum Event {
         records: usize,
     },
     /// A token was given a new secret.
+    #[non_exhaustive]
     Rotated {
         /// Its id.
         id: TokenId,
@@ -87,6 +91,7 @@ pub enum Event {
         older_ends_at: Option<DateTime<Utc>>,
     },
     /// A token was revoked.
+    #[non_exhaustive]
     Revoked {
         /// Its id.
         id: TokenId,
@@ -98,6 +103,7 @@ pub enum Event {
         reason: Option<String>,
     },
     /// A token was to be revoked that had been before; nothing changed.
+    #[non_exhaustive]
     RevokedAlready {
         /// Its id.
         id: TokenId,
@@ -105,6 +111,7 @@ pub enum Event {
         owner: String,
     },
     /// An act of management failed, or its caller gave up before the end: then it may have happened.
+    #[non_exhaustive]
     Failed {
         /// Which.
         act: Act,
@@ -114,6 +121,7 @@ pub enum Event {
         cause: String,
     },
     /// A token was refused, for any reason that has no variant of its own below.
+    #[non_exhaustive]
     Refused {
         /// Its id, if it had one: anyone can write any id into a text.
         id: Option<TokenId>,
@@ -122,11 +130,13 @@ pub enum Event {
     },
     /// A secret was presented that a rotation had replaced and that has ended: somebody forgot to
     /// change it, or it leaked.
+    #[non_exhaustive]
     EndedSecretPresented {
         /// The token's id.
         id: TokenId,
     },
     /// An active token was refused for a lack of scopes.
+    #[non_exhaustive]
     MissingScope {
         /// Its id.
         id: TokenId,
@@ -134,6 +144,7 @@ pub enum Event {
         need: String,
     },
     /// The store gave no answer, so a token was refused.
+    #[non_exhaustive]
     StoreFailed {
         /// The id looked up.
         id: Option<TokenId>,
@@ -143,13 +154,21 @@ pub enum Event {
     /// The wall clock jumped against the monotonic one.
     ClockJumped(ClockJump),
     /// Events were dropped because the sink was too slow.
+    #[non_exhaustive]
     Lost {
-        /// How many.
-        events: u64,
+        /// How many acts of management and other events of which there are few.
+        acts: u64,
+        /// How many refusals.
+        refusals: u64,
     },
 }
 
 impl Event {
+    /// Whether anybody can cause as many as they like.
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::MissingScope { .. } | Self::StoreFailed { .. })
+    }
+
     /// The event of a token that was not accepted.
     pub(crate) fn of_refusal(id: Option<TokenId>, error: &VerifyError) -> Self {
         match (error, id) {
@@ -171,7 +190,8 @@ impl Event {
 ///
 /// A sink given to the builder is called from one thread of its own, in order, and reads from a
 /// bounded queue: however long it takes, no verification waits for it, and if it panics none fails.
-/// What does not fit the queue is counted and told as [`Event::Lost`].
+/// What does not fit the queue is counted and told as [`Event::Lost`]; refusals, which anybody can
+/// cause, have half of the queue and cannot drive out the acts of management.
 ///
 /// Without a sink events go to `tracing`, in the thread and span of the request, under the target
 /// `service_tokens`: acts that change something and refusals as `INFO`, reads as `DEBUG`, and what an
@@ -244,7 +264,9 @@ fn trace(event: &Event) {
         Event::ClockJumped(jump) => {
             tracing::warn!(target: T, by = %jump.by, "the wall clock jumped");
         }
-        Event::Lost { events } => tracing::warn!(target: T, events, "events were dropped"),
+        Event::Lost { acts, refusals } => {
+            tracing::warn!(target: T, acts, refusals, "events were dropped");
+        }
     }
 }
 

@@ -34,6 +34,7 @@ pub enum LastUsed {
 
 /// A record as a store holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stored {
     /// The record.
     pub record: Record,
@@ -43,8 +44,16 @@ pub struct Stored {
     pub last_used: LastUsed,
 }
 
+impl Stored {
+    /// For authors of stores.
+    pub fn new(record: Record, version: Version, last_used: LastUsed) -> Self {
+        Self { record, version, last_used }
+    }
+}
+
 /// A record lent by [`TokenStore::find_now`].
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Found<'s> {
     /// The record.
     pub record: &'s Record,
@@ -52,6 +61,13 @@ pub struct Found<'s> {
     pub version: Version,
     /// Its last use.
     pub last_used: LastUsed,
+}
+
+impl<'s> Found<'s> {
+    /// For authors of stores.
+    pub fn new(record: &'s Record, version: Version, last_used: LastUsed) -> Self {
+        Self { record, version, last_used }
+    }
 }
 
 /// What [`ChangeStream::next`] tells.

@@ -20,13 +20,19 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct Waiting {
     events: VecDeque<(Event, DateTime<Utc>)>,
-    lost: u64,
-    /// When the last of them came.
-    lost_at: Option<DateTime<Utc>>,
+    lost: Option<Lost>,
     /// How many came, lost ones included, and how many of those the sink has had or been told of.
     came: u64,
     delivered: u64,
     closed: bool,
+}
+
+/// What did not fit since the last delivery.
+#[derive(Default)]
+struct Lost {
+    acts: u64,
+    refusals: u64,
+    last: Option<DateTime<Utc>>,
 }
 
 impl Queue {
@@ -49,11 +55,15 @@ impl Queue {
         // Whoever delivers looks again before it sleeps; waking it is the dearest part.
         let asleep = waiting.came == waiting.delivered;
         waiting.came += 1;
-        if waiting.events.len() < self.capacity {
+        let refusal = event.is_refusal();
+        let room = if refusal { self.capacity / 2 } else { self.capacity };
+        if waiting.events.len() < room {
             waiting.events.push_back((event, at));
         } else {
-            waiting.lost += 1;
-            waiting.lost_at = Some(at);
+            let lost = waiting.lost.get_or_insert_default();
+            lost.refusals += u64::from(refusal);
+            lost.acts += u64::from(!refusal);
+            lost.last = Some(at);
         }
         drop(waiting);
         if asleep {
@@ -65,20 +75,19 @@ impl Queue {
     pub(super) fn drain(&self, deliver: impl Fn(&Event, DateTime<Utc>)) {
         loop {
             let mut waiting = self.lock();
-            while waiting.events.is_empty() && waiting.lost == 0 {
+            while waiting.events.is_empty() && waiting.lost.is_none() {
                 if waiting.closed {
                     return;
                 }
                 waiting = self.came.wait(waiting).unwrap_or_else(PoisonError::into_inner);
             }
             let events = std::mem::take(&mut waiting.events);
-            let lost = std::mem::take(&mut waiting.lost);
-            let lost_at = waiting.lost_at.take();
+            let lost = waiting.lost.take();
             let came = waiting.came;
             drop(waiting);
             events.iter().for_each(|(event, at)| deliver(event, *at));
-            if let Some(at) = lost_at {
-                deliver(&Event::Lost { events: lost }, at);
+            if let Some(Lost { acts, refusals, last: Some(at) }) = lost {
+                deliver(&Event::Lost { acts, refusals }, at);
             }
             self.lock().delivered = came;
             self.delivered.notify_all();

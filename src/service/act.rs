@@ -24,6 +24,7 @@ const ID_TOLERANCE_MILLIS: u64 = 3_600_000;
 /// A token, shown this once, and its record.
 #[derive(Debug)]
 #[must_use = "the token is shown once: it cannot be read again"]
+#[non_exhaustive]
 pub struct Issued {
     /// The token.
     pub token: Token,
@@ -33,6 +34,7 @@ pub struct Issued {
 
 /// A revoked token's record.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Revoked {
     /// The record, with the revocation that stands.
     pub record: Record,

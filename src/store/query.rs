@@ -342,9 +342,17 @@ fn unused_since(record: &Record, last_used: LastUsed, time: DateTime<Utc>) -> bo
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub struct Page {
     /// The records, in order. There may be none although there is a next page.
     pub items: Vec<Stored>,
     /// The place behind which the next page starts, for [`Query::after`]; `None` at the end.
     pub next: Option<TokenId>,
+}
+
+impl Page {
+    /// For authors of stores.
+    pub fn new(items: Vec<Stored>, next: Option<TokenId>) -> Self {
+        Self { items, next }
+    }
 }

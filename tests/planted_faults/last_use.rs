@@ -91,7 +91,9 @@ impl TouchGoesBack {
     fn told(&self, stored: Stored) -> Stored {
         let last = self.0.lock().unwrap().get(&stored.record.id()).copied();
         match (last, stored.last_used) {
-            (Some(last), LastUsed::At(_)) => Stored { last_used: LastUsed::At(last), ..stored },
+            (Some(last), LastUsed::At(_)) => {
+                Stored::new(stored.record, stored.version, LastUsed::At(last))
+            }
             _ => stored,
         }
     }
@@ -111,7 +113,7 @@ impl Fault for TouchGoesBack {
     async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
         let page = to.list(query, now).await?;
         let items = page.items.into_iter().map(|stored| self.told(stored)).collect();
-        Ok(Page { items, ..page })
+        Ok(Page::new(items, page.next))
     }
 
     fn find_now(&self, _: &Backend, _: TokenId, _: Visit<'_>) -> bool {
@@ -130,7 +132,7 @@ impl Fault for TouchInSeconds {
 }
 
 fn untracked(stored: Stored, last_used: LastUsed) -> Stored {
-    Stored { last_used, ..stored }
+    Stored::new(stored.record, stored.version, last_used)
 }
 
 /// A store that does not track last use: honest, or with one of two faults.
@@ -167,12 +169,14 @@ impl Fault for Untracked {
         }
         let page = to.list(query, now).await?;
         let items = page.items.into_iter().map(|row| untracked(row, self.last_used())).collect();
-        Ok(Page { items, ..page })
+        Ok(Page::new(items, page.next))
     }
 
     fn find_now(&self, to: &Backend, id: TokenId, visit: Visit<'_>) -> bool {
         let last_used = self.last_used();
-        to.find_now(id, &mut |found| visit(found.map(|found| Found { last_used, ..found })))
+        to.find_now(id, &mut |found| {
+            visit(found.map(|found| Found::new(found.record, found.version, last_used)))
+        })
     }
 }
 

@@ -30,7 +30,7 @@ async fn selected(
 fn page(mut rows: Vec<Stored>, length: usize) -> Page {
     let next = (rows.len() > length).then(|| id(&rows[length - 1]));
     rows.truncate(length);
-    Page { items: rows, next }
+    Page::new(rows, next)
 }
 
 /// A store whose lists are made by this function.
@@ -72,7 +72,7 @@ lists!(EdgeIsSkipped, |to, query, now| {
     let Some(next) = page.next else { return Ok(page) };
     // The first of the next page, taken for the last of this one.
     let following = to.list(&query.clone().after(next).limit(1), now).await?;
-    Ok(Page { next: following.items.first().map(id), ..page })
+    Ok(Page::new(page.items, following.items.first().map(id)))
 });
 
 lists!(EdgeIsRepeated, |to, query, now| {
@@ -84,14 +84,12 @@ lists!(EdgeIsRepeated, |to, query, now| {
     // One more, or the walk would not go on.
     let length = query.page_len() + usize::from(query.cursor().is_some());
     let next = (rows.len() > length).then(|| id(&rows[length - 1]));
-    Ok(Page { items: rows.into_iter().take(length).collect(), next })
+    Ok(Page::new(rows.into_iter().take(length).collect(), next))
 });
 
 lists!(CursorDiesWithItsRecord, |to, query, now| {
     match query.cursor() {
-        Some(cursor) if to.find(cursor).await?.is_none() => {
-            Ok(Page { items: Vec::new(), next: None })
-        }
+        Some(cursor) if to.find(cursor).await?.is_none() => Ok(Page::new(Vec::new(), None)),
         _ => to.list(query, now).await,
     }
 });
@@ -118,7 +116,7 @@ lists!(
         });
         let end = offset.saturating_add(query.page_len());
         let next = (end < rows.len()).then(|| TokenId::from_bytes((end as u128).to_be_bytes()));
-        Ok(Page { items: rows.into_iter().skip(offset).take(query.page_len()).collect(), next })
+        Ok(Page::new(rows.into_iter().skip(offset).take(query.page_len()).collect(), next))
     }
 );
 

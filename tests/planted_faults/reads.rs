@@ -153,9 +153,9 @@ impl Fault for FindNowIsStale {
     fn find_now(&self, to: &Backend, id: TokenId, visit: Visit<'_>) -> bool {
         let mut kept = self.0.lock().unwrap();
         to.find_now(id, &mut |found| {
-            visit(found.map(|found| Found {
-                record: kept.entry(id).or_insert_with(|| found.record.clone()),
-                ..found
+            visit(found.map(|found| {
+                let record = kept.entry(id).or_insert_with(|| found.record.clone());
+                Found::new(record, found.version, found.last_used)
             }));
         })
     }
@@ -166,7 +166,7 @@ pub(crate) struct FindNowKnowsNoLastUse;
 impl Fault for FindNowKnowsNoLastUse {
     fn find_now(&self, to: &Backend, id: TokenId, visit: Visit<'_>) -> bool {
         to.find_now(id, &mut |found| {
-            visit(found.map(|found| Found { last_used: LastUsed::Never, ..found }));
+            visit(found.map(|found| Found::new(found.record, found.version, LastUsed::Never)));
         })
     }
 }
@@ -234,7 +234,7 @@ pub(crate) struct FailureIsAnEmptyList;
 #[async_trait]
 impl Fault for FailureIsAnEmptyList {
     async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
-        to.list(query, now).await.or(Ok(Page { items: Vec::new(), next: None }))
+        to.list(query, now).await.or(Ok(Page::new(Vec::new(), None)))
     }
 }
 

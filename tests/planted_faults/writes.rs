@@ -223,7 +223,7 @@ impl ReplaceForgetsLastUse {
     fn forgetful(&self, stored: Stored) -> Stored {
         let forgotten = self.0.lock().unwrap().contains(&stored.record.id());
         let last_used = if forgotten { LastUsed::Never } else { stored.last_used };
-        Stored { last_used, ..stored }
+        Stored::new(stored.record, stored.version, last_used)
     }
 }
 
@@ -247,7 +247,7 @@ impl Fault for ReplaceForgetsLastUse {
     async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
         let page = to.list(query, now).await?;
         let items = page.items.into_iter().map(|stored| self.forgetful(stored)).collect();
-        Ok(Page { items, ..page })
+        Ok(Page::new(items, page.next))
     }
 
     fn find_now(&self, _: &Backend, _: TokenId, _: &mut dyn FnMut(Option<Found<'_>>)) -> bool {
@@ -291,7 +291,10 @@ impl Fault for VersionIsAHash {
 
     async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
         let found = to.find(id).await?;
-        Ok(found.map(|stored| Stored { version: hash(&stored.record), ..stored }))
+        Ok(found.map(|stored| {
+            let version = hash(&stored.record);
+            Stored::new(stored.record, version, stored.last_used)
+        }))
     }
 
     async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
