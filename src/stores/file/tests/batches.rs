@@ -127,7 +127,7 @@ fn a_disk_that_hangs_does_not_fill_the_memory() {
     let held = held();
     let store = &held.store;
     let scopes = ScopeSet::new(["files:read"]).unwrap();
-    let text = "x".repeat(4_096);
+    let text = "x".repeat(1_024);
     let metadata = [("k".to_owned(), "y".repeat(8_000))].into();
     let large = |n| {
         let new = NewRecord { issued_to: &text, ..new_record(n, &scopes, &metadata) };
