@@ -44,7 +44,8 @@ pub(crate) fn memory() -> Opened {
 
 /// Runs each of these `async fn(Open)` once over every store there is.
 ///
-/// A further store is one more line in the first rule: `$crate_test!(@over file, …)`.
+/// A further store is a function like [`memory`] and one more line in the first rule below:
+/// `over_stores!(@over file: $($test),+);`
 macro_rules! over_stores {
     ($($test:ident),+ $(,)?) => {
         over_stores!(@over memory: $($test),+);
