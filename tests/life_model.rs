@@ -135,14 +135,12 @@ impl ModelToken {
         let ended = |secret: &ModelSecret| secret.ends.filter(|end| *end <= now);
         if ended(&self.secrets[secret]).is_some() {
             let of_known = if self.revoked { Refusal::Revoked } else { Refusal::SecretEnded };
-            let order = |i: &usize| (ended(&self.secrets[*i]), *i);
-            let last = (0..self.secrets.len()).max_by_key(order);
-            // The one that ended last is recognised; earlier ones may be forgotten.
-            return if last == Some(secret) {
-                vec![of_known]
-            } else {
-                vec![of_known, Refusal::WrongSecret]
-            };
+            // The one that ended last is recognised; earlier ones, and all but one of those that ended
+            // in the same microsecond, may be forgotten.
+            let end = ended(&self.secrets[secret]);
+            let others = self.secrets.iter().enumerate().filter(|(i, _)| *i != secret);
+            let last = others.map(|(_, other)| ended(other)).all(|other| other < end);
+            return if last { vec![of_known] } else { vec![of_known, Refusal::WrongSecret] };
         }
         match self.state(now) {
             State::Revoked => vec![Refusal::Revoked],

@@ -1,13 +1,11 @@
-//! Every act and every refusal is exactly one event, and no sink can hold a verification up.
+//! Every act and every refusal is exactly one event.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_lite::future::{block_on, poll_once};
@@ -355,140 +353,4 @@ async fn by_default_each_is_one_event_of_tracing(open: Open) {
             assert!(service.flush_events(Duration::ZERO));
         });
     });
-}
-
-/// As many refusals as it takes to see that none waits.
-fn refuse_many(service: &TokenService<MemoryStore>, token: &str) {
-    for _ in 0..1_000 {
-        assert!(block_on(service.verify("nonsense", &any())).is_err());
-        assert!(block_on(service.verify(token, &any())).is_ok());
-    }
-}
-
-const SOON: Duration = Duration::from_secs(10);
-
-#[test]
-fn a_sink_that_blocks_holds_nothing_up_and_loses_are_told() {
-    let (release, released) = channel::<()>();
-    let released = Mutex::new(released);
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let seen_by_sink = seen.clone();
-    let service = builder(MemoryStore::new())
-        .events(move |event: &Event| {
-            // For ever, until the test lets go.
-            let _ = released.lock().unwrap().recv();
-            seen_by_sink.lock().unwrap().push(event.clone());
-        })
-        .build()
-        .unwrap();
-    let began = Instant::now();
-    let token = text(&block_on(service.issue(request())).unwrap());
-    for _ in 0..12 {
-        refuse_many(&service, &token);
-    }
-    // However many refusals wait, an act of management still finds room.
-    let id = block_on(service.owner("acme").list(Query::new())).unwrap().items[0].record.id();
-    block_on(service.owner("acme").revoke(id, RevokeRequest::new())).unwrap();
-    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
-    assert!(!service.flush_events(Duration::from_millis(20)));
-    assert!(began.elapsed() < SOON);
-    drop(release);
-    assert!(service.flush_events(SOON));
-    let seen = seen.lock().unwrap();
-    let lost = |event: &Event| match event {
-        Event::Lost { acts, refusals, .. } => {
-            assert_eq!(*acts, 0);
-            *refusals
-        }
-        _ => 0,
-    };
-    let lost: u64 = seen.iter().map(lost).sum();
-    let told = seen.iter().filter(|event| !matches!(event, Event::Lost { .. })).count();
-    assert!(lost > 0);
-    assert!(seen.iter().any(|event| matches!(event, Event::Revoked { .. })));
-    // None is missing without being counted: an issue, a list, a revocation, twelve thousand refusals.
-    assert_eq!(told as u64 + lost, 12_003);
-    assert!(matches!(seen[0], Event::Issued { .. }), "in order: {:?}", seen[0]);
-}
-
-#[test]
-fn a_sink_that_panics_fails_nothing_and_gets_the_next_event_all_the_same() {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let counter = calls.clone();
-    let service = builder(MemoryStore::new())
-        .events(move |_: &Event| {
-            counter.fetch_add(1, Ordering::SeqCst);
-            // Without the panic hook's output.
-            std::panic::resume_unwind(Box::new("the sink's own fault"));
-        })
-        .build()
-        .unwrap();
-    let token = text(&block_on(service.issue(request())).unwrap());
-    let began = Instant::now();
-    refuse_many(&service, &token);
-    assert!(service.flush_events(SOON));
-    assert!(began.elapsed() < SOON);
-    assert_eq!(calls.load(Ordering::SeqCst), 1_001);
-}
-
-/// "All events so far", also while others go on making some.
-#[test]
-fn a_flush_ends_under_load() {
-    let service = Arc::new(
-        builder(MemoryStore::new())
-            .events(|_: &Event| std::thread::sleep(Duration::from_micros(200)))
-            .build()
-            .unwrap(),
-    );
-    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let busy = {
-        let (service, stop) = (service.clone(), stop.clone());
-        std::thread::spawn(move || {
-            while !stop.load(Ordering::Relaxed) {
-                let _ = block_on(service.verify("nonsense", &any()));
-                std::thread::sleep(Duration::from_micros(50));
-            }
-        })
-    };
-    std::thread::sleep(Duration::from_millis(20));
-    let flushed = service.flush_events(SOON);
-    stop.store(true, Ordering::Relaxed);
-    busy.join().unwrap();
-    assert!(flushed, "the queue is never empty, and all events so far were delivered long ago");
-}
-
-#[test]
-fn a_panicking_subscriber_fails_nothing() {
-    struct Panicking;
-    impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Panicking {
-        fn on_event(&self, _: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
-            std::panic::resume_unwind(Box::new("the subscriber's own fault"));
-        }
-    }
-    use tracing_subscriber::layer::SubscriberExt as _;
-    let subscriber = tracing_subscriber::registry().with(Panicking);
-    tracing::subscriber::with_default(subscriber, || {
-        let service = builder(MemoryStore::new()).build().unwrap();
-        let token = text(&block_on(service.issue(request())).unwrap());
-        refuse_many(&service, &token);
-    });
-}
-
-/// What the sink gets when the service goes: everything that came before.
-#[test]
-fn a_service_that_is_dropped_delivers_what_is_queued() {
-    let (delivered, deliveries) = channel();
-    let delivered = Mutex::new(delivered);
-    let service = builder(MemoryStore::new())
-        .events(move |event: &Event| {
-            let _ = delivered.lock().unwrap().send(event.clone());
-        })
-        .build()
-        .unwrap();
-    for _ in 0..100 {
-        let _ = block_on(service.verify("nonsense", &any()));
-    }
-    drop(service);
-    // The channel ends with the sink, so this also sees that its thread ends.
-    assert_eq!(deliveries.iter().count(), 100);
 }

@@ -4,7 +4,9 @@
 #![allow(dead_code, unused_imports, unused_macros)]
 
 mod faulty;
+pub(crate) mod keeping;
 mod remote;
+pub(crate) mod scene;
 mod traced;
 
 use std::any::Any;

@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
+use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
@@ -44,6 +44,11 @@ pub(crate) fn collect_tracing<T>(work: impl FnOnce(&Traced) -> T) -> T {
         .with_ansi(false)
         .without_time()
         .with_writer(Printer(traced.lines.clone()));
+    // With a single subscriber, `tracing` asks only the one of the thread that comes by an event first,
+    // and keeps its answer for all: another test's thread, which has none, would switch the event off.
+    static KEPT: OnceLock<[Dispatch; 2]> = OnceLock::new();
+    KEPT.get_or_init(|| [(); 2].map(|()| Dispatch::new(tracing_subscriber::registry())));
+    tracing::callsite::rebuild_interest_cache();
     let subscriber =
         tracing_subscriber::registry().with(Collector(traced.events.clone())).with(printer);
     tracing::subscriber::with_default(subscriber, || work(&traced))
