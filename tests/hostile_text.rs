@@ -141,7 +141,15 @@ async fn filters_take_any_text_and_compare_bytes(open: Open) {
     let _ = service.issue(plain).await.unwrap();
     let view = service.every_owner();
     let vast = "x".repeat(1 << 20);
-    for asked in texts.iter().chain([&vast, &String::new()]) {
+    let field_of = async |query: Query| match view.list(query).await {
+        Err(ManageError::Invalid(invalid)) => invalid.field,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(field_of(Query::new().owner(&vast)).await, Field::Owner);
+    assert_eq!(field_of(Query::new().token_type(&vast)).await, Field::Type);
+    assert_eq!(field_of(Query::new().issued_to_contains(&vast)).await, Field::IssuedTo);
+    assert_eq!(field_of(Query::new().issued_by(&vast)).await, Field::IssuedBy);
+    for asked in texts.iter().chain([&String::new()]) {
         let owners = async |query: Query| -> Vec<String> {
             let page = view.list(query.limit(1_000)).await.unwrap();
             page.items.iter().map(|stored| stored.record.owner().to_owned()).collect()

@@ -271,10 +271,11 @@ impl World {
         };
         assert_eq!(kind(&outcome), expected);
         let Ok(rotated) = outcome else { return };
-        let lost = replaces == Some(Replaces::Newest);
+        let lost = running.is_some() && replaces == Some(Replaces::Newest);
         let newest = model.secrets.len() - 1;
         model.secrets[newest].ends = Some(if lost { now } else { now + overlap });
-        if let Some(older) = running.filter(|_| !lost) {
+        // No overlap at all says that there was a leak: then nothing older is accepted.
+        if let Some(older) = running.filter(|_| !lost || overlap.is_zero()) {
             model.secrets[older].ends = Some(now);
         }
         model.secrets.push(ModelSecret { token: support::text(&rotated), ends: None });

@@ -189,7 +189,7 @@ faults! {
     reopening_loses_a_record: Reopening::LosesARecord => SurvivesReopening;
     reopening_loses_last_use: Reopening::LosesLastUse => SurvivesReopening;
     reopening_revives_a_record: Reopening::RevivesARecord => SurvivesReopening;
-    reopening_forgets_versions: Reopening::ForgetsVersions => SurvivesReopening;
+    reopening_forgets_versions: reads::ReopeningForgetsVersions::default() => SurvivesReopening;
     failure_is_not_found: reads::FailureIsNotFound => FailuresAreErrors;
     failure_is_an_empty_list: reads::FailureIsAnEmptyList => FailuresAreErrors;
     failure_is_a_conflict: reads::FailureIsAConflict => FailuresAreErrors;

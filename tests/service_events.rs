@@ -30,6 +30,17 @@ macro_rules! event {
     (@ $field:ident $value:expr) => { $value };
 }
 
+/// An error's text with those of its causes.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text = format!("{text}: {source}");
+        next = source.source();
+    }
+    text
+}
+
 fn said(event: Event) -> String {
     format!("{event:?}")
 }
@@ -133,7 +144,7 @@ async fn every_act_that_fails_is_one_event(open: Open) {
     let id = scene.issue().await.record.id();
     let (view, foreign) = (scene.service.owner("acme"), scene.service.owner("globex"));
     let failed = |act: Act, id: Option<TokenId>, error: ManageError| {
-        assert_eq!(said(scene.one()), event!(Failed { act, id, cause: error.to_string() }));
+        assert_eq!(said(scene.one()), event!(Failed { act, id, cause: with_sources(&error) }));
     };
     let blank = IssueRequest::new("", "connector", "b");
     failed(Act::Issue, None, scene.service.issue(blank).await.unwrap_err());

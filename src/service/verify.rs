@@ -58,6 +58,10 @@ impl<S: TokenStore> TokenService<S> {
             Some(outcome) => outcome,
             None => self.verify_found(&parsed, need).await,
         };
+        // What the store has just refused must not be accepted from a kept record.
+        if let (Err(VerifyError::Refused(_)), Some(kept)) = (&outcome, &self.kept) {
+            kept.forget(parsed.id());
+        }
         outcome.map_err(|error| self.refuse(Some(&parsed), error))
     }
 

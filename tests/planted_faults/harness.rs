@@ -252,7 +252,7 @@ where
         if let Err(error) = store.fault.reopened(&store.backend).await {
             return Some(Err(error.into()));
         }
-        Some(Ok(Planted { backend: store.backend, fault: Box::new(self.0()) }))
+        Some(Ok(store))
     }
 
     async fn second(&self, store: &Planted, _: &mut ()) -> Option<Result<Planted, BoxError>> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::content::edited;
 use super::harness::{Answer, Backend, Fault, Told};
@@ -176,7 +177,26 @@ pub(crate) enum Reopening {
     LosesARecord,
     LosesLastUse,
     RevivesARecord,
-    ForgetsVersions,
+}
+
+/// Once it was reopened, any version will do.
+#[derive(Default)]
+pub(crate) struct ReopeningForgetsVersions(AtomicBool);
+
+#[async_trait]
+impl Fault for ReopeningForgetsVersions {
+    async fn reopened(&self, _: &Backend) -> Answer<()> {
+        self.0.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn replace(&self, to: &Backend, record: &Record, expected: Version) -> Answer<Version> {
+        let expected = match to.find(record.id()).await? {
+            Some(present) if self.0.load(Ordering::SeqCst) => present.version,
+            _ => expected,
+        };
+        to.replace(record, expected).await
+    }
 }
 
 #[async_trait]
@@ -188,18 +208,11 @@ impl Fault for Reopening {
                 let last = &rows[rows.len() - 1];
                 to.remove(last.record.id(), last.version).await
             }
-            // The same rows anew: their versions start again, and nobody ever used them.
-            Self::LosesLastUse | Self::ForgetsVersions => {
+            // The same rows anew: nobody ever used them.
+            Self::LosesLastUse => {
                 for row in rows {
                     to.remove(row.record.id(), row.version).await?;
                     to.insert(&row.record).await?;
-                    if let (Self::ForgetsVersions, LastUsed::At(used)) = (self, row.last_used) {
-                        to.touch(&[(row.record.id(), used)]).await?;
-                    }
-                    let mut version = Version(1);
-                    while matches!(self, Self::LosesLastUse) && version < row.version {
-                        version = to.replace(&row.record, version).await?;
-                    }
                 }
                 Ok(())
             }
