@@ -8,7 +8,10 @@ mod frames;
 mod journal;
 mod lock;
 mod open;
+mod open_error;
+mod options;
 mod queue;
+mod refusal;
 mod replay;
 mod reply;
 mod writer;
@@ -23,7 +26,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use compaction::Compacted;
-pub use open::{CutOff, FileStoreOptions, OpenError, Opening, OpeningProgress};
+pub use open_error::OpenError;
+pub use options::{CutOff, FileStoreOptions, Opening, OpeningProgress};
 
 use crate::record::{CorruptRecord, Record};
 use crate::store::{Found, Page, Query, StoreError, Stored, TokenStore, Version};
@@ -31,8 +35,10 @@ use crate::token::TokenId;
 use format::Framer;
 use journal::Journal;
 use lock::Lock;
-use open::{Access, Opened, io_error};
-use queue::{Act, Queue, Request, closed};
+use open::{Access, Opened};
+use open_error::io_error;
+use queue::{Act, Queue, Request};
+use refusal::closed;
 use reply::reply;
 use writer::{Shared, Writer};
 

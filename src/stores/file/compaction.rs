@@ -14,7 +14,7 @@ use super::disk::{Directory, Disk};
 use super::format::{Act, Framer, HEADER_LEN, Header, Uses};
 use super::frames::{Frames, Unreadable};
 use super::journal::{Failure, Journal};
-use super::queue::{Queue, closed};
+use super::refusal::closed;
 use crate::store::StoreError;
 use crate::token::TokenId;
 
@@ -102,12 +102,12 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Compacts up to the hand-over, which the writer makes. Runs on a thread of its own.
-    pub(super) fn run(self, queue: &Queue) {
+    /// Compacts up to the hand-over, which the writer makes of the outcome. Runs on a thread of its
+    /// own.
+    pub(super) fn run(self, tell: impl FnOnce(Outcome)) {
         let (done, old_files) = mpsc::channel();
         let outcome = self.prepare(done).map(Box::new);
-        // An outcome that comes back is dropped, and what it wrote is removed.
-        drop(queue.push_outcome(outcome));
+        tell(outcome);
         // Closing a large file that has no name any more frees its blocks: not the writer's work.
         drop(old_files.recv());
     }

@@ -155,7 +155,11 @@ impl Writer {
         };
         let shared = self.shared.clone();
         let builder = Builder::new().name("service-tokens-compaction".to_owned());
-        match builder.spawn(move || job.run(&shared.queue)) {
+        let tell = move |outcome| {
+            // One that comes back is dropped, and what it wrote is removed.
+            drop(shared.queue.push_outcome(outcome));
+        };
+        match builder.spawn(move || job.run(tell)) {
             Ok(thread) => self.compaction = Some(Compaction { thread, cancelled, promises }),
             Err(error) => {
                 let failure = Failure::new("no thread could be started", error);
