@@ -33,9 +33,8 @@ use crate::record::{CorruptRecord, Record};
 use crate::store::{Found, Page, Query, StoreError, Stored, TokenStore, Version};
 use crate::token::TokenId;
 use format::Framer;
-use journal::Journal;
-use lock::Lock;
-use open::{Access, Opened};
+use journal::{Journal, Place};
+use open::Opened;
 use open_error::io_error;
 use queue::{Act, Queue, Request};
 use refusal::closed;
@@ -84,17 +83,11 @@ pub struct FileStore {
     shared: Arc<Shared>,
     /// Nothing is answered any more.
     closed: AtomicBool,
-    access: Mutex<Held>,
+    /// Unless it is read-only, or was dropped.
+    writer: Mutex<Option<JoinHandle<()>>>,
     read_only: bool,
     path: PathBuf,
     opening: Opening,
-}
-
-/// What keeps others out: the writer, which has the lock, or a reader's own.
-enum Held {
-    Writer(JoinHandle<()>),
-    Reader(#[expect(dead_code, reason = "held until it is dropped")] Option<Lock>),
-    Nothing,
 }
 
 impl FileStore {
@@ -108,41 +101,34 @@ impl FileStore {
     }
 
     fn open_with(mut options: FileStoreOptions, path: &Path) -> Result<Self, OpenError> {
-        let Opened { paths, disk, header, sequence, replayed, opening, access } =
+        let Opened { paths, disk, header, sequence, replayed, opening, locks, read_only } =
             open::open(&mut options, path)?;
-        let shared = Arc::new(Shared { table: replayed.table, queue: Queue::default() });
+        let (table, queue, locks) = (replayed.table, Queue::default(), Arc::new(locks));
+        let shared = Arc::new(Shared { table, queue, locks: locks.clone() });
         let path = paths.journal.clone();
-        let (access, read_only) = match access {
-            Access::Read(lock) => (Held::Reader(lock), true),
-            Access::Write(lock) => {
-                let journal = Journal::new(
-                    disk,
-                    opening.bytes,
-                    header,
-                    Framer::new(header.seed(), sequence),
-                    (path.clone(), options.directory.clone()),
-                );
-                let writer = Writer {
-                    shared: shared.clone(),
-                    journal,
-                    last_version: replayed.last_version,
-                    live: replayed.live,
-                    compact_above: options.compact_above,
-                    paths,
-                    directory: options.directory,
-                    durable: Arc::new(AtomicU64::new(opening.bytes)),
-                    compaction: None,
-                    next_compaction: Vec::new(),
-                    retry_at: 0,
-                    failing: false,
-                    _lock: lock,
-                };
-                let thread = writer.start();
-                (Held::Writer(thread.map_err(io_error("starting the writer of", &path))?), false)
-            }
-        };
-        let (closed, access) = (AtomicBool::new(false), Mutex::new(access));
-        Ok(Self { shared, closed, access, read_only, path, opening })
+        let mut thread = None;
+        if !read_only {
+            let directory = options.directory;
+            let place = Place { path: path.clone(), directory: directory.clone(), locks };
+            let framer = Framer::new(header.seed(), sequence);
+            let writer = Writer {
+                shared: shared.clone(),
+                journal: Journal::new(disk, opening.bytes, header, framer, place),
+                last_version: replayed.last_version,
+                live: replayed.live,
+                compact_above: options.compact_above,
+                paths,
+                directory,
+                durable: Arc::new(AtomicU64::new(opening.bytes)),
+                compaction: None,
+                next_compaction: Vec::new(),
+                retry_at: 0,
+                failing: false,
+            };
+            thread = Some(writer.start().map_err(io_error("starting the writer of", &path))?);
+        }
+        let (closed, writer) = (AtomicBool::new(false), Mutex::new(thread));
+        Ok(Self { shared, closed, writer, read_only, path, opening })
     }
 
     /// What opening found.
@@ -182,17 +168,12 @@ impl FileStore {
     /// Blocks no executor. If the future is dropped, the store closes all the same.
     pub async fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        if self.read_only {
-            *self.held() = Held::Nothing;
-        } else {
+        if !self.read_only {
             let (ended, reply) = reply();
             self.shared.queue.close(ended);
             reply.await;
         }
-    }
-
-    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
-        self.access.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.locks.release();
     }
 
     fn is_closed(&self) -> bool {
@@ -235,8 +216,8 @@ fn encode(record: &Record) -> Result<Vec<u8>, StoreError> {
 
 impl Drop for FileStore {
     fn drop(&mut self) {
-        let held = std::mem::replace(&mut *self.held(), Held::Nothing);
-        if let Held::Writer(thread) = held {
+        let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = writer.take() {
             let (ended, _) = reply();
             self.shared.queue.close(ended);
             // The writer itself drops the store if the waker that it wakes owns the last handle.

@@ -14,6 +14,7 @@ use super::disk::{Directory, Disk};
 use super::format::{Act, Framer, HEADER_LEN, Header, Uses};
 use super::frames::{Frames, Unreadable};
 use super::journal::{Failure, Journal};
+use super::lock::NotLocked;
 use super::refusal::closed;
 use crate::store::StoreError;
 use crate::token::TokenId;
@@ -305,6 +306,7 @@ impl Prepared {
         last_version: u64,
     ) -> Result<Compacted, NotCompacted> {
         let bytes_before = journal.len();
+        journal.unchanged().map_err(NotCompacted::Failed)?;
         self.copy(bytes_before, &AtomicBool::new(false))?;
         let output = &mut self.output;
         output.flush()?;
@@ -313,11 +315,18 @@ impl Prepared {
         let header = output.header;
         output.disk()?.write_at(0, &header.to_bytes()).map_err(unwritten)?;
         output.sync()?;
-        journal.replace_with(&output.path).map_err(NotCompacted::Failed)?;
+        // Before the rename: nobody finds it unlocked.
+        let lock = output.disk()?.lock().map_err(|error| match error {
+            NotLocked::Held => unwritten(std::io::ErrorKind::ResourceBusy.into()),
+            NotLocked::Io(error) => unwritten(error),
+        })?;
+        let path = output.path.clone();
+        let renamed = journal.replace_with(&path, &**output.disk()?);
+        renamed.map_err(NotCompacted::Failed)?;
         output.in_place = true;
         let bytes_after = output.len;
         if let Some(disk) = output.disk.take() {
-            let old = journal.move_to(disk, bytes_after, header, output.framer);
+            let old = journal.move_to(disk, bytes_after, header, output.framer, lock);
             // Nobody receives it if the thread is gone; then it is closed here.
             let _ = self.done.send((self.frames.into_file(), old));
         }

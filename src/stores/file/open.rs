@@ -6,10 +6,10 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::disk::{Directory, Disk};
+use super::disk::{Directory, Disk, is_at, names};
 use super::format::{HEADER_LEN, Header, NoHeader};
 use super::frames::{Frames, Unreadable, written_end};
-use super::lock::{Lock, NotLocked, refuses_writing};
+use super::lock::{Lock, Locks, NotLocked, refuses_writing};
 use super::open_error::{OpenError, io_error};
 use super::options::{CutOff, FileStoreOptions, Opening, OpeningProgress};
 use super::replay::{Replayed, replay};
@@ -24,14 +24,13 @@ pub(super) struct Opened {
     pub(super) sequence: u64,
     pub(super) replayed: Replayed,
     pub(super) opening: Opening,
-    pub(super) access: Access,
+    pub(super) locks: Locks,
+    /// Whether nothing may be changed.
+    pub(super) read_only: bool,
 }
 
-/// What may be done with the file.
-pub(super) enum Access {
-    Write(Lock),
-    Read(Option<Lock>),
-}
+/// How often the file is opened anew because another one has taken its name meanwhile.
+const REPLACED_MAX: usize = 8;
 
 pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened, OpenError> {
     let began = Instant::now();
@@ -39,15 +38,16 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
     let path = &paths.journal;
     let lock = beside(path, ".lock");
     let writable = !options.read_only && is_writable(path)?;
-    let access = if writable { write_access(&lock) } else { read_access(&lock) }?;
-    let write = matches!(access, Access::Write(_));
-    let mut created = false;
+    let (beside, write) = if writable { write_access(&lock) } else { read_access(&lock) }?;
+    let created = write && create_if_missing(&paths, &*options.directory)?;
+    let (mut file, journal) = open_locked(path, write)?;
+    let locks = Locks::new(beside, journal);
     if write {
-        remove_leftover(&paths.compacting)?;
-        created = create_if_missing(&paths, &*options.directory)?;
+        match names(&file).map_err(io_error("opening", path))? {
+            0 | 1 => remove_leftover(&paths.compacting)?,
+            names => return Err(OpenError::SeveralNames { path: path.clone(), names }),
+        }
     }
-    let mut file =
-        OpenOptions::new().read(true).write(write).open(path).map_err(io_error("opening", path))?;
     let length = file.metadata().map_err(io_error("opening", path))?.len();
     let header = read_header(&mut file, path)?;
     let reading = |error| unreadable(path, error);
@@ -77,15 +77,18 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
         tracing::warn!(%path, offset, bytes, "an unfinished write at the journal's end is left out");
     }
     if write {
-        settle(&mut *disk, offset, cut_off.is_some()).map_err(io_error("making durable", path))?;
+        settle(&mut *disk, offset, cut_off.is_some())
+            .and_then(|()| options.directory.sync(path))
+            .map_err(io_error("making durable", path))?;
     }
     let records = replayed.table.len();
     let opening = Opening { created, records, bytes: offset, cut_off, took: began.elapsed() };
-    Ok(Opened { paths, disk, header, sequence, replayed, opening, access })
+    Ok(Opened { paths, disk, header, sequence, replayed, opening, locks, read_only: !write })
 }
 
 /// Makes durable what was read: a process that was killed may have written it and not synced, and
-/// whoever reads it here takes it for certain.
+/// whoever reads it here takes it for certain. The directory is synced behind it: the killed one may
+/// have put a compacted file in place, and what is written into that must not lose its name.
 fn settle(disk: &mut dyn Disk, length: u64, cut: bool) -> io::Result<()> {
     if cut {
         disk.set_len(length)?;
@@ -133,17 +136,33 @@ fn is_writable(path: &Path) -> Result<bool, OpenError> {
     }
 }
 
-fn write_access(lock: &Path) -> Result<Access, OpenError> {
+/// The lock beside the journal, and whether it is the writer's.
+fn write_access(lock: &Path) -> Result<(Option<Lock>, bool), OpenError> {
     match Lock::exclusive(lock) {
-        Ok(lock) => Ok(Access::Write(lock)),
+        Ok(lock) => Ok((Some(lock), true)),
         // The directory is for reading: a writer could not be kept out.
         Err(NotLocked::Io(error)) if refuses_writing(&error) => read_access(lock),
         Err(error) => Err(not_locked(lock, error)),
     }
 }
 
-fn read_access(lock: &Path) -> Result<Access, OpenError> {
-    Lock::shared(lock).map(Access::Read).map_err(|error| not_locked(lock, error))
+fn read_access(lock: &Path) -> Result<(Option<Lock>, bool), OpenError> {
+    let lock = Lock::shared(lock).map_err(|error| not_locked(lock, error))?;
+    Ok((lock, false))
+}
+
+/// Opens and locks the file that has the name, rather than one that had it a moment ago.
+fn open_locked(path: &Path, write: bool) -> Result<(File, Option<Lock>), OpenError> {
+    for _ in 0..REPLACED_MAX {
+        let file = OpenOptions::new().read(true).write(write).open(path);
+        let file = file.map_err(io_error("opening", path))?;
+        let lock = Lock::on(&file, write).map_err(|error| not_locked(path, error))?;
+        if is_at(&file, path).map_err(io_error("opening", path))? {
+            return Ok((file, lock));
+        }
+    }
+    // Only a store that writes replaces it.
+    Err(OpenError::Locked { lock: path.to_owned() })
 }
 
 fn not_locked(lock: &Path, error: NotLocked) -> OpenError {

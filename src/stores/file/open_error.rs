@@ -13,6 +13,16 @@ pub enum OpenError {
         /// The file that is locked.
         lock: PathBuf,
     },
+    /// The file has several names (hard links). It is not opened for writing: when it is compacted,
+    /// another file takes one of the names, and under the others revoked tokens would be alive.
+    /// Remove the other names, or open it for [reading only](crate::FileStoreOptions::read_only).
+    #[error("{} has {names} names: remove the other hard links", path.display())]
+    SeveralNames {
+        /// The file.
+        path: PathBuf,
+        /// How many names it has.
+        names: u64,
+    },
     /// The file is none of this crate's.
     #[error("{} is not a token store", path.display())]
     NotAStore {
