@@ -65,17 +65,31 @@ const USES_AT_ONCE: usize = 100_000;
 /// # What it does
 ///
 /// - **One writer.** `<path>.lock` beside the file is locked while the store is open; a second process
-///   is refused. Leave that file where it is. Put the journal on a local file system.
-/// - **It survives a kill and a power failure** at any moment with everything acknowledged, and opens
-///   by itself. A damaged file is refused, naming the place: no flipped bit brings a revoked token
-///   back.
+///   is refused. So is the journal itself on Unix, which also keeps out who comes by another name or
+///   has removed that file. Put the journal on a local file system, and fork before opening, not
+///   after: a child has the locks but no writer.
+/// - **What else changes the file** while it is open is noticed before each write: a journal that was
+///   cut, moved or replaced takes no more changes ([`StoreError::Unavailable`], and an error in the
+///   log) until it is as it was; verification goes on.
+/// - **It tracks last use**: [`TokenStore::touch`] keeps it.
+/// - **To shut down**, call [`flush_events`](crate::TokenService::flush_events) on the service, then
+///   [`close`](Self::close) on the store.
+/// - **It survives a kill** at any moment with everything acknowledged, and opens by itself; so it
+///   does after a power failure, if what was being written is missing from some place on. A damaged
+///   file is refused, naming the place: no flipped bit brings a revoked token back. Some file systems
+///   may after a power failure keep a later page of an unsynced write and not an earlier one. That
+///   looks like damage and is refused too. Nothing acknowledged is behind the place then, and a copy
+///   of the file, cut there, opens; where no power failed, restore a backup instead.
 /// - **A full or failing disk** fails the change with a typed [`StoreError`] and leaves no trace of
 ///   it; verification and lists go on, and so does writing once there is room.
 /// - **It compacts itself** in the background when most of the file is out of date: it writes
-///   `<path>.compacting` and puts it in place. That needs as much room again as the live records do.
+///   `<path>.compacting` and puts it in place, with the permissions of the old file. That needs as
+///   much room again as the live records do. A journal that is mounted as a single file cannot be
+///   replaced; then it only grows, and a warning says so.
 /// - **Any executor will do.** Changes are written by a thread of the store; futures only wait for
 ///   it. A future that is dropped neither stops nor undoes its change.
-/// - **A backup** is a copy of the file, taken at any time.
+/// - **A backup** is a copy of the file, taken at any time; not a hard link, which would keep the
+///   store from being opened.
 ///
 /// Dropping the store finishes what was begun and blocks until then; [`close`](Self::close) first
 /// avoids that.
@@ -91,7 +105,8 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// Opens or creates the file as [`FileStoreOptions::open`] does by default.
+    /// Opens or creates the file as [`FileStoreOptions::open`] does by default: one that cannot be
+    /// written to is opened for reading only, with a warning ([`is_read_only`](Self::is_read_only)).
     ///
     /// # Errors
     ///

@@ -314,6 +314,7 @@ impl Prepared {
         output.header.last_version = last_version;
         let header = output.header;
         output.disk()?.write_at(0, &header.to_bytes()).map_err(unwritten)?;
+        output.disk()?.permit_as(journal.path()).map_err(unwritten)?;
         output.sync()?;
         // Before the rename: nobody finds it unlocked.
         let lock = output.disk()?.lock().map_err(|error| match error {

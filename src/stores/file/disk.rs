@@ -17,6 +17,8 @@ pub(super) trait Disk: Send {
     fn len(&self) -> io::Result<u64>;
     /// Whether it is this very file that has this name. Where files cannot be told apart, it is.
     fn is_at(&self, path: &Path) -> io::Result<bool>;
+    /// Takes on another file's permissions.
+    fn permit_as(&self, path: &Path) -> io::Result<()>;
     /// Locks the file for one that writes.
     fn lock(&self) -> Result<Option<Lock>, NotLocked>;
 }
@@ -53,6 +55,10 @@ impl Disk for File {
 
     fn is_at(&self, path: &Path) -> io::Result<bool> {
         is_at(self, path)
+    }
+
+    fn permit_as(&self, path: &Path) -> io::Result<()> {
+        self.set_permissions(fs::metadata(path)?.permissions())
     }
 
     fn lock(&self) -> Result<Option<Lock>, NotLocked> {

@@ -124,6 +124,10 @@ impl Journal {
         self.len
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.place.path
+    }
+
     pub(super) fn header(&self) -> Header {
         self.header
     }

@@ -29,16 +29,26 @@ pub(super) struct Opened {
     pub(super) read_only: bool,
 }
 
+/// How many symbolic links may lead to a file that is not there.
+const LINKS_MAX: usize = 16;
+
 /// How often the file is opened anew because another one has taken its name meanwhile.
 const REPLACED_MAX: usize = 8;
 
 pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened, OpenError> {
     let began = Instant::now();
-    let paths = resolve(path).map_err(io_error("resolving", path))?;
+    let paths = resolve(path, LINKS_MAX).map_err(io_error("resolving", path))?;
     let path = &paths.journal;
+    if options.must_exist {
+        fs::metadata(path).map_err(io_error("opening", path))?;
+    }
     let lock = beside(path, ".lock");
     let writable = !options.read_only && is_writable(path)?;
     let (beside, write) = if writable { write_access(&lock) } else { read_access(&lock) }?;
+    if !write && !options.read_only {
+        let path = path.display();
+        tracing::warn!(%path, "the journal cannot be written to: every change will be refused");
+    }
     let created = write && create_if_missing(&paths, &*options.directory)?;
     let (mut file, journal) = open_locked(path, write)?;
     let locks = Locks::new(beside, journal);
@@ -98,13 +108,18 @@ fn settle(disk: &mut dyn Disk, length: u64, cut: bool) -> io::Result<()> {
 
 /// One spelling of the path, so that every process finds the same lock and a later change of the
 /// working directory changes nothing.
-fn resolve(path: &Path) -> io::Result<Paths> {
+fn resolve(path: &Path, links: usize) -> io::Result<Paths> {
     let journal = match fs::canonicalize(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let path = std::path::absolute(path)?;
             let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
-            let parent = path.parent().ok_or(ErrorKind::InvalidInput)?;
-            fs::canonicalize(parent)?.join(name)
+            let parent = fs::canonicalize(path.parent().ok_or(ErrorKind::InvalidInput)?)?;
+            match fs::read_link(&path) {
+                Ok(_) if links == 0 => return Err(error),
+                // It leads to no file yet.
+                Ok(target) => return resolve(&parent.join(target), links - 1),
+                Err(_) => parent.join(name),
+            }
         }
         canonical => canonical?,
     };

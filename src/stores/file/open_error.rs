@@ -49,7 +49,7 @@ pub enum OpenError {
         what: &'static str,
     },
     /// The operating system refused something.
-    #[error("{doing} {}: {source}", path.display())]
+    #[error("{doing} {}", path.display())]
     Io {
         /// What was being done.
         doing: &'static str,

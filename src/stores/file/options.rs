@@ -22,6 +22,7 @@ use super::open_error::OpenError;
 #[must_use]
 pub struct FileStoreOptions {
     pub(super) read_only: bool,
+    pub(super) must_exist: bool,
     pub(super) compact_above: u64,
     pub(super) on_progress: Option<Box<dyn FnMut(OpeningProgress) + Send>>,
     pub(super) directory: Arc<dyn Directory>,
@@ -32,6 +33,7 @@ impl FileStoreOptions {
     pub fn new() -> Self {
         Self {
             read_only: false,
+            must_exist: false,
             compact_above: 8 << 20,
             on_progress: None,
             directory: Arc::new(RealDirectory),
@@ -49,6 +51,14 @@ impl FileStoreOptions {
         self
     }
 
+    /// Refuses to create the file ([`OpenError::Io`] of the kind
+    /// [`NotFound`](std::io::ErrorKind::NotFound)). For a store that is known to be there: where its
+    /// volume is not mounted, an empty one would know no token.
+    pub fn must_exist(mut self, must_exist: bool) -> Self {
+        self.must_exist = must_exist;
+        self
+    }
+
     /// How many bytes of the file may be out of date before it is compacted by itself, in the
     /// background. It also has to be more than half the file. The default is 8 MiB;
     /// [`u64::MAX`] leaves it to [`FileStore::compact`].
@@ -63,14 +73,15 @@ impl FileStoreOptions {
         self
     }
 
-    /// Opens the file, or creates it with mode 0600 if there is none.
+    /// Opens the file, or creates it with mode 0600 if there is none. A symbolic link that leads to no
+    /// file stays; the file is created where it leads to, if that directory is there.
     ///
     /// It reads the whole file and blocks that long, about a second for a million tokens: call it
     /// before the service starts, or where blocking is allowed. An unfinished write at the end is cut
     /// off; [`FileStore::opening`] and a warning say so.
     ///
     /// A file, directory or mount that cannot be written to is opened as if [`read_only`] had been
-    /// asked for; [`FileStore::is_read_only`] tells.
+    /// asked for; [`FileStore::is_read_only`] tells, and a warning.
     ///
     /// [`read_only`]: Self::read_only
     ///
@@ -92,6 +103,7 @@ impl fmt::Debug for FileStoreOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileStoreOptions")
             .field("read_only", &self.read_only)
+            .field("must_exist", &self.must_exist)
             .field("compact_above", &self.compact_above)
             .finish_non_exhaustive()
     }

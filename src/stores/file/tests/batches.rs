@@ -11,10 +11,11 @@ use crate::store::{LastUsed, StoreError, TokenStore, Version};
 
 /// A store whose next sync waits until it is told how it ends.
 struct Held {
-    place: Place,
+    // Before the store: when a test fails, the sync must not be waited for.
+    go: Sender<Behaviour>,
     store: FileStore,
     syncs: Receiver<()>,
-    go: Sender<Behaviour>,
+    place: Place,
 }
 
 fn held() -> Held {
@@ -127,7 +128,7 @@ fn a_disk_that_hangs_does_not_fill_the_memory() {
     let held = held();
     let store = &held.store;
     let scopes = ScopeSet::new(["files:read"]).unwrap();
-    let text = "x".repeat(4_096);
+    let text = "x".repeat(1_024);
     let metadata = [("k".to_owned(), "y".repeat(8_000))].into();
     let large = |n| {
         let new = NewRecord { issued_to: &text, ..new_record(n, &scopes, &metadata) };

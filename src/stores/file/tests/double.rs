@@ -143,6 +143,10 @@ impl Disk for DoubleDisk {
         self.real.is_at(path)
     }
 
+    fn permit_as(&self, path: &Path) -> io::Result<()> {
+        self.real.permit_as(path)
+    }
+
     fn lock(&self) -> Result<Option<Lock>, NotLocked> {
         self.real.lock()
     }

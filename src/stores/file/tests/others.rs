@@ -154,11 +154,20 @@ impl Wake for Panicking {
 #[test]
 fn a_waker_that_panics_ends_nothing() {
     let place = Place::in_memory();
-    let store = place.open();
+    let double = Double::new(|_, call| {
+        if matches!(call, Call::Sync(_)) {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        Behaviour::Obey
+    });
+    let mut options = FileStoreOptions::new();
+    options.directory = double.directory();
+    let store = options.open(place.path()).unwrap();
     for n in 1..4 {
         let record = record(n);
         let mut waits = store.insert(&record);
-        let _ = waits.as_mut().poll(&mut Context::from_waker(&Arc::new(Panicking).into()));
+        let polled = waits.as_mut().poll(&mut Context::from_waker(&Arc::new(Panicking).into()));
+        assert!(polled.is_pending());
         insert(&store, 10 + n).unwrap();
         block_on(waits).unwrap();
     }
@@ -187,4 +196,51 @@ fn a_writer_that_panicked_keeps_others_out() {
     block_on(store.close());
     unavailable(block_on(store.find(id(1))));
     drop(place.open());
+}
+
+#[test]
+fn a_link_that_leads_nowhere_stays() {
+    let place = Place::in_memory();
+    let link = place.directory.path().join("link");
+    let volume = place.directory.path().join("volume");
+    std::os::unix::fs::symlink("volume/tokens", &link).unwrap();
+    let opened = FileStore::open(&link);
+    assert!(matches!(opened, Err(OpenError::Io { .. })), "{opened:?}");
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    fs::create_dir(&volume).unwrap();
+    let opened = FileStoreOptions::new().must_exist(true).open(&link);
+    assert!(
+        matches!(&opened, Err(OpenError::Io { source, .. }) if source.kind() == ErrorKind::NotFound),
+        "{opened:?}"
+    );
+    assert_eq!(fs::read_dir(&volume).unwrap().count(), 0);
+    let store = FileStore::open(&link).unwrap();
+    assert!(store.opening().created);
+    assert_eq!(store.path(), volume.canonicalize().unwrap().join("tokens"));
+    drop(store);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(FileStoreOptions::new().must_exist(true).open(&link).is_ok());
+    // A circle has no end.
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink("link", &link).unwrap();
+    assert!(matches!(FileStore::open(&link), Err(OpenError::Io { .. })));
+}
+
+#[test]
+fn compaction_keeps_the_permissions() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::in_memory();
+    let store = place.open();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o640)).unwrap();
+    block_on(store.compact()).unwrap();
+    let mode = fs::metadata(place.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
+}
+
+#[test]
+fn an_error_says_its_source_once() {
+    let place = Place::in_memory();
+    let error = read_only(&place.path()).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(!error.to_string().contains(&source), "{error}");
 }
