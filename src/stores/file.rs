@@ -8,7 +8,10 @@ mod frames;
 mod journal;
 mod lock;
 mod open;
+mod open_error;
+mod options;
 mod queue;
+mod refusal;
 mod replay;
 mod reply;
 mod writer;
@@ -23,16 +26,18 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use compaction::Compacted;
-pub use open::{CutOff, FileStoreOptions, OpenError, Opening, OpeningProgress};
+pub use open_error::OpenError;
+pub use options::{CutOff, FileStoreOptions, Opening, OpeningProgress};
 
 use crate::record::{CorruptRecord, Record};
 use crate::store::{Found, Page, Query, StoreError, Stored, TokenStore, Version};
 use crate::token::TokenId;
 use format::Framer;
-use journal::Journal;
-use lock::Lock;
-use open::{Access, Opened, io_error};
-use queue::{Act, Queue, Request, closed};
+use journal::{Journal, Place};
+use open::Opened;
+use open_error::io_error;
+use queue::{Act, Queue, Request};
+use refusal::closed;
 use reply::reply;
 use writer::{Shared, Writer};
 
@@ -60,17 +65,31 @@ const USES_AT_ONCE: usize = 100_000;
 /// # What it does
 ///
 /// - **One writer.** `<path>.lock` beside the file is locked while the store is open; a second process
-///   is refused. Leave that file where it is. Put the journal on a local file system.
-/// - **It survives a kill and a power failure** at any moment with everything acknowledged, and opens
-///   by itself. A damaged file is refused, naming the place: no flipped bit brings a revoked token
-///   back.
+///   is refused. So is the journal itself on Unix, which also keeps out who comes by another name or
+///   has removed that file. Put the journal on a local file system, and fork before opening, not
+///   after: a child has the locks but no writer.
+/// - **What else changes the file** while it is open is noticed before each write: a journal that was
+///   cut, moved or replaced takes no more changes ([`StoreError::Unavailable`], and an error in the
+///   log) until it is as it was; verification goes on.
+/// - **It tracks last use**: [`TokenStore::touch`] keeps it.
+/// - **To shut down**, call [`flush_events`](crate::TokenService::flush_events) on the service, then
+///   [`close`](Self::close) on the store.
+/// - **It survives a kill** at any moment with everything acknowledged, and opens by itself; so it
+///   does after a power failure, if what was being written is missing from some place on. A damaged
+///   file is refused, naming the place: no flipped bit brings a revoked token back. Some file systems
+///   may after a power failure keep a later page of an unsynced write and not an earlier one. That
+///   looks like damage and is refused too. Nothing acknowledged is behind the place then, and a copy
+///   of the file, cut there, opens; where no power failed, restore a backup instead.
 /// - **A full or failing disk** fails the change with a typed [`StoreError`] and leaves no trace of
 ///   it; verification and lists go on, and so does writing once there is room.
 /// - **It compacts itself** in the background when most of the file is out of date: it writes
-///   `<path>.compacting` and puts it in place. That needs as much room again as the live records do.
+///   `<path>.compacting` and puts it in place, with the permissions of the old file. That needs as
+///   much room again as the live records do. A journal that is mounted as a single file cannot be
+///   replaced; then it only grows, and a warning says so.
 /// - **Any executor will do.** Changes are written by a thread of the store; futures only wait for
 ///   it. A future that is dropped neither stops nor undoes its change.
-/// - **A backup** is a copy of the file, taken at any time.
+/// - **A backup** is a copy of the file, taken at any time; not a hard link, which would keep the
+///   store from being opened.
 ///
 /// Dropping the store finishes what was begun and blocks until then; [`close`](Self::close) first
 /// avoids that.
@@ -78,21 +97,16 @@ pub struct FileStore {
     shared: Arc<Shared>,
     /// Nothing is answered any more.
     closed: AtomicBool,
-    access: Mutex<Held>,
+    /// Unless it is read-only, or was dropped.
+    writer: Mutex<Option<JoinHandle<()>>>,
     read_only: bool,
     path: PathBuf,
     opening: Opening,
 }
 
-/// What keeps others out: the writer, which has the lock, or a reader's own.
-enum Held {
-    Writer(JoinHandle<()>),
-    Reader(#[expect(dead_code, reason = "held until it is dropped")] Option<Lock>),
-    Nothing,
-}
-
 impl FileStore {
-    /// Opens or creates the file as [`FileStoreOptions::open`] does by default.
+    /// Opens or creates the file as [`FileStoreOptions::open`] does by default: one that cannot be
+    /// written to is opened for reading only, with a warning ([`is_read_only`](Self::is_read_only)).
     ///
     /// # Errors
     ///
@@ -102,41 +116,34 @@ impl FileStore {
     }
 
     fn open_with(mut options: FileStoreOptions, path: &Path) -> Result<Self, OpenError> {
-        let Opened { paths, disk, header, sequence, replayed, opening, access } =
+        let Opened { paths, disk, header, sequence, replayed, opening, locks, read_only } =
             open::open(&mut options, path)?;
-        let shared = Arc::new(Shared { table: replayed.table, queue: Queue::default() });
+        let (table, queue, locks) = (replayed.table, Queue::default(), Arc::new(locks));
+        let shared = Arc::new(Shared { table, queue, locks: locks.clone() });
         let path = paths.journal.clone();
-        let (access, read_only) = match access {
-            Access::Read(lock) => (Held::Reader(lock), true),
-            Access::Write(lock) => {
-                let journal = Journal::new(
-                    disk,
-                    opening.bytes,
-                    header,
-                    Framer::new(header.seed(), sequence),
-                    (path.clone(), options.directory.clone()),
-                );
-                let writer = Writer {
-                    shared: shared.clone(),
-                    journal,
-                    last_version: replayed.last_version,
-                    live: replayed.live,
-                    compact_above: options.compact_above,
-                    paths,
-                    directory: options.directory,
-                    durable: Arc::new(AtomicU64::new(opening.bytes)),
-                    compaction: None,
-                    next_compaction: Vec::new(),
-                    retry_at: 0,
-                    failing: false,
-                    _lock: lock,
-                };
-                let thread = writer.start();
-                (Held::Writer(thread.map_err(io_error("starting the writer of", &path))?), false)
-            }
-        };
-        let (closed, access) = (AtomicBool::new(false), Mutex::new(access));
-        Ok(Self { shared, closed, access, read_only, path, opening })
+        let mut thread = None;
+        if !read_only {
+            let directory = options.directory;
+            let place = Place { path: path.clone(), directory: directory.clone(), locks };
+            let framer = Framer::new(header.seed(), sequence);
+            let writer = Writer {
+                shared: shared.clone(),
+                journal: Journal::new(disk, opening.bytes, header, framer, place),
+                last_version: replayed.last_version,
+                live: replayed.live,
+                compact_above: options.compact_above,
+                paths,
+                directory,
+                durable: Arc::new(AtomicU64::new(opening.bytes)),
+                compaction: None,
+                next_compaction: Vec::new(),
+                retry_at: 0,
+                failing: false,
+            };
+            thread = Some(writer.start().map_err(io_error("starting the writer of", &path))?);
+        }
+        let (closed, writer) = (AtomicBool::new(false), Mutex::new(thread));
+        Ok(Self { shared, closed, writer, read_only, path, opening })
     }
 
     /// What opening found.
@@ -176,17 +183,12 @@ impl FileStore {
     /// Blocks no executor. If the future is dropped, the store closes all the same.
     pub async fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        if self.read_only {
-            *self.held() = Held::Nothing;
-        } else {
+        if !self.read_only {
             let (ended, reply) = reply();
             self.shared.queue.close(ended);
             reply.await;
         }
-    }
-
-    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
-        self.access.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.locks.release();
     }
 
     fn is_closed(&self) -> bool {
@@ -229,8 +231,8 @@ fn encode(record: &Record) -> Result<Vec<u8>, StoreError> {
 
 impl Drop for FileStore {
     fn drop(&mut self) {
-        let held = std::mem::replace(&mut *self.held(), Held::Nothing);
-        if let Held::Writer(thread) = held {
+        let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = writer.take() {
             let (ended, _) = reply();
             self.shared.queue.close(ended);
             // The writer itself drops the store if the waker that it wakes owns the last handle.

@@ -14,7 +14,8 @@ use super::disk::{Directory, Disk};
 use super::format::{Act, Framer, HEADER_LEN, Header, Uses};
 use super::frames::{Frames, Unreadable};
 use super::journal::{Failure, Journal};
-use super::queue::{Queue, closed};
+use super::lock::NotLocked;
+use super::refusal::closed;
 use crate::store::StoreError;
 use crate::token::TokenId;
 
@@ -102,12 +103,12 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Compacts up to the hand-over, which the writer makes. Runs on a thread of its own.
-    pub(super) fn run(self, queue: &Queue) {
+    /// Compacts up to the hand-over, which the writer makes of the outcome. Runs on a thread of its
+    /// own.
+    pub(super) fn run(self, tell: impl FnOnce(Outcome)) {
         let (done, old_files) = mpsc::channel();
         let outcome = self.prepare(done).map(Box::new);
-        // An outcome that comes back is dropped, and what it wrote is removed.
-        drop(queue.push_outcome(outcome));
+        tell(outcome);
         // Closing a large file that has no name any more frees its blocks: not the writer's work.
         drop(old_files.recv());
     }
@@ -305,6 +306,7 @@ impl Prepared {
         last_version: u64,
     ) -> Result<Compacted, NotCompacted> {
         let bytes_before = journal.len();
+        journal.unchanged().map_err(NotCompacted::Failed)?;
         self.copy(bytes_before, &AtomicBool::new(false))?;
         let output = &mut self.output;
         output.flush()?;
@@ -312,12 +314,20 @@ impl Prepared {
         output.header.last_version = last_version;
         let header = output.header;
         output.disk()?.write_at(0, &header.to_bytes()).map_err(unwritten)?;
+        output.disk()?.permit_as(journal.path()).map_err(unwritten)?;
         output.sync()?;
-        journal.replace_with(&output.path).map_err(NotCompacted::Failed)?;
+        // Before the rename: nobody finds it unlocked.
+        let lock = output.disk()?.lock().map_err(|error| match error {
+            NotLocked::Held => unwritten(std::io::ErrorKind::ResourceBusy.into()),
+            NotLocked::Io(error) => unwritten(error),
+        })?;
+        let path = output.path.clone();
+        let renamed = journal.replace_with(&path, &**output.disk()?);
+        renamed.map_err(NotCompacted::Failed)?;
         output.in_place = true;
         let bytes_after = output.len;
         if let Some(disk) = output.disk.take() {
-            let old = journal.move_to(disk, bytes_after, header, output.framer);
+            let old = journal.move_to(disk, bytes_after, header, output.framer, lock);
             // Nobody receives it if the thread is gone; then it is closed here.
             let _ = self.done.send((self.frames.into_file(), old));
         }

@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use super::lock::{Lock, NotLocked};
+
 /// An open file for writing.
 pub(super) trait Disk: Send {
     /// Writes all the bytes at this place. On an error some of them may be written.
@@ -13,13 +15,19 @@ pub(super) trait Disk: Send {
     /// Cuts the file.
     fn set_len(&mut self, length: u64) -> io::Result<()>;
     fn len(&self) -> io::Result<u64>;
+    /// Whether it is this very file that has this name. Where files cannot be told apart, it is.
+    fn is_at(&self, path: &Path) -> io::Result<bool>;
+    /// Takes on another file's permissions.
+    fn permit_as(&self, path: &Path) -> io::Result<()>;
+    /// Locks the file for one that writes.
+    fn lock(&self) -> Result<Option<Lock>, NotLocked>;
 }
 
 /// The directory that the file is in.
 pub(super) trait Directory: Send + Sync {
     /// The journal, open for writing.
     fn adopt(&self, file: File, path: &Path) -> Box<dyn Disk>;
-    /// Creates an empty file in the place of whatever is there.
+    /// Creates an empty file; one that has the name loses it.
     fn create(&self, path: &Path) -> io::Result<Box<dyn Disk>>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Returns when the names in this file's directory are durable.
@@ -44,6 +52,18 @@ impl Disk for File {
     fn len(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
+
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        is_at(self, path)
+    }
+
+    fn permit_as(&self, path: &Path) -> io::Result<()> {
+        self.set_permissions(fs::metadata(path)?.permissions())
+    }
+
+    fn lock(&self) -> Result<Option<Lock>, NotLocked> {
+        Lock::on(self, true)
+    }
 }
 
 /// The directory as the operating system has it.
@@ -55,8 +75,9 @@ impl Directory for RealDirectory {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn Disk>> {
-        let file =
-            private(OpenOptions::new().write(true).create(true).truncate(true)).open(path)?;
+        // Not emptied: it might be open, or a link to anywhere.
+        let _ = fs::remove_file(path);
+        let file = private(OpenOptions::new().write(true).create_new(true)).open(path)?;
         Ok(Box::new(file))
     }
 
@@ -71,6 +92,37 @@ impl Directory for RealDirectory {
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
     }
+}
+
+/// Whether it is this very file that has this name.
+#[cfg(unix)]
+pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let held = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(named) => Ok((held.dev(), held.ino()) == (named.dev(), named.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Elsewhere a file that is open keeps its name.
+#[cfg(not(unix))]
+pub(super) fn is_at(_file: &File, _path: &Path) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// How many names a file has.
+#[cfg(unix)]
+pub(super) fn names(file: &File) -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(file.metadata()?.nlink())
+}
+
+/// Elsewhere that is not told.
+#[cfg(not(unix))]
+pub(super) fn names(_file: &File) -> io::Result<u64> {
+    Ok(1)
 }
 
 #[cfg(unix)]

@@ -41,7 +41,7 @@
 //! # What a file means
 //!
 //! Frames are applied in order. Versions come from one counter of the whole store and are never used
-//! twice, also not for a removal. A put or remove whose version is not above that of the record it
+//! twice, also not for a removal; one above 2^63 is damage. A put or remove whose version is not above that of the record it
 //! meets changes nothing, except that of two last uses the later one stays. A touch of an id without
 //! a record is passed over.
 //!
@@ -91,6 +91,11 @@ pub(super) const USES_MAX: usize = 2_000;
 const _: () = assert!(1 + USES_MAX * USE_LEN < BODY_MAX);
 
 const NEVER: i64 = i64::MIN;
+
+/// The highest version there is: whoever counts on from there never comes to the end.
+const VERSION_MAX: u64 = 1 << 63;
+const SHORT: &str = "a frame's body is too short";
+const VERSION: &str = "a version is out of range";
 
 /// The bytes that a put takes in the file.
 pub(super) fn put_len(record: usize) -> u64 {
@@ -171,7 +176,11 @@ impl Header {
         if crc32fast::hash(&file[..60]) != u32::from_be_bytes(rest.take().ok_or(short)?) {
             return Err(NoHeader::Damaged(16, "the file's header does not match its checksum"));
         }
-        if format != FORMAT || zero != [0; 4] || header.base_len < HEADER_LEN as u64 {
+        if format != FORMAT
+            || zero != [0; 4]
+            || header.base_len < HEADER_LEN as u64
+            || header.last_version > VERSION_MAX
+        {
             return Err(NoHeader::Damaged(8, "the file's header makes no sense"));
         }
         Ok(header)
@@ -312,7 +321,6 @@ pub(super) enum Act<'b> {
 impl<'b> Act<'b> {
     /// Reads a body whose checksum was found right.
     pub(super) fn read(body: &'b [u8]) -> Result<Self, &'static str> {
-        const SHORT: &str = "a frame's body is too short";
         let (&end, body) = body.split_last().ok_or(SHORT)?;
         if end != END {
             return Err("a frame's body has no end mark");
@@ -321,13 +329,13 @@ impl<'b> Act<'b> {
         let mut rest = Fields(body);
         match kind {
             PUT => {
-                let (id, version) = rest.id_and_number().ok_or(SHORT)?;
+                let (id, version) = rest.id_and_version()?;
                 let last_used = i64::from_be_bytes(rest.take().ok_or(SHORT)?);
                 let last_used = (last_used != NEVER).then_some(last_used);
                 Ok(Self::Put { id, version, last_used, record: rest.0 })
             }
             REMOVE if body.len() == REMOVE_LEN - 2 => {
-                let (id, version) = rest.id_and_number().ok_or(SHORT)?;
+                let (id, version) = rest.id_and_version()?;
                 Ok(Self::Remove { id, version })
             }
             TOUCH if body.len().is_multiple_of(USE_LEN) => Ok(Self::Touch(Uses(rest))),
@@ -358,6 +366,11 @@ impl Fields<'_> {
         let (taken, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*taken)
+    }
+
+    fn id_and_version(&mut self) -> Result<(TokenId, u64), &'static str> {
+        let (id, version) = self.id_and_number().ok_or(SHORT)?;
+        if version > VERSION_MAX { Err(VERSION) } else { Ok((id, version)) }
     }
 
     fn id_and_number(&mut self) -> Option<(TokenId, u64)> {

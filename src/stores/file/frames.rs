@@ -121,7 +121,7 @@ impl Frames {
 /// Where a file ends when the zeros at its end are left out.
 pub(super) fn written_end(file: &mut File, length: u64) -> io::Result<u64> {
     let mut end = length;
-    let mut buffer = [0; 4096];
+    let mut buffer = vec![0; BUFFER];
     while end > 0 {
         let block = end.min(buffer.len() as u64);
         let bytes = &mut buffer[..block as usize];

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::disk::{Directory, Disk};
 use super::format::{Framer, Header};
-use super::lock::refuses_writing;
+use super::lock::{Lock, Locks, refuses_writing};
 use crate::store::StoreError;
 
 /// The journal's file, its durable length and the frames that come next.
@@ -17,8 +17,14 @@ pub(super) struct Journal {
     header: Header,
     framer: Framer,
     debt: Option<Debt>,
-    path: PathBuf,
-    directory: Arc<dyn Directory>,
+    place: Place,
+}
+
+/// Where the file is, and what keeps others away from it.
+pub(super) struct Place {
+    pub(super) path: PathBuf,
+    pub(super) directory: Arc<dyn Directory>,
+    pub(super) locks: Arc<Locks>,
 }
 
 /// What must succeed before anything is written again.
@@ -54,7 +60,27 @@ struct Cause {
     error: Arc<io::Error>,
 }
 
+/// What another program did to the file while it was open here.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+enum Changed {
+    #[error("it is not as long as this store left it")]
+    Length,
+    #[error("its name is gone or another file's")]
+    Name,
+}
+
+impl From<Changed> for Failure {
+    fn from(changed: Changed) -> Self {
+        Self::unavailable("something else changed the journal", io::Error::other(changed))
+    }
+}
+
 impl Failure {
+    fn unavailable(doing: &'static str, error: io::Error) -> Self {
+        let cause = Cause { doing, error: Arc::new(error) };
+        Self { kind: Kind::Unavailable, cause }
+    }
+
     pub(super) fn new(doing: &'static str, error: io::Error) -> Self {
         let kind = match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
@@ -89,14 +115,17 @@ impl Journal {
         len: u64,
         header: Header,
         framer: Framer,
-        place: (PathBuf, Arc<dyn Directory>),
+        place: Place,
     ) -> Self {
-        let (path, directory) = place;
-        Self { disk, len, header, framer, debt: None, path, directory }
+        Self { disk, len, header, framer, debt: None, place }
     }
 
     pub(super) fn len(&self) -> u64 {
         self.len
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.place.path
     }
 
     pub(super) fn header(&self) -> Header {
@@ -111,9 +140,11 @@ impl Journal {
     /// Appends frames and returns when they are durable.
     ///
     /// On a failure the file is cut back to where it ended; only if that fails too, the frames may be
-    /// in it, and nothing more is written until the cut succeeds.
+    /// in it, and nothing more is written until the cut succeeds. If something else has changed the
+    /// file, nothing is written: what is acknowledged would be lost with it.
     pub(super) fn append(&mut self, frames: &[u8], framer: Framer) -> Result<(), Failure> {
         self.settle()?;
+        self.unchanged()?;
         if let Err(error) = self.disk.write_at(self.len, frames) {
             let untouched = self.disk.len().is_ok_and(|len| len == self.len);
             return Err(self.failed("the journal could not be written", error, untouched));
@@ -137,26 +168,52 @@ impl Journal {
         failure
     }
 
+    /// Whether the file is as long as it was left, and is the one that has its name.
+    pub(super) fn unchanged(&self) -> Result<(), Failure> {
+        const UNTOLD: &str = "it cannot be told whether something else changed the journal";
+        let untold = |error| Failure::unavailable(UNTOLD, error);
+        if self.disk.len().map_err(untold)? != self.len {
+            return Err(Changed::Length.into());
+        }
+        match self.disk.is_at(&self.place.path).map_err(untold)? {
+            true => Ok(()),
+            false => Err(Changed::Name.into()),
+        }
+    }
+
     /// Makes up for what failed before.
     pub(super) fn settle(&mut self) -> Result<(), Failure> {
         match self.debt {
             None => {}
             Some(Debt::CutBack) => {
+                // To cut must not lengthen it.
+                if self.disk.len().is_ok_and(|len| len < self.len) {
+                    return Err(Changed::Length.into());
+                }
                 let cut = self.disk.set_len(self.len).and_then(|()| self.disk.sync());
                 cut.map_err(|error| Failure::new("the journal could not be cut back", error))?;
             }
-            Some(Debt::SyncDirectory) => self.directory.sync(&self.path).map_err(|error| {
-                Failure::new("the journal's directory could not be made durable", error)
-            })?,
+            Some(Debt::SyncDirectory) => {
+                let synced = self.place.directory.sync(&self.place.path);
+                synced.map_err(|error| {
+                    Failure::new("the journal's directory could not be made durable", error)
+                })?;
+            }
         }
         self.debt = None;
         Ok(())
     }
 
-    /// Gives the journal's name to another file.
-    pub(super) fn replace_with(&mut self, other: &Path) -> Result<(), Failure> {
-        let renamed = self.directory.rename(other, &self.path);
-        renamed.map_err(|error| Failure::new("the compacted journal could not be renamed", error))
+    /// Gives the journal's name to another file, which is open as `disk`.
+    pub(super) fn replace_with(&mut self, other: &Path, disk: &dyn Disk) -> Result<(), Failure> {
+        let Place { path, directory, .. } = &self.place;
+        match directory.rename(other, path) {
+            Err(error) if !disk.is_at(path).unwrap_or(false) => {
+                Err(Failure::new("the compacted journal could not be renamed", error))
+            }
+            // It has the name, whatever was answered.
+            _ => Ok(()),
+        }
     }
 
     /// Goes on in the file that now has the journal's name. Returns the old one, whose closing may
@@ -167,7 +224,9 @@ impl Journal {
         len: u64,
         header: Header,
         framer: Framer,
+        lock: Option<Lock>,
     ) -> Box<dyn Disk> {
+        self.place.locks.move_to(lock);
         self.len = len;
         self.header = header;
         self.framer = framer;

@@ -1,4 +1,5 @@
-//! One process at a time: a lock on a file beside the journal.
+//! One process at a time: a lock on a file beside the journal, which is there before the journal and
+//! keeps its place when that is replaced, and one on the journal itself, which no name gets round.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{
@@ -6,6 +7,7 @@ use std::io::{
     ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem},
 };
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use super::disk::private;
 
@@ -43,6 +45,55 @@ impl Lock {
             Ok(()) => Ok(Some(Self(file))),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+impl Lock {
+    /// A lock on a journal that is open. It has a handle of its own and holds until it is dropped,
+    /// also when the journal is closed.
+    #[cfg(unix)]
+    pub(super) fn on(journal: &File, exclusive: bool) -> Result<Option<Self>, NotLocked> {
+        let file = journal.try_clone().map_err(NotLocked::Io)?;
+        if exclusive { file.try_lock() } else { file.try_lock_shared() }?;
+        Ok(Some(Self(file)))
+    }
+
+    /// Elsewhere a lock keeps others from reading, and so from taking a copy: the one beside the
+    /// journal has to do.
+    #[cfg(not(unix))]
+    pub(super) fn on(_journal: &File, _exclusive: bool) -> Result<Option<Self>, NotLocked> {
+        Ok(None)
+    }
+}
+
+/// The locks of one open store. They hold until they are released, or dropped.
+#[derive(Debug)]
+pub(super) struct Locks(Mutex<Pair>);
+
+#[derive(Debug)]
+struct Pair {
+    journal: Option<Lock>,
+    beside: Option<Lock>,
+}
+
+impl Locks {
+    pub(super) fn new(beside: Option<Lock>, journal: Option<Lock>) -> Self {
+        Self(Mutex::new(Pair { journal, beside }))
+    }
+
+    /// Holds another journal's lock in the place of the one before.
+    pub(super) fn move_to(&self, journal: Option<Lock>) {
+        self.pair().journal = journal;
+    }
+
+    pub(super) fn release(&self) {
+        let mut pair = self.pair();
+        pair.journal = None;
+        pair.beside = None;
+    }
+
+    fn pair(&self) -> std::sync::MutexGuard<'_, Pair> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

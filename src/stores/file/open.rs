@@ -1,201 +1,20 @@
 //! Opening: the lock, the header, the replay, and what is made of an unfinished end.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::FileStore;
-use super::disk::{Directory, Disk, RealDirectory};
+use super::disk::{Directory, Disk, is_at, names};
 use super::format::{HEADER_LEN, Header, NoHeader};
 use super::frames::{Frames, Unreadable, written_end};
-use super::lock::{Lock, NotLocked, refuses_writing};
+use super::lock::{Lock, Locks, NotLocked, refuses_writing};
+use super::open_error::{OpenError, io_error};
+use super::options::{CutOff, FileStoreOptions, Opening, OpeningProgress};
 use super::replay::{Replayed, replay};
 use super::writer::Paths;
 use crate::secret::{OsRandom, RandomError};
-
-/// How a [`FileStore`] is opened.
-///
-/// ```no_run
-/// use service_tokens::FileStoreOptions;
-///
-/// let store = FileStoreOptions::new()
-///     .on_progress(|p| eprintln!("{} of {} bytes", p.bytes_read, p.bytes_total))
-///     .open("/var/lib/acme/tokens.journal")?;
-/// # Ok::<(), service_tokens::OpenError>(())
-/// ```
-#[must_use]
-pub struct FileStoreOptions {
-    read_only: bool,
-    pub(super) compact_above: u64,
-    on_progress: Option<Box<dyn FnMut(OpeningProgress) + Send>>,
-    pub(super) directory: Arc<dyn Directory>,
-}
-
-impl FileStoreOptions {
-    /// For reading and writing, compacted by itself.
-    pub fn new() -> Self {
-        Self {
-            read_only: false,
-            compact_above: 8 << 20,
-            on_progress: None,
-            directory: Arc::new(RealDirectory),
-        }
-    }
-
-    /// Opens for verifying and listing only; every change is refused with
-    /// [`StoreError::ReadOnly`](crate::StoreError::ReadOnly). The file must be there.
-    ///
-    /// Any number of read-only stores may be open at once, but none beside one that writes: it would
-    /// not learn of what that one revokes. So a writer is refused while readers are open, and readers
-    /// while a writer is.
-    pub fn read_only(mut self, read_only: bool) -> Self {
-        self.read_only = read_only;
-        self
-    }
-
-    /// How many bytes of the file may be out of date before it is compacted by itself, in the
-    /// background. It also has to be more than half the file. The default is 8 MiB;
-    /// [`u64::MAX`] leaves it to [`FileStore::compact`].
-    pub fn compact_above(mut self, bytes: u64) -> Self {
-        self.compact_above = bytes;
-        self
-    }
-
-    /// Calls this every few megabytes while the file is read, on the thread that opens.
-    pub fn on_progress(mut self, report: impl FnMut(OpeningProgress) + Send + 'static) -> Self {
-        self.on_progress = Some(Box::new(report));
-        self
-    }
-
-    /// Opens the file, or creates it with mode 0600 if there is none.
-    ///
-    /// It reads the whole file and blocks that long, about a second for a million tokens: call it
-    /// before the service starts, or where blocking is allowed. An unfinished write at the end is cut
-    /// off; [`FileStore::opening`] and a warning say so.
-    ///
-    /// A file, directory or mount that cannot be written to is opened as if [`read_only`] had been
-    /// asked for; [`FileStore::is_read_only`] tells.
-    ///
-    /// [`read_only`]: Self::read_only
-    ///
-    /// # Errors
-    ///
-    /// [`OpenError`]. In every case nothing but an unfinished write was taken from the file.
-    pub fn open(self, path: impl AsRef<Path>) -> Result<FileStore, OpenError> {
-        FileStore::open_with(self, path.as_ref())
-    }
-}
-
-impl Default for FileStoreOptions {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for FileStoreOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileStoreOptions")
-            .field("read_only", &self.read_only)
-            .field("compact_above", &self.compact_above)
-            .finish_non_exhaustive()
-    }
-}
-
-/// How far an opening has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct OpeningProgress {
-    /// Bytes of the file read so far.
-    pub bytes_read: u64,
-    /// Bytes that there are to read.
-    pub bytes_total: u64,
-}
-
-/// What opening found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Opening {
-    /// Whether the file was created.
-    pub created: bool,
-    /// Records in the store.
-    pub records: usize,
-    /// Bytes of the file, without what was cut off.
-    pub bytes: u64,
-    /// The unfinished write at the end, if there was one.
-    pub cut_off: Option<CutOff>,
-    /// How long it took.
-    pub took: Duration,
-}
-
-/// An unfinished write at the end of the file: nobody was told that it succeeded. A read-only store
-/// leaves it where it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CutOff {
-    /// Where it began.
-    pub offset: u64,
-    /// How long it was.
-    pub bytes: u64,
-}
-
-/// Why a file was not opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// Another store has it open, in this process or in another.
-    #[error("the store is open elsewhere: {} is locked", lock.display())]
-    Locked {
-        /// The file that is locked.
-        lock: PathBuf,
-    },
-    /// The file is none of this crate's.
-    #[error("{} is not a token store", path.display())]
-    NotAStore {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A newer version of this crate wrote it.
-    #[error("{} has the newer format {format}: use the version that wrote it", path.display())]
-    NewerFormat {
-        /// The file.
-        path: PathBuf,
-        /// Its format's version.
-        format: u32,
-    },
-    /// What is in the file was changed by something else than this crate. It is refused as a whole,
-    /// because a part of it could bring a revoked token back: restore a copy.
-    #[error("{} is damaged at byte {offset}: {what}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// The place.
-        offset: u64,
-        /// What is wrong there.
-        what: &'static str,
-    },
-    /// The operating system refused something.
-    #[error("{doing} {}: {source}", path.display())]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// To which file.
-        path: PathBuf,
-        /// The operating system's error.
-        source: io::Error,
-    },
-}
-
-/// An [`OpenError::Io`] about a file.
-pub(super) fn io_error<'p>(
-    doing: &'static str,
-    path: &'p Path,
-) -> impl FnOnce(io::Error) -> OpenError + use<'p> {
-    move |source| OpenError::Io { doing, path: path.to_owned(), source }
-}
 
 /// What opening gives the store.
 pub(super) struct Opened {
@@ -205,30 +24,40 @@ pub(super) struct Opened {
     pub(super) sequence: u64,
     pub(super) replayed: Replayed,
     pub(super) opening: Opening,
-    pub(super) access: Access,
+    pub(super) locks: Locks,
+    /// Whether nothing may be changed.
+    pub(super) read_only: bool,
 }
 
-/// What may be done with the file.
-pub(super) enum Access {
-    Write(Lock),
-    Read(Option<Lock>),
-}
+/// How many symbolic links may lead to a file that is not there.
+const LINKS_MAX: usize = 16;
+
+/// How often the file is opened anew because another one has taken its name meanwhile.
+const REPLACED_MAX: usize = 8;
 
 pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened, OpenError> {
     let began = Instant::now();
-    let paths = resolve(path).map_err(io_error("resolving", path))?;
+    let paths = resolve(path, LINKS_MAX).map_err(io_error("resolving", path))?;
     let path = &paths.journal;
+    if options.must_exist {
+        fs::metadata(path).map_err(io_error("opening", path))?;
+    }
     let lock = beside(path, ".lock");
     let writable = !options.read_only && is_writable(path)?;
-    let access = if writable { write_access(&lock) } else { read_access(&lock) }?;
-    let write = matches!(access, Access::Write(_));
-    let mut created = false;
-    if write {
-        remove_leftover(&paths.compacting)?;
-        created = create_if_missing(&paths, &*options.directory)?;
+    let (beside, write) = if writable { write_access(&lock) } else { read_access(&lock) }?;
+    if !write && !options.read_only {
+        let path = path.display();
+        tracing::warn!(%path, "the journal cannot be written to: every change will be refused");
     }
-    let mut file =
-        OpenOptions::new().read(true).write(write).open(path).map_err(io_error("opening", path))?;
+    let created = write && create_if_missing(&paths, &*options.directory)?;
+    let (mut file, journal) = open_locked(path, write)?;
+    let locks = Locks::new(beside, journal);
+    if write {
+        match names(&file).map_err(io_error("opening", path))? {
+            0 | 1 => remove_leftover(&paths.compacting)?,
+            names => return Err(OpenError::SeveralNames { path: path.clone(), names }),
+        }
+    }
     let length = file.metadata().map_err(io_error("opening", path))?.len();
     let header = read_header(&mut file, path)?;
     let reading = |error| unreadable(path, error);
@@ -258,15 +87,18 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
         tracing::warn!(%path, offset, bytes, "an unfinished write at the journal's end is left out");
     }
     if write {
-        settle(&mut *disk, offset, cut_off.is_some()).map_err(io_error("making durable", path))?;
+        settle(&mut *disk, offset, cut_off.is_some())
+            .and_then(|()| options.directory.sync(path))
+            .map_err(io_error("making durable", path))?;
     }
     let records = replayed.table.len();
     let opening = Opening { created, records, bytes: offset, cut_off, took: began.elapsed() };
-    Ok(Opened { paths, disk, header, sequence, replayed, opening, access })
+    Ok(Opened { paths, disk, header, sequence, replayed, opening, locks, read_only: !write })
 }
 
 /// Makes durable what was read: a process that was killed may have written it and not synced, and
-/// whoever reads it here takes it for certain.
+/// whoever reads it here takes it for certain. The directory is synced behind it: the killed one may
+/// have put a compacted file in place, and what is written into that must not lose its name.
 fn settle(disk: &mut dyn Disk, length: u64, cut: bool) -> io::Result<()> {
     if cut {
         disk.set_len(length)?;
@@ -276,13 +108,18 @@ fn settle(disk: &mut dyn Disk, length: u64, cut: bool) -> io::Result<()> {
 
 /// One spelling of the path, so that every process finds the same lock and a later change of the
 /// working directory changes nothing.
-fn resolve(path: &Path) -> io::Result<Paths> {
+fn resolve(path: &Path, links: usize) -> io::Result<Paths> {
     let journal = match fs::canonicalize(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let path = std::path::absolute(path)?;
             let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
-            let parent = path.parent().ok_or(ErrorKind::InvalidInput)?;
-            fs::canonicalize(parent)?.join(name)
+            let parent = fs::canonicalize(path.parent().ok_or(ErrorKind::InvalidInput)?)?;
+            match fs::read_link(&path) {
+                Ok(_) if links == 0 => return Err(error),
+                // It leads to no file yet.
+                Ok(target) => return resolve(&parent.join(target), links - 1),
+                Err(_) => parent.join(name),
+            }
         }
         canonical => canonical?,
     };
@@ -314,17 +151,33 @@ fn is_writable(path: &Path) -> Result<bool, OpenError> {
     }
 }
 
-fn write_access(lock: &Path) -> Result<Access, OpenError> {
+/// The lock beside the journal, and whether it is the writer's.
+fn write_access(lock: &Path) -> Result<(Option<Lock>, bool), OpenError> {
     match Lock::exclusive(lock) {
-        Ok(lock) => Ok(Access::Write(lock)),
+        Ok(lock) => Ok((Some(lock), true)),
         // The directory is for reading: a writer could not be kept out.
         Err(NotLocked::Io(error)) if refuses_writing(&error) => read_access(lock),
         Err(error) => Err(not_locked(lock, error)),
     }
 }
 
-fn read_access(lock: &Path) -> Result<Access, OpenError> {
-    Lock::shared(lock).map(Access::Read).map_err(|error| not_locked(lock, error))
+fn read_access(lock: &Path) -> Result<(Option<Lock>, bool), OpenError> {
+    let lock = Lock::shared(lock).map_err(|error| not_locked(lock, error))?;
+    Ok((lock, false))
+}
+
+/// Opens and locks the file that has the name, rather than one that had it a moment ago.
+fn open_locked(path: &Path, write: bool) -> Result<(File, Option<Lock>), OpenError> {
+    for _ in 0..REPLACED_MAX {
+        let file = OpenOptions::new().read(true).write(write).open(path);
+        let file = file.map_err(io_error("opening", path))?;
+        let lock = Lock::on(&file, write).map_err(|error| not_locked(path, error))?;
+        if is_at(&file, path).map_err(io_error("opening", path))? {
+            return Ok((file, lock));
+        }
+    }
+    // Only a store that writes replaces it.
+    Err(OpenError::Locked { lock: path.to_owned() })
 }
 
 fn not_locked(lock: &Path, error: NotLocked) -> OpenError {

@@ -3,6 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::compaction::{Compacted, Outcome};
+use super::refusal::{closed, overloaded};
 use super::reply::Promise;
 use crate::record::Record;
 use crate::store::{StoreError, Version};
@@ -63,18 +64,6 @@ pub(super) struct Queue {
     filled: Condvar,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum Refused {
-    #[error("the store is closed")]
-    Closed,
-    #[error("too many changes wait to be written")]
-    Overloaded,
-}
-
-pub(super) fn closed() -> StoreError {
-    StoreError::unavailable(Refused::Closed)
-}
-
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -91,7 +80,7 @@ impl Queue {
             return Err(closed());
         }
         if state.weight + weight > WAITING_MAX {
-            return Err(StoreError::unavailable(Refused::Overloaded));
+            return Err(overloaded());
         }
         state.weight += weight;
         let was_empty = state.waiting.is_empty();

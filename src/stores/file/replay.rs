@@ -16,6 +16,9 @@ const REPORT_EVERY: u64 = 4 << 20;
 /// Bytes of the file for which room for one record is made beforehand: about what the smallest take.
 const BYTES_PER_RECORD: u64 = 200;
 
+/// The most records for which it is: a file may be long and say nothing.
+const ROOM_MAX: u64 = 1_000_000;
+
 /// Acts that go from the thread which reads to the one which applies, at once and at most.
 const HANDED_OVER: (usize, usize) = (512, 8);
 
@@ -44,17 +47,21 @@ pub(super) fn replay(
     mut progress: impl FnMut(u64),
 ) -> Result<Replayed, Unreadable> {
     let (batches, received) = sync_channel::<(u64, Vec<Decoded>)>(HANDED_OVER.1);
-    let mut state = State {
-        rows: Loader::with_capacity(usize::try_from(end / BYTES_PER_RECORD).unwrap_or(0)),
+    let new = |room| State {
+        rows: Loader::with_capacity(room),
         last_version: header.last_version,
         live: 0,
     };
+    // Made when the first frames have checked.
+    let mut state = None;
     scope(|scope| {
         let reader = Builder::new()
             .name("service-tokens-reader".to_owned())
             .spawn_scoped(scope, move || decode_all(frames, &batches))?;
         let mut report_at = 0;
         for (offset, acts) in received {
+            let room = (end / BYTES_PER_RECORD).min(ROOM_MAX) as usize;
+            let state = state.get_or_insert_with(|| new(room));
             acts.into_iter().for_each(|act| state.apply(act));
             if offset >= report_at {
                 progress(offset);
@@ -64,6 +71,7 @@ pub(super) fn replay(
         reader.join().map_err(|_| std::io::Error::other("the reading thread panicked"))?
     })?;
     progress(end);
+    let state = state.unwrap_or_else(|| new(0));
     Ok(Replayed {
         table: state.rows.into_table(),
         last_version: state.last_version,

@@ -1,6 +1,7 @@
 //! One answer from the writer's thread to one waiting future, on any executor.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -21,8 +22,12 @@ impl<T> Shared<T> {
 
     fn settle(&self, state: State<T>) {
         let before = std::mem::replace(&mut *self.lock(), state);
-        if let State::Waiting(Some(waker)) = before {
-            waker.wake();
+        if let State::Waiting(Some(waker)) = before
+            && let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake()))
+        {
+            // An executor's fault must not end the writer. What it threw might panic again.
+            std::mem::forget(panic);
+            tracing::error!("a waker panicked; whoever waits for that answer may wait for ever");
         }
     }
 }

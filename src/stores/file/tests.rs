@@ -10,6 +10,8 @@ mod golden;
 mod kill;
 mod measure;
 mod model;
+#[cfg(unix)]
+mod others;
 mod power;
 #[cfg(unix)]
 mod volumes;

@@ -11,7 +11,7 @@ use super::compaction::{Job, NotCompacted, Outcome};
 use super::disk::Directory;
 use super::format::HEADER_LEN;
 use super::journal::{Failure, Journal};
-use super::lock::Lock;
+use super::lock::Locks;
 use super::queue::{CompactPromise, Queue, Request};
 use crate::stores::table::Table;
 
@@ -19,6 +19,8 @@ use crate::stores::table::Table;
 pub(super) struct Shared {
     pub(super) table: Table,
     pub(super) queue: Queue,
+    /// Held as long as anything is answered from the table, also if the writer has ended.
+    pub(super) locks: Arc<Locks>,
 }
 
 /// Everything the writer's thread has to itself.
@@ -42,8 +44,6 @@ pub(super) struct Writer {
     pub(super) retry_at: u64,
     /// Whether the last commit failed, so that a failure is told once.
     pub(super) failing: bool,
-    /// Released last of all, behind the file's closing.
-    pub(super) _lock: Lock,
 }
 
 /// The journal and the file that compaction makes beside it.
@@ -71,8 +71,10 @@ impl Writer {
     /// Starts the writer on its thread.
     pub(super) fn start(self) -> io::Result<JoinHandle<()>> {
         Builder::new().name("service-tokens-journal".to_owned()).spawn(move || {
-            let _end = End(self.shared.clone());
+            let end = End(self.shared.clone());
             self.run();
+            // Behind the file's closing. After a panic they stay, because reading goes on.
+            end.0.locks.release();
         })
     }
 
@@ -155,7 +157,11 @@ impl Writer {
         };
         let shared = self.shared.clone();
         let builder = Builder::new().name("service-tokens-compaction".to_owned());
-        match builder.spawn(move || job.run(&shared.queue)) {
+        let tell = move |outcome| {
+            // One that comes back is dropped, and what it wrote is removed.
+            drop(shared.queue.push_outcome(outcome));
+        };
+        match builder.spawn(move || job.run(tell)) {
             Ok(thread) => self.compaction = Some(Compaction { thread, cancelled, promises }),
             Err(error) => {
                 let failure = Failure::new("no thread could be started", error);

@@ -11,10 +11,11 @@ use crate::store::{LastUsed, StoreError, TokenStore, Version};
 
 /// A store whose next sync waits until it is told how it ends.
 struct Held {
-    place: Place,
+    // Before the store: when a test fails, the sync must not be waited for.
+    go: Sender<Behaviour>,
     store: FileStore,
     syncs: Receiver<()>,
-    go: Sender<Behaviour>,
+    place: Place,
 }
 
 fn held() -> Held {

@@ -6,6 +6,7 @@ use super::model::{Model, Step, Steps, perform};
 use super::*;
 use crate::store::{StoreError, TokenStore};
 use crate::stores::file::OpenError;
+use crate::stores::file::format::{Framer, Header};
 
 /// A small store: its bytes, what it holds, and after each act the file's length and contents.
 struct Small {
@@ -228,4 +229,45 @@ fn damage_found_by_compaction_leaves_the_file() {
     assert_eq!(fs::read(place.path()).unwrap(), bytes);
     assert!(!place.path().with_extension("journal.compacting").exists());
     assert!(block_on(store.find(id(2))).unwrap().is_some());
+}
+
+/// Frames that check and make no sense, as no flipped bit makes them.
+#[test]
+fn versions_that_nothing_follows_are_refused() {
+    let place = Place::in_memory();
+    drop(place.open());
+    let empty = fs::read(place.path()).unwrap();
+    let header = Header::read(&empty).unwrap();
+    for (version, refused) in [(1 << 63, false), ((1 << 63) + 1, true), (u64::MAX, true)] {
+        let mut put = empty.clone();
+        Framer::new(header.seed(), 1).put(&mut put, id(1), version, None, &record(1).to_bytes());
+        let mut remove = empty.clone();
+        Framer::new(header.seed(), 1).remove(&mut remove, id(1), version);
+        let base = header.next_generation(version).to_bytes().to_vec();
+        for bytes in [put, remove, base] {
+            fs::write(place.path(), bytes).unwrap();
+            match place_open(&place) {
+                Err(error) => {
+                    assert!(refused && matches!(error, OpenError::Damaged { .. }), "{error}");
+                }
+                Ok(store) => {
+                    assert!(!refused);
+                    block_on(store.insert(&record(2))).unwrap();
+                }
+            }
+        }
+    }
+}
+
+/// A length of terabytes without contents must not be believed.
+#[test]
+fn a_long_file_that_says_nothing_is_refused() {
+    let place = Place::in_memory();
+    drop(place.open());
+    let file = fs::OpenOptions::new().write(true).open(place.path()).unwrap();
+    file.set_len(4 << 40).unwrap();
+    std::io::Seek::seek(&mut &file, std::io::SeekFrom::End(0)).unwrap();
+    std::io::Write::write_all(&mut &file, &[1]).unwrap();
+    let opened = place_open(&place);
+    assert!(matches!(opened, Err(OpenError::Damaged { offset: 64, .. })), "{opened:?}");
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use crate::stores::file::disk::{Directory, Disk, RealDirectory};
+use crate::stores::file::lock::{Lock, NotLocked};
 
 /// What was asked of the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,10 +98,8 @@ impl Directory for Double {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        // A rename that fails did not take place: a local file system does not do half of it.
-        self.ask(Call::Rename(from.to_owned(), to.to_owned()), |obeyed| {
-            if obeyed { RealDirectory.rename(from, to) } else { Ok(()) }
-        })
+        // One that fails may have taken place all the same.
+        self.ask(Call::Rename(from.to_owned(), to.to_owned()), |_| RealDirectory.rename(from, to))
     }
 
     fn sync(&self, file: &Path) -> io::Result<()> {
@@ -138,5 +137,17 @@ impl Disk for DoubleDisk {
 
     fn len(&self) -> io::Result<u64> {
         self.real.len()
+    }
+
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        self.real.is_at(path)
+    }
+
+    fn permit_as(&self, path: &Path) -> io::Result<()> {
+        self.real.permit_as(path)
+    }
+
+    fn lock(&self) -> Result<Option<Lock>, NotLocked> {
+        self.real.lock()
     }
 }

@@ -85,7 +85,8 @@ fn fail(count: usize, behaviour: Behaviour) {
         });
         let run = act(&store, &mut Steps::new(1, 1, true), ACTS);
         let what = format!("{count} calls from {first} on: {behaviour:?}");
-        assert!(run.failures > 0 || count == 1, "{what}");
+        // A rename that took place and a directory that is synced later are no failure.
+        assert!(run.failures > 0 || count <= 2, "{what}");
         // What is on the disk at this very moment, as a kill would leave it; then after the end.
         let copy = Place::in_memory();
         std::fs::copy(place.path(), copy.path()).unwrap();
@@ -198,7 +199,8 @@ fn opening_makes_durable_what_it_read() {
     let file = std::fs::OpenOptions::new().append(true).open(place.path()).unwrap();
     std::io::Write::write_all(&mut &file, b"unfinished").unwrap();
     let bytes = std::fs::read(place.path()).unwrap();
-    for failing in 0..2 {
+    for failing in 0..3 {
+        std::fs::write(place.path(), &bytes).unwrap();
         let double = Double::new(move |number, _| {
             if number == failing { Behaviour::Fail(ErrorKind::Other) } else { Behaviour::Obey }
         });
@@ -212,6 +214,6 @@ fn opening_makes_durable_what_it_read() {
     }
     let double = Double::new(|_, _| Behaviour::Obey);
     let store = open(&place, &double);
-    assert!(matches!(double.log()[..], [Call::Sync(_)]), "{:?}", double.log());
+    assert!(matches!(double.log()[..], [Call::Sync(_), Call::SyncDirectory]), "{:?}", double.log());
     assert_eq!(store.opening().cut_off, None);
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::double::{Behaviour, Call, Double};
 use super::model::{Model, Steps, perform};
 use super::*;
+use crate::store::TokenStore;
 
 /// A file as a disk has it: what is durable, and what was written since and may be there or not.
 #[derive(Clone, Default)]
@@ -59,6 +60,7 @@ impl Platter {
 }
 
 /// The files of a directory. A rename is pending until the directory is synced.
+#[derive(Clone)]
 struct Volume {
     files: Vec<Platter>,
     names: BTreeMap<PathBuf, usize>,
@@ -164,4 +166,51 @@ fn what_was_acknowledged_survives_a_power_failure_at_every_call() {
             }
         }
     }
+}
+
+/// Killed at a call, opened again, written to, and then the power fails: what the second process
+/// acknowledged is there, whichever of the names the directory has kept.
+#[test]
+fn what_was_acknowledged_after_a_kill_survives_a_power_failure() {
+    let place = Place::in_memory();
+    drop(place.open());
+    let path = place.open().path().to_owned();
+    let first = fs::read(&path).unwrap();
+    let double = Double::new(|_, _| Behaviour::Obey);
+    let open = |double: &Double| {
+        let mut options = FileStoreOptions::new().compact_above(u64::MAX);
+        options.directory = double.directory();
+        options.open(&path).unwrap()
+    };
+    let store = open(&double);
+    for n in 1..4 {
+        block_on(store.insert(&record(n))).unwrap();
+        block_on(store.compact()).unwrap();
+    }
+    drop(store);
+    let names = BTreeMap::from([(path.clone(), 0)]);
+    let files = vec![Platter { durable: first, pending: Vec::new() }];
+    let mut volume = Volume { files, durable_names: names.clone(), names };
+    let mut apart = 0;
+    for call in &renamed(double.log()) {
+        volume.apply(call);
+        apart += usize::from(volume.durable_names.get(&path) != volume.names.get(&path));
+        // What the killed process wrote is there for the next one, durable or not.
+        let mut after = volume.clone();
+        fs::write(&path, after.files[after.names[&path]].outcomes().pop().unwrap()).unwrap();
+        let again = Double::new(|_, _| Behaviour::Obey);
+        let store = open(&again);
+        block_on(store.insert(&record(100))).unwrap();
+        let expected = Model::of(&store);
+        drop(store);
+        renamed(again.log()).iter().for_each(|call| after.apply(call));
+        for names in [&after.durable_names, &after.names] {
+            for bytes in after.files[names[&path]].outcomes() {
+                fs::write(&path, bytes).unwrap();
+                let options = FileStoreOptions::new().read_only(true);
+                assert_eq!(Model::of(&options.open(&path).unwrap()), expected, "{call:?}");
+            }
+        }
+    }
+    assert!(apart > 2, "{apart}");
 }

@@ -1,0 +1,246 @@
+//! What other programs do to the file and its directory while a store is open.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::task::{Context, Wake};
+
+use super::double::{Behaviour, Call, Double};
+use super::*;
+use crate::store::{StoreError, TokenStore};
+use crate::stores::file::OpenError;
+
+fn refused(opened: Result<FileStore, OpenError>) {
+    assert!(matches!(opened, Err(OpenError::Locked { .. })), "{opened:?}");
+}
+
+fn unavailable<T: std::fmt::Debug>(answer: Result<T, StoreError>) {
+    assert!(matches!(answer, Err(StoreError::Unavailable { .. })), "{answer:?}");
+}
+
+fn insert(store: &FileStore, n: u64) -> Result<(), StoreError> {
+    block_on(store.insert(&record(n))).map(drop)
+}
+
+fn read_only(path: &Path) -> Result<FileStore, OpenError> {
+    FileStoreOptions::new().read_only(true).open(path)
+}
+
+#[test]
+fn a_lock_file_that_was_removed_lets_nobody_in() {
+    let place = Place::in_memory();
+    let lock = place.path().with_extension("journal.lock");
+    let store = place.open_quiet();
+    for _ in 0..2 {
+        fs::remove_file(&lock).unwrap();
+        refused(FileStore::open(place.path()));
+        refused(read_only(&place.path()));
+        // The compacted file is locked as well.
+        block_on(store.compact()).unwrap();
+    }
+    insert(&store, 1).unwrap();
+    drop(store);
+    assert_eq!(place.open().opening().records, 1);
+    // Readers keep a writer out in the same way.
+    let reader = read_only(&place.path()).unwrap();
+    fs::remove_file(&lock).unwrap();
+    refused(FileStore::open(place.path()));
+    drop(reader);
+    drop(place.open());
+}
+
+#[test]
+fn a_file_with_two_names_is_not_written_to() {
+    let place = Place::in_memory();
+    let other = place.directory.path().join("other");
+    let store = place.open_quiet();
+    fs::hard_link(place.path(), &other).unwrap();
+    refused(FileStore::open(&other));
+    insert(&store, 1).unwrap();
+    drop(store);
+    for path in [&other, &place.path()] {
+        let opened = FileStore::open(path);
+        assert!(matches!(opened, Err(OpenError::SeveralNames { names: 2, .. })), "{opened:?}");
+        assert_eq!(read_only(path).unwrap().opening().records, 1);
+    }
+    fs::remove_file(other).unwrap();
+    drop(place.open());
+}
+
+#[test]
+fn nothing_is_acknowledged_into_a_file_that_lost_its_name() {
+    let place = Place::in_memory();
+    let moved = place.directory.path().join("moved");
+    let store = place.open_quiet();
+    insert(&store, 1).unwrap();
+    let bytes = fs::read(place.path()).unwrap();
+    fs::rename(place.path(), &moved).unwrap();
+    unavailable(insert(&store, 2));
+    unavailable(block_on(store.compact()));
+    fs::write(place.path(), &bytes).unwrap();
+    unavailable(insert(&store, 2));
+    unavailable(block_on(store.compact()));
+    // Reading goes on, and neither file was touched.
+    assert!(block_on(store.find(id(1))).unwrap().is_some());
+    assert_eq!(fs::read(place.path()).unwrap(), bytes);
+    assert_eq!(fs::read(&moved).unwrap(), bytes);
+    fs::rename(&moved, place.path()).unwrap();
+    insert(&store, 2).unwrap();
+    drop(store);
+    assert_eq!(place.open().opening().records, 2);
+}
+
+#[test]
+fn nothing_is_acknowledged_into_a_file_of_another_length() {
+    let place = Place::in_memory();
+    let double = Double::new(|_, _| Behaviour::Obey);
+    let mut options = FileStoreOptions::new();
+    options.directory = double.directory();
+    let store = options.open(place.path()).unwrap();
+    insert(&store, 1).unwrap();
+    let file = fs::OpenOptions::new().append(true).open(place.path()).unwrap();
+    let length = file.metadata().unwrap().len();
+    file.set_len(length - 1).unwrap();
+    unavailable(insert(&store, 2));
+    file.set_len(length).unwrap();
+    (&file).write_all(b"more").unwrap();
+    unavailable(insert(&store, 2));
+    file.set_len(length).unwrap();
+    // To cut back what failed must not fill with zeros what is missing.
+    let cut = file.try_clone().unwrap();
+    double.set_plan(move |_, call| {
+        if matches!(call, Call::Sync(_)) {
+            cut.set_len(length - 7).unwrap();
+            return Behaviour::Fail(ErrorKind::Other);
+        }
+        Behaviour::Obey
+    });
+    let answer = insert(&store, 2);
+    assert!(matches!(answer, Err(StoreError::Indeterminate { .. })), "{answer:?}");
+    assert_eq!(file.metadata().unwrap().len(), length - 7);
+    double.set_plan(|_, _| Behaviour::Obey);
+    unavailable(insert(&store, 2));
+    assert_eq!(file.metadata().unwrap().len(), length - 7);
+}
+
+/// A rename that took place although it is said to have failed.
+#[test]
+fn a_compacted_file_is_used_if_it_has_the_name() {
+    let place = Place::in_memory();
+    let double = Double::new(|_, call| match call {
+        Call::Rename(..) => Behaviour::FailAfter(ErrorKind::Other),
+        _ => Behaviour::Obey,
+    });
+    drop(place.open());
+    let mut options = FileStoreOptions::new().compact_above(u64::MAX);
+    options.directory = double.directory();
+    let store = options.open(place.path()).unwrap();
+    insert(&store, 1).unwrap();
+    block_on(store.compact()).unwrap();
+    insert(&store, 2).unwrap();
+    drop(store);
+    assert_eq!(place.open().opening().records, 2);
+}
+
+struct Panicking;
+
+impl Wake for Panicking {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker panics");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_ends_nothing() {
+    let place = Place::in_memory();
+    let double = Double::new(|_, call| {
+        if matches!(call, Call::Sync(_)) {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        Behaviour::Obey
+    });
+    let mut options = FileStoreOptions::new();
+    options.directory = double.directory();
+    let store = options.open(place.path()).unwrap();
+    for n in 1..4 {
+        let record = record(n);
+        let mut waits = store.insert(&record);
+        let polled = waits.as_mut().poll(&mut Context::from_waker(&Arc::new(Panicking).into()));
+        assert!(polled.is_pending());
+        insert(&store, 10 + n).unwrap();
+        block_on(waits).unwrap();
+    }
+    refused(FileStore::open(place.path()));
+    drop(store);
+    assert_eq!(place.open().opening().records, 6);
+}
+
+/// The writer's end by a panic: what is read stays true, because nobody else writes.
+#[test]
+fn a_writer_that_panicked_keeps_others_out() {
+    let place = Place::in_memory();
+    let double = Double::new(|_, _| Behaviour::Obey);
+    let mut options = FileStoreOptions::new();
+    options.directory = double.directory();
+    let store = options.open(place.path()).unwrap();
+    insert(&store, 1).unwrap();
+    double.set_plan(|_, _| panic!("a planned panic"));
+    let answer = insert(&store, 2);
+    assert!(matches!(answer, Err(StoreError::Indeterminate { .. })), "{answer:?}");
+    unavailable(insert(&store, 3));
+    assert!(store.find_now(id(1), &mut |found| assert!(found.is_some())));
+    refused(FileStore::open(place.path()));
+    fs::remove_file(place.path().with_extension("journal.lock")).unwrap();
+    refused(FileStore::open(place.path()));
+    block_on(store.close());
+    unavailable(block_on(store.find(id(1))));
+    drop(place.open());
+}
+
+#[test]
+fn a_link_that_leads_nowhere_stays() {
+    let place = Place::in_memory();
+    let link = place.directory.path().join("link");
+    let volume = place.directory.path().join("volume");
+    std::os::unix::fs::symlink("volume/tokens", &link).unwrap();
+    let opened = FileStore::open(&link);
+    assert!(matches!(opened, Err(OpenError::Io { .. })), "{opened:?}");
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    fs::create_dir(&volume).unwrap();
+    let opened = FileStoreOptions::new().must_exist(true).open(&link);
+    assert!(
+        matches!(&opened, Err(OpenError::Io { source, .. }) if source.kind() == ErrorKind::NotFound),
+        "{opened:?}"
+    );
+    assert_eq!(fs::read_dir(&volume).unwrap().count(), 0);
+    let store = FileStore::open(&link).unwrap();
+    assert!(store.opening().created);
+    assert_eq!(store.path(), volume.canonicalize().unwrap().join("tokens"));
+    drop(store);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(FileStoreOptions::new().must_exist(true).open(&link).is_ok());
+    // A circle has no end.
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink("link", &link).unwrap();
+    assert!(matches!(FileStore::open(&link), Err(OpenError::Io { .. })));
+}
+
+#[test]
+fn compaction_keeps_the_permissions() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::in_memory();
+    let store = place.open();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o640)).unwrap();
+    block_on(store.compact()).unwrap();
+    let mode = fs::metadata(place.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
+}
+
+#[test]
+fn an_error_says_its_source_once() {
+    let place = Place::in_memory();
+    let error = read_only(&place.path()).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(!error.to_string().contains(&source), "{error}");
+}
