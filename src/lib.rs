@@ -129,7 +129,7 @@
 //! | `conformance` | the suite that any [`TokenStore`] must pass |
 //! | `serde` | ids, scopes and states to and from text |
 
-#[cfg(all(doctest, feature = "memory"))]
+#[cfg(all(doctest, feature = "memory", feature = "conformance"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
 

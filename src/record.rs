@@ -267,7 +267,8 @@ impl Record {
     }
 
     /// The keys under which its living secrets are stored: a key that no record uses any more may
-    /// leave the [`KeyRing`](crate::KeyRing). Empty for plain digests.
+    /// leave the [`KeyRing`](crate::KeyRing). Empty for plain digests, and for a record of a newer
+    /// format, of which it is not known.
     pub fn key_ids(&self, now: DateTime<Utc>) -> impl Iterator<Item = KeyId> {
         let older = self.older().filter(|older| now.timestamp_micros() < older.latest_end);
         [Some(&self.newest.digest), older.map(|older| &older.digest)]

@@ -1,5 +1,6 @@
 //! Records kept in front of a store across a network: how old an answer may be, and never older.
 
+#![cfg(feature = "memory")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;

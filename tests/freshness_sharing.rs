@@ -1,5 +1,6 @@
 //! Kept records and many requests: who asks the store, who waits, and how many are kept.
 
+#![cfg(feature = "memory")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;

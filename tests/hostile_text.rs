@@ -1,6 +1,7 @@
 //! Texts from whoever may issue, list or merely ask: kept exactly or refused by name, and never a
 //! second line in a log.
 
+#![cfg(feature = "memory")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;

@@ -1,6 +1,7 @@
 //! Random lives of tokens against a model that is much simpler than the service: whatever happens in
 //! whatever order, both agree, and nothing that was dead once is ever accepted again.
 
+#![cfg(feature = "memory")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;

@@ -1,5 +1,6 @@
 //! Whatever the store loses, drops or delays: no second token, no lost secret, no false success.
 
+#![cfg(feature = "memory")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;

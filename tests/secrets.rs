@@ -1,5 +1,6 @@
 //! Canaries: no secret, no token, no digest and no key in anything that is printed, told or thrown.
 
+#![cfg(feature = "memory")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
@@ -277,9 +278,31 @@ fn nothing_that_is_printed_traced_or_told_holds_a_secret() {
                 assert!(lines.contains("token issued") && lines.lines().count() > 50, "{lines}");
                 seen.canaries.check("tracing", &lines);
             }
-            // The bytes of a store file belong here: they hold digests and no token, secret or key.
             drop(opened.guard);
         }
+    }
+}
+
+#[cfg(feature = "file")]
+#[test]
+fn a_store_file_holds_digests_and_neither_tokens_nor_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokens.journal");
+    let clock = Arc::new(ManualClock::default());
+    let mut seen = Seen::default();
+    let store = service_tokens::FileStore::open(&path).unwrap();
+    let store = Arc::new(Faulty::new(Arc::new(store)));
+    let service = builder(store).keys(ring()).clock(clock.clone()).build().unwrap();
+    block_on(live(&mut seen, &service, &clock));
+    drop(service);
+    seen.canaries.add_bytes("key", &KEY);
+    seen.canaries.add_bytes("old key", &OLD_KEY);
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(bytes.windows(9).any(|window| window == b"connector"), "it is the right file");
+    let printed: String = bytes.iter().map(|byte| char::from(*byte)).collect();
+    seen.canaries.check("the file", &printed);
+    for key in [&KEY, &OLD_KEY] {
+        assert!(!bytes.windows(key.len()).any(|window| window == &key[..]), "a key is in the file");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Every act and every refusal is exactly one event.
 
+#![cfg(feature = "memory")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;

@@ -1,5 +1,6 @@
 //! Keys and prefixes that change while tokens live on.
 
+#![cfg(feature = "memory")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;

@@ -1,5 +1,6 @@
 //! Each limit a byte or one before it, at it and after it.
 
+#![cfg(feature = "memory")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;

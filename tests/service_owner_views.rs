@@ -1,5 +1,6 @@
 //! Who sees what: owners, needs, types, and what many threads see of a revocation.
 
+#![cfg(feature = "memory")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;

@@ -1,5 +1,6 @@
 //! Sinks that block, panic or are slow: no verification waits for one or fails with it.
 
+#![cfg(feature = "memory")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;

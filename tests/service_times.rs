@@ -1,5 +1,6 @@
 //! Each time a microsecond before it, at it and after it, and clocks that go wrong.
 
+#![cfg(feature = "memory")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
