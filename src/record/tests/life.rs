@@ -223,6 +223,22 @@ fn a_newer_record_is_neither_matched_nor_changed() {
 }
 
 #[test]
+fn what_restricts_nothing_is_written_back_by_who_does_not_know_it() {
+    let mut record = issued(1_000, None, None);
+    record.rare.get_or_insert_default().remarks = vec![(200, b"new".as_slice().into())];
+    let read = Record::from_bytes(&record.to_bytes()).unwrap();
+    assert_eq!(verdict(&read, 0, 2_000), Verdict::Accepted);
+    let now = from_micros(2_000);
+    let revoked = read.revoke(now, None, None).unwrap().unwrap();
+    let rotated = read.rotate(now, &rotation(1, OlderEnds::Now, None)).unwrap();
+    for changed in [revoked, rotated] {
+        let bytes = changed.to_bytes();
+        assert!(bytes.windows(5).any(|field| field == b"\xc8\x03new"), "{changed:?}");
+        assert_eq!(Record::from_bytes(&bytes), Ok(changed));
+    }
+}
+
+#[test]
 fn each_mismatch_has_its_reason() {
     let record = issued(1_000, None, None);
     assert_eq!(verdict(&record, 1, 2_000), Verdict::Mismatch(Mismatch::WrongSecret));
