@@ -139,7 +139,7 @@ impl TokenStore for DirectoryStore {
 
     async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
         if query.unused_since_filter().is_some() {
-            return Err(StoreError::Unsupported { what: "last use is not tracked" });
+            return Err(StoreError::last_use_not_tracked());
         }
         let mut ids = self.ids().map_err(StoreError::unavailable)?;
         ids.retain(|id| query.is_behind_cursor(*id));
