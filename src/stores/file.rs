@@ -10,6 +10,7 @@ mod lock;
 mod open;
 mod open_error;
 mod options;
+mod private;
 mod queue;
 mod refusal;
 mod replay;

@@ -5,6 +5,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::lock::{Lock, NotLocked};
+use super::private::private;
 
 /// An open file for writing.
 pub(super) trait Disk: Send {
@@ -137,14 +138,4 @@ fn sync_directory(file: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn sync_directory(_file: &Path) -> io::Result<()> {
     Ok(())
-}
-
-/// New files are for their owner alone.
-pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    options
 }

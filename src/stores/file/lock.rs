@@ -9,7 +9,7 @@ use std::io::{
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use super::disk::private;
+use super::private::private;
 
 /// Held as long as the value lives.
 #[derive(Debug)]
