@@ -237,8 +237,8 @@ pub trait TokenStore: Send + Sync + 'static {
     /// `false`, without having called it, if the answer needs `find`.
     ///
     /// The answer must be the one that `find` would give (`find_now_agrees`): a copy that may lag
-    /// behind does not answer here, since the service takes this answer for a current one. `visit` is brief and
-    /// calls nothing of the store, so that a lock may be held around it.
+    /// behind does not answer here, since the service takes this answer for a current one. `visit` is
+    /// brief and calls nothing of the store, so that a lock may be held around it.
     fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<Found<'_>>)) -> bool {
         let _ = (id, visit);
         false

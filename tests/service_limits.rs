@@ -24,6 +24,7 @@ over_stores! {
     metadata_has_limits,
     scopes_stay_within_the_type,
     types_must_be_known,
+    a_retry_at_the_limit_is_exists,
     an_owner_has_a_most_of_live_tokens,
     pages_have_limits,
     a_failing_random_source_issues_nothing,
@@ -196,6 +197,20 @@ async fn types_must_be_known(open: Open) {
     let refusal = bare.verify(&text(&issued), &any()).await.unwrap_err().refusal();
     assert_eq!(refusal, Some(Refusal::UnknownType));
     refused(bare.issue(request()).await, Field::Type, Rule::Unknown);
+}
+
+/// The retry of the request that used the last place: it must learn that its token exists.
+async fn a_retry_at_the_limit_is_exists(open: Open) {
+    let opened = open();
+    let policy = Policy::new().most_active_per_owner(1);
+    let service = builder(opened.store.clone()).policy(policy).build().unwrap();
+    let id = service.new_id().unwrap();
+    let issue = |id| service.issue(IssueRequest::new("acme", "connector", "b").id(id));
+    assert_eq!(issue(id).await.unwrap().record.id(), id);
+    let again = issue(id).await;
+    assert!(matches!(again, Err(ManageError::Exists { id: of }) if of == id), "{again:?}");
+    let another = issue(service.new_id().unwrap()).await;
+    assert!(matches!(another, Err(ManageError::TooManyActive { most: 1 })), "{another:?}");
 }
 
 async fn an_owner_has_a_most_of_live_tokens(open: Open) {

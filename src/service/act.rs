@@ -111,7 +111,7 @@ impl<S: TokenStore> TokenService<S> {
             issuers: &[],
             metadata: &request.metadata,
         })?;
-        self.check_active_limit(&request.owner, now).await?;
+        self.check_active_limit(request, now).await?;
         act.making(id);
         let record = self.insert(record, &digest).await?;
         Ok(Issued { token: Token::assemble(&self.prefixes[0], id, &secret), record })
@@ -126,16 +126,24 @@ impl<S: TokenStore> TokenService<S> {
         self.policy.check_metadata(request.metadata.iter())
     }
 
-    async fn check_active_limit(&self, owner: &str, now: DateTime<Utc>) -> Result<(), ManageError> {
+    async fn check_active_limit(
+        &self,
+        request: &IssueRequest,
+        now: DateTime<Utc>,
+    ) -> Result<(), ManageError> {
         let Some(most) = self.policy.active_limit() else { return Ok(()) };
-        let mut query = Query::new().owner(owner).states(States::LIVE).limit(most.max(1));
+        let mut query = Query::new().owner(&*request.owner).states(States::LIVE).limit(most.max(1));
         let mut live = 0;
         loop {
             let page = self.store.list(&query, now).await?;
             let matching = |stored: &&Stored| query.matches(&stored.record, stored.last_used, now);
             live += page.items.iter().filter(matching).count();
             if live >= most {
-                return Err(ManageError::TooManyActive { most });
+                // A retry must learn that its token exists, also where that took the last place.
+                return Err(match request.id {
+                    Some(id) if self.find(id).await?.is_some() => ManageError::Exists { id },
+                    _ => ManageError::TooManyActive { most },
+                });
             }
             match page.next {
                 Some(next) => query = query.after(next),
