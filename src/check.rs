@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::clock::from_micros;
 use crate::record::{Matched, Record, State};
 use crate::scope::{Need, Scopes, TokenTypes};
 use crate::token::TokenId;
@@ -98,6 +97,7 @@ pub enum Denied {
 /// # Errors
 ///
 /// [`Denied`], the first that applies in the order of its variants.
+#[inline]
 pub fn check(
     matched: Matched<'_>,
     now: DateTime<Utc>,
@@ -119,18 +119,20 @@ pub fn check(
     }
     let present = types.get(record.token_type()).ok_or(Denied::UnknownType)?.scopes();
     let issued = record.scopes();
-    let permitted = |effective: Scopes<'_>| {
-        if effective.permits(need) {
-            Ok(VerifiedToken::of(record, effective))
+    if issued == present || present.contains(issued) {
+        return if issued.permits(need) {
+            Ok(VerifiedToken::of(record, None))
         } else {
             Err(Denied::MissingScope)
-        }
-    };
-    if issued == present || present.contains(issued) {
-        return permitted(issued);
+        };
     }
     // Not each side by itself: a need for any of several could be met by another scope on either.
-    permitted(issued.intersection(present).as_scopes())
+    let effective = issued.intersection(present);
+    if effective.as_scopes().permits(need) {
+        Ok(VerifiedToken::of(record, Some(effective.as_scopes())))
+    } else {
+        Err(Denied::MissingScope)
+    }
 }
 
 /// A token that was found, matched and checked. Owned and cheap to clone: it travels with the
@@ -142,11 +144,11 @@ pub struct VerifiedToken {
     id: TokenId,
     /// Owner, type and effective scopes in one allocation.
     identity: Box<str>,
-    owner_end: u32,
-    type_end: u32,
-    created_at: i64,
-    not_before: Option<i64>,
-    expires_at: Option<i64>,
+    owner_end: u16,
+    type_end: u16,
+    created_at: DateTime<Utc>,
+    not_before: Option<DateTime<Utc>>,
+    expires_at: Option<DateTime<Utc>>,
     age: Duration,
 }
 
@@ -158,17 +160,17 @@ impl VerifiedToken {
 
     /// The tenant or account that the token belongs to.
     pub fn owner(&self) -> &str {
-        self.part(0, self.owner_end as usize)
+        self.part(0, self.owner_end.into())
     }
 
     /// The name of the token's type.
     pub fn token_type(&self) -> &str {
-        self.part(self.owner_end as usize, self.type_end as usize)
+        self.part(self.owner_end.into(), self.type_end.into())
     }
 
     /// What the token may do now: the scopes it was issued with and the type's, intersected.
     pub fn scopes(&self) -> Scopes<'_> {
-        Scopes::from_canonical(self.part(self.type_end as usize, self.identity.len()))
+        Scopes::from_canonical(self.part(self.type_end.into(), self.identity.len()))
     }
 
     /// Whether a further need of the same request is permitted.
@@ -178,17 +180,17 @@ impl VerifiedToken {
 
     /// When it was issued.
     pub fn created_at(&self) -> DateTime<Utc> {
-        from_micros(self.created_at)
+        self.created_at
     }
 
     /// From when on it is accepted; inclusive.
     pub fn not_before(&self) -> Option<DateTime<Utc>> {
-        self.not_before.map(from_micros)
+        self.not_before
     }
 
     /// From when on it is dead; exclusive. `None` is never.
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
-        self.expires_at.map(from_micros)
+        self.expires_at
     }
 
     /// How old the record behind this verification may be, counted from before the store was asked.
@@ -206,21 +208,22 @@ impl VerifiedToken {
         self.identity.get(start..end).unwrap_or_default()
     }
 
-    fn of(record: &Record, effective: Scopes<'_>) -> Self {
+    /// The record's token, with its scopes or with fewer.
+    #[inline]
+    fn of(record: &Record, fewer: Option<Scopes<'_>>) -> Self {
         let (identity, [owner_end, type_end]) = record.identity();
-        let identity = if effective == record.scopes() {
-            identity.into()
-        } else {
-            [&identity[..type_end as usize], effective.as_str()].concat().into()
+        let identity = match fewer {
+            None => identity.into(),
+            Some(scopes) => [&identity[..usize::from(type_end)], scopes.as_str()].concat().into(),
         };
         Self {
             id: record.id(),
             identity,
             owner_end,
             type_end,
-            created_at: record.created_at().timestamp_micros(),
-            not_before: record.not_before().map(|t| t.timestamp_micros()),
-            expires_at: record.expires_at().map(|t| t.timestamp_micros()),
+            created_at: record.created_at(),
+            not_before: record.not_before(),
+            expires_at: record.expires_at(),
             age: Duration::ZERO,
         }
     }

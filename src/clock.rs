@@ -19,6 +19,13 @@ pub trait Clock: Send + Sync {
     /// The wall-clock time. Anything below a microsecond is cut off.
     fn now(&self) -> DateTime<Utc>;
 
+    /// The wall-clock time for a verification: it may lag behind [`now`](Self::now) by some
+    /// milliseconds, at most ten, if that makes it cheaper. A token may be accepted for so much longer
+    /// than its end says.
+    fn now_coarse(&self) -> DateTime<Utc> {
+        self.now()
+    }
+
     /// The time since some fixed, arbitrary moment.
     fn monotonic(&self) -> Duration;
 }
@@ -28,21 +35,36 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
         (**self).now()
     }
 
+    fn now_coarse(&self) -> DateTime<Utc> {
+        (**self).now_coarse()
+    }
+
     fn monotonic(&self) -> Duration {
         (**self).monotonic()
     }
 }
 
-/// The operating system's clocks.
+/// The operating system's clocks. On Linux verification reads the one that moves with the kernel's
+/// tick, every 1 to 10 ms: it costs a tenth.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     start: Instant,
+    /// The day of the start, as a date and in days since 1970: what is known need not be computed.
+    #[cfg(target_os = "linux")]
+    today: (chrono::NaiveDate, i64),
 }
 
 impl SystemClock {
     /// A clock whose monotonic time counts from now.
     pub fn new() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+            #[cfg(target_os = "linux")]
+            today: {
+                let now = system_now();
+                (now.date_naive(), now.timestamp().div_euclid(DAY_SECONDS))
+            },
+        }
     }
 }
 
@@ -54,16 +76,46 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
-        let micros = match SystemTime::now().duration_since(UNIX_EPOCH) {
-            Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
-            Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |m| -m),
+        system_now()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn now_coarse(&self) -> DateTime<Utc> {
+        let clock = nix::time::ClockId::CLOCK_REALTIME_COARSE;
+        let Ok(time) = nix::time::clock_gettime(clock) else { return system_now() };
+        let (date, day) = self.today;
+        let seconds = i64::from(time.tv_sec());
+        let days = seconds.div_euclid(DAY_SECONDS).saturating_sub(day);
+        let second = seconds.rem_euclid(DAY_SECONDS);
+        let nanos = i64::from(time.tv_nsec()) / 1_000 * 1_000;
+        let date = if days == 0 {
+            Some(date)
+        } else {
+            chrono::Duration::try_days(days).and_then(|days| date.checked_add_signed(days))
         };
-        from_micros(micros)
+        // Both fit: a second of a day, and less than a second of nanoseconds.
+        let time =
+            chrono::NaiveTime::from_num_seconds_from_midnight_opt(second as u32, nanos as u32);
+        match (date, time) {
+            (Some(date), Some(time)) => date.and_time(time).and_utc(),
+            _ => system_now(),
+        }
     }
 
     fn monotonic(&self) -> Duration {
         self.start.elapsed()
     }
+}
+
+#[cfg(target_os = "linux")]
+const DAY_SECONDS: i64 = 86_400;
+
+fn system_now() -> DateTime<Utc> {
+    let micros = match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |m| -m),
+    };
+    from_micros(micros)
 }
 
 /// A clock that moves only when told to: for tests of the embedder's own.
@@ -174,7 +226,17 @@ impl GuardedClock {
 
     /// The time, never before an earlier answer, and the jump if this call was the first to see it.
     pub(crate) fn now(&self) -> (DateTime<Utc>, Option<ClockJump>) {
-        let wall = self.source.now().timestamp_micros();
+        self.guard(self.source.now())
+    }
+
+    /// The same of the time that a verification goes by.
+    pub(crate) fn now_coarse(&self) -> (DateTime<Utc>, Option<ClockJump>) {
+        self.guard(self.source.now_coarse())
+    }
+
+    #[inline]
+    fn guard(&self, time: DateTime<Utc>) -> (DateTime<Utc>, Option<ClockJump>) {
+        let wall = time.timestamp_micros();
         // Written only when time has moved, so that cores which verify in the same tick share the line.
         let floor = self.floor.load(Ordering::Relaxed);
         let now = if wall > floor {
@@ -188,9 +250,14 @@ impl GuardedClock {
         } else {
             None
         };
+        let whole = time.timestamp_subsec_nanos() % 1_000 == 0;
+        if now == wall && whole && RECORDABLE_MICROS.contains(&now) {
+            return (time, jump);
+        }
         (from_micros(now.clamp(*RECORDABLE_MICROS.start(), *RECORDABLE_MICROS.end())), jump)
     }
 
+    #[cold]
     fn compare(&self, wall: i64) -> Option<ClockJump> {
         self.compared_at.store(wall, Ordering::Relaxed);
         // Between a reading before and one after, so that a thread that was stopped fakes no jump.
@@ -254,6 +321,11 @@ pub(crate) fn from_micros(micros: i64) -> DateTime<Utc> {
     } else {
         DateTime::<Utc>::MAX_UTC
     })
+}
+
+/// The time as records keep it.
+pub(crate) fn whole_micros(time: DateTime<Utc>) -> DateTime<Utc> {
+    from_micros(time.timestamp_micros())
 }
 
 #[cfg(test)]

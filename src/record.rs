@@ -17,7 +17,7 @@ pub use frame::CorruptRecord;
 pub(crate) use life::{OlderEnds, RevokeDenied, Rotation};
 pub use life::{Replaces, RotateDenied, State};
 
-use crate::clock::from_micros;
+use crate::clock::whole_micros;
 use crate::digest::{Digests, KeyId, StoredDigest, Unverifiable};
 use crate::scope::{ScopeSet, Scopes};
 use crate::token::{ParsedToken, TokenId};
@@ -34,9 +34,9 @@ use crate::token::{ParsedToken, TokenId};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     id: TokenId,
-    created_at: i64,
-    not_before: Option<i64>,
-    expires_at: Option<i64>,
+    created_at: DateTime<Utc>,
+    not_before: Option<DateTime<Utc>>,
+    expires_at: Option<DateTime<Utc>>,
     newest: NewestSecret,
     texts: Texts,
     format: u8,
@@ -47,22 +47,22 @@ pub struct Record {
 #[derive(Clone, PartialEq, Eq)]
 struct NewestSecret {
     digest: StoredDigest,
-    created_at: i64,
+    created_at: DateTime<Utc>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
 struct OlderSecret {
     digest: StoredDigest,
-    created_at: i64,
-    latest_end: i64,
+    created_at: DateTime<Utc>,
+    latest_end: DateTime<Utc>,
     ends_on_first_use: bool,
 }
 
 #[derive(Clone, PartialEq, Eq)]
 struct EndedSecret {
     digest: StoredDigest,
-    created_at: i64,
-    ended_at: i64,
+    created_at: DateTime<Utc>,
+    ended_at: DateTime<Utc>,
 }
 
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -87,7 +87,7 @@ type Remark = (u8, Box<[u8]>);
 #[derive(Clone, PartialEq, Eq)]
 struct Texts {
     all: Box<str>,
-    ends: [u32; 3],
+    ends: [u16; 3],
 }
 
 impl Texts {
@@ -97,14 +97,14 @@ impl Texts {
         for (slot, text) in ends.iter_mut().zip([owner, token_type, scopes]) {
             end += text.len();
             // Fields are bounded far below this; see `field`.
-            *slot = u32::try_from(end).unwrap_or(u32::MAX);
+            *slot = u16::try_from(end).unwrap_or(u16::MAX);
         }
         Self { all: [owner, token_type, scopes, issued_to].concat().into(), ends }
     }
 
     fn part(&self, index: usize) -> &str {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
-        let end = self.ends.get(index).map_or(self.all.len(), |&end| end as usize);
+        let start = if index == 0 { 0 } else { usize::from(self.ends[index - 1]) };
+        let end = self.ends.get(index).map_or(self.all.len(), |&end| usize::from(end));
         self.all.get(start..end).unwrap_or_default()
     }
 }
@@ -155,12 +155,12 @@ impl Record {
     /// The first field that is over a limit which holds for every record.
     pub(crate) fn new(new: &NewRecord<'_>) -> Result<Self, InvalidField> {
         field::check_new(new)?;
-        let created_at = new.created_at.timestamp_micros();
+        let created_at = whole_micros(new.created_at);
         let mut record = Self {
             id: new.id,
             created_at,
-            not_before: new.not_before.map(|t| t.timestamp_micros()),
-            expires_at: new.expires_at.map(|t| t.timestamp_micros()),
+            not_before: new.not_before.map(whole_micros),
+            expires_at: new.expires_at.map(whole_micros),
             newest: NewestSecret { digest: new.digest, created_at },
             texts: Texts::new(
                 new.owner,
@@ -210,29 +210,29 @@ impl Record {
     }
 
     /// Owner, type and scopes as one text and the ends of the first two.
-    pub(crate) fn identity(&self) -> (&str, [u32; 2]) {
-        let all = self.texts.all.get(..self.texts.ends[2] as usize).unwrap_or_default();
+    pub(crate) fn identity(&self) -> (&str, [u16; 2]) {
+        let all = self.texts.all.get(..usize::from(self.texts.ends[2])).unwrap_or_default();
         (all, [self.texts.ends[0], self.texts.ends[1]])
     }
 
     /// When the token was issued.
     pub fn created_at(&self) -> DateTime<Utc> {
-        from_micros(self.created_at)
+        self.created_at
     }
 
     /// From when on it is accepted; inclusive.
     pub fn not_before(&self) -> Option<DateTime<Utc>> {
-        self.not_before.map(from_micros)
+        self.not_before
     }
 
     /// From when on it is dead; exclusive: at this very time it is refused. `None` is never.
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
-        self.expires_at.map(from_micros)
+        self.expires_at
     }
 
     /// When its newest secret was made: at the issue or at the latest rotation.
     pub fn rotated_at(&self) -> DateTime<Utc> {
-        from_micros(self.newest.created_at)
+        self.newest.created_at
     }
 
     /// The revocation, if there was one.
@@ -243,8 +243,8 @@ impl Record {
     /// The overlap of two secrets that runs at `now`, if one does.
     pub fn overlap(&self, now: DateTime<Utc>) -> Option<Overlap> {
         let older = self.older()?;
-        (now.timestamp_micros() < older.latest_end).then(|| Overlap {
-            ends_at: from_micros(self.expires_at.unwrap_or(i64::MAX).min(older.latest_end)),
+        (now < older.latest_end).then(|| Overlap {
+            ends_at: self.expires_at.map_or(older.latest_end, |end| end.min(older.latest_end)),
             ends_on_first_use: older.ends_on_first_use,
         })
     }
@@ -270,7 +270,7 @@ impl Record {
     /// leave the [`KeyRing`](crate::KeyRing). Empty for plain digests, and for a record of a newer
     /// format, of which it is not known.
     pub fn key_ids(&self, now: DateTime<Utc>) -> impl Iterator<Item = KeyId> {
-        let older = self.older().filter(|older| now.timestamp_micros() < older.latest_end);
+        let older = self.older().filter(|older| now < older.latest_end);
         [Some(&self.newest.digest), older.map(|older| &older.digest)]
             .into_iter()
             .flatten()
@@ -312,6 +312,7 @@ impl Record {
     /// # Errors
     ///
     /// [`Mismatch`] says what kept them apart.
+    #[inline]
     pub fn matches<'r>(
         &'r self,
         token: &ParsedToken<'_>,

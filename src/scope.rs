@@ -208,7 +208,8 @@ impl<'s> Scopes<'s> {
     }
 
     fn covers(self, scope: &str) -> bool {
-        self.iter().any(|granted| covers(granted, scope))
+        // Most sets have one scope, and most often it is the one.
+        self.0 == scope || self.iter().any(|granted| covers(granted, scope))
     }
 }
 

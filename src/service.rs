@@ -21,7 +21,7 @@ pub use manage::Tokens;
 pub use policy::{InvalidPolicy, Policy};
 pub use request::{IssueRequest, RevokeRequest, RotateRequest};
 
-use crate::clock::GuardedClock;
+use crate::clock::{ClockJump, GuardedClock};
 use crate::digest::Digests;
 use crate::event::{Event, Events};
 use crate::scope::{TokenType, TokenTypes};
@@ -84,7 +84,15 @@ impl<S> TokenService<S> {
 
     /// The time by the service's clock: never before what it was at an earlier call.
     pub fn now(&self) -> DateTime<Utc> {
-        let (now, jump) = self.clock.now();
+        self.told(self.clock.now())
+    }
+
+    /// The time that a verification goes by.
+    fn now_coarse(&self) -> DateTime<Utc> {
+        self.told(self.clock.now_coarse())
+    }
+
+    fn told(&self, (now, jump): (DateTime<Utc>, Option<ClockJump>)) -> DateTime<Utc> {
         if let Some(jump) = jump {
             self.events.emit(Event::ClockJumped(jump));
         }

@@ -15,7 +15,7 @@ use std::fmt;
 pub use id::{InvalidTokenId, TokenId};
 
 use crate::secret::{ALPHABET, SECRET_LEN, Secret, SecretText};
-use base62::{ID_LEN, all_base62, decode_id};
+use base62::{ID_LEN, NoId, all_base62, decode_base62, decode_id};
 
 /// How the part behind the last `_` is laid out, in characters.
 struct Layout {
@@ -190,7 +190,7 @@ impl fmt::Debug for Token {
 /// A text that obeys the grammar: well formed, not yet looked up. Borrowed from the input.
 #[derive(Clone, Copy)]
 pub struct ParsedToken<'t> {
-    prefix: &'t str,
+    prefix: &'t [u8],
     id: TokenId,
     secret: &'t [u8; SECRET_LEN],
 }
@@ -203,7 +203,8 @@ impl<'t> ParsedToken<'t> {
 
     /// The prefix, one of those that were accepted.
     pub fn prefix(&self) -> &'t str {
-        self.prefix
+        // Equal to an accepted prefix, so it is text.
+        str::from_utf8(self.prefix).unwrap_or_default()
     }
 
     pub(crate) fn secret(&self) -> &'t [u8; SECRET_LEN] {
@@ -214,7 +215,7 @@ impl<'t> ParsedToken<'t> {
 impl fmt::Debug for ParsedToken<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ParsedToken")
-            .field("prefix", &self.prefix)
+            .field("prefix", &self.prefix())
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
@@ -233,40 +234,44 @@ impl fmt::Debug for ParsedToken<'_> {
 /// assert_eq!(parse("acme_test_1x", &ours).unwrap_err(), MalformedToken::UnknownPrefix);
 /// # Ok::<(), service_tokens::InvalidPrefix>(())
 /// ```
+#[inline]
 pub fn parse<'t, T>(token: &'t T, accepted: &[Prefix]) -> Result<ParsedToken<'t>, MalformedToken>
 where
     T: AsRef<[u8]> + ?Sized,
 {
     let bytes = token.as_ref();
-    parse_v1(bytes, accepted).ok_or_else(|| diagnose(bytes, accepted))
+    let Some((prefix, body)) = split_v1(bytes, accepted) else {
+        return Err(unlike_v1(bytes, accepted));
+    };
+    let (id, rest) = body.split_first_chunk().ok_or(MalformedToken::Length)?;
+    let (secret, given) = rest.split_first_chunk::<SECRET_LEN>().ok_or(MalformedToken::Length)?;
+    let (id, given) = (decode_id(id), decode_base62(given));
+    let (Some(given), true, true) = (given, all_base62(secret), id != Err(NoId::Character)) else {
+        return Err(MalformedToken::Character);
+    };
+    let id = id.map_err(|_| MalformedToken::IdRange)?;
+    // A number has one spelling in characters of the alphabet, so a token has one checksum.
+    if given != u64::from(crc32fast::hash(&bytes[..bytes.len() - V1.checksum])) {
+        return Err(MalformedToken::Checksum);
+    }
+    Ok(ParsedToken { prefix, id: TokenId::from_value(id), secret })
 }
 
-fn parse_v1<'t>(bytes: &'t [u8], accepted: &[Prefix]) -> Option<ParsedToken<'t>> {
-    if bytes.len() > TOKEN_MAX_LEN {
-        return None;
-    }
+/// The prefix, and the body behind its version, if the text has the shape of version 1.
+#[inline]
+fn split_v1<'t>(bytes: &'t [u8], accepted: &[Prefix]) -> Option<(&'t [u8], &'t [u8])> {
     let (head, body) = bytes.split_at_checked(bytes.len().checked_sub(V1.body())?)?;
     let (underscore, prefix) = head.split_last()?;
-    if *underscore != b'_' || body[0] != V1.version {
-        return None;
-    }
-    let prefix = accepted.iter().find(|known| known.0.as_bytes() == prefix)?;
-    let (covered, given) = bytes.split_last_chunk::<{ V1.checksum }>()?;
-    if checksum(covered) != *given || !all_base62(&body[1..]) {
-        return None;
-    }
-    let (id, rest) = body[1..].split_first_chunk::<{ V1.id }>()?;
-    Some(ParsedToken {
-        // The accepted prefix and the one in the token are equal; the token's lives as long as the answer.
-        prefix: str::from_utf8(&head[..prefix.0.len()]).ok()?,
-        id: TokenId(decode_id(id)?),
-        secret: rest.first_chunk::<SECRET_LEN>()?,
-    })
+    let (version, body) = body.split_first()?;
+    let known = *underscore == b'_'
+        && *version == V1.version
+        && accepted.iter().any(|known| known.0.as_bytes() == prefix);
+    known.then_some((prefix, body))
 }
 
-/// Finds the first broken rule of a text that [`parse_v1`] did not take.
+/// The first broken rule of a text that has not the shape of version 1.
 #[cold]
-fn diagnose(bytes: &[u8], accepted: &[Prefix]) -> MalformedToken {
+fn unlike_v1(bytes: &[u8], accepted: &[Prefix]) -> MalformedToken {
     if bytes.is_empty() {
         return MalformedToken::Empty;
     }
@@ -283,16 +288,8 @@ fn diagnose(bytes: &[u8], accepted: &[Prefix]) -> MalformedToken {
     if body.first() != Some(&V1.version) {
         return MalformedToken::UnknownVersion;
     }
-    if body.len() != V1.body() {
-        return MalformedToken::Length;
-    }
-    if !all_base62(body) {
-        return MalformedToken::Character;
-    }
-    match body[1..].first_chunk().map(decode_id) {
-        Some(Some(_)) => MalformedToken::Checksum,
-        _ => MalformedToken::IdRange,
-    }
+    // With the right length it would have the shape.
+    MalformedToken::Length
 }
 
 /// A regular expression that finds tokens with any of these prefixes in text, for secret scanners.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::clock::from_micros;
 use crate::digest::Digests;
 use crate::record::{NewRecord, OlderEnds, Rotation};
 use crate::scope::{ScopeSet, TokenType};

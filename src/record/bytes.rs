@@ -15,10 +15,11 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use super::field::{ISSUERS_MAX, METADATA_MAX, SCOPES_MAX_LEN, TEXT_MAX_LEN};
-use super::frame::{CorruptRecord, Fields, Reader, Writer, unseal};
+use super::frame::{CorruptRecord, Fields, Reader, Writer, time_bytes, unseal};
 use super::{EndedSecret, NewestSecret, OlderSecret, Rare, Record, Remark, Revocation, Texts};
-use crate::clock::from_micros;
 use crate::digest::StoredDigest;
 use crate::scope::{ScopeSet, valid_type_name};
 use crate::token::TokenId;
@@ -68,14 +69,14 @@ impl Record {
         out.field(OWNER, self.owner().as_bytes());
         out.field(TYPE, self.token_type().as_bytes());
         out.field(ISSUED_TO, self.issued_to().as_bytes());
-        out.field(CREATED_AT, &self.created_at.to_be_bytes());
+        out.field(CREATED_AT, &time_bytes(self.created_at));
         if !self.scopes().is_empty() {
             out.field(SCOPES, self.scopes().as_str().as_bytes());
         }
         out.time(NOT_BEFORE, self.not_before);
         out.time(EXPIRES_AT, self.expires_at);
         let NewestSecret { digest, created_at } = &self.newest;
-        out.parts(NEWEST, &[&digest.to_bytes(), &created_at.to_be_bytes()]);
+        out.parts(NEWEST, &[&digest.to_bytes(), &time_bytes(*created_at)]);
         if let Some(rare) = &self.rare {
             out.rare(rare);
         }
@@ -126,16 +127,16 @@ impl Record {
 impl Writer {
     fn rare(&mut self, rare: &Rare) {
         if let Some(older) = &rare.older {
-            let (created, end) = (older.created_at.to_be_bytes(), older.latest_end.to_be_bytes());
+            let (created, end) = (time_bytes(older.created_at), time_bytes(older.latest_end));
             let on_first_use = [u8::from(older.ends_on_first_use)];
             self.parts(OLDER, &[&older.digest.to_bytes(), &created, &end, &on_first_use]);
         }
         if let Some(ended) = &rare.ended {
-            let (created, end) = (ended.created_at.to_be_bytes(), ended.ended_at.to_be_bytes());
+            let (created, end) = (time_bytes(ended.created_at), time_bytes(ended.ended_at));
             self.parts(ENDED, &[&ended.digest.to_bytes(), &created, &end]);
         }
         if let Some(revocation) = &rare.revocation {
-            self.time(REVOKED_AT, Some(revocation.at.timestamp_micros()));
+            self.time(REVOKED_AT, Some(revocation.at));
             self.text(REVOKED_BY, revocation.by.as_deref());
             self.text(REASON, revocation.reason.as_deref());
         }
@@ -161,10 +162,10 @@ struct Head<'b> {
     owner: &'b str,
     token_type: &'b str,
     issued_to: &'b str,
-    created_at: i64,
+    created_at: DateTime<Utc>,
     scopes: ScopeSet,
-    not_before: Option<i64>,
-    expires_at: Option<i64>,
+    not_before: Option<DateTime<Utc>>,
+    expires_at: Option<DateTime<Utc>>,
     revocation: Option<Revocation>,
     issued_by: Option<Box<str>>,
     issuers: Vec<TokenId>,
@@ -251,7 +252,7 @@ fn revocation(fields: &mut Fields<'_>) -> Result<Option<Revocation>, CorruptReco
     let by = fields.text(REVOKED_BY, TEXT_MAX_LEN)?.map(Into::into);
     let reason = fields.text(REASON, TEXT_MAX_LEN)?.map(Into::into);
     match at {
-        Some(at) => Ok(Some(Revocation { at: from_micros(at), by, reason })),
+        Some(at) => Ok(Some(Revocation { at, by, reason })),
         None if by.is_some() || reason.is_some() => Err(CorruptRecord("a revocation has no time")),
         None => Ok(None),
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use super::NewRecord;
-use crate::clock::RECORDABLE_MICROS;
+use crate::clock::{RECORDABLE_MICROS, from_micros};
 use crate::scope::{SCOPE_MAX_LEN, SCOPE_SET_MAX, valid_type_name};
 
 /// The longest owner, issued-to, actor or reason of any record, in bytes: short enough for an index of
@@ -186,10 +186,11 @@ pub(crate) fn valid_micros(micros: i64) -> bool {
     RECORDABLE_MICROS.contains(&micros)
 }
 
-/// The time in microseconds; beyond the years 1970 to 9999, their nearest end. For what must not
+/// The time to whole microseconds; beyond the years 1970 to 9999, their nearest end. For what must not
 /// fail because a clock is wrong.
-pub(crate) fn nearest_valid_micros(time: DateTime<Utc>) -> i64 {
-    time.timestamp_micros().clamp(*RECORDABLE_MICROS.start(), *RECORDABLE_MICROS.end())
+pub(crate) fn nearest_valid(time: DateTime<Utc>) -> DateTime<Utc> {
+    let (first, last) = (*RECORDABLE_MICROS.start(), *RECORDABLE_MICROS.end());
+    from_micros(time.timestamp_micros().clamp(first, last))
 }
 
 /// The limits that hold for every record, whatever the policy.

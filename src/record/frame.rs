@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use super::field::valid_micros;
+use crate::clock::from_micros;
 use crate::digest::{DIGEST_LEN, StoredDigest};
 
 /// Bytes of the checksum at the end.
@@ -60,9 +63,9 @@ impl Writer {
         self.0.push(length as u8);
     }
 
-    pub(super) fn time(&mut self, tag: u8, time: Option<i64>) {
+    pub(super) fn time(&mut self, tag: u8, time: Option<DateTime<Utc>>) {
         if let Some(time) = time {
-            self.field(tag, &time.to_be_bytes());
+            self.field(tag, &time_bytes(time));
         }
     }
 
@@ -85,6 +88,11 @@ pub(super) fn unseal(bytes: &[u8]) -> Result<&[u8], CorruptRecord> {
 /// CRC-32/ISO-HDLC.
 pub(super) fn checksum(covered: &[u8]) -> [u8; CHECKSUM_LEN] {
     crc32fast::hash(covered).to_be_bytes()
+}
+
+/// A time's eight bytes.
+pub(super) fn time_bytes(time: DateTime<Utc>) -> [u8; 8] {
+    time.timestamp_micros().to_be_bytes()
 }
 
 /// Bytes yet to be read.
@@ -125,9 +133,13 @@ impl<'b> Reader<'b> {
         Err(CorruptRecord("a length is out of range"))
     }
 
-    pub(super) fn time(&mut self) -> Result<i64, CorruptRecord> {
+    pub(super) fn time(&mut self) -> Result<DateTime<Utc>, CorruptRecord> {
         let micros = i64::from_be_bytes(self.array()?);
-        if valid_micros(micros) { Ok(micros) } else { Err(CorruptRecord("a time is out of range")) }
+        if valid_micros(micros) {
+            Ok(from_micros(micros))
+        } else {
+            Err(CorruptRecord("a time is out of range"))
+        }
     }
 
     pub(super) fn digest(&mut self) -> Result<StoredDigest, CorruptRecord> {
@@ -182,7 +194,7 @@ impl<'b> Fields<'b> {
         self.0.split_off(&tag).into_iter()
     }
 
-    pub(super) fn time(&mut self, tag: u8) -> Result<Option<i64>, CorruptRecord> {
+    pub(super) fn time(&mut self, tag: u8) -> Result<Option<DateTime<Utc>>, CorruptRecord> {
         self.take(tag, Reader::time)
     }
 

@@ -4,9 +4,9 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-use super::field::{Field, InvalidField, Rule, TEXT_MAX_LEN, nearest_valid_micros};
+use super::field::{Field, InvalidField, Rule, TEXT_MAX_LEN, nearest_valid};
 use super::{EndedSecret, NewestSecret, OlderSecret, Rare, Record, Revocation};
-use crate::clock::from_micros;
+use crate::clock::whole_micros;
 use crate::digest::StoredDigest;
 
 /// Where a token is in its life.
@@ -107,8 +107,8 @@ pub(crate) enum RevokeDenied {
 
 impl Record {
     /// Where the token is in its life at `now`.
+    #[inline]
     pub fn state(&self, now: DateTime<Utc>) -> State {
-        let now = now.timestamp_micros();
         if self.revocation().is_some() {
             State::Revoked
         } else if self.expires_at.is_some_and(|end| now >= end) {
@@ -156,7 +156,7 @@ impl Record {
         }
         let mut revoked = self.clone();
         revoked.rare.get_or_insert_default().revocation = Some(Revocation {
-            at: from_micros(nearest_valid_micros(now)),
+            at: nearest_valid(now),
             by: by.map(Into::into),
             reason: reason.map(Into::into),
         });
@@ -186,7 +186,7 @@ impl Record {
             return Err(RotateDenied::OverlapRuns);
         }
         rotation.check(now)?;
-        let now = nearest_valid_micros(now);
+        let now = nearest_valid(now);
         let mut rotated = self.clone();
         let mut rare = rotated.rare.take().map(|rare| *rare).unwrap_or_default();
         let newest = std::mem::replace(
@@ -209,7 +209,7 @@ impl Record {
             rare.replace_newest(newest, now, rotation);
         }
         if let Some(end) = rotation.expires_at {
-            rotated.expires_at = end.map(|end| end.timestamp_micros());
+            rotated.expires_at = end.map(whole_micros);
         }
         rotated.set_rare(rare);
         Ok(rotated)
@@ -227,7 +227,7 @@ impl Rotation {
         }
         if let Some(end) = self.expires_at.flatten() {
             Field::ExpiresAt.in_range(end)?;
-            if end.timestamp_micros() <= now.timestamp_micros() {
+            if whole_micros(end) <= whole_micros(now) {
                 return Err(Field::ExpiresAt.breaks(Rule::NotAfterNow));
             }
         }
@@ -236,10 +236,10 @@ impl Rotation {
 }
 
 impl Rare {
-    fn replace_newest(&mut self, newest: NewestSecret, now: i64, rotation: &Rotation) {
+    fn replace_newest(&mut self, newest: NewestSecret, now: DateTime<Utc>, rotation: &Rotation) {
         let (latest_end, ends_on_first_use) = match rotation.older_ends {
-            OlderEnds::At(end) => (end.timestamp_micros(), false),
-            OlderEnds::OnFirstUse { latest } => (latest.timestamp_micros(), true),
+            OlderEnds::At(end) => (whole_micros(end), false),
+            OlderEnds::OnFirstUse { latest } => (whole_micros(latest), true),
             OlderEnds::Now => (now, false),
         };
         if latest_end <= now {
@@ -252,13 +252,13 @@ impl Rare {
 }
 
 impl NewestSecret {
-    fn ended(self, ended_at: i64) -> EndedSecret {
+    fn ended(self, ended_at: DateTime<Utc>) -> EndedSecret {
         EndedSecret { digest: self.digest, created_at: self.created_at, ended_at }
     }
 }
 
 impl OlderSecret {
-    fn ended(self, ended_at: i64) -> EndedSecret {
+    fn ended(self, ended_at: DateTime<Utc>) -> EndedSecret {
         EndedSecret { digest: self.digest, created_at: self.created_at, ended_at }
     }
 }

@@ -10,6 +10,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use super::*;
+use crate::clock::from_micros;
 use crate::digest::DIGEST_LEN;
 use crate::record::field::{METADATA_MAX, SCOPES_MAX_LEN, TEXT_MAX_LEN};
 use crate::scope::{SCOPE_MAX_LEN, SCOPE_SET_MAX};

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 
 use super::TokenService;
 use super::kept::Kept;
-use super::policy::whole_micros;
 use super::request::{IssueRequest, RevokeRequest, RotateRequest};
 use super::underway::Underway;
+use crate::clock::whole_micros;
 use crate::digest::StoredDigest;
 use crate::error::{ManageError, other_record};
 use crate::event::{Act, Event};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::request::Expiry;
-use crate::clock::from_micros;
+use crate::clock::{from_micros, whole_micros};
 use crate::record::{Field, InvalidField, METADATA_MAX, Rule, TEXT_MAX_LEN};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -227,9 +227,4 @@ fn later(now: DateTime<Utc>, by: Duration, field: Field) -> Result<DateTime<Utc>
     let end = from_micros(end.ok_or(field.breaks(Rule::OutOfRange))?);
     field.in_range(end)?;
     Ok(end)
-}
-
-/// The time as records keep it.
-pub(crate) fn whole_micros(time: DateTime<Utc>) -> DateTime<Utc> {
-    from_micros(time.timestamp_micros())
 }

@@ -1,5 +1,6 @@
 //! Verification: parse, find, match, check, one way through.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -14,6 +15,10 @@ use crate::record::Record;
 use crate::scope::Need;
 use crate::store::{Change, StoreError, TokenStore};
 use crate::token::{ParsedToken, TokenId, parse};
+
+type Outcome = Result<VerifiedToken, VerifyError>;
+
+type BoxedOutcome<'f> = Pin<Box<dyn Future<Output = Outcome> + Send + 'f>>;
 
 impl<S: TokenStore> TokenService<S> {
     /// Verifies the token of an `Authorization: Bearer` header, and that it may do what `need` says.
@@ -30,13 +35,16 @@ impl<S: TokenStore> TokenService<S> {
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
-        let parsed = self.parse(token)?;
-        let outcome = match (self.verify_now(&parsed, need), &self.kept) {
-            (Some(outcome), _) => outcome,
-            (None, None) => self.verify_found(&parsed, need).await,
-            (None, Some(kept)) => self.verify_kept(kept, &parsed, need).await,
+        let mut outcome = None;
+        let Some(parsed) = self.verify_now(token.as_ref(), need, &mut outcome) else {
+            return outcome.unwrap_or_else(silent);
         };
-        outcome.map_err(|error| self.refuse(Some(&parsed), error))
+        // Boxed, so that the future of a store which answers on the spot is small.
+        let outcome: BoxedOutcome<'_> = match &self.kept {
+            None => Box::pin(self.verify_found(&parsed, need)),
+            Some(kept) => Box::pin(self.verify_kept(kept, &parsed, need)),
+        };
+        outcome.await.map_err(|error| self.refuse(Some(parsed.id()), error))
     }
 
     /// As [`verify`](Self::verify), and the store is asked in any case: no
@@ -53,16 +61,16 @@ impl<S: TokenStore> TokenService<S> {
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
-        let parsed = self.parse(token)?;
-        let outcome = match self.verify_now(&parsed, need) {
-            Some(outcome) => outcome,
-            None => self.verify_found(&parsed, need).await,
+        let mut outcome = None;
+        let Some(parsed) = self.verify_now(token.as_ref(), need, &mut outcome) else {
+            return outcome.unwrap_or_else(silent);
         };
+        let outcome = Box::pin(self.verify_found(&parsed, need)).await;
         // What the store has just refused must not be accepted from a kept record.
         if let (Err(VerifyError::Refused(_)), Some(kept)) = (&outcome, &self.kept) {
             kept.forget(parsed.id());
         }
-        outcome.map_err(|error| self.refuse(Some(&parsed), error))
+        outcome.map_err(|error| self.refuse(Some(parsed.id()), error))
     }
 
     /// Forgets kept records as the store tells of changes: a revocation made anywhere then counts
@@ -93,33 +101,35 @@ impl<S: TokenStore> TokenService<S> {
         }
     }
 
-    fn parse<'t, T>(&self, token: &'t T) -> Result<ParsedToken<'t>, VerifyError>
-    where
-        T: AsRef<[u8]> + ?Sized,
-    {
-        parse(token, &self.prefixes).map_err(|malformed| {
-            self.refuse(None, VerifyError::Refused(Refusal::Malformed(malformed)))
-        })
-    }
-
-    /// The outcome, if the store answers on the spot.
-    fn verify_now(
+    /// Puts the outcome into its place, if no store need be asked or this one answers on the spot;
+    /// otherwise gives the token, ready to be looked up.
+    // Into its place: a verified token is long enough for its moves to show.
+    #[inline]
+    fn verify_now<'t>(
         &self,
-        token: &ParsedToken<'_>,
+        token: &'t [u8],
         need: &Need,
-    ) -> Option<Result<VerifiedToken, VerifyError>> {
-        let now = self.now();
-        let mut outcome = None;
-        let answered = self.store.find_now(token.id(), &mut |found| {
-            outcome = Some(self.decide(token, found.map(|found| found.record), now, need));
-        });
-        // A store that claims to have answered and lent nothing gave no answer.
-        let silent = || {
-            Err(VerifyError::Unavailable(StoreError::corrupt(
-                "the store answered without a record",
-            )))
+        outcome: &mut Option<Outcome>,
+    ) -> Option<ParsedToken<'t>> {
+        let token = match parse(token, &self.prefixes) {
+            Ok(token) => token,
+            Err(malformed) => {
+                let malformed = VerifyError::Refused(Refusal::Malformed(malformed));
+                *outcome = Some(Err(self.refuse(None, malformed)));
+                return None;
+            }
         };
-        answered.then(|| outcome.unwrap_or_else(silent))
+        let now = self.now_coarse();
+        let answered = self.store.find_now(token.id(), &mut |found| {
+            *outcome = Some(self.decide(&token, found.map(|found| found.record), now, need));
+        });
+        if !answered {
+            return Some(token);
+        }
+        if let Err(error) = outcome.get_or_insert_with(silent) {
+            self.tell(Some(token.id()), error);
+        }
+        None
     }
 
     async fn verify_found(
@@ -130,8 +140,12 @@ impl<S: TokenStore> TokenService<S> {
         let asked_at = self.clock.monotonic();
         let found = self.store.find(token.id()).await.map_err(VerifyError::Unavailable)?;
         // The time after the answer: what expired while the store was asked is expired.
-        let verified =
-            self.decide(token, found.as_ref().map(|stored| &stored.record), self.now(), need)?;
+        let verified = self.decide(
+            token,
+            found.as_ref().map(|stored| &stored.record),
+            self.now_coarse(),
+            need,
+        )?;
         Ok(verified.aged(self.clock.monotonic().saturating_sub(asked_at)))
     }
 
@@ -183,10 +197,11 @@ impl<S: TokenStore> TokenService<S> {
         token: &ParsedToken<'_>,
         need: &Need,
     ) -> Result<VerifiedToken, VerifyError> {
-        let verified = self.decide(token, answer.record.as_deref(), self.now(), need)?;
+        let verified = self.decide(token, answer.record.as_deref(), self.now_coarse(), need)?;
         Ok(verified.aged(self.clock.monotonic().saturating_sub(answer.asked_at)))
     }
 
+    #[inline]
     fn decide(
         &self,
         token: &ParsedToken<'_>,
@@ -203,8 +218,19 @@ impl<S: TokenStore> TokenService<S> {
             .map_err(|denied| VerifyError::denied(denied, token.id(), need))
     }
 
-    fn refuse(&self, token: Option<&ParsedToken<'_>>, error: VerifyError) -> VerifyError {
-        self.events.emit(Event::of_refusal(token.map(ParsedToken::id), &error));
+    fn refuse(&self, id: Option<TokenId>, error: VerifyError) -> VerifyError {
+        self.tell(id, &error);
         error
     }
+
+    #[cold]
+    fn tell(&self, id: Option<TokenId>, error: &VerifyError) {
+        self.events.emit(Event::of_refusal(id, error));
+    }
+}
+
+/// A store that claims to have answered and lent nothing gave no answer.
+#[cold]
+fn silent() -> Outcome {
+    Err(VerifyError::Unavailable(StoreError::corrupt("the store answered without a record")))
 }

@@ -80,7 +80,7 @@ impl TokenStore for MemoryStore {
     }
 
     async fn touch(&self, uses: &[(TokenId, DateTime<Utc>)]) -> Result<(), StoreError> {
-        uses.iter().for_each(|(id, used)| self.table.touch(*id, used.timestamp_micros()));
+        self.table.touch(uses.iter().map(|(id, used)| (*id, used.timestamp_micros())));
         Ok(())
     }
 

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use chrono::{DateTime, Utc};
-use hashbrown::HashMap;
+use hashbrown::DefaultHashBuilder;
+use papaya::HashMap;
 
 use crate::clock::from_micros;
 use crate::record::Record;
@@ -13,9 +15,6 @@ use crate::record::Record;
 use crate::store::StoreError;
 use crate::store::{Direction, Found, LastUsed, Page, Query, Stored, Version};
 use crate::token::TokenId;
-
-/// Locks among which the records are spread: growing one shard stops a 256th of the readers.
-const SHARDS: usize = 256;
 
 /// Records looked at for one page. A filter that few records pass gives short pages, not long waits.
 const LOOKED_AT: usize = 10_000;
@@ -25,12 +24,11 @@ const LOOKED_AT: usize = 10_000;
 const CHUNK: (usize, usize) = (64, 1_024);
 
 /// One record with what the store keeps beside it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) record: Record,
     pub(crate) version: Version,
-    /// Microseconds since 1970; `None` is never.
-    pub(crate) last_used: Option<i64>,
+    last_used: LastUse,
     /// Bytes of the record's encoding.
     #[cfg(feature = "file")]
     pub(crate) encoded_len: u32,
@@ -41,18 +39,58 @@ impl Row {
         Self {
             record,
             version,
-            last_used: None,
+            last_used: LastUse::never(),
             #[cfg(feature = "file")]
             encoded_len: 0,
         }
     }
 
+    /// The row of a record whose encoding has so many bytes.
+    #[cfg(feature = "file")]
+    pub(crate) fn encoded(record: Record, version: Version, encoded_len: usize) -> Self {
+        // Bounded by the longest encoding.
+        let encoded_len = u32::try_from(encoded_len).unwrap_or(u32::MAX);
+        Self { encoded_len, ..Self::new(record, version) }
+    }
+
+    /// Microseconds since 1970; `None` is never.
+    #[cfg(feature = "file")]
+    pub(crate) fn used_at(&self) -> Option<i64> {
+        self.last_used.get()
+    }
+
+    /// Notes a use, unless a later one is noted.
+    pub(crate) fn touch(&self, used: Option<i64>) {
+        self.last_used.raise(used);
+    }
+
     fn last_used(&self) -> LastUsed {
-        self.last_used.map_or(LastUsed::Never, |micros| LastUsed::At(from_micros(micros)))
+        self.last_used.get().map_or(LastUsed::Never, |micros| LastUsed::At(from_micros(micros)))
     }
 
     fn to_stored(&self) -> Stored {
         Stored { record: self.record.clone(), version: self.version, last_used: self.last_used() }
+    }
+}
+
+/// Microseconds since 1970; the lowest number is never. The one part of a row that changes in place.
+#[derive(Debug)]
+struct LastUse(AtomicI64);
+
+impl LastUse {
+    const NEVER: i64 = i64::MIN;
+
+    fn never() -> Self {
+        Self(AtomicI64::new(Self::NEVER))
+    }
+
+    fn get(&self) -> Option<i64> {
+        let micros = self.0.load(Ordering::Relaxed);
+        (micros != Self::NEVER).then_some(micros)
+    }
+
+    fn raise(&self, used: Option<i64>) {
+        self.0.fetch_max(used.unwrap_or(Self::NEVER), Ordering::Relaxed);
     }
 }
 
@@ -104,26 +142,25 @@ impl Order {
     }
 }
 
+type Rows = HashMap<TokenId, Row, DefaultHashBuilder>;
+
 /// All records, found by id and walked in order.
 pub(crate) struct Table {
-    shards: Box<[RwLock<HashMap<TokenId, Row>>]>,
-    /// Locked after a shard, never before one.
+    /// Read without a lock. Changed only while the order is locked for writing, so that each change is
+    /// one step.
+    rows: Rows,
     order: RwLock<Order>,
 }
 
 impl Table {
     #[cfg(feature = "memory")]
     pub(crate) fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| RwLock::default()).collect(), order: RwLock::default() }
-    }
-
-    fn shard(&self, id: TokenId) -> &RwLock<HashMap<TokenId, Row>> {
-        &self.shards[shard_of(id)]
+        Self { rows: Rows::default(), order: RwLock::default() }
     }
 
     /// Lends the row of an id.
     pub(crate) fn visit<T>(&self, id: TokenId, visit: impl FnOnce(Option<&Row>) -> T) -> T {
-        visit(read(self.shard(id)).get(&id))
+        visit(self.rows.pin().get(&id))
     }
 
     pub(crate) fn find(&self, id: TokenId) -> Option<Stored> {
@@ -148,14 +185,14 @@ impl Table {
     /// Inserts a row unless there is one.
     #[cfg(feature = "memory")]
     pub(crate) fn insert(&self, row: Row) -> Result<Version, StoreError> {
-        let id = row.record.id();
-        let mut shard = write(self.shard(id));
-        if shard.contains_key(&id) {
+        let (id, version) = (row.record.id(), row.version);
+        let mut order = write(&self.order);
+        let rows = self.rows.pin();
+        if rows.contains_key(&id) {
             return Err(StoreError::Exists);
         }
-        let version = row.version;
-        write(&self.order).insert(&row.record);
-        shard.insert(id, row);
+        order.insert(&row.record);
+        rows.insert(id, row);
         Ok(version)
     }
 
@@ -167,26 +204,29 @@ impl Table {
         expected: Version,
         new: Version,
     ) -> Result<Version, StoreError> {
-        let mut shard = write(self.shard(record.id()));
-        let row = shard
-            .get_mut(&record.id())
+        let _order = write(&self.order);
+        let rows = self.rows.pin();
+        let present = rows
+            .get(&record.id())
             .filter(|row| row.version == expected)
             .ok_or(StoreError::Conflict)?;
-        StoreError::check_replacement(&row.record, &record)?;
-        row.version = new;
-        row.record = record;
+        StoreError::check_replacement(&present.record, &record)?;
+        let row = Row::new(record, new);
+        row.touch(present.last_used.get());
+        rows.insert(row.record.id(), row);
         Ok(new)
     }
 
     /// Removes a record that has the expected version.
     #[cfg(feature = "memory")]
     pub(crate) fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError> {
-        let mut shard = write(self.shard(id));
-        if shard.get(&id).is_none_or(|row| row.version != expected) {
+        let mut order = write(&self.order);
+        let rows = self.rows.pin();
+        if rows.get(&id).is_none_or(|row| row.version != expected) {
             return Err(StoreError::Conflict);
         }
-        if let Some(row) = shard.remove(&id) {
-            write(&self.order).remove(&row.record);
+        if let Some(row) = rows.remove(&id) {
+            order.remove(&row.record);
         }
         Ok(())
     }
@@ -194,31 +234,35 @@ impl Table {
     /// Puts a row in the place of the one with its id, which is of the same owner; the later of their
     /// last uses stays.
     #[cfg(feature = "file")]
-    pub(crate) fn put(&self, mut row: Row) {
+    pub(crate) fn put(&self, row: Row) {
         let id = row.record.id();
-        let mut shard = write(self.shard(id));
-        if let Some(present) = shard.get_mut(&id) {
-            row.last_used = row.last_used.max(present.last_used);
-            *present = row;
-        } else {
-            write(&self.order).insert(&row.record);
-            shard.insert(id, row);
+        let mut order = write(&self.order);
+        let rows = self.rows.pin();
+        match rows.get(&id) {
+            Some(present) => row.touch(present.last_used.get()),
+            None => order.insert(&row.record),
         }
+        rows.insert(id, row);
     }
 
     /// Removes the record with this id, whatever its version.
     #[cfg(feature = "file")]
     pub(crate) fn delete(&self, id: TokenId) {
-        let mut shard = write(self.shard(id));
-        if let Some(row) = shard.remove(&id) {
-            write(&self.order).remove(&row.record);
+        let mut order = write(&self.order);
+        if let Some(row) = self.rows.pin().remove(&id) {
+            order.remove(&row.record);
         }
     }
 
-    /// Notes a use, if the record is there and none later is noted.
-    pub(crate) fn touch(&self, id: TokenId, used: i64) {
-        if let Some(row) = write(self.shard(id)).get_mut(&id) {
-            row.last_used = row.last_used.max(Some(used));
+    /// Notes uses of records that are there, where none later is noted.
+    pub(crate) fn touch(&self, uses: impl IntoIterator<Item = (TokenId, i64)>) {
+        // No row may be replaced meanwhile: the use would be noted in one that is gone.
+        let _order = write(&self.order);
+        let rows = self.rows.pin();
+        for (id, used) in uses {
+            if let Some(row) = rows.get(&id) {
+                row.touch(Some(used));
+            }
         }
     }
 
@@ -250,38 +294,46 @@ impl Table {
     }
 }
 
-fn shard_of(id: TokenId) -> usize {
-    // The last byte of a version-7 id is random; of a chosen one, at worst all share a shard.
-    usize::from(id.to_bytes()[15]) % SHARDS
-}
-
-/// A table that one thread fills before others see it: no locks, and the order is made at the end.
+/// A table that one thread fills before others see it: the order is made at the end.
 #[cfg(feature = "file")]
-pub(crate) struct Loader(Vec<HashMap<TokenId, Row>>);
+pub(crate) struct Loader(Rows);
 
 #[cfg(feature = "file")]
 impl Loader {
     pub(crate) fn with_capacity(rows: usize) -> Self {
-        Self((0..SHARDS).map(|_| HashMap::with_capacity(rows / SHARDS)).collect())
+        Self(Rows::with_capacity_and_hasher(rows, DefaultHashBuilder::default()))
     }
 
-    /// The rows among which an id's is or would be.
-    pub(crate) fn rows(&mut self, id: TokenId) -> &mut HashMap<TokenId, Row> {
-        &mut self.0[shard_of(id)]
+    /// Lends the row of an id.
+    pub(crate) fn visit<T>(&self, id: TokenId, visit: impl FnOnce(Option<&Row>) -> T) -> T {
+        visit(self.0.pin().get(&id))
+    }
+
+    pub(crate) fn put(&self, row: Row) {
+        self.0.pin().insert(row.record.id(), row);
+    }
+
+    pub(crate) fn delete(&self, id: TokenId) {
+        self.0.pin().remove(&id);
     }
 
     pub(crate) fn into_table(self) -> Table {
-        let mut all = Vec::with_capacity(self.0.iter().map(HashMap::len).sum());
-        let mut by_owner: HashMap<&str, Vec<TokenId>> = HashMap::new();
-        for (&id, row) in self.0.iter().flatten() {
-            all.push(id);
-            by_owner.entry(row.record.owner()).or_default().push(id);
+        let mut order = Order::default();
+        {
+            let rows = self.0.pin();
+            let mut all = Vec::with_capacity(rows.len());
+            let mut by_owner: hashbrown::HashMap<&str, Vec<TokenId>> = hashbrown::HashMap::new();
+            for (&id, row) in rows.iter() {
+                all.push(id);
+                by_owner.entry(row.record.owner()).or_default().push(id);
+            }
+            // Sets are made fastest from what is collected first: they sort once.
+            let by_owner =
+                by_owner.into_iter().map(|(owner, ids)| (owner.into(), ids.into_iter().collect()));
+            order.by_owner = by_owner.collect();
+            order.all = all.into_iter().collect();
         }
-        // Sets are made fastest from what is collected first: they sort once.
-        let by_owner =
-            by_owner.into_iter().map(|(owner, ids)| (owner.into(), ids.into_iter().collect()));
-        let order = Order { by_owner: by_owner.collect(), all: all.into_iter().collect() };
-        Table { shards: self.0.into_iter().map(RwLock::new).collect(), order: RwLock::new(order) }
+        Table { rows: self.0, order: RwLock::new(order) }
     }
 }
 

@@ -1,12 +1,13 @@
 //! The public half of a token.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::base62::{ID_LEN, all_base62, decode_id, encode_base62};
+use super::base62::{ID_LEN, decode_id, encode_base62};
 use crate::secret::{RandomError, RandomSource};
 
 /// The public half of a token: in the token itself, in lists, logs and revocations. Never secret.
@@ -22,8 +23,9 @@ use crate::secret::{RandomError, RandomSource};
 /// assert_eq!(TokenId::from_uuid(id.to_uuid()), id);
 /// # Ok::<(), service_tokens::InvalidTokenId>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TokenId(pub(super) u128);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+// Bytes and not a number: a `u128` would pad everything that holds an id to 16 bytes.
+pub struct TokenId([u8; 16]);
 
 /// The text is not 22 characters of base62 with a value below 2^128.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,22 +35,26 @@ pub struct InvalidTokenId;
 impl TokenId {
     /// The id with this value.
     pub const fn from_uuid(uuid: Uuid) -> Self {
-        Self(uuid.as_u128())
+        Self(*uuid.as_bytes())
     }
 
     /// The id as a UUID.
     pub const fn to_uuid(self) -> Uuid {
-        Uuid::from_u128(self.0)
+        Uuid::from_bytes(self.0)
     }
 
     /// The id from its 16 bytes, most significant first.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(u128::from_be_bytes(bytes))
+        Self(bytes)
     }
 
     /// The id's 16 bytes, most significant first: they sort as the ids do.
     pub const fn to_bytes(self) -> [u8; 16] {
-        self.0.to_be_bytes()
+        self.0
+    }
+
+    pub(super) fn from_value(value: u128) -> Self {
+        Self(value.to_be_bytes())
     }
 
     /// A new version-7 id (RFC 9562 §5.7) for a token issued at `now`.
@@ -64,8 +70,15 @@ impl TokenId {
 
     pub(super) fn encode(self) -> [u8; ID_LEN] {
         let mut characters = [0; ID_LEN];
-        encode_base62(self.0, &mut characters);
+        encode_base62(u128::from_be_bytes(self.0), &mut characters);
         characters
+    }
+}
+
+impl Hash for TokenId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // One number is hashed faster than a slice.
+        state.write_u128(u128::from_ne_bytes(self.0));
     }
 }
 
@@ -87,10 +100,7 @@ impl FromStr for TokenId {
 
     fn from_str(text: &str) -> Result<Self, InvalidTokenId> {
         let characters: &[u8; ID_LEN] = text.as_bytes().try_into().map_err(|_| InvalidTokenId)?;
-        if !all_base62(characters) {
-            return Err(InvalidTokenId);
-        }
-        decode_id(characters).map(Self).ok_or(InvalidTokenId)
+        decode_id(characters).map(Self::from_value).map_err(|_| InvalidTokenId)
     }
 }
 

@@ -164,7 +164,7 @@ impl Batch {
     }
 
     fn put(&mut self, record: Record, version: Version, encoded_len: usize) {
-        let row = Row { encoded_len: encoded_len as u32, ..Row::new(record, version) };
+        let row = Row::encoded(record, version, encoded_len);
         self.live += put_len(encoded_len) as i64;
         self.change(row.record.id(), Change::Put(row));
     }
@@ -195,7 +195,7 @@ impl Batch {
         mut uses: Vec<(TokenId, i64)>,
     ) -> Result<Version, StoreError> {
         uses.retain(|&(id, used)| {
-            self.present(table, id, |row| row.is_some_and(|row| row.last_used < Some(used)))
+            self.present(table, id, |row| row.is_some_and(|row| row.used_at() < Some(used)))
         });
         for uses in uses.chunks(USES_MAX) {
             self.framer.touch(&mut self.frames, uses);
@@ -212,9 +212,7 @@ impl Batch {
             match change {
                 Change::Put(row) => table.put(row),
                 Change::Delete(id) => table.delete(id),
-                Change::Touch(uses) => {
-                    uses.into_iter().for_each(|(id, used)| table.touch(id, used));
-                }
+                Change::Touch(uses) => table.touch(uses),
             }
         }
     }

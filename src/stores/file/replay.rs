@@ -93,14 +93,15 @@ fn decode_all(
             Act::Put { id, version, last_used: None, .. } if last_put == Some((id, version)) => {}
             Act::Put { id, version, last_used, record } => {
                 last_put = Some((id, version));
-                let encoded_len = record.len() as u32;
+                let encoded_len = record.len();
                 let record =
                     Record::from_bytes(record).map_err(|_| damaged("a frame holds no record"))?;
                 if record.id() != id {
                     return Err(damaged("a frame holds a record with another id"));
                 }
-                let row = Row::new(record, Version(version));
-                acts.push(Decoded::Put(Row { last_used, encoded_len, ..row }));
+                let row = Row::encoded(record, Version(version), encoded_len);
+                row.touch(last_used);
+                acts.push(Decoded::Put(row));
             }
             Act::Remove { id, version } => {
                 last_put = None;
@@ -130,39 +131,36 @@ impl State {
             Decoded::Put(row) => self.put(row),
             Decoded::Remove(id, version) => {
                 self.last_version = self.last_version.max(version);
-                let rows = self.rows.rows(id);
-                if rows.get(&id).is_some_and(|row| row.version.0 < version)
-                    && let Some(row) = rows.remove(&id)
-                {
-                    self.live -= put_len(row.encoded_len as usize);
+                let older = |row: &Row| (row.version.0 < version).then_some(row.encoded_len);
+                if let Some(removed) = self.rows.visit(id, |row| row.and_then(older)) {
+                    self.rows.delete(id);
+                    self.live -= put_len(removed as usize);
                 }
             }
             Decoded::Touch(id, used) => {
-                if let Some(row) = self.rows.rows(id).get_mut(&id) {
-                    row.last_used = row.last_used.max(Some(used));
-                }
+                self.rows.visit(id, |row| {
+                    if let Some(row) = row {
+                        row.touch(Some(used));
+                    }
+                });
             }
         }
     }
 
-    fn put(&mut self, mut row: Row) {
+    fn put(&mut self, row: Row) {
         self.last_version = self.last_version.max(row.version.0);
-        let id = row.record.id();
-        let rows = self.rows.rows(id);
-        match rows.get_mut(&id) {
-            Some(present) if present.version >= row.version => {
-                present.last_used = present.last_used.max(row.last_used);
+        let replaced = self.rows.visit(row.record.id(), |present| {
+            let Some(present) = present else { return Ok(None) };
+            if present.version >= row.version {
+                present.touch(row.used_at());
+                return Err(());
             }
-            Some(present) => {
-                self.live += put_len(row.encoded_len as usize);
-                self.live -= put_len(present.encoded_len as usize);
-                row.last_used = row.last_used.max(present.last_used);
-                *present = row;
-            }
-            None => {
-                self.live += put_len(row.encoded_len as usize);
-                rows.insert(id, row);
-            }
-        }
+            row.touch(present.used_at());
+            Ok(Some(present.encoded_len))
+        });
+        let Ok(replaced) = replaced else { return };
+        self.live += put_len(row.encoded_len as usize);
+        self.live -= replaced.map_or(0, |len| put_len(len as usize));
+        self.rows.put(row);
     }
 }
