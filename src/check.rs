@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use arrayvec::ArrayString;
 use chrono::{DateTime, Utc};
 
 use crate::record::{Matched, Record, State};
@@ -139,11 +140,14 @@ pub fn check(
 /// request.
 ///
 /// Verifying shares nothing that all cores would write: a hot token scales.
+// One allocation, so that it moves through futures and extensions as a pointer.
 #[derive(Clone, PartialEq, Eq)]
-pub struct VerifiedToken {
+pub struct VerifiedToken(Box<Verified>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Verified {
     id: TokenId,
-    /// Owner, type and effective scopes in one allocation.
-    identity: Box<str>,
+    identity: Identity,
     owner_end: u16,
     type_end: u16,
     created_at: DateTime<Utc>,
@@ -152,25 +156,53 @@ pub struct VerifiedToken {
     age: Duration,
 }
 
+/// Owner, type and effective scopes, one behind the other.
+#[derive(Clone, PartialEq, Eq)]
+enum Identity {
+    Short(ArrayString<SHORT>),
+    Long(Box<str>),
+}
+
+/// Bytes of an identity that needs no allocation of its own: an owner named by a UUID, and one or two
+/// scopes.
+const SHORT: usize = 72;
+
+impl Identity {
+    #[inline]
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Short(text) => text,
+            Self::Long(text) => text,
+        }
+    }
+}
+
+impl From<&str> for Identity {
+    #[inline]
+    fn from(text: &str) -> Self {
+        ArrayString::from(text).map_or_else(|_| Self::Long(text.into()), Self::Short)
+    }
+}
+
 impl VerifiedToken {
     /// The token's public id, for logs and audit trails.
     pub fn id(&self) -> TokenId {
-        self.id
+        self.0.id
     }
 
     /// The tenant or account that the token belongs to.
     pub fn owner(&self) -> &str {
-        self.part(0, self.owner_end.into())
+        self.part(0, self.0.owner_end.into())
     }
 
     /// The name of the token's type.
     pub fn token_type(&self) -> &str {
-        self.part(self.owner_end.into(), self.type_end.into())
+        self.part(self.0.owner_end.into(), self.0.type_end.into())
     }
 
     /// What the token may do now: the scopes it was issued with and the type's, intersected.
     pub fn scopes(&self) -> Scopes<'_> {
-        Scopes::from_canonical(self.part(self.type_end.into(), self.identity.len()))
+        Scopes::from_canonical(self.part(self.0.type_end.into(), self.0.identity.as_str().len()))
     }
 
     /// Whether a further need of the same request is permitted.
@@ -180,32 +212,32 @@ impl VerifiedToken {
 
     /// When it was issued.
     pub fn created_at(&self) -> DateTime<Utc> {
-        self.created_at
+        self.0.created_at
     }
 
     /// From when on it is accepted; inclusive.
     pub fn not_before(&self) -> Option<DateTime<Utc>> {
-        self.not_before
+        self.0.not_before
     }
 
     /// From when on it is dead; exclusive. `None` is never.
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
-        self.expires_at
+        self.0.expires_at
     }
 
     /// How old the record behind this verification may be, counted from before the store was asked.
     /// Zero where the store answered in this process.
     pub fn age(&self) -> Duration {
-        self.age
+        self.0.age
     }
 
     pub(crate) fn aged(mut self, age: Duration) -> Self {
-        self.age = age;
+        self.0.age = age;
         self
     }
 
     fn part(&self, start: usize, end: usize) -> &str {
-        self.identity.get(start..end).unwrap_or_default()
+        self.0.identity.as_str().get(start..end).unwrap_or_default()
     }
 
     /// The record's token, with its scopes or with fewer.
@@ -214,9 +246,11 @@ impl VerifiedToken {
         let (identity, [owner_end, type_end]) = record.identity();
         let identity = match fewer {
             None => identity.into(),
-            Some(scopes) => [&identity[..usize::from(type_end)], scopes.as_str()].concat().into(),
+            Some(scopes) => {
+                (*[&identity[..usize::from(type_end)], scopes.as_str()].concat()).into()
+            }
         };
-        Self {
+        Self(Box::new(Verified {
             id: record.id(),
             identity,
             owner_end,
@@ -225,21 +259,21 @@ impl VerifiedToken {
             not_before: record.not_before(),
             expires_at: record.expires_at(),
             age: Duration::ZERO,
-        }
+        }))
     }
 }
 
 impl fmt::Debug for VerifiedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedToken")
-            .field("id", &self.id)
+            .field("id", &self.id())
             .field("owner", &self.owner())
             .field("token_type", &self.token_type())
             .field("scopes", &self.scopes())
             .field("created_at", &self.created_at())
             .field("not_before", &self.not_before())
             .field("expires_at", &self.expires_at())
-            .field("age", &self.age)
+            .field("age", &self.age())
             .finish()
     }
 }

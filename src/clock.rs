@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 
 /// Where the time comes from. The default is [`SystemClock`]; tests use [`ManualClock`].
 ///
@@ -19,11 +19,11 @@ pub trait Clock: Send + Sync {
     /// The wall-clock time. Anything below a microsecond is cut off.
     fn now(&self) -> DateTime<Utc>;
 
-    /// The wall-clock time for a verification: it may lag behind [`now`](Self::now) by some
-    /// milliseconds, at most ten, if that makes it cheaper. A token may be accepted for so much longer
-    /// than its end says.
-    fn now_coarse(&self) -> DateTime<Utc> {
-        self.now()
+    /// The wall-clock time for a verification, in microseconds since 1970. It may lag behind
+    /// [`now`](Self::now) by some milliseconds, at most ten, if that makes it cheaper: a token may be
+    /// accepted for so much longer than its end says.
+    fn coarse_micros(&self) -> i64 {
+        self.now().timestamp_micros()
     }
 
     /// The time since some fixed, arbitrary moment.
@@ -35,8 +35,8 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
         (**self).now()
     }
 
-    fn now_coarse(&self) -> DateTime<Utc> {
-        (**self).now_coarse()
+    fn coarse_micros(&self) -> i64 {
+        (**self).coarse_micros()
     }
 
     fn monotonic(&self) -> Duration {
@@ -49,22 +49,12 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     start: Instant,
-    /// The day of the start, as a date and in days since 1970: what is known need not be computed.
-    #[cfg(target_os = "linux")]
-    today: (chrono::NaiveDate, i64),
 }
 
 impl SystemClock {
     /// A clock whose monotonic time counts from now.
     pub fn new() -> Self {
-        Self {
-            start: Instant::now(),
-            #[cfg(target_os = "linux")]
-            today: {
-                let now = system_now();
-                (now.date_naive(), now.timestamp().div_euclid(DAY_SECONDS))
-            },
-        }
+        Self { start: Instant::now() }
     }
 }
 
@@ -80,25 +70,10 @@ impl Clock for SystemClock {
     }
 
     #[cfg(target_os = "linux")]
-    fn now_coarse(&self) -> DateTime<Utc> {
-        let clock = nix::time::ClockId::CLOCK_REALTIME_COARSE;
-        let Ok(time) = nix::time::clock_gettime(clock) else { return system_now() };
-        let (date, day) = self.today;
-        let seconds = i64::from(time.tv_sec());
-        let days = seconds.div_euclid(DAY_SECONDS).saturating_sub(day);
-        let second = seconds.rem_euclid(DAY_SECONDS);
-        let nanos = i64::from(time.tv_nsec()) / 1_000 * 1_000;
-        let date = if days == 0 {
-            Some(date)
-        } else {
-            chrono::Duration::try_days(days).and_then(|days| date.checked_add_signed(days))
-        };
-        // Both fit: a second of a day, and less than a second of nanoseconds.
-        let time =
-            chrono::NaiveTime::from_num_seconds_from_midnight_opt(second as u32, nanos as u32);
-        match (date, time) {
-            (Some(date), Some(time)) => date.and_time(time).and_utc(),
-            _ => system_now(),
+    fn coarse_micros(&self) -> i64 {
+        match nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME_COARSE) {
+            Ok(time) => i64::from(time.tv_sec()) * 1_000_000 + i64::from(time.tv_nsec()) / 1_000,
+            Err(_) => self.now().timestamp_micros(),
         }
     }
 
@@ -106,9 +81,6 @@ impl Clock for SystemClock {
         self.start.elapsed()
     }
 }
-
-#[cfg(target_os = "linux")]
-const DAY_SECONDS: i64 = 86_400;
 
 fn system_now() -> DateTime<Utc> {
     let micros = match SystemTime::now().duration_since(UNIX_EPOCH) {
@@ -200,6 +172,7 @@ pub(crate) const RECORDABLE_MICROS: RangeInclusive<i64> = 0..=253_402_300_799_99
 /// can hold, so that a clock far off cannot make a record that nobody can read again.
 pub(crate) struct GuardedClock {
     source: Arc<dyn Clock>,
+    start: Day,
     floor: AtomicI64,
     compared_at: AtomicI64,
     /// Wall clock minus monotonic clock, as last accepted.
@@ -216,6 +189,7 @@ impl GuardedClock {
         let offset = wall.saturating_sub(monotonic);
         Self {
             source,
+            start: Day::of(wall),
             floor: AtomicI64::new(wall),
             compared_at: AtomicI64::new(wall),
             offset: AtomicI64::new(offset),
@@ -226,17 +200,17 @@ impl GuardedClock {
 
     /// The time, never before an earlier answer, and the jump if this call was the first to see it.
     pub(crate) fn now(&self) -> (DateTime<Utc>, Option<ClockJump>) {
-        self.guard(self.source.now())
+        self.guard(self.source.now().timestamp_micros())
     }
 
     /// The same of the time that a verification goes by.
+    #[inline]
     pub(crate) fn now_coarse(&self) -> (DateTime<Utc>, Option<ClockJump>) {
-        self.guard(self.source.now_coarse())
+        self.guard(self.source.coarse_micros())
     }
 
     #[inline]
-    fn guard(&self, time: DateTime<Utc>) -> (DateTime<Utc>, Option<ClockJump>) {
-        let wall = time.timestamp_micros();
+    fn guard(&self, wall: i64) -> (DateTime<Utc>, Option<ClockJump>) {
         // Written only when time has moved, so that cores which verify in the same tick share the line.
         let floor = self.floor.load(Ordering::Relaxed);
         let now = if wall > floor {
@@ -250,11 +224,7 @@ impl GuardedClock {
         } else {
             None
         };
-        let whole = time.timestamp_subsec_nanos() % 1_000 == 0;
-        if now == wall && whole && RECORDABLE_MICROS.contains(&now) {
-            return (time, jump);
-        }
-        (from_micros(now.clamp(*RECORDABLE_MICROS.start(), *RECORDABLE_MICROS.end())), jump)
+        (self.start.later(now.clamp(*RECORDABLE_MICROS.start(), *RECORDABLE_MICROS.end())), jump)
     }
 
     #[cold]
@@ -307,6 +277,39 @@ impl GuardedClock {
 impl fmt::Debug for GuardedClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GuardedClock").field("jumped", &self.jumped()).finish_non_exhaustive()
+    }
+}
+
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// A day whose date is known: a time on it or soon after it is cheaper to express from there than from
+/// 1970.
+struct Day {
+    number: i64,
+    date: NaiveDate,
+}
+
+impl Day {
+    fn of(micros: i64) -> Self {
+        Self { number: micros.div_euclid(DAY_MICROS), date: from_micros(micros).date_naive() }
+    }
+
+    #[inline]
+    fn later(&self, micros: i64) -> DateTime<Utc> {
+        let (number, of_day) = (micros.div_euclid(DAY_MICROS), micros.rem_euclid(DAY_MICROS));
+        let date = match number.wrapping_sub(self.number) {
+            0 => Some(self.date),
+            days => u64::try_from(days)
+                .ok()
+                .and_then(|days| self.date.checked_add_days(Days::new(days))),
+        };
+        // Seconds of a day and less than a second of nanoseconds: both fit.
+        let (second, nanos) = (of_day / 1_000_000, of_day % 1_000_000 * 1_000);
+        let time = NaiveTime::from_num_seconds_from_midnight_opt(second as u32, nanos as u32);
+        match (date, time) {
+            (Some(date), Some(time)) => date.and_time(time).and_utc(),
+            _ => from_micros(micros),
+        }
     }
 }
 

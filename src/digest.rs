@@ -260,9 +260,14 @@ fn hash_secret(secret: &[u8; SECRET_LEN]) -> [u8; 32] {
     ];
     // §5.1.1, the padding: a one, zeros, and the length in bits.
     let mut block = [0; 64];
-    block[..SECRET_LEN].copy_from_slice(secret);
-    block[SECRET_LEN] = 0x80;
-    block[56..].copy_from_slice(&(8 * SECRET_LEN as u64).to_be_bytes());
+    let (quarters, _) = block.as_chunks_mut::<16>();
+    let (start, _) = secret.as_chunks::<16>();
+    quarters[..2].copy_from_slice(start);
+    // The last eleven characters, and in whole quarters: the processor reads them so right after.
+    const REST: usize = SECRET_LEN - 32;
+    let last = secret.last_chunk().map_or(0, |last| u128::from_le_bytes(*last));
+    quarters[2] = ((last >> (8 * (16 - REST))) | 0x80 << (8 * REST)).to_le_bytes();
+    quarters[3] = (8 * SECRET_LEN as u128).to_be_bytes();
     compress256(&mut state, &[block]);
     let mut hash = [0; 32];
     for (bytes, word) in hash.as_chunks_mut().0.iter_mut().zip(state) {

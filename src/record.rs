@@ -324,19 +324,21 @@ impl Record {
         if self.is_newer() {
             return Err(Mismatch::NewerRecord);
         }
-        let held = [
-            (PresentedSecret::Newest, Some(&self.newest.digest)),
+        let mut mismatch = match digests.verify(&self.newest.digest, self.id, token.secret()) {
+            Ok(true) => return Ok(Matched { record: self, presented: PresentedSecret::Newest }),
+            Ok(false) => Mismatch::WrongSecret,
+            Err(unverifiable) => unverifiable.into(),
+        };
+        let others = [
             (PresentedSecret::Older, self.older().map(|older| &older.digest)),
             (PresentedSecret::Ended, self.ended().map(|ended| &ended.digest)),
         ];
-        let mut mismatch = Mismatch::WrongSecret;
-        for (presented, digest) in held {
+        for (presented, digest) in others {
             let Some(digest) = digest else { continue };
             match digests.verify(digest, self.id, token.secret()) {
                 Ok(true) => return Ok(Matched { record: self, presented }),
                 Ok(false) => {}
-                Err(Unverifiable::Scheme(scheme)) => mismatch = Mismatch::UnknownScheme(scheme),
-                Err(Unverifiable::Key(key)) => mismatch = Mismatch::MissingKey(key),
+                Err(unverifiable) => mismatch = unverifiable.into(),
             }
         }
         Err(mismatch)
@@ -378,6 +380,15 @@ pub enum Mismatch {
     UnknownScheme(u8),
     /// A digest is under a key that the ring does not have, and no other fits.
     MissingKey(KeyId),
+}
+
+impl From<Unverifiable> for Mismatch {
+    fn from(unverifiable: Unverifiable) -> Self {
+        match unverifiable {
+            Unverifiable::Scheme(scheme) => Self::UnknownScheme(scheme),
+            Unverifiable::Key(key) => Self::MissingKey(key),
+        }
+    }
 }
 
 /// Which of a record's secrets was presented.

@@ -15,7 +15,7 @@ use std::fmt;
 pub use id::{InvalidTokenId, TokenId};
 
 use crate::secret::{ALPHABET, SECRET_LEN, Secret, SecretText};
-use base62::{ID_LEN, NoId, all_base62, decode_base62, decode_id};
+use base62::{ID_LEN, all_base62, decode_base62, decode_id};
 
 /// How the part behind the last `_` is laid out, in characters.
 struct Layout {
@@ -243,15 +243,16 @@ where
     let Some((prefix, body)) = split_v1(bytes, accepted) else {
         return Err(unlike_v1(bytes, accepted));
     };
+    if !all_base62(body) {
+        return Err(MalformedToken::Character);
+    }
     let (id, rest) = body.split_first_chunk().ok_or(MalformedToken::Length)?;
     let (secret, given) = rest.split_first_chunk::<SECRET_LEN>().ok_or(MalformedToken::Length)?;
-    let (id, given) = (decode_id(id), decode_base62(given));
-    let (Some(given), true, true) = (given, all_base62(secret), id != Err(NoId::Character)) else {
-        return Err(MalformedToken::Character);
-    };
-    let id = id.map_err(|_| MalformedToken::IdRange)?;
+    let given = given.first_chunk::<{ V1.checksum }>().ok_or(MalformedToken::Length)?;
+    let id = decode_id(id).ok_or(MalformedToken::IdRange)?;
     // A number has one spelling in characters of the alphabet, so a token has one checksum.
-    if given != u64::from(crc32fast::hash(&bytes[..bytes.len() - V1.checksum])) {
+    let covered = &bytes[..bytes.len() - V1.checksum];
+    if decode_base62(given) != u64::from(crc32fast::hash(covered)) {
         return Err(MalformedToken::Checksum);
     }
     Ok(ParsedToken { prefix, id: TokenId::from_value(id), secret })

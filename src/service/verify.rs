@@ -35,16 +35,14 @@ impl<S: TokenStore> TokenService<S> {
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
-        let mut outcome = None;
-        let Some(parsed) = self.verify_now(token.as_ref(), need, &mut outcome) else {
-            return outcome.unwrap_or_else(silent);
+        let parsed = {
+            let mut outcome = None;
+            match self.verify_now(token.as_ref(), need, &mut outcome) {
+                None => return outcome.unwrap_or_else(silent),
+                Some(parsed) => parsed,
+            }
         };
-        // Boxed, so that the future of a store which answers on the spot is small.
-        let outcome: BoxedOutcome<'_> = match &self.kept {
-            None => Box::pin(self.verify_found(&parsed, need)),
-            Some(kept) => Box::pin(self.verify_kept(kept, &parsed, need)),
-        };
-        outcome.await.map_err(|error| self.refuse(Some(parsed.id()), error))
+        self.verify_later(parsed, need).await
     }
 
     /// As [`verify`](Self::verify), and the store is asked in any case: no
@@ -61,9 +59,12 @@ impl<S: TokenStore> TokenService<S> {
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
-        let mut outcome = None;
-        let Some(parsed) = self.verify_now(token.as_ref(), need, &mut outcome) else {
-            return outcome.unwrap_or_else(silent);
+        let parsed = {
+            let mut outcome = None;
+            match self.verify_now(token.as_ref(), need, &mut outcome) {
+                None => return outcome.unwrap_or_else(silent),
+                Some(parsed) => parsed,
+            }
         };
         let outcome = Box::pin(self.verify_found(&parsed, need)).await;
         // What the store has just refused must not be accepted from a kept record.
@@ -130,6 +131,18 @@ impl<S: TokenStore> TokenService<S> {
             self.tell(Some(token.id()), error);
         }
         None
+    }
+
+    /// The rest of a verification whose store must be waited for. Boxed, so that the future of one that
+    /// need not be stays small.
+    fn verify_later<'f>(&'f self, token: ParsedToken<'f>, need: &'f Need) -> BoxedOutcome<'f> {
+        Box::pin(async move {
+            let outcome = match &self.kept {
+                None => self.verify_found(&token, need).await,
+                Some(kept) => self.verify_kept(kept, &token, need).await,
+            };
+            outcome.map_err(|error| self.refuse(Some(token.id()), error))
+        })
     }
 
     async fn verify_found(

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::base62::{ID_LEN, decode_id, encode_base62};
+use super::base62::{ID_LEN, all_base62, decode_id, encode_base62};
 use crate::secret::{RandomError, RandomSource};
 
 /// The public half of a token: in the token itself, in lists, logs and revocations. Never secret.
@@ -100,7 +100,10 @@ impl FromStr for TokenId {
 
     fn from_str(text: &str) -> Result<Self, InvalidTokenId> {
         let characters: &[u8; ID_LEN] = text.as_bytes().try_into().map_err(|_| InvalidTokenId)?;
-        decode_id(characters).map(Self::from_value).map_err(|_| InvalidTokenId)
+        if !all_base62(characters) {
+            return Err(InvalidTokenId);
+        }
+        decode_id(characters).map(Self::from_value).ok_or(InvalidTokenId)
     }
 }
 
