@@ -217,29 +217,59 @@ impl Digests {
         }
     }
 
+    /// A secret that is to be held against stored digests. Most of the work is done here, before the
+    /// look-up: it is the same for ids that no record has, and it need not wait for the record.
+    #[inline]
+    pub(crate) fn present<'t>(
+        &self,
+        id: TokenId,
+        secret: &'t [u8; SECRET_LEN],
+    ) -> PresentedSecret<'t> {
+        // Under a key ring most digests are keyed, and the record names the key.
+        let plain = self.keys.is_none().then(|| hash_secret(secret));
+        PresentedSecret { id, secret, plain }
+    }
+
     /// Whether the secret is the one that the digest was made of.
     #[inline]
     pub(crate) fn verify(
         &self,
         stored: &StoredDigest,
-        id: TokenId,
-        secret: &[u8; SECRET_LEN],
+        presented: &PresentedSecret<'_>,
     ) -> Result<bool, Unverifiable> {
-        let hash = match stored.scheme {
-            SCHEME_SHA256 => hash_secret(secret),
-            SCHEME_HMAC_SHA256 => {
+        let hash = match (stored.scheme, presented.plain) {
+            (SCHEME_SHA256, Some(hash)) => hash,
+            (SCHEME_SHA256, None) => hash_secret(presented.secret),
+            (SCHEME_HMAC_SHA256, _) => {
                 let mac = self.keys.as_ref().and_then(|ring| ring.find(stored.key));
-                authenticate(mac.ok_or(Unverifiable::Key(stored.key))?, id, secret)
+                let mac = mac.ok_or(Unverifiable::Key(stored.key))?;
+                authenticate(mac, presented.id, presented.secret)
             }
-            unknown => return Err(Unverifiable::Scheme(unknown)),
+            (unknown, _) => return Err(Unverifiable::Scheme(unknown)),
         };
         Ok(constant_time_eq(&hash, &stored.hash))
     }
 
     /// The work of [`verify`](Self::verify) for an id that no record has.
-    pub(crate) fn verify_nothing(&self, id: TokenId, secret: &[u8; SECRET_LEN]) {
-        let made = self.make(id, secret);
-        std::hint::black_box(constant_time_eq(&made.hash, &[0; 32]));
+    pub(crate) fn verify_nothing(&self, presented: &PresentedSecret<'_>) {
+        let hash = presented.plain.unwrap_or_else(|| match &self.keys {
+            Some(ring) => authenticate(&ring.active.1, presented.id, presented.secret),
+            None => hash_secret(presented.secret),
+        });
+        std::hint::black_box(constant_time_eq(&hash, &[0; 32]));
+    }
+}
+
+/// A secret from outside, and its plain hash where that is likely to be needed.
+pub(crate) struct PresentedSecret<'t> {
+    id: TokenId,
+    secret: &'t [u8; SECRET_LEN],
+    plain: Option<[u8; 32]>,
+}
+
+impl PresentedSecret<'_> {
+    pub(crate) fn id(&self) -> TokenId {
+        self.id
     }
 }
 
@@ -334,25 +364,25 @@ mod tests {
         let before = Digests::keyed(KeyRing::new(KeyId(*b"old_"), &old).unwrap());
         let stored = before.make(ID, &SECRET);
         assert_eq!((stored.scheme(), stored.key_id()), (2, Some(KeyId(*b"old_"))));
-        assert_eq!(before.verify(&stored, ID, &SECRET), Ok(true));
+        assert_eq!(before.verify(&stored, &digests.present(ID, &SECRET)), Ok(true));
         assert_eq!(before.verify(&stored, TokenId::from_bytes([8; 16]), &SECRET), Ok(false));
 
         let ring = KeyRing::new(KeyId(*b"new_"), &new).unwrap();
         let after = Digests::keyed(ring.clone().retired(KeyId(*b"old_"), &old).unwrap());
-        assert_eq!(after.verify(&stored, ID, &SECRET), Ok(true));
+        assert_eq!(after.verify(&stored, &digests.present(ID, &SECRET)), Ok(true));
         assert_eq!(after.make(ID, &SECRET).key_id(), Some(KeyId(*b"new_")));
 
         let without = Digests::keyed(ring);
         let missing = Err(Unverifiable::Key(KeyId(*b"old_")));
-        assert_eq!(without.verify(&stored, ID, &SECRET), missing);
-        assert_eq!(Digests::plain().verify(&stored, ID, &SECRET), missing);
+        assert_eq!(without.verify(&stored, &digests.present(ID, &SECRET)), missing);
+        assert_eq!(Digests::plain().verify(&stored, &digests.present(ID, &SECRET)), missing);
     }
 
     #[test]
     fn unknown_schemes_are_refused() {
         let stored = StoredDigest { scheme: 3, key: KeyId([0; 4]), hash: [0; 32] };
         let refused = Err(Unverifiable::Scheme(3));
-        assert_eq!(Digests::plain().verify(&stored, ID, &SECRET), refused);
+        assert_eq!(Digests::plain().verify(&stored, &digests.present(ID, &SECRET)), refused);
     }
 
     #[test]

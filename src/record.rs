@@ -18,7 +18,7 @@ pub(crate) use life::{OlderEnds, RevokeDenied, Rotation};
 pub use life::{Replaces, RotateDenied, State};
 
 use crate::clock::whole_micros;
-use crate::digest::{Digests, KeyId, StoredDigest, Unverifiable};
+use crate::digest::{Digests, KeyId, PresentedSecret, StoredDigest, Unverifiable};
 use crate::scope::{ScopeSet, Scopes};
 use crate::token::{ParsedToken, TokenId};
 
@@ -318,25 +318,34 @@ impl Record {
         token: &ParsedToken<'_>,
         digests: &Digests,
     ) -> Result<Matched<'r>, Mismatch> {
-        if self.id != token.id() {
+        self.matches_presented(&digests.present(token.id(), token.secret()), digests)
+    }
+
+    #[inline]
+    pub(crate) fn matches_presented<'r>(
+        &'r self,
+        presented: &PresentedSecret<'_>,
+        digests: &Digests,
+    ) -> Result<Matched<'r>, Mismatch> {
+        if self.id != presented.id() {
             return Err(Mismatch::OtherId);
         }
         if self.is_newer() {
             return Err(Mismatch::NewerRecord);
         }
-        let mut mismatch = match digests.verify(&self.newest.digest, self.id, token.secret()) {
-            Ok(true) => return Ok(Matched { record: self, presented: PresentedSecret::Newest }),
+        let mut mismatch = match digests.verify(&self.newest.digest, presented) {
+            Ok(true) => return Ok(Matched { record: self, which: Which::Newest }),
             Ok(false) => Mismatch::WrongSecret,
             Err(unverifiable) => unverifiable.into(),
         };
         let others = [
-            (PresentedSecret::Older, self.older().map(|older| &older.digest)),
-            (PresentedSecret::Ended, self.ended().map(|ended| &ended.digest)),
+            (Which::Older, self.older().map(|older| &older.digest)),
+            (Which::Ended, self.ended().map(|ended| &ended.digest)),
         ];
-        for (presented, digest) in others {
+        for (which, digest) in others {
             let Some(digest) = digest else { continue };
-            match digests.verify(digest, self.id, token.secret()) {
-                Ok(true) => return Ok(Matched { record: self, presented }),
+            match digests.verify(digest, presented) {
+                Ok(true) => return Ok(Matched { record: self, which }),
                 Ok(false) => {}
                 Err(unverifiable) => mismatch = unverifiable.into(),
             }
@@ -393,7 +402,7 @@ impl From<Unverifiable> for Mismatch {
 
 /// Which of a record's secrets was presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PresentedSecret {
+enum Which {
     Newest,
     Older,
     /// The one that ended last: known, never accepted.
@@ -406,7 +415,7 @@ pub(crate) enum PresentedSecret {
 #[must_use = "a match alone verifies nothing: pass it to `check`"]
 pub struct Matched<'r> {
     record: &'r Record,
-    presented: PresentedSecret,
+    which: Which,
 }
 
 impl<'r> Matched<'r> {
@@ -416,10 +425,10 @@ impl<'r> Matched<'r> {
 
     /// Whether the presented secret has ended by `now`.
     pub(crate) fn secret_ended(&self, now: DateTime<Utc>) -> bool {
-        match self.presented {
-            PresentedSecret::Newest => false,
-            PresentedSecret::Older => self.record.overlap(now).is_none(),
-            PresentedSecret::Ended => true,
+        match self.which {
+            Which::Newest => false,
+            Which::Older => self.record.overlap(now).is_none(),
+            Which::Ended => true,
         }
     }
 }

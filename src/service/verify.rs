@@ -9,12 +9,13 @@ use super::TokenService;
 use super::act::found;
 use super::kept::{Answer, Kept, Question, Way};
 use crate::check::{VerifiedToken, check};
+use crate::digest::PresentedSecret;
 use crate::error::{Refusal, VerifyError};
 use crate::event::Event;
 use crate::record::Record;
 use crate::scope::Need;
 use crate::store::{Change, StoreError, TokenStore};
-use crate::token::{ParsedToken, TokenId, parse};
+use crate::token::{TokenId, parse};
 
 type Outcome = Result<VerifiedToken, VerifyError>;
 
@@ -111,9 +112,9 @@ impl<S: TokenStore> TokenService<S> {
         token: &'t [u8],
         need: &Need,
         outcome: &mut Option<Outcome>,
-    ) -> Option<ParsedToken<'t>> {
+    ) -> Option<PresentedSecret<'t>> {
         let token = match parse(token, &self.prefixes) {
-            Ok(token) => token,
+            Ok(token) => self.digests.present(token.id(), token.secret()),
             Err(malformed) => {
                 let malformed = VerifyError::Refused(Refusal::Malformed(malformed));
                 *outcome = Some(Err(self.refuse(None, malformed)));
@@ -135,7 +136,7 @@ impl<S: TokenStore> TokenService<S> {
 
     /// The rest of a verification whose store must be waited for. Boxed, so that the future of one that
     /// need not be stays small.
-    fn verify_later<'f>(&'f self, token: ParsedToken<'f>, need: &'f Need) -> BoxedOutcome<'f> {
+    fn verify_later<'f>(&'f self, token: PresentedSecret<'f>, need: &'f Need) -> BoxedOutcome<'f> {
         Box::pin(async move {
             let outcome = match &self.kept {
                 None => self.verify_found(&token, need).await,
@@ -147,7 +148,7 @@ impl<S: TokenStore> TokenService<S> {
 
     async fn verify_found(
         &self,
-        token: &ParsedToken<'_>,
+        token: &PresentedSecret<'_>,
         need: &Need,
     ) -> Result<VerifiedToken, VerifyError> {
         let asked_at = self.clock.monotonic();
@@ -165,7 +166,7 @@ impl<S: TokenStore> TokenService<S> {
     async fn verify_kept(
         &self,
         kept: &Arc<Kept>,
-        token: &ParsedToken<'_>,
+        token: &PresentedSecret<'_>,
         need: &Need,
     ) -> Result<VerifiedToken, VerifyError> {
         let began = self.clock.monotonic();
@@ -207,7 +208,7 @@ impl<S: TokenStore> TokenService<S> {
     fn decide_on(
         &self,
         answer: &Answer,
-        token: &ParsedToken<'_>,
+        token: &PresentedSecret<'_>,
         need: &Need,
     ) -> Result<VerifiedToken, VerifyError> {
         let verified = self.decide(token, answer.record.as_deref(), self.now_coarse(), need)?;
@@ -217,16 +218,17 @@ impl<S: TokenStore> TokenService<S> {
     #[inline]
     fn decide(
         &self,
-        token: &ParsedToken<'_>,
+        token: &PresentedSecret<'_>,
         record: Option<&Record>,
         now: DateTime<Utc>,
         need: &Need,
     ) -> Result<VerifiedToken, VerifyError> {
         let Some(record) = record else {
-            self.digests.verify_nothing(token.id(), token.secret());
+            self.digests.verify_nothing(token);
             return Err(VerifyError::Refused(Refusal::UnknownId));
         };
-        let matched = record.matches(token, &self.digests).map_err(VerifyError::mismatch)?;
+        let matched =
+            record.matches_presented(token, &self.digests).map_err(VerifyError::mismatch)?;
         check(matched, now, need, &self.types)
             .map_err(|denied| VerifyError::denied(denied, token.id(), need))
     }
