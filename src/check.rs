@@ -147,7 +147,10 @@ pub struct VerifiedToken(Box<Verified>);
 #[derive(Clone, PartialEq, Eq)]
 struct Verified {
     id: TokenId,
-    identity: Identity,
+    /// Owner, type and effective scopes, one behind the other, if they are short.
+    short: ArrayString<SHORT>,
+    /// The same, if they are not.
+    long: Option<Box<str>>,
     owner_end: u16,
     type_end: u16,
     created_at: DateTime<Utc>,
@@ -156,33 +159,9 @@ struct Verified {
     age: Duration,
 }
 
-/// Owner, type and effective scopes, one behind the other.
-#[derive(Clone, PartialEq, Eq)]
-enum Identity {
-    Short(ArrayString<SHORT>),
-    Long(Box<str>),
-}
-
 /// Bytes of an identity that needs no allocation of its own: an owner named by a UUID, and one or two
 /// scopes.
 const SHORT: usize = 72;
-
-impl Identity {
-    #[inline]
-    fn as_str(&self) -> &str {
-        match self {
-            Self::Short(text) => text,
-            Self::Long(text) => text,
-        }
-    }
-}
-
-impl From<&str> for Identity {
-    #[inline]
-    fn from(text: &str) -> Self {
-        ArrayString::from(text).map_or_else(|_| Self::Long(text.into()), Self::Short)
-    }
-}
 
 impl VerifiedToken {
     /// The token's public id, for logs and audit trails.
@@ -202,7 +181,7 @@ impl VerifiedToken {
 
     /// What the token may do now: the scopes it was issued with and the type's, intersected.
     pub fn scopes(&self) -> Scopes<'_> {
-        Scopes::from_canonical(self.part(self.0.type_end.into(), self.0.identity.as_str().len()))
+        Scopes::from_canonical(self.part(self.0.type_end.into(), self.0.identity().len()))
     }
 
     /// Whether a further need of the same request is permitted.
@@ -237,29 +216,50 @@ impl VerifiedToken {
     }
 
     fn part(&self, start: usize, end: usize) -> &str {
-        self.0.identity.as_str().get(start..end).unwrap_or_default()
+        self.0.identity().get(start..end).unwrap_or_default()
     }
 
     /// The record's token, with its scopes or with fewer.
     #[inline]
     fn of(record: &Record, fewer: Option<Scopes<'_>>) -> Self {
         let (identity, [owner_end, type_end]) = record.identity();
-        let identity = match fewer {
-            None => identity.into(),
+        // Room first and then its content: a value of this size is not made elsewhere and moved.
+        let mut verified = Box::write(
+            Box::new_uninit(),
+            Verified {
+                id: record.id(),
+                short: ArrayString::new_const(),
+                long: None,
+                owner_end,
+                type_end,
+                created_at: record.created_at(),
+                not_before: record.not_before(),
+                expires_at: record.expires_at(),
+                age: Duration::ZERO,
+            },
+        );
+        match fewer {
+            None => verified.identify(identity),
             Some(scopes) => {
-                (*[&identity[..usize::from(type_end)], scopes.as_str()].concat()).into()
+                let before = &identity[..usize::from(type_end)];
+                verified.identify(&[before, scopes.as_str()].concat());
             }
-        };
-        Self(Box::new(Verified {
-            id: record.id(),
-            identity,
-            owner_end,
-            type_end,
-            created_at: record.created_at(),
-            not_before: record.not_before(),
-            expires_at: record.expires_at(),
-            age: Duration::ZERO,
-        }))
+        }
+        Self(verified)
+    }
+}
+
+impl Verified {
+    #[inline]
+    fn identify(&mut self, identity: &str) {
+        if self.short.try_push_str(identity).is_err() {
+            self.long = Some(identity.into());
+        }
+    }
+
+    #[inline]
+    fn identity(&self) -> &str {
+        self.long.as_deref().unwrap_or(&self.short)
     }
 }
 
