@@ -5,9 +5,11 @@
 use std::ffi::{OsStr, OsString};
 
 use lexopt::Arg;
+use service_tokens::TokenId;
 
 use crate::settings::Settings;
 use crate::stop::Stop;
+use crate::value;
 
 /// The characters behind the version in a token.
 const TOKEN_BODY: usize = 71;
@@ -114,12 +116,10 @@ impl Words {
                     return Err(self.mistake("--file is given twice"));
                 }
             }
-            "prefix" => self.set(&mut settings.prefix, crate::value::prefix)?,
-            "accept-prefix" => self.push(&mut settings.accepted, crate::value::prefix)?,
-            "type-def" => self.push(&mut settings.types, crate::value::type_def)?,
-            "longest-lifetime" => {
-                self.set(&mut settings.longest_lifetime, crate::value::duration)?
-            }
+            "prefix" => self.set(&mut settings.prefix, value::prefix)?,
+            "accept-prefix" => self.push(&mut settings.accepted, value::prefix)?,
+            "type-def" => self.push(&mut settings.types, value::type_def)?,
+            "longest-lifetime" => self.set(&mut settings.longest_lifetime, value::duration)?,
             "allow-never" => self.flag(&mut settings.allow_never)?,
             _ => {
                 self.settings = settings;
@@ -194,6 +194,12 @@ impl Words {
             None if N == 0 => self.mistake("only options are taken here"),
             None => self.mistake(&format!("nothing is taken behind {}", names.join(" "))),
         })
+    }
+
+    /// The only operand, a token's id.
+    pub(crate) fn id(&self) -> Result<TokenId, Stop> {
+        let [id] = self.operands(["ID"])?;
+        value::id(id).map_err(|why| self.mistake(&format!("ID {why}")))
     }
 
     /// The value of an option without which it does not go.

@@ -1,6 +1,6 @@
 //! Which tokens a verb is about.
 
-use service_tokens::{Query, State};
+use service_tokens::Query;
 
 use crate::args::Words;
 use crate::stop::Stop;
@@ -11,8 +11,7 @@ macro_rules! filters_help {
     () => {
         "  --owner OWNER             only this owner's
   --type TYPE               only of this type
-  --state STATE             pending, active, expired, revoked, live (the first two), dead (the
-                            others) or all; repeatable; live unless given
+  --issued-to TEXT          only those with exactly this issued-to
   --issued-to-contains TEXT only those whose issued-to contains this
   --issuer ID               only those that this token issued, directly or through others
   --issued-by TEXT          only those issued by this person or program
@@ -28,24 +27,20 @@ pub(crate) use filters_help;
 #[derive(Debug, Default)]
 pub(crate) struct Filters {
     query: Query,
-    states: Vec<State>,
     given: Vec<String>,
 }
 
 impl Filters {
     /// Takes an option, if it is a filter.
     pub(crate) fn take(&mut self, option: &str, words: &mut Words) -> Result<bool, Stop> {
-        if option != "state" && self.given.iter().any(|given| given == option) {
+        if self.given.iter().any(|given| given == option) {
             return Err(words.mistake(&format!("--{option} is given twice")));
         }
         let query = self.query.clone();
         self.query = match option {
             "owner" => query.owner(words.value(value::text)?),
             "type" => query.token_type(words.value(value::text)?),
-            "state" => {
-                self.states.extend(words.value(states)?);
-                query.states(self.states.iter().copied().collect::<service_tokens::States>())
-            }
+            "issued-to" => query.issued_to(words.value(value::text)?),
             "issued-to-contains" => query.issued_to_contains(words.value(value::text)?),
             "issuer" => query.issuer(words.value(value::id)?),
             "issued-by" => query.issued_by(words.value(value::text)?),
@@ -58,20 +53,12 @@ impl Filters {
         Ok(true)
     }
 
+    /// Whether every token is selected.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.given.is_empty()
+    }
+
     pub(crate) fn query(&self) -> Query {
         self.query.clone()
     }
-}
-
-fn states(text: &str) -> Result<&'static [State], String> {
-    Ok(match text {
-        "pending" => &[State::Pending],
-        "active" => &[State::Active],
-        "expired" => &[State::Expired],
-        "revoked" => &[State::Revoked],
-        "live" => &[State::Pending, State::Active],
-        "dead" => &[State::Expired, State::Revoked],
-        "all" => &[State::Pending, State::Active, State::Expired, State::Revoked],
-        _ => return Err("must be pending, active, expired, revoked, live, dead or all".into()),
-    })
 }

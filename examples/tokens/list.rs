@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use futures_lite::future::block_on;
-use service_tokens::{Direction, PAGE_MAX};
+use service_tokens::{Direction, PAGE_MAX, State, States};
 
 use crate::args::Words;
 use crate::filters::{Filters, filters_help};
@@ -21,7 +21,9 @@ the file at the same time.
 
 ",
     filters_help!(),
-    "
+    "  --state STATE             pending, active, expired, revoked, live (the first two), dead (the
+                            others) or all; repeatable; live unless given
+
   --oldest-first            oldest first
   --limit NUMBER            at most so many
   --json                    one JSON object a line instead of a table
@@ -38,9 +40,11 @@ and metadata. not_before, expires_at and last_used_at are left out where there i
 
 pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     let mut filters = Filters::default();
+    let mut states = Vec::new();
     let (mut oldest_first, mut as_json, mut limit) = (false, false, None);
     while let Some(option) = words.next_option()? {
         match &*option {
+            "state" => words.push(&mut states, self::states)?,
             "oldest-first" => words.flag(&mut oldest_first)?,
             "json" => words.flag(&mut as_json)?,
             "limit" => words.set(&mut limit, value::number)?,
@@ -50,6 +54,9 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     }
     let [] = words.operands([])?;
     let mut query = filters.query();
+    if !states.is_empty() {
+        query = query.states(states.concat().into_iter().collect::<States>());
+    }
     if oldest_first {
         query = query.direction(Direction::OldestFirst);
     }
@@ -84,4 +91,17 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
 
 fn capped(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn states(text: &str) -> Result<&'static [State], String> {
+    Ok(match text {
+        "pending" => &[State::Pending],
+        "active" => &[State::Active],
+        "expired" => &[State::Expired],
+        "revoked" => &[State::Revoked],
+        "live" => &[State::Pending, State::Active],
+        "dead" => &[State::Expired, State::Revoked],
+        "all" => &[State::Pending, State::Active, State::Expired, State::Revoked],
+        _ => return Err("must be pending, active, expired, revoked, live, dead or all".into()),
+    })
 }

@@ -20,7 +20,9 @@ mod json;
 mod list;
 mod progress;
 mod prompt;
+mod purge;
 mod revoke;
+mod revoke_all;
 mod rotate;
 mod scanner_regex;
 mod settings;
@@ -48,6 +50,8 @@ Verbs:
   show            show all that is known of one token
   rotate          give a token a new secret and print it, this once
   revoke          revoke a token, for good
+  revoke-all      revoke every token that filters select, for good
+  purge           remove what has been dead for long
   scanner-regex   print the expression by which secret scanners find tokens
 
 Options for every verb:
@@ -87,6 +91,8 @@ const VERBS: &[Verb] = &[
     Verb { name: "show", help: show::HELP, run: show::run },
     Verb { name: "rotate", help: rotate::HELP, run: rotate::run },
     Verb { name: "revoke", help: revoke::HELP, run: revoke::run },
+    Verb { name: "revoke-all", help: revoke_all::HELP, run: revoke_all::run },
+    Verb { name: "purge", help: purge::HELP, run: purge::run },
     Verb { name: "scanner-regex", help: scanner_regex::HELP, run: scanner_regex::run },
 ];
 

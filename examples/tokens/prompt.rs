@@ -28,6 +28,12 @@ pub(crate) fn ask(question: &str) -> Result<String, Stop> {
     Ok(String::from_utf8_lossy(&answer).trim().to_owned())
 }
 
+/// Asks whether to go on: only y or yes is a yes.
+pub(crate) fn agree(question: &str) -> Result<(), Stop> {
+    let answer = ask(&format!("{question} [y/N]"))?;
+    if ["y", "yes"].contains(&&*answer.to_ascii_lowercase()) { Ok(()) } else { Err(cancelled()) }
+}
+
 /// That nothing was agreed to.
 pub(crate) fn cancelled() -> Stop {
     Stop::Failed("cancelled: nothing was changed".into())

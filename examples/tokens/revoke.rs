@@ -4,7 +4,7 @@ use futures_lite::future::block_on;
 use service_tokens::RevokeRequest;
 
 use crate::args::Words;
-use crate::prompt::{ask, cancelled};
+use crate::prompt::agree;
 use crate::settings::Access;
 use crate::stop::{Stop, note};
 use crate::text::{time, which};
@@ -33,8 +33,7 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
             _ => return Err(words.unknown(&option)),
         }
     }
-    let [id] = words.operands(["ID"])?;
-    let id = value::id(id).map_err(|why| words.mistake(&format!("ID {why}")))?;
+    let id = words.id()?;
 
     let service = words.settings.open(Access::Change)?;
     let view = service.every_owner();
@@ -46,10 +45,7 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     }
     if !yes {
         note(format_args!("{}\nA revoked service token cannot be recovered.", which(&record)));
-        let answer = ask("Revoke it? [y/N]")?;
-        if !["y", "yes"].contains(&&*answer.to_ascii_lowercase()) {
-            return Err(cancelled());
-        }
+        agree("Revoke it?")?;
     }
     block_on(view.revoke(id, request(by, reason)))?;
     note(format_args!("Revoked {}.", which(&record)));

@@ -43,8 +43,7 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
             _ => return Err(words.unknown(&option)),
         }
     }
-    let [id] = words.operands(["ID"])?;
-    let id = value::id(id).map_err(|why| words.mistake(&format!("ID {why}")))?;
+    let id = words.id()?;
     let mut request = match (at_once, overlap) {
         (true, None) => RotateRequest::at_once(),
         (false, Some(overlap)) => RotateRequest::with_overlap(overlap),

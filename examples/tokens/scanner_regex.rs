@@ -1,9 +1,7 @@
 //! `tokens scanner-regex`
 
-use std::io::{self, Write};
-
 use crate::args::Words;
-use crate::stop::Stop;
+use crate::stop::{Stop, print};
 
 pub(crate) const HELP: &str = "\
 Prints the expression by which secret scanners find the service's tokens. Needs no file.
@@ -16,6 +14,5 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
         return Err(words.unknown(&option));
     }
     let [] = words.operands([])?;
-    let expression = service_tokens::scanner_regex(&words.settings.prefixes()?);
-    writeln!(io::stdout(), "{expression}").map_err(Stop::output)
+    print(service_tokens::scanner_regex(&words.settings.prefixes()?))
 }

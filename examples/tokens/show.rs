@@ -7,10 +7,10 @@ use futures_lite::future::block_on;
 use service_tokens::Stored;
 
 use crate::args::Words;
+use crate::json;
 use crate::settings::Access;
 use crate::stop::Stop;
 use crate::text::{end, last_used, time, visible};
-use crate::{json, value};
 
 pub(crate) const HELP: &str = "\
 Shows all that is known of one token: never the token itself, which nobody knows any more.
@@ -32,8 +32,7 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
             _ => return Err(words.unknown(&option)),
         }
     }
-    let [id] = words.operands(["ID"])?;
-    let id = value::id(id).map_err(|why| words.mistake(&format!("ID {why}")))?;
+    let id = words.id()?;
 
     let service = words.settings.open(Access::Read)?;
     let stored = block_on(service.every_owner().get(id))?;

@@ -62,6 +62,11 @@ pub(crate) fn note(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// Prints a line on standard output.
+pub(crate) fn print(line: impl Display) -> Result<(), Stop> {
+    writeln!(io::stdout(), "{line}").map_err(Stop::output)
+}
+
 /// An error and its causes, from the outermost in.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut told = error.to_string();
