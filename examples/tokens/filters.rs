@@ -13,11 +13,15 @@ macro_rules! filters_help {
   --type TYPE               only of this type
   --issued-to TEXT          only those with exactly this issued-to
   --issued-to-contains TEXT only those whose issued-to contains this
-  --issuer ID               only those that this token issued, directly or through others
-  --issued-by TEXT          only those issued by this person or program
-  --expiring-before TIME    only those that end before this time, or within this long (14d)
-  --created-before TIME     only those issued before this time, or longer ago than this (90d)
-  --unused-since TIME       only those issued and not used since this time, or for this long (90d)
+  --issuer ID               only those that this token issued, directly or
+                            through others
+  --issued-by TEXT          only those that this person or program issued
+  --expiring-before TIME    only those that end before this time, or within so
+                            long (14d)
+  --created-before TIME     only those issued before this time, or longer ago
+                            than so long (90d)
+  --unused-since TIME       only those issued and not used since this time, or
+                            for so long (90d)
 "
     };
 }

@@ -11,21 +11,25 @@ use crate::text::{end, time, which};
 use crate::value::{self, End};
 
 pub(crate) const HELP: &str = "\
-Makes a token and prints it, this once, alone on standard output. Creates the file if there is none.
+Makes a token and prints it, this once, alone on standard output. Creates the
+file if there is none.
 
   tokens issue --type TYPE --owner OWNER --issued-to TEXT [OPTIONS]
 
   --type TYPE           what it may do: a type of the service
   --owner OWNER         the tenant or account that it belongs to
   --issued-to TEXT      which service it is given to, for people
-  --expires WHEN        a duration (30d), a time (2027-01-01T00:00:00Z), or never, which needs
-                        --allow-never; 90d unless given
-  --not-before TIME     not accepted before this time, or for this long (12h)
+  --expires WHEN        a duration (30d), a time (2027-01-01T00:00:00Z), or
+                        never, which needs --allow-never; 90d unless given
+  --not-before TIME     not accepted before this time, or for so long (12h)
   --scope SCOPE         this scope instead of all of the type's; repeatable
   --metadata KEY=VALUE  a note; repeatable
   --issued-by TEXT      who issues it
 
-  umask 077; tokens issue --type connector --owner acme --issued-to 'nightly backup' > token
+Into a file that only you can read:
+
+  (umask 077; tokens issue --type connector --owner acme \\
+      --issued-to 'nightly backup' > token)
 
 `tokens --help` lists the options for every verb.
 ";

@@ -14,25 +14,27 @@ use crate::{json, value};
 
 pub(crate) const HELP: &str = concat!(
     "\
-Lists tokens, newest first: those that work or will, unless --state asks for others. Others may read
-the file at the same time.
+Lists tokens, newest first: those that work or will, unless --state asks for
+others.
 
   tokens list [OPTIONS]
 
 ",
     filters_help!(),
-    "  --state STATE             pending, active, expired, revoked, live (the first two), dead (the
-                            others) or all; repeatable; live unless given
+    "  --state STATE             pending, active, expired, revoked, live (the first
+                            two), dead (the others) or all; repeatable; live
+                            unless given
 
   --oldest-first            oldest first
   --limit NUMBER            at most so many
   --json                    one JSON object a line instead of a table
 
-The table cuts texts at 40 characters and spells out what would not show or would act on the
-terminal, a line break as \\n. Times are UTC.
+The table cuts texts at 40 characters and spells out what would not show or
+would act on the terminal: a line break is \\n. Times are UTC.
 
-JSON has id, type, issued_to, owner, scopes, created_at, not_before, expires_at, last_used_at, state
-and metadata. not_before, expires_at and last_used_at are left out where there is none.
+JSON has id, type, issued_to, owner, scopes, created_at, not_before, expires_at,
+last_used_at, state and metadata. not_before, expires_at and last_used_at are
+left out where there is none.
 
 `tokens --help` lists the options for every verb.
 "

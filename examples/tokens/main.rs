@@ -41,7 +41,7 @@ use stop::Stop;
 const HELP: &str = "\
 Issues, verifies, lists, rotates and revokes service tokens in a token file.
 
-  tokens [OPTIONS] VERB ...          `tokens VERB --help` tells more of each
+  tokens [OPTIONS] VERB ...        `tokens VERB --help` tells more of each
 
 Verbs:
   issue           make a token and print it, this once
@@ -55,27 +55,32 @@ Verbs:
   scanner-regex   print the expression by which secret scanners find tokens
 
 Options for every verb:
-  --file PATH             the token file; otherwise the variable TOKENS_FILE names it.
-                          Only one process may have it open: stop the service first
-  --prefix PREFIX         the service's prefix, `acme_live` unless given
+  --file PATH             the token file; otherwise the variable TOKENS_FILE
+                          names it. While a service has it open, nothing else
+                          can: stop the service, or do it through the service
+  --prefix PREFIX         the service's prefix; acme_live unless given
   --accept-prefix PREFIX  accept this older prefix too; repeatable
   --type-def NAME=SCOPE,SCOPE
-                          a type of the service; repeatable. Without any, these three are known:
-                          connector (may upload files), developer (every API), and manager (may
-                          manage tokens)
+                          a type of the service; repeatable. Without any, three
+                          are known: connector (may upload files), developer
+                          (every API) and manager (may manage tokens)
   --longest-lifetime DURATION
-                          let tokens live longer than 366 days, or less long
+                          how long a token may live at most; 366d unless given
   --allow-never           allow tokens without an end
-  -h, --help              this, or with a verb, what that does
+  -h, --help              this, or behind a verb, what that does
 
-Durations are a number and s, m, h, d or w: 90d. Times are RFC 3339: 2027-01-01T00:00:00Z.
-A token is never an argument, since arguments end up in shell histories. A new one is alone on
-standard output; everything else that `issue` and `rotate` say is on standard error.
+Durations are a number and s, m, h, d or w, such as 90d. Times are RFC 3339,
+such as 2027-01-01T00:00:00Z.
+
+A token is never an argument, since arguments end up in shell histories. A new
+one is alone on standard output; what else `issue` and `rotate` say is on
+standard error.
 
 Exit status:
   0   done
-  1   not done: refused, not found, cancelled, or failed. Of `verify`: not every line was accepted
-  2   the command line has a mistake; nothing was opened
+  1   not done: refused, not found, cancelled or failed; of `verify`, not every
+      line was accepted
+  2   the command line has a mistake, and nothing was opened
 ";
 
 struct Verb {

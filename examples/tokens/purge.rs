@@ -12,14 +12,16 @@ use crate::text::time;
 use crate::value;
 
 pub(crate) const HELP: &str = "\
-Removes the records of tokens that have been expired or revoked for long, and with them who revoked
-them, when and why. No token is deader for it: for keeping house, not for an incident.
+Removes the records of tokens that have been expired or revoked for long, and
+with them who revoked them, when and why. No token is deader for it: this is
+for keeping house, not for an incident. Shows how many they are and asks.
 
   tokens purge --retention 180d [OPTIONS]
 
-  --retention DURATION    what has been dead for longer than this goes; at least 1d
+  --retention DURATION    what has been dead for longer than this goes; at
+                          least 1d
   --owner OWNER           only this owner's
-  --dry-run               print how many they are on standard output, and change nothing
+  --dry-run               print how many they are, and change nothing
   --yes                   do not ask
 
 `tokens --help` lists the options for every verb.

@@ -11,8 +11,9 @@ use crate::text::{time, which};
 use crate::value;
 
 pub(crate) const HELP: &str = "\
-Revokes a token, for good: a revoked token cannot be recovered. Shows which it is and asks; only y or
-yes on standard input revokes it. Revoking it again is a success that changes nothing.
+Revokes a token, for good: a revoked token cannot be recovered. Shows which it
+is and asks; only y or yes on standard input revokes it. Revoking it again is a
+success that changes nothing.
 
   tokens revoke ID [OPTIONS]
 

@@ -15,9 +15,9 @@ use crate::value;
 
 pub(crate) const HELP: &str = concat!(
     "\
-Revokes every live token that the filters select, for good; without a filter, every live token of
-every owner. Shows how many they are and asks for that number to be typed. If it is interrupted,
-running it again goes on from there.
+Revokes every live token that the filters select, for good; without a filter,
+every live token of every owner. Shows how many they are and asks for that
+number to be typed. If it is interrupted, running it again goes on from there.
 
   tokens revoke-all [FILTERS] [OPTIONS]
 
@@ -26,8 +26,9 @@ running it again goes on from there.
     "
   --by TEXT                 who revokes them
   --reason TEXT             why
-  --dry-run                 print how many they are on standard output, and change nothing
-  --yes-revoke NUMBER       do not ask; revoke them if they are exactly so many, otherwise none
+  --dry-run                 print how many they are, and change nothing
+  --yes-revoke NUMBER       do not ask: revoke them if they are exactly so many,
+                            otherwise none
 
 `tokens --help` lists the options for every verb.
 "

@@ -11,16 +11,18 @@ use crate::text::{end, time, which};
 use crate::value::{self, End};
 
 pub(crate) const HELP: &str = "\
-Gives a token a new secret and prints the new token, this once, alone on standard output. The id stays.
+Gives a token a new secret and prints the new token, this once, alone on
+standard output. The id stays.
 
-  tokens rotate ID --at-once           the old secret ends now: it leaked
-  tokens rotate ID --overlap 24h       both are accepted for this long, at most 30d
+  tokens rotate ID --at-once          the old secret ends now: it leaked
+  tokens rotate ID --overlap 24h      both are accepted for so long, at most 30d
 
-  --replacing newest    while an overlap runs: the answer with the newest secret was lost
-  --replacing oldest    while an overlap runs: end the oldest secret now
-  --expires WHEN        a new end, as in `tokens issue`; the present one stays unless given
+  --replacing newest    while an overlap runs: the newest secret was lost
+  --replacing oldest    while an overlap runs: the oldest secret ends now
+  --expires WHEN        a new end, as in `tokens issue`; otherwise it stays
 
-`tokens --help` lists the options for every verb. --prefix matters here: it is the new token's.
+`tokens --help` lists the options for every verb. Mind --prefix: the new token
+gets it.
 ";
 
 fn replaces(text: &str) -> Result<Replaces, String> {

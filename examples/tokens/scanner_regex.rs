@@ -4,7 +4,8 @@ use crate::args::Words;
 use crate::stop::{Stop, print};
 
 pub(crate) const HELP: &str = "\
-Prints the expression by which secret scanners find the service's tokens. Needs no file.
+Prints the expression by which secret scanners find the service's tokens. Needs
+no file.
 
   tokens scanner-regex [--prefix PREFIX] [--accept-prefix PREFIX]...
 ";

@@ -13,13 +13,14 @@ use crate::stop::Stop;
 use crate::text::{end, last_used, time, visible};
 
 pub(crate) const HELP: &str = "\
-Shows all that is known of one token: never the token itself, which nobody knows any more.
+Shows all that is known of one token: never the token itself, which nobody
+knows any more.
 
   tokens show ID [--json]
 
   --json    one JSON object: what `tokens list --json` tells, and rotated_at,
-            older_secret_ends_at, issued_by, issuers, revoked_at, revoked_by and reason,
-            those that there are
+            older_secret_ends_at, issued_by, issuers, revoked_at, revoked_by
+            and reason, those that there are
 
 `tokens --help` lists the options for every verb.
 ";

@@ -12,20 +12,24 @@ use crate::text::{end, visible};
 use crate::value;
 
 pub(crate) const HELP: &str = "\
-Says of each line on standard input whether it is a token that the service accepts. A line is a token,
-or one as it travels: `Bearer TOKEN`, or `Authorization: Bearer TOKEN`.
+Says of each line on standard input whether it is a token that is accepted. A
+line is a token, or one as it travels: `Bearer TOKEN`, or
+`Authorization: Bearer TOKEN`.
 
   tokens verify [--need SCOPE]... < tokens
 
   --need SCOPE    may it do this too; repeatable: all of these
 
-Every line gets one line on standard output, an empty or endless one too, and none repeats a token:
+Every line gets one line on standard output, an empty or overlong one too, and
+none repeats a token:
 
-  accepted ID OWNER TYPE END      END is a time, or never; only OWNER may hold spaces
-  refused REASON                  the exact reason, for you and not for who presented it
+  accepted ID OWNER TYPE END    END is a time, or never; OWNER may hold spaces
+  refused REASON                the exact reason: for you, not for strangers
 
-The exit status is 0 only if there was a line and every line was accepted. Verifying here counts as no
-use of the token. `tokens --help` lists the options for every verb.
+The exit status is 0 only if there was a line and every line was accepted.
+Verifying here counts as no use of the token.
+
+`tokens --help` lists the options for every verb.
 ";
 
 /// More of a line is not kept: no token in a header is so long.
