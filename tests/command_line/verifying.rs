@@ -1,9 +1,14 @@
 //! `verify`: one answer a line, whatever the line is, and a status that is never too kind.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 
+use service_tokens::FileStore;
+
 use crate::tool::{Tool, finish};
+
+const ISSUE: [&str; 7] =
+    ["issue", "--type", "connector", "--owner", "acme", "--issued-to", "nightly backup"];
 
 #[test]
 fn every_line_gets_one_answer_that_repeats_no_token() {
@@ -12,7 +17,7 @@ fn every_line_gets_one_answer_that_repeats_no_token() {
         tool.issue(&["--expires", "2100-12-01T00:00:00Z", "--longest-lifetime", "40000d"]);
     let accepted = format!("accepted {id} acme connector 2100-12-01T00:00:00Z");
     let mut altered = token.clone().into_bytes();
-    altered[40] ^= 1;
+    altered[40] = if altered[40] == b'0' { b'1' } else { b'0' };
     let lines: Vec<(Vec<u8>, &str)> = vec![
         (token.clone().into(), &accepted),
         (format!("Authorization: Bearer {token}").into(), &accepted),
@@ -99,17 +104,38 @@ fn it_works_behind_issue_and_in_a_conversation() {
 }
 
 #[test]
-fn the_file_is_free_when_the_token_comes_out_of_the_pipe() {
+fn issue_and_verify_work_in_one_pipe() {
     let tool = Tool::new();
-    let words = ["issue", "--type", "connector", "--owner", "acme", "--issued-to", "b"];
-    for _ in 0..5 {
-        let mut issue = tool.start(&words);
-        let token: Stdio = issue.stdout.take().unwrap().into();
-        let mut verify = tool.bare();
-        verify.env("TOKENS_FILE", tool.path()).arg("verify").stdin(token);
-        let verified = verify.output().unwrap();
-        assert!(verified.status.success(), "{verified:?}");
-        assert!(issue.wait().unwrap().success());
+    let mut issue = tool.start(&ISSUE);
+    let token: Stdio = issue.stdout.take().unwrap().into();
+    let mut verify = tool.bare();
+    verify.env("TOKENS_FILE", tool.path()).arg("verify").stdin(token);
+    let verified = verify.output().unwrap();
+    assert!(verified.status.success(), "{verified:?}");
+    assert!(issue.wait().unwrap().success());
+}
+
+/// The pipe has no room, so the program waits with the token in its hands.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_file_is_free_before_the_token_is_handed_over() {
+    const PIPE: usize = 65_536;
+    let tool = Tool::new();
+    for words in [&ISSUE[..], &["rotate", &tool.issue(&[]).0, "--at-once"]] {
+        let (mut reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(&[b'.'; PIPE]).unwrap();
+        let mut command = tool.bare();
+        command.env("TOKENS_FILE", tool.path()).args(words).stdout(writer);
+        let mut child = command.spawn().unwrap();
+        // It would hold the other end of the pipe.
+        drop(command);
+        let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(told.any(|line| line.unwrap().ends_with("shown this once:")));
+        drop(FileStore::open(tool.path()).unwrap());
+        let mut out = Vec::new();
+        reader.read_to_end(&mut out).unwrap();
+        assert!(child.wait().unwrap().success());
+        tool.answer(&["verify"], &out[PIPE..]).done();
     }
 }
 
