@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use super::act::owned;
 use super::manage::Tokens;
-use super::side_by_side::SideBySide;
+use super::side_by_side::{Boxed, SideBySide};
 use super::underway::GIVEN_UP;
 use crate::error::ManageError;
 use crate::event::{Event, Events, with_sources};
@@ -183,6 +183,22 @@ impl<'t, S: TokenStore> Walk<'t, S> {
         Ok(found.filter(|stored| States::LIVE.includes(stored.record.state(now))))
     }
 
+    fn acts<'a, D: Deed>(
+        &'a self,
+        found: Vec<Stored>,
+        deed: &'a D,
+    ) -> SideBySide<'a, (TokenId, Result<bool, ManageError>)> {
+        let events = &self.tokens.service.events;
+        let acts = found.into_iter().map(move |stored| -> Boxed<'a, _> {
+            Box::pin(async move {
+                let id = stored.record.id();
+                events.room().await;
+                (id, deed.act(stored).await)
+            })
+        });
+        SideBySide::new(AT_A_TIME, acts)
+    }
+
     /// Acts on these records. What was begun is brought to its end, also when the store fails.
     async fn act_on<D: Deed>(
         &self,
@@ -190,13 +206,7 @@ impl<'t, S: TokenStore> Walk<'t, S> {
         deed: &D,
         tally: &mut Tally<'_, D>,
     ) -> Result<(), ManageError> {
-        let events = &self.tokens.service.events;
-        let acts = found.into_iter().map(|stored| async move {
-            let id = stored.record.id();
-            events.room().await;
-            (id, deed.act(stored).await)
-        });
-        let mut acts = SideBySide::new(AT_A_TIME, acts);
+        let mut acts = self.acts(found, deed);
         let mut ended = Ok(());
         while let Some((id, outcome)) = acts.next().await {
             if let Err(error) = tally.take(id, outcome)
