@@ -247,7 +247,8 @@ impl Event {
 /// A sink given to the builder is called from one thread of its own, in order, and reads from a
 /// bounded queue: however long it takes, no verification waits for it, and if it panics none fails.
 /// What does not fit the queue is counted and told as [`Event::Lost`]; refusals, which anybody can
-/// cause, have half of the queue and cannot drive out the acts of management.
+/// cause, have half of the queue and cannot drive out the acts of management. Revoking many tokens at
+/// once is the one act that waits for room, so that a sink that hangs holds that up.
 ///
 /// Without a sink events go to `tracing`, in the thread and span of the request, under the target
 /// `service_tokens`: acts that change something and refusals as `INFO`, reads as `DEBUG`, and what an

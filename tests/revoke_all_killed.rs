@@ -3,7 +3,7 @@
 //!
 //! The child is this very test program: it runs [`child`] alone, and works only if it is told where.
 
-#![cfg(all(unix, feature = "file"))]
+#![cfg(all(unix, feature = "memory", feature = "file"))]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;

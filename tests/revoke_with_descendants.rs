@@ -21,6 +21,7 @@ over_stores! {
     all_below_go_and_nothing_else,
     also_below_what_was_revoked_or_removed_before,
     a_head_that_withstands_does_not_save_its_descendants,
+    a_head_that_cannot_be_read_does_not_save_them_either,
     a_view_sees_its_owner_s,
     what_is_issued_below_meanwhile_is_found,
     an_unknown_id_is_no_error,
@@ -121,6 +122,31 @@ async fn a_head_that_withstands_does_not_save_its_descendants(open: Open) {
     assert_eq!(outcome.failures[0].id, head);
     assert!(matches!(outcome.failures[0].error, ManageError::Store(StoreError::NewerFormat)));
     assert!(service.verify(&token, &any()).await.is_err());
+}
+
+async fn a_head_that_cannot_be_read_does_not_save_them_either(open: Open) {
+    let tree = tree(open).await;
+    let faulty = Arc::new(Faulty::new(tree.store.clone()));
+    let service = builder(faulty.clone()).build().unwrap();
+    faulty.arm(&[Fault::Corrupt], Fault::None);
+    let view = service.every_owner();
+    let outcome = view.revoke_with_descendants(tree.head, words()).run().await.unwrap();
+    assert_eq!((outcome.done, outcome.failed), (3, 0), "in the second pass it could be read");
+    assert_eq!(tree.accepted().await, [false, false, false, true]);
+
+    let tree = self::tree(open).await;
+    let faulty = Arc::new(Faulty::new(tree.store.clone()));
+    let service = builder(faulty.clone()).build().unwrap();
+    // Head; page, two look-ups and two writes; head, page.
+    let mut script = [Fault::None; 8];
+    script[0] = Fault::Corrupt;
+    script[6] = Fault::Corrupt;
+    faulty.arm(&script, Fault::None);
+    let view = service.every_owner();
+    let outcome = view.revoke_with_descendants(tree.head, words()).run().await.unwrap();
+    assert_eq!((outcome.done, outcome.failed), (2, 1));
+    assert_eq!(outcome.failures[0].id, tree.head);
+    assert_eq!(tree.accepted().await, [true, false, false, true]);
 }
 
 async fn a_view_sees_its_owner_s(open: Open) {

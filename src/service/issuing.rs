@@ -15,8 +15,9 @@ impl<S: TokenStore> TokenService<S> {
     /// ([`ManageError::IssuingStopped`]). Verifying, listing, rotating, revoking and purging go on.
     ///
     /// It waits for the issues that are under way: when it has returned, this service hands out no
-    /// new token until [`resume_issuing`](Self::resume_issuing). If the future is dropped, issuing is
-    /// stopped all the same. Stopping again gives another reason.
+    /// new token until [`resume_issuing`](Self::resume_issuing). An issue whose caller has given up is
+    /// not waited for: its record may still appear, with a secret that nobody was told. If the future
+    /// is dropped, issuing is stopped all the same. Stopping again gives another reason.
     ///
     /// An incident needs this when somebody has stolen the power to issue: they make tokens faster
     /// than they are found and revoked. Stop issuing, [revoke](super::Tokens::revoke_all) what may be

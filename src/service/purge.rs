@@ -55,7 +55,7 @@ impl<'t, S: TokenStore> Purge<'t, S> {
     /// What counts is the time at its beginning. Each record is removed only as it was found: one that
     /// changes meanwhile is looked at again. One that a newer program wrote stays and is
     /// [named](BulkOutcome::failures); use that program. It may be dropped at any time and run again.
-    /// The whole is one [`Event::Purged`](crate::Event::Purged), also when it failed or was dropped.
+    /// The whole is one [`Event::Purged`], also when it failed or was dropped.
     ///
     /// # Errors
     ///

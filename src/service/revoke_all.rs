@@ -59,9 +59,9 @@ impl<'t, S: TokenStore> RevokeAll<'t, S> {
     /// wholly or not at all. What is revoked is not found again, so running it again goes on from
     /// there.
     ///
-    /// Each revocation is its own [`Event::Revoked`](crate::Event::Revoked), and the whole is one
-    /// [`Event::RevokedAll`](crate::Event::RevokedAll), also when it failed or was dropped. It goes no
-    /// faster than the event sink, so that none of them is lost.
+    /// Each revocation is its own [`Event::Revoked`], and the whole is one [`Event::RevokedAll`], also
+    /// when it failed or was dropped. It goes no faster than the event sink, so that none of them is
+    /// lost.
     ///
     /// # Errors
     ///

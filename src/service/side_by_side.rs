@@ -53,3 +53,57 @@ impl<'f, T: 'f> SideBySide<'f, T> {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_lite::future::{block_on, yield_now};
+
+    use super::*;
+
+    #[test]
+    fn all_come_to_their_end_and_only_so_many_run() {
+        for (most, many) in [(1, 10), (3, 10), (64, 1_000), (64, 0), (10, 3)] {
+            let (running, highest) = (&AtomicUsize::new(0), &AtomicUsize::new(0));
+            let futures = (0..many).map(|n| -> Boxed<'_, usize> {
+                Box::pin(async move {
+                    let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                    highest.fetch_max(now, Ordering::SeqCst);
+                    for _ in 0..n * 7 % 5 {
+                        yield_now().await;
+                    }
+                    running.fetch_sub(1, Ordering::SeqCst);
+                    n
+                })
+            });
+            let mut all = SideBySide::new(most, futures);
+            let mut ended = Vec::new();
+            while let Some(n) = block_on(all.next()) {
+                ended.push(n);
+            }
+            ended.sort_unstable();
+            assert_eq!(ended, (0..many).collect::<Vec<_>>());
+            assert!(highest.load(Ordering::SeqCst) <= most);
+            assert_eq!(block_on(all.next()), None);
+        }
+    }
+
+    #[test]
+    fn what_runs_goes_on_when_no_more_are_started() {
+        let futures = (0..100).map(|n| -> Boxed<'_, usize> {
+            Box::pin(async move {
+                yield_now().await;
+                n
+            })
+        });
+        let mut all = SideBySide::new(8, futures);
+        assert!(block_on(all.next()).is_some());
+        all.start_no_more();
+        let mut ended = 1;
+        while block_on(all.next()).is_some() {
+            ended += 1;
+        }
+        assert_eq!(ended, 8);
+    }
+}
