@@ -4,6 +4,7 @@ mod queue;
 
 use std::error::Error;
 use std::fmt;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::{Clock, ClockJump};
 use crate::error::{Refusal, VerifyError};
+use crate::store::Query;
 use crate::token::TokenId;
 use queue::Queue;
 
@@ -29,6 +31,8 @@ pub enum Act {
     Rotate,
     /// Revoking a token.
     Revoke,
+    /// Counting what a bulk act would find.
+    Count,
 }
 
 impl fmt::Display for Act {
@@ -39,6 +43,7 @@ impl fmt::Display for Act {
             Self::List => "list",
             Self::Rotate => "rotate",
             Self::Revoke => "revoke",
+            Self::Count => "count",
         })
     }
 }
@@ -69,6 +74,14 @@ pub enum Event {
     Read {
         /// Its id.
         id: TokenId,
+    },
+    /// Records were counted: the dry run of a bulk act.
+    #[non_exhaustive]
+    Counted {
+        /// The owner it was confined to.
+        owner: Option<String>,
+        /// How many there were.
+        records: u64,
     },
     /// A page was read.
     #[non_exhaustive]
@@ -110,7 +123,50 @@ pub enum Event {
         /// Its owner.
         owner: String,
     },
-    /// An act of management failed, or its caller gave up before the end: then it may have happened.
+    /// Tokens were to be revoked by a filter. Each that was is also an event of its own, before this one.
+    #[non_exhaustive]
+    RevokedAll {
+        /// The owner it was confined to.
+        owner: Option<String>,
+        /// Which.
+        which: Box<Query>,
+        /// A token that was to be revoked with them: they are its descendants.
+        with: Option<TokenId>,
+        /// How many were revoked by this act.
+        revoked: u64,
+        /// How many could not be.
+        failed: u64,
+        /// By whom.
+        by: Option<String>,
+        /// Why.
+        reason: Option<String>,
+        /// What stopped it before its end, if something did: an error's text, or that the caller gave up.
+        stopped: Option<String>,
+    },
+    /// Records of long dead tokens were to be removed.
+    #[non_exhaustive]
+    Purged {
+        /// The owner it was confined to.
+        owner: Option<String>,
+        /// How long they had to be dead.
+        retention: Duration,
+        /// How many were removed.
+        purged: u64,
+        /// How many could not be.
+        failed: u64,
+        /// What stopped it before its end, if something did: an error's text, or that the caller gave up.
+        stopped: Option<String>,
+    },
+    /// From now on this service issues no tokens.
+    #[non_exhaustive]
+    IssuingStopped {
+        /// Why.
+        reason: String,
+    },
+    /// This service issues tokens again.
+    IssuingResumed,
+    /// An act of management failed, or its caller gave up before the end: then it may have happened. Bulk
+    /// acts have events of their own for that.
     #[non_exhaustive]
     Failed {
         /// Which.
@@ -191,12 +247,13 @@ impl Event {
 /// A sink given to the builder is called from one thread of its own, in order, and reads from a
 /// bounded queue: however long it takes, no verification waits for it, and if it panics none fails.
 /// What does not fit the queue is counted and told as [`Event::Lost`]; refusals, which anybody can
-/// cause, have half of the queue and cannot drive out the acts of management.
+/// cause, have half of the queue and cannot drive out the acts of management. Revoking many tokens at
+/// once is the one act that waits for room, so that a sink that hangs holds that up.
 ///
 /// Without a sink events go to `tracing`, in the thread and span of the request, under the target
 /// `service_tokens`: acts that change something and refusals as `INFO`, reads as `DEBUG`, and what an
-/// operator should look at (a failed act, an ended secret, a store without an answer, a clock jump) as
-/// `WARN`.
+/// operator should look at (a failed act, issuing stopped, an ended secret, a store without an answer, a
+/// clock jump) as `WARN`.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -234,6 +291,9 @@ fn trace(event: &Event) {
         Event::Listed { owner, records } => {
             tracing::debug!(target: T, ?owner, records, "records listed");
         }
+        Event::Counted { owner, records } => {
+            tracing::debug!(target: T, ?owner, records, "records counted");
+        }
         Event::Rotated { id, owner, by, older_ends_at } => {
             tracing::info!(target: T, %id, ?owner, ?by, ?older_ends_at, "token rotated");
         }
@@ -243,6 +303,25 @@ fn trace(event: &Event) {
         Event::RevokedAlready { id, owner } => {
             tracing::info!(target: T, %id, ?owner, "token was revoked before");
         }
+        Event::RevokedAll { owner, which, with, revoked, failed, by, reason, stopped } => {
+            let with = with.as_ref().map(tracing::field::display);
+            if stopped.is_some() || *failed > 0 {
+                tracing::warn!(target: T, ?owner, ?which, with, revoked, failed, ?by, ?reason, ?stopped, "not all tokens were revoked");
+            } else {
+                tracing::info!(target: T, ?owner, ?which, with, revoked, ?by, ?reason, "tokens revoked");
+            }
+        }
+        Event::Purged { owner, retention, purged, failed, stopped } => {
+            if stopped.is_some() || *failed > 0 {
+                tracing::warn!(target: T, ?owner, ?retention, purged, failed, ?stopped, "not all long dead records were removed");
+            } else {
+                tracing::info!(target: T, ?owner, ?retention, purged, "long dead records removed");
+            }
+        }
+        Event::IssuingStopped { reason } => {
+            tracing::warn!(target: T, ?reason, "issuing stopped");
+        }
+        Event::IssuingResumed => tracing::warn!(target: T, "issuing resumed"),
         Event::Failed { act, id, cause } => {
             let id = id.as_ref().map(tracing::field::display);
             tracing::warn!(target: T, %act, id, ?cause, "act failed");
@@ -310,6 +389,13 @@ impl Events {
         }
     }
 
+    /// Waits until a bulk act may tell its next event without driving out others.
+    pub(crate) async fn room(&self) {
+        if let Self::Queued(queue, _) = self {
+            poll_fn(|context| queue.poll_room(context)).await;
+        }
+    }
+
     /// Waits until the sink has had all events so far.
     pub(crate) fn flush(&self, longest: Duration) -> bool {
         match self {
@@ -327,7 +413,7 @@ impl Drop for Events {
     }
 }
 
-/// A sink's panic is its own: the panic hook has reported it, and the caller goes on.
+/// A panic of a sink or a waker is its own: the panic hook has reported it, and we go on.
 fn guarded(call: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(call));
 }

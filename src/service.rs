@@ -2,10 +2,15 @@
 
 mod act;
 mod builder;
+mod bulk;
+mod issuing;
 mod kept;
 mod manage;
 mod policy;
+mod purge;
 mod request;
+mod revoke_all;
+mod side_by_side;
 mod underway;
 mod verify;
 
@@ -17,9 +22,12 @@ use chrono::{DateTime, Utc};
 
 pub use act::{Issued, Revoked};
 pub use builder::{BuildError, TokenServiceBuilder};
+pub use bulk::{BulkError, BulkFailure, BulkOutcome, BulkProgress};
 pub use manage::Tokens;
 pub use policy::{InvalidPolicy, Policy};
+pub use purge::Purge;
 pub use request::{IssueRequest, RevokeRequest, RotateRequest};
+pub use revoke_all::RevokeAll;
 
 use crate::clock::{ClockJump, GuardedClock};
 use crate::digest::Digests;
@@ -27,6 +35,7 @@ use crate::event::{Event, Events};
 use crate::scope::{TokenType, TokenTypes};
 use crate::secret::{RandomError, RandomSource};
 use crate::token::{Prefix, TokenId, scanner_regex};
+use issuing::Issuing;
 use kept::Kept;
 
 /// Issues, verifies, lists, rotates and revokes tokens over any [`TokenStore`](crate::TokenStore).
@@ -64,6 +73,7 @@ pub struct TokenService<S> {
     events: Events,
     /// Only for stores that do not answer on the spot, and only if the embedder asked for it.
     kept: Option<Arc<Kept>>,
+    issuing: Issuing,
 }
 
 impl<S> TokenService<S> {

@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     Late,
     /// It is not done, and the store says so.
     Unavailable,
+    /// It is not done: what is stored is no record.
+    Corrupt,
     /// Before it a rival acts; the number tells the rival what to do.
     Rival(u8),
 }
@@ -136,6 +138,7 @@ impl Faulty {
                 return Err(StoreError::indeterminate("connection reset"));
             }
             Fault::Unavailable => return Err(StoreError::unavailable("no route to the store")),
+            Fault::Corrupt => return Err(StoreError::corrupt("a bit flipped")),
             Fault::LostBefore => return Err(StoreError::indeterminate("connection reset")),
             Fault::Rival(what) => (self.rival)(what).await,
             Fault::None | Fault::DoneAndLost => {}

@@ -5,6 +5,8 @@
 
 mod faulty;
 pub(crate) mod keeping;
+pub(crate) mod many;
+pub(crate) mod planted;
 mod remote;
 pub(crate) mod scene;
 mod traced;
