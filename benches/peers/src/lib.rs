@@ -20,6 +20,7 @@ pub mod poll;
 pub mod prefixed;
 pub mod rounds;
 pub mod service;
+pub mod stopwatch;
 pub mod svg;
 pub mod table;
 pub mod threads;

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use rustix::time::{ClockId, clock_gettime};
 use service_tokens::MemoryStore;
 
 use crate::child::{measure, tell};
 use crate::figure::{Asked, Figure};
 use crate::poll::ready;
 use crate::service::{request, service};
+use crate::stopwatch::{Stopwatch, Took};
 use crate::{Plan, size_name};
 
 /// The name of the child's measurement.
@@ -34,21 +34,15 @@ pub fn child(size: usize) {
     let begin = Instant::now();
     for n in 0..size {
         let request = request(n);
-        let (start, worked) = (Instant::now(), work());
+        let stopwatch = Stopwatch::start();
         let issued = ready(service.issue(request));
-        let (took, worked) = (start.elapsed().as_secs_f64() * 1e3, work() - worked);
+        let Took { wall, work } = stopwatch.read();
         drop(issued.expect("an issued token"));
-        if took > longest {
-            (longest, its_work) = (took, worked);
+        if wall > longest {
+            (longest, its_work) = (wall, work);
         }
-        most_work = most_work.max(worked);
+        most_work = most_work.max(work);
     }
-    tell(&[longest, its_work, most_work, begin.elapsed().as_secs_f64() * 1e6 / size as f64]);
-}
-
-/// Milliseconds in which this thread had a processor: on a machine that others use, the clock on the
-/// wall also counts the times when it had none.
-fn work() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
+    let average = begin.elapsed().as_secs_f64() * 1e6 / size as f64;
+    tell(&[longest * 1e3, its_work * 1e3, most_work * 1e3, average]);
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::stopwatch::{Stopwatch, Took};
 use crate::tokens::Picks;
 
 /// One thing to be measured.
@@ -21,20 +22,19 @@ impl<'r> Row<'r> {
         Self { name: name.into(), floor: floor.to_owned(), body: Box::new(body) }
     }
 
-    fn time(&mut self, times: usize) -> Duration {
-        let start = Instant::now();
+    fn time(&mut self, times: usize) -> Took {
+        let stopwatch = Stopwatch::start();
         (self.body)(times);
-        start.elapsed()
+        stopwatch.read()
     }
 
     /// So many times fill a slice.
     fn fitting(&mut self, slice: Duration) -> usize {
         let mut times = 1;
         loop {
-            let took = self.time(times);
-            if took * 4 >= slice {
-                let fit = times as f64 * slice.as_secs_f64() / took.as_secs_f64();
-                return (fit as usize).max(1);
+            let took = self.time(times).work;
+            if took * 4.0 >= slice.as_secs_f64() {
+                return ((times as f64 * slice.as_secs_f64() / took) as usize).max(1);
             }
             times *= 2;
         }
@@ -53,7 +53,7 @@ pub struct Measured {
 }
 
 /// Measures each row for a slice in every round, after a little of it that does not count, in an order
-/// drawn anew for each round. `beside` is called about once a second.
+/// drawn anew for each round. Slices that other programs have cut into do not count. `beside` is called about once a second.
 pub fn run(
     rows: &mut [Row<'_>],
     rounds: usize,
@@ -70,15 +70,14 @@ pub fn run(
         for &n in &order {
             // The row before has filled the caches with its own.
             rows[n].time(times[n] / 8);
-            let took = rows[n].time(times[n]);
-            samples[n].push(took.as_secs_f64() * 1e9 / times[n] as f64);
+            samples[n].push((rows[n].time(times[n]), times[n]));
         }
         if last.elapsed() >= Duration::from_secs(1) {
             beside();
             last = Instant::now();
         }
     }
-    let medians: Vec<f64> = samples.iter_mut().map(|samples| median(samples)).collect();
+    let medians: Vec<f64> = samples.iter().map(|samples| calm_median(samples)).collect();
     let of =
         |name: &str| rows.iter().position(|row| row.name == name).map_or(f64::NAN, |n| medians[n]);
     let measured = |(row, &ns): (&Row<'_>, &f64)| Measured {
@@ -87,6 +86,18 @@ pub fn run(
         ratio_to_floor: ns / of(&row.floor),
     };
     rows.iter().zip(&medians).map(measured).collect()
+}
+
+/// The median time as it passed, in nanoseconds for one time, of the slices in which nobody else had
+/// the processor. If hardly any was undisturbed, of all.
+fn calm_median(samples: &[(Took, usize)]) -> f64 {
+    let calm = |(took, _): &&(Took, usize)| took.wall <= took.work * 1.05;
+    let one = |(took, times): &(Took, usize)| took.wall * 1e9 / *times as f64;
+    let mut undisturbed: Vec<f64> = samples.iter().filter(calm).map(one).collect();
+    if undisturbed.len() * 10 < samples.len() {
+        undisturbed = samples.iter().map(one).collect();
+    }
+    median(&mut undisturbed)
 }
 
 /// The middle one, or the mean of the two in the middle.

@@ -53,7 +53,8 @@ pub fn picture(rows: &[Measured], machine: &str, versions: &str) -> String {
             svg,
             "<line class=\"grid\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top}\" y2=\"{end}\"/>"
         );
-        text(&mut svg, x, bottom + 13.0, "small", "middle", &time(10f64.powi(decade + 1)));
+        let label = time(10f64.powi(decade + 1)).replace(".0", "");
+        text(&mut svg, x, bottom + 13.0, "small", "middle", &label);
     }
     for (n, row) in rows.iter().enumerate() {
         let y = TOP + LINE * n as f64;
