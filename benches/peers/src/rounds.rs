@@ -32,7 +32,8 @@ impl<'r> Row<'r> {
     fn fitting(&mut self, slice: Duration) -> usize {
         let mut times = 1;
         loop {
-            let took = self.time(times).work;
+            // Twice, since a first time also loads and prepares.
+            let took = self.time(times).work.min(self.time(times).work);
             if took * 4.0 >= slice.as_secs_f64() {
                 return ((times as f64 * slice.as_secs_f64() / took) as usize).max(1);
             }
