@@ -186,12 +186,15 @@ impl Record {
             return Err(RotateDenied::OverlapRuns);
         }
         rotation.check(now)?;
+        // A secret is known by when it was made, so none is made when another was: the clock may
+        // stand still, or run behind that of the process which made the last one.
+        let next = nearest_valid_micros(from_micros(self.newest.created_at.saturating_add(1)));
         let now = nearest_valid_micros(now);
         let mut rotated = self.clone();
         let mut rare = rotated.rare.take().map(|rare| *rare).unwrap_or_default();
         let newest = std::mem::replace(
             &mut rotated.newest,
-            NewestSecret { digest: rotation.digest, created_at: now },
+            NewestSecret { digest: rotation.digest, created_at: now.max(next) },
         );
         if overlap && rotation.replaces == Some(Replaces::Newest) {
             rare.ended = Some(newest.ended(now));
