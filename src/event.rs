@@ -63,12 +63,16 @@ pub enum Event {
         issued_to: String,
         /// Who issued it.
         by: Option<String>,
+        /// The token that asked for it, if one did.
+        on_behalf_of: Option<TokenId>,
     },
     /// A record was read.
     #[non_exhaustive]
     Read {
         /// Its id.
         id: TokenId,
+        /// The token that asked for it, if one did.
+        on_behalf_of: Option<TokenId>,
     },
     /// A page was read.
     #[non_exhaustive]
@@ -77,6 +81,8 @@ pub enum Event {
         owner: Option<String>,
         /// How many records it held.
         records: usize,
+        /// The token that asked for it, if one did.
+        on_behalf_of: Option<TokenId>,
     },
     /// A token was given a new secret.
     #[non_exhaustive]
@@ -89,6 +95,8 @@ pub enum Event {
         by: Option<String>,
         /// When the older secret ends, if it did not end at once.
         older_ends_at: Option<DateTime<Utc>>,
+        /// The token that asked for it, if one did.
+        on_behalf_of: Option<TokenId>,
     },
     /// A token was revoked.
     #[non_exhaustive]
@@ -101,6 +109,8 @@ pub enum Event {
         by: Option<String>,
         /// Why.
         reason: Option<String>,
+        /// The token that asked for it, if one did.
+        on_behalf_of: Option<TokenId>,
     },
     /// A token was to be revoked that had been before; nothing changed.
     #[non_exhaustive]
@@ -109,6 +119,8 @@ pub enum Event {
         id: TokenId,
         /// Its owner.
         owner: String,
+        /// The token that asked for it, if one did.
+        on_behalf_of: Option<TokenId>,
     },
     /// An act of management failed, or its caller gave up before the end: then it may have happened.
     #[non_exhaustive]
@@ -117,6 +129,8 @@ pub enum Event {
         act: Act,
         /// The token concerned, where there was one.
         id: Option<TokenId>,
+        /// The token that asked for it, if one did.
+        on_behalf_of: Option<TokenId>,
         /// The error's text.
         cause: String,
     },
@@ -226,26 +240,38 @@ impl<F: Fn(&Event) + Send + Sync + 'static> EventSink for F {
 
 fn trace(event: &Event) {
     const T: &str = "service_tokens";
+    let shown = tracing::field::display::<TokenId>;
     match event {
-        Event::Issued { id, owner, token_type, issued_to, by } => {
-            tracing::info!(target: T, %id, ?owner, ?token_type, ?issued_to, ?by, "token issued");
+        Event::Issued { id, owner, token_type, issued_to, by, on_behalf_of } => {
+            let on_behalf_of = on_behalf_of.map(shown);
+            tracing::info!(
+                target: T, %id, ?owner, ?token_type, ?issued_to, ?by, on_behalf_of, "token issued"
+            );
         }
-        Event::Read { id } => tracing::debug!(target: T, %id, "record read"),
-        Event::Listed { owner, records } => {
-            tracing::debug!(target: T, ?owner, records, "records listed");
+        Event::Read { id, on_behalf_of } => {
+            tracing::debug!(target: T, %id, on_behalf_of = on_behalf_of.map(shown), "record read");
         }
-        Event::Rotated { id, owner, by, older_ends_at } => {
-            tracing::info!(target: T, %id, ?owner, ?by, ?older_ends_at, "token rotated");
+        Event::Listed { owner, records, on_behalf_of } => {
+            let on_behalf_of = on_behalf_of.map(shown);
+            tracing::debug!(target: T, ?owner, records, on_behalf_of, "records listed");
         }
-        Event::Revoked { id, owner, by, reason } => {
-            tracing::info!(target: T, %id, ?owner, ?by, ?reason, "token revoked");
+        Event::Rotated { id, owner, by, older_ends_at, on_behalf_of } => {
+            let on_behalf_of = on_behalf_of.map(shown);
+            tracing::info!(
+                target: T, %id, ?owner, ?by, ?older_ends_at, on_behalf_of, "token rotated"
+            );
         }
-        Event::RevokedAlready { id, owner } => {
-            tracing::info!(target: T, %id, ?owner, "token was revoked before");
+        Event::Revoked { id, owner, by, reason, on_behalf_of } => {
+            let on_behalf_of = on_behalf_of.map(shown);
+            tracing::info!(target: T, %id, ?owner, ?by, ?reason, on_behalf_of, "token revoked");
         }
-        Event::Failed { act, id, cause } => {
-            let id = id.as_ref().map(tracing::field::display);
-            tracing::warn!(target: T, %act, id, ?cause, "act failed");
+        Event::RevokedAlready { id, owner, on_behalf_of } => {
+            let on_behalf_of = on_behalf_of.map(shown);
+            tracing::info!(target: T, %id, ?owner, on_behalf_of, "token was revoked before");
+        }
+        Event::Failed { act, id, on_behalf_of, cause } => {
+            let (id, on_behalf_of) = (id.map(shown), on_behalf_of.map(shown));
+            tracing::warn!(target: T, %act, id, on_behalf_of, ?cause, "act failed");
         }
         Event::Refused { id, reason } => {
             let id = id.as_ref().map(tracing::field::display);

@@ -1,11 +1,14 @@
 //! The top floor: everything together.
 
 mod act;
+mod actor;
 mod builder;
 mod kept;
 mod manage;
+mod on_behalf;
 mod policy;
 mod request;
+mod told;
 mod underway;
 mod verify;
 
@@ -18,6 +21,7 @@ use chrono::{DateTime, Utc};
 pub use act::{Issued, Revoked};
 pub use builder::{BuildError, TokenServiceBuilder};
 pub use manage::Tokens;
+pub use on_behalf::OnBehalf;
 pub use policy::{InvalidPolicy, Policy};
 pub use request::{IssueRequest, RevokeRequest, RotateRequest};
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::TokenService;
 use super::act::{Issued, Revoked, owned};
+use super::actor::Actor;
 use super::request::{RevokeRequest, RotateRequest};
 use crate::error::ManageError;
 use crate::event::{Act, Event};
@@ -43,8 +44,8 @@ impl<S: TokenStore> TokenService<S> {
 /// # Ok(()) }
 /// ```
 pub struct Tokens<'s, S> {
-    service: &'s TokenService<S>,
-    owner: Option<&'s str>,
+    pub(super) service: &'s TokenService<S>,
+    pub(super) owner: Option<&'s str>,
 }
 
 impl<S: TokenStore> Tokens<'_, S> {
@@ -60,7 +61,7 @@ impl<S: TokenStore> Tokens<'_, S> {
             Ok(found) => owned(found, self.owner, id),
             Err(error) => Err(error.into()),
         };
-        act.end(outcome, |_| Event::Read { id })
+        act.end(outcome, |_| Event::Read { id, on_behalf_of: None })
     }
 
     /// One page of records. In the view of one owner, a query for another gives an empty page.
@@ -95,10 +96,11 @@ impl<S: TokenStore> Tokens<'_, S> {
         act.end(outcome, |page| Event::Listed {
             owner: self.owner.map(str::to_owned),
             records: page.items.len(),
+            on_behalf_of: None,
         })
     }
 
-    async fn try_list(&self, mut query: Query) -> Result<Page, ManageError> {
+    pub(super) async fn try_list(&self, mut query: Query) -> Result<Page, ManageError> {
         if !(1..=PAGE_MAX).contains(&query.given_limit()) {
             return Err(Field::Limit.breaks(Rule::Bounds { most: PAGE_MAX }).into());
         }
@@ -132,16 +134,8 @@ impl<S: TokenStore> Tokens<'_, S> {
     ///   [`ManageError::Indeterminate`] as they say.
     pub async fn rotate(&self, id: TokenId, request: RotateRequest) -> Result<Issued, ManageError> {
         let act = self.service.begin(Act::Rotate, Some(id));
-        let outcome = self.service.try_rotate(self.owner, id, &request).await;
-        act.end(outcome, |issued| Event::Rotated {
-            id,
-            owner: issued.record.owner().to_owned(),
-            by: request.by.clone(),
-            older_ends_at: issued
-                .record
-                .overlap(issued.record.rotated_at())
-                .map(|overlap| overlap.ends_at),
-        })
+        let outcome = self.service.try_rotate(&Actor::Embedder(self.owner), id, &request).await;
+        act.end(outcome, |issued| request.rotated(issued, None))
     }
 
     /// Revokes a token, for good. Revoking it again is a success that changes nothing.
@@ -161,15 +155,8 @@ impl<S: TokenStore> Tokens<'_, S> {
         request: RevokeRequest,
     ) -> Result<Revoked, ManageError> {
         let act = self.service.begin(Act::Revoke, Some(id));
-        let outcome = self.service.try_revoke(self.owner, id, &request).await;
-        act.end(outcome, |revoked| {
-            let owner = revoked.record.owner().to_owned();
-            if revoked.already {
-                Event::RevokedAlready { id, owner }
-            } else {
-                Event::Revoked { id, owner, by: request.by.clone(), reason: request.reason.clone() }
-            }
-        })
+        let outcome = self.service.try_revoke(&Actor::Embedder(self.owner), id, &request).await;
+        act.end(outcome, |revoked| request.revoked(revoked, None))
     }
 }
 
