@@ -78,7 +78,7 @@ pub struct OnBehalf<'s, S> {
     token: &'s VerifiedToken,
 }
 
-impl<S: TokenStore> OnBehalf<'_, S> {
+impl<'s, S: TokenStore> OnBehalf<'s, S> {
     /// Issues a token, of the acting token's owner. Needs `service-tokens:issue`.
     ///
     /// The new token's scopes, which are all of its type's if the request names none, are contained
@@ -102,7 +102,7 @@ impl<S: TokenStore> OnBehalf<'_, S> {
     ///   is revoked. If that failed too, [`ManageError::Indeterminate`]: it may be left with a secret
     ///   that nobody knows.
     /// - All others of [`TokenService::issue`].
-    pub async fn issue(&self, request: IssueRequest) -> Result<Issued, ManageError> {
+    pub async fn issue(self, request: IssueRequest) -> Result<Issued, ManageError> {
         let mut act = self.begin(Act::Issue, request.id);
         let outcome = self.try_issue(&request, &mut act).await;
         act.end(outcome, |issued| request.issued(issued, self.asks()))
@@ -167,7 +167,7 @@ impl<S: TokenStore> OnBehalf<'_, S> {
     /// - [`ManageError::Overtaken`] if the acting token ended during the act, and
     ///   [`ManageError::Indeterminate`] also if it could not be read another time.
     /// - All others of [`Tokens::rotate`].
-    pub async fn rotate(&self, id: TokenId, request: RotateRequest) -> Result<Issued, ManageError> {
+    pub async fn rotate(self, id: TokenId, request: RotateRequest) -> Result<Issued, ManageError> {
         if id == self.token.id() {
             return self.rotate_self(request).await;
         }
@@ -201,11 +201,7 @@ impl<S: TokenStore> OnBehalf<'_, S> {
     ///
     /// [`ManageError::NotPermitted`] as the [type](Self) says, [`ManageError::NotFound`] if the owner
     /// has no such token, and all others of [`Tokens::revoke`].
-    pub async fn revoke(
-        &self,
-        id: TokenId,
-        request: RevokeRequest,
-    ) -> Result<Revoked, ManageError> {
+    pub async fn revoke(self, id: TokenId, request: RevokeRequest) -> Result<Revoked, ManageError> {
         if id == self.token.id() {
             return self.revoke_self(request).await;
         }
@@ -224,7 +220,7 @@ impl<S: TokenStore> OnBehalf<'_, S> {
     ///
     /// [`ManageError::NotPermitted`] as the [type](Self) says, [`ManageError::NotFound`] if the owner
     /// has no such token, [`ManageError::Store`] if the store failed.
-    pub async fn get(&self, id: TokenId) -> Result<Stored, ManageError> {
+    pub async fn get(self, id: TokenId) -> Result<Stored, ManageError> {
         if id == self.token.id() {
             return self.get_self().await;
         }
@@ -241,7 +237,7 @@ impl<S: TokenStore> OnBehalf<'_, S> {
     /// # Errors
     ///
     /// [`ManageError::NotPermitted`] as the [type](Self) says, and those of [`Tokens::list`].
-    pub async fn list(&self, query: Query) -> Result<Page, ManageError> {
+    pub async fn list(self, query: Query) -> Result<Page, ManageError> {
         let act = self.begin(Act::List, None);
         let outcome = async {
             let acting = self.service.acting(self.token, ReservedScope::Read).await?;
@@ -261,7 +257,7 @@ impl<S: TokenStore> OnBehalf<'_, S> {
     ///
     /// [`ManageError::NotPermitted`] if the token is not accepted any more, [`ManageError::Store`] if
     /// the store failed.
-    pub async fn get_self(&self) -> Result<Stored, ManageError> {
+    pub async fn get_self(self) -> Result<Stored, ManageError> {
         let id = self.token.id();
         let act = self.begin(Act::Get, Some(id));
         let outcome = async {
@@ -280,7 +276,7 @@ impl<S: TokenStore> OnBehalf<'_, S> {
     /// - [`ManageError::NotPermitted`] if the token is not accepted any more, be it because somebody
     ///   else has revoked it.
     /// - All others of [`Tokens::revoke`].
-    pub async fn revoke_self(&self, request: RevokeRequest) -> Result<Revoked, ManageError> {
+    pub async fn revoke_self(self, request: RevokeRequest) -> Result<Revoked, ManageError> {
         let act = self.begin(Act::Revoke, Some(self.token.id()));
         let actor = Actor::Itself(self.token, None);
         let outcome = self.service.try_revoke(&actor, self.token.id(), &request).await;
@@ -298,18 +294,18 @@ impl<S: TokenStore> OnBehalf<'_, S> {
     /// - [`ManageError::Invalid`] also for an end after the present one
     ///   ([`Rule::OutlivesActing`](crate::Rule::OutlivesActing)).
     /// - All others of [`Tokens::rotate`].
-    pub async fn rotate_self(&self, request: RotateRequest) -> Result<Issued, ManageError> {
+    pub async fn rotate_self(self, request: RotateRequest) -> Result<Issued, ManageError> {
         let act = self.begin(Act::Rotate, Some(self.token.id()));
         let actor = Actor::Itself(self.token, Some(ReservedScope::RotateSelf));
         let outcome = self.service.try_rotate(&actor, self.token.id(), &request).await;
         act.end(outcome.map_err(gone), |rotated| request.rotated(rotated, self.asks()))
     }
 
-    fn begin(&self, act: Act, id: Option<TokenId>) -> Underway<'_> {
+    fn begin(self, act: Act, id: Option<TokenId>) -> Underway<'s> {
         self.service.begin(act, id).on_behalf_of(self.token.id())
     }
 
-    fn asks(&self) -> Option<TokenId> {
+    fn asks(self) -> Option<TokenId> {
         Some(self.token.id())
     }
 }
