@@ -209,7 +209,9 @@ impl From<RotateDenied> for ManageError {
         match denied {
             RotateDenied::NewerRecord => Self::Store(StoreError::NewerFormat),
             RotateDenied::Invalid(invalid) => Self::Invalid(invalid),
-            RotateDenied::NotActive(_) | RotateDenied::OverlapRuns => Self::NotRotated(denied),
+            RotateDenied::NotActive(_) | RotateDenied::OverlapRuns | RotateDenied::RotatedSince => {
+                Self::NotRotated(denied)
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use service_tokens::{
     Field, IssueRequest, ManageError, ManualClock, NotPermitted, Policy, Refusal, ReservedScope,
     RevokeRequest, RotateRequest, Rule, TokenId, TokenService, VerifiedToken,
 };
-use support::acting::{builder, not_active, not_permitted, request, scene, scene_with};
+use support::acting::{builder, not_active, not_permitted, request, scene, scene_with, token_type};
 use support::scene::{delta, refused};
 use support::{DAY, Fault, Faulty, HOUR, MICRO, MINUTE, Open, any, over_stores, text};
 
@@ -28,11 +28,7 @@ over_stores! {
 async fn any_token_looks_itself_up(open: Open) {
     let scene = scene(open);
     // A token with no scope at all, among others.
-    let none = TokenService::builder(scene.store.clone(), "acme_live")
-        .token_type(service_tokens::TokenType::new("none", [""; 0]).unwrap())
-        .clock(scene.clock.clone())
-        .build()
-        .unwrap();
+    let none = scene.elsewhere([token_type("none", &[])]);
     let request = || IssueRequest::new("acme", "none", "a probe").metadata("room", "7");
     let _ = none.issue(request()).await.unwrap();
     let issued = none.issue(request()).await.unwrap();

@@ -86,6 +86,9 @@ pub enum RotateDenied {
     /// Two secrets are accepted at the moment, and the request does not say which one it replaces.
     #[error("an overlap of two secrets runs: say whether the newest or the oldest is replaced")]
     OverlapRuns,
+    /// The newest secret is not the one that the request names: somebody else has rotated since.
+    #[error("the token was rotated since: its newest secret is another one")]
+    RotatedSince,
     /// A newer program wrote the record.
     #[error("a newer program wrote the record")]
     NewerRecord,
@@ -161,6 +164,22 @@ impl Record {
             reason: reason.map(Into::into),
         });
         Ok(Some(revoked))
+    }
+
+    /// Refuses if the newest secret is not the one that was made at this time.
+    ///
+    /// # Errors
+    ///
+    /// [`RotateDenied::RotatedSince`], or [`RotateDenied::NewerRecord`].
+    pub(crate) fn expect_newest(&self, made_at: DateTime<Utc>) -> Result<(), RotateDenied> {
+        if self.is_newer() {
+            return Err(RotateDenied::NewerRecord);
+        }
+        if made_at.timestamp_micros() == self.newest.created_at {
+            Ok(())
+        } else {
+            Err(RotateDenied::RotatedSince)
+        }
     }
 
     /// The record with a new secret. The id stays; at most two secrets live; the one that ended last

@@ -221,6 +221,9 @@ impl<S: TokenStore> TokenService<S> {
                 {
                     return Err(Field::ExpiresAt.breaks(Rule::NotAfterNotBefore).into());
                 }
+                if let Some(made_at) = request.if_rotated_at {
+                    present.expect_newest(made_at)?;
+                }
                 let rotated = present.rotate(now, &rotation)?;
                 ends_by(rotated.expires_at(), latest)?;
                 Ok(Some(rotated.below(actor.lineage())?))

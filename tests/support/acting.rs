@@ -53,6 +53,20 @@ pub(crate) fn request(scopes: &[&str]) -> IssueRequest {
     IssueRequest::new("acme", "all", "a program").scopes(set(scopes))
 }
 
+/// The scopes of a token that manages others.
+pub(crate) const MANAGER: [&str; 5] = [
+    "files:*",
+    "service-tokens:read",
+    "service-tokens:issue",
+    "service-tokens:rotate",
+    "service-tokens:revoke",
+];
+
+/// A token with two scopes, of acme's.
+pub(crate) fn files() -> IssueRequest {
+    IssueRequest::new("acme", "files", "backup")
+}
+
 impl Scene {
     pub(crate) async fn issue(&self, request: IssueRequest) -> Issued {
         self.service.issue(request).await.unwrap()
@@ -73,6 +87,20 @@ impl Scene {
 
     pub(crate) async fn revoke(&self, id: TokenId) {
         self.service.every_owner().revoke(id, RevokeRequest::new()).await.unwrap();
+    }
+
+    /// Another process over the same records, whose types these are.
+    pub(crate) fn elsewhere<const N: usize>(
+        &self,
+        types: [TokenType; N],
+    ) -> TokenService<SharedStore> {
+        let builder = TokenService::builder(self.store.clone(), "acme_live");
+        types
+            .into_iter()
+            .fold(builder, TokenServiceBuilder::token_type)
+            .clock(self.clock.clone())
+            .build()
+            .unwrap()
     }
 
     pub(crate) fn advance(&self, by: Duration) {
