@@ -132,7 +132,8 @@ pub(crate) fn other_record() -> StoreError {
 /// [`Overtaken`](Self::Overtaken), nothing changed.
 ///
 /// For HTTP: `Invalid` is 400, `NotPermitted` and `Overtaken` 401 or 403 as [`NotPermitted`] says,
-/// `NotFound` 404, `Exists`, `NotRotated` and `TooManyActive` 409, all others 503.
+/// `NotFound` 404, `Exists`, `NotRotated`, `TooManyActive` and `ClockJumped` 409, all others,
+/// `IssuingStopped` among them, 503.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManageError {
@@ -158,6 +159,16 @@ pub enum ManageError {
         /// The id.
         id: TokenId,
     },
+    /// An operator has [stopped issuing](crate::TokenService::stop_issuing).
+    #[error("issuing is stopped: {reason}")]
+    IssuingStopped {
+        /// The operator's words: for those who manage tokens, not for strangers.
+        reason: String,
+    },
+    /// The clock jumped and nobody has
+    /// [acknowledged](crate::TokenService::acknowledge_clock_jump) it: nothing is removed by it.
+    #[error("the clock jumped: nothing is removed until that is acknowledged")]
+    ClockJumped,
     /// The token cannot be rotated as asked.
     #[error(transparent)]
     NotRotated(RotateDenied),

@@ -4,6 +4,7 @@ mod queue;
 
 use std::error::Error;
 use std::fmt;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::{Clock, ClockJump};
 use crate::error::{Refusal, VerifyError};
+use crate::store::Query;
 use crate::token::TokenId;
 use queue::Queue;
 
@@ -29,6 +31,8 @@ pub enum Act {
     Rotate,
     /// Revoking a token.
     Revoke,
+    /// Counting what a bulk act would find.
+    Count,
 }
 
 impl fmt::Display for Act {
@@ -39,6 +43,7 @@ impl fmt::Display for Act {
             Self::List => "list",
             Self::Rotate => "rotate",
             Self::Revoke => "revoke",
+            Self::Count => "count",
         })
     }
 }
@@ -73,6 +78,14 @@ pub enum Event {
         id: TokenId,
         /// The token that asked for it, if one did.
         on_behalf_of: Option<TokenId>,
+    },
+    /// Records were counted: the dry run of a bulk act.
+    #[non_exhaustive]
+    Counted {
+        /// The owner it was confined to.
+        owner: Option<String>,
+        /// How many there were.
+        records: u64,
     },
     /// A page was read.
     #[non_exhaustive]
@@ -122,7 +135,50 @@ pub enum Event {
         /// The token that asked for it, if one did.
         on_behalf_of: Option<TokenId>,
     },
-    /// An act of management failed, or its caller gave up before the end: then it may have happened.
+    /// Tokens were to be revoked by a filter. Each that was is also an event of its own, before this one.
+    #[non_exhaustive]
+    RevokedAll {
+        /// The owner it was confined to.
+        owner: Option<String>,
+        /// Which.
+        which: Box<Query>,
+        /// A token that was to be revoked with them: they are its descendants.
+        with: Option<TokenId>,
+        /// How many were revoked by this act.
+        revoked: u64,
+        /// How many could not be.
+        failed: u64,
+        /// By whom.
+        by: Option<String>,
+        /// Why.
+        reason: Option<String>,
+        /// What stopped it before its end, if something did: an error's text, or that the caller gave up.
+        stopped: Option<String>,
+    },
+    /// Records of long dead tokens were to be removed.
+    #[non_exhaustive]
+    Purged {
+        /// The owner it was confined to.
+        owner: Option<String>,
+        /// How long they had to be dead.
+        retention: Duration,
+        /// How many were removed.
+        purged: u64,
+        /// How many could not be.
+        failed: u64,
+        /// What stopped it before its end, if something did: an error's text, or that the caller gave up.
+        stopped: Option<String>,
+    },
+    /// From now on this service issues no tokens.
+    #[non_exhaustive]
+    IssuingStopped {
+        /// Why.
+        reason: String,
+    },
+    /// This service issues tokens again.
+    IssuingResumed,
+    /// An act of management failed, or its caller gave up before the end: then it may have happened. Bulk
+    /// acts have events of their own for that.
     #[non_exhaustive]
     Failed {
         /// Which.
@@ -209,8 +265,8 @@ impl Event {
 ///
 /// Without a sink events go to `tracing`, in the thread and span of the request, under the target
 /// `service_tokens`: acts that change something and refusals as `INFO`, reads as `DEBUG`, and what an
-/// operator should look at (a failed act, an ended secret, a store without an answer, a clock jump) as
-/// `WARN`.
+/// operator should look at (a failed act, issuing stopped, an ended secret, a store without an answer, a
+/// clock jump) as `WARN`.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -255,6 +311,9 @@ fn trace(event: &Event) {
             let on_behalf_of = on_behalf_of.map(shown);
             tracing::debug!(target: T, ?owner, records, on_behalf_of, "records listed");
         }
+        Event::Counted { owner, records } => {
+            tracing::debug!(target: T, ?owner, records, "records counted");
+        }
         Event::Rotated { id, owner, by, older_ends_at, on_behalf_of } => {
             let on_behalf_of = on_behalf_of.map(shown);
             tracing::info!(
@@ -269,6 +328,25 @@ fn trace(event: &Event) {
             let on_behalf_of = on_behalf_of.map(shown);
             tracing::info!(target: T, %id, ?owner, on_behalf_of, "token was revoked before");
         }
+        Event::RevokedAll { owner, which, with, revoked, failed, by, reason, stopped } => {
+            let with = with.as_ref().map(tracing::field::display);
+            if stopped.is_some() || *failed > 0 {
+                tracing::warn!(target: T, ?owner, ?which, with, revoked, failed, ?by, ?reason, ?stopped, "not all tokens were revoked");
+            } else {
+                tracing::info!(target: T, ?owner, ?which, with, revoked, ?by, ?reason, "tokens revoked");
+            }
+        }
+        Event::Purged { owner, retention, purged, failed, stopped } => {
+            if stopped.is_some() || *failed > 0 {
+                tracing::warn!(target: T, ?owner, ?retention, purged, failed, ?stopped, "not all long dead records were removed");
+            } else {
+                tracing::info!(target: T, ?owner, ?retention, purged, "long dead records removed");
+            }
+        }
+        Event::IssuingStopped { reason } => {
+            tracing::warn!(target: T, ?reason, "issuing stopped");
+        }
+        Event::IssuingResumed => tracing::warn!(target: T, "issuing resumed"),
         Event::Failed { act, id, on_behalf_of, cause } => {
             let (id, on_behalf_of) = (id.map(shown), on_behalf_of.map(shown));
             tracing::warn!(target: T, %act, id, on_behalf_of, ?cause, "act failed");
@@ -336,6 +414,13 @@ impl Events {
         }
     }
 
+    /// Waits until a bulk act may tell its next event without driving out others.
+    pub(crate) async fn room(&self) {
+        if let Self::Queued(queue, _) = self {
+            poll_fn(|context| queue.poll_room(context)).await;
+        }
+    }
+
     /// Waits until the sink has had all events so far.
     pub(crate) fn flush(&self, longest: Duration) -> bool {
         match self {
@@ -353,7 +438,7 @@ impl Drop for Events {
     }
 }
 
-/// A sink's panic is its own: the panic hook has reported it, and the caller goes on.
+/// A panic of a sink or a waker is its own: the panic hook has reported it, and we go on.
 fn guarded(call: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(call));
 }

@@ -3,11 +3,16 @@
 mod act;
 mod actor;
 mod builder;
+mod bulk;
+mod issuing;
 mod kept;
 mod manage;
 mod on_behalf;
 mod policy;
+mod purge;
 mod request;
+mod revoke_all;
+mod side_by_side;
 mod told;
 mod underway;
 mod verify;
@@ -20,10 +25,13 @@ use chrono::{DateTime, Utc};
 
 pub use act::{Issued, Revoked};
 pub use builder::{BuildError, TokenServiceBuilder};
+pub use bulk::{BulkError, BulkFailure, BulkOutcome, BulkProgress};
 pub use manage::Tokens;
 pub use on_behalf::OnBehalf;
 pub use policy::{InvalidPolicy, Policy};
+pub use purge::Purge;
 pub use request::{IssueRequest, RevokeRequest, RotateRequest};
+pub use revoke_all::RevokeAll;
 
 use crate::clock::GuardedClock;
 use crate::digest::Digests;
@@ -31,6 +39,7 @@ use crate::event::{Event, Events};
 use crate::scope::{TokenType, TokenTypes};
 use crate::secret::{RandomError, RandomSource};
 use crate::token::{Prefix, TokenId, scanner_regex};
+use issuing::Issuing;
 use kept::Kept;
 
 /// Issues, verifies, lists, rotates and revokes tokens over any [`TokenStore`](crate::TokenStore).
@@ -68,6 +77,7 @@ pub struct TokenService<S> {
     events: Events,
     /// Only for stores that do not answer on the spot, and only if the embedder asked for it.
     kept: Option<Arc<Kept>>,
+    issuing: Issuing,
 }
 
 impl<S> TokenService<S> {

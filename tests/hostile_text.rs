@@ -148,6 +148,7 @@ async fn filters_take_any_text_and_compare_bytes(open: Open) {
     };
     assert_eq!(field_of(Query::new().owner(&vast)).await, Field::Owner);
     assert_eq!(field_of(Query::new().token_type(&vast)).await, Field::Type);
+    assert_eq!(field_of(Query::new().issued_to(&vast)).await, Field::IssuedTo);
     assert_eq!(field_of(Query::new().issued_to_contains(&vast)).await, Field::IssuedTo);
     assert_eq!(field_of(Query::new().issued_by(&vast)).await, Field::IssuedBy);
     for asked in texts.iter().chain([&String::new()]) {
@@ -158,6 +159,7 @@ async fn filters_take_any_text_and_compare_bytes(open: Open) {
         let exactly = if texts.contains(asked) { vec![asked.clone()] } else { vec![] };
         assert_eq!(owners(Query::new().owner(asked)).await, exactly, "{asked:.20}");
         assert_eq!(owners(Query::new().issued_by(asked)).await, exactly, "{asked:.20}");
+        assert_eq!(owners(Query::new().issued_to(asked)).await, exactly, "{asked:.20}");
         assert!(owners(Query::new().token_type(asked)).await.is_empty());
         let mut containing = owners(Query::new().issued_to_contains(asked)).await;
         containing.sort();

@@ -66,6 +66,9 @@ fn single_filters() -> Vec<(&'static str, Query)> {
     for part in ["backup", "Backup", "nightly", "up", "", " ", "%", "_", "a_b", "a%b", "backups"] {
         filters.push(("issued_to_contains", all().issued_to_contains(part)));
     }
+    for label in ["backup", "Backup", "nightly backup", "nightly", "backup ", "", "%"] {
+        filters.push(("issued_to", all().issued_to(label)));
+    }
     for issuer in [500, 501, 502, 503, 504, 506, 0] {
         filters.push(("issuer", all().issuer(nth(issuer))));
     }
@@ -98,6 +101,7 @@ fn combinations() -> Vec<(&'static str, Query)> {
             queries.push(("owner, states and type", query.clone().token_type("developer")));
             let labelled = query.clone().issued_to_contains("backup");
             queries.push(("owner, states and label", labelled.clone()));
+            queries.push(("owner, states and exact label", query.clone().issued_to("backup")));
             queries.push(("owner, states, label and issuer", labelled.issuer(nth(500))));
             let ending = query.clone().expiring_before(at(NOW + 11 * DAY));
             queries.push(("owner, states and end", ending.clone()));
@@ -251,6 +255,8 @@ pub(super) async fn text_is_compared_as_bytes(probe: Probe<'_>) -> Verdict {
         let what = |filter: &str| format!("a list by {filter} with the text {}", quote(text));
         let by = everything().issued_by(text);
         selects(probe, &records, &by, now(), &what("issued_by")).await?;
+        let exactly = everything().issued_to(text);
+        selects(probe, &records, &exactly, now(), &what("issued_to")).await?;
         let containing = everything().issued_to_contains(text);
         selects(probe, &records, &containing, now(), &what("issued_to_contains")).await?;
         let of_type = everything().token_type(text);

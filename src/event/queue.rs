@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::Event;
+use super::{Event, guarded};
 
 pub(crate) struct Queue {
     capacity: usize,
@@ -24,6 +25,8 @@ struct Waiting {
     /// How many came, lost ones included, and how many of those the sink has had or been told of.
     came: u64,
     delivered: u64,
+    /// Bulk acts that wait for room.
+    wakers: Vec<Waker>,
     closed: bool,
 }
 
@@ -71,6 +74,19 @@ impl Queue {
         }
     }
 
+    /// Whether there is room for the events of a bulk act; wakes when there may be. It leaves a
+    /// quarter of the queue to single acts, and has a quarter that no refusal takes.
+    pub(super) fn poll_room(&self, context: &Context<'_>) -> Poll<()> {
+        let mut waiting = self.lock();
+        if waiting.events.len() < self.capacity / 4 * 3 {
+            return Poll::Ready(());
+        }
+        if !waiting.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+            waiting.wakers.push(context.waker().clone());
+        }
+        Poll::Pending
+    }
+
     /// Delivers events in order until the queue is closed and empty.
     pub(super) fn drain(&self, deliver: impl Fn(&Event, DateTime<Utc>)) {
         loop {
@@ -84,7 +100,11 @@ impl Queue {
             let events = std::mem::take(&mut waiting.events);
             let lost = waiting.lost.take();
             let came = waiting.came;
+            let wakers = std::mem::take(&mut waiting.wakers);
             drop(waiting);
+            for waker in wakers {
+                guarded(|| waker.wake());
+            }
             events.iter().for_each(|(event, at)| deliver(event, *at));
             if let Some(Lost { acts, refusals, last: Some(at) }) = lost {
                 deliver(&Event::Lost { acts, refusals }, at);

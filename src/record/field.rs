@@ -1,6 +1,7 @@
 //! The fields a caller fills in, their limits, and how a broken one is named.
 
 use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -57,6 +58,8 @@ pub enum Field {
     OlderEnds,
     /// How many a page holds at most.
     Limit,
+    /// How long what is dead is kept.
+    Retention,
 }
 
 impl fmt::Display for Field {
@@ -78,6 +81,7 @@ impl fmt::Display for Field {
             Self::Reason => "reason",
             Self::OlderEnds => "older_ends",
             Self::Limit => "limit",
+            Self::Retention => "retention",
         })
     }
 }
@@ -146,6 +150,12 @@ pub enum Rule {
     /// A chosen id whose time is not within an hour of now.
     #[error("is a UUID whose time is not within an hour of now")]
     NotRecent,
+    /// A time span below the shortest allowed.
+    #[error("must be at least {shortest:?}")]
+    TooShort {
+        /// The shortest allowed.
+        shortest: Duration,
+    },
     /// Zero where at least one is needed, or more than allowed.
     #[error("must be between 1 and {most}")]
     Bounds {

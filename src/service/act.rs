@@ -17,7 +17,7 @@ use crate::store::{Query, States, StoreError, Stored, TokenStore, Version};
 use crate::token::{Token, TokenId};
 
 /// How often an act is tried when others change the same token or answers are lost.
-const ATTEMPTS: usize = 16;
+pub(super) const ATTEMPTS: usize = 16;
 
 /// How far a chosen id's time may be from now.
 const ID_TOLERANCE_MILLIS: u64 = 3_600_000;
@@ -56,6 +56,7 @@ impl<S: TokenStore> TokenService<S> {
     ///   and after not-before or beyond the policy, a chosen id that is no recent version-7 UUID.
     /// - [`ManageError::TooManyActive`] if the policy allows the owner no more.
     /// - [`ManageError::Exists`] if there is a token with the chosen id.
+    /// - [`ManageError::IssuingStopped`] while [issuing is stopped](Self::stop_issuing).
     /// - [`ManageError::Random`] if the random source failed.
     /// - [`ManageError::Store`] if the store failed.
     pub async fn issue(&self, request: IssueRequest) -> Result<Issued, ManageError> {
@@ -74,6 +75,7 @@ impl<S: TokenStore> TokenService<S> {
         acting: Option<&Acting>,
         act: &mut Underway<'_>,
     ) -> Result<Issued, ManageError> {
+        let _inside = self.issuing.enter()?;
         let now = self.now();
         self.check_texts(request)?;
         if acting.is_some_and(|acting| acting.token.owner() != request.owner) {
@@ -238,12 +240,7 @@ impl<S: TokenStore> TokenService<S> {
         id: TokenId,
         request: &RevokeRequest,
     ) -> Result<Revoked, ManageError> {
-        if let Some(by) = &request.by {
-            self.policy.check_text(Field::RevokedBy, by)?;
-        }
-        if let Some(reason) = &request.reason {
-            self.policy.check_text(Field::Reason, reason)?;
-        }
+        self.check_revocation(request)?;
         let now = self.now();
         let mut ours = None;
         let record = self
@@ -261,6 +258,16 @@ impl<S: TokenStore> TokenService<S> {
             })
             .await?;
         Ok(Revoked { already: record.revocation() != ours.as_ref(), record })
+    }
+
+    pub(super) fn check_revocation(&self, request: &RevokeRequest) -> Result<(), ManageError> {
+        if let Some(by) = &request.by {
+            self.policy.check_text(Field::RevokedBy, by)?;
+        }
+        if let Some(reason) = &request.reason {
+            self.policy.check_text(Field::Reason, reason)?;
+        }
+        Ok(())
     }
 
     /// Changes a record by compare-and-swap until it is known whether the change is in. `act` gives
@@ -297,6 +304,11 @@ impl<S: TokenStore> TokenService<S> {
     async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
         let _fence = self.fence(record.id());
         self.store.replace(record, expected).await
+    }
+
+    pub(super) async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError> {
+        let _fence = self.fence(id);
+        self.store.remove(id, expected).await
     }
 
     fn fence(&self, id: TokenId) -> Option<Fence<'_>> {
@@ -341,14 +353,18 @@ pub(super) async fn found<S: TokenStore + ?Sized>(
 
 /// A failure after an answer was lost leaves open whether that change is in, or was until others
 /// changed the record again.
-fn unresolved(id: TokenId, lost: Option<StoreError>, error: impl Into<ManageError>) -> ManageError {
+pub(super) fn unresolved(
+    id: TokenId,
+    lost: Option<StoreError>,
+    error: impl Into<ManageError>,
+) -> ManageError {
     match lost {
         Some(source) => ManageError::Indeterminate { id, source },
         None => error.into(),
     }
 }
 
-fn exhausted(id: TokenId, lost: Option<StoreError>) -> ManageError {
+pub(super) fn exhausted(id: TokenId, lost: Option<StoreError>) -> ManageError {
     match lost {
         Some(source) => ManageError::Indeterminate { id, source },
         None => ManageError::Contended { id },

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::TokenService;
+use super::issuing::Issuing;
 use super::kept::Kept;
 use super::policy::{InvalidPolicy, Policy};
 use crate::clock::{Clock, GuardedClock, SystemClock};
@@ -165,6 +166,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             random: self.random,
             events,
             kept: self.keep.map(|(longest, most)| Arc::new(Kept::new(longest, most))),
+            issuing: Issuing::default(),
         })
     }
 }

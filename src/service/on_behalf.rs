@@ -45,9 +45,8 @@ impl<S: TokenStore> TokenService<S> {
 /// **Nothing that a token obtains may do more than it**: what it issues or rotates is contained in the
 /// scopes that it has at that moment, ends no later than itself unless
 /// [`Policy::allow_outliving_issuer`](crate::Policy::allow_outliving_issuer) says otherwise, and has
-/// it, with its own issuers, among the [issuers](crate::Record::issuers). To get rid of a token and
-/// of everything it may have obtained, revoke it first and then all that
-/// [`Query::issuer`] finds, until a whole walk finds nothing.
+/// it, with its own issuers, among the [issuers](crate::Record::issuers).
+/// [`Tokens::revoke_with_descendants`] gets rid of a token and of everything it may have obtained.
 ///
 /// ```
 /// use service_tokens::{

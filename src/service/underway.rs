@@ -5,7 +5,7 @@ use crate::event::{Act, Event, Events, with_sources};
 use crate::token::TokenId;
 
 /// What the event of an act says whose future was dropped: nobody is there to take the outcome.
-const GIVEN_UP: &str = "the caller gave up before the end: the act may have happened";
+pub(super) const GIVEN_UP: &str = "the caller gave up before the end: the act may have happened";
 
 /// An act that is under way. It ends with exactly one event, also if the caller drops the future
 /// while the store works: what the store did then would otherwise leave no trace.

@@ -85,6 +85,7 @@ pub struct Query {
     owner: Option<String>,
     token_type: Option<String>,
     states: States,
+    issued_to: Option<String>,
     issued_to_contains: Option<String>,
     issuer: Option<TokenId>,
     issued_by: Option<String>,
@@ -110,6 +111,7 @@ impl Query {
             owner: None,
             token_type: None,
             states: States::LIVE,
+            issued_to: None,
             issued_to_contains: None,
             issuer: None,
             issued_by: None,
@@ -141,6 +143,13 @@ impl Query {
     #[must_use]
     pub fn states(mut self, states: impl Into<States>) -> Self {
         self.states = states.into();
+        self
+    }
+
+    /// Only those whose issued-to is exactly this text, byte for byte.
+    #[must_use]
+    pub fn issued_to(mut self, text: impl Into<String>) -> Self {
+        self.issued_to = Some(text.into());
         self
     }
 
@@ -229,6 +238,11 @@ impl Query {
         self.token_type.as_deref()
     }
 
+    /// The text that issued-to must be.
+    pub fn issued_to_exact_filter(&self) -> Option<&str> {
+        self.issued_to.as_deref()
+    }
+
     /// The text that issued-to must contain.
     pub fn issued_to_filter(&self) -> Option<&str> {
         self.issued_to_contains.as_deref()
@@ -289,6 +303,7 @@ impl Query {
         let texts = [
             (Field::Owner, &self.owner),
             (Field::Type, &self.token_type),
+            (Field::IssuedTo, &self.issued_to),
             (Field::IssuedTo, &self.issued_to_contains),
             (Field::IssuedBy, &self.issued_by),
         ];
@@ -296,6 +311,11 @@ impl Query {
             Some(text) => field.at_most(text, TEXT_MAX_LEN),
             None => Ok(()),
         })
+    }
+
+    /// For a walk over all of them: from the oldest on, in pages as long as may be.
+    pub(crate) fn walked(self) -> Self {
+        Self { after: None, direction: Direction::OldestFirst, limit: PAGE_MAX, ..self }
     }
 
     pub(crate) fn given_limit(&self) -> usize {
@@ -310,6 +330,7 @@ impl Query {
         is(self.owner.as_deref(), record.owner())
             && is(self.token_type.as_deref(), record.token_type())
             && self.states.includes(record.state(now))
+            && is(self.issued_to.as_deref(), record.issued_to())
             && self.issued_to_contains.as_ref().is_none_or(|t| record.issued_to().contains(&**t))
             && self.issuer.is_none_or(|issuer| record.issuers().contains(&issuer))
             && self.issued_by.as_deref().is_none_or(|by| record.issued_by() == Some(by))

@@ -108,29 +108,11 @@ impl Scene {
     }
 }
 
-/// Revokes a token and then whatever names it, until a whole walk finds nothing.
+/// Revokes a token and everything that it may have obtained.
 pub(crate) async fn revoke_with_descendants<S: TokenStore>(service: &TokenService<S>, id: TokenId) {
-    let view = service.every_owner();
-    view.revoke(id, RevokeRequest::new().by("rival")).await.unwrap();
-    loop {
-        let mut found = false;
-        let mut query = Query::new().issuer(id).states(States::LIVE).limit(2);
-        loop {
-            let page = view.list(query.clone()).await.unwrap();
-            for stored in &page.items {
-                found = true;
-                let words = RevokeRequest::new().by("rival");
-                view.revoke(stored.record.id(), words).await.unwrap();
-            }
-            match page.next {
-                Some(next) => query = query.after(next),
-                None => break,
-            }
-        }
-        if !found {
-            return;
-        }
-    }
+    let words = RevokeRequest::new().by("rival");
+    let outcome = service.every_owner().revoke_with_descendants(id, words).run().await.unwrap();
+    assert_eq!(outcome.failed, 0);
 }
 
 #[track_caller]

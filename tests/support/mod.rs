@@ -6,6 +6,8 @@
 pub(crate) mod acting;
 mod faulty;
 pub(crate) mod keeping;
+pub(crate) mod many;
+pub(crate) mod planted;
 mod remote;
 pub(crate) mod scene;
 mod traced;

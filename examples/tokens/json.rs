@@ -1,0 +1,91 @@
+//! Records as JSON, for programs.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::Value;
+use service_tokens::{LastUsed, Stored};
+
+/// What a list tells of a token: one object, without line breaks.
+pub(crate) fn listed(stored: &Stored, now: DateTime<Utc>) -> String {
+    let mut object = Object::default();
+    object.listed(stored, now);
+    object.finish()
+}
+
+/// All that is known of a token.
+pub(crate) fn shown(stored: &Stored, now: DateTime<Utc>) -> String {
+    let record = &stored.record;
+    let mut object = Object::default();
+    object.listed(stored, now);
+    object.field("rotated_at", time(record.rotated_at()));
+    if let Some(overlap) = record.overlap(now) {
+        object.field("older_secret_ends_at", time(overlap.ends_at));
+    }
+    if let Some(by) = record.issued_by() {
+        object.field("issued_by", by);
+    }
+    if !record.issuers().is_empty() {
+        object
+            .field("issuers", record.issuers().iter().map(ToString::to_string).collect::<Value>());
+    }
+    if let Some(revocation) = record.revocation() {
+        object.field("revoked_at", time(revocation.at));
+        object.optional("revoked_by", revocation.by.as_deref());
+        object.optional("reason", revocation.reason.as_deref());
+    }
+    object.finish()
+}
+
+fn time(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// An object whose fields keep the order in which they are given.
+#[derive(Default)]
+struct Object(String);
+
+impl Object {
+    fn listed(&mut self, stored: &Stored, now: DateTime<Utc>) {
+        let record = &stored.record;
+        self.field("id", record.id().to_string());
+        self.field("type", record.token_type());
+        self.field("issued_to", record.issued_to());
+        self.field("owner", record.owner());
+        self.field("scopes", record.scopes().iter().collect::<Value>());
+        self.field("created_at", time(record.created_at()));
+        self.optional("not_before", record.not_before().map(time));
+        self.optional("expires_at", record.expires_at().map(time));
+        if let LastUsed::At(used) = stored.last_used {
+            self.field("last_used_at", time(used));
+        }
+        self.field("state", record.state(now).to_string());
+        self.field("metadata", record.metadata().collect::<Value>());
+    }
+
+    fn field(&mut self, name: &str, value: impl Into<Value>) {
+        let before = if self.0.is_empty() { '{' } else { ',' };
+        self.0.push(before);
+        self.0.push_str(&format!("{}:{}", Value::from(name), value.into()));
+    }
+
+    fn optional(&mut self, name: &str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.field(name, value);
+        }
+    }
+
+    /// JSON escapes less than a terminal needs: what would not show is escaped too.
+    fn finish(self) -> String {
+        let mut object = String::with_capacity(self.0.len() + 1);
+        for c in self.0.chars() {
+            if c.is_ascii_graphic() || c == ' ' || c.escape_debug().len() == 1 {
+                object.push(c);
+                continue;
+            }
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                object.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+        object.push('}');
+        object
+    }
+}

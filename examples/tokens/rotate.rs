@@ -1,0 +1,77 @@
+//! `tokens rotate`
+
+use futures_lite::future::block_on;
+use service_tokens::{Replaces, RotateRequest};
+
+use crate::args::Words;
+use crate::handover::hand_over;
+use crate::settings::Access;
+use crate::stop::{Stop, note};
+use crate::text::{end, time, which};
+use crate::value::{self, End};
+
+pub(crate) const HELP: &str = "\
+Gives a token a new secret and prints the new token, this once, alone on
+standard output. The id stays.
+
+  tokens rotate ID --at-once          the old secret ends now: it leaked
+  tokens rotate ID --overlap 24h      both are accepted for so long, at most 30d
+
+  --replacing newest    while an overlap runs: the newest secret was lost
+  --replacing oldest    while an overlap runs: the oldest secret ends now
+  --expires WHEN        a new end, as in `tokens issue`; otherwise it stays
+
+`tokens --help` lists the options for every verb. Mind --prefix: the new token
+gets it.
+";
+
+fn replaces(text: &str) -> Result<Replaces, String> {
+    match text {
+        "newest" => Ok(Replaces::Newest),
+        "oldest" => Ok(Replaces::Oldest),
+        _ => Err("must be newest or oldest".into()),
+    }
+}
+
+pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
+    let (mut at_once, mut overlap) = (false, None);
+    let (mut replacing, mut expires) = (None, None);
+    while let Some(option) = words.next_option()? {
+        match &*option {
+            "at-once" => words.flag(&mut at_once)?,
+            "overlap" => words.set(&mut overlap, value::duration)?,
+            "replacing" => words.set(&mut replacing, replaces)?,
+            "expires" => words.set(&mut expires, End::read)?,
+            _ => return Err(words.unknown(&option)),
+        }
+    }
+    let id = words.id()?;
+    let mut request = match (at_once, overlap) {
+        (true, None) => RotateRequest::at_once(),
+        (false, Some(overlap)) => RotateRequest::with_overlap(overlap),
+        (false, None) => return Err(words.mistake("--at-once or --overlap is missing")),
+        (true, Some(_)) => return Err(words.mistake("--at-once and --overlap exclude each other")),
+    };
+    if let Some(which) = replacing {
+        request = request.replacing(which);
+    }
+    if let Some(expires) = expires {
+        request = expires.of_rotation(request);
+    }
+
+    let service = words.settings.open(Access::Change)?;
+    let rotated = block_on(service.every_owner().rotate(id, request))?;
+    // Whoever reads the token from a pipe may want the file.
+    drop(service);
+    let record = &rotated.record;
+    let older = match record.overlap(record.rotated_at()) {
+        Some(overlap) => format!("The older secret ends: {}.", time(overlap.ends_at)),
+        None => "The older secret has ended.".into(),
+    };
+    note(format_args!(
+        "Rotated {}.\n{older} The token expires: {}. It is shown this once:",
+        which(record),
+        end(record.expires_at()),
+    ));
+    hand_over(&rotated)
+}

@@ -1,0 +1,155 @@
+//! Removing what has been dead for long.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::act::{ATTEMPTS, exhausted, unresolved};
+use super::bulk::{BulkError, BulkOutcome, BulkProgress, Deed, OnProgress, Walk};
+use super::manage::Tokens;
+use crate::clock::from_micros;
+use crate::error::ManageError;
+use crate::event::{Act, Event};
+use crate::record::{Field, Rule};
+use crate::store::{Query, StoreError, Stored, TokenStore};
+
+/// The shortest retention: whoever comes back after a bad night still finds what happened.
+const SHORTEST: Duration = Duration::from_secs(86_400);
+
+/// The removal of records whose tokens have been dead for long: from [`Tokens::purge`]. Nothing
+/// happens before [`run`](Self::run).
+#[must_use = "nothing is removed before `run`"]
+pub struct Purge<'t, S> {
+    tokens: Tokens<'t, S>,
+    retention: Duration,
+    on_progress: OnProgress<'t>,
+}
+
+impl<'t, S: TokenStore> Purge<'t, S> {
+    pub(super) fn new(tokens: Tokens<'t, S>, retention: Duration) -> Self {
+        Self { tokens, retention, on_progress: None }
+    }
+
+    /// Calls this after every page of records, on the task that drives [`run`](Self::run).
+    pub fn on_progress(mut self, tell: impl FnMut(&BulkProgress) + Send + 't) -> Self {
+        self.on_progress = Some(Box::new(tell));
+        self
+    }
+
+    /// How many records [`run`](Self::run) would find now. One pass that changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub async fn count(self) -> Result<u64, ManageError> {
+        let act = self.tokens.service.begin(Act::Count, None);
+        let (walk, deed) = self.parts();
+        let outcome = walk.count(&deed).await;
+        let owner = self.tokens.owner.map(str::to_owned);
+        act.end(outcome, |count| Event::Counted { owner, records: *count })
+    }
+
+    /// Removes them, oldest first, in passes until a whole pass finds nothing.
+    ///
+    /// What counts is the time at its beginning. Each record is removed only as it was found: one that
+    /// changes meanwhile is looked at again. One that a newer program wrote stays and is
+    /// [named](BulkOutcome::failures); use that program. It may be dropped at any time and run again.
+    /// The whole is one [`Event::Purged`](crate::Event::Purged), also when it failed or was dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`BulkError`] says what was done before and what stopped it:
+    ///
+    /// - [`ManageError::Invalid`] for a retention of less than a day.
+    /// - [`ManageError::ClockJumped`] if the clock has jumped and nobody has
+    ///   [acknowledged](crate::TokenService::acknowledge_clock_jump) it. It is asked before every page.
+    /// - [`ManageError::Store`] if the store failed or holds what is no record.
+    pub async fn run(self) -> Result<BulkOutcome, BulkError> {
+        let (walk, deed) = self.parts();
+        walk.run(&deed, self.on_progress).await
+    }
+
+    fn parts(&self) -> (Walk<'t, S>, Removals<'t, S>) {
+        let now = self.tokens.service.now();
+        let died_before = ago(now, self.retention);
+        let walk = Walk::new(self.tokens, Query::new().died_before(died_before), None);
+        let deed = Removals {
+            tokens: self.tokens,
+            which: walk.which().clone(),
+            retention: self.retention,
+        };
+        (walk, deed)
+    }
+}
+
+/// Before all of time if there is no such time.
+fn ago(now: DateTime<Utc>, span: Duration) -> DateTime<Utc> {
+    let span = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+    from_micros(now.timestamp_micros().saturating_sub(span))
+}
+
+struct Removals<'t, S> {
+    tokens: Tokens<'t, S>,
+    which: Query,
+    retention: Duration,
+}
+
+impl<S: TokenStore> Deed for Removals<'_, S> {
+    fn may_go_on(&self) -> Result<(), ManageError> {
+        if self.retention < SHORTEST {
+            return Err(Field::Retention.breaks(Rule::TooShort { shortest: SHORTEST }).into());
+        }
+        if self.tokens.service.clock_jump() {
+            return Err(ManageError::ClockJumped);
+        }
+        Ok(())
+    }
+
+    async fn act(&self, mut found: Stored) -> Result<bool, ManageError> {
+        let service = self.tokens.service;
+        let id = found.record.id();
+        let mut lost = None;
+        for _ in 0..ATTEMPTS {
+            // It may be kept for a reason that this program cannot read.
+            if found.record.is_newer() {
+                return Err(StoreError::NewerFormat.into());
+            }
+            match service.remove(id, found.version).await {
+                Ok(()) => return Ok(true),
+                Err(StoreError::Conflict) => {}
+                Err(error @ StoreError::Indeterminate { .. }) => lost = Some(error),
+                Err(error) => return Err(unresolved(id, lost, error)),
+            }
+            match service.find(id).await {
+                // Gone: after a lost answer most likely by this very act.
+                Ok(None) => return Ok(lost.is_some()),
+                Ok(Some(present)) => found = present,
+                Err(error) => return Err(unresolved(id, lost, error)),
+            }
+            if !self.which.matches(&found.record, found.last_used, service.now()) {
+                return Ok(false);
+            }
+        }
+        Err(exhausted(id, lost))
+    }
+
+    fn event(&self, outcome: &BulkOutcome, stopped: Option<String>) -> Event {
+        Event::Purged {
+            owner: self.tokens.owner.map(str::to_owned),
+            retention: self.retention,
+            purged: outcome.done,
+            failed: outcome.failed,
+            stopped,
+        }
+    }
+}
+
+impl<S> fmt::Debug for Purge<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Purge")
+            .field("tokens", &self.tokens)
+            .field("retention", &self.retention)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,119 @@
+//! Revoking many tokens.
+
+use std::fmt;
+
+use super::bulk::{BulkError, BulkOutcome, BulkProgress, Deed, OnProgress, Walk};
+use super::manage::Tokens;
+use super::request::RevokeRequest;
+use crate::error::ManageError;
+use crate::event::{Act, Event};
+use crate::store::{Query, States, Stored, TokenStore};
+use crate::token::TokenId;
+
+/// Many revocations: from [`Tokens::revoke_all`] and [`Tokens::revoke_with_descendants`]. Nothing
+/// happens before [`run`](Self::run).
+#[must_use = "nothing is revoked before `run`"]
+pub struct RevokeAll<'t, S> {
+    walk: Walk<'t, S>,
+    deed: Revocations<'t, S>,
+    on_progress: OnProgress<'t>,
+}
+
+impl<'t, S: TokenStore> RevokeAll<'t, S> {
+    pub(super) fn new(
+        tokens: Tokens<'t, S>,
+        which: Query,
+        request: RevokeRequest,
+        first: Option<TokenId>,
+    ) -> Self {
+        let walk = Walk::new(tokens, which.states(States::LIVE), first);
+        let deed = Revocations { tokens, which: walk.which().clone(), first, request };
+        Self { walk, deed, on_progress: None }
+    }
+
+    /// Calls this after every page of records, on the task that drives [`run`](Self::run).
+    pub fn on_progress(mut self, tell: impl FnMut(&BulkProgress) + Send + 't) -> Self {
+        self.on_progress = Some(Box::new(tell));
+        self
+    }
+
+    /// How many tokens [`run`](Self::run) would find now. One pass that changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub async fn count(self) -> Result<u64, ManageError> {
+        let act = self.deed.tokens.service.begin(Act::Count, None);
+        let outcome = self.walk.count(&self.deed).await;
+        let owner = self.deed.tokens.owner.map(str::to_owned);
+        act.end(outcome, |count| Event::Counted { owner, records: *count })
+    }
+
+    /// Revokes them, oldest first, in passes until a whole pass finds nothing.
+    ///
+    /// When this has returned `Ok`, every token that was selected when the last pass began has been
+    /// revoked, but for the [failed](BulkOutcome::failed) ones: look at those. A token that cannot be
+    /// revoked stops no other.
+    ///
+    /// It may be dropped, or killed with its process, at any time: each revocation has then happened
+    /// wholly or not at all. What is revoked is not found again, so running it again goes on from
+    /// there.
+    ///
+    /// Each revocation is its own [`Event::Revoked`](crate::Event::Revoked), and the whole is one
+    /// [`Event::RevokedAll`](crate::Event::RevokedAll), also when it failed or was dropped. It goes no
+    /// faster than the event sink, so that none of them is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`BulkError`] says what was done before and what stopped it: [`ManageError::Invalid`] if a text
+    /// is empty or too long and [`StoreError::Unsupported`](crate::StoreError::Unsupported) for
+    /// [`Query::unused_since`] on a store that does not track last use, both before anything was done;
+    /// [`ManageError::Store`] if the store failed or holds what is no record.
+    pub async fn run(self) -> Result<BulkOutcome, BulkError> {
+        self.walk.run(&self.deed, self.on_progress).await
+    }
+}
+
+struct Revocations<'t, S> {
+    tokens: Tokens<'t, S>,
+    which: Query,
+    first: Option<TokenId>,
+    request: RevokeRequest,
+}
+
+impl<S: TokenStore> Deed for Revocations<'_, S> {
+    fn may_go_on(&self) -> Result<(), ManageError> {
+        self.tokens.service.check_revocation(&self.request)
+    }
+
+    async fn act(&self, found: Stored) -> Result<bool, ManageError> {
+        match self.tokens.revoke(found.record.id(), self.request.clone()).await {
+            Ok(revoked) => Ok(!revoked.already),
+            // Purged meanwhile.
+            Err(ManageError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn event(&self, outcome: &BulkOutcome, stopped: Option<String>) -> Event {
+        Event::RevokedAll {
+            owner: self.tokens.owner.map(str::to_owned),
+            which: Box::new(self.which.clone()),
+            with: self.first,
+            revoked: outcome.done,
+            failed: outcome.failed,
+            by: self.request.by.clone(),
+            reason: self.request.reason.clone(),
+            stopped,
+        }
+    }
+}
+
+impl<S> fmt::Debug for RevokeAll<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RevokeAll")
+            .field("walk", &self.walk)
+            .field("request", &self.deed.request)
+            .finish_non_exhaustive()
+    }
+}

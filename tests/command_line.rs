@@ -1,0 +1,20 @@
+//! The command line in `examples/tokens`, as a child process.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "command_line/bulk.rs"]
+mod bulk;
+#[path = "command_line/changes.rs"]
+mod changes;
+#[path = "command_line/files.rs"]
+mod files;
+#[path = "command_line/issuing.rs"]
+mod issuing;
+#[path = "command_line/lists.rs"]
+mod lists;
+#[path = "command_line/tool.rs"]
+mod tool;
+#[path = "command_line/verifying.rs"]
+mod verifying;
+#[path = "command_line/words.rs"]
+mod words;

@@ -1,0 +1,135 @@
+//! Files that are missing, locked, damaged or none of ours.
+
+use std::fs;
+
+use service_tokens::{FileStore, FileStoreOptions};
+
+use crate::tool::{Ran, Tool, finish};
+
+const ID: &str = "0000000000000000000000";
+
+const READING: [&[&str]; 5] = [
+    &["list"],
+    &["show", ID],
+    &["verify"],
+    &["revoke-all", "--dry-run"],
+    &["purge", "--retention", "1d", "--dry-run"],
+];
+
+const CHANGING: [&[&str]; 4] = [
+    &["rotate", ID, "--at-once"],
+    &["revoke", ID, "--yes"],
+    &["revoke-all", "--yes-revoke", "1"],
+    &["purge", "--retention", "1d", "--yes"],
+];
+
+const ISSUE: [&str; 7] =
+    ["issue", "--type", "connector", "--owner", "acme", "--issued-to", "nightly backup"];
+
+/// Every verb that opens the file, with a line to verify.
+fn every(tool: &Tool, mut look: impl FnMut(&[&str], Ran)) {
+    for words in READING.iter().chain(&CHANGING).copied().chain([&ISSUE[..]]) {
+        look(words, tool.answer(words, "x\n"));
+    }
+}
+
+#[test]
+fn only_issue_creates_a_file() {
+    let tool = Tool::new();
+    for words in READING.iter().chain(&CHANGING) {
+        let ran = tool.run(words).failed("there is no file");
+        assert!(ran.err.contains("tokens.journal") && ran.out.is_empty(), "{words:?} {ran:?}");
+        assert_eq!(tool.files(), [""; 0], "{words:?}");
+    }
+    // Nor a folder.
+    let nowhere = ["--file", "nowhere/tokens.journal"];
+    tool.run(&[&nowhere[..], &ISSUE].concat()).failed("nowhere");
+    assert_eq!(tool.files(), [""; 0]);
+    tool.issue(&[]);
+    assert!(tool.files().contains(&"tokens.journal".to_owned()));
+}
+
+#[test]
+fn a_locked_file_names_the_way_on() {
+    let tool = Tool::new();
+    let (id, token) = tool.issue(&[]);
+    let before = fs::read(tool.path()).unwrap();
+    let service = FileStore::open(tool.path()).unwrap();
+    every(&tool, |words, ran| {
+        let ran = ran.failed("is locked");
+        assert!(ran.err.contains("Stop that, or do this through it."), "{words:?} {ran:?}");
+        assert_eq!(ran.out, "", "{words:?}");
+    });
+    drop(service);
+    assert_eq!(fs::read(tool.path()).unwrap(), before);
+
+    // Whoever only reads shares it with others who only read.
+    let reader = FileStoreOptions::new().read_only(true).open(tool.path()).unwrap();
+    tool.run(&["list"]).done();
+    tool.run(&["show", &id]).done();
+    tool.answer(&["verify"], &token).done();
+    tool.run(&["revoke", &id, "--yes"]).failed("is locked");
+    tool.run(&ISSUE).failed("is locked");
+    drop(reader);
+    tool.run(&["revoke", &id, "--yes"]).done();
+}
+
+#[test]
+fn a_damaged_file_is_refused_by_place_and_stays_as_it_is() {
+    let tool = Tool::new();
+    let (id, _) = tool.issue(&[]);
+    for _ in 0..4 {
+        tool.issue(&[]);
+    }
+    tool.run(&["revoke", &id, "--yes"]).done();
+    let mut bytes = fs::read(tool.path()).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x20;
+    fs::write(tool.path(), &bytes).unwrap();
+    every(&tool, |words, ran| {
+        let ran = ran.failed("is damaged at byte ");
+        let (_, behind) = ran.err.split_once("at byte ").unwrap();
+        let offset: usize = behind.split(':').next().unwrap().parse().unwrap();
+        assert!((1..=middle).contains(&offset), "{words:?} {ran:?}");
+        assert!(ran.err.contains("restore a copy") && ran.out.is_empty(), "{words:?} {ran:?}");
+        assert_eq!(fs::read(tool.path()).unwrap(), bytes, "{words:?}");
+    });
+}
+
+#[test]
+fn a_file_of_something_else_is_left_alone() {
+    let tool = Tool::new();
+    let letter = b"Dear Ada, this is no token store but a letter. ".repeat(20);
+    fs::write(tool.path(), &letter).unwrap();
+    every(&tool, |words, ran| {
+        let ran = ran.failed("is not a token store");
+        assert_eq!(ran.out, "", "{words:?}");
+    });
+    assert_eq!(fs::read(tool.path()).unwrap(), letter);
+    let folder = Tool::new();
+    fs::create_dir(folder.path()).unwrap();
+    every(&folder, |_, ran| drop(ran.failed("tokens.journal")));
+}
+
+#[test]
+fn an_unfinished_write_is_told_and_is_no_failure() {
+    let tool = Tool::new();
+    tool.issue(&[]);
+    let whole = fs::read(tool.path()).unwrap();
+    tool.issue(&[]);
+    let bytes = fs::read(tool.path()).unwrap();
+    fs::write(tool.path(), &bytes[..whole.len() + 9]).unwrap();
+    let ran = tool.run(&["list", "--json"]).done();
+    assert!(ran.err.contains("unfinished write of 9 bytes"), "{ran:?}");
+    assert_eq!(ran.out.lines().count(), 1);
+}
+
+#[test]
+fn the_option_wins_over_the_variable() {
+    let tool = Tool::new();
+    tool.run(&[&["--file", "other.journal"][..], &ISSUE].concat()).token();
+    assert!(tool.files().contains(&"other.journal".to_owned()));
+    assert!(!tool.files().contains(&"tokens.journal".to_owned()));
+    let without = finish(tool.bare().arg("list").spawn().unwrap(), b"");
+    without.misused("TOKENS_FILE");
+}

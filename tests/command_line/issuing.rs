@@ -1,0 +1,163 @@
+//! `issue` and `rotate`: the token is shown once, alone, and the file is made by nobody else.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::tool::{HOSTILE, Tool, finish};
+
+fn shown(tool: &Tool, id: &str) -> Value {
+    let shown = tool.run(&["show", id, "--json"]).done();
+    serde_json::from_str(&shown.out).unwrap()
+}
+
+#[test]
+fn a_token_is_alone_on_standard_output_and_nowhere_else() {
+    let tool = Tool::new();
+    let words = ["issue", "--type", "connector", "--owner", "acme", "--issued-to", "backup"];
+    let first = tool.run(&words);
+    let (id, token) = first.token();
+    assert!(first.err.contains("Created") && first.err.contains("tokens.journal"), "{first:?}");
+    assert!(first.err.contains("issued to \"backup\" (owner acme, type connector)"), "{first:?}");
+    let second = tool.run(&words);
+    assert_ne!(second.token().1, token);
+    assert!(!second.err.contains("Created"), "{second:?}");
+
+    // Not in any later answer, nor the secret, nor in the file.
+    let secret = &token[token.len() - 49..token.len() - 6];
+    for words in [&["show", &id][..], &["show", &id, "--json"], &["list", "--json"], &["list"]] {
+        let ran = tool.run(words).done();
+        assert!(ran.out.contains(&id) && !ran.out.contains(secret), "{ran:?}");
+    }
+    let file = fs::read(tool.path()).unwrap();
+    assert!(!file.windows(secret.len()).any(|window| window == secret.as_bytes()));
+}
+
+#[test]
+fn what_is_asked_for_is_issued() {
+    let tool = Tool::new();
+    let words = ["--type-def", "files=files:read,files:upload", "--allow-never", "issue"];
+    let more = ["--type", "files", "--owner", "acme", "--issued-to", "b", "--expires", "never"];
+    let last = ["--scope", "files:read", "--issued-by", "ada", "--metadata", "ticket=OPS-1=2"];
+    let id = tool.run(&[&words[..], &more, &last].concat()).token().0;
+    let token = shown(&tool, &id);
+    assert_eq!(token["type"], "files");
+    assert_eq!(token["scopes"], serde_json::json!(["files:read"]));
+    assert_eq!(token["issued_by"], "ada");
+    assert_eq!(token["metadata"], serde_json::json!({ "ticket": "OPS-1=2" }));
+    assert_eq!((token.get("expires_at"), token.get("not_before")), (None, None));
+    assert_eq!(token["state"], "active");
+
+    let (id, _) = tool.issue(&["--expires", "2w", "--not-before", "12h"]);
+    let token = shown(&tool, &id);
+    let at = |field: &str| {
+        let time = token[field].as_str().unwrap();
+        chrono::DateTime::parse_from_rfc3339(time).unwrap().timestamp()
+    };
+    assert_eq!(token["state"], "pending");
+    assert_eq!(at("expires_at") - at("created_at"), 14 * 86_400);
+    assert!((at("not_before") - at("created_at") - 43_200).abs() < 60, "{token}");
+
+    let (id, _) =
+        tool.issue(&["--longest-lifetime", "36500d", "--expires", "2100-01-01T01:00:00+01:00"]);
+    assert_eq!(shown(&tool, &id)["expires_at"], "2100-01-01T00:00:00Z");
+    // The default lifetime stays within the longest.
+    let (id, _) = tool.issue(&["--longest-lifetime", "1h"]);
+    let token = shown(&tool, &id);
+    assert_ne!(token["expires_at"], token["created_at"]);
+}
+
+#[test]
+fn what_the_policy_refuses_gets_no_token_and_a_way_on() {
+    let tool = Tool::new();
+    tool.issue(&[]);
+    let issue = |more: &[&str]| {
+        let words = ["issue", "--owner", "acme", "--issued-to", "b"];
+        tool.run(&[&words, more].concat())
+    };
+    for (more, reason) in [
+        (&["--type", "nobody"][..], "--type-def"),
+        (&["--type", "connector", "--expires", "never"], "--allow-never"),
+        (&["--type", "connector", "--expires", "367d"], "--longest-lifetime"),
+        (&["--type", "connector", "--expires", "2001-01-01T00:00:00Z"], "must be after now"),
+        (&["--type", "connector", "--scope", "files:read"], "scopes"),
+    ] {
+        assert_eq!(issue(more).failed(reason).out, "", "{more:?}");
+    }
+    assert_eq!(tool.run(&["list", "--json", "--state", "all"]).done().out.lines().count(), 1);
+}
+
+#[test]
+fn a_rotation_says_what_becomes_of_the_older_secret() {
+    let tool = Tool::new();
+    let (id, first) = tool.issue(&[]);
+    let verdict = |token: &str| tool.answer(&["verify"], token).out;
+
+    let overlap = tool.run(&["rotate", &id, "--overlap", "24h"]);
+    let (same, second) = overlap.token();
+    assert!(same == id && overlap.err.contains("The older secret ends: 20"), "{overlap:?}");
+    assert!(verdict(&first).starts_with("accepted") && verdict(&second).starts_with("accepted"));
+    assert!(shown(&tool, &id)["older_secret_ends_at"].is_string());
+
+    // While it runs it must be said which one is replaced.
+    let unsaid = tool.run(&["rotate", &id, "--overlap", "24h"]).failed("--replacing newest");
+    assert_eq!(unsaid.out, "");
+    let third = tool.run(&["rotate", &id, "--overlap", "1h", "--replacing", "newest"]).token().1;
+    assert_eq!(verdict(&second), "refused the secret was replaced and has ended\n");
+    assert!(verdict(&first).starts_with("accepted") && verdict(&third).starts_with("accepted"));
+
+    let oldest = ["rotate", &id, "--overlap", "1h", "--replacing", "oldest", "--expires", "2h"];
+    let fourth = tool.run(&oldest).token().1;
+    assert!(verdict(&first).starts_with("refused") && verdict(&third).starts_with("accepted"));
+
+    let leak = tool.run(&["rotate", &id, "--at-once", "--replacing", "newest"]);
+    let fifth = leak.token().1;
+    assert!(leak.err.contains("The older secret has ended."), "{leak:?}");
+    assert!(verdict(&third).starts_with("refused") && verdict(&fourth).starts_with("refused"));
+    assert!(verdict(&fifth).starts_with("accepted"));
+
+    let unknown = "0000000000000000000000";
+    tool.run(&["rotate", unknown, "--at-once"]).failed("there is no token");
+    tool.run(&["revoke", &id, "--yes"]).done();
+    assert_eq!(tool.run(&["rotate", &id, "--at-once"]).failed("revoked").out, "");
+}
+
+/// Nobody has read the token, so it is lost, and that is no success.
+#[test]
+fn a_token_that_nobody_could_read_is_a_failure_that_names_the_way_on() {
+    let tool = Tool::new();
+    let id = tool.issue(&[]).0;
+    let issue = ["issue", "--type", "connector", "--owner", "acme", "--issued-to", "backup"];
+    for words in [&issue[..], &["rotate", &id, "--at-once"]] {
+        let mut child = tool.start(words);
+        drop(child.stdout.take());
+        let ran = finish(child, b"").failed("cannot be shown again");
+        assert!(ran.err.contains("--at-once"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_hostile_label_does_nothing_to_the_terminal_and_is_kept() {
+    let tool = Tool::new();
+    // Whether anything of it comes through as it is, every run is asked.
+    let texts = ["--issued-to", HOSTILE, "--issued-by", HOSTILE, "--metadata"];
+    let (id, token) = tool.issue(&[&texts[..], &[&format!("{HOSTILE}={HOSTILE}")]].concat());
+    for words in [&["list"][..], &["show", &id]] {
+        let ran = tool.run(words).done();
+        assert!(ran.out.contains(r"\u{1b}[2J"), "{ran:?}");
+    }
+    assert_eq!(tool.run(&["list"]).done().out.lines().count(), 2);
+    for words in [&["list", "--json"][..], &["show", &id, "--json"]] {
+        let ran = tool.run(words).done();
+        let token: Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!(token["issued_to"], HOSTILE);
+        assert_eq!(token["metadata"][HOSTILE], HOSTILE);
+    }
+    tool.run(&["rotate", &id, "--at-once"]).token();
+    tool.answer(&["revoke", &id, "--reason", HOSTILE, "--by", HOSTILE], "y").done();
+    assert!(tool.run(&["show", &id]).done().out.contains(r"Reason"));
+    assert!(tool.answer(&["verify"], token).out.starts_with("refused"));
+    let owner = ["issue", "--type", "connector", "--issued-to", "b", "--owner", HOSTILE];
+    let token = tool.run(&owner).token().1;
+    assert!(tool.answer(&["verify"], token).done().out.contains(r"\r\nacme\t"));
+}

@@ -1,0 +1,155 @@
+//! `verify`: one answer a line, whatever the line is, and a status that is never too kind.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::Stdio;
+
+use service_tokens::FileStore;
+
+use crate::tool::{Tool, finish};
+
+const ISSUE: [&str; 7] =
+    ["issue", "--type", "connector", "--owner", "acme", "--issued-to", "nightly backup"];
+
+#[test]
+fn every_line_gets_one_answer_that_repeats_no_token() {
+    let tool = Tool::new();
+    let (id, token) =
+        tool.issue(&["--expires", "2100-12-01T00:00:00Z", "--longest-lifetime", "40000d"]);
+    let accepted = format!("accepted {id} acme connector 2100-12-01T00:00:00Z");
+    let mut altered = token.clone().into_bytes();
+    altered[40] = if altered[40] == b'0' { b'1' } else { b'0' };
+    let lines: Vec<(Vec<u8>, &str)> = vec![
+        (token.clone().into(), &accepted),
+        (format!("Authorization: Bearer {token}").into(), &accepted),
+        (format!("authorization:bearer   {token} \r").into(), &accepted),
+        (format!("  Bearer {token}").into(), &accepted),
+        (format!("BEARER {token}").into(), &accepted),
+        (altered, "refused the token's checksum is wrong"),
+        (token[..60].into(), "refused the token has the wrong length"),
+        (b"".into(), "refused the token is empty"),
+        (b"   ".into(), "refused the token is empty"),
+        (
+            format!("Authorization: Basic {token}").into(),
+            "refused the header holds no Bearer token",
+        ),
+        (b"Authorization: Bearer".into(), "refused the header holds no Bearer token"),
+        (b"\xff\xfe".into(), "refused the token has no prefix: there is no underscore"),
+        (format!("{token} {token}").into(), "refused the token is longer than 105 characters"),
+        (vec![b'x'; 4_096], "refused the token is longer than 105 characters"),
+        (vec![b'x'; 4_097], "refused the line is longer than 4096 bytes"),
+        (vec![0; 3 << 20], "refused the line is longer than 4096 bytes"),
+        (
+            token.replace("live", "test").into(),
+            "refused the token's prefix is none that this service accepts",
+        ),
+        // Without a line break at its end.
+        (token.clone().into(), &accepted),
+    ];
+    let (input, answers): (Vec<_>, Vec<_>) = lines.into_iter().unzip();
+    let ran = tool.answer(&["verify"], input.join(&b'\n'));
+    assert_eq!(ran.out.lines().collect::<Vec<_>>(), answers);
+    assert_eq!((ran.status, &*ran.err), (Some(1), ""));
+    // Neither it nor a piece of it.
+    assert!(!ran.out.contains(&token[35..60]));
+}
+
+#[test]
+fn the_status_is_kind_only_if_every_line_was_accepted() {
+    let tool = Tool::new();
+    let (id, token) = tool.issue(&[]);
+    let verify = |input: &str| tool.answer(&["verify"], input).status;
+    assert_eq!(verify(&token), Some(0));
+    assert_eq!(verify(&format!("{token}\n{token}\n")), Some(0));
+    assert_eq!(verify(&format!("{token}\n\n{token}\n")), Some(1));
+    assert_eq!(verify("\n"), Some(1));
+    // A script whose variable is empty.
+    tool.answer(&["verify"], "").failed("no line");
+    tool.run(&["revoke", &id, "--yes"]).done();
+    let ran = tool.answer(&["verify"], format!("{token}\n"));
+    assert_eq!((ran.status, &*ran.out), (Some(1), "refused the token was revoked\n"));
+}
+
+#[test]
+fn needs_prefixes_and_types_count() {
+    let tool = Tool::new();
+    let (_, token) = tool.issue(&[]);
+    let verify = |words: &[&str]| tool.answer(&[&["verify"], words].concat(), &token);
+    verify(&["--need", "files:upload"]).done();
+    let refused = verify(&["--need", "files:upload", "--need", "files:read"]);
+    let reason = "refused the token lacks the scope for this: files:upload and files:read\n";
+    assert_eq!((refused.status, &*refused.out), (Some(1), reason));
+    verify(&["--need", "files:*"]).misused("--need");
+    let other_type = verify(&["--type-def", "developer=*"]);
+    assert_eq!(other_type.out, "refused the token's type is unknown to this service\n");
+    assert!(verify(&["--prefix", "acme_test"]).out.starts_with("refused"));
+    verify(&["--prefix", "acme_test", "--accept-prefix", "acme_live"]).done();
+}
+
+/// The file is opened when the first line comes, so that this works, and each answer comes at once.
+#[test]
+fn it_works_behind_issue_and_in_a_conversation() {
+    let tool = Tool::new();
+    let mut verify = tool.start(&["verify"]);
+    let mut answers = BufReader::new(verify.stdout.take().unwrap());
+    let (_, token) = tool.issue(&[]);
+    let mut stdin = verify.stdin.take().unwrap();
+    for line in [&*token, "x_1"] {
+        writeln!(stdin, "{line}").unwrap();
+        let mut answer = String::new();
+        answers.read_line(&mut answer).unwrap();
+        assert_eq!(answer.starts_with("accepted"), line == token, "{answer}");
+    }
+    drop(stdin);
+    assert_eq!(verify.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn issue_and_verify_work_in_one_pipe() {
+    let tool = Tool::new();
+    let mut issue = tool.start(&ISSUE);
+    let token: Stdio = issue.stdout.take().unwrap().into();
+    let mut verify = tool.bare();
+    verify.env("TOKENS_FILE", tool.path()).arg("verify").stdin(token);
+    let verified = verify.output().unwrap();
+    assert!(verified.status.success(), "{verified:?}");
+    assert!(issue.wait().unwrap().success());
+}
+
+/// The pipe has no room, so the program waits with the token in its hands.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_file_is_free_before_the_token_is_handed_over() {
+    const PIPE: usize = 65_536;
+    let tool = Tool::new();
+    for words in [&ISSUE[..], &["rotate", &tool.issue(&[]).0, "--at-once"]] {
+        let (mut reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(&[b'.'; PIPE]).unwrap();
+        let mut command = tool.bare();
+        command.env("TOKENS_FILE", tool.path()).args(words).stdout(writer);
+        let mut child = command.spawn().unwrap();
+        // It would hold the other end of the pipe.
+        drop(command);
+        let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(told.any(|line| line.unwrap().ends_with("shown this once:")));
+        drop(FileStore::open(tool.path()).unwrap());
+        let mut out = Vec::new();
+        reader.read_to_end(&mut out).unwrap();
+        assert!(child.wait().unwrap().success());
+        tool.answer(&["verify"], &out[PIPE..]).done();
+    }
+}
+
+/// What nobody was told of is not accepted.
+#[test]
+fn a_closed_pipe_is_no_success() {
+    let tool = Tool::new();
+    let (_, token) = tool.issue(&[]);
+    let mut child = tool.start(&["verify"]);
+    drop(child.stdout.take());
+    let ran = finish(child, token.as_bytes());
+    assert_eq!((ran.status, &*ran.err), (Some(1), ""));
+    // Nor is no standard input.
+    let mut command = tool.bare();
+    command.env("TOKENS_FILE", tool.path()).arg("verify").stdin(Stdio::null());
+    assert_eq!(command.output().unwrap().status.code(), Some(1));
+}

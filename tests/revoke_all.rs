@@ -1,0 +1,340 @@
+//! Revoking by a filter: what it touches, what it leaves alone, and that it comes to its end whatever
+//! happens meanwhile.
+
+#![cfg(feature = "memory")]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::sync::Arc;
+
+use futures_lite::future::block_on;
+use service_tokens::{
+    Clock, Direction, Event, Field, IssueRequest, ManageError, ManualClock, PAGE_MAX, Query,
+    Record, RevokeRequest, Rule, State, States, StoreError, TokenId, TokenService, TokenStore,
+};
+use support::many::{issue_many, live, words};
+use support::planted::{newer, plant};
+use support::{
+    Collected, DAY, Faulty, HOUR, Op, Open, SharedStore, any, builder, over_stores, records, text,
+};
+
+over_stores! {
+    every_filter_revokes_what_it_selects_and_nothing_else,
+    what_is_dead_stays_as_it_is,
+    order_cursor_and_limit_of_the_query_do_not_count,
+    unused_tokens_are_revoked_by_their_last_use,
+    a_broken_request_is_refused_before_anything_happens,
+    a_newer_record_is_named_and_stops_no_other,
+    a_hundred_are_named_and_all_are_counted,
+    progress_is_told_after_every_page,
+    each_is_one_event_and_the_whole_is_one,
+}
+
+/// Tokens that differ in all that a filter may ask for.
+async fn mixture(service: &TokenService<SharedStore>, clock: &ManualClock) -> Vec<String> {
+    let mut tokens = Vec::new();
+    for n in 0..48 {
+        let at = |list: &[&'static str], divisor: usize| list[n / divisor % list.len()];
+        let mut request = IssueRequest::new(
+            at(&["acme", "acme ", "globex"], 1),
+            at(&["connector", "developer"], 3),
+            at(&["backup", "backup 2", "Backup"], 2),
+        );
+        if n % 5 > 1 {
+            request = request.issued_by(at(&["ops", "ops@acme"], 5));
+        }
+        let issued = service.issue(request).await.unwrap();
+        tokens.push(text(&issued));
+        if n % 12 == 11 {
+            clock.advance(HOUR);
+        }
+    }
+    tokens
+}
+
+async fn every_filter_revokes_what_it_selects_and_nothing_else(open: Open) {
+    let start = ManualClock::default();
+    let at = |hours: i64| start.now() + chrono::TimeDelta::hours(hours);
+    let all = Query::new;
+    let queries = [
+        all(),
+        all().owner("acme"),
+        all().owner("nobody"),
+        all().token_type("developer"),
+        all().issued_to("backup"),
+        all().issued_to("backu"),
+        all().issued_to_contains("backup"),
+        all().issued_by("ops"),
+        all().created_before(at(2)),
+        all().expiring_before(at(90 * 24 + 1)),
+        all().unused_since(at(1)),
+        all().token_type("connector").issued_to("backup").issued_by("ops@acme"),
+        all().issuer(TokenId::from_bytes([9; 16])),
+    ];
+    for query in queries {
+        for owner in [None, Some("acme"), Some("globex")] {
+            let opened = open();
+            let clock = Arc::new(ManualClock::default());
+            let service = builder(opened.store.clone()).clock(clock.clone()).build().unwrap();
+            let tokens = mixture(&service, &clock).await;
+            let view = match owner {
+                Some(owner) => service.owner(owner),
+                None => service.every_owner(),
+            };
+            let before = records(&*opened.store).await;
+            let last_used = service_tokens::LastUsed::Never;
+            let selected = |record: &Record| {
+                owner.is_none_or(|owner| record.owner() == owner)
+                    && query.matches(record, last_used, service.now())
+            };
+            let expected = before.iter().filter(|record| selected(record)).count() as u64;
+            let counted = view.revoke_all(query.clone(), words()).count().await.unwrap();
+            assert_eq!(counted, expected, "{query:?}");
+            assert_eq!(records(&*opened.store).await, before, "counting changed something");
+
+            let outcome = view.revoke_all(query.clone(), words()).run().await.unwrap();
+            assert_eq!((outcome.done, outcome.failed), (expected, 0), "{query:?}");
+            let after = records(&*opened.store).await;
+            for (was, is) in before.iter().zip(&after) {
+                if selected(was) {
+                    let revocation = is.revocation().unwrap();
+                    assert_eq!(revocation.by.as_deref(), Some("alice"));
+                    assert_eq!(revocation.reason.as_deref(), Some("INC-42"));
+                } else {
+                    assert_eq!(was, is, "{query:?}");
+                }
+            }
+            let mut accepted = 0;
+            for token in &tokens {
+                accepted += u64::from(service.verify(token, &any()).await.is_ok());
+            }
+            assert_eq!(accepted, 48 - expected);
+            assert_eq!(view.revoke_all(query.clone(), words()).count().await.unwrap(), 0);
+        }
+    }
+}
+
+async fn what_is_dead_stays_as_it_is(open: Open) {
+    let opened = open();
+    let clock = Arc::new(ManualClock::default());
+    let service = builder(opened.store.clone()).clock(clock.clone()).build().unwrap();
+    let request = || IssueRequest::new("acme", "connector", "backup");
+    let expired = service.issue(request().expires_in(HOUR)).await.unwrap().record.id();
+    let revoked = service.issue(request()).await.unwrap().record.id();
+    let earlier = RevokeRequest::new().reason("earlier");
+    let _ = service.owner("acme").revoke(revoked, earlier).await.unwrap();
+    let start = service.now() + chrono::TimeDelta::days(2);
+    let pending = service.issue(request().not_before(start)).await.unwrap().record.id();
+    let active = service.issue(request()).await.unwrap().record.id();
+    clock.advance(HOUR);
+    let before = records(&*opened.store).await;
+    for states in [States::DEAD, States::ALL] {
+        let query = Query::new().states(states);
+        let outcome = service.every_owner().revoke_all(query, words()).run().await.unwrap();
+        assert_eq!(outcome.done, if states == States::DEAD { 2 } else { 0 });
+    }
+    for (was, is) in before.iter().zip(records(&*opened.store).await) {
+        if [pending, active].contains(&was.id()) {
+            assert_eq!(is.state(service.now()), State::Revoked);
+        } else {
+            assert!([expired, revoked].contains(&was.id()));
+            assert_eq!(*was, is);
+        }
+    }
+}
+
+async fn order_cursor_and_limit_of_the_query_do_not_count(open: Open) {
+    let opened = open();
+    let service = builder(opened.store.clone()).build().unwrap();
+    let mut last = None;
+    for _ in 0..10 {
+        let request = IssueRequest::new("acme", "connector", "backup");
+        last = Some(service.issue(request).await.unwrap().record.id());
+    }
+    let query = Query::new().direction(Direction::NewestFirst).after(last.unwrap()).limit(0);
+    let view = service.owner("acme");
+    assert_eq!(view.revoke_all(query.clone(), words()).count().await.unwrap(), 10);
+    assert_eq!(view.revoke_all(query, words()).run().await.unwrap().done, 10);
+}
+
+async fn unused_tokens_are_revoked_by_their_last_use(open: Open) {
+    let opened = open();
+    let clock = Arc::new(ManualClock::default());
+    let service = builder(opened.store.clone()).clock(clock.clone()).build().unwrap();
+    let mut tokens = Vec::new();
+    for _ in 0..4 {
+        let request = IssueRequest::new("acme", "connector", "backup");
+        tokens.push(service.issue(request).await.unwrap());
+    }
+    let since = service.now() + chrono::TimeDelta::days(30);
+    let day = chrono::TimeDelta::days(1);
+    let id = |n: usize| tokens[n].record.id();
+    // Used before, after and at the time, and never.
+    opened
+        .store
+        .touch(&[(id(0), since - day), (id(1), since + day), (id(2), since)])
+        .await
+        .unwrap();
+    clock.advance(60 * DAY);
+    let query = Query::new().unused_since(since);
+    let view = service.owner("acme");
+    assert_eq!(view.revoke_all(query.clone(), words()).count().await.unwrap(), 2);
+    assert_eq!(view.revoke_all(query, words()).run().await.unwrap().done, 2);
+    for (n, works) in [false, true, true, false].into_iter().enumerate() {
+        assert_eq!(service.verify(&text(&tokens[n]), &any()).await.is_ok(), works, "{n}");
+    }
+}
+
+async fn a_broken_request_is_refused_before_anything_happens(open: Open) {
+    let opened = open();
+    // This one does not track last use.
+    let faulty = Arc::new(Faulty::new(opened.store.clone()));
+    let service = builder(faulty.clone()).build().unwrap();
+    let request = IssueRequest::new("acme", "connector", "backup");
+    let token = text(&service.issue(request).await.unwrap());
+    faulty.disarm();
+    let view = service.owner("acme");
+    let long = "x".repeat(2_000);
+    let invalid = |error: &ManageError, field: Field, rule: Rule| match error {
+        ManageError::Invalid(invalid) => assert_eq!((invalid.field, invalid.rule), (field, rule)),
+        other => panic!("{other:?}"),
+    };
+    let too_long = Rule::TooLong { longest: 1_000 };
+    let cases = [
+        (Query::new(), RevokeRequest::new().by(" "), Field::RevokedBy, Rule::Empty),
+        (Query::new(), RevokeRequest::new().reason(&long), Field::Reason, too_long),
+        (Query::new().issued_to(&long), words(), Field::IssuedTo, Rule::TooLong { longest: 1_024 }),
+    ];
+    for (query, request, field, rule) in cases {
+        let counted = view.revoke_all(query.clone(), request.clone()).count().await;
+        invalid(&counted.unwrap_err(), field, rule);
+        let error = view.revoke_all(query, request).run().await.unwrap_err();
+        invalid(&error.cause, field, rule);
+        assert_eq!(error.so_far.done, 0);
+    }
+    let unused = Query::new().unused_since(service.now());
+    let error = view.revoke_all(unused, words()).run().await.unwrap_err();
+    assert!(matches!(error.cause, ManageError::Store(StoreError::Unsupported { .. })));
+    assert!(faulty.calls().is_empty(), "{:?}", faulty.calls());
+    service.verify(&token, &any()).await.unwrap();
+}
+
+async fn a_newer_record_is_named_and_stops_no_other(open: Open) {
+    let opened = open();
+    let service = builder(opened.store.clone()).build().unwrap();
+    let request = || IssueRequest::new("acme", "connector", "backup");
+    let _ = issue_many(&opened.store, 5).await;
+    let (id, _) = plant(&*opened.store, request(), newer).await;
+    let _ = issue_many(&opened.store, 5).await;
+    assert_eq!(service.owner("acme").revoke_all(Query::new(), words()).count().await.unwrap(), 11);
+    let outcome = service.owner("acme").revoke_all(Query::new(), words()).run().await.unwrap();
+    assert_eq!((outcome.done, outcome.failed), (10, 1));
+    assert_eq!(outcome.passes, 2, "what withstands makes no further pass");
+    let [failure] = &outcome.failures[..] else { panic!("{:?}", outcome.failures) };
+    assert_eq!(failure.id, id);
+    assert!(matches!(failure.error, ManageError::Store(StoreError::NewerFormat)));
+    assert_eq!(live(&opened.store).await, 1);
+}
+
+async fn a_hundred_are_named_and_all_are_counted(open: Open) {
+    let opened = open();
+    let service = builder(opened.store.clone()).build().unwrap();
+    for _ in 0..130 {
+        let request = IssueRequest::new("acme", "connector", "backup");
+        let _ = plant(&*opened.store, request, newer).await;
+    }
+    let outcome = service.owner("acme").revoke_all(Query::new(), words()).run().await.unwrap();
+    assert_eq!((outcome.done, outcome.failed, outcome.passes), (0, 130, 1));
+    assert_eq!(outcome.failures.len(), 100);
+}
+
+async fn progress_is_told_after_every_page(open: Open) {
+    let opened = open();
+    let service = builder(opened.store.clone()).build().unwrap();
+    let many = PAGE_MAX + 500;
+    let ids = issue_many(&opened.store, many).await;
+    let mut told = Vec::new();
+    let run = service.owner("acme").revoke_all(Query::new(), words());
+    let outcome = run.on_progress(|progress| told.push(progress.clone())).run().await.unwrap();
+    assert_eq!((outcome.done, outcome.passes), (many as u64, 2));
+    let seen: Vec<_> = told.iter().map(|p| (p.pass, p.found, p.done, p.failed)).collect();
+    assert_eq!(seen, [(1, 1_000, 1_000, 0), (1, 1_500, 1_500, 0), (2, 1_500, 1_500, 0)]);
+    let mut sorted = ids;
+    sorted.sort();
+    let cursors: Vec<_> = told.iter().map(|p| p.cursor).collect();
+    assert_eq!(cursors, [Some(sorted[999]), None, None]);
+}
+
+async fn each_is_one_event_and_the_whole_is_one(open: Open) {
+    let opened = open();
+    let collected = Collected::default();
+    let service = builder(opened.store.clone()).events(collected.sink()).build().unwrap();
+    let ids = issue_many(&opened.store, 3).await;
+    let query = Query::new().issued_to("backup");
+    let view = service.owner("acme");
+    let _ = view.revoke_all(query.clone(), words()).count().await.unwrap();
+    let events = collected.take(&service);
+    let [Event::Counted { owner, records: 3, .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(owner.as_deref(), Some("acme"));
+    let _ = view.revoke_all(query, words()).run().await.unwrap();
+    let mut events = collected.take(&service);
+    let whole = events.pop().unwrap();
+    let mut revoked: Vec<TokenId> = events
+        .iter()
+        .map(|event| match event {
+            Event::Revoked { id, owner, by, reason, .. } => {
+                assert_eq!((&**owner, by.as_deref()), ("acme", Some("alice")));
+                assert_eq!(reason.as_deref(), Some("INC-42"));
+                *id
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    revoked.sort();
+    let mut expected = ids;
+    expected.sort();
+    assert_eq!(revoked, expected);
+    let Event::RevokedAll { owner, which, with, revoked, failed, by, reason, stopped, .. } = whole
+    else {
+        panic!("{whole:?}")
+    };
+    assert_eq!((owner.as_deref(), with, revoked, failed), (Some("acme"), None, 3, 0));
+    assert_eq!(which.issued_to_exact_filter(), Some("backup"));
+    assert_eq!((by.as_deref(), reason.as_deref()), (Some("alice"), Some("INC-42")));
+    assert_eq!(stopped, None);
+}
+
+/// Its futures go to any runtime's threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_futures_can_be_spawned() {
+    let store: SharedStore = Arc::new(service_tokens::MemoryStore::new());
+    let _ = issue_many(&store, 10).await;
+    let service = Arc::new(builder(store).build().unwrap());
+    let spawned = service.clone();
+    let done = tokio::spawn(async move {
+        let view = spawned.every_owner();
+        let _ = view.revoke_all(Query::new(), words()).count().await.unwrap();
+        let run = view.revoke_all(Query::new(), words()).on_progress(|_| {});
+        let done = run.run().await.unwrap().done;
+        let _ = view.purge(DAY).run().await.unwrap();
+        spawned.stop_issuing("enough").await.unwrap();
+        done
+    });
+    assert_eq!(done.await.unwrap(), 10);
+}
+
+#[test]
+fn it_writes_only_by_compare_and_swap() {
+    block_on(async {
+        let opened = support::memory();
+        let faulty = Arc::new(Faulty::new(opened.store.clone()));
+        let service = builder(faulty.clone()).build().unwrap();
+        let _ = issue_many(&opened.store, 3).await;
+        faulty.disarm();
+        let _ = service.every_owner().revoke_all(Query::new(), words()).run().await.unwrap();
+        let writes = faulty.calls().iter().filter(|(op, _)| op.writes()).count();
+        assert_eq!(writes, 3);
+        assert!(faulty.calls().iter().all(|(op, _)| !op.writes() || *op == Op::Replace));
+    });
+}

@@ -1,0 +1,188 @@
+//! A token is revoked with everything that was issued below it.
+
+#![cfg(feature = "memory")]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::sync::Arc;
+
+use service_tokens::{
+    Event, IssueRequest, ManageError, Query, RevokeRequest, StoreError, TokenId, TokenService,
+    TokenStore,
+};
+use support::many::{request, words};
+use support::planted::{below, newer, plant};
+use support::{
+    Collected, Fault, Faulty, Open, SharedStore, any, builder, over_stores, records, text,
+};
+
+over_stores! {
+    all_below_go_and_nothing_else,
+    also_below_what_was_revoked_or_removed_before,
+    a_head_that_withstands_does_not_save_its_descendants,
+    a_view_sees_its_owner_s,
+    what_is_issued_below_meanwhile_is_found,
+    an_unknown_id_is_no_error,
+    the_whole_is_one_event_that_names_the_head,
+}
+
+/// A tree: `head` issued `child`, which issued `grandchild`; `other` was issued by nobody.
+struct Tree {
+    head: TokenId,
+    child: TokenId,
+    grandchild: TokenId,
+    tokens: [String; 4],
+    store: SharedStore,
+    service: TokenService<SharedStore>,
+    collected: Collected,
+    _guard: Box<dyn std::any::Any>,
+}
+
+async fn tree(open: Open) -> Tree {
+    let opened = open();
+    let store = opened.store;
+    let collected = Collected::default();
+    let service = builder(store.clone()).events(collected.sink()).build().unwrap();
+    let top = service.issue(request()).await.unwrap();
+    let head = top.record.id();
+    let (child, second) = plant(&*store, request(), |record| below(record, &[head])).await;
+    let (grandchild, third) =
+        plant(&*store, request(), |record| below(record, &[child, head])).await;
+    let other = service.issue(request()).await.unwrap();
+    let tokens = [text(&top), second, third, text(&other)];
+    let _ = collected.take(&service);
+    Tree { head, child, grandchild, tokens, store, service, collected, _guard: opened.guard }
+}
+
+impl Tree {
+    /// Which of head, child, grandchild and other are accepted.
+    async fn accepted(&self) -> [bool; 4] {
+        let mut accepted = [false; 4];
+        for (accepted, token) in accepted.iter_mut().zip(&self.tokens) {
+            *accepted = self.service.verify(token, &any()).await.is_ok();
+        }
+        accepted
+    }
+
+    async fn revoke_below(&self, id: TokenId) -> u64 {
+        let view = self.service.every_owner();
+        let counted = view.revoke_with_descendants(id, words()).count().await.unwrap();
+        let outcome = view.revoke_with_descendants(id, words()).run().await.unwrap();
+        assert_eq!((outcome.done, outcome.failed), (counted, 0));
+        counted
+    }
+
+    async fn remove(&self, id: TokenId) {
+        let version = self.store.find(id).await.unwrap().unwrap().version;
+        self.store.remove(id, version).await.unwrap();
+    }
+}
+
+async fn all_below_go_and_nothing_else(open: Open) {
+    for (at, gone, left) in [
+        (0, 3, [false, false, false, true]),
+        (1, 2, [true, false, false, true]),
+        (2, 1, [true, true, false, true]),
+    ] {
+        let tree = tree(open).await;
+        assert_eq!(tree.accepted().await, [true; 4]);
+        let id = [tree.head, tree.child, tree.grandchild][at];
+        assert_eq!(tree.revoke_below(id).await, gone);
+        assert_eq!(tree.accepted().await, left);
+        assert_eq!(tree.revoke_below(id).await, 0);
+    }
+}
+
+async fn also_below_what_was_revoked_or_removed_before(open: Open) {
+    for removed in [false, true] {
+        for which in [vec![0], vec![1], vec![0, 1]] {
+            let tree = tree(open).await;
+            for id in which.iter().map(|at| [tree.head, tree.child][*at]) {
+                let _ = tree.service.every_owner().revoke(id, words()).await.unwrap();
+                if removed {
+                    tree.remove(id).await;
+                }
+            }
+            assert_eq!(tree.revoke_below(tree.head).await, 3 - which.len() as u64);
+            assert_eq!(tree.accepted().await, [false, false, false, true]);
+        }
+    }
+}
+
+async fn a_head_that_withstands_does_not_save_its_descendants(open: Open) {
+    let opened = open();
+    let service = builder(opened.store.clone()).build().unwrap();
+    let (head, _) = plant(&*opened.store, request(), newer).await;
+    let (_, token) = plant(&*opened.store, request(), |record| below(record, &[head])).await;
+    let view = service.every_owner();
+    let outcome = view.revoke_with_descendants(head, words()).run().await.unwrap();
+    assert_eq!((outcome.done, outcome.failed), (1, 1));
+    assert_eq!(outcome.failures[0].id, head);
+    assert!(matches!(outcome.failures[0].error, ManageError::Store(StoreError::NewerFormat)));
+    assert!(service.verify(&token, &any()).await.is_err());
+}
+
+async fn a_view_sees_its_owner_s(open: Open) {
+    let tree = tree(open).await;
+    let foreign = IssueRequest::new("globex", "connector", "x");
+    let of_head = |record: &_| below(record, &[tree.head]);
+    let (_, globex) = plant(&*tree.store, foreign, of_head).await;
+    let view = tree.service.owner("globex");
+    assert_eq!(view.revoke_with_descendants(tree.head, words()).run().await.unwrap().done, 1);
+    assert!(tree.service.verify(&globex, &any()).await.is_err());
+    assert_eq!(tree.accepted().await, [true; 4]);
+}
+
+async fn what_is_issued_below_meanwhile_is_found(open: Open) {
+    let opened = open();
+    let service = builder(opened.store.clone()).build().unwrap();
+    let head = service.issue(request()).await.unwrap().record.id();
+    let store = opened.store.clone();
+    let faulty = Arc::new(Faulty::with_rival(opened.store.clone(), move |_| {
+        let store = store.clone();
+        Box::pin(async move {
+            let _ = plant(&*store, request(), |record| below(record, &[head])).await;
+        })
+    }));
+    let service = builder(faulty.clone()).build().unwrap();
+    // Calls: the head is looked at, looked up and replaced, the page listed. Below it something is
+    // issued right before its revocation, and while that is revoked again.
+    let mut script = vec![Fault::None; 12];
+    script[2] = Fault::Rival(0);
+    script[5] = Fault::Rival(0);
+    faulty.arm(&script, Fault::None);
+    let view = service.every_owner();
+    let outcome = view.revoke_with_descendants(head, words()).run().await.unwrap();
+    assert_eq!((outcome.done, outcome.failed), (3, 0));
+    assert_eq!(view.list(Query::new()).await.unwrap().items.len(), 0);
+    assert_eq!(records(&*opened.store).await.len(), 3);
+}
+
+async fn an_unknown_id_is_no_error(open: Open) {
+    let tree = tree(open).await;
+    assert_eq!(tree.revoke_below(TokenId::from_bytes([9; 16])).await, 0);
+    assert_eq!(tree.accepted().await, [true; 4]);
+}
+
+async fn the_whole_is_one_event_that_names_the_head(open: Open) {
+    let tree = tree(open).await;
+    let view = tree.service.owner("acme");
+    let run = view.revoke_with_descendants(tree.head, RevokeRequest::new().reason("leaked")).run();
+    let _ = run.await.unwrap();
+    let events = tree.collected.take(&tree.service);
+    let (whole, each) = events.split_last().unwrap();
+    let Event::RevokedAll { with, which, revoked: 3, stopped: None, .. } = whole else {
+        panic!("{whole:?}")
+    };
+    assert_eq!((*with, which.issuer_filter()), (Some(tree.head), Some(tree.head)));
+    let ids: Vec<TokenId> = each
+        .iter()
+        .map(|event| match event {
+            Event::Revoked { id, .. } => *id,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(ids[0], tree.head, "the head first");
+    assert_eq!(ids.len(), 3);
+}
