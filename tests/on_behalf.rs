@@ -26,6 +26,7 @@ over_stores! {
     another_owner_does_not_exist,
     it_revokes_what_may_do_more,
     its_own_id_is_itself,
+    a_service_that_issues_nothing_issues_nothing_on_behalf,
     events_say_who_asked,
     acts_can_be_sent_to_other_threads,
 }
@@ -257,6 +258,17 @@ async fn its_own_id_is_itself(open: Open) {
     let rotated = acts.rotate(own.id(), rotation()).await.unwrap();
     assert!(rotated.record.issuers().is_empty());
     assert_eq!(scene.verified(&rotated).await.id(), own.id());
+}
+
+async fn a_service_that_issues_nothing_issues_nothing_on_behalf(open: Open) {
+    let scene = scene(open);
+    let token = scene.acting(&MANAGER).await;
+    scene.service.stop_issuing("INC-42").await.unwrap();
+    let outcome = scene.service.on_behalf_of(&token).issue(files()).await;
+    assert!(matches!(outcome, Err(ManageError::IssuingStopped { .. })), "{outcome:?}");
+    assert_eq!(support::records(&*scene.store).await.len(), 1);
+    scene.service.resume_issuing();
+    let _ = scene.service.on_behalf_of(&token).issue(files()).await.unwrap();
 }
 
 async fn events_say_who_asked(open: Open) {
