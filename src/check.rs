@@ -1,14 +1,13 @@
 //! The last step of a verification, pure: proof, time and need in, verified token or refusal out.
 
-use std::fmt;
-use std::time::Duration;
+mod verified;
 
-use arrayvec::ArrayString;
 use chrono::{DateTime, Utc};
 
-use crate::record::{Matched, Record, State};
-use crate::scope::{Need, Scopes, TokenTypes};
-use crate::token::TokenId;
+pub use verified::VerifiedToken;
+
+use crate::record::{Matched, State};
+use crate::scope::{Need, TokenTypes};
 
 /// Why a token whose secret is right is refused all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -122,7 +121,7 @@ pub fn check(
     let issued = record.scopes();
     if issued == present || present.contains(issued) {
         return if issued.permits(need) {
-            Ok(VerifiedToken::of(record, None))
+            Ok(VerifiedToken::of(&matched, None))
         } else {
             Err(Denied::MissingScope)
         };
@@ -130,151 +129,9 @@ pub fn check(
     // Not each side by itself: a need for any of several could be met by another scope on either.
     let effective = issued.intersection(present);
     if effective.as_scopes().permits(need) {
-        Ok(VerifiedToken::of(record, Some(effective.as_scopes())))
+        Ok(VerifiedToken::of(&matched, Some(effective.as_scopes())))
     } else {
         Err(Denied::MissingScope)
-    }
-}
-
-/// A token that was found, matched and checked. Owned and cheap to clone: it travels with the
-/// request.
-///
-/// Verifying shares nothing that all cores would write: a hot token scales.
-// One allocation, so that it moves through futures and extensions as a pointer.
-#[derive(Clone, PartialEq, Eq)]
-pub struct VerifiedToken(Box<Verified>);
-
-#[derive(Clone, PartialEq, Eq)]
-struct Verified {
-    id: TokenId,
-    /// Owner, type and effective scopes, one behind the other, if they are short.
-    short: ArrayString<SHORT>,
-    /// The same, if they are not.
-    long: Option<Box<str>>,
-    owner_end: u16,
-    type_end: u16,
-    created_at: DateTime<Utc>,
-    not_before: Option<DateTime<Utc>>,
-    expires_at: Option<DateTime<Utc>>,
-    age: Duration,
-}
-
-/// Bytes of an identity that needs no allocation of its own: an owner named by a UUID, and one or two
-/// scopes.
-const SHORT: usize = 72;
-
-impl VerifiedToken {
-    /// The token's public id, for logs and audit trails.
-    pub fn id(&self) -> TokenId {
-        self.0.id
-    }
-
-    /// The tenant or account that the token belongs to.
-    pub fn owner(&self) -> &str {
-        self.part(0, self.0.owner_end.into())
-    }
-
-    /// The name of the token's type.
-    pub fn token_type(&self) -> &str {
-        self.part(self.0.owner_end.into(), self.0.type_end.into())
-    }
-
-    /// What the token may do now: the scopes it was issued with and the type's, intersected.
-    pub fn scopes(&self) -> Scopes<'_> {
-        Scopes::from_canonical(self.part(self.0.type_end.into(), self.0.identity().len()))
-    }
-
-    /// Whether a further need of the same request is permitted.
-    pub fn permits(&self, need: &Need) -> bool {
-        self.scopes().permits(need)
-    }
-
-    /// When it was issued.
-    pub fn created_at(&self) -> DateTime<Utc> {
-        self.0.created_at
-    }
-
-    /// From when on it is accepted; inclusive.
-    pub fn not_before(&self) -> Option<DateTime<Utc>> {
-        self.0.not_before
-    }
-
-    /// From when on it is dead; exclusive. `None` is never.
-    pub fn expires_at(&self) -> Option<DateTime<Utc>> {
-        self.0.expires_at
-    }
-
-    /// How old the record behind this verification may be, counted from before the store was asked.
-    /// Zero where the store answered in this process.
-    pub fn age(&self) -> Duration {
-        self.0.age
-    }
-
-    pub(crate) fn aged(mut self, age: Duration) -> Self {
-        self.0.age = age;
-        self
-    }
-
-    fn part(&self, start: usize, end: usize) -> &str {
-        self.0.identity().get(start..end).unwrap_or_default()
-    }
-
-    /// The record's token, with its scopes or with fewer.
-    #[inline]
-    fn of(record: &Record, fewer: Option<Scopes<'_>>) -> Self {
-        let (identity, [owner_end, type_end]) = record.identity();
-        // Room first and then its content: a value of this size is not made elsewhere and moved.
-        let mut verified = Box::write(
-            Box::new_uninit(),
-            Verified {
-                id: record.id(),
-                short: ArrayString::new_const(),
-                long: None,
-                owner_end,
-                type_end,
-                created_at: record.created_at(),
-                not_before: record.not_before(),
-                expires_at: record.expires_at(),
-                age: Duration::ZERO,
-            },
-        );
-        match fewer {
-            None => verified.identify(identity),
-            Some(scopes) => {
-                let before = &identity[..usize::from(type_end)];
-                verified.identify(&[before, scopes.as_str()].concat());
-            }
-        }
-        Self(verified)
-    }
-}
-
-impl Verified {
-    #[inline]
-    fn identify(&mut self, identity: &str) {
-        if self.short.try_push_str(identity).is_err() {
-            self.long = Some(identity.into());
-        }
-    }
-
-    #[inline]
-    fn identity(&self) -> &str {
-        self.long.as_deref().unwrap_or(&self.short)
-    }
-}
-
-impl fmt::Debug for VerifiedToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifiedToken")
-            .field("id", &self.id())
-            .field("owner", &self.owner())
-            .field("token_type", &self.token_type())
-            .field("scopes", &self.scopes())
-            .field("created_at", &self.created_at())
-            .field("not_before", &self.not_before())
-            .field("expires_at", &self.expires_at())
-            .field("age", &self.age())
-            .finish()
     }
 }
 

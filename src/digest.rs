@@ -220,14 +220,10 @@ impl Digests {
     /// A secret that is to be held against stored digests. Most of the work is done here, before the
     /// look-up: it is the same for ids that no record has, and it need not wait for the record.
     #[inline]
-    pub(crate) fn present<'t>(
-        &self,
-        id: TokenId,
-        secret: &'t [u8; SECRET_LEN],
-    ) -> PresentedSecret<'t> {
+    pub(crate) fn hash<'t>(&self, id: TokenId, secret: &'t [u8; SECRET_LEN]) -> HashedSecret<'t> {
         // Under a key ring most digests are keyed, and the record names the key.
         let plain = self.keys.is_none().then(|| hash_secret(secret));
-        PresentedSecret { id, secret, plain }
+        HashedSecret { id, secret, plain }
     }
 
     /// Whether the secret is the one that the digest was made of.
@@ -235,15 +231,15 @@ impl Digests {
     pub(crate) fn verify(
         &self,
         stored: &StoredDigest,
-        presented: &PresentedSecret<'_>,
+        hashed: &HashedSecret<'_>,
     ) -> Result<bool, Unverifiable> {
-        let hash = match (stored.scheme, presented.plain) {
+        let hash = match (stored.scheme, hashed.plain) {
             (SCHEME_SHA256, Some(hash)) => hash,
-            (SCHEME_SHA256, None) => hash_secret(presented.secret),
+            (SCHEME_SHA256, None) => hash_secret(hashed.secret),
             (SCHEME_HMAC_SHA256, _) => {
                 let mac = self.keys.as_ref().and_then(|ring| ring.find(stored.key));
                 let mac = mac.ok_or(Unverifiable::Key(stored.key))?;
-                authenticate(mac, presented.id, presented.secret)
+                authenticate(mac, hashed.id, hashed.secret)
             }
             (unknown, _) => return Err(Unverifiable::Scheme(unknown)),
         };
@@ -251,23 +247,23 @@ impl Digests {
     }
 
     /// The work of [`verify`](Self::verify) for an id that no record has.
-    pub(crate) fn verify_nothing(&self, presented: &PresentedSecret<'_>) {
-        let hash = presented.plain.unwrap_or_else(|| match &self.keys {
-            Some(ring) => authenticate(&ring.active.1, presented.id, presented.secret),
-            None => hash_secret(presented.secret),
+    pub(crate) fn verify_nothing(&self, hashed: &HashedSecret<'_>) {
+        let hash = hashed.plain.unwrap_or_else(|| match &self.keys {
+            Some(ring) => authenticate(&ring.active.1, hashed.id, hashed.secret),
+            None => hash_secret(hashed.secret),
         });
         std::hint::black_box(constant_time_eq(&hash, &[0; 32]));
     }
 }
 
 /// A secret from outside, and its plain hash where that is likely to be needed.
-pub(crate) struct PresentedSecret<'t> {
+pub(crate) struct HashedSecret<'t> {
     id: TokenId,
     secret: &'t [u8; SECRET_LEN],
     plain: Option<[u8; 32]>,
 }
 
-impl PresentedSecret<'_> {
+impl HashedSecret<'_> {
     pub(crate) fn id(&self) -> TokenId {
         self.id
     }
@@ -364,25 +360,25 @@ mod tests {
         let before = Digests::keyed(KeyRing::new(KeyId(*b"old_"), &old).unwrap());
         let stored = before.make(ID, &SECRET);
         assert_eq!((stored.scheme(), stored.key_id()), (2, Some(KeyId(*b"old_"))));
-        assert_eq!(before.verify(&stored, &digests.present(ID, &SECRET)), Ok(true));
+        assert_eq!(before.verify(&stored, &digests.hash(ID, &SECRET)), Ok(true));
         assert_eq!(before.verify(&stored, TokenId::from_bytes([8; 16]), &SECRET), Ok(false));
 
         let ring = KeyRing::new(KeyId(*b"new_"), &new).unwrap();
         let after = Digests::keyed(ring.clone().retired(KeyId(*b"old_"), &old).unwrap());
-        assert_eq!(after.verify(&stored, &digests.present(ID, &SECRET)), Ok(true));
+        assert_eq!(after.verify(&stored, &digests.hash(ID, &SECRET)), Ok(true));
         assert_eq!(after.make(ID, &SECRET).key_id(), Some(KeyId(*b"new_")));
 
         let without = Digests::keyed(ring);
         let missing = Err(Unverifiable::Key(KeyId(*b"old_")));
-        assert_eq!(without.verify(&stored, &digests.present(ID, &SECRET)), missing);
-        assert_eq!(Digests::plain().verify(&stored, &digests.present(ID, &SECRET)), missing);
+        assert_eq!(without.verify(&stored, &digests.hash(ID, &SECRET)), missing);
+        assert_eq!(Digests::plain().verify(&stored, &digests.hash(ID, &SECRET)), missing);
     }
 
     #[test]
     fn unknown_schemes_are_refused() {
         let stored = StoredDigest { scheme: 3, key: KeyId([0; 4]), hash: [0; 32] };
         let refused = Err(Unverifiable::Scheme(3));
-        assert_eq!(Digests::plain().verify(&stored, &digests.present(ID, &SECRET)), refused);
+        assert_eq!(Digests::plain().verify(&stored, &digests.hash(ID, &SECRET)), refused);
     }
 
     #[test]

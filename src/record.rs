@@ -1,9 +1,12 @@
 //! The stored row: what is known of a token, without the token.
 
+mod again;
 mod bytes;
 mod field;
 mod frame;
+mod issuers;
 mod life;
+mod texts;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,9 +19,10 @@ pub(crate) use field::{METADATA_MAX, TEXT_MAX_LEN};
 pub use frame::CorruptRecord;
 pub(crate) use life::{OlderEnds, RevokeDenied, Rotation};
 pub use life::{Replaces, RotateDenied, State};
+pub(crate) use texts::Texts;
 
 use crate::clock::whole_micros;
-use crate::digest::{Digests, KeyId, PresentedSecret, StoredDigest, Unverifiable};
+use crate::digest::{Digests, HashedSecret, KeyId, StoredDigest, Unverifiable};
 use crate::scope::{ScopeSet, Scopes};
 use crate::token::{ParsedToken, TokenId};
 
@@ -81,33 +85,6 @@ struct Rare {
 
 /// A field's tag and content.
 type Remark = (u8, Box<[u8]>);
-
-/// Owner, type, scopes and issued-to in one allocation, in this order: the first three travel
-/// together into a verified token.
-#[derive(Clone, PartialEq, Eq)]
-struct Texts {
-    all: Box<str>,
-    ends: [u16; 3],
-}
-
-impl Texts {
-    fn new(owner: &str, token_type: &str, scopes: &str, issued_to: &str) -> Self {
-        let mut ends = [0; 3];
-        let mut end = 0;
-        for (slot, text) in ends.iter_mut().zip([owner, token_type, scopes]) {
-            end += text.len();
-            // Fields are bounded far below this; see `field`.
-            *slot = u16::try_from(end).unwrap_or(u16::MAX);
-        }
-        Self { all: [owner, token_type, scopes, issued_to].concat().into(), ends }
-    }
-
-    fn part(&self, index: usize) -> &str {
-        let start = if index == 0 { 0 } else { usize::from(self.ends[index - 1]) };
-        let end = self.ends.get(index).map_or(self.all.len(), |&end| usize::from(end));
-        self.all.get(start..end).unwrap_or_default()
-    }
-}
 
 /// That a token was revoked: when, by whom, why. The first revocation is kept for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,28 +168,26 @@ impl Record {
 
     /// The tenant or account that the token belongs to.
     pub fn owner(&self) -> &str {
-        self.texts.part(0)
+        self.texts.owner()
     }
 
     /// The name of the token's type.
     pub fn token_type(&self) -> &str {
-        self.texts.part(1)
+        self.texts.token_type()
     }
 
     /// The scopes it was issued with. What it may do now is their intersection with the type's.
     pub fn scopes(&self) -> Scopes<'_> {
-        Scopes::from_canonical(self.texts.part(2))
+        self.texts.scopes()
     }
 
     /// The human label: which service was this given to.
     pub fn issued_to(&self) -> &str {
-        self.texts.part(3)
+        self.texts.issued_to()
     }
 
-    /// Owner, type and scopes as one text and the ends of the first two.
-    pub(crate) fn identity(&self) -> (&str, [u16; 2]) {
-        let all = self.texts.all.get(..usize::from(self.texts.ends[2])).unwrap_or_default();
-        (all, [self.texts.ends[0], self.texts.ends[1]])
+    pub(crate) fn texts(&self) -> &Texts {
+        &self.texts
     }
 
     /// When the token was issued.
@@ -230,7 +205,8 @@ impl Record {
         self.expires_at
     }
 
-    /// When its newest secret was made: at the issue or at the latest rotation.
+    /// When its newest secret was made: at the issue or at the latest rotation. Each rotation's time
+    /// is later than the one before, by a microsecond if the clock does not say more.
     pub fn rotated_at(&self) -> DateTime<Utc> {
         self.newest.created_at
     }
@@ -254,7 +230,8 @@ impl Record {
         self.rare.as_ref()?.issued_by.as_deref()
     }
 
-    /// The tokens on whose behalf it was issued, nearest first.
+    /// The tokens on whose behalf it was issued or rotated, and theirs, nearest first: whoever had
+    /// one of them may have come by this one.
     pub fn issuers(&self) -> &[TokenId] {
         self.rare.as_ref().map_or(&[], |rare| &rare.issuers)
     }
@@ -318,34 +295,34 @@ impl Record {
         token: &ParsedToken<'_>,
         digests: &Digests,
     ) -> Result<Matched<'r>, Mismatch> {
-        self.matches_presented(&digests.present(token.id(), token.secret()), digests)
+        self.matches_hashed(&digests.hash(token.id(), token.secret()), digests)
     }
 
     #[inline]
-    pub(crate) fn matches_presented<'r>(
+    pub(crate) fn matches_hashed<'r>(
         &'r self,
-        presented: &PresentedSecret<'_>,
+        hashed: &HashedSecret<'_>,
         digests: &Digests,
     ) -> Result<Matched<'r>, Mismatch> {
-        if self.id != presented.id() {
+        if self.id != hashed.id() {
             return Err(Mismatch::OtherId);
         }
         if self.is_newer() {
             return Err(Mismatch::NewerRecord);
         }
-        let mut mismatch = match digests.verify(&self.newest.digest, presented) {
-            Ok(true) => return Ok(Matched { record: self, which: Which::Newest }),
+        let mut mismatch = match digests.verify(&self.newest.digest, hashed) {
+            Ok(true) => return Ok(Matched { record: self, presented: PresentedSecret::Newest }),
             Ok(false) => Mismatch::WrongSecret,
             Err(unverifiable) => unverifiable.into(),
         };
         let others = [
-            (Which::Older, self.older().map(|older| &older.digest)),
-            (Which::Ended, self.ended().map(|ended| &ended.digest)),
+            (PresentedSecret::Older, self.older().map(|older| &older.digest)),
+            (PresentedSecret::Ended, self.ended().map(|ended| &ended.digest)),
         ];
-        for (which, digest) in others {
+        for (presented, digest) in others {
             let Some(digest) = digest else { continue };
-            match digests.verify(digest, presented) {
-                Ok(true) => return Ok(Matched { record: self, which }),
+            match digests.verify(digest, hashed) {
+                Ok(true) => return Ok(Matched { record: self, presented }),
                 Ok(false) => {}
                 Err(unverifiable) => mismatch = unverifiable.into(),
             }
@@ -402,7 +379,7 @@ impl From<Unverifiable> for Mismatch {
 
 /// Which of a record's secrets was presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Which {
+pub(crate) enum PresentedSecret {
     Newest,
     Older,
     /// The one that ended last: known, never accepted.
@@ -415,7 +392,7 @@ enum Which {
 #[must_use = "a match alone verifies nothing: pass it to `check`"]
 pub struct Matched<'r> {
     record: &'r Record,
-    which: Which,
+    presented: PresentedSecret,
 }
 
 impl<'r> Matched<'r> {
@@ -425,10 +402,10 @@ impl<'r> Matched<'r> {
 
     /// Whether the presented secret has ended by `now`.
     pub(crate) fn secret_ended(&self, now: DateTime<Utc>) -> bool {
-        match self.which {
-            Which::Newest => false,
-            Which::Older => self.record.overlap(now).is_none(),
-            Which::Ended => true,
+        match self.presented {
+            PresentedSecret::Newest => false,
+            PresentedSecret::Older => self.record.overlap(now).is_none(),
+            PresentedSecret::Ended => true,
         }
     }
 }

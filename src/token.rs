@@ -64,12 +64,12 @@ pub enum MalformedToken {
     /// The body holds something other than `0-9A-Za-z`.
     #[error("the token has a character that is not allowed")]
     Character,
-    /// The id is 2^128 or more.
-    #[error("the token's id is out of range")]
-    IdRange,
     /// The checksum does not fit: the token was mistyped or altered.
     #[error("the token's checksum is wrong")]
     Checksum,
+    /// The id is 2^128 or more.
+    #[error("the token's id is out of range")]
+    IdRange,
 }
 
 /// Why a text is no [`Prefix`].
@@ -249,12 +249,12 @@ where
     let (id, rest) = body.split_first_chunk().ok_or(MalformedToken::Length)?;
     let (secret, given) = rest.split_first_chunk::<SECRET_LEN>().ok_or(MalformedToken::Length)?;
     let given = given.first_chunk::<{ V1.checksum }>().ok_or(MalformedToken::Length)?;
-    let id = decode_id(id).ok_or(MalformedToken::IdRange)?;
     // A number has one spelling in characters of the alphabet, so a token has one checksum.
     let covered = &bytes[..bytes.len() - V1.checksum];
     if decode_base62(given) != u64::from(crc32fast::hash(covered)) {
         return Err(MalformedToken::Checksum);
     }
+    let id = decode_id(id).ok_or(MalformedToken::IdRange)?;
     Ok(ParsedToken { prefix, id: TokenId::from_value(id), secret })
 }
 

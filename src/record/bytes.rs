@@ -19,7 +19,8 @@ use chrono::{DateTime, Utc};
 
 use super::field::{ISSUERS_MAX, METADATA_MAX, SCOPES_MAX_LEN, TEXT_MAX_LEN};
 use super::frame::{CorruptRecord, Fields, Reader, Writer, time_bytes, unseal};
-use super::{EndedSecret, NewestSecret, OlderSecret, Rare, Record, Remark, Revocation, Texts};
+use super::texts::Texts;
+use super::{EndedSecret, NewestSecret, OlderSecret, Rare, Record, Remark, Revocation};
 use crate::digest::StoredDigest;
 use crate::scope::{ScopeSet, valid_type_name};
 use crate::token::TokenId;
@@ -63,7 +64,7 @@ impl Record {
         if let Some(newer) = self.rare.as_ref().and_then(|rare| rare.newer.as_ref()) {
             return newer.to_vec();
         }
-        let mut out = Writer::with_capacity(160 + self.texts.all.len());
+        let mut out = Writer::with_capacity(160 + self.texts.len());
         out.byte(RECORD_FORMAT);
         out.field(ID, &self.id.to_bytes());
         out.field(OWNER, self.owner().as_bytes());

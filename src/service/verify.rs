@@ -9,7 +9,7 @@ use super::TokenService;
 use super::act::found;
 use super::kept::{Answer, Kept, Question, Way};
 use crate::check::{VerifiedToken, check};
-use crate::digest::PresentedSecret;
+use crate::digest::HashedSecret;
 use crate::error::{Refusal, VerifyError};
 use crate::event::Event;
 use crate::record::Record;
@@ -112,9 +112,9 @@ impl<S: TokenStore> TokenService<S> {
         token: &'t [u8],
         need: &Need,
         outcome: &mut Option<Outcome>,
-    ) -> Option<PresentedSecret<'t>> {
+    ) -> Option<HashedSecret<'t>> {
         let token = match parse(token, &self.prefixes) {
-            Ok(token) => self.digests.present(token.id(), token.secret()),
+            Ok(token) => self.digests.hash(token.id(), token.secret()),
             Err(malformed) => {
                 let malformed = VerifyError::Refused(Refusal::Malformed(malformed));
                 *outcome = Some(Err(self.refuse(None, malformed)));
@@ -136,7 +136,7 @@ impl<S: TokenStore> TokenService<S> {
 
     /// The rest of a verification whose store must be waited for. Boxed, so that the future of one that
     /// need not be stays small.
-    fn verify_later<'f>(&'f self, token: PresentedSecret<'f>, need: &'f Need) -> BoxedOutcome<'f> {
+    fn verify_later<'f>(&'f self, token: HashedSecret<'f>, need: &'f Need) -> BoxedOutcome<'f> {
         Box::pin(async move {
             let outcome = match &self.kept {
                 None => self.verify_found(&token, need).await,
@@ -148,7 +148,7 @@ impl<S: TokenStore> TokenService<S> {
 
     async fn verify_found(
         &self,
-        token: &PresentedSecret<'_>,
+        token: &HashedSecret<'_>,
         need: &Need,
     ) -> Result<VerifiedToken, VerifyError> {
         let asked_at = self.clock.monotonic();
@@ -166,7 +166,7 @@ impl<S: TokenStore> TokenService<S> {
     async fn verify_kept(
         &self,
         kept: &Arc<Kept>,
-        token: &PresentedSecret<'_>,
+        token: &HashedSecret<'_>,
         need: &Need,
     ) -> Result<VerifiedToken, VerifyError> {
         let began = self.clock.monotonic();
@@ -208,7 +208,7 @@ impl<S: TokenStore> TokenService<S> {
     fn decide_on(
         &self,
         answer: &Answer,
-        token: &PresentedSecret<'_>,
+        token: &HashedSecret<'_>,
         need: &Need,
     ) -> Result<VerifiedToken, VerifyError> {
         let verified = self.decide(token, answer.record.as_deref(), self.now_coarse(), need)?;
@@ -218,7 +218,7 @@ impl<S: TokenStore> TokenService<S> {
     #[inline]
     fn decide(
         &self,
-        token: &PresentedSecret<'_>,
+        token: &HashedSecret<'_>,
         record: Option<&Record>,
         now: DateTime<Utc>,
         need: &Need,
@@ -227,8 +227,7 @@ impl<S: TokenStore> TokenService<S> {
             self.digests.verify_nothing(token);
             return Err(VerifyError::Refused(Refusal::UnknownId));
         };
-        let matched =
-            record.matches_presented(token, &self.digests).map_err(VerifyError::mismatch)?;
+        let matched = record.matches_hashed(token, &self.digests).map_err(VerifyError::mismatch)?;
         check(matched, now, need, &self.types)
             .map_err(|denied| VerifyError::denied(denied, token.id(), need))
     }

@@ -1,0 +1,72 @@
+//! The texts that every token has.
+
+use arrayvec::ArrayString;
+
+use crate::scope::Scopes;
+
+/// Bytes of texts that need no allocation: an owner named by a UUID, one or two scopes and a short
+/// label.
+const SHORT: usize = 80;
+
+/// Owner, type, scopes and issued-to, one behind the other.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Texts {
+    short: ArrayString<SHORT>,
+    /// All of them, if they are not short.
+    long: Option<Box<str>>,
+    /// Where the first three end.
+    ends: [u16; 3],
+}
+
+impl Texts {
+    pub(crate) fn new(owner: &str, token_type: &str, scopes: &str, issued_to: &str) -> Self {
+        let mut ends = [0; 3];
+        let mut end = 0;
+        for (slot, text) in ends.iter_mut().zip([owner, token_type, scopes]) {
+            end += text.len();
+            // Fields are bounded far below this; see `field`.
+            *slot = u16::try_from(end).unwrap_or(u16::MAX);
+        }
+        let all = [owner, token_type, scopes, issued_to].concat();
+        match ArrayString::from(&all) {
+            Ok(short) => Self { short, long: None, ends },
+            Err(_) => Self { short: ArrayString::new(), long: Some(all.into()), ends },
+        }
+    }
+
+    #[inline]
+    pub(crate) fn owner(&self) -> &str {
+        self.part(0, self.ends[0].into())
+    }
+
+    #[inline]
+    pub(crate) fn token_type(&self) -> &str {
+        self.part(self.ends[0].into(), self.ends[1].into())
+    }
+
+    #[inline]
+    pub(crate) fn scopes(&self) -> Scopes<'_> {
+        Scopes::from_canonical(self.part(self.ends[1].into(), self.ends[2].into()))
+    }
+
+    #[inline]
+    pub(crate) fn issued_to(&self) -> &str {
+        self.part(self.ends[2].into(), self.len())
+    }
+
+    /// Bytes of all of them.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.all().len()
+    }
+
+    #[inline]
+    fn all(&self) -> &str {
+        self.long.as_deref().unwrap_or(&self.short)
+    }
+
+    #[inline]
+    fn part(&self, start: usize, end: usize) -> &str {
+        self.all().get(start..end).unwrap_or_default()
+    }
+}
