@@ -336,6 +336,14 @@ mod tests {
     const SECRET: [u8; SECRET_LEN] = *b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg";
     const ID: TokenId = TokenId::from_bytes([7; 16]);
 
+    fn verified(
+        digests: &Digests,
+        stored: &StoredDigest,
+        id: TokenId,
+    ) -> Result<bool, Unverifiable> {
+        digests.verify(stored, &digests.hash(id, &SECRET))
+    }
+
     #[test]
     fn every_differing_bit_is_seen() {
         let base = [0x5a; 32];
@@ -360,25 +368,25 @@ mod tests {
         let before = Digests::keyed(KeyRing::new(KeyId(*b"old_"), &old).unwrap());
         let stored = before.make(ID, &SECRET);
         assert_eq!((stored.scheme(), stored.key_id()), (2, Some(KeyId(*b"old_"))));
-        assert_eq!(before.verify(&stored, &digests.hash(ID, &SECRET)), Ok(true));
-        assert_eq!(before.verify(&stored, TokenId::from_bytes([8; 16]), &SECRET), Ok(false));
+        assert_eq!(verified(&before, &stored, ID), Ok(true));
+        assert_eq!(verified(&before, &stored, TokenId::from_bytes([8; 16])), Ok(false));
 
         let ring = KeyRing::new(KeyId(*b"new_"), &new).unwrap();
         let after = Digests::keyed(ring.clone().retired(KeyId(*b"old_"), &old).unwrap());
-        assert_eq!(after.verify(&stored, &digests.hash(ID, &SECRET)), Ok(true));
+        assert_eq!(verified(&after, &stored, ID), Ok(true));
         assert_eq!(after.make(ID, &SECRET).key_id(), Some(KeyId(*b"new_")));
 
         let without = Digests::keyed(ring);
         let missing = Err(Unverifiable::Key(KeyId(*b"old_")));
-        assert_eq!(without.verify(&stored, &digests.hash(ID, &SECRET)), missing);
-        assert_eq!(Digests::plain().verify(&stored, &digests.hash(ID, &SECRET)), missing);
+        assert_eq!(verified(&without, &stored, ID), missing);
+        assert_eq!(verified(&Digests::plain(), &stored, ID), missing);
     }
 
     #[test]
     fn unknown_schemes_are_refused() {
         let stored = StoredDigest { scheme: 3, key: KeyId([0; 4]), hash: [0; 32] };
         let refused = Err(Unverifiable::Scheme(3));
-        assert_eq!(Digests::plain().verify(&stored, &digests.hash(ID, &SECRET)), refused);
+        assert_eq!(verified(&Digests::plain(), &stored, ID), refused);
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Every refusal in its order, and what a verified token carries.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::*;
 use crate::clock::from_micros;
 use crate::digest::Digests;
-use crate::record::{NewRecord, OlderEnds, Rotation};
+use crate::record::{NewRecord, OlderEnds, Record, Rotation};
 use crate::scope::{ScopeSet, TokenType};
 use crate::secret::{OsRandom, Secret};
-use crate::token::{Prefix, Token, parse};
+use crate::token::{Prefix, Token, TokenId, parse};
 
 const ID: TokenId = TokenId::from_bytes([7; 16]);
 

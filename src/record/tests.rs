@@ -40,7 +40,7 @@ impl Draft {
             token_type: "t".into(),
             issued_to: "i".into(),
             scopes: ScopeSet::default(),
-            created_at: 1_000,
+            created_at: from_micros(1_000),
             not_before: None,
             expires_at: None,
             issued_by: None,
@@ -82,7 +82,7 @@ fn full() -> Record {
         token_type: "connector".into(),
         issued_to: "nightly backup \u{1f4e6}".into(),
         scopes: ScopeSet::new(["files:*", "queue:push", "service-tokens:issue"]).unwrap(),
-        created_at: 1_767_225_600_000_001,
+        created_at: from_micros(1_767_225_600_000_001),
         not_before: Some(1_767_225_600_000_002),
         expires_at: Some(LATEST),
         issued_by: Some("admin@example.org".into()),
@@ -95,19 +95,21 @@ fn full() -> Record {
     }
     .record()
     .unwrap();
-    record.newest =
-        NewestSecret { digest: StoredDigest::from_bytes(&hmac), created_at: 1_767_225_600_000_005 };
+    record.newest = NewestSecret {
+        digest: StoredDigest::from_bytes(&hmac),
+        created_at: from_micros(1_767_225_600_000_005),
+    };
     let rare = record.rare.as_mut().unwrap();
     rare.older = Some(OlderSecret {
         digest: digest(0x22),
-        created_at: 1_767_225_600_000_004,
-        latest_end: 1_767_312_000_000_000,
+        created_at: from_micros(1_767_225_600_000_004),
+        latest_end: from_micros(1_767_312_000_000_000),
         ends_on_first_use: true,
     });
     rare.ended = Some(EndedSecret {
         digest: digest(0x11),
-        created_at: 1_767_225_600_000_001,
-        ended_at: 1_767_225_600_000_005,
+        created_at: from_micros(1_767_225_600_000_001),
+        ended_at: from_micros(1_767_225_600_000_005),
     });
     rare.revocation = Some(Revocation {
         at: from_micros(1_767_225_600_000_006),
@@ -130,8 +132,8 @@ fn texts() -> impl Strategy<Value = String> {
     .boxed()
 }
 
-fn times() -> impl Strategy<Value = i64> {
-    prop_oneof![6 => 0..=LATEST, 1 => Just(0), 1 => Just(LATEST)]
+fn times() -> impl Strategy<Value = DateTime<Utc>> {
+    prop_oneof![6 => 0..=LATEST, 1 => Just(0), 1 => Just(LATEST)].prop_map(from_micros)
 }
 
 fn digests() -> impl Strategy<Value = StoredDigest> {
@@ -174,7 +176,7 @@ prop_compose! {
                 EndedSecret { digest, created_at, ended_at }
             }),
             revocation: revocation.map(|(at, by, reason)| Revocation {
-                at: from_micros(at),
+                at,
                 by: by.map(Into::into),
                 reason: reason.map(Into::into),
             }),

@@ -84,13 +84,13 @@ impl Model {
         let secret = |digest| (0..self.ends.len()).find(|secret| digest_of(*secret) == digest);
         if let Some(older) = record.older() {
             let secret = secret(older.digest).unwrap();
-            assert_eq!(self.made[secret], older.created_at);
-            assert_eq!(self.ends[secret], Some(older.latest_end));
+            assert_eq!(from_micros(self.made[secret]), older.created_at);
+            assert_eq!(self.ends[secret].map(from_micros), Some(older.latest_end));
         }
         if let Some(ended) = record.ended() {
             let secret = secret(ended.digest).unwrap();
-            assert_eq!(self.made[secret], ended.created_at);
-            assert_eq!(self.ends[secret], Some(ended.ended_at));
+            assert_eq!(from_micros(self.made[secret]), ended.created_at);
+            assert_eq!(self.ends[secret].map(from_micros), Some(ended.ended_at));
         }
     }
 

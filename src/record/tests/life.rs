@@ -261,8 +261,8 @@ fn each_mismatch_has_its_reason() {
     assert_eq!(verdict(&strange, 0, 2_000), Verdict::Mismatch(missing));
     let older = OlderSecret {
         digest: digest_of(0),
-        created_at: 0,
-        latest_end: 3_000,
+        created_at: from_micros(0),
+        latest_end: from_micros(3_000),
         ends_on_first_use: false,
     };
     strange.rare = Some(Box::new(Rare { older: Some(older), ..Rare::default() }));
