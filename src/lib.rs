@@ -163,8 +163,8 @@ pub use scope::{
 };
 pub use secret::{OsRandom, RandomError, RandomSource};
 pub use service::{
-    BuildError, InvalidPolicy, IssueRequest, Issued, Policy, RevokeRequest, Revoked, RotateRequest,
-    TokenService, TokenServiceBuilder, Tokens,
+    BuildError, Flushed, InvalidPolicy, IssueRequest, Issued, Policy, RevokeRequest, Revoked,
+    RotateRequest, TokenService, TokenServiceBuilder, Tokens,
 };
 pub use store::{
     BoxError, Change, ChangeStream, Direction, Found, LastUsed, PAGE_MAX, Page, Query, States,

@@ -2,11 +2,14 @@
 
 mod act;
 mod builder;
+mod first_use;
 mod kept;
+mod last_use;
 mod manage;
 mod policy;
 mod request;
 mod underway;
+mod uses;
 mod verify;
 
 use std::fmt;
@@ -17,6 +20,7 @@ use chrono::{DateTime, Utc};
 
 pub use act::{Issued, Revoked};
 pub use builder::{BuildError, TokenServiceBuilder};
+pub use last_use::Flushed;
 pub use manage::Tokens;
 pub use policy::{InvalidPolicy, Policy};
 pub use request::{IssueRequest, RevokeRequest, RotateRequest};
@@ -28,6 +32,7 @@ use crate::scope::{TokenType, TokenTypes};
 use crate::secret::{RandomError, RandomSource};
 use crate::token::{Prefix, TokenId, scanner_regex};
 use kept::Kept;
+use uses::{Recent, Uses};
 
 /// Issues, verifies, lists, rotates and revokes tokens over any [`TokenStore`](crate::TokenStore).
 ///
@@ -64,6 +69,10 @@ pub struct TokenService<S> {
     events: Events,
     /// Only for stores that do not answer on the spot, and only if the embedder asked for it.
     kept: Option<Arc<Kept>>,
+    /// Only for stores that track last use, unless the embedder wants none recorded.
+    uses: Option<Uses>,
+    /// The first uses that were to end an overlap lately.
+    first_uses: Recent,
 }
 
 impl<S> TokenService<S> {

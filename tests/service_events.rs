@@ -118,7 +118,13 @@ async fn every_act_that_succeeds_is_one_event(open: Open) {
     let ends = Some(scene.clock.now() + TimeDelta::hours(1));
     assert_eq!(
         said(scene.one()),
-        event!(Rotated { id, owner: owner.clone(), by: None::<String>, older_ends_at: ends })
+        event!(Rotated {
+            id,
+            owner: owner.clone(),
+            by: None::<String>,
+            older_ends_at: ends,
+            older_ends_on_first_use: false
+        })
     );
     scene.clock.advance(HOUR);
     let _ = view.rotate(id, RotateRequest::at_once()).await.unwrap();
@@ -128,7 +134,8 @@ async fn every_act_that_succeeds_is_one_event(open: Open) {
             id,
             owner: owner.clone(),
             by: None::<String>,
-            older_ends_at: None::<DateTime<Utc>>
+            older_ends_at: None::<DateTime<Utc>>,
+            older_ends_on_first_use: false
         })
     );
 
