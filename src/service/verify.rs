@@ -1,5 +1,6 @@
 //! Verification: parse, find, match, check, one way through.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,7 +44,11 @@ impl<S: TokenStore> TokenService<S> {
             (None, None) => self.verify_found(&parsed, need).await,
             (None, Some(kept)) => self.verify_kept(kept, &parsed, need).await,
         };
-        self.conclude(&parsed, outcome).await
+        let (verified, ending) = self.conclude(&parsed, outcome)?;
+        if let Some(ending) = ending {
+            ending.await;
+        }
+        Ok(verified)
     }
 
     /// As [`verify`](Self::verify), and the store is asked in any case: no
@@ -69,7 +74,11 @@ impl<S: TokenStore> TokenService<S> {
         if let (Err(VerifyError::Refused(_)), Some(kept)) = (&outcome, &self.kept) {
             kept.forget(parsed.id());
         }
-        self.conclude(&parsed, outcome).await
+        let (verified, ending) = self.conclude(&parsed, outcome)?;
+        if let Some(ending) = ending {
+            ending.await;
+        }
+        Ok(verified)
     }
 
     /// Forgets kept records as the store tells of changes: a revocation made anywhere then counts
@@ -216,22 +225,22 @@ impl<S: TokenStore> TokenService<S> {
         Ok(Accepted { verified, at: now, due, first_use: first_use.map(Box::new) })
     }
 
-    /// What follows from an outcome: a use or an event.
-    async fn conclude(
-        &self,
+    /// What follows from an outcome at once: a use is noted, a refusal told. What takes longer is for
+    /// the caller to wait for; it is apart so that the future of every verification stays small.
+    fn conclude<'s>(
+        &'s self,
         token: &ParsedToken<'_>,
         outcome: Result<Accepted, VerifyError>,
-    ) -> Result<VerifiedToken, VerifyError> {
-        let Accepted { verified, at, due, first_use } =
-            outcome.map_err(|error| self.refuse(Some(token), error))?;
-        if due {
-            self.note_use(token.id(), at);
+    ) -> Result<(VerifiedToken, Option<Ending<'s>>), VerifyError> {
+        let accepted = outcome.map_err(|error| self.refuse(Some(token), error))?;
+        let (id, at) = (token.id(), accepted.at);
+        if accepted.due {
+            self.note_use(id, at);
         }
-        if let Some(first_use) = first_use {
-            // Apart, so that the future of every verification stays small.
-            Box::pin(self.end_overlap(token.id(), *first_use, at)).await;
-        }
-        Ok(verified)
+        let ending = accepted.first_use.map(|first| -> Ending<'s> {
+            Box::pin(async move { self.end_overlap(id, *first, at).await })
+        });
+        Ok((accepted.verified, ending))
     }
 
     fn refuse(&self, token: Option<&ParsedToken<'_>>, error: VerifyError) -> VerifyError {
@@ -239,6 +248,9 @@ impl<S: TokenStore> TokenService<S> {
         error
     }
 }
+
+/// An overlap of two secrets that a first use ends.
+type Ending<'s> = Pin<Box<dyn Future<Output = ()> + Send + 's>>;
 
 /// A token that was accepted, and what its use brings with it.
 struct Accepted {

@@ -6,8 +6,10 @@
 mod faulty;
 pub(crate) mod keeping;
 mod remote;
+pub(crate) mod rotated;
 pub(crate) mod scene;
 mod traced;
+pub(crate) mod used;
 
 use std::any::Any;
 use std::sync::{Arc, Mutex};
