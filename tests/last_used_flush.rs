@@ -121,7 +121,7 @@ async fn a_list_that_began_before_a_flush_shows_what_it_brought(open: Open) {
     let (id, token) = scene.issue().await;
     scene.clock.advance(HOUR);
     let since = scene.clock.now();
-    let used = scene.use_it(&token).await;
+    scene.use_it(&token).await;
     let remote = scene.service.store();
     remote.hold(true);
     let view = scene.service.owner("acme");
@@ -133,10 +133,15 @@ async fn a_list_that_began_before_a_flush_shows_what_it_brought(open: Open) {
     assert!(poll_once(&mut got).await.is_none());
     assert_eq!(scene.flush().await, 1);
     remote.hold(false);
+    // A later use waits again, though the earlier one is only there for the views.
+    scene.clock.advance(MINUTE);
+    let again = scene.use_it(&token).await;
+    assert_eq!(scene.flush().await, 1);
+    assert_eq!(scene.stored(id).await, LastUsed::At(again));
     remote.release(3);
     assert_eq!(unused.await.unwrap().items, []);
-    assert_eq!(all.await.unwrap().items[0].last_used, LastUsed::At(used));
-    assert_eq!(got.await.unwrap().last_used, LastUsed::At(used));
+    assert_eq!(all.await.unwrap().items[0].last_used, LastUsed::At(again));
+    assert_eq!(got.await.unwrap().last_used, LastUsed::At(again));
     // It is not given to the store again for that.
     assert_eq!(scene.flush().await, 0);
     // A view that nobody waits for any more leaves nothing behind.
