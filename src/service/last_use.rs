@@ -77,7 +77,8 @@ impl<S: TokenStore> TokenService<S> {
 
     /// Notes a use, if the service records them.
     pub(super) fn note_use(&self, id: TokenId, at: DateTime<Utc>) {
-        if let Some(stalled) = self.uses.as_ref().and_then(|uses| uses.note(id, at)) {
+        let Some(uses) = &self.uses else { return };
+        if let Some(stalled) = uses.note(id, at, || self.clock.monotonic()) {
             let (waiting, oldest) = (stalled.waiting, stalled.oldest);
             self.events.emit(Event::LastUsedStalled { waiting, oldest });
         }

@@ -36,7 +36,8 @@ const STEP_MAX: Duration = Duration::from_secs(86_400);
 const PATIENCE_STEPS: i64 = 10;
 const PATIENCE_MIN: i64 = 600_000_000;
 
-/// Uses of tokens that the store does not know of yet. Times are microseconds since 1970.
+/// Uses of tokens that the store does not know of yet. Times are microseconds since 1970, and how long
+/// something waits is counted on the monotonic clock: a wall clock that jumps is no stall.
 pub(super) struct Uses {
     step: i64,
     patience: i64,
@@ -44,18 +45,20 @@ pub(super) struct Uses {
     shards: Box<[Mutex<Shard>]>,
     /// Who is reading from the store to show what waits beside it: see [`View`].
     views: AtomicUsize,
-    /// When a stall may be told (again).
+    /// When a stall may be told (again); monotonic.
     tell_at: AtomicI64,
 }
 
 struct Shard {
     waiting: HashMap<TokenId, Waiting>,
-    /// No use in here waits since earlier.
+    /// No use in here waits since earlier; monotonic.
     since: i64,
 }
 
 struct Waiting {
     used: i64,
+    /// When that was noted, and the first use of those that wait; monotonic.
+    noted: i64,
     since: i64,
     /// The store has it. It stays for views that read from the store before that.
     flushed: bool,
@@ -98,21 +101,29 @@ impl Uses {
 
     /// Notes a use, unless one was noted less than a step ago. Tells if uses have waited too long and
     /// that was not told lately.
-    pub(super) fn note(&self, id: TokenId, now: DateTime<Utc>) -> Option<Stalled> {
+    pub(super) fn note(
+        &self,
+        id: TokenId,
+        now: DateTime<Utc>,
+        monotonic: impl FnOnce() -> Duration,
+    ) -> Option<Stalled> {
         let now = now.timestamp_micros();
         let number = u128::from_be_bytes(id.to_bytes());
         if self.recent.noted_at(number).is_some_and(|noted| !self.is_step_over(noted, now)) {
             return None;
         }
+        let noted = i64::try_from(monotonic().as_micros()).unwrap_or(i64::MAX);
         let mut shard = self.shard(id);
-        shard.note(id, now);
+        shard.note(id, now, noted);
         let since = shard.since;
         drop(shard);
         self.recent.note(number, now);
-        self.stalled(since, now)
+        let (waiting, waited) = self.stalled(since, noted)?;
+        Some(Stalled { waiting, oldest: from_micros(now.saturating_sub(waited)) })
     }
 
-    fn stalled(&self, since: i64, now: i64) -> Option<Stalled> {
+    /// How many uses wait and how long the oldest has, if that is too long and is to be told.
+    fn stalled(&self, since: i64, now: i64) -> Option<(usize, i64)> {
         let too_long = |since: i64| now.saturating_sub(since) > self.patience;
         let tell_at = self.tell_at.load(Ordering::Relaxed);
         if !too_long(since) || now < tell_at {
@@ -125,7 +136,7 @@ impl Uses {
         // Of several threads one tells.
         let next = now.saturating_add(self.patience);
         self.tell_at.compare_exchange(tell_at, next, Ordering::Relaxed, Ordering::Relaxed).ok()?;
-        Some(Stalled { waiting, oldest: from_micros(oldest) })
+        Some((waiting, now.saturating_sub(oldest)))
     }
 
     /// How many uses wait and since when; brings the shards' own bound up to date.
@@ -168,7 +179,7 @@ impl Uses {
             let mut shard = self.shard(*id);
             let Some(waiting) = shard.waiting.get_mut(id) else { continue };
             if waiting.used > used.timestamp_micros() {
-                waiting.since = waiting.used;
+                waiting.since = waiting.noted;
             } else if viewed {
                 waiting.flushed = true;
             } else {
@@ -188,12 +199,12 @@ impl Uses {
 }
 
 impl Shard {
-    fn note(&mut self, id: TokenId, used: i64) {
-        let new = Waiting { used, since: used, flushed: false };
+    fn note(&mut self, id: TokenId, used: i64, noted: i64) {
+        let new = Waiting { used, noted, since: noted, flushed: false };
         let waiting = self.waiting.entry(id).or_insert(new);
-        waiting.used = waiting.used.max(used);
+        (waiting.used, waiting.noted) = (waiting.used.max(used), noted);
         if waiting.flushed {
-            (waiting.since, waiting.flushed) = (used, false);
+            (waiting.since, waiting.flushed) = (noted, false);
         }
         self.since = self.since.min(waiting.since);
     }
