@@ -144,6 +144,19 @@ async fn a_list_that_began_before_a_flush_shows_what_it_brought(open: Open) {
     assert_eq!(got.await.unwrap().last_used, LastUsed::At(again));
     // It is not given to the store again for that.
     assert_eq!(scene.flush().await, 0);
+    // Each keeps it by itself.
+    let alone = {
+        scene.clock.advance(MINUTE);
+        let used = scene.use_it(&token).await;
+        remote.hold(true);
+        let mut got = std::pin::pin!(view.get(id));
+        assert!(poll_once(&mut got).await.is_none());
+        assert_eq!(scene.flush().await, 1);
+        remote.hold(false);
+        remote.release(1);
+        (got.await.unwrap().last_used, LastUsed::At(used))
+    };
+    assert_eq!(alone.0, alone.1);
     // A view that nobody waits for any more leaves nothing behind.
     scene.clock.advance(MINUTE);
     let later = scene.use_it(&token).await;
