@@ -200,17 +200,19 @@ impl GuardedClock {
 
     /// The time, never before an earlier answer, and the jump if this call was the first to see it.
     pub(crate) fn now(&self) -> (DateTime<Utc>, Option<ClockJump>) {
-        self.guard(self.source.now().timestamp_micros())
+        let (micros, jump) = self.guard(self.source.now().timestamp_micros());
+        (self.start.later(micros), jump)
     }
 
     /// The same of the time that a verification goes by.
     #[inline]
-    pub(crate) fn now_coarse(&self) -> (DateTime<Utc>, Option<ClockJump>) {
-        self.guard(self.source.coarse_micros())
+    pub(crate) fn now_coarse(&self) -> (Moment, Option<ClockJump>) {
+        let (micros, jump) = self.guard(self.source.coarse_micros());
+        (Moment { time: self.start.later(micros), micros }, jump)
     }
 
     #[inline]
-    fn guard(&self, wall: i64) -> (DateTime<Utc>, Option<ClockJump>) {
+    fn guard(&self, wall: i64) -> (i64, Option<ClockJump>) {
         // Written only when time has moved, so that cores which verify in the same tick share the line.
         let floor = self.floor.load(Ordering::Relaxed);
         let now = if wall > floor {
@@ -224,7 +226,7 @@ impl GuardedClock {
         } else {
             None
         };
-        (self.start.later(now.clamp(*RECORDABLE_MICROS.start(), *RECORDABLE_MICROS.end())), jump)
+        (now.clamp(*RECORDABLE_MICROS.start(), *RECORDABLE_MICROS.end()), jump)
     }
 
     #[cold]
@@ -278,6 +280,13 @@ impl fmt::Debug for GuardedClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GuardedClock").field("jumped", &self.jumped()).finish_non_exhaustive()
     }
+}
+
+/// A time, also in microseconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) time: DateTime<Utc>,
+    pub(crate) micros: i64,
 }
 
 const DAY_MICROS: i64 = 86_400_000_000;

@@ -4,8 +4,10 @@ mod act;
 mod actor;
 mod builder;
 mod bulk;
+mod first_use;
 mod issuing;
 mod kept;
+mod last_use;
 mod manage;
 mod on_behalf;
 mod policy;
@@ -15,6 +17,7 @@ mod revoke_all;
 mod side_by_side;
 mod told;
 mod underway;
+mod uses;
 mod verify;
 
 use std::fmt;
@@ -26,6 +29,7 @@ use chrono::{DateTime, Utc};
 pub use act::{Issued, Revoked};
 pub use builder::{BuildError, TokenServiceBuilder};
 pub use bulk::{BulkError, BulkFailure, BulkOutcome, BulkProgress};
+pub use last_use::Flushed;
 pub use manage::Tokens;
 pub use on_behalf::OnBehalf;
 pub use policy::{InvalidPolicy, Policy};
@@ -33,7 +37,7 @@ pub use purge::Purge;
 pub use request::{IssueRequest, RevokeRequest, RotateRequest};
 pub use revoke_all::RevokeAll;
 
-use crate::clock::{ClockJump, GuardedClock};
+use crate::clock::{ClockJump, GuardedClock, Moment};
 use crate::digest::Digests;
 use crate::event::{Event, Events};
 use crate::scope::{TokenType, TokenTypes};
@@ -41,6 +45,7 @@ use crate::secret::{RandomError, RandomSource};
 use crate::token::{Prefix, TokenId, scanner_regex};
 use issuing::Issuing;
 use kept::Kept;
+use uses::{Recent, Uses};
 
 /// Issues, verifies, lists, rotates and revokes tokens over any [`TokenStore`](crate::TokenStore).
 ///
@@ -78,6 +83,10 @@ pub struct TokenService<S> {
     /// Only for stores that do not answer on the spot, and only if the embedder asked for it.
     kept: Option<Arc<Kept>>,
     issuing: Issuing,
+    /// Only for stores that track last use, unless the embedder wants none recorded.
+    uses: Option<Uses>,
+    /// The first uses that were to end an overlap lately.
+    first_uses: Recent,
 }
 
 impl<S> TokenService<S> {
@@ -102,11 +111,11 @@ impl<S> TokenService<S> {
     }
 
     /// The time that a verification goes by.
-    fn now_coarse(&self) -> DateTime<Utc> {
+    fn now_coarse(&self) -> Moment {
         self.told(self.clock.now_coarse())
     }
 
-    fn told(&self, (now, jump): (DateTime<Utc>, Option<ClockJump>)) -> DateTime<Utc> {
+    fn told<T>(&self, (now, jump): (T, Option<ClockJump>)) -> T {
         if let Some(jump) = jump {
             self.events.emit(Event::ClockJumped(jump));
         }

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 pub use error::{BoxError, StoreError};
 pub use query::{Direction, PAGE_MAX, Page, Query, States};
 
+use crate::clock::from_micros;
 use crate::record::Record;
 use crate::token::TokenId;
 
@@ -59,14 +60,51 @@ pub struct Found<'s> {
     pub record: &'s Record,
     /// Its version.
     pub version: Version,
-    /// Its last use.
-    pub last_used: LastUsed,
+    last_used: LastUse,
+}
+
+/// [`LastUsed`] in microseconds since 1970: in a verification it is compared and not shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LastUse {
+    NotTracked,
+    Never,
+    At(i64),
+}
+
+impl From<LastUsed> for LastUse {
+    fn from(used: LastUsed) -> Self {
+        match used {
+            LastUsed::NotTracked => Self::NotTracked,
+            LastUsed::Never => Self::Never,
+            LastUsed::At(time) => Self::At(time.timestamp_micros()),
+        }
+    }
 }
 
 impl<'s> Found<'s> {
     /// For authors of stores.
     pub fn new(record: &'s Record, version: Version, last_used: LastUsed) -> Self {
-        Self { record, version, last_used }
+        Self { record, version, last_used: last_used.into() }
+    }
+
+    #[cfg(any(feature = "memory", feature = "file"))]
+    #[inline]
+    pub(crate) fn used_at(record: &'s Record, version: Version, used: Option<i64>) -> Self {
+        Self { record, version, last_used: used.map_or(LastUse::Never, LastUse::At) }
+    }
+
+    /// Its last use.
+    pub fn last_used(&self) -> LastUsed {
+        match self.last_used {
+            LastUse::NotTracked => LastUsed::NotTracked,
+            LastUse::Never => LastUsed::Never,
+            LastUse::At(micros) => LastUsed::At(from_micros(micros)),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn last_use(&self) -> LastUse {
+        self.last_used
     }
 }
 

@@ -190,7 +190,7 @@ async fn lent(probe: Probe<'_>, id: TokenId, when: &str) -> Verdict {
         lent = found.map(|found| Stored {
             record: found.record.clone(),
             version: found.version,
-            last_used: found.last_used,
+            last_used: found.last_used(),
         });
     });
     ensure!(

@@ -34,7 +34,7 @@ async fn tells(probe: Probe<'_>, id: TokenId, expected: LastUsed, when: &str) ->
     }
     let mut lent = None;
     probe.store.find_now(id, &mut |found: Option<Found<'_>>| {
-        lent = found.map(|found| found.last_used);
+        lent = found.map(|found| found.last_used());
     });
     match lent {
         Some(lent) => same(&expected, &lent, &format!("{when}, find_now lent the last use")),

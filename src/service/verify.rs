@@ -1,31 +1,42 @@
 //! Verification: parse, find, match, check, one way through.
 
-use std::pin::Pin;
-use std::sync::Arc;
+mod later;
+mod verdict;
 
-use chrono::{DateTime, Utc};
+use std::pin::Pin;
 
 use super::TokenService;
-use super::act::found;
-use super::kept::{Answer, Kept, Question, Way};
-use crate::check::{VerifiedToken, check};
-use crate::digest::HashedSecret;
+use crate::check::VerifiedToken;
 use crate::error::{Refusal, VerifyError};
 use crate::event::Event;
-use crate::record::Record;
 use crate::scope::Need;
 use crate::store::{Change, StoreError, TokenStore};
 use crate::token::{TokenId, parse};
 
 type Outcome = Result<VerifiedToken, VerifyError>;
 
-type BoxedOutcome<'f> = Pin<Box<dyn Future<Output = Outcome> + Send + 'f>>;
+/// An outcome that something must be waited for. Boxed, so that the future of a verification that need
+/// not wait is small.
+type Later<'f> = Pin<Box<dyn Future<Output = Outcome> + Send + 'f>>;
+
+/// Whether kept records will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Freshness {
+    Kept,
+    Strict,
+}
 
 impl<S: TokenStore> TokenService<S> {
     /// Verifies the token of an `Authorization: Bearer` header, and that it may do what `need` says.
     /// The token alone: without `Bearer` and without white space around it.
     ///
     /// A malformed token is refused before the store is asked. Every refusal is one event.
+    ///
+    /// An acceptance is a use: it is [noted](Self::flush_last_used), and if the token was rotated
+    /// [until first use](crate::RotateRequest::until_first_use) and this is the new secret, the older
+    /// one ends before this returns. That is one change in the store, made by the first verification
+    /// with the new secret; others meanwhile do not wait for it. If it fails, the token is accepted all
+    /// the same, and an [event](Event::OverlapNotEnded) says so.
     ///
     /// # Errors
     ///
@@ -36,14 +47,10 @@ impl<S: TokenStore> TokenService<S> {
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
-        let parsed = {
-            let mut outcome = None;
-            match self.verify_now(token.as_ref(), need, &mut outcome) {
-                None => return outcome.unwrap_or_else(silent),
-                Some(parsed) => parsed,
-            }
-        };
-        self.verify_later(parsed, need).await
+        match self.verify_now(token.as_ref(), need, Freshness::Kept) {
+            Ok(outcome) => outcome,
+            Err(later) => later.await,
+        }
     }
 
     /// As [`verify`](Self::verify), and the store is asked in any case: no
@@ -60,19 +67,10 @@ impl<S: TokenStore> TokenService<S> {
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
-        let parsed = {
-            let mut outcome = None;
-            match self.verify_now(token.as_ref(), need, &mut outcome) {
-                None => return outcome.unwrap_or_else(silent),
-                Some(parsed) => parsed,
-            }
-        };
-        let outcome = Box::pin(self.verify_found(&parsed, need)).await;
-        // What the store has just refused must not be accepted from a kept record.
-        if let (Err(VerifyError::Refused(_)), Some(kept)) = (&outcome, &self.kept) {
-            kept.forget(parsed.id());
+        match self.verify_now(token.as_ref(), need, Freshness::Strict) {
+            Ok(outcome) => outcome,
+            Err(later) => later.await,
         }
-        outcome.map_err(|error| self.refuse(Some(parsed.id()), error))
     }
 
     /// Forgets kept records as the store tells of changes: a revocation made anywhere then counts
@@ -103,148 +101,53 @@ impl<S: TokenStore> TokenService<S> {
         }
     }
 
-    /// Puts the outcome into its place, if no store need be asked or this one answers on the spot;
-    /// otherwise gives the token, ready to be looked up.
-    // Into its place: a verified token is long enough for its moves to show.
+    /// The outcome, if no store need be asked or this one answers on the spot.
     #[inline]
-    fn verify_now<'t>(
-        &self,
-        token: &'t [u8],
-        need: &Need,
-        outcome: &mut Option<Outcome>,
-    ) -> Option<HashedSecret<'t>> {
+    fn verify_now<'f>(
+        &'f self,
+        token: &'f [u8],
+        need: &'f Need,
+        freshness: Freshness,
+    ) -> Result<Outcome, Later<'f>> {
         let token = match parse(token, &self.prefixes) {
             Ok(token) => self.digests.hash(token.id(), token.secret()),
             Err(malformed) => {
                 let malformed = VerifyError::Refused(Refusal::Malformed(malformed));
-                *outcome = Some(Err(self.refuse(None, malformed)));
-                return None;
+                return Ok(Err(self.refuse(None, malformed, freshness)));
             }
         };
-        let now = self.now_coarse();
-        let answered = self.store.find_now(token.id(), &mut |found| {
-            *outcome = Some(self.decide(&token, found.map(|found| found.record), now, need));
+        let (id, now) = (token.id(), self.now_coarse());
+        let mut verdict = None;
+        let answered = self.store.find_now(id, &mut |found| {
+            let found = found.map(|found| (found.record, found.last_use()));
+            verdict = Some(self.judge(&token, found, now, need));
         });
         if !answered {
-            return Some(token);
+            return Err(self.verify_later(token, need, freshness));
         }
-        if let Err(error) = outcome.get_or_insert_with(silent) {
-            self.tell(Some(token.id()), error);
-        }
-        None
-    }
-
-    /// The rest of a verification whose store must be waited for. Boxed, so that the future of one that
-    /// need not be stays small.
-    fn verify_later<'f>(&'f self, token: HashedSecret<'f>, need: &'f Need) -> BoxedOutcome<'f> {
-        Box::pin(async move {
-            let outcome = match &self.kept {
-                None => self.verify_found(&token, need).await,
-                Some(kept) => self.verify_kept(kept, &token, need).await,
-            };
-            outcome.map_err(|error| self.refuse(Some(token.id()), error))
-        })
-    }
-
-    async fn verify_found(
-        &self,
-        token: &HashedSecret<'_>,
-        need: &Need,
-    ) -> Result<VerifiedToken, VerifyError> {
-        let asked_at = self.clock.monotonic();
-        let found = self.store.find(token.id()).await.map_err(VerifyError::Unavailable)?;
-        // The time after the answer: what expired while the store was asked is expired.
-        let verified = self.decide(
-            token,
-            found.as_ref().map(|stored| &stored.record),
-            self.now_coarse(),
-            need,
-        )?;
-        Ok(verified.aged(self.clock.monotonic().saturating_sub(asked_at)))
-    }
-
-    async fn verify_kept(
-        &self,
-        kept: &Arc<Kept>,
-        token: &HashedSecret<'_>,
-        need: &Need,
-    ) -> Result<VerifiedToken, VerifyError> {
-        let began = self.clock.monotonic();
-        let id = token.id();
-        let mut way = kept.way(id, began, || self.question(id));
-        loop {
-            let (answer, latest) = match way {
-                Way::Kept(answer) => (answer, false),
-                Way::Asked { seat, new } => {
-                    let answer = seat.await.map_err(VerifyError::Unavailable)?;
-                    let now = self.clock.monotonic();
-                    if !new && !kept.fresh(answer.asked_at, now) {
-                        // Asked for somebody else, and it took too long.
-                        way = kept.way(id, now, || self.question(id));
-                        continue;
-                    }
-                    let latest = new || answer.asked_at > began;
-                    (answer, latest)
-                }
-            };
-            let outcome = self.decide_on(&answer, token, need);
-            if outcome.is_ok() || latest {
-                return outcome;
+        match verdict {
+            Some(Ok(accepted)) => self.conclude(id, accepted, now),
+            Some(Err(rejected)) => {
+                Ok(Err(self.refuse(Some(id), rejected.into_error(id, need), freshness)))
             }
-            // The record may have changed since: a fresh token or a new secret must work at once.
-            match kept.reread(id, &answer, self.clock.monotonic(), || self.question(id)) {
-                None => return outcome,
-                Some(later) => way = later,
+            // A store that claims to have answered and lent nothing gave no answer.
+            None => {
+                let silent = StoreError::corrupt("the store answered without a record");
+                Ok(Err(self.refuse(Some(id), VerifyError::Unavailable(silent), freshness)))
             }
         }
     }
 
-    /// What is asked of the store, owned: whoever waits for the answer may move it on.
-    fn question(&self, id: TokenId) -> Question {
-        let store = self.store.clone();
-        Box::pin(async move { Ok(found(&*store, id).await?.map(|stored| stored.record)) })
-    }
-
-    fn decide_on(
-        &self,
-        answer: &Answer,
-        token: &HashedSecret<'_>,
-        need: &Need,
-    ) -> Result<VerifiedToken, VerifyError> {
-        let verified = self.decide(token, answer.record.as_deref(), self.now_coarse(), need)?;
-        Ok(verified.aged(self.clock.monotonic().saturating_sub(answer.asked_at)))
-    }
-
-    #[inline]
-    fn decide(
-        &self,
-        token: &HashedSecret<'_>,
-        record: Option<&Record>,
-        now: DateTime<Utc>,
-        need: &Need,
-    ) -> Result<VerifiedToken, VerifyError> {
-        let Some(record) = record else {
-            self.digests.verify_nothing(token);
-            return Err(VerifyError::Refused(Refusal::UnknownId));
-        };
-        let matched = record.matches_hashed(token, &self.digests).map_err(VerifyError::mismatch)?;
-        check(matched, now, need, &self.types)
-            .map_err(|denied| VerifyError::denied(denied, token.id(), need))
-    }
-
-    fn refuse(&self, id: Option<TokenId>, error: VerifyError) -> VerifyError {
-        self.tell(id, &error);
+    /// Tells the event of a refusal.
+    #[cold]
+    fn refuse(&self, id: Option<TokenId>, error: VerifyError, freshness: Freshness) -> VerifyError {
+        // What the store has just refused must not be accepted from a kept record.
+        if let (VerifyError::Refused(_), Freshness::Strict, Some(kept), Some(id)) =
+            (&error, freshness, &self.kept, id)
+        {
+            kept.forget(id);
+        }
+        self.events.emit(Event::of_refusal(id, &error));
         error
     }
-
-    #[cold]
-    fn tell(&self, id: Option<TokenId>, error: &VerifyError) {
-        self.events.emit(Event::of_refusal(id, error));
-    }
-}
-
-/// A store that claims to have answered and lent nothing gave no answer.
-#[cold]
-fn silent() -> Outcome {
-    Err(VerifyError::Unavailable(StoreError::corrupt("the store answered without a record")))
 }

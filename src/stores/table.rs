@@ -169,11 +169,7 @@ impl Table {
 
     pub(crate) fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<Found<'_>>)) -> bool {
         self.visit(id, |row| {
-            visit(row.map(|row| Found {
-                record: &row.record,
-                version: row.version,
-                last_used: row.last_used(),
-            }));
+            visit(row.map(|row| Found::used_at(&row.record, row.version, row.last_used.get())));
         });
         true
     }

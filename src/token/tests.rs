@@ -84,8 +84,8 @@ fn ids_at_the_ends_of_their_range() {
     for value in [0, 1, 61, 62, u128::MAX - 1, u128::MAX, 62u128.pow(10), 62u128.pow(20), 1 << 127]
     {
         let text = base62(value, 22);
-        assert_eq!(TokenId(value).to_string(), text);
-        assert_eq!(text.parse(), Ok(TokenId(value)));
+        assert_eq!(TokenId::from_value(value).to_string(), text);
+        assert_eq!(text.parse(), Ok(TokenId::from_value(value)));
     }
     assert_eq!(base62(u128::MAX, 22), "7n42DGM5Tflk9n8mt7Fhc7");
     for over in ["7n42DGM5Tflk9n8mt7Fhc8", "7n42DGM5Tflk9n8mt7Fhd0", "8000000000000000000000"] {
@@ -162,11 +162,11 @@ fn secrets() -> impl Strategy<Value = [u8; SECRET_LEN]> {
 proptest! {
     #[test]
     fn what_is_printed_parses(prefix in prefixes(), id: u128, characters in secrets()) {
-        let token = Token::assemble(&prefix, TokenId(id), &secret(&characters));
+        let token = Token::assemble(&prefix, TokenId::from_value(id), &secret(&characters));
         let accepted = [prefix.clone()];
         let parsed = parse(token.expose_secret(), &accepted).unwrap();
         prop_assert_eq!(parsed.prefix(), prefix.as_str());
-        prop_assert_eq!(parsed.id(), TokenId(id));
+        prop_assert_eq!(parsed.id(), TokenId::from_value(id));
         prop_assert_eq!(parsed.secret(), &characters);
         prop_assert!(token.expose_secret().len() <= TOKEN_MAX_LEN);
     }
@@ -194,7 +194,7 @@ proptest! {
 
     #[test]
     fn ids_sort_as_their_texts_and_bytes_do(left: u128, right: u128) {
-        let (left, right) = (TokenId(left), TokenId(right));
+        let (left, right) = (TokenId::from_value(left), TokenId::from_value(right));
         prop_assert_eq!(left.cmp(&right), left.to_string().cmp(&right.to_string()));
         prop_assert_eq!(left.cmp(&right), left.to_bytes().cmp(&right.to_bytes()));
         prop_assert_eq!(left.to_string().parse(), Ok(left));
@@ -223,9 +223,12 @@ fn golden_tokens_are_what_is_generated_today() {
 fn write_golden_tokens() {
     let mut lines = BTreeSet::new();
     let mut add = |prefix: &str, id: u128, characters: &[u8; SECRET_LEN]| {
-        let token =
-            Token::assemble(&Prefix::new(prefix).unwrap(), TokenId(id), &secret(characters));
-        let id = TokenId(id);
+        let token = Token::assemble(
+            &Prefix::new(prefix).unwrap(),
+            TokenId::from_value(id),
+            &secret(characters),
+        );
+        let id = TokenId::from_value(id);
         lines.insert(format!("{} {prefix} {id} {}", token.expose_secret(), id.to_uuid()));
     };
     let longest = "a1_b2_c3_d4_e5_f6_g7_h8_i9_j0_k1";
@@ -252,7 +255,7 @@ fn write_golden_tokens() {
 /// and `0` and `1` differ in one, so this is a system of 32 equations with 43 unknowns.
 fn secret_with_checksum(prefix: &str, id: u128, crc: u32) -> [u8; SECRET_LEN] {
     let with = |secret: &[u8; SECRET_LEN]| {
-        let head = format!("{prefix}_1{}", TokenId(id));
+        let head = format!("{prefix}_1{}", TokenId::from_value(id));
         crc32_bitwise(&[head.as_bytes(), secret].concat())
     };
     let zeros = [b'0'; SECRET_LEN];

@@ -156,7 +156,7 @@ impl Fault for FindNowIsStale {
         to.find_now(id, &mut |found| {
             visit(found.map(|found| {
                 let record = kept.entry(id).or_insert_with(|| found.record.clone());
-                Found::new(record, found.version, found.last_used)
+                Found::new(record, found.version, found.last_used())
             }));
         })
     }

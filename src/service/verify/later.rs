@@ -1,0 +1,113 @@
+//! Verification with a store that must be waited for.
+
+use std::sync::Arc;
+
+use super::super::TokenService;
+use super::super::act::found;
+use super::super::kept::{Answer, Kept, Question, Way};
+use super::verdict::Accepted;
+use super::{Freshness, Later};
+use crate::clock::Moment;
+use crate::digest::HashedSecret;
+use crate::error::VerifyError;
+use crate::scope::Need;
+use crate::store::{LastUse, TokenStore};
+use crate::token::TokenId;
+
+impl<S: TokenStore> TokenService<S> {
+    pub(super) fn verify_later<'f>(
+        &'f self,
+        token: HashedSecret<'f>,
+        need: &'f Need,
+        freshness: Freshness,
+    ) -> Later<'f> {
+        Box::pin(async move {
+            let verdict = match &self.kept {
+                Some(kept) if freshness == Freshness::Kept => {
+                    self.verify_kept(kept, &token, need).await
+                }
+                _ => self.verify_found(&token, need).await,
+            };
+            match verdict {
+                Ok((accepted, now)) => match self.conclude(token.id(), accepted, now) {
+                    Ok(outcome) => outcome,
+                    Err(later) => later.await,
+                },
+                Err(error) => Err(self.refuse(Some(token.id()), error, freshness)),
+            }
+        })
+    }
+
+    async fn verify_found(
+        &self,
+        token: &HashedSecret<'_>,
+        need: &Need,
+    ) -> Result<(Accepted, Moment), VerifyError> {
+        let asked_at = self.clock.monotonic();
+        let found = self.store.find(token.id()).await.map_err(VerifyError::Unavailable)?;
+        let found = found.as_ref().map(|stored| (&stored.record, stored.last_used.into()));
+        // The time after the answer: what expired while the store was asked is expired.
+        let now = self.now_coarse();
+        let accepted = self
+            .judge(token, found, now, need)
+            .map_err(|rejected| rejected.into_error(token.id(), need))?;
+        Ok((accepted.aged(self.clock.monotonic().saturating_sub(asked_at)), now))
+    }
+
+    async fn verify_kept(
+        &self,
+        kept: &Arc<Kept>,
+        token: &HashedSecret<'_>,
+        need: &Need,
+    ) -> Result<(Accepted, Moment), VerifyError> {
+        let began = self.clock.monotonic();
+        let id = token.id();
+        let mut way = kept.way(id, began, || self.question(id));
+        loop {
+            let (answer, latest) = match way {
+                Way::Kept(answer) => (answer, false),
+                Way::Asked { seat, new } => {
+                    let answer = seat.await.map_err(VerifyError::Unavailable)?;
+                    let now = self.clock.monotonic();
+                    if !new && !kept.fresh(answer.asked_at, now) {
+                        // Asked for somebody else, and it took too long.
+                        way = kept.way(id, now, || self.question(id));
+                        continue;
+                    }
+                    let latest = new || answer.asked_at > began;
+                    (answer, latest)
+                }
+            };
+            let outcome = self.decide_on(&answer, token, need);
+            if outcome.is_ok() || latest {
+                return outcome;
+            }
+            // The record may have changed since: a fresh token or a new secret must work at once.
+            match kept.reread(id, &answer, self.clock.monotonic(), || self.question(id)) {
+                None => return outcome,
+                Some(later) => way = later,
+            }
+        }
+    }
+
+    /// What is asked of the store, owned: whoever waits for the answer may move it on.
+    fn question(&self, id: TokenId) -> Question {
+        let store = self.store.clone();
+        Box::pin(async move { Ok(found(&*store, id).await?.map(|stored| stored.record)) })
+    }
+
+    fn decide_on(
+        &self,
+        answer: &Answer,
+        token: &HashedSecret<'_>,
+        need: &Need,
+    ) -> Result<(Accepted, Moment), VerifyError> {
+        // A kept record comes without its last use.
+        let found = answer.record.as_deref().map(|record| (record, LastUse::Never));
+        let now = self.now_coarse();
+        let accepted = self
+            .judge(token, found, now, need)
+            .map_err(|rejected| rejected.into_error(token.id(), need))?;
+        Ok((accepted.aged(self.clock.monotonic().saturating_sub(answer.asked_at)), now))
+    }
+}

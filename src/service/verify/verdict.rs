@@ -1,0 +1,91 @@
+//! What the look at a record leads to.
+
+use std::time::Duration;
+
+use super::super::TokenService;
+use super::{Later, Outcome};
+use crate::check::{Denied, VerifiedToken, check};
+use crate::clock::Moment;
+use crate::digest::HashedSecret;
+use crate::error::{Refusal, VerifyError};
+use crate::record::{FirstUse, Mismatch, Record};
+use crate::scope::Need;
+use crate::store::{LastUse, TokenStore};
+use crate::token::TokenId;
+
+/// A token that was accepted, and what its use brings with it.
+pub(super) struct Accepted {
+    verified: VerifiedToken,
+    /// Whether the use is to be noted, as far as the store's answer tells.
+    due: bool,
+    /// Boxed, because hardly any is one.
+    first_use: Option<Box<FirstUse>>,
+}
+
+impl Accepted {
+    pub(super) fn aged(mut self, age: Duration) -> Self {
+        self.verified = self.verified.aged(age);
+        self
+    }
+}
+
+/// Why a token was not accepted. An error is made of it where it is needed: this is small.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rejected {
+    UnknownId,
+    Mismatch(Mismatch),
+    Denied(Denied),
+}
+
+impl Rejected {
+    #[cold]
+    pub(super) fn into_error(self, id: TokenId, need: &Need) -> VerifyError {
+        match self {
+            Self::UnknownId => VerifyError::Refused(Refusal::UnknownId),
+            Self::Mismatch(mismatch) => VerifyError::mismatch(mismatch),
+            Self::Denied(denied) => VerifyError::denied(denied, id, need),
+        }
+    }
+}
+
+impl<S: TokenStore> TokenService<S> {
+    #[inline]
+    pub(super) fn judge(
+        &self,
+        token: &HashedSecret<'_>,
+        found: Option<(&Record, LastUse)>,
+        now: Moment,
+        need: &Need,
+    ) -> Result<Accepted, Rejected> {
+        let Some((record, last_used)) = found else {
+            self.digests.verify_nothing(token);
+            return Err(Rejected::UnknownId);
+        };
+        let matched = record.matches_hashed(token, &self.digests).map_err(Rejected::Mismatch)?;
+        let first_use = matched.first_use(now.time).map(Box::new);
+        let verified = check(matched, now.time, need, &self.types).map_err(Rejected::Denied)?;
+        let due = self.uses.as_ref().is_some_and(|uses| uses.is_due(last_used, now.micros));
+        Ok(Accepted { verified, due, first_use })
+    }
+
+    /// What follows from an acceptance: its use is noted, and if it is the first of a secret, an overlap
+    /// may end with it.
+    #[inline]
+    pub(super) fn conclude(
+        &self,
+        id: TokenId,
+        accepted: Accepted,
+        at: Moment,
+    ) -> Result<Outcome, Later<'_>> {
+        if accepted.due {
+            self.note_use(id, at.time);
+        }
+        match accepted.first_use {
+            None => Ok(Ok(accepted.verified)),
+            Some(first) => Err(Box::pin(async move {
+                self.end_overlap(id, *first, at.time).await;
+                Ok(accepted.verified)
+            })),
+        }
+    }
+}
