@@ -64,16 +64,22 @@ pub enum VerifyError {
     #[error("the token is not accepted")]
     Refused(Refusal),
     /// The token is active and may not do this: answer 403 `insufficient_scope`.
-    #[error("the token lacks the scope for this: {need}")]
-    MissingScope {
-        /// The token.
-        id: TokenId,
-        /// What was asked for.
-        need: Need,
-    },
+    #[error(transparent)]
+    MissingScope(Box<MissingScope>),
     /// The store gave no answer, so the token is not accepted: answer 503.
     #[error("tokens cannot be verified at the moment")]
-    Unavailable(#[source] StoreError),
+    Unavailable(#[source] Box<StoreError>),
+}
+
+/// An active token and what it may not do. Its `Display` is fit for the client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the token lacks the scope for this: {need}")]
+#[non_exhaustive]
+pub struct MissingScope {
+    /// The token.
+    pub id: TokenId,
+    /// What was asked for.
+    pub need: Need,
 }
 
 impl VerifyError {
@@ -88,7 +94,7 @@ impl VerifyError {
     pub(crate) fn mismatch(mismatch: Mismatch) -> Self {
         Self::Refused(match mismatch {
             // A store that answers with another row answers nothing.
-            Mismatch::OtherId => return Self::Unavailable(other_record()),
+            Mismatch::OtherId => return other_record().into(),
             Mismatch::NewerRecord => Refusal::NewerRecord,
             Mismatch::WrongSecret => Refusal::WrongSecret,
             Mismatch::UnknownScheme(scheme) => Refusal::UnknownScheme(scheme),
@@ -98,7 +104,9 @@ impl VerifyError {
 
     pub(crate) fn denied(denied: Denied, id: TokenId, need: &Need) -> Self {
         Self::Refused(match denied {
-            Denied::MissingScope => return Self::MissingScope { id, need: need.clone() },
+            Denied::MissingScope => {
+                return Self::MissingScope(Box::new(MissingScope { id, need: need.clone() }));
+            }
             Denied::Revoked => Refusal::Revoked,
             Denied::SecretEnded => Refusal::SecretEnded,
             Denied::Expired => Refusal::Expired,
@@ -122,6 +130,12 @@ pub enum NotPermitted {
     /// The token that was to get a new secret has a scope that the acting one lacks: 403.
     #[error("the token was issued with a scope that the acting token does not contain")]
     MayMore,
+}
+
+impl From<StoreError> for VerifyError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(Box::new(error))
+    }
 }
 
 pub(crate) fn other_record() -> StoreError {

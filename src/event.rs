@@ -283,11 +283,11 @@ impl Event {
                 Self::EndedSecretPresented { id }
             }
             (VerifyError::Refused(reason), id) => Self::Refused { id, reason: *reason },
-            (VerifyError::MissingScope { id, need }, _) => {
-                Self::MissingScope { id: *id, need: need.scopes() }
+            (VerifyError::MissingScope(missing), _) => {
+                Self::MissingScope { id: missing.id, need: missing.need.scopes() }
             }
             (VerifyError::Unavailable(cause), id) => {
-                Self::StoreFailed { id, cause: with_sources(cause) }
+                Self::StoreFailed { id, cause: with_sources(&**cause) }
             }
         }
     }

@@ -151,7 +151,7 @@ mod token;
 pub use check::{Denied, VerifiedToken, check};
 pub use clock::{Clock, ClockJump, ManualClock, SystemClock};
 pub use digest::{Digests, InvalidKey, KeyId, KeyRing};
-pub use error::{ManageError, NotPermitted, Refusal, VerifyError};
+pub use error::{ManageError, MissingScope, NotPermitted, Refusal, VerifyError};
 pub use event::{Act, Event, EventSink};
 pub use record::{
     CorruptRecord, Field, InvalidField, Matched, Mismatch, Overlap, RECORD_FORMAT,

@@ -148,9 +148,8 @@ async fn a_failure_reaches_all_who_waited_and_is_not_kept(open: Open) {
     scene.remote.release(1);
     for verification in waiting {
         let outcome = verification.await;
-        let Err(VerifyError::Unavailable(StoreError::Unavailable { .. })) = outcome else {
-            panic!("{outcome:?}")
-        };
+        let Err(VerifyError::Unavailable(cause)) = outcome else { panic!("{outcome:?}") };
+        assert!(matches!(*cause, StoreError::Unavailable { .. }), "{cause:?}");
     }
     scene.asked(1);
     scene.remote.hold(false);
@@ -185,7 +184,7 @@ async fn a_refusal_asks_again_at_most_once_per_100_ms(open: Open) {
     // A missing scope is a refusal like the others, and an unknown id too.
     for _ in 0..100 {
         let outcome = scene.service.verify(&token, &need("files:delete")).await;
-        assert!(matches!(outcome, Err(VerifyError::MissingScope { .. })));
+        assert!(matches!(outcome, Err(VerifyError::MissingScope(_))));
     }
     scene.asked(1);
     let unknown = builder(support::memory().store).build().unwrap();

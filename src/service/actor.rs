@@ -89,8 +89,8 @@ impl<S: TokenStore> TokenService<S> {
         let verified = match verified {
             Ok(verified) => verified,
             Err(VerifyError::Refused(refusal)) => return Err(not_active(refusal).into()),
-            Err(VerifyError::Unavailable(error)) => return Err(error.into()),
-            Err(VerifyError::MissingScope { .. }) => return Err(other_record().into()),
+            Err(VerifyError::Unavailable(error)) => return Err((*error).into()),
+            Err(VerifyError::MissingScope(_)) => return Err(other_record().into()),
         };
         match scope {
             Some(scope) if !verified.permits(&scope.need()) => {

@@ -133,7 +133,7 @@ impl<S: TokenStore> TokenService<S> {
             // A store that claims to have answered and lent nothing gave no answer.
             None => {
                 let silent = StoreError::corrupt("the store answered without a record");
-                Ok(Err(self.refuse(Some(id), VerifyError::Unavailable(silent), freshness)))
+                Ok(Err(self.refuse(Some(id), silent.into(), freshness)))
             }
         }
     }

@@ -7,7 +7,8 @@ use std::thread::{self, Thread};
 
 /// Polls until the future is done. One that is ready at once costs one call and no waker; with one that
 /// waits for another thread this one waits too.
-#[inline]
+// Always in place, as `.await` polls a future where it stands: a move of it would be measured too.
+#[inline(always)]
 pub fn ready<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

@@ -44,7 +44,7 @@ impl<S: TokenStore> TokenService<S> {
         need: &Need,
     ) -> Result<(Accepted, Moment), VerifyError> {
         let asked_at = self.clock.monotonic();
-        let found = self.store.find(token.id()).await.map_err(VerifyError::Unavailable)?;
+        let found = self.store.find(token.id()).await?;
         let found = found.as_ref().map(|stored| (&stored.record, stored.last_used.into()));
         // The time after the answer: what expired while the store was asked is expired.
         let now = self.now_coarse();
@@ -67,7 +67,7 @@ impl<S: TokenStore> TokenService<S> {
             let (answer, latest) = match way {
                 Way::Kept(answer) => (answer, false),
                 Way::Asked { seat, new } => {
-                    let answer = seat.await.map_err(VerifyError::Unavailable)?;
+                    let answer = seat.await?;
                     let now = self.clock.monotonic();
                     if !new && !kept.fresh(answer.asked_at, now) {
                         // Asked for somebody else, and it took too long.
