@@ -363,6 +363,17 @@ mod tests {
     }
 
     #[test]
+    fn one_block_is_what_the_general_hasher_makes_of_any_characters() {
+        let mut secret = SECRET;
+        for turn in 0..500 {
+            for (place, character) in secret.iter_mut().enumerate() {
+                *character = character.wrapping_mul(31).wrapping_add(place as u8 ^ turn as u8);
+            }
+            assert_eq!(hash_secret(&secret), <[u8; 32]>::from(Sha256::digest(secret)), "{turn}");
+        }
+    }
+
+    #[test]
     fn a_key_verifies_until_it_leaves_the_ring() {
         let (old, new) = ([1; 32], [2; 32]);
         let before = Digests::keyed(KeyRing::new(KeyId(*b"old_"), &old).unwrap());

@@ -1,6 +1,7 @@
 //! What happened: one typed event for each act of management and each refusal.
 
 mod queue;
+mod trace;
 
 use std::error::Error;
 use std::fmt;
@@ -16,6 +17,7 @@ use crate::error::{Refusal, VerifyError};
 use crate::store::Query;
 use crate::token::TokenId;
 use queue::Queue;
+use trace::trace;
 
 /// An act of management.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -329,99 +331,6 @@ pub trait EventSink: Send + Sync + 'static {
 impl<F: Fn(&Event) + Send + Sync + 'static> EventSink for F {
     fn record(&self, event: &Event, _: DateTime<Utc>) {
         self(event);
-    }
-}
-
-fn trace(event: &Event) {
-    const T: &str = "service_tokens";
-    let shown = tracing::field::display::<TokenId>;
-    match event {
-        Event::Issued { id, owner, token_type, issued_to, by, on_behalf_of } => {
-            let on_behalf_of = on_behalf_of.map(shown);
-            tracing::info!(
-                target: T, %id, ?owner, ?token_type, ?issued_to, ?by, on_behalf_of, "token issued"
-            );
-        }
-        Event::Read { id, on_behalf_of } => {
-            tracing::debug!(target: T, %id, on_behalf_of = on_behalf_of.map(shown), "record read");
-        }
-        Event::Listed { owner, records, on_behalf_of } => {
-            let on_behalf_of = on_behalf_of.map(shown);
-            tracing::debug!(target: T, ?owner, records, on_behalf_of, "records listed");
-        }
-        Event::OverlapEnded { id, owner } => {
-            tracing::info!(target: T, %id, ?owner, "older secret ended: the new one was used");
-        }
-        Event::OverlapNotEnded { id, cause } => {
-            tracing::warn!(target: T, %id, ?cause, "older secret not ended: its latest end stands");
-        }
-        Event::Counted { owner, records } => {
-            tracing::debug!(target: T, ?owner, records, "records counted");
-        }
-        Event::Rotated { id, owner, by, older_ends_at, older_ends_on_first_use, on_behalf_of } => {
-            let on_behalf_of = on_behalf_of.map(shown);
-            tracing::info!(
-                target: T, %id, ?owner, ?by, ?older_ends_at, older_ends_on_first_use, on_behalf_of,
-                "token rotated"
-            );
-        }
-        Event::Revoked { id, owner, by, reason, on_behalf_of } => {
-            let on_behalf_of = on_behalf_of.map(shown);
-            tracing::info!(target: T, %id, ?owner, ?by, ?reason, on_behalf_of, "token revoked");
-        }
-        Event::RevokedAlready { id, owner, on_behalf_of } => {
-            let on_behalf_of = on_behalf_of.map(shown);
-            tracing::info!(target: T, %id, ?owner, on_behalf_of, "token was revoked before");
-        }
-        Event::RevokedAll { owner, which, with, revoked, failed, by, reason, stopped } => {
-            let with = with.as_ref().map(tracing::field::display);
-            if stopped.is_some() || *failed > 0 {
-                tracing::warn!(target: T, ?owner, ?which, with, revoked, failed, ?by, ?reason, ?stopped, "not all tokens were revoked");
-            } else {
-                tracing::info!(target: T, ?owner, ?which, with, revoked, ?by, ?reason, "tokens revoked");
-            }
-        }
-        Event::Purged { owner, retention, purged, failed, stopped } => {
-            if stopped.is_some() || *failed > 0 {
-                tracing::warn!(target: T, ?owner, ?retention, purged, failed, ?stopped, "not all long dead records were removed");
-            } else {
-                tracing::info!(target: T, ?owner, ?retention, purged, "long dead records removed");
-            }
-        }
-        Event::IssuingStopped { reason } => {
-            tracing::warn!(target: T, ?reason, "issuing stopped");
-        }
-        Event::IssuingResumed => tracing::warn!(target: T, "issuing resumed"),
-        Event::Failed { act, id, on_behalf_of, cause } => {
-            let (id, on_behalf_of) = (id.map(shown), on_behalf_of.map(shown));
-            tracing::warn!(target: T, %act, id, on_behalf_of, ?cause, "act failed");
-        }
-        Event::Refused { id, reason } => {
-            let id = id.as_ref().map(tracing::field::display);
-            tracing::info!(target: T, id, %reason, "token refused");
-        }
-        Event::EndedSecretPresented { id } => {
-            tracing::warn!(target: T, %id, "token refused: its secret was replaced and has ended");
-        }
-        Event::MissingScope { id, need } => {
-            tracing::info!(target: T, %id, %need, "token refused: it lacks a scope");
-        }
-        Event::StoreFailed { id, cause } => {
-            let id = id.as_ref().map(tracing::field::display);
-            tracing::warn!(target: T, id, ?cause, "token refused: the store gave no answer");
-        }
-        Event::LastUsedNotFlushed { waiting, cause } => {
-            tracing::warn!(target: T, waiting, ?cause, "last uses were not flushed");
-        }
-        Event::LastUsedStalled { waiting, oldest } => {
-            tracing::warn!(target: T, waiting, %oldest, "last uses wait to be flushed");
-        }
-        Event::ClockJumped(jump) => {
-            tracing::warn!(target: T, by = %jump.by, "the wall clock jumped");
-        }
-        Event::Lost { acts, refusals } => {
-            tracing::warn!(target: T, acts, refusals, "events were dropped");
-        }
     }
 }
 

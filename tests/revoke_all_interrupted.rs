@@ -201,10 +201,13 @@ async fn while_others_issue_and_verify(open: Open) {
     let (kept, gone) = std::thread::scope(|scope| {
         let kept = scope.spawn(|| {
             let mut tokens = Vec::new();
-            while !stop.load(Ordering::SeqCst) {
+            loop {
                 let request = IssueRequest::new("acme", "connector", "stays");
                 tokens.push(text(&block_on(service.issue(request)).unwrap()));
                 assert!(block_on(service.verify(&tokens[tokens.len() / 2], &any())).is_ok());
+                if stop.load(Ordering::SeqCst) {
+                    break;
+                }
             }
             tokens
         });
@@ -224,8 +227,9 @@ async fn while_others_issue_and_verify(open: Open) {
         let mut done: u64 = both.map(|run| run.join().unwrap().done).iter().sum();
         let gone = gone.join().unwrap();
         done += revoke().done;
-        assert_eq!(done, (ids.len() + gone.len()) as u64, "each counts once");
+        // Before anything is asserted: a failure must not leave the other thread going.
         stop.store(true, Ordering::SeqCst);
+        assert_eq!(done, (ids.len() + gone.len()) as u64, "each counts once");
         (kept.join().unwrap(), gone)
     });
     for token in gone {

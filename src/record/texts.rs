@@ -70,3 +70,20 @@ impl Texts {
         self.all().get(start..end).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_ones_and_long_ones_are_kept_alike() {
+        for length in [0, 1, SHORT - 5, SHORT - 4, SHORT - 3, SHORT + 1, 1_024] {
+            let label = "l".repeat(length);
+            let texts = Texts::new("o", "t", "a:", &label);
+            assert_eq!(texts.long.is_some(), length > SHORT - 4, "{length}");
+            assert_eq!((texts.owner(), texts.token_type()), ("o", "t"));
+            assert_eq!((texts.scopes().as_str(), texts.issued_to()), ("a:", &*label));
+            assert_eq!(texts.len(), length + 4);
+        }
+    }
+}

@@ -218,7 +218,7 @@ impl<S: TokenStore> TokenService<S> {
             expires_at,
         };
         let record = self
-            .change(actor.owner(), id, |present| {
+            .change(actor.owner(), id, |present, _| {
                 if present.holds(&digest) {
                     return Ok(None);
                 }
@@ -249,7 +249,12 @@ impl<S: TokenStore> TokenService<S> {
         let now = self.now();
         let mut ours = None;
         let record = self
-            .change(actor.owner(), id, |present| {
+            .change(actor.owner(), id, |present, lost| {
+                // Somebody else may have revoked in the same instant with the same words: only a lost
+                // answer leaves open whose it is.
+                if !lost {
+                    ours = None;
+                }
                 let done = ours.is_some() && present.revocation() == ours.as_ref();
                 if let (Actor::Itself(token, scope), false) = (actor, done) {
                     self.admit(token, present, *scope)?;
@@ -277,18 +282,18 @@ impl<S: TokenStore> TokenService<S> {
 
     /// Changes a record by compare-and-swap until it is known whether the change is in. `act` gives
     /// the changed record, or `None` if nothing is to do (any more); it is asked again with the
-    /// present record after a conflict and after a lost answer.
+    /// present record after a conflict and after a lost answer, and told whether there was one of those.
     async fn change(
         &self,
         owner: Option<&str>,
         id: TokenId,
-        mut act: impl FnMut(&Record) -> Result<Option<Record>, ManageError> + Send,
+        mut act: impl FnMut(&Record, bool) -> Result<Option<Record>, ManageError> + Send,
     ) -> Result<Record, ManageError> {
         let mut lost = None;
         for _ in 0..ATTEMPTS {
             let step = async {
                 let present = owned(self.find(id).await?, owner, id)?;
-                let changed = act(&present.record)?;
+                let changed = act(&present.record, lost.is_some())?;
                 Ok::<_, ManageError>((present, changed))
             };
             let (present, changed) = match step.await {

@@ -14,6 +14,7 @@ use crate::token::TokenId;
 const FRAMES_MAX: usize = 4 << 20;
 
 /// A change of the table that is made after the sync.
+#[expect(clippy::large_enum_variant, reason = "nearly all are the large one")]
 enum Change {
     Put(Row),
     Delete(TokenId),

@@ -38,6 +38,7 @@ impl Act {
 pub(super) type ActPromise = Promise<Result<Version, StoreError>>;
 pub(super) type CompactPromise = Promise<Result<Compacted, StoreError>>;
 
+#[expect(clippy::large_enum_variant, reason = "nearly all are the large one")]
 pub(super) enum Request {
     Act(Act, ActPromise),
     Compact(CompactPromise),

@@ -31,6 +31,7 @@ pub(super) struct Replayed {
 }
 
 /// An act whose record is decoded.
+#[expect(clippy::large_enum_variant, reason = "nearly all are the large one")]
 enum Decoded {
     Put(Row),
     Remove(TokenId, u64),

@@ -1,0 +1,120 @@
+//! Time that does not run backwards, jumps that are noticed, and a coarse clock that is close.
+
+use super::*;
+use crate::clock::{ManualClock, SystemClock};
+
+fn clocks() -> (Arc<ManualClock>, GuardedClock) {
+    let manual = Arc::new(ManualClock::default());
+    (manual.clone(), GuardedClock::new(manual))
+}
+
+#[test]
+fn time_never_runs_backwards() {
+    let (manual, guarded) = clocks();
+    let start = guarded.now().0;
+    manual.set(start - chrono::Duration::hours(5));
+    assert_eq!(guarded.now().0, start);
+    manual.set(start + chrono::Duration::microseconds(1));
+    assert_eq!(guarded.now().0, start + chrono::Duration::microseconds(1));
+}
+
+#[test]
+fn the_coarse_clock_lags_by_ten_milliseconds_at_most() {
+    let clock = SystemClock::new();
+    for _ in 0..200 {
+        let before = clock.now().timestamp_micros();
+        let coarse = clock.coarse_micros();
+        let after = clock.now().timestamp_micros();
+        assert!((before - 10_000..=after).contains(&coarse), "{before} {coarse} {after}");
+        std::thread::sleep(Duration::from_micros(150));
+    }
+}
+
+#[test]
+fn a_verification_s_time_is_never_before_an_act_s() {
+    let guarded = GuardedClock::new(Arc::new(SystemClock::new()));
+    for _ in 0..1_000 {
+        let act = guarded.now().0;
+        let verification = guarded.now_coarse().0;
+        assert!(verification.time >= act);
+        assert_eq!(verification.time.timestamp_micros(), verification.micros);
+    }
+}
+
+#[test]
+fn a_time_from_a_known_day_is_the_time() {
+    let day = |days: i64| DAY_MICROS * days;
+    for start in [0, day(20_454) + 7, day(20_515) - 1] {
+        let known = Day::of(start);
+        for offset in
+            [0, 1, 999_999, day(1) - 1, day(1), day(58), day(366), day(1_461), day(4_000_000)]
+        {
+            for micros in [start.saturating_add(offset), start - offset] {
+                assert_eq!(known.later(micros), from_micros(micros), "{start} {offset}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_minute_is_no_jump_and_a_microsecond_more_is_one_reported_once() {
+    for sign in [-1, 1] {
+        let (manual, guarded) = clocks();
+        let start = manual.now();
+        manual.set(start + chrono::Duration::minutes(1) * sign);
+        assert_eq!(guarded.now().1, None);
+        let jumped = chrono::Duration::microseconds(60_000_001) * sign;
+        manual.set(start + jumped + chrono::Duration::hours(2) * sign);
+        let jump = guarded.now().1.unwrap();
+        assert_eq!(jump.by, jumped + chrono::Duration::hours(2) * sign);
+        assert!(guarded.jumped());
+        assert_eq!(guarded.now().1, None);
+        assert!(guarded.acknowledge());
+        assert!(!guarded.jumped());
+    }
+}
+
+#[test]
+fn exactly_at_the_bound() {
+    let (manual, guarded) = clocks();
+    manual.set(manual.now() + chrono::Duration::microseconds(60_000_001));
+    assert!(guarded.now().1.is_some());
+}
+
+#[test]
+fn a_jump_across_all_of_time_is_one() {
+    let manual = Arc::new(ManualClock::new(DateTime::<Utc>::MAX_UTC));
+    let guarded = GuardedClock::new(manual.clone());
+    manual.set(DateTime::<Utc>::MIN_UTC);
+    assert!(guarded.now().1.is_some());
+    assert_eq!(guarded.now().0, from_micros(*RECORDABLE_MICROS.end()));
+}
+
+#[test]
+fn a_time_server_s_corrections_do_not_add_up() {
+    let (manual, guarded) = clocks();
+    for _ in 0..365 {
+        manual.advance(Duration::from_secs(86_400));
+        manual.set(manual.now() + chrono::Duration::seconds(1));
+        assert_eq!(guarded.now().1, None);
+    }
+}
+
+#[test]
+fn many_small_steps_in_a_day_are_a_jump() {
+    let (manual, guarded) = clocks();
+    let mut jumps = 0;
+    for _ in 0..10 {
+        manual.advance(Duration::from_secs(60));
+        manual.set(manual.now() + chrono::Duration::seconds(59));
+        jumps += usize::from(guarded.now().1.is_some());
+    }
+    assert_eq!(jumps, 5);
+}
+
+#[test]
+fn passing_time_is_no_jump() {
+    let (manual, guarded) = clocks();
+    manual.advance(Duration::from_secs(86_400));
+    assert_eq!(guarded.now().1, None);
+}
