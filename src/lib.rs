@@ -140,6 +140,12 @@ pub mod conformance;
 mod digest;
 mod error;
 mod event;
+// As the README: the examples of its pages need every feature.
+#[cfg(any(
+    all(doc, not(doctest)),
+    all(doctest, feature = "memory", feature = "file", feature = "conformance")
+))]
+pub mod manual;
 mod record;
 mod scope;
 mod secret;
