@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::clock::from_micros;
-use crate::record::{Matched, Record, State};
+use crate::record::{Matched, Mismatch, Record, State};
 use crate::scope::{Need, Scopes, TokenTypes};
 use crate::token::TokenId;
 
@@ -121,7 +121,7 @@ pub fn check(
     let issued = record.scopes();
     let permitted = |effective: Scopes<'_>| {
         if effective.permits(need) {
-            Ok(VerifiedToken::of(record, effective))
+            Ok(VerifiedToken::of(&matched, effective))
         } else {
             Err(Denied::MissingScope)
         }
@@ -147,6 +147,7 @@ pub struct VerifiedToken {
     created_at: i64,
     not_before: Option<i64>,
     expires_at: Option<i64>,
+    secret_made_at: i64,
     age: Duration,
 }
 
@@ -197,6 +198,21 @@ impl VerifiedToken {
         self.age
     }
 
+    /// The comparison that was made for this token, on its record as it is now.
+    ///
+    /// # Errors
+    ///
+    /// [`Mismatch::OtherId`] if it is another token's record, [`Mismatch::NewerRecord`].
+    pub(crate) fn matched_on<'r>(&self, record: &'r Record) -> Result<Matched<'r>, Mismatch> {
+        let same = record.id() == self.id
+            && record.owner() == self.owner()
+            && record.created_at() == self.created_at();
+        if !same {
+            return Err(Mismatch::OtherId);
+        }
+        record.matched_before(from_micros(self.secret_made_at))
+    }
+
     pub(crate) fn aged(mut self, age: Duration) -> Self {
         self.age = age;
         self
@@ -206,7 +222,8 @@ impl VerifiedToken {
         self.identity.get(start..end).unwrap_or_default()
     }
 
-    fn of(record: &Record, effective: Scopes<'_>) -> Self {
+    fn of(matched: &Matched<'_>, effective: Scopes<'_>) -> Self {
+        let record = matched.record();
         let (identity, [owner_end, type_end]) = record.identity();
         let identity = if effective == record.scopes() {
             identity.into()
@@ -221,6 +238,7 @@ impl VerifiedToken {
             created_at: record.created_at().timestamp_micros(),
             not_before: record.not_before().map(|t| t.timestamp_micros()),
             expires_at: record.expires_at().map(|t| t.timestamp_micros()),
+            secret_made_at: matched.secret_made_at().timestamp_micros(),
             age: Duration::ZERO,
         }
     }

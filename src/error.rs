@@ -3,7 +3,7 @@
 use crate::check::Denied;
 use crate::digest::KeyId;
 use crate::record::{InvalidField, Mismatch, RevokeDenied, RotateDenied};
-use crate::scope::Need;
+use crate::scope::{Need, ReservedScope};
 use crate::secret::RandomError;
 use crate::store::StoreError;
 use crate::token::{MalformedToken, TokenId};
@@ -108,15 +108,32 @@ impl VerifyError {
     }
 }
 
+/// Why a token may not do what was asked on its behalf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotPermitted {
+    /// It is not accepted any more: answer 401 as for every token that is refused, without the
+    /// reason.
+    #[error("the acting token is not accepted any more: {0}")]
+    NotActive(Refusal),
+    /// It lacks the scope for this act: answer 403 `insufficient_scope`.
+    #[error("the acting token lacks the scope {0}")]
+    MissingScope(ReservedScope),
+    /// The token that was to get a new secret has a scope that the acting one lacks: 403.
+    #[error("the token was issued with a scope that the acting token does not contain")]
+    MayMore,
+}
+
 pub(crate) fn other_record() -> StoreError {
     StoreError::corrupt("the store answered with the record of another id")
 }
 
-/// An act of management did not succeed. Unless it is [`Indeterminate`](Self::Indeterminate),
-/// nothing changed.
+/// An act of management did not succeed. Unless it is [`Indeterminate`](Self::Indeterminate) or
+/// [`Overtaken`](Self::Overtaken), nothing changed.
 ///
-/// For HTTP: `Invalid` is 400, `NotFound` 404, `Exists`, `NotRotated`, `TooManyActive` and `ClockJumped`
-/// 409, all others, `IssuingStopped` among them, 503.
+/// For HTTP: `Invalid` is 400, `NotPermitted` and `Overtaken` 401 or 403 as [`NotPermitted`] says,
+/// `NotFound` 404, `Exists`, `NotRotated`, `TooManyActive` and `ClockJumped` 409, all others,
+/// `IssuingStopped` among them, 503.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManageError {
@@ -155,6 +172,20 @@ pub enum ManageError {
     /// The token cannot be rotated as asked.
     #[error(transparent)]
     NotRotated(RotateDenied),
+    /// The token on whose behalf it was to happen may not do this.
+    #[error(transparent)]
+    NotPermitted(#[from] NotPermitted),
+    /// The act was done, and by then the token on whose behalf it was done might not do it any more:
+    /// nobody gets the new secret. A token that was issued is revoked. One that was rotated has a new
+    /// secret that nobody knows, and its older one ends as the request said: rotate it again.
+    #[error("the acting token ended during the act, and nobody gets the secret of {id}")]
+    Overtaken {
+        /// The token that was issued or rotated.
+        id: TokenId,
+        /// What the acting token lacks now.
+        #[source]
+        cause: NotPermitted,
+    },
     /// No random bytes, so no token.
     #[error(transparent)]
     Random(#[from] RandomError),
@@ -189,7 +220,9 @@ impl From<RotateDenied> for ManageError {
         match denied {
             RotateDenied::NewerRecord => Self::Store(StoreError::NewerFormat),
             RotateDenied::Invalid(invalid) => Self::Invalid(invalid),
-            RotateDenied::NotActive(_) | RotateDenied::OverlapRuns => Self::NotRotated(denied),
+            RotateDenied::NotActive(_) | RotateDenied::OverlapRuns | RotateDenied::RotatedSince => {
+                Self::NotRotated(denied)
+            }
         }
     }
 }

@@ -68,12 +68,16 @@ pub enum Event {
         issued_to: String,
         /// Who issued it.
         by: Option<String>,
+        /// The token that asked for it, if one did.
+        on_behalf_of: Option<TokenId>,
     },
     /// A record was read.
     #[non_exhaustive]
     Read {
         /// Its id.
         id: TokenId,
+        /// The token that asked for it, if one did.
+        on_behalf_of: Option<TokenId>,
     },
     /// Records were counted: the dry run of a bulk act.
     #[non_exhaustive]
@@ -90,6 +94,8 @@ pub enum Event {
         owner: Option<String>,
         /// How many records it held.
         records: usize,
+        /// The token that asked for it, if one did.
+        on_behalf_of: Option<TokenId>,
     },
     /// A token was given a new secret.
     #[non_exhaustive]
@@ -102,6 +108,8 @@ pub enum Event {
         by: Option<String>,
         /// When the older secret ends, if it did not end at once.
         older_ends_at: Option<DateTime<Utc>>,
+        /// The token that asked for it, if one did.
+        on_behalf_of: Option<TokenId>,
     },
     /// A token was revoked.
     #[non_exhaustive]
@@ -114,6 +122,8 @@ pub enum Event {
         by: Option<String>,
         /// Why.
         reason: Option<String>,
+        /// The token that asked for it, if one did.
+        on_behalf_of: Option<TokenId>,
     },
     /// A token was to be revoked that had been before; nothing changed.
     #[non_exhaustive]
@@ -122,6 +132,8 @@ pub enum Event {
         id: TokenId,
         /// Its owner.
         owner: String,
+        /// The token that asked for it, if one did.
+        on_behalf_of: Option<TokenId>,
     },
     /// Tokens were to be revoked by a filter. Each that was is also an event of its own, before this one.
     #[non_exhaustive]
@@ -173,6 +185,8 @@ pub enum Event {
         act: Act,
         /// The token concerned, where there was one.
         id: Option<TokenId>,
+        /// The token that asked for it, if one did.
+        on_behalf_of: Option<TokenId>,
         /// The error's text.
         cause: String,
     },
@@ -283,25 +297,37 @@ impl<F: Fn(&Event) + Send + Sync + 'static> EventSink for F {
 
 fn trace(event: &Event) {
     const T: &str = "service_tokens";
+    let shown = tracing::field::display::<TokenId>;
     match event {
-        Event::Issued { id, owner, token_type, issued_to, by } => {
-            tracing::info!(target: T, %id, ?owner, ?token_type, ?issued_to, ?by, "token issued");
+        Event::Issued { id, owner, token_type, issued_to, by, on_behalf_of } => {
+            let on_behalf_of = on_behalf_of.map(shown);
+            tracing::info!(
+                target: T, %id, ?owner, ?token_type, ?issued_to, ?by, on_behalf_of, "token issued"
+            );
         }
-        Event::Read { id } => tracing::debug!(target: T, %id, "record read"),
-        Event::Listed { owner, records } => {
-            tracing::debug!(target: T, ?owner, records, "records listed");
+        Event::Read { id, on_behalf_of } => {
+            tracing::debug!(target: T, %id, on_behalf_of = on_behalf_of.map(shown), "record read");
+        }
+        Event::Listed { owner, records, on_behalf_of } => {
+            let on_behalf_of = on_behalf_of.map(shown);
+            tracing::debug!(target: T, ?owner, records, on_behalf_of, "records listed");
         }
         Event::Counted { owner, records } => {
             tracing::debug!(target: T, ?owner, records, "records counted");
         }
-        Event::Rotated { id, owner, by, older_ends_at } => {
-            tracing::info!(target: T, %id, ?owner, ?by, ?older_ends_at, "token rotated");
+        Event::Rotated { id, owner, by, older_ends_at, on_behalf_of } => {
+            let on_behalf_of = on_behalf_of.map(shown);
+            tracing::info!(
+                target: T, %id, ?owner, ?by, ?older_ends_at, on_behalf_of, "token rotated"
+            );
         }
-        Event::Revoked { id, owner, by, reason } => {
-            tracing::info!(target: T, %id, ?owner, ?by, ?reason, "token revoked");
+        Event::Revoked { id, owner, by, reason, on_behalf_of } => {
+            let on_behalf_of = on_behalf_of.map(shown);
+            tracing::info!(target: T, %id, ?owner, ?by, ?reason, on_behalf_of, "token revoked");
         }
-        Event::RevokedAlready { id, owner } => {
-            tracing::info!(target: T, %id, ?owner, "token was revoked before");
+        Event::RevokedAlready { id, owner, on_behalf_of } => {
+            let on_behalf_of = on_behalf_of.map(shown);
+            tracing::info!(target: T, %id, ?owner, on_behalf_of, "token was revoked before");
         }
         Event::RevokedAll { owner, which, with, revoked, failed, by, reason, stopped } => {
             let with = with.as_ref().map(tracing::field::display);
@@ -322,9 +348,9 @@ fn trace(event: &Event) {
             tracing::warn!(target: T, ?reason, "issuing stopped");
         }
         Event::IssuingResumed => tracing::warn!(target: T, "issuing resumed"),
-        Event::Failed { act, id, cause } => {
-            let id = id.as_ref().map(tracing::field::display);
-            tracing::warn!(target: T, %act, id, ?cause, "act failed");
+        Event::Failed { act, id, on_behalf_of, cause } => {
+            let (id, on_behalf_of) = (id.map(shown), on_behalf_of.map(shown));
+            tracing::warn!(target: T, %act, id, on_behalf_of, ?cause, "act failed");
         }
         Event::Refused { id, reason } => {
             let id = id.as_ref().map(tracing::field::display);

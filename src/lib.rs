@@ -157,21 +157,21 @@ mod token;
 pub use check::{Denied, VerifiedToken, check};
 pub use clock::{Clock, ClockJump, ManualClock, SystemClock};
 pub use digest::{Digests, InvalidKey, KeyId, KeyRing};
-pub use error::{ManageError, Refusal, VerifyError};
+pub use error::{ManageError, NotPermitted, Refusal, VerifyError};
 pub use event::{Act, Event, EventSink};
 pub use record::{
     CorruptRecord, Field, InvalidField, Matched, Mismatch, Overlap, RECORD_FORMAT,
     RECORD_MAX_BYTES, Record, Replaces, Revocation, RotateDenied, Rule, State,
 };
 pub use scope::{
-    InvalidScope, Need, SCOPE_MAX_LEN, SCOPE_SET_MAX, Scope, ScopeSet, Scopes, TYPE_NAME_MAX_LEN,
-    TokenType, TokenTypes,
+    InvalidScope, Need, ReservedScope, SCOPE_MAX_LEN, SCOPE_SET_MAX, Scope, ScopeSet, Scopes,
+    TYPE_NAME_MAX_LEN, TokenType, TokenTypes,
 };
 pub use secret::{OsRandom, RandomError, RandomSource};
 pub use service::{
     BuildError, BulkError, BulkFailure, BulkOutcome, BulkProgress, InvalidPolicy, IssueRequest,
-    Issued, Policy, Purge, RevokeAll, RevokeRequest, Revoked, RotateRequest, TokenService,
-    TokenServiceBuilder, Tokens,
+    Issued, OnBehalf, Policy, Purge, RevokeAll, RevokeRequest, Revoked, RotateRequest,
+    TokenService, TokenServiceBuilder, Tokens,
 };
 pub use store::{
     BoxError, Change, ChangeStream, Direction, Found, LastUsed, PAGE_MAX, Page, Query, States,

@@ -1,8 +1,10 @@
 //! The stored row: what is known of a token, without the token.
 
+mod again;
 mod bytes;
 mod field;
 mod frame;
+mod issuers;
 mod life;
 
 use std::collections::BTreeMap;
@@ -230,7 +232,8 @@ impl Record {
         self.expires_at.map(from_micros)
     }
 
-    /// When its newest secret was made: at the issue or at the latest rotation.
+    /// When its newest secret was made: at the issue or at the latest rotation. Each rotation's time
+    /// is later than the one before, by a microsecond if the clock does not say more.
     pub fn rotated_at(&self) -> DateTime<Utc> {
         from_micros(self.newest.created_at)
     }
@@ -254,7 +257,8 @@ impl Record {
         self.rare.as_ref()?.issued_by.as_deref()
     }
 
-    /// The tokens on whose behalf it was issued, nearest first.
+    /// The tokens on whose behalf it was issued or rotated, and theirs, nearest first: whoever had
+    /// one of them may have come by this one.
     pub fn issuers(&self) -> &[TokenId] {
         self.rare.as_ref().map_or(&[], |rare| &rare.issuers)
     }

@@ -2,6 +2,7 @@
 
 mod grammar;
 mod need;
+mod reserved;
 mod token_type;
 
 use std::fmt;
@@ -9,6 +10,7 @@ use std::str::FromStr;
 
 pub use grammar::{InvalidScope, SCOPE_MAX_LEN, SCOPE_SET_MAX, TYPE_NAME_MAX_LEN};
 pub use need::Need;
+pub use reserved::ReservedScope;
 pub(crate) use token_type::valid_type_name;
 pub use token_type::{TokenType, TokenTypes};
 

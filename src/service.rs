@@ -1,16 +1,19 @@
 //! The top floor: everything together.
 
 mod act;
+mod actor;
 mod builder;
 mod bulk;
 mod issuing;
 mod kept;
 mod manage;
+mod on_behalf;
 mod policy;
 mod purge;
 mod request;
 mod revoke_all;
 mod side_by_side;
+mod told;
 mod underway;
 mod verify;
 
@@ -24,6 +27,7 @@ pub use act::{Issued, Revoked};
 pub use builder::{BuildError, TokenServiceBuilder};
 pub use bulk::{BulkError, BulkFailure, BulkOutcome, BulkProgress};
 pub use manage::Tokens;
+pub use on_behalf::OnBehalf;
 pub use policy::{InvalidPolicy, Policy};
 pub use purge::Purge;
 pub use request::{IssueRequest, RevokeRequest, RotateRequest};

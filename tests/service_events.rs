@@ -101,24 +101,47 @@ async fn every_act_that_succeeds_is_one_event(open: Open) {
     let id = issued.record.id();
     let (owner, by) = ("acme".to_owned(), Some("alice".to_owned()));
     let (token_type, issued_to) = ("connector".to_owned(), "backup".to_owned());
-    let expected = event!(Issued { id, owner: owner.clone(), token_type, issued_to, by });
+    let nobody = None::<TokenId>;
+    let expected = event!(Issued {
+        id,
+        owner: owner.clone(),
+        token_type,
+        issued_to,
+        by,
+        on_behalf_of: nobody
+    });
     assert_eq!(said(scene.one()), expected);
 
     let view = scene.service.owner("acme");
     let _ = view.get(id).await.unwrap();
-    assert_eq!(said(scene.one()), event!(Read { id }));
+    assert_eq!(said(scene.one()), event!(Read { id, on_behalf_of: nobody }));
     let _ = view.list(Query::new()).await.unwrap();
-    assert_eq!(said(scene.one()), event!(Listed { owner: Some(owner.clone()), records: 1 }));
+    assert_eq!(
+        said(scene.one()),
+        event!(Listed { owner: Some(owner.clone()), records: 1, on_behalf_of: nobody })
+    );
     let _ = view.list(Query::new().owner("globex")).await.unwrap();
-    assert_eq!(said(scene.one()), event!(Listed { owner: Some(owner.clone()), records: 0 }));
+    assert_eq!(
+        said(scene.one()),
+        event!(Listed { owner: Some(owner.clone()), records: 0, on_behalf_of: nobody })
+    );
     let _ = scene.service.every_owner().list(Query::new()).await.unwrap();
-    assert_eq!(said(scene.one()), event!(Listed { owner: None::<String>, records: 1 }));
+    assert_eq!(
+        said(scene.one()),
+        event!(Listed { owner: None::<String>, records: 1, on_behalf_of: nobody })
+    );
 
     let _ = view.rotate(id, RotateRequest::with_overlap(HOUR)).await.unwrap();
     let ends = Some(scene.clock.now() + TimeDelta::hours(1));
     assert_eq!(
         said(scene.one()),
-        event!(Rotated { id, owner: owner.clone(), by: None::<String>, older_ends_at: ends })
+        event!(Rotated {
+            id,
+            owner: owner.clone(),
+            by: None::<String>,
+            older_ends_at: ends,
+            on_behalf_of: nobody
+        })
     );
     scene.clock.advance(HOUR);
     let _ = view.rotate(id, RotateRequest::at_once()).await.unwrap();
@@ -128,16 +151,20 @@ async fn every_act_that_succeeds_is_one_event(open: Open) {
             id,
             owner: owner.clone(),
             by: None::<String>,
-            older_ends_at: None::<DateTime<Utc>>
+            older_ends_at: None::<DateTime<Utc>>,
+            on_behalf_of: nobody
         })
     );
 
     let words = RevokeRequest::new().by("bob").reason("left");
     let _ = view.revoke(id, words.clone()).await.unwrap();
     let (by, reason) = (Some("bob".to_owned()), Some("left".to_owned()));
-    assert_eq!(said(scene.one()), event!(Revoked { id, owner: owner.clone(), by, reason }));
+    assert_eq!(
+        said(scene.one()),
+        event!(Revoked { id, owner: owner.clone(), by, reason, on_behalf_of: nobody })
+    );
     let _ = view.revoke(id, words).await.unwrap();
-    assert_eq!(said(scene.one()), event!(RevokedAlready { id, owner }));
+    assert_eq!(said(scene.one()), event!(RevokedAlready { id, owner, on_behalf_of: nobody }));
 }
 
 async fn every_act_that_fails_is_one_event(open: Open) {
@@ -145,7 +172,10 @@ async fn every_act_that_fails_is_one_event(open: Open) {
     let id = scene.issue().await.record.id();
     let (view, foreign) = (scene.service.owner("acme"), scene.service.owner("globex"));
     let failed = |act: Act, id: Option<TokenId>, error: ManageError| {
-        assert_eq!(said(scene.one()), event!(Failed { act, id, cause: with_sources(&error) }));
+        assert_eq!(
+            said(scene.one()),
+            event!(Failed { act, id, on_behalf_of: None::<TokenId>, cause: with_sources(&error) })
+        );
     };
     let blank = IssueRequest::new("", "connector", "b");
     failed(Act::Issue, None, scene.service.issue(blank).await.unwrap_err());

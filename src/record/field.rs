@@ -46,7 +46,7 @@ pub enum Field {
     Metadata,
     /// Who issued.
     IssuedBy,
-    /// The chain of issuing tokens.
+    /// The chain of issuing tokens: those through which the token was obtained.
     Issuers,
     /// Who rotated.
     RotatedBy,
@@ -132,6 +132,18 @@ pub enum Rule {
     /// Scopes beyond those of the type.
     #[error("has a scope that the type does not contain")]
     NotContained,
+    /// Scopes beyond those that the acting token has at the moment.
+    #[error("has a scope that the acting token does not contain")]
+    BeyondActing,
+    /// Another owner than the acting token's.
+    #[error("is not the acting token's")]
+    NotActings,
+    /// An end later than that of the acting token.
+    #[error("must not be after the acting token's end, {latest}")]
+    OutlivesActing {
+        /// The latest time allowed.
+        latest: DateTime<Utc>,
+    },
     /// A chosen id that is no UUID of version 7.
     #[error("is not a UUID of version 7")]
     NotVersion7,

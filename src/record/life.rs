@@ -86,6 +86,9 @@ pub enum RotateDenied {
     /// Two secrets are accepted at the moment, and the request does not say which one it replaces.
     #[error("an overlap of two secrets runs: say whether the newest or the oldest is replaced")]
     OverlapRuns,
+    /// The newest secret is not the one that the request names: somebody else has rotated since.
+    #[error("the token was rotated since: its newest secret is another one")]
+    RotatedSince,
     /// A newer program wrote the record.
     #[error("a newer program wrote the record")]
     NewerRecord,
@@ -163,6 +166,22 @@ impl Record {
         Ok(Some(revoked))
     }
 
+    /// Refuses if the newest secret is not the one that was made at this time.
+    ///
+    /// # Errors
+    ///
+    /// [`RotateDenied::RotatedSince`], or [`RotateDenied::NewerRecord`].
+    pub(crate) fn expect_newest(&self, made_at: DateTime<Utc>) -> Result<(), RotateDenied> {
+        if self.is_newer() {
+            return Err(RotateDenied::NewerRecord);
+        }
+        if made_at.timestamp_micros() == self.newest.created_at {
+            Ok(())
+        } else {
+            Err(RotateDenied::RotatedSince)
+        }
+    }
+
     /// The record with a new secret. The id stays; at most two secrets live; the one that ended last
     /// leaves its digest behind, so that its use is recognised.
     ///
@@ -186,12 +205,15 @@ impl Record {
             return Err(RotateDenied::OverlapRuns);
         }
         rotation.check(now)?;
+        // A secret is known by when it was made, so none is made when another was: the clock may
+        // stand still, or run behind that of the process which made the last one.
+        let next = nearest_valid_micros(from_micros(self.newest.created_at.saturating_add(1)));
         let now = nearest_valid_micros(now);
         let mut rotated = self.clone();
         let mut rare = rotated.rare.take().map(|rare| *rare).unwrap_or_default();
         let newest = std::mem::replace(
             &mut rotated.newest,
-            NewestSecret { digest: rotation.digest, created_at: now },
+            NewestSecret { digest: rotation.digest, created_at: now.max(next) },
         );
         if overlap && rotation.replaces == Some(Replaces::Newest) {
             rare.ended = Some(newest.ended(now));

@@ -61,6 +61,11 @@ impl Need {
         Ok(Self(NeedKind::Any(needs(scopes)?)))
     }
 
+    /// One scope that is known to be a need.
+    pub(super) fn of_valid(scope: &str) -> Self {
+        Self(NeedKind::All([scope.into()].into()))
+    }
+
     /// No scope at all: any active token will do, for example to look itself up.
     pub fn authenticated() -> Self {
         Self(NeedKind::Authenticated)

@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 
 use super::TokenService;
+use super::actor::{Acting, Actor};
 use super::kept::Kept;
-use super::policy::whole_micros;
+use super::policy::{ends_by, whole_micros};
 use super::request::{IssueRequest, RevokeRequest, RotateRequest};
 use super::underway::Underway;
 use crate::digest::StoredDigest;
 use crate::error::{ManageError, other_record};
-use crate::event::{Act, Event};
+use crate::event::Act;
 use crate::record::{Field, InvalidField, NewRecord, OlderEnds, Record, Rotation, Rule};
 use crate::secret::Secret;
 use crate::store::{Query, States, StoreError, Stored, TokenStore, Version};
@@ -60,28 +61,26 @@ impl<S: TokenStore> TokenService<S> {
     /// - [`ManageError::Store`] if the store failed.
     pub async fn issue(&self, request: IssueRequest) -> Result<Issued, ManageError> {
         let mut act = self.begin(Act::Issue, request.id);
-        let outcome = self.try_issue(&request, &mut act).await;
-        act.end(outcome, |issued| Event::Issued {
-            id: issued.record.id(),
-            owner: request.owner.clone(),
-            token_type: request.token_type.clone(),
-            issued_to: request.issued_to.clone(),
-            by: request.issued_by.clone(),
-        })
+        let outcome = self.try_issue(&request, None, &mut act).await;
+        act.end(outcome, |issued| request.issued(issued, None))
     }
 
     pub(super) fn begin(&self, act: Act, id: Option<TokenId>) -> Underway<'_> {
         Underway::new(&self.events, act, id)
     }
 
-    async fn try_issue(
+    pub(super) async fn try_issue(
         &self,
         request: &IssueRequest,
+        acting: Option<&Acting>,
         act: &mut Underway<'_>,
     ) -> Result<Issued, ManageError> {
         let _inside = self.issuing.enter()?;
         let now = self.now();
         self.check_texts(request)?;
+        if acting.is_some_and(|acting| acting.token.owner() != request.owner) {
+            return Err(Field::Owner.breaks(Rule::NotActings).into());
+        }
         let present =
             self.types.get(&request.token_type).ok_or(Field::Type.breaks(Rule::Unknown))?.scopes();
         if let Some(asked) = &request.scopes {
@@ -92,11 +91,16 @@ impl<S: TokenStore> TokenService<S> {
                 return Err(Field::Scopes.breaks(Rule::NotContained).into());
             }
         }
+        let scopes = request.scopes.as_ref().map_or(present, |asked| asked.as_scopes());
+        if acting.is_some_and(|acting| !acting.token.scopes().contains(scopes)) {
+            return Err(Field::Scopes.breaks(Rule::BeyondActing).into());
+        }
         let id = match request.id {
             Some(id) => recent_v7(id, now)?,
             None => TokenId::generate(now, &*self.random)?,
         };
-        let expires_at = self.policy.end(request.expiry, now)?;
+        let latest = acting.and_then(|acting| self.policy.latest_below(acting.token.expires_at()));
+        let expires_at = self.policy.end_until(request.expiry, now, latest)?;
         let secret = Secret::generate(&*self.random)?;
         let digest = self.digests.make(id, secret.characters());
         let record = Record::new(&NewRecord {
@@ -104,13 +108,13 @@ impl<S: TokenStore> TokenService<S> {
             owner: &request.owner,
             token_type: &request.token_type,
             issued_to: &request.issued_to,
-            scopes: request.scopes.as_ref().unwrap_or(&present.to_set()),
+            scopes: &scopes.to_set(),
             created_at: now,
             not_before: request.not_before.map(whole_micros),
             expires_at,
             digest,
             issued_by: request.issued_by.as_deref(),
-            issuers: &[],
+            issuers: acting.map_or(&[], |acting| &acting.lineage),
             metadata: &request.metadata,
         })?;
         self.check_active_limit(request, now).await?;
@@ -190,7 +194,7 @@ impl<S: TokenStore> TokenService<S> {
 
     pub(super) async fn try_rotate(
         &self,
-        owner: Option<&str>,
+        actor: &Actor<'_>,
         id: TokenId,
         request: &RotateRequest,
     ) -> Result<Issued, ManageError> {
@@ -209,16 +213,22 @@ impl<S: TokenStore> TokenService<S> {
             expires_at,
         };
         let record = self
-            .change(owner, id, |present| {
+            .change(actor.owner(), id, |present| {
                 if present.holds(&digest) {
                     return Ok(None);
                 }
+                let latest = self.may_rotate(actor, present)?;
                 if let (Some(start), Some(Some(end))) = (present.not_before(), expires_at)
                     && end <= start
                 {
                     return Err(Field::ExpiresAt.breaks(Rule::NotAfterNotBefore).into());
                 }
-                Ok(Some(present.rotate(now, &rotation)?))
+                if let Some(made_at) = request.if_rotated_at {
+                    present.expect_newest(made_at)?;
+                }
+                let rotated = present.rotate(now, &rotation)?;
+                ends_by(rotated.expires_at(), latest)?;
+                Ok(Some(rotated.below(actor.lineage())?))
             })
             .await?;
         Ok(Issued { token: Token::assemble(&self.prefixes[0], id, &secret), record })
@@ -226,7 +236,7 @@ impl<S: TokenStore> TokenService<S> {
 
     pub(super) async fn try_revoke(
         &self,
-        owner: Option<&str>,
+        actor: &Actor<'_>,
         id: TokenId,
         request: &RevokeRequest,
     ) -> Result<Revoked, ManageError> {
@@ -234,7 +244,11 @@ impl<S: TokenStore> TokenService<S> {
         let now = self.now();
         let mut ours = None;
         let record = self
-            .change(owner, id, |present| {
+            .change(actor.owner(), id, |present| {
+                let done = ours.is_some() && present.revocation() == ours.as_ref();
+                if let (Actor::Itself(token, scope), false) = (actor, done) {
+                    self.admit(token, present, *scope)?;
+                }
                 let revoked =
                     present.revoke(now, request.by.as_deref(), request.reason.as_deref())?;
                 if let Some(revoked) = &revoked {

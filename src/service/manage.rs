@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::TokenService;
 use super::act::{Issued, Revoked, owned};
+use super::actor::Actor;
 use super::purge::Purge;
 use super::request::{RevokeRequest, RotateRequest};
 use super::revoke_all::RevokeAll;
@@ -63,7 +64,7 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
             Ok(found) => owned(found, self.owner, id),
             Err(error) => Err(error.into()),
         };
-        act.end(outcome, |_| Event::Read { id })
+        act.end(outcome, |_| Event::Read { id, on_behalf_of: None })
     }
 
     /// One page of records. In the view of one owner, a query for another gives an empty page.
@@ -98,6 +99,7 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
         act.end(outcome, |page| Event::Listed {
             owner: self.owner.map(str::to_owned),
             records: page.items.len(),
+            on_behalf_of: None,
         })
     }
 
@@ -136,16 +138,8 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
     ///   [`ManageError::Indeterminate`] as they say.
     pub async fn rotate(&self, id: TokenId, request: RotateRequest) -> Result<Issued, ManageError> {
         let act = self.service.begin(Act::Rotate, Some(id));
-        let outcome = self.service.try_rotate(self.owner, id, &request).await;
-        act.end(outcome, |issued| Event::Rotated {
-            id,
-            owner: issued.record.owner().to_owned(),
-            by: request.by.clone(),
-            older_ends_at: issued
-                .record
-                .overlap(issued.record.rotated_at())
-                .map(|overlap| overlap.ends_at),
-        })
+        let outcome = self.service.try_rotate(&Actor::Embedder(self.owner), id, &request).await;
+        act.end(outcome, |issued| request.rotated(issued, None))
     }
 
     /// Revokes a token, for good. Revoking it again is a success that changes nothing.
@@ -165,15 +159,8 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
         request: RevokeRequest,
     ) -> Result<Revoked, ManageError> {
         let act = self.service.begin(Act::Revoke, Some(id));
-        let outcome = self.service.try_revoke(self.owner, id, &request).await;
-        act.end(outcome, |revoked| {
-            let owner = revoked.record.owner().to_owned();
-            if revoked.already {
-                Event::RevokedAlready { id, owner }
-            } else {
-                Event::Revoked { id, owner, by: request.by.clone(), reason: request.reason.clone() }
-            }
-        })
+        let outcome = self.service.try_revoke(&Actor::Embedder(self.owner), id, &request).await;
+        act.end(outcome, |revoked| request.revoked(revoked, None))
     }
 
     /// Revokes every token of this view that a query selects. [`RevokeAll::count`] is the dry run.

@@ -17,6 +17,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// | lifetime if none is asked for | 90 days |
 /// | longest lifetime | 366 days |
 /// | tokens without an end | not allowed |
+/// | a token that outlives the one it was issued on behalf of | not allowed |
 /// | longest overlap of two secrets | 30 days |
 /// | active tokens per owner | no limit |
 /// | owner, issued-to, issued-by, revoked-by | 255 bytes |
@@ -36,6 +37,7 @@ pub struct Policy {
     default_lifetime: Option<Duration>,
     longest_lifetime: Option<Duration>,
     allow_never: bool,
+    allow_outliving_issuer: bool,
     longest_overlap: Duration,
     most_active_per_owner: Option<usize>,
     longest_text: usize,
@@ -71,6 +73,7 @@ impl Policy {
             default_lifetime: Some(90 * DAY),
             longest_lifetime: Some(366 * DAY),
             allow_never: false,
+            allow_outliving_issuer: false,
             longest_overlap: 30 * DAY,
             most_active_per_owner: None,
             longest_text: 255,
@@ -95,6 +98,13 @@ impl Policy {
     /// Whether a token may have no end.
     pub fn allow_never(mut self, allow: bool) -> Self {
         self.allow_never = allow;
+        self
+    }
+
+    /// Whether a token may live longer than the one on whose behalf it was issued or rotated. A token
+    /// never prolongs itself.
+    pub fn allow_outliving_issuer(mut self, allow: bool) -> Self {
+        self.allow_outliving_issuer = allow;
         self
     }
 
@@ -168,6 +178,30 @@ impl Policy {
         Ok(Some(end))
     }
 
+    /// The latest end of what a token with this end obtains, if there is one.
+    pub(crate) fn latest_below(&self, end: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+        end.filter(|_| !self.allow_outliving_issuer)
+    }
+
+    /// As [`end`](Self::end), and not after `latest`: a default is cut there, a wish is refused.
+    pub(crate) fn end_until(
+        &self,
+        asked: Expiry,
+        now: DateTime<Utc>,
+        latest: Option<DateTime<Utc>>,
+    ) -> Result<Option<DateTime<Utc>>, InvalidField> {
+        let end = self.end(asked, now)?;
+        match latest {
+            Some(latest) if asked == Expiry::Default => {
+                Ok(Some(end.map_or(latest, |end| end.min(latest))))
+            }
+            _ => {
+                ends_by(end, latest)?;
+                Ok(end)
+            }
+        }
+    }
+
     /// The end of an older secret.
     pub(crate) fn older_end(
         &self,
@@ -202,6 +236,19 @@ impl Policy {
             return Err(Field::Metadata.breaks(Rule::TooLong { longest }));
         }
         Ok(())
+    }
+}
+
+/// Refuses an end after the latest that an acting token may give.
+pub(crate) fn ends_by(
+    end: Option<DateTime<Utc>>,
+    latest: Option<DateTime<Utc>>,
+) -> Result<(), InvalidField> {
+    match latest {
+        Some(latest) if end.is_none_or(|end| end > latest) => {
+            Err(Field::ExpiresAt.breaks(Rule::OutlivesActing { latest }))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -125,12 +125,13 @@ pub struct RotateRequest {
     pub(crate) older_ends: Expiry,
     pub(crate) replaces: Option<Replaces>,
     pub(crate) expiry: Option<Expiry>,
+    pub(crate) if_rotated_at: Option<DateTime<Utc>>,
     pub(crate) by: Option<String>,
 }
 
 impl RotateRequest {
     fn new(older_ends: Expiry) -> Self {
-        Self { older_ends, replaces: None, expiry: None, by: None }
+        Self { older_ends, replaces: None, expiry: None, if_rotated_at: None, by: None }
     }
 
     /// The present secret ends now: it leaked.
@@ -157,6 +158,35 @@ impl RotateRequest {
     /// Says which secret is replaced. Required while an overlap of two runs.
     pub fn replacing(mut self, which: Replaces) -> Self {
         self.replaces = Some(which);
+        self
+    }
+
+    /// Rotates only if the newest secret is still the one made at this time: the
+    /// [`Record::rotated_at`](crate::Record::rotated_at) that the caller has read. Otherwise it is
+    /// refused with [`RotateDenied::RotatedSince`](crate::RotateDenied::RotatedSince), and nothing
+    /// changes.
+    ///
+    /// Of two that rotate the same token at the same moment one succeeds then; without it both do, and
+    /// the one that comes first holds a secret that the other has already replaced.
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, ManageError, MemoryStore, TokenService, TokenType};
+    /// use service_tokens::{RotateDenied, RotateRequest};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let record = service.issue(IssueRequest::new("acme", "connector", "backup")).await?.record;
+    /// let request = RotateRequest::at_once().if_rotated_at(record.rotated_at());
+    /// let acme = service.owner("acme");
+    ///
+    /// acme.rotate(record.id(), request.clone()).await?;
+    /// let second = acme.rotate(record.id(), request).await;
+    /// assert!(matches!(second, Err(ManageError::NotRotated(RotateDenied::RotatedSince))));
+    /// # Ok(()) }
+    /// ```
+    pub fn if_rotated_at(mut self, time: DateTime<Utc>) -> Self {
+        self.if_rotated_at = Some(time);
         self
     }
 

@@ -14,12 +14,19 @@ pub(super) struct Underway<'s> {
     act: Act,
     id: Option<TokenId>,
     made: Option<TokenId>,
+    on_behalf_of: Option<TokenId>,
     told: bool,
 }
 
 impl<'s> Underway<'s> {
     pub(super) fn new(events: &'s Events, act: Act, id: Option<TokenId>) -> Self {
-        Self { events, act, id, made: None, told: false }
+        Self { events, act, id, made: None, on_behalf_of: None, told: false }
+    }
+
+    /// This token asked for it.
+    pub(super) fn on_behalf_of(mut self, token: TokenId) -> Self {
+        self.on_behalf_of = Some(token);
+        self
     }
 
     /// From now on there may be a token with this id.
@@ -38,10 +45,13 @@ impl<'s> Underway<'s> {
             Ok(done) => event(done),
             Err(error) => {
                 let id = match error {
-                    ManageError::Indeterminate { id, .. } => Some(*id),
+                    ManageError::Indeterminate { id, .. } | ManageError::Overtaken { id, .. } => {
+                        Some(*id)
+                    }
                     _ => self.id,
                 };
-                Event::Failed { act: self.act, id, cause: with_sources(error) }
+                let cause = with_sources(error);
+                Event::Failed { act: self.act, id, on_behalf_of: self.on_behalf_of, cause }
             }
         });
         outcome
@@ -52,7 +62,12 @@ impl Drop for Underway<'_> {
     fn drop(&mut self) {
         if !self.told {
             let id = self.made.or(self.id);
-            self.events.emit(Event::Failed { act: self.act, id, cause: GIVEN_UP.into() });
+            self.events.emit(Event::Failed {
+                act: self.act,
+                id,
+                on_behalf_of: self.on_behalf_of,
+                cause: GIVEN_UP.into(),
+            });
         }
     }
 }

@@ -3,6 +3,7 @@
 // Each test crate uses a part of it.
 #![allow(dead_code, unused_imports, unused_macros)]
 
+pub(crate) mod acting;
 mod faulty;
 pub(crate) mod keeping;
 pub(crate) mod many;

@@ -1,0 +1,165 @@
+//! Changes a second that are on the disk when they return, beside what the disk itself can do.
+
+use std::cell::{Cell, RefCell};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use service_tokens::{FileStore, RevokeRequest, TokenService};
+use tokio::task::LocalSet;
+
+use crate::figure::{Asked, Figure};
+use crate::place::scratch;
+use crate::poll::ready;
+use crate::rounds::median;
+use crate::service::{Filled, request};
+use crate::{Plan, size_name};
+
+/// Callers that wait at any moment.
+const WAITING: usize = 64;
+
+/// What one sync takes, in microseconds, on the disk that the rates are asked for.
+const SYNC: f64 = 100.0;
+
+/// Issues and revocations a second, in turn with the floors.
+pub fn figures(plan: Plan) -> Vec<Figure> {
+    let size = plan.pick(1_000_000, 100_000);
+    let rounds = plan.pick(5, 2);
+    let slice = Duration::from_millis(plan.pick(700, 200));
+    let folder = scratch();
+    let journal = folder.path().join("tokens.journal");
+    let filled = Filled::new(FileStore::open(&journal).expect("a file store"), size);
+    let (service, ids) = (Rc::new(filled.service), Rc::new(RefCell::new(filled.ids)));
+    let raw = folder.path().join("raw");
+
+    let (mut issues, mut revocations, mut floors, mut syncs) = (vec![], vec![], vec![], vec![]);
+    let mut record = length(&journal) / size;
+    for _ in 0..rounds {
+        syncs.push(sync_alone(&raw, record));
+        floors.push(raw_floor(&raw, record, slice));
+        let (before, issued) = (length(&journal), Rc::new(Cell::new(0)));
+        let counted = issued.clone();
+        let act = move |service: Rc<TokenService<FileStore>>| {
+            counted.set(counted.get() + 1);
+            let request = request(counted.get());
+            async move { drop(service.issue(request).await.expect("an issued token")) }
+        };
+        issues.push(rate(&service, slice, act));
+        record = (length(&journal) - before) / issued.get();
+        let ids = ids.clone();
+        revocations.push(rate(&service, slice, move |service: Rc<TokenService<FileStore>>| {
+            let id = ids.borrow_mut().pop().expect("enough tokens");
+            async move {
+                let request = RevokeRequest::new().reason("a benchmark");
+                let revoked = service.every_owner().revoke(id, request).await;
+                assert!(!revoked.expect("a revoked token").already);
+            }
+        }));
+    }
+    ready(service.store().close());
+
+    let (issues, revocations) = (median(&mut issues), median(&mut revocations));
+    let (floor, sync) = (median(&mut floors), median(&mut syncs));
+    let beside = format!(
+        "fdatasync alone {sync:.0} µs (asked for where it takes {SYNC:.0}); {record} bytes a record"
+    );
+    let of = size_name(size);
+    vec![
+        Figure::new(
+            format!("durable: issues a second, {WAITING} waiting, on {of}"),
+            issues,
+            "/s",
+            at_least(60_000.0, issues, sync),
+        )
+        .note(&beside),
+        Figure::new(
+            format!("durable: raw appends a second, {WAITING} a sync"),
+            floor,
+            "/s",
+            Asked::Nothing,
+        )
+        .note(beside),
+        Figure::new(
+            "durable: issues against the raw floor",
+            issues / floor * 100.0,
+            "%",
+            Asked::AtLeast(50.0),
+        ),
+        Figure::new(
+            format!("durable: revocations a second, {WAITING} waiting, random of {of}"),
+            revocations,
+            "/s",
+            at_least(40_000.0, revocations, sync),
+        ),
+    ]
+}
+
+/// On a slower disk than the one that is meant, a lower rate says nothing.
+fn at_least(asked: f64, rate: f64, sync: f64) -> Asked {
+    let slower = sync > SYNC * 1.25;
+    if slower && rate < asked { Asked::Nothing } else { Asked::AtLeast(asked) }
+}
+
+/// Acts a second with so many callers, each of which begins its next act when the last has returned.
+fn rate<F, A>(service: &Rc<TokenService<FileStore>>, slice: Duration, act: A) -> f64
+where
+    A: FnMut(Rc<TokenService<FileStore>>) -> F + 'static,
+    F: Future<Output = ()> + 'static,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let (done, act) = (Rc::new(Cell::new(0_u32)), Rc::new(RefCell::new(act)));
+    let callers = LocalSet::new();
+    let start = Instant::now();
+    let caller = |_| {
+        let (service, done, act) = (service.clone(), done.clone(), act.clone());
+        callers.spawn_local(async move {
+            while start.elapsed() < slice {
+                let next = act.borrow_mut()(service.clone());
+                next.await;
+                done.set(done.get() + 1);
+            }
+        })
+    };
+    let waiting: Vec<_> = (0..WAITING).map(caller).collect();
+    runtime.block_on(callers.run_until(async {
+        for caller in waiting {
+            caller.await.expect("a caller that ends");
+        }
+    }));
+    f64::from(done.get()) / start.elapsed().as_secs_f64()
+}
+
+/// Records a second that are appended to a file with nothing else around, one sync for each group.
+fn raw_floor(path: &Path, record: usize, slice: Duration) -> f64 {
+    let mut file = appending(path);
+    let group = vec![0xa5; record * WAITING];
+    let (start, mut done) = (Instant::now(), 0);
+    while start.elapsed() < slice {
+        file.write_all(&group).and_then(|()| file.sync_data()).expect("a write");
+        done += WAITING;
+    }
+    done as f64 / start.elapsed().as_secs_f64()
+}
+
+/// The median time of one sync after one record, in microseconds.
+fn sync_alone(path: &Path, record: usize) -> f64 {
+    let mut file = appending(path);
+    let sync = |_| {
+        file.write_all(&vec![0xa5; record]).expect("a write");
+        let start = Instant::now();
+        file.sync_data().expect("a sync");
+        start.elapsed().as_secs_f64() * 1e6
+    };
+    let mut times: Vec<f64> = (0..200).map(sync).collect();
+    median(&mut times)
+}
+
+fn appending(path: &Path) -> File {
+    OpenOptions::new().create(true).append(true).open(path).expect("a file")
+}
+
+fn length(path: &Path) -> usize {
+    std::fs::metadata(path).expect("a file").len() as usize
+}

@@ -1,0 +1,43 @@
+//! The events of acts that were done.
+
+use super::act::{Issued, Revoked};
+use super::request::{IssueRequest, RevokeRequest, RotateRequest};
+use crate::event::Event;
+use crate::token::TokenId;
+
+impl IssueRequest {
+    pub(super) fn issued(&self, issued: &Issued, on_behalf_of: Option<TokenId>) -> Event {
+        Event::Issued {
+            id: issued.record.id(),
+            owner: self.owner.clone(),
+            token_type: self.token_type.clone(),
+            issued_to: self.issued_to.clone(),
+            by: self.issued_by.clone(),
+            on_behalf_of,
+        }
+    }
+}
+
+impl RotateRequest {
+    pub(super) fn rotated(&self, rotated: &Issued, on_behalf_of: Option<TokenId>) -> Event {
+        let record = &rotated.record;
+        Event::Rotated {
+            id: record.id(),
+            owner: record.owner().to_owned(),
+            by: self.by.clone(),
+            older_ends_at: record.overlap(record.rotated_at()).map(|overlap| overlap.ends_at),
+            on_behalf_of,
+        }
+    }
+}
+
+impl RevokeRequest {
+    pub(super) fn revoked(&self, revoked: &Revoked, on_behalf_of: Option<TokenId>) -> Event {
+        let (id, owner) = (revoked.record.id(), revoked.record.owner().to_owned());
+        if revoked.already {
+            return Event::RevokedAlready { id, owner, on_behalf_of };
+        }
+        let (by, reason) = (self.by.clone(), self.reason.clone());
+        Event::Revoked { id, owner, by, reason, on_behalf_of }
+    }
+}

@@ -1,0 +1,101 @@
+//! A rotation that is meant for one secret and no other: of many at once, one.
+
+#![cfg(feature = "memory")]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::sync::{Arc, Barrier};
+
+use futures_lite::future::block_on;
+use service_tokens::{
+    Clock, ManageError, ManualClock, Record, Replaces, RotateDenied, RotateRequest,
+};
+use support::acting::{builder, request, scene};
+use support::scene::delta;
+use support::{Fault, Faulty, HOUR, MICRO, Open, any, over_stores, text};
+
+over_stores! {
+    it_rotates_that_secret_only,
+    of_many_at_once_one_rotates,
+    a_lost_answer_is_not_taken_for_anothers,
+}
+
+fn at_once(record: &Record) -> RotateRequest {
+    RotateRequest::at_once().if_rotated_at(record.rotated_at())
+}
+
+#[track_caller]
+fn rotated_since<T: std::fmt::Debug>(outcome: Result<T, ManageError>) {
+    let denied = matches!(outcome, Err(ManageError::NotRotated(RotateDenied::RotatedSince)));
+    assert!(denied, "{outcome:?}");
+}
+
+async fn it_rotates_that_secret_only(open: Open) {
+    let scene = scene(open);
+    let issued = scene.issue(request(&["service-tokens:rotate-self"])).await;
+    let id = issued.record.id();
+    let acme = scene.service.owner("acme");
+    // The clock stands still all the while: each secret has its own time nevertheless.
+    let first = acme.rotate(id, at_once(&issued.record)).await.unwrap();
+    assert!(first.record.rotated_at() > issued.record.rotated_at());
+    let second = acme.rotate(id, at_once(&first.record)).await.unwrap();
+    for stale in [&issued.record, &first.record] {
+        rotated_since(acme.rotate(id, at_once(stale)).await);
+        let token = scene.verified(&second).await;
+        let acts = scene.service.on_behalf_of(&token);
+        rotated_since(acts.rotate_self(at_once(stale)).await);
+    }
+    for off in [delta(MICRO), -delta(MICRO)] {
+        let rotation = RotateRequest::at_once().if_rotated_at(second.record.rotated_at() + off);
+        rotated_since(acme.rotate(id, rotation).await);
+    }
+    assert_eq!(scene.record(id).await, second.record);
+    // In an overlap too, where it says more than that one runs.
+    let overlap = RotateRequest::with_overlap(HOUR).if_rotated_at(second.record.rotated_at());
+    let third = acme.rotate(id, overlap.clone()).await.unwrap();
+    rotated_since(acme.rotate(id, overlap.clone()).await);
+    rotated_since(acme.rotate(id, overlap.replacing(Replaces::Oldest)).await);
+    let replacing = at_once(&third.record).replacing(Replaces::Newest);
+    let _ = acme.rotate(id, replacing).await.unwrap();
+    // One finer than a record keeps times is the one it was rounded to.
+    let issued = scene.issue(request(&["x"])).await.record;
+    let finer = issued.rotated_at() + chrono::TimeDelta::nanoseconds(999);
+    let rotation = RotateRequest::at_once().if_rotated_at(finer);
+    assert!(acme.rotate(issued.id(), rotation).await.is_ok());
+}
+
+async fn of_many_at_once_one_rotates(open: Open) {
+    for _ in 0..20 {
+        let scene = scene(open);
+        let record = scene.issue(request(&["x"])).await.record;
+        let barrier = Barrier::new(4);
+        let rotated: Vec<_> = std::thread::scope(|threads| {
+            let act = || {
+                barrier.wait();
+                block_on(scene.service.owner("acme").rotate(record.id(), at_once(&record)))
+            };
+            let all: Vec<_> = (0..4).map(|_| threads.spawn(act)).collect();
+            all.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let (done, refused): (Vec<_>, Vec<_>) = rotated.into_iter().partition(Result::is_ok);
+        let [Ok(only)] = &done[..] else { panic!("{} rotated it", done.len()) };
+        assert_eq!(scene.verified(only).await.id(), record.id());
+        refused.into_iter().for_each(rotated_since);
+    }
+}
+
+async fn a_lost_answer_is_not_taken_for_anothers(open: Open) {
+    for fault in [Fault::DoneAndLost, Fault::LostBefore, Fault::Late] {
+        let opened = open();
+        let store = Arc::new(Faulty::new(opened.store));
+        let clock = Arc::new(ManualClock::default());
+        let service = builder(store.clone(), clock.clone()).build().unwrap();
+        let record = service.issue(request(&["x"])).await.unwrap().record;
+        assert_eq!(record.rotated_at(), clock.now());
+        store.arm(&[Fault::None, fault], Fault::None);
+        let rotated = service.owner("acme").rotate(record.id(), at_once(&record)).await.unwrap();
+        store.disarm();
+        assert!(service.verify(&text(&rotated), &any()).await.is_ok(), "{fault:?}");
+    }
+}
