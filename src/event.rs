@@ -108,8 +108,28 @@ pub enum Event {
         by: Option<String>,
         /// When the older secret ends, if it did not end at once.
         older_ends_at: Option<DateTime<Utc>>,
+        /// Whether it ends already when the new one is first used.
+        older_ends_on_first_use: bool,
         /// The token that asked for it, if one did.
         on_behalf_of: Option<TokenId>,
+    },
+    /// A new secret was used, and the older one ended with that.
+    #[non_exhaustive]
+    OverlapEnded {
+        /// The token's id.
+        id: TokenId,
+        /// Its owner.
+        owner: String,
+    },
+    /// A new secret was used, and the older one could not be ended with that, or nobody knows whether
+    /// it was. The token was accepted; the older secret's latest end stands. A use a minute later tries
+    /// again.
+    #[non_exhaustive]
+    OverlapNotEnded {
+        /// The token's id.
+        id: TokenId,
+        /// The error's text.
+        cause: String,
     },
     /// A token was revoked.
     #[non_exhaustive]
@@ -221,6 +241,23 @@ pub enum Event {
         /// The error's text.
         cause: String,
     },
+    /// A flush did not bring last uses to the store. They are kept for the next one.
+    #[non_exhaustive]
+    LastUsedNotFlushed {
+        /// How many tokens' uses wait.
+        waiting: usize,
+        /// The error's text.
+        cause: String,
+    },
+    /// Last uses wait for longer than ten steps and ten minutes: no flush is driven, or none succeeds.
+    /// They are lost if the process ends now. Told by verifications, once in that time.
+    #[non_exhaustive]
+    LastUsedStalled {
+        /// How many tokens' uses wait.
+        waiting: usize,
+        /// Since when the oldest does.
+        oldest: DateTime<Utc>,
+    },
     /// The wall clock jumped against the monotonic one.
     ClockJumped(ClockJump),
     /// Events were dropped because the sink was too slow.
@@ -266,8 +303,8 @@ impl Event {
 ///
 /// Without a sink events go to `tracing`, in the thread and span of the request, under the target
 /// `service_tokens`: acts that change something and refusals as `INFO`, reads as `DEBUG`, and what an
-/// operator should look at (a failed act, issuing stopped, an ended secret, a store without an answer, a
-/// clock jump) as `WARN`.
+/// operator should look at (a failed act, issuing stopped, an ended secret, an overlap that did not end,
+/// a store without an answer, last uses that are not flushed, a clock jump) as `WARN`.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -312,13 +349,20 @@ fn trace(event: &Event) {
             let on_behalf_of = on_behalf_of.map(shown);
             tracing::debug!(target: T, ?owner, records, on_behalf_of, "records listed");
         }
+        Event::OverlapEnded { id, owner } => {
+            tracing::info!(target: T, %id, ?owner, "older secret ended: the new one was used");
+        }
+        Event::OverlapNotEnded { id, cause } => {
+            tracing::warn!(target: T, %id, ?cause, "older secret not ended: its latest end stands");
+        }
         Event::Counted { owner, records } => {
             tracing::debug!(target: T, ?owner, records, "records counted");
         }
-        Event::Rotated { id, owner, by, older_ends_at, on_behalf_of } => {
+        Event::Rotated { id, owner, by, older_ends_at, older_ends_on_first_use, on_behalf_of } => {
             let on_behalf_of = on_behalf_of.map(shown);
             tracing::info!(
-                target: T, %id, ?owner, ?by, ?older_ends_at, on_behalf_of, "token rotated"
+                target: T, %id, ?owner, ?by, ?older_ends_at, older_ends_on_first_use, on_behalf_of,
+                "token rotated"
             );
         }
         Event::Revoked { id, owner, by, reason, on_behalf_of } => {
@@ -365,6 +409,12 @@ fn trace(event: &Event) {
         Event::StoreFailed { id, cause } => {
             let id = id.as_ref().map(tracing::field::display);
             tracing::warn!(target: T, id, ?cause, "token refused: the store gave no answer");
+        }
+        Event::LastUsedNotFlushed { waiting, cause } => {
+            tracing::warn!(target: T, waiting, ?cause, "last uses were not flushed");
+        }
+        Event::LastUsedStalled { waiting, oldest } => {
+            tracing::warn!(target: T, waiting, %oldest, "last uses wait to be flushed");
         }
         Event::ClockJumped(jump) => {
             tracing::warn!(target: T, by = %jump.by, "the wall clock jumped");

@@ -169,9 +169,9 @@ pub use scope::{
 };
 pub use secret::{OsRandom, RandomError, RandomSource};
 pub use service::{
-    BuildError, BulkError, BulkFailure, BulkOutcome, BulkProgress, InvalidPolicy, IssueRequest,
-    Issued, OnBehalf, Policy, Purge, RevokeAll, RevokeRequest, Revoked, RotateRequest,
-    TokenService, TokenServiceBuilder, Tokens,
+    BuildError, BulkError, BulkFailure, BulkOutcome, BulkProgress, Flushed, InvalidPolicy,
+    IssueRequest, Issued, OnBehalf, Policy, Purge, RevokeAll, RevokeRequest, Revoked,
+    RotateRequest, TokenService, TokenServiceBuilder, Tokens,
 };
 pub use store::{
     BoxError, Change, ChangeStream, Direction, Found, LastUsed, PAGE_MAX, Page, Query, States,

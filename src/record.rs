@@ -3,6 +3,7 @@
 mod again;
 mod bytes;
 mod field;
+mod first_use;
 mod frame;
 mod issuers;
 mod life;
@@ -15,6 +16,7 @@ use chrono::{DateTime, Utc};
 pub use bytes::{RECORD_FORMAT, RECORD_MAX_BYTES};
 pub use field::{Field, InvalidField, Rule};
 pub(crate) use field::{METADATA_MAX, TEXT_MAX_LEN};
+pub(crate) use first_use::FirstUse;
 pub use frame::CorruptRecord;
 pub(crate) use life::{OlderEnds, RevokeDenied, Rotation};
 pub use life::{Replaces, RotateDenied, State};

@@ -4,8 +4,10 @@ mod act;
 mod actor;
 mod builder;
 mod bulk;
+mod first_use;
 mod issuing;
 mod kept;
+mod last_use;
 mod manage;
 mod on_behalf;
 mod policy;
@@ -15,6 +17,7 @@ mod revoke_all;
 mod side_by_side;
 mod told;
 mod underway;
+mod uses;
 mod verify;
 
 use std::fmt;
@@ -26,6 +29,7 @@ use chrono::{DateTime, Utc};
 pub use act::{Issued, Revoked};
 pub use builder::{BuildError, TokenServiceBuilder};
 pub use bulk::{BulkError, BulkFailure, BulkOutcome, BulkProgress};
+pub use last_use::Flushed;
 pub use manage::Tokens;
 pub use on_behalf::OnBehalf;
 pub use policy::{InvalidPolicy, Policy};
@@ -41,6 +45,7 @@ use crate::secret::{RandomError, RandomSource};
 use crate::token::{Prefix, TokenId, scanner_regex};
 use issuing::Issuing;
 use kept::Kept;
+use uses::{Recent, Uses};
 
 /// Issues, verifies, lists, rotates and revokes tokens over any [`TokenStore`](crate::TokenStore).
 ///
@@ -78,6 +83,10 @@ pub struct TokenService<S> {
     /// Only for stores that do not answer on the spot, and only if the embedder asked for it.
     kept: Option<Arc<Kept>>,
     issuing: Issuing,
+    /// Only for stores that track last use, unless the embedder wants none recorded.
+    uses: Option<Uses>,
+    /// The first uses that were to end an overlap lately.
+    first_uses: Recent,
 }
 
 impl<S> TokenService<S> {

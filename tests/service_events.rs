@@ -140,6 +140,7 @@ async fn every_act_that_succeeds_is_one_event(open: Open) {
             owner: owner.clone(),
             by: None::<String>,
             older_ends_at: ends,
+            older_ends_on_first_use: false,
             on_behalf_of: nobody
         })
     );
@@ -152,6 +153,7 @@ async fn every_act_that_succeeds_is_one_event(open: Open) {
             owner: owner.clone(),
             by: None::<String>,
             older_ends_at: None::<DateTime<Utc>>,
+            older_ends_on_first_use: false,
             on_behalf_of: nobody
         })
     );

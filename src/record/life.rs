@@ -43,10 +43,6 @@ pub(crate) enum OlderEnds {
     /// At this time; exclusive.
     At(DateTime<Utc>),
     /// When the new secret is first used, and at this time at the latest.
-    #[cfg_attr(
-        not(any(test, feature = "conformance")),
-        expect(dead_code, reason = "the encoding carries it, and no request asks for it")
-    )]
     OnFirstUse {
         /// The latest end; exclusive.
         latest: DateTime<Utc>,
@@ -56,8 +52,9 @@ pub(crate) enum OlderEnds {
 /// Which secret a rotation replaces while an overlap of two runs. Without one it makes no difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replaces {
-    /// The newest, because the answer that carried it was lost. It ends at once; the older one
-    /// keeps its end, unless the rotation is one at once: a leak ends both.
+    /// The newest, because the answer that carried it was lost. It ends at once; the older one keeps
+    /// the end that it has, be it with the first use of the newest, which is now the one that this
+    /// rotation makes. Unless the rotation is one at once: a leak ends both.
     Newest,
     /// The oldest: it ends at once, and the newest becomes the older one of a new overlap.
     Oldest,
@@ -280,7 +277,7 @@ impl NewestSecret {
 }
 
 impl OlderSecret {
-    fn ended(self, ended_at: i64) -> EndedSecret {
+    pub(super) fn ended(self, ended_at: i64) -> EndedSecret {
         EndedSecret { digest: self.digest, created_at: self.created_at, ended_at }
     }
 }

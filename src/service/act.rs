@@ -208,7 +208,11 @@ impl<S: TokenStore> TokenService<S> {
         let digest = self.digests.make(id, secret.characters());
         let rotation = Rotation {
             digest,
-            older_ends: older_ends.map_or(OlderEnds::Now, OlderEnds::At),
+            older_ends: match older_ends {
+                None => OlderEnds::Now,
+                Some(latest) if request.on_first_use => OlderEnds::OnFirstUse { latest },
+                Some(end) => OlderEnds::At(end),
+            },
             replaces: request.replaces,
             expires_at,
         };
@@ -301,7 +305,11 @@ impl<S: TokenStore> TokenService<S> {
         Err(exhausted(id, lost))
     }
 
-    async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
+    pub(super) async fn replace(
+        &self,
+        record: &Record,
+        expected: Version,
+    ) -> Result<Version, StoreError> {
         let _fence = self.fence(record.id());
         self.store.replace(record, expected).await
     }
@@ -311,14 +319,14 @@ impl<S: TokenStore> TokenService<S> {
         self.store.remove(id, expected).await
     }
 
-    fn fence(&self, id: TokenId) -> Option<Fence<'_>> {
+    pub(super) fn fence(&self, id: TokenId) -> Option<Fence<'_>> {
         self.kept.as_deref().map(|kept| Fence { kept, id })
     }
 }
 
 /// Around a change: when it ends, whatever the answer and also if the caller gives up waiting, what is
 /// kept of the record no longer counts.
-struct Fence<'k> {
+pub(super) struct Fence<'k> {
     kept: &'k Kept,
     id: TokenId,
 }

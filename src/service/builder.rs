@@ -8,6 +8,7 @@ use super::TokenService;
 use super::issuing::Issuing;
 use super::kept::Kept;
 use super::policy::{InvalidPolicy, Policy};
+use super::uses::{Recent, STEP, Uses};
 use crate::clock::{Clock, GuardedClock, SystemClock};
 use crate::digest::{Digests, KeyRing};
 use crate::event::{EventSink, Events};
@@ -18,6 +19,9 @@ use crate::token::{InvalidPrefix, Prefix};
 
 /// Events that wait for a slow sink before others are dropped.
 const EVENT_QUEUE: usize = 8_192;
+
+/// First uses at a time that an overlap is to end with.
+const FIRST_USES: usize = 256;
 
 /// Why a service cannot be built as asked.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +55,7 @@ pub struct TokenServiceBuilder<S> {
     random: Arc<dyn RandomSource>,
     sink: Option<Box<dyn EventSink>>,
     keep: Option<(Duration, usize)>,
+    last_used_step: Option<Duration>,
 }
 
 impl<S: TokenStore> TokenService<S> {
@@ -67,6 +72,7 @@ impl<S: TokenStore> TokenService<S> {
             random: Arc::new(OsRandom),
             sink: None,
             keep: None,
+            last_used_step: Some(STEP),
         }
     }
 }
@@ -120,7 +126,9 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     ///
     /// `longest` is the price: for so long a revocation, a rotation or a removal made in another
     /// process may go unnoticed here, unless [`TokenService::follow_changes`] brings it in earlier.
-    /// Changes made through this very service count at once. Records are kept, never verdicts:
+    /// Changes made through this very service count at once. So does a first use that ends an overlap:
+    /// whether it still runs is read from the store, and elsewhere the older secret is accepted for
+    /// `longest` at most. Records are kept, never verdicts:
     /// expiry, types and scopes are checked every time, and a refusal that rests on a kept record is
     /// read again first, at most once per id per 100 ms. [`TokenService::verify_strict`] asks the
     /// store in any case, and [`VerifiedToken::age`](crate::VerifiedToken::age) tells how old an
@@ -129,6 +137,26 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     /// A store that answers on the spot ([`TokenStore::find_now`]) is always current and never kept.
     pub fn keep_records(mut self, longest: Duration, most: usize) -> Self {
         self.keep = Some((longest, most));
+        self
+    }
+
+    /// How finely it is recorded when tokens were last used: of the uses of one token less than this
+    /// apart the first is noted. One minute unless set, at most a day; zero notes every use.
+    ///
+    /// What is noted waits in memory for [`TokenService::flush_last_used`], which says what can be
+    /// lost. Processes over one store should have the same step.
+    pub fn last_used_step(mut self, step: Duration) -> Self {
+        self.last_used_step = Some(step);
+        self
+    }
+
+    /// Records no last use, for instance over a store that cannot be written to. This service then
+    /// shows every token's as [`LastUsed::NotTracked`](crate::LastUsed::NotTracked), whatever the
+    /// store has of others, and refuses queries by it: a "never" that is wrong gets tokens revoked.
+    ///
+    /// A store that does not track last use needs no word: it comes to the same.
+    pub fn without_last_used(mut self) -> Self {
+        self.last_used_step = None;
         self
     }
 
@@ -156,6 +184,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             Some(sink) => Events::queued(sink, EVENT_QUEUE, self.clock.clone())
                 .map_err(BuildError::EventThread)?,
         };
+        let step = self.last_used_step.filter(|_| self.store.tracks_last_used());
         Ok(TokenService {
             store: Arc::new(self.store),
             prefixes,
@@ -167,6 +196,8 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             events,
             kept: self.keep.map(|(longest, most)| Arc::new(Kept::new(longest, most))),
             issuing: Issuing::default(),
+            uses: step.map(Uses::new),
+            first_uses: Recent::new(FIRST_USES),
         })
     }
 }

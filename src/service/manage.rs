@@ -52,7 +52,8 @@ pub struct Tokens<'s, S> {
 }
 
 impl<'s, S: TokenStore> Tokens<'s, S> {
-    /// The record of one token.
+    /// The record of one token. Its last use is the later of what the store has and what this process
+    /// has not [flushed](TokenService::flush_last_used) yet.
     ///
     /// # Errors
     ///
@@ -60,14 +61,24 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
     /// failed.
     pub async fn get(&self, id: TokenId) -> Result<Stored, ManageError> {
         let act = self.service.begin(Act::Get, Some(id));
-        let outcome = match self.service.find(id).await {
-            Ok(found) => owned(found, self.owner, id),
-            Err(error) => Err(error.into()),
-        };
+        let outcome = self.try_get(id).await;
         act.end(outcome, |_| Event::Read { id, on_behalf_of: None })
     }
 
+    pub(super) async fn try_get(&self, id: TokenId) -> Result<Stored, ManageError> {
+        let uses = self.service.view_of_uses();
+        let mut stored = owned(self.service.find(id).await?, self.owner, id)?;
+        uses.show(&mut stored);
+        Ok(stored)
+    }
+
     /// One page of records. In the view of one owner, a query for another gives an empty page.
+    ///
+    /// Last uses include what this process has not [flushed](TokenService::flush_last_used) yet; each
+    /// may be up to a step later than it says. [`Query::unused_since`] is careful about that: no token
+    /// that this process knows to be used since is on the page, and one that was last used less than a
+    /// step before that time may be missing. What other processes have not flushed is not known here:
+    /// leave them the time to, before you act on it.
     ///
     /// All pages, with the same filters for each:
     ///
@@ -92,7 +103,8 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
     /// # Errors
     ///
     /// [`ManageError::Invalid`] for a limit of zero or above [`PAGE_MAX`], [`ManageError::Store`] if
-    /// the store failed or does not track the last use that the query asks for.
+    /// the store failed, or if the query asks for last use and the store does not track it or this
+    /// service [records none](super::TokenServiceBuilder::without_last_used).
     pub async fn list(&self, query: Query) -> Result<Page, ManageError> {
         let act = self.service.begin(Act::List, None);
         let outcome = self.try_list(query).await;
@@ -115,14 +127,18 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
             }
             query = query.owner(owner);
         }
-        let store = &self.service.store;
-        if query.unused_since_filter().is_some() && !store.tracks_last_used() {
+        let uses = self.service.view_of_uses();
+        if query.unused_since_filter().is_some() && !uses.knows() {
             return Err(StoreError::last_use_not_tracked().into());
         }
         let now = self.service.now();
-        let mut page = store.list(&query, now).await?;
-        // What a store lets slip, or a filter that it does not know, must not widen what is seen or done.
-        page.items.retain(|stored| query.matches(&stored.record, stored.last_used, now));
+        let mut page = self.service.store.list(&query, now).await?;
+        // What a store lets slip, a filter that it does not know, or a use that it was not told must not
+        // widen what is seen or done.
+        page.items.retain_mut(|stored| {
+            uses.show(stored);
+            query.matches(&stored.record, uses.latest(stored.last_used), now)
+        });
         Ok(page)
     }
 

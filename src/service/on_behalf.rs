@@ -226,7 +226,8 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         let act = self.begin(Act::Get, Some(id));
         let outcome = async {
             let acting = self.service.acting(self.token, ReservedScope::Read).await?;
-            owned(self.service.find(id).await?, Some(acting.token.owner()), id)
+            let owner = Some(acting.token.owner());
+            Tokens { service: self.service, owner }.try_get(id).await
         };
         act.end(outcome.await, |_| Event::Read { id, on_behalf_of: self.asks() })
     }
@@ -260,8 +261,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         let id = self.token.id();
         let act = self.begin(Act::Get, Some(id));
         let outcome = async {
-            let found = self.service.find(id).await?;
-            let stored = found.ok_or(ManageError::NotFound { id }).map_err(gone)?;
+            let stored = self.service.every_owner().try_get(id).await.map_err(gone)?;
             self.service.admit(self.token, &stored.record, None)?;
             Ok(stored)
         };

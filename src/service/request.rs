@@ -123,6 +123,7 @@ impl IssueRequest {
 #[must_use]
 pub struct RotateRequest {
     pub(crate) older_ends: Expiry,
+    pub(crate) on_first_use: bool,
     pub(crate) replaces: Option<Replaces>,
     pub(crate) expiry: Option<Expiry>,
     pub(crate) if_rotated_at: Option<DateTime<Utc>>,
@@ -131,7 +132,14 @@ pub struct RotateRequest {
 
 impl RotateRequest {
     fn new(older_ends: Expiry) -> Self {
-        Self { older_ends, replaces: None, expiry: None, if_rotated_at: None, by: None }
+        Self {
+            older_ends,
+            on_first_use: false,
+            replaces: None,
+            expiry: None,
+            if_rotated_at: None,
+            by: None,
+        }
     }
 
     /// The present secret ends now: it leaked.
@@ -147,6 +155,19 @@ impl RotateRequest {
     /// Both secrets are accepted until this time, then only the new one; exclusive.
     pub fn with_overlap_until(end: DateTime<Utc>) -> Self {
         Self::new(Expiry::At(end))
+    }
+
+    /// Both secrets are accepted until the new one is first used, at most for this long, then only the
+    /// new one. The policy's longest overlap bounds it; zero is [`at_once`](Self::at_once).
+    ///
+    /// A use is an accepted verification. A refusal is none, be it for a missing scope only.
+    pub fn until_first_use(latest: Duration) -> Self {
+        Self { on_first_use: true, ..Self::new(Expiry::In(latest)) }
+    }
+
+    /// Both secrets are accepted until the new one is first used, at most until this time; exclusive.
+    pub fn until_first_use_or(latest: DateTime<Utc>) -> Self {
+        Self { on_first_use: true, ..Self::new(Expiry::At(latest)) }
     }
 
     /// Who rotates: for the event, the record does not keep it.

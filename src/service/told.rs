@@ -21,11 +21,13 @@ impl IssueRequest {
 impl RotateRequest {
     pub(super) fn rotated(&self, rotated: &Issued, on_behalf_of: Option<TokenId>) -> Event {
         let record = &rotated.record;
+        let overlap = record.overlap(record.rotated_at());
         Event::Rotated {
             id: record.id(),
             owner: record.owner().to_owned(),
             by: self.by.clone(),
-            older_ends_at: record.overlap(record.rotated_at()).map(|overlap| overlap.ends_at),
+            older_ends_at: overlap.map(|overlap| overlap.ends_at),
+            older_ends_on_first_use: overlap.is_some_and(|overlap| overlap.ends_on_first_use),
             on_behalf_of,
         }
     }

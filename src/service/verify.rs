@@ -1,6 +1,8 @@
 //! Verification: parse, find, match, check, one way through.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -10,9 +12,9 @@ use super::kept::{Answer, Kept, Question, Way};
 use crate::check::{VerifiedToken, check};
 use crate::error::{Refusal, VerifyError};
 use crate::event::Event;
-use crate::record::Record;
+use crate::record::{FirstUse, Record};
 use crate::scope::Need;
-use crate::store::{Change, StoreError, TokenStore};
+use crate::store::{Change, LastUsed, StoreError, TokenStore};
 use crate::token::{ParsedToken, TokenId, parse};
 
 impl<S: TokenStore> TokenService<S> {
@@ -20,6 +22,12 @@ impl<S: TokenStore> TokenService<S> {
     /// The token alone: without `Bearer` and without white space around it.
     ///
     /// A malformed token is refused before the store is asked. Every refusal is one event.
+    ///
+    /// An acceptance is a use: it is [noted](Self::flush_last_used), and if the token was rotated
+    /// [until first use](crate::RotateRequest::until_first_use) and this is the new secret, the older
+    /// one ends before this returns. That is one change in the store, made by the first verification
+    /// with the new secret; others meanwhile do not wait for it. If it fails, the token is accepted all
+    /// the same, and an [event](Event::OverlapNotEnded) says so.
     ///
     /// # Errors
     ///
@@ -36,7 +44,11 @@ impl<S: TokenStore> TokenService<S> {
             (None, None) => self.verify_found(&parsed, need).await,
             (None, Some(kept)) => self.verify_kept(kept, &parsed, need).await,
         };
-        outcome.map_err(|error| self.refuse(Some(&parsed), error))
+        let (verified, ending) = self.conclude(&parsed, outcome)?;
+        if let Some(ending) = ending {
+            ending.await;
+        }
+        Ok(verified)
     }
 
     /// As [`verify`](Self::verify), and the store is asked in any case: no
@@ -62,7 +74,11 @@ impl<S: TokenStore> TokenService<S> {
         if let (Err(VerifyError::Refused(_)), Some(kept)) = (&outcome, &self.kept) {
             kept.forget(parsed.id());
         }
-        outcome.map_err(|error| self.refuse(Some(&parsed), error))
+        let (verified, ending) = self.conclude(&parsed, outcome)?;
+        if let Some(ending) = ending {
+            ending.await;
+        }
+        Ok(verified)
     }
 
     /// Forgets kept records as the store tells of changes: a revocation made anywhere then counts
@@ -107,11 +123,12 @@ impl<S: TokenStore> TokenService<S> {
         &self,
         token: &ParsedToken<'_>,
         need: &Need,
-    ) -> Option<Result<VerifiedToken, VerifyError>> {
+    ) -> Option<Result<Accepted, VerifyError>> {
         let now = self.now();
         let mut outcome = None;
         let answered = self.store.find_now(token.id(), &mut |found| {
-            outcome = Some(self.decide(token, found.map(|found| found.record), now, need));
+            let found = found.map(|found| (found.record, found.last_used));
+            outcome = Some(self.decide(token, found, now, need));
         });
         // A store that claims to have answered and lent nothing gave no answer.
         let silent = || {
@@ -126,13 +143,13 @@ impl<S: TokenStore> TokenService<S> {
         &self,
         token: &ParsedToken<'_>,
         need: &Need,
-    ) -> Result<VerifiedToken, VerifyError> {
+    ) -> Result<Accepted, VerifyError> {
         let asked_at = self.clock.monotonic();
         let found = self.store.find(token.id()).await.map_err(VerifyError::Unavailable)?;
+        let found = found.as_ref().map(|stored| (&stored.record, stored.last_used));
         // The time after the answer: what expired while the store was asked is expired.
-        let verified =
-            self.decide(token, found.as_ref().map(|stored| &stored.record), self.now(), need)?;
-        Ok(verified.aged(self.clock.monotonic().saturating_sub(asked_at)))
+        let accepted = self.decide(token, found, self.now(), need)?;
+        Ok(accepted.aged(self.clock.monotonic().saturating_sub(asked_at)))
     }
 
     async fn verify_kept(
@@ -140,7 +157,7 @@ impl<S: TokenStore> TokenService<S> {
         kept: &Arc<Kept>,
         token: &ParsedToken<'_>,
         need: &Need,
-    ) -> Result<VerifiedToken, VerifyError> {
+    ) -> Result<Accepted, VerifyError> {
         let began = self.clock.monotonic();
         let id = token.id();
         let mut way = kept.way(id, began, || self.question(id));
@@ -182,29 +199,72 @@ impl<S: TokenStore> TokenService<S> {
         answer: &Answer,
         token: &ParsedToken<'_>,
         need: &Need,
-    ) -> Result<VerifiedToken, VerifyError> {
-        let verified = self.decide(token, answer.record.as_deref(), self.now(), need)?;
-        Ok(verified.aged(self.clock.monotonic().saturating_sub(answer.asked_at)))
+    ) -> Result<Accepted, VerifyError> {
+        // A kept record comes without its last use.
+        let found = answer.record.as_deref().map(|record| (record, LastUsed::Never));
+        let accepted = self.decide(token, found, self.now(), need)?;
+        Ok(accepted.aged(self.clock.monotonic().saturating_sub(answer.asked_at)))
     }
 
     fn decide(
         &self,
         token: &ParsedToken<'_>,
-        record: Option<&Record>,
+        found: Option<(&Record, LastUsed)>,
         now: DateTime<Utc>,
         need: &Need,
-    ) -> Result<VerifiedToken, VerifyError> {
-        let Some(record) = record else {
+    ) -> Result<Accepted, VerifyError> {
+        let Some((record, last_used)) = found else {
             self.digests.verify_nothing(token.id(), token.secret());
             return Err(VerifyError::Refused(Refusal::UnknownId));
         };
         let matched = record.matches(token, &self.digests).map_err(VerifyError::mismatch)?;
-        check(matched, now, need, &self.types)
-            .map_err(|denied| VerifyError::denied(denied, token.id(), need))
+        let first_use = matched.first_use(now);
+        let verified = check(matched, now, need, &self.types)
+            .map_err(|denied| VerifyError::denied(denied, token.id(), need))?;
+        let due = self.uses.as_ref().is_some_and(|uses| uses.is_due(last_used, now));
+        Ok(Accepted { verified, at: now, due, first_use: first_use.map(Box::new) })
+    }
+
+    /// What follows from an outcome at once: a use is noted, a refusal told. What takes longer is for
+    /// the caller to wait for; it is apart so that the future of every verification stays small.
+    fn conclude<'s>(
+        &'s self,
+        token: &ParsedToken<'_>,
+        outcome: Result<Accepted, VerifyError>,
+    ) -> Result<(VerifiedToken, Option<Ending<'s>>), VerifyError> {
+        let accepted = outcome.map_err(|error| self.refuse(Some(token), error))?;
+        let (id, at) = (token.id(), accepted.at);
+        if accepted.due {
+            self.note_use(id, at);
+        }
+        let ending = accepted.first_use.map(|first| -> Ending<'s> {
+            Box::pin(async move { self.end_overlap(id, *first, at).await })
+        });
+        Ok((accepted.verified, ending))
     }
 
     fn refuse(&self, token: Option<&ParsedToken<'_>>, error: VerifyError) -> VerifyError {
         self.events.emit(Event::of_refusal(token.map(ParsedToken::id), &error));
         error
+    }
+}
+
+/// An overlap of two secrets that a first use ends.
+type Ending<'s> = Pin<Box<dyn Future<Output = ()> + Send + 's>>;
+
+/// A token that was accepted, and what its use brings with it.
+struct Accepted {
+    verified: VerifiedToken,
+    at: DateTime<Utc>,
+    /// Whether the use is to be noted, as far as the store's answer tells.
+    due: bool,
+    /// Boxed, because hardly any is one.
+    first_use: Option<Box<FirstUse>>,
+}
+
+impl Accepted {
+    fn aged(mut self, age: Duration) -> Self {
+        self.verified = self.verified.aged(age);
+        self
     }
 }

@@ -191,8 +191,9 @@ impl Query {
     /// Only those issued before this time and not used since. An error on a store that does not
     /// track last use.
     ///
-    /// What counts as use is what [`TokenStore::touch`](super::TokenStore::touch) was told. The service
-    /// tells it nothing by itself.
+    /// For a store, a use is what [`TokenStore::touch`](super::TokenStore::touch) was told. The service
+    /// adds what waits to be flushed in its process, and takes a noted use for one at any time of the
+    /// step that follows it: see [`Tokens::list`](crate::Tokens::list).
     #[must_use]
     pub fn unused_since(mut self, time: DateTime<Utc>) -> Self {
         self.unused_since = Some(time);

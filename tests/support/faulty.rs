@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     Unavailable,
     /// It is not done: what is stored is no record.
     Corrupt,
+    /// It is not done, because the store takes no changes.
+    ReadOnly,
     /// Before it a rival acts; the number tells the rival what to do.
     Rival(u8),
 }
@@ -37,6 +39,7 @@ pub(crate) enum Op {
     Replace,
     Remove,
     List,
+    Touch,
 }
 
 impl Op {
@@ -139,6 +142,7 @@ impl Faulty {
             }
             Fault::Unavailable => return Err(StoreError::unavailable("no route to the store")),
             Fault::Corrupt => return Err(StoreError::corrupt("a bit flipped")),
+            Fault::ReadOnly => return Err(StoreError::ReadOnly),
             Fault::LostBefore => return Err(StoreError::indeterminate("connection reset")),
             Fault::Rival(what) => (self.rival)(what).await,
             Fault::None | Fault::DoneAndLost => {}
@@ -179,5 +183,12 @@ impl TokenStore for Faulty {
 
     async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
         self.call(Op::List, None, self.inner.list(query, now)).await
+    }
+    fn tracks_last_used(&self) -> bool {
+        self.inner.tracks_last_used()
+    }
+
+    async fn touch(&self, uses: &[(TokenId, DateTime<Utc>)]) -> Result<(), StoreError> {
+        self.call(Op::Touch, None, self.inner.touch(uses)).await
     }
 }

@@ -9,8 +9,10 @@ pub(crate) mod keeping;
 pub(crate) mod many;
 pub(crate) mod planted;
 mod remote;
+pub(crate) mod rotated;
 pub(crate) mod scene;
 mod traced;
+pub(crate) mod used;
 
 use std::any::Any;
 use std::sync::{Arc, Mutex};

@@ -20,6 +20,10 @@ pub(crate) struct Remote {
     /// While set, an answer that was read waits for a permit.
     held: AtomicBool,
     released: Semaphore,
+    /// While set, a replacement and a touch wait for a permit before they are done.
+    writes_held: AtomicBool,
+    writes_released: Semaphore,
+    replaces: AtomicUsize,
     changes: Mutex<Option<UnboundedReceiver<Result<Change, StoreError>>>>,
     changes_fail: AtomicBool,
 }
@@ -35,6 +39,9 @@ impl Remote {
             failing: AtomicBool::new(false),
             held: AtomicBool::new(false),
             released: Semaphore::new(0),
+            writes_held: AtomicBool::new(false),
+            writes_released: Semaphore::new(0),
+            replaces: AtomicUsize::new(0),
             changes: Mutex::new(None),
             changes_fail: AtomicBool::new(false),
         }
@@ -57,6 +64,34 @@ impl Remote {
     /// Delivers this many answers that are held.
     pub(crate) fn release(&self, answers: usize) {
         self.released.add_permits(answers);
+    }
+
+    /// How often a replacement was asked for since the last call.
+    pub(crate) fn replaces(&self) -> usize {
+        self.replaces.swap(0, Ordering::SeqCst)
+    }
+
+    /// From now on replacements and touches are done late: when
+    /// [`release_writes`](Self::release_writes) says.
+    pub(crate) fn hold_writes(&self, held: bool) {
+        self.writes_held.store(held, Ordering::SeqCst);
+    }
+
+    /// Lets this many writes be done that are held.
+    pub(crate) fn release_writes(&self, writes: usize) {
+        self.writes_released.add_permits(writes);
+    }
+
+    async fn wait_to_answer(&self) {
+        if self.held.load(Ordering::SeqCst) {
+            self.released.acquire().await.unwrap().forget();
+        }
+    }
+
+    async fn wait_to_write(&self) {
+        if self.writes_held.load(Ordering::SeqCst) {
+            self.writes_released.acquire().await.unwrap().forget();
+        }
     }
 
     /// The next [`TokenStore::changes`] gives a stream of what is sent here.
@@ -84,13 +119,13 @@ impl TokenStore for Remote {
         } else {
             self.inner.find(id).await
         };
-        if self.held.load(Ordering::SeqCst) {
-            self.released.acquire().await.unwrap().forget();
-        }
+        self.wait_to_answer().await;
         answer
     }
 
     async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
+        self.replaces.fetch_add(1, Ordering::SeqCst);
+        self.wait_to_write().await;
         self.inner.replace(record, expected).await
     }
 
@@ -99,7 +134,18 @@ impl TokenStore for Remote {
     }
 
     async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
-        self.inner.list(query, now).await
+        let answer = self.inner.list(query, now).await;
+        self.wait_to_answer().await;
+        answer
+    }
+
+    fn tracks_last_used(&self) -> bool {
+        self.inner.tracks_last_used()
+    }
+
+    async fn touch(&self, uses: &[(TokenId, DateTime<Utc>)]) -> Result<(), StoreError> {
+        self.wait_to_write().await;
+        self.inner.touch(uses).await
     }
 
     async fn changes(&self) -> Result<Option<Box<dyn ChangeStream>>, StoreError> {

@@ -1,6 +1,6 @@
 //! Random histories, held against a model that remembers every secret there ever was.
 
-use super::life::{Verdict, at, digest_of, issued, rotation, verdict};
+use super::life::{Verdict, at, digest_of, first_use_of, issued, rotation, verdict};
 use super::*;
 use crate::check::Denied;
 
@@ -11,6 +11,8 @@ struct Model {
     ends: Vec<Option<i64>>,
     /// By secret: when it was made.
     made: Vec<i64>,
+    /// By secret: whether it ends when the newest is used.
+    on_first_use: Vec<bool>,
     not_before: Option<i64>,
     expires_at: Option<i64>,
     revoked: Option<(i64, usize)>,
@@ -73,10 +75,25 @@ impl Model {
             self.ends[living[0]] = Some(now);
         }
         self.ends[newest] = Some(end);
+        self.on_first_use[newest] = matches!(older_ends, OlderEnds::OnFirstUse { .. });
+        self.on_first_use.push(false);
         self.ends.push(None);
         self.made.push(now.max(self.made[newest] + 1));
         self.expires_at = expires_at.unwrap_or(self.expires_at);
         Ok(())
+    }
+
+    /// Whether a use of this secret ends another.
+    fn first_use(&mut self, secret: usize, now: i64) -> bool {
+        let living = self.living(now);
+        let ends = self.state(now) == State::Active
+            && living.len() == 2
+            && secret == living[1]
+            && self.on_first_use[living[0]];
+        if ends {
+            self.ends[living[0]] = Some(now);
+        }
+        ends
     }
 
     /// The times beside the digests are those of the secrets.
@@ -139,6 +156,8 @@ enum Act {
     Pass(i64),
     Rotate(OlderEnds2, Option<Replaces>, Option<Option<i64>>),
     Revoke,
+    /// The newest secret but so many is presented, and what follows is done so much later.
+    Use(usize, i64),
 }
 
 /// [`OlderEnds`], relative to now.
@@ -165,6 +184,7 @@ fn acts() -> impl Strategy<Value = Act> {
         8 => (0..8i64).prop_map(Act::Pass),
         12 => (ends, replaces, expiry).prop_map(|(e, r, x)| Act::Rotate(e, r, x)),
         1 => Just(Act::Revoke),
+        8 => (0..3usize, prop_oneof![3 => Just(0), 1 => 0..4i64]).prop_map(|(s, t)| Act::Use(s, t)),
     ]
 }
 
@@ -186,7 +206,10 @@ proptest! {
         let not_before = not_before.map(|after| now + after);
         let expires_at = expires_in.map(|after| now + after);
         let mut record = issued(now, not_before, expires_at);
-        let mut model = Model { ends: vec![None], made: vec![now], not_before, expires_at, revoked: None };
+        let mut model = Model {
+            ends: vec![None], made: vec![now], on_first_use: vec![false],
+            not_before, expires_at, revoked: None,
+        };
         for (step, act) in history.into_iter().enumerate() {
             match act {
                 Act::Pass(micros) => now += micros,
@@ -219,6 +242,14 @@ proptest! {
                         }
                         Err(denied) => prop_assert_eq!(expected, Err(denied)),
                     }
+                }
+                Act::Use(before, later) => {
+                    let secret = (model.ends.len() - 1).saturating_sub(before);
+                    let first_use = first_use_of(&record, secret, now);
+                    now += later;
+                    let used = first_use.and_then(|first| record.first_used(&first, from_micros(now)));
+                    prop_assert_eq!(used.is_some(), model.first_use(secret, now));
+                    record = used.unwrap_or(record);
                 }
                 Act::Revoke => {
                     let by = step.to_string();

@@ -56,6 +56,13 @@ pub(super) fn verdict(record: &Record, secret: usize, now: i64) -> Verdict {
     }
 }
 
+/// What the use of a secret is, if it matches.
+pub(super) fn first_use_of(record: &Record, secret: usize, now: i64) -> Option<FirstUse> {
+    let (token, accepted) = (token(secret), [prefix()]);
+    let parsed = parse(token.expose_secret(), &accepted).unwrap();
+    record.matches(&parsed, &Digests::plain()).ok()?.first_use(from_micros(now))
+}
+
 pub(super) fn issued(now: i64, not_before: Option<i64>, expires_at: Option<i64>) -> Record {
     let mut draft = Draft::new();
     (draft.created_at, draft.not_before, draft.expires_at) = (now, not_before, expires_at);
@@ -119,6 +126,58 @@ fn the_older_secret_ends_to_the_microsecond() {
         let again = rotation(2, OlderEnds::Now, None);
         assert_eq!(rotated.rotate(from_micros(1_999), &again), Err(RotateDenied::OverlapRuns));
         assert!(rotated.rotate(from_micros(2_000), &again).is_ok());
+    }
+}
+
+#[test]
+fn the_first_use_of_the_newest_ends_the_older() {
+    let until_first_use = OlderEnds::OnFirstUse { latest: from_micros(9_000) };
+    let record = issued(1_000, None, None);
+    let rotated = record.rotate(from_micros(1_500), &rotation(1, until_first_use, None)).unwrap();
+    assert_eq!(first_use_of(&record, 0, 1_500), None);
+    assert_eq!(first_use_of(&rotated, 0, 1_500), None, "the older one's use");
+    assert_eq!(first_use_of(&rotated, 1, 9_000), None, "the overlap is over");
+    let first = first_use_of(&rotated, 1, 2_000).unwrap();
+    let used = rotated.first_used(&first, from_micros(2_000)).unwrap();
+    assert_eq!(verdict(&used, 0, 2_000), Verdict::Denied(Denied::SecretEnded));
+    assert_eq!(verdict(&used, 1, 2_000), Verdict::Accepted);
+    assert_eq!(used.ended().unwrap().ended_at, 2_000);
+    assert_eq!(used.rotated_at(), rotated.rotated_at());
+    // Once is enough.
+    assert_eq!(
+        (first_use_of(&used, 1, 2_000), used.first_used(&first, from_micros(2_000))),
+        (None, None)
+    );
+    // What came in between: nothing is lost, nothing else ended.
+    let again = rotation(2, until_first_use, Some(Replaces::Oldest));
+    let newer = rotated.rotate(from_micros(1_900), &again).unwrap();
+    let revoked = rotated.revoke(from_micros(1_900), None, None).unwrap().unwrap();
+    let strange = rotated.as_if_newer().unwrap();
+    for present in [newer, revoked, strange, record] {
+        assert_eq!(present.first_used(&first, from_micros(2_000)), None, "{present:?}");
+    }
+    assert_eq!(rotated.first_used(&first, from_micros(9_000)), None);
+    // A rotation without that rule has no first use.
+    let plain = issued(1_000, None, None).rotate(from_micros(1_500), &rotation(1, at(9_000), None));
+    assert_eq!(first_use_of(&plain.unwrap(), 1, 2_000), None);
+}
+
+/// The secret whose answer was lost is never used; the older one must see the next one arrive.
+#[test]
+fn replacing_a_lost_newest_keeps_the_older_one_s_rule() {
+    let until_first_use = OlderEnds::OnFirstUse { latest: from_micros(9_000) };
+    for (first, second, ends_on_first_use) in
+        [(until_first_use, at(3_000), true), (at(9_000), until_first_use, false)]
+    {
+        let record = issued(1_000, None, None)
+            .rotate(from_micros(1_500), &rotation(1, first, None))
+            .unwrap()
+            .rotate(from_micros(1_600), &rotation(2, second, Some(Replaces::Newest)))
+            .unwrap();
+        let overlap = Overlap { ends_at: from_micros(9_000), ends_on_first_use };
+        assert_eq!(record.overlap(from_micros(1_600)), Some(overlap));
+        assert_eq!(verdict(&record, 0, 8_999), Verdict::Accepted);
+        assert_eq!(first_use_of(&record, 2, 2_000).is_some(), ends_on_first_use);
     }
 }
 
