@@ -188,9 +188,8 @@ async fn unused_tokens_are_revoked_by_their_last_use(open: Open) {
 
 async fn a_broken_request_is_refused_before_anything_happens(open: Open) {
     let opened = open();
-    // This one does not track last use.
     let faulty = Arc::new(Faulty::new(opened.store.clone()));
-    let service = builder(faulty.clone()).build().unwrap();
+    let service = builder(faulty.clone()).without_last_used().build().unwrap();
     let request = IssueRequest::new("acme", "connector", "backup");
     let token = text(&service.issue(request).await.unwrap());
     faulty.disarm();

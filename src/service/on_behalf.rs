@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::TokenService;
-use super::act::{Issued, Revoked, owned};
+use super::act::{Issued, Revoked};
 use super::actor::Actor;
 use super::manage::Tokens;
 use super::request::{IssueRequest, RevokeRequest, RotateRequest};
