@@ -122,7 +122,8 @@ pub enum InvalidKey {
 /// secrets are: who holds only the rows cannot even confirm a token they found. To change the key,
 /// make the new one active and retire the old; tokens move to the new key as they are rotated. When
 /// a key is taken from the ring, tokens under it are refused with an inner reason of its own.
-/// Records made before there was a ring (scheme 1) stay valid.
+/// Records made before there was a ring (scheme 1) stay valid. [Keys and
+/// digests](crate::manual::keys_and_digests) goes through the life of a key.
 ///
 /// ```
 /// use service_tokens::{KeyId, KeyRing};

@@ -29,6 +29,22 @@
 //! what a request asks for is a **need** ([`Need`]). Each record belongs to an **owner**, the tenant or
 //! account, and was **issued to** somebody, which is a label for people.
 //!
+//! # Manual
+//!
+//! The [manual] explains what the reference of an item cannot:
+//!
+//! - [the token format](manual::token_format): what stands where, and why; reading one in another
+//!   language; secret scanners
+//! - [the life of a token](manual::life): states, rotation, last use, purge, clocks
+//! - [scopes and types](manual::scopes_and_types): what permits what; tokens that issue tokens
+//! - [choosing a store](manual::choosing_a_store): memory, one file or your own; backups; keeping
+//!   records
+//! - [writing a store](manual::writing_a_store): from the schema to the conformance suite
+//! - [rotation and incidents](manual::rotation_and_incidents): step by step, for two in the morning
+//! - [keys and digests](manual::keys_and_digests): what is stored of a secret, and the life of a key
+//! - [defaults](manual::defaults): every default and limit, its reason, and how to change it
+//! - [what is measured](manual::measured): targets, figures, and how to repeat them
+//!
 //! # The way of a token
 //!
 //! [`parse`] refuses what is malformed without asking anybody. The store finds the record of the id.
@@ -140,6 +156,12 @@ pub mod conformance;
 mod digest;
 mod error;
 mod event;
+// As the README: the examples of its pages need every feature.
+#[cfg(any(
+    all(doc, not(doctest)),
+    all(doctest, feature = "memory", feature = "file", feature = "conformance")
+))]
+pub mod manual;
 mod record;
 mod scope;
 mod secret;

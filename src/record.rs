@@ -34,7 +34,8 @@ use crate::token::{ParsedToken, TokenId};
 /// A record is a value: the service makes the changed one, and a store puts it in place by
 /// compare-and-swap. Stores keep [`to_bytes`](Self::to_bytes) and,
 /// beside them, whatever accessors they index; [`from_bytes`](Self::from_bytes) is the only public
-/// way to rebuild one.
+/// way to rebuild one. What each act leaves in it is in [the life of a
+/// token](crate::manual::life#what-each-act-leaves-in-the-record).
 ///
 /// Its `Debug` shows no digest.
 #[derive(Clone, PartialEq, Eq)]

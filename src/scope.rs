@@ -18,6 +18,7 @@ use grammar::{covers, validate};
 use need::NeedKind;
 
 /// One scope: segments of `[A-Za-z0-9_.-]+` joined by `:`, such as `files:upload`. Compared as bytes.
+/// What permits what is in [scopes and types](crate::manual::scopes_and_types).
 ///
 /// The last segment may be `*`, which stands for one or more segments: `files:*` permits
 /// `files:upload` and `files:archive:read`, and not `files`. `*` alone permits everything but the

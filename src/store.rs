@@ -137,7 +137,8 @@ pub trait ChangeStream: Send {
 /// [`Record::to_bytes`] and, beside them, the columns it wants to search by, taken from the record's
 /// accessors. It knows no lifecycle: every rule about revoking, rotating or expiring lives in the
 /// crate, above the store. The `conformance` feature has a suite that tells whether a store keeps
-/// what it promises here; its promises go by the names in parentheses.
+/// what it promises here; its promises go by the names in parentheses. [Writing a
+/// store](crate::manual::writing_a_store) in the manual goes through it all over a database table.
 ///
 /// # Contract
 ///

@@ -93,7 +93,8 @@ pub enum InvalidPrefix {
 /// The readable start of a token, such as `acme_live`: it tells people and secret scanners whose
 /// token they found.
 ///
-/// `[a-z][a-z0-9]*(_[a-z0-9]+)*`, at most 32 characters.
+/// `[a-z][a-z0-9]*(_[a-z0-9]+)*`, at most 32 characters: see [the token
+/// format](crate::manual::token_format).
 ///
 /// ```
 /// use service_tokens::Prefix;
@@ -221,7 +222,8 @@ impl fmt::Debug for ParsedToken<'_> {
     }
 }
 
-/// Reads a token. Total (any bytes in, an answer out), without allocation and without a look-up.
+/// Reads a token. Total (any bytes in, an answer out), without allocation and without a look-up. What
+/// a token looks like, and why: [the token format](crate::manual::token_format).
 ///
 /// # Errors
 ///

@@ -16,6 +16,10 @@ standard output. The id stays.
 
   tokens rotate ID --at-once          the old secret ends now: it leaked
   tokens rotate ID --overlap 24h      both are accepted for so long, at most 30d
+  tokens rotate ID --until-first-use 24h
+                                      the old secret ends when the new one is
+                                      first used, after so long at the latest;
+                                      `tokens verify` is no use
 
   --replacing newest    while an overlap runs: the newest secret was lost
   --replacing oldest    while an overlap runs: the oldest secret ends now
@@ -34,23 +38,30 @@ fn replaces(text: &str) -> Result<Replaces, String> {
 }
 
 pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
-    let (mut at_once, mut overlap) = (false, None);
+    let (mut at_once, mut overlap, mut first_use) = (false, None, None);
     let (mut replacing, mut expires) = (None, None);
     while let Some(option) = words.next_option()? {
         match &*option {
             "at-once" => words.flag(&mut at_once)?,
             "overlap" => words.set(&mut overlap, value::duration)?,
+            "until-first-use" => words.set(&mut first_use, value::duration)?,
             "replacing" => words.set(&mut replacing, replaces)?,
             "expires" => words.set(&mut expires, End::read)?,
             _ => return Err(words.unknown(&option)),
         }
     }
     let id = words.id()?;
-    let mut request = match (at_once, overlap) {
-        (true, None) => RotateRequest::at_once(),
-        (false, Some(overlap)) => RotateRequest::with_overlap(overlap),
-        (false, None) => return Err(words.mistake("--at-once or --overlap is missing")),
-        (true, Some(_)) => return Err(words.mistake("--at-once and --overlap exclude each other")),
+    let mut request = match (at_once, overlap, first_use) {
+        (true, None, None) => RotateRequest::at_once(),
+        (false, Some(overlap), None) => RotateRequest::with_overlap(overlap),
+        (false, None, Some(latest)) => RotateRequest::until_first_use(latest),
+        (false, None, None) => {
+            return Err(words.mistake("--at-once, --overlap or --until-first-use is missing"));
+        }
+        _ => {
+            let three = "--at-once, --overlap and --until-first-use exclude each other";
+            return Err(words.mistake(three));
+        }
     };
     if let Some(which) = replacing {
         request = request.replacing(which);
@@ -65,6 +76,10 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     drop(service);
     let record = &rotated.record;
     let older = match record.overlap(record.rotated_at()) {
+        Some(overlap) if overlap.ends_on_first_use => format!(
+            "The older secret ends when the new one is first used, at the latest: {}.",
+            time(overlap.ends_at)
+        ),
         Some(overlap) => format!("The older secret ends: {}.", time(overlap.ends_at)),
         None => "The older secret has ended.".into(),
     };

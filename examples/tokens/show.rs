@@ -65,7 +65,11 @@ fn lines(stored: &Stored, now: DateTime<Utc>) -> Vec<(&'static str, String)> {
     if record.rotated_at() != record.created_at() {
         lines.push(("Rotated At", time(record.rotated_at())));
     }
-    lines.extend(record.overlap(now).map(|both| ("Older Secret Ends", time(both.ends_at))));
+    lines.extend(record.overlap(now).map(|both| {
+        let first_use =
+            if both.ends_on_first_use { ", or when the new one is first used" } else { "" };
+        ("Older Secret Ends", format!("{}{first_use}", time(both.ends_at)))
+    }));
     lines.extend(record.issued_by().map(|by| ("Issued By", visible(by))));
     lines.extend(record.issuers().iter().map(|issuer| ("Issued By Token", issuer.to_string())));
     let entry = |(key, value)| ("Metadata", format!("{}={}", visible(key), visible(value)));

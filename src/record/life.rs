@@ -9,7 +9,7 @@ use super::{EndedSecret, NewestSecret, OlderSecret, Rare, Record, Revocation};
 use crate::clock::whole_micros;
 use crate::digest::StoredDigest;
 
-/// Where a token is in its life.
+/// Where a token is in its life: see [the manual](crate::manual::life#states) for how it gets there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]

@@ -6,7 +6,8 @@ use super::{ScopeSet, Scopes};
 /// A named bundle of scopes that the embedder defines, such as `connector` or `developer`.
 ///
 /// A record keeps the scopes it was issued with. A request must be permitted by those *and* by the
-/// type's present scopes: narrowing a type narrows its tokens at once, widening it widens none.
+/// type's present scopes: narrowing a type narrows its tokens at once, widening it widens none. See
+/// [scopes and types](crate::manual::scopes_and_types#types).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenType {
     name: Box<str>,

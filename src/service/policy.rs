@@ -10,7 +10,8 @@ use crate::record::{Field, InvalidField, METADATA_MAX, Rule, TEXT_MAX_LEN};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What may be issued. The defaults suit a service that has not thought about it yet:
+/// What may be issued. The defaults suit a service that has not thought about it yet; the
+/// [manual](crate::manual::defaults) has the reason for each:
 ///
 /// | | default |
 /// | --- | --- |

@@ -119,6 +119,9 @@ impl IssueRequest {
 }
 
 /// How a token is given a new secret. Its id stays, and so does its end unless a new one is asked for.
+///
+/// What becomes of both secrets is in [the life of a token](crate::manual::life#rotation), and what to
+/// do when in [rotation and incidents](crate::manual::rotation_and_incidents).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct RotateRequest {

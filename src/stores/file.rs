@@ -73,8 +73,9 @@ const USES_AT_ONCE: usize = 100_000;
 ///   cut, moved or replaced takes no more changes ([`StoreError::Unavailable`], and an error in the
 ///   log) until it is as it was; verification goes on.
 /// - **It tracks last use**: [`TokenStore::touch`] keeps it.
-/// - **To shut down**, call [`flush_events`](crate::TokenService::flush_events) on the service, then
-///   [`close`](Self::close) on the store.
+/// - **To shut down**, call [`flush_last_used`](crate::TokenService::flush_last_used) and
+///   [`flush_events`](crate::TokenService::flush_events) on the service, then [`close`](Self::close) on
+///   the store.
 /// - **It survives a kill** at any moment with everything acknowledged, and opens by itself; so it
 ///   does after a power failure, if what was being written is missing from some place on. A damaged
 ///   file is refused, naming the place: no flipped bit brings a revoked token back. Some file systems

@@ -116,6 +116,14 @@ fn a_rotation_says_what_becomes_of_the_older_secret() {
     assert!(verdict(&third).starts_with("refused") && verdict(&fourth).starts_with("refused"));
     assert!(verdict(&fifth).starts_with("accepted"));
 
+    let first_use = tool.run(&["rotate", &id, "--until-first-use", "24h"]);
+    let sixth = first_use.token().1;
+    assert!(first_use.err.contains("when the new one is first used"), "{first_use:?}");
+    // Asking here is no use: it ends nothing.
+    assert!(verdict(&sixth).starts_with("accepted") && verdict(&fifth).starts_with("accepted"));
+    let text = tool.run(&["show", &id]).done().out;
+    assert!(text.contains("when the new one is first used"), "{text}");
+
     let unknown = "0000000000000000000000";
     tool.run(&["rotate", unknown, "--at-once"]).failed("there is no token");
     tool.run(&["revoke", &id, "--yes"]).done();
