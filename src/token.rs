@@ -246,7 +246,12 @@ where
         return Err(unlike_v1(bytes, accepted));
     };
     if !all_base62(body) {
-        return Err(MalformedToken::Character);
+        // A further underscore would be the last: the body is behind that one.
+        return Err(if body.contains(&b'_') {
+            unlike_v1(bytes, accepted)
+        } else {
+            MalformedToken::Character
+        });
     }
     let (id, rest) = body.split_first_chunk().ok_or(MalformedToken::Length)?;
     let (secret, given) = rest.split_first_chunk::<SECRET_LEN>().ok_or(MalformedToken::Length)?;

@@ -109,7 +109,7 @@ fn broken() -> Vec<(Vec<u8>, MalformedToken)> {
         (sealed(&format!("acme_live_1{ID}{{{}", &SECRET[1..])), Character),
         (sealed(&format!("acme_live_17n42DGM5Tflk9n8mt7Fhc8{SECRET}")), IdRange),
         (sealed(&format!("acme_live_1zzzzzzzzzzzzzzzzzzzzzz{SECRET}")), IdRange),
-        (format!("acme_live_17n42DGM5Tflk9n8mt7Fhc8{SECRET}000000"), IdRange),
+        (format!("acme_live_17n42DGM5Tflk9n8mt7Fhc8{SECRET}000000"), Checksum),
         (format!("acme_live_1{ID}{SECRET}000000"), Checksum),
         (format!("acme_live_1{ID}{SECRET}zzzzzz"), Checksum),
         // One token's checksum behind another's secret, and behind another accepted prefix.
