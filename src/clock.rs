@@ -18,7 +18,8 @@ pub(crate) use guarded::{GuardedClock, Moment};
 ///
 /// `now` may jump (somebody set the clock); `monotonic` never runs backwards and never jumps. The
 /// service compares the two: see [`TokenService::clock_jump`](crate::TokenService::clock_jump).
-/// Both are read on every verification, so they must be cheap.
+/// `coarse_micros` is read on every verification, and the others where a store is waited for: they
+/// must be cheap.
 pub trait Clock: Send + Sync {
     /// The wall-clock time. Anything below a microsecond is cut off.
     fn now(&self) -> DateTime<Utc>;
@@ -49,7 +50,7 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 }
 
 /// The operating system's clocks. On Linux verification reads the one that moves with the kernel's
-/// tick, every 1 to 10 ms: it costs a tenth.
+/// tick, every 1 to 10 ms: it costs a fraction.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     start: Instant,
@@ -88,11 +89,11 @@ impl Clock for SystemClock {
 }
 
 fn system_now() -> DateTime<Utc> {
-    let micros = match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |m| -m),
+    let now = match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => micros(since),
+        Err(before) => -micros(before.duration()),
     };
-    from_micros(micros)
+    from_micros(now)
 }
 
 /// A clock that moves only when told to: for tests of the embedder's own.
@@ -121,9 +122,9 @@ impl ManualClock {
 
     /// Lets time pass: wall clock and monotonic clock move together.
     pub fn advance(&self, by: Duration) {
-        let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        let by = micros(by);
         for clock in [&self.wall, &self.monotonic] {
-            let later = |time: i64| Some(time.saturating_add(micros));
+            let later = |time: i64| Some(time.saturating_add(by));
             let _ = clock.fetch_update(Ordering::SeqCst, Ordering::SeqCst, later);
         }
     }
@@ -162,6 +163,11 @@ pub(crate) fn from_micros(micros: i64) -> DateTime<Utc> {
     } else {
         DateTime::<Utc>::MAX_UTC
     })
+}
+
+/// So many whole microseconds, or as many as can be counted.
+pub(crate) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// The time as records keep it.

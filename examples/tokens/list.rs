@@ -24,6 +24,8 @@ others.
     "  --state STATE             pending, active, expired, revoked, live (the first
                             two), dead (the others) or all; repeatable; live
                             unless given
+  --died-before TIME        only those that expired or were revoked before this
+                            time, or longer ago than so long (30d)
 
   --oldest-first            oldest first
   --limit NUMBER            at most so many
@@ -43,10 +45,11 @@ left out where there is none.
 pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     let mut filters = Filters::default();
     let mut states = Vec::new();
-    let (mut oldest_first, mut as_json, mut limit) = (false, false, None);
+    let (mut oldest_first, mut as_json, mut limit, mut died_before) = (false, false, None, None);
     while let Some(option) = words.next_option()? {
         match &*option {
             "state" => words.push(&mut states, self::states)?,
+            "died-before" => words.set(&mut died_before, value::ago)?,
             "oldest-first" => words.flag(&mut oldest_first)?,
             "json" => words.flag(&mut as_json)?,
             "limit" => words.set(&mut limit, value::number)?,
@@ -56,6 +59,9 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     }
     let [] = words.operands([])?;
     let mut query = filters.query();
+    if let Some(time) = died_before {
+        query = query.died_before(time);
+    }
     if !states.is_empty() {
         query = query.states(states.concat().into_iter().collect::<States>());
     }

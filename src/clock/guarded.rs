@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 
-use super::{Clock, RECORDABLE_MICROS, from_micros};
+use super::{Clock, RECORDABLE_MICROS, from_micros, micros};
 
 /// A jump of the wall clock against the monotonic clock by more than a minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,7 +182,7 @@ impl Day {
 }
 
 fn monotonic_micros(clock: &dyn Clock) -> i64 {
-    i64::try_from(clock.monotonic().as_micros()).unwrap_or(i64::MAX)
+    micros(clock.monotonic())
 }
 
 #[cfg(test)]

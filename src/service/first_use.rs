@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::TokenService;
+use crate::clock::micros;
 use crate::event::{Event, Events, with_sources};
 use crate::record::{FirstUse, Record};
 use crate::store::{StoreError, TokenStore};
@@ -105,8 +106,4 @@ impl Drop for Ending<'_> {
             self.events.emit(Event::OverlapNotEnded { id: self.id, cause: GIVEN_UP.into() });
         }
     }
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::act::{ATTEMPTS, exhausted, unresolved};
 use super::bulk::{BulkError, BulkOutcome, BulkProgress, Deed, OnProgress, Walk};
 use super::manage::Tokens;
-use crate::clock::from_micros;
+use crate::clock::{from_micros, micros};
 use crate::error::ManageError;
 use crate::event::{Act, Event};
 use crate::record::{Field, Rule};
@@ -85,8 +85,7 @@ impl<'t, S: TokenStore> Purge<'t, S> {
 
 /// Before all of time if there is no such time.
 fn ago(now: DateTime<Utc>, span: Duration) -> DateTime<Utc> {
-    let span = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
-    from_micros(now.timestamp_micros().saturating_sub(span))
+    from_micros(now.timestamp_micros().saturating_sub(micros(span)))
 }
 
 struct Removals<'t, S> {

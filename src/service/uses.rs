@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::clock::from_micros;
+use crate::clock::{from_micros, micros};
 use crate::store::{LastUse, LastUsed, Stored};
 use crate::token::TokenId;
 pub(super) use recent::Recent;
@@ -73,7 +73,7 @@ pub(super) struct Stalled {
 
 impl Uses {
     pub(super) fn new(step: Duration) -> Self {
-        let step = i64::try_from(step.min(STEP_MAX).as_micros()).unwrap_or(i64::MAX);
+        let step = micros(step.min(STEP_MAX));
         let shard = || Mutex::new(Shard { waiting: HashMap::new(), since: i64::MAX });
         Self {
             step,
@@ -111,7 +111,7 @@ impl Uses {
         if self.recent.noted_at(number).is_some_and(|noted| !self.is_step_over(noted, now)) {
             return None;
         }
-        let noted = i64::try_from(monotonic().as_micros()).unwrap_or(i64::MAX);
+        let noted = micros(monotonic());
         let mut shard = self.shard(id);
         shard.note(id, now, noted);
         let since = shard.since;

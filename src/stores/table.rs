@@ -28,7 +28,7 @@ const CHUNK: (usize, usize) = (64, 1_024);
 pub(crate) struct Row {
     pub(crate) record: Record,
     pub(crate) version: Version,
-    last_used: LastUse,
+    last_used: UsedAt,
     /// Bytes of the record's encoding.
     #[cfg(feature = "file")]
     pub(crate) encoded_len: u32,
@@ -39,7 +39,7 @@ impl Row {
         Self {
             record,
             version,
-            last_used: LastUse::never(),
+            last_used: UsedAt::never(),
             #[cfg(feature = "file")]
             encoded_len: 0,
         }
@@ -75,9 +75,9 @@ impl Row {
 
 /// Microseconds since 1970; the lowest number is never. The one part of a row that changes in place.
 #[derive(Debug)]
-struct LastUse(AtomicI64);
+struct UsedAt(AtomicI64);
 
-impl LastUse {
+impl UsedAt {
     const NEVER: i64 = i64::MIN;
 
     fn never() -> Self {

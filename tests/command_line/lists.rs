@@ -47,6 +47,8 @@ fn every_filter_selects() {
     is(&["--expiring-before", "2001-01-01T00:00:00Z"], &[]);
     is(&["--created-before", "1d"], &[]);
     is(&["--created-before", "2999-01-01T00:00:00Z", "--limit", "1"], &["later"]);
+    is(&["--died-before", "2999-01-01T00:00:00Z"], &["old backup"]);
+    is(&["--died-before", "1d"], &[]);
     is(&["--unused-since", "1d"], &[]);
     is(&["--unused-since", "2999-01-01T00:00:00Z"], &["later", "backup", "laptop"]);
     is(&["--issuer", &revoked], &[]);

@@ -34,7 +34,7 @@ pub fn rows(plan: Plan) -> Vec<Measured> {
     let hot = Filled::new(FileStore::open(&journal).expect("a file store"), large);
     let copy = folder.path().join("cold.journal");
     std::fs::copy(&journal, &copy).expect("a copy");
-    // Opened from its file: none of its records was ever touched by a verification.
+    // Opened from its file: none of its records was read since.
     let cold = service(FileStore::open(&copy).expect("a file store"));
 
     let mistyped = few.tokens.mistyped();

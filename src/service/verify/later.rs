@@ -1,15 +1,17 @@
 //! Verification with a store that must be waited for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::TokenService;
 use super::super::act::found;
-use super::super::kept::{Answer, Kept, Question, Way};
+use super::super::kept::{Kept, Question, Way};
 use super::verdict::Accepted;
 use super::{Freshness, Later};
 use crate::clock::Moment;
 use crate::digest::HashedSecret;
 use crate::error::VerifyError;
+use crate::record::Record;
 use crate::scope::Need;
 use crate::store::{LastUse, TokenStore};
 use crate::token::TokenId;
@@ -46,12 +48,7 @@ impl<S: TokenStore> TokenService<S> {
         let asked_at = self.clock.monotonic();
         let found = self.store.find(token.id()).await?;
         let found = found.as_ref().map(|stored| (&stored.record, stored.last_used.into()));
-        // The time after the answer: what expired while the store was asked is expired.
-        let now = self.now_coarse();
-        let accepted = self
-            .judge(token, found, now, need)
-            .map_err(|rejected| rejected.into_error(token.id(), need))?;
-        Ok((accepted.aged(self.clock.monotonic().saturating_sub(asked_at)), now))
+        self.judge_answer(token, found, asked_at, need)
     }
 
     async fn verify_kept(
@@ -78,7 +75,9 @@ impl<S: TokenStore> TokenService<S> {
                     (answer, latest)
                 }
             };
-            let outcome = self.decide_on(&answer, token, need);
+            // A kept record comes without its last use.
+            let found = answer.record.as_deref().map(|record| (record, LastUse::Never));
+            let outcome = self.judge_answer(token, found, answer.asked_at, need);
             if outcome.is_ok() || latest {
                 return outcome;
             }
@@ -96,18 +95,19 @@ impl<S: TokenStore> TokenService<S> {
         Box::pin(async move { Ok(found(&*store, id).await?.map(|stored| stored.record)) })
     }
 
-    fn decide_on(
+    /// Judges what the store answered to a question of that time.
+    fn judge_answer(
         &self,
-        answer: &Answer,
         token: &HashedSecret<'_>,
+        found: Option<(&Record, LastUse)>,
+        asked_at: Duration,
         need: &Need,
     ) -> Result<(Accepted, Moment), VerifyError> {
-        // A kept record comes without its last use.
-        let found = answer.record.as_deref().map(|record| (record, LastUse::Never));
+        // The time after the answer: what expired while the store was asked is expired.
         let now = self.now_coarse();
         let accepted = self
             .judge(token, found, now, need)
             .map_err(|rejected| rejected.into_error(token.id(), need))?;
-        Ok((accepted.aged(self.clock.monotonic().saturating_sub(answer.asked_at)), now))
+        Ok((accepted.aged(self.clock.monotonic().saturating_sub(asked_at)), now))
     }
 }

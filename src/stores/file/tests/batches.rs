@@ -23,8 +23,7 @@ fn held() -> Held {
     let (syncing, syncs) = channel();
     let (go, goes) = channel();
     let double = Double::new(|_, _| Behaviour::Obey);
-    let mut options = FileStoreOptions::new();
-    options.directory = double.directory();
+    let options = double.under(FileStoreOptions::new());
     let store = options.open(place.path()).unwrap();
     double.set_plan(move |_, call| {
         if !matches!(call, Call::Sync(_)) {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::stores::file::disk::{Directory, Disk, RealDirectory};
 use crate::stores::file::lock::{Lock, NotLocked};
+use crate::stores::file::options::FileStoreOptions;
 
 /// What was asked of the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,12 @@ impl Double {
 
     pub(super) fn directory(&self) -> Arc<dyn Directory> {
         Arc::new(self.clone())
+    }
+
+    /// Options of a store on this double.
+    pub(super) fn under(&self, mut options: FileStoreOptions) -> FileStoreOptions {
+        options.directory = self.directory();
+        options
     }
 
     /// The calls so far that were obeyed.

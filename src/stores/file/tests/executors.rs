@@ -21,8 +21,7 @@ fn slow(place: &Place, sync: Duration) -> FileStore {
         }
         Behaviour::Obey
     });
-    let mut options = FileStoreOptions::new();
-    options.directory = double.directory();
+    let options = double.under(FileStoreOptions::new());
     options.open(place.path()).unwrap()
 }
 

@@ -11,8 +11,7 @@ use crate::stores::file::OpenError;
 const ACTS: usize = 24;
 
 fn open(place: &Place, double: &Double) -> FileStore {
-    let mut options = FileStoreOptions::new().compact_above(u64::MAX);
-    options.directory = double.directory();
+    let options = double.under(FileStoreOptions::new().compact_above(u64::MAX));
     options.open(place.path()).unwrap()
 }
 
@@ -204,8 +203,7 @@ fn opening_makes_durable_what_it_read() {
         let double = Double::new(move |number, _| {
             if number == failing { Behaviour::Fail(ErrorKind::Other) } else { Behaviour::Obey }
         });
-        let mut options = FileStoreOptions::new();
-        options.directory = double.directory();
+        let options = double.under(FileStoreOptions::new());
         let error = options.open(place.path()).unwrap_err();
         assert!(matches!(error, OpenError::Io { .. }), "{error}");
         if failing == 0 {

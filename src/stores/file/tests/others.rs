@@ -95,8 +95,7 @@ fn nothing_is_acknowledged_into_a_file_that_lost_its_name() {
 fn nothing_is_acknowledged_into_a_file_of_another_length() {
     let place = Place::in_memory();
     let double = Double::new(|_, _| Behaviour::Obey);
-    let mut options = FileStoreOptions::new();
-    options.directory = double.directory();
+    let options = double.under(FileStoreOptions::new());
     let store = options.open(place.path()).unwrap();
     insert(&store, 1).unwrap();
     let file = fs::OpenOptions::new().append(true).open(place.path()).unwrap();
@@ -133,8 +132,7 @@ fn a_compacted_file_is_used_if_it_has_the_name() {
         _ => Behaviour::Obey,
     });
     drop(place.open());
-    let mut options = FileStoreOptions::new().compact_above(u64::MAX);
-    options.directory = double.directory();
+    let options = double.under(FileStoreOptions::new().compact_above(u64::MAX));
     let store = options.open(place.path()).unwrap();
     insert(&store, 1).unwrap();
     block_on(store.compact()).unwrap();
@@ -160,8 +158,7 @@ fn a_waker_that_panics_ends_nothing() {
         }
         Behaviour::Obey
     });
-    let mut options = FileStoreOptions::new();
-    options.directory = double.directory();
+    let options = double.under(FileStoreOptions::new());
     let store = options.open(place.path()).unwrap();
     for n in 1..4 {
         let record = record(n);
@@ -181,8 +178,7 @@ fn a_waker_that_panics_ends_nothing() {
 fn a_writer_that_panicked_keeps_others_out() {
     let place = Place::in_memory();
     let double = Double::new(|_, _| Behaviour::Obey);
-    let mut options = FileStoreOptions::new();
-    options.directory = double.directory();
+    let options = double.under(FileStoreOptions::new());
     let store = options.open(place.path()).unwrap();
     insert(&store, 1).unwrap();
     double.set_plan(|_, _| panic!("a planned panic"));

@@ -126,8 +126,7 @@ fn what_was_acknowledged_survives_a_power_failure_at_every_call() {
     let path = place.open().path().to_owned();
     let first = fs::read(&path).unwrap();
     let double = Double::new(|_, _| Behaviour::Obey);
-    let mut options = FileStoreOptions::new().compact_above(u64::MAX);
-    options.directory = double.directory();
+    let options = double.under(FileStoreOptions::new().compact_above(u64::MAX));
     let store = options.open(place.path()).unwrap();
     let mut steps = Steps::new(22, 1, true);
     let mut states = vec![(0, Model::default())];
@@ -178,8 +177,7 @@ fn what_was_acknowledged_after_a_kill_survives_a_power_failure() {
     let first = fs::read(&path).unwrap();
     let double = Double::new(|_, _| Behaviour::Obey);
     let open = |double: &Double| {
-        let mut options = FileStoreOptions::new().compact_above(u64::MAX);
-        options.directory = double.directory();
+        let options = double.under(FileStoreOptions::new().compact_above(u64::MAX));
         options.open(&path).unwrap()
     };
     let store = open(&double);
