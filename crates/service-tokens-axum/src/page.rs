@@ -1,0 +1,1 @@
+//! The Service Tokens page.

@@ -1,0 +1,1 @@
+//! Introspection, revocation and answers for reverse proxies.
