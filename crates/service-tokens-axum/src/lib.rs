@@ -9,6 +9,6 @@ mod page;
 mod problem;
 mod rejection;
 #[cfg(feature = "standards")]
-mod standards;
+pub mod standards;
 
 pub use rejection::Rejection;
