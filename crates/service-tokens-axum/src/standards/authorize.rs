@@ -29,7 +29,7 @@ pub(super) async fn authorize<S: TokenStore + 'static>(
             Ok(need) => Ok(service.verify(token, &need).await?),
             Err(invalid) => {
                 tracing::warn!(%invalid, "a proxy asks for no valid scope, and nobody passes");
-                service.verify(token, &Need::authenticated()).await?;
+                service.authenticate(token).await?;
                 Err(Refused::NoNeed)
             }
         }

@@ -81,10 +81,12 @@ async fn ask<S: TokenStore>(
     caller: &VerifiedToken,
     token: &str,
 ) -> Result<VerifiedToken, Inactivity> {
-    let verified = service.verify_strict(token, &Need::authenticated()).await?;
+    let verified = service.authenticate_strict(token).await?;
     if verified.owner() != caller.owner() {
         return Err(Inactivity::Inactive);
     }
+    // Only what is told as active was used.
+    service.permit(&verified, &Need::authenticated()).await?;
     Ok(verified)
 }
 

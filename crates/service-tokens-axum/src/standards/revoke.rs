@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use service_tokens::{
-    ManageError, Need, NotPermitted, Prefix, Refusal, RevokeRequest, TokenId, TokenService,
+    ManageError, NotPermitted, Prefix, Refusal, RevokeRequest, TokenId, TokenService,
     TokenStore, VerifyError, parse,
 };
 
@@ -38,7 +38,7 @@ pub(super) async fn revoke<S: TokenStore + 'static>(
 
 async fn revoke_held<S: TokenStore>(service: &TokenService<S>, token: &str) -> Outcome {
     let request = RevokeRequest::new();
-    let revoked = match service.verify_strict(token, &Need::authenticated()).await {
+    let revoked = match service.authenticate_strict(token).await {
         Ok(verified) => service.on_behalf_of(&verified).revoke_self(request).await,
         // Its secret was right, or this would not be known of it.
         Err(VerifyError::Refused(Refusal::NotYetActive | Refusal::UnknownType)) => {
