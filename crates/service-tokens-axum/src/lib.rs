@@ -2,7 +2,7 @@
 
 mod credentials;
 #[cfg(feature = "management")]
-mod management;
+pub mod management;
 #[cfg(feature = "page")]
 mod page;
 #[cfg(any(feature = "standards", feature = "management"))]
