@@ -5,10 +5,11 @@ mod credentials;
 pub mod management;
 #[cfg(feature = "page")]
 mod page;
-#[cfg(any(feature = "standards", feature = "management"))]
 mod problem;
+mod realm;
 mod rejection;
 #[cfg(feature = "standards")]
 mod standards;
 
+pub use realm::InvalidRealm;
 pub use rejection::Rejection;

@@ -4,6 +4,7 @@ mod access;
 mod answer;
 mod body;
 mod cursor;
+mod failure;
 mod id;
 mod issue;
 mod itself;

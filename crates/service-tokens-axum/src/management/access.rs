@@ -8,9 +8,9 @@ use http::header::{AUTHORIZATION, Entry};
 use http::request::Parts;
 use service_tokens::{Need, OnBehalf, ReservedScope, TokenService, TokenStore, VerifiedToken};
 
+use super::failure::Failure;
 use super::query::Parameters;
 use crate::credentials::bearer;
-use crate::problem::Problem;
 use crate::rejection::Rejection;
 
 /// The service, closed: handlers cannot reach it but through a [`Caller`].
@@ -69,9 +69,9 @@ pub(super) struct Caller<A, S> {
 }
 
 impl<A: Access, S: TokenStore + 'static> FromRequestParts<Closed<S>> for Caller<A, S> {
-    type Rejection = Problem;
+    type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, closed: &Closed<S>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, closed: &Closed<S>) -> Result<Self, Failure> {
         // Whatever logs the request further in does not show it.
         if let Entry::Occupied(mut values) = parts.headers.entry(AUTHORIZATION) {
             values.iter_mut().for_each(|value| value.set_sensitive(true));
@@ -104,9 +104,9 @@ impl<A, S: TokenStore> Caller<A, S> {
 pub(super) struct NoQuery;
 
 impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
-    type Rejection = Problem;
+    type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         Parameters::parse(parts.uri.query())?.finish()?;
         Ok(Self)
     }

@@ -2,16 +2,16 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use service_tokens::{ManageError, NotPermitted, RotateDenied, StoreError, TokenId};
 
-use crate::problem::Problem;
+use super::failure::Failure;
 use crate::rejection::Rejection;
 
 /// An answer in JSON.
-pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, Problem> {
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, Failure> {
     let bytes = serde_json::to_vec(value).map_err(|_| unavailable())?;
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
@@ -28,8 +28,8 @@ pub(super) async fn no_store(mut response: Response) -> Response {
 }
 
 /// 405; the router adds `Allow`.
-pub(super) async fn method_not_allowed() -> Problem {
-    Problem::new(
+pub(super) async fn method_not_allowed() -> Failure {
+    Failure::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method-not-allowed",
         "There is no such method here",
@@ -38,12 +38,12 @@ pub(super) async fn method_not_allowed() -> Problem {
 }
 
 /// One answer for ids that are malformed, unknown or another owner's.
-pub(super) fn not_found() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "not-found", "There is no such token")
+pub(super) fn not_found() -> Failure {
+    Failure::new(StatusCode::NOT_FOUND, "not-found", "There is no such token")
 }
 
-fn unavailable() -> Problem {
-    Problem::new(
+fn unavailable() -> Failure {
+    Failure::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "unavailable",
         "Tokens cannot be managed at the moment",
@@ -55,8 +55,8 @@ fn unavailable() -> Problem {
 /// What a refused or failed act answers. `invalid` names the fields as the request does.
 pub(super) fn refused(
     error: ManageError,
-    invalid: impl FnOnce(service_tokens::InvalidField) -> Problem,
-) -> Problem {
+    invalid: impl FnOnce(service_tokens::InvalidField) -> Failure,
+) -> Failure {
     match error {
         ManageError::Invalid(field) => invalid(field),
         ManageError::TooManyActive { most } => conflict("too-many-active", "Too many active tokens")
@@ -68,7 +68,7 @@ pub(super) fn refused(
             )
             .id(id),
         ManageError::NotFound { .. } => not_found(),
-        ManageError::IssuingStopped { reason } => Problem::new(
+        ManageError::IssuingStopped { reason } => Failure::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "issuing-stopped",
             "Issuing is stopped",
@@ -87,25 +87,24 @@ pub(super) fn refused(
             .detail("Others changed the token again and again. Nothing was changed. Try again.")
             .id(id),
         ManageError::Indeterminate { id, .. } => indeterminate(id),
-        ManageError::Store(StoreError::Unsupported { .. }) => Problem::new(
+        ManageError::Store(StoreError::Unsupported { .. }) => Failure::new(
             StatusCode::BAD_REQUEST,
             "unsupported-filter",
             "The store cannot filter by this",
         )
-        .field("unused_since")
-        .rule("is not possible here: last use is not tracked"),
+        .field("unused_since", "is not possible here: last use is not tracked"),
         ManageError::Random(_) | ManageError::Store(_) => unavailable(),
         // Closed: whatever is added is no success, and may have changed something.
         _ => unavailable().detail("It is unknown whether anything was changed."),
     }
 }
 
-fn conflict(name: &str, title: &'static str) -> Problem {
-    Problem::new(StatusCode::CONFLICT, name, title)
+fn conflict(name: &'static str, title: &'static str) -> Failure {
+    Failure::new(StatusCode::CONFLICT, name, title)
 }
 
-fn indeterminate(id: TokenId) -> Problem {
-    Problem::new(
+fn indeterminate(id: TokenId) -> Failure {
+    Failure::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "indeterminate",
         "It is unknown whether the token was changed",
@@ -115,37 +114,28 @@ fn indeterminate(id: TokenId) -> Problem {
     .retry_after(1)
 }
 
-fn not_permitted(cause: NotPermitted) -> Problem {
+fn not_permitted(cause: NotPermitted) -> Failure {
     match cause {
-        NotPermitted::MayMore => Problem::new(
+        NotPermitted::MayMore => Failure::new(
             StatusCode::FORBIDDEN,
             "beyond-acting-token",
             "The token may do more than the acting one",
         )
-        .detail(
-            "Whoever rotates a token can use it: rotate it with a token that contains its scopes.",
-        )
-        .header(
-            WWW_AUTHENTICATE,
-            HeaderValue::from_static(
-                "Bearer realm=\"service-tokens\", error=\"insufficient_scope\"",
-            ),
-        ),
+        .detail("Whoever rotates a token can use it: the acting token must contain its scopes.")
+        .refused_by(cause.into()),
         cause => Rejection::from(cause).into(),
     }
 }
 
-fn not_rotated(denied: RotateDenied) -> Problem {
+fn not_rotated(denied: RotateDenied) -> Failure {
     match denied {
         RotateDenied::NotActive(state) => conflict("not-active", "The token is not active")
             .detail(format!("Only active tokens rotate, and this one is {state}.")),
         RotateDenied::OverlapRuns => conflict("overlap-runs", "Two secrets are accepted already")
-            .field("replacing")
-            .rule("is required while an overlap runs")
+            .field("replacing", "is required while an overlap runs")
             .detail("Say which of the two is replaced: newest if its answer was lost, or oldest."),
         RotateDenied::RotatedSince => conflict("rotated-since", "The token was rotated since")
-            .field("if_rotated_at")
-            .rule("is not when the newest secret was made")
+            .field("if_rotated_at", "is not when the newest secret was made")
             .detail("Look at the token, and decide anew whether to rotate it."),
         // Not the service's way to say these.
         _ => conflict("not-rotated", "The token was not rotated"),

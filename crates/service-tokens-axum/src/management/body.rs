@@ -8,8 +8,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use service_tokens::InvalidField;
 
+use super::failure::Failure;
 use super::json::{Broken, Json};
-use crate::problem::Problem;
 
 /// The longest body of a request, in bytes.
 pub(super) const BODY_MAX: usize = 64 * 1024;
@@ -21,9 +21,9 @@ pub(super) struct Body<T>(pub(super) T);
 pub(super) struct Optional<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Body<T> {
-    type Rejection = Problem;
+    type Rejection = Failure;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         if !is_json(&parts.headers) {
             return Err(unsupported());
@@ -33,9 +33,9 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Body<T> {
 }
 
 impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for Optional<T> {
-    type Rejection = Problem;
+    type Rejection = Failure;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         let bytes = read(body).await?;
         if bytes.is_empty() {
@@ -49,7 +49,7 @@ impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for Optional<T> {
 }
 
 /// Reads no more than the limit, whatever length was announced.
-async fn read(body: axum::body::Body) -> Result<Vec<u8>, Problem> {
+async fn read(body: axum::body::Body) -> Result<Vec<u8>, Failure> {
     let most = u64::try_from(BODY_MAX).unwrap_or(u64::MAX);
     if HttpBody::size_hint(&body).lower() > most {
         return Err(too_large());
@@ -69,7 +69,7 @@ fn is_json(headers: &HeaderMap) -> bool {
         && !headers.contains_key(CONTENT_ENCODING)
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let json: Json = serde_json::from_slice(bytes).map_err(|error| {
         // Its own words may repeat what was sent.
         let (line, column) = (error.line(), error.column());
@@ -85,29 +85,28 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 }
 
 /// A field of the body that breaks a rule.
-pub(super) fn broken(field: impl Into<String>, rule: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid-field", "A field of the request breaks a rule")
-        .field(field)
-        .rule(rule)
+pub(super) fn broken(field: impl Into<String>, rule: impl Into<String>) -> Failure {
+    Failure::new(StatusCode::BAD_REQUEST, "invalid-field", "A field of the request breaks a rule")
+        .field(field, rule)
 }
 
 /// The same for what the service refuses, by the name that the client knows the field by.
-pub(super) fn invalid(invalid: InvalidField, name: &str) -> Problem {
+pub(super) fn invalid(invalid: InvalidField, name: &str) -> Failure {
     broken(name, invalid.rule.to_string())
 }
 
-fn malformed(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "malformed-body", "The body cannot be read")
+fn malformed(detail: impl Into<String>) -> Failure {
+    Failure::new(StatusCode::BAD_REQUEST, "malformed-body", "The body cannot be read")
         .detail(detail)
 }
 
-fn too_large() -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large")
+fn too_large() -> Failure {
+    Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large")
         .detail(format!("It has at most {BODY_MAX} bytes."))
 }
 
-fn unsupported() -> Problem {
-    Problem::new(
+fn unsupported() -> Failure {
+    Failure::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported-media-type",
         "The body is of another type",

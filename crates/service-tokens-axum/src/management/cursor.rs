@@ -11,7 +11,6 @@ use sha2::{Digest, Sha256};
 /// The characters of a token id.
 const ID_LEN: usize = 22;
 
-
 /// The cursor behind `last` in this owner's list.
 pub(super) fn write(owner: &str, query: &Query, last: TokenId) -> String {
     format!("{last}{}", digest(owner, query, last))

@@ -5,15 +5,15 @@ use http::request::Parts;
 use service_tokens::TokenId;
 
 use super::answer::not_found;
-use crate::problem::Problem;
+use super::failure::Failure;
 
 /// A token's id from the path. What is none is as unknown as any other.
 pub(super) struct PathId(pub(super) TokenId);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathId {
-    type Rejection = Problem;
+    type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let Ok(Path(text)) = Path::<String>::from_request_parts(parts, state).await else {
             return Err(not_found());
         };

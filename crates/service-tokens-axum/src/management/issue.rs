@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::access::{Caller, Issue, NoQuery};
 use super::answer::{json, refused};
 use super::body::{Body, broken, invalid};
+use super::failure::Failure;
 use super::token::IssuedJson;
 use super::types::{End, IssueBody, Time};
-use crate::problem::Problem;
 
 /// The header that makes a request repeatable.
 const KEY: &str = "Idempotency-Key";
@@ -22,7 +22,7 @@ pub(super) async fn issue<S: TokenStore + 'static>(
     _: NoQuery,
     headers: HeaderMap,
     Body(body): Body<IssueBody>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let end = End::of(body.expires_in, body.expires_at, body.never_expires)?;
     let token = caller.token();
     let mut request = IssueRequest::new(token.owner(), body.token_type, body.issued_to)
@@ -62,7 +62,7 @@ pub(super) async fn issue<S: TokenStore + 'static>(
 
 /// The id that the client chose: the only `Idempotency-Key`, a UUID in the text form of RFC 9562. The
 /// service decides whether it is of version 7 and recent.
-fn chosen_id(headers: &HeaderMap) -> Result<Option<TokenId>, Problem> {
+fn chosen_id(headers: &HeaderMap) -> Result<Option<TokenId>, Failure> {
     let mut keys = headers.get_all(KEY).iter();
     let Some(key) = keys.next() else { return Ok(None) };
     if keys.next().is_some() {
@@ -73,10 +73,9 @@ fn chosen_id(headers: &HeaderMap) -> Result<Option<TokenId>, Problem> {
     uuid.map(TokenId::from_uuid).map(Some).ok_or_else(|| bad_key("is not a UUID of version 7"))
 }
 
-fn bad_key(rule: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid-header", "A header of the request breaks a rule")
-        .field(KEY)
-        .rule(rule)
+fn bad_key(rule: impl Into<String>) -> Failure {
+    Failure::new(StatusCode::BAD_REQUEST, "invalid-header", "A header of the request breaks a rule")
+        .field(KEY, rule)
 }
 
 fn rule(error: service_tokens::InvalidScope) -> String {

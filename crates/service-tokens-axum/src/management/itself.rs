@@ -7,17 +7,17 @@ use service_tokens::TokenStore;
 use super::access::{Active, Caller, NoQuery, RotateSelf};
 use super::answer::json;
 use super::body::Optional;
+use super::failure::Failure;
 use super::rotate::Rotation;
 use super::token::IssuedJson;
 use super::types::{RevokeBody, RotateBody};
 use super::{revoke, show};
-use crate::problem::Problem;
 
 /// The acting token.
 pub(super) async fn show_self<S: TokenStore + 'static>(
     caller: Caller<Active, S>,
     _: NoQuery,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let found = caller.acts().get_self().await;
     show::answer(&caller, found)
 }
@@ -27,7 +27,7 @@ pub(super) async fn revoke_self<S: TokenStore + 'static>(
     caller: Caller<Active, S>,
     _: NoQuery,
     Optional(body): Optional<RevokeBody>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let request = revoke::request(body, caller.token().id());
     let revoked = caller.acts().revoke_self(request).await;
     revoke::answer(&caller, revoked)
@@ -38,7 +38,7 @@ pub(super) async fn rotate_self<S: TokenStore + 'static>(
     caller: Caller<RotateSelf, S>,
     _: NoQuery,
     Optional(body): Optional<RotateBody>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let rotation = Rotation::of(body, caller.token().id())?;
     let rotated = caller.acts().rotate_self(rotation.request.clone()).await;
     let rotated = rotated.map_err(|error| rotation.refused(error))?;

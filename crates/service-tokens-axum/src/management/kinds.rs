@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::access::{Caller, NoQuery, ReadOrIssue};
 use super::answer::json;
-use crate::problem::Problem;
+use super::failure::Failure;
 
 /// The types of the service, and what may be asked for.
 #[derive(Debug, Serialize, ToSchema)]
@@ -53,7 +53,7 @@ struct PolicyJson {
 pub(super) async fn types<S: TokenStore + 'static>(
     caller: Caller<ReadOrIssue, S>,
     _: NoQuery,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let acting = caller.token().scopes();
     let types = caller.service().token_types().map(|token_type| TypeJson {
         name: token_type.name().to_owned(),

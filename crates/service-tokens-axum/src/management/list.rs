@@ -13,10 +13,10 @@ use utoipa::ToSchema;
 use super::access::{Caller, Read};
 use super::answer::{json, refused};
 use super::cursor;
+use super::failure::Failure;
 use super::query::{self, Parameters};
 use super::token::TokenJson;
 use super::types::Time;
-use crate::problem::Problem;
 
 /// The longest text that any record holds, in bytes.
 pub(super) const TEXT_MAX: usize = 1_024;
@@ -35,7 +35,7 @@ pub(super) struct PageJson {
 pub(super) async fn list<S: TokenStore + 'static>(
     caller: Caller<Read, S>,
     RawQuery(raw): RawQuery,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let owner = caller.token().owner();
     let query = query_of(owner, raw.as_deref())?;
     let page = caller.acts().list(query.clone()).await.map_err(|error| {
@@ -51,7 +51,7 @@ pub(super) async fn list<S: TokenStore + 'static>(
     json(StatusCode::OK, &page)
 }
 
-fn query_of(owner: &str, raw: Option<&str>) -> Result<Query, Problem> {
+fn query_of(owner: &str, raw: Option<&str>) -> Result<Query, Failure> {
     let mut given = Parameters::parse(raw)?;
     let mut query = Query::new();
     if let Some(time) = time(&mut given, "died_before")? {
@@ -109,7 +109,7 @@ fn query_of(owner: &str, raw: Option<&str>) -> Result<Query, Problem> {
     Ok(query)
 }
 
-fn text(given: &mut Parameters, name: &str, longest: usize) -> Result<Option<String>, Problem> {
+fn text(given: &mut Parameters, name: &str, longest: usize) -> Result<Option<String>, Failure> {
     match given.take(name) {
         Some(text) if text.len() > longest => {
             Err(query::refused(name, Rule::TooLong { longest }.to_string()))
@@ -118,7 +118,7 @@ fn text(given: &mut Parameters, name: &str, longest: usize) -> Result<Option<Str
     }
 }
 
-fn time(given: &mut Parameters, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
+fn time(given: &mut Parameters, name: &str) -> Result<Option<DateTime<Utc>>, Failure> {
     Ok(given.parsed::<Time>(name, Time::RULE)?.map(|Time(time)| time))
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use http::StatusCode;
 use percent_encoding::percent_decode;
 
-use crate::problem::Problem;
+use super::failure::Failure;
 
 /// The parameters of a query string, until they are taken.
 #[derive(Debug)]
@@ -18,12 +18,12 @@ impl Parameters {
     /// # Errors
     ///
     /// A name twice, an empty name or value, an escape that is none, and what is no UTF-8.
-    pub(super) fn parse(query: Option<&str>) -> Result<Self, Problem> {
+    pub(super) fn parse(query: Option<&str>) -> Result<Self, Failure> {
         let mut parameters: Vec<(String, String)> = Vec::new();
         for pair in query.filter(|query| !query.is_empty()).into_iter().flat_map(|q| q.split('&')) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let Some(name) = decode(name).filter(|name| !name.is_empty()) else {
-                return Err(Problem::new(
+                return Err(Failure::new(
                     StatusCode::BAD_REQUEST,
                     "invalid-parameter",
                     "A query parameter breaks a rule",
@@ -53,13 +53,13 @@ impl Parameters {
         &mut self,
         name: &str,
         rule: &str,
-    ) -> Result<Option<T>, Problem> {
+    ) -> Result<Option<T>, Failure> {
         let value = self.take(name).map(|text| text.parse());
         value.transpose().map_err(|_| refused(name, rule))
     }
 
     /// Refuses what nobody took.
-    pub(super) fn finish(self) -> Result<(), Problem> {
+    pub(super) fn finish(self) -> Result<(), Failure> {
         match self.0.first() {
             Some((name, _)) => Err(refused(name, "is unknown here")),
             None => Ok(()),
@@ -68,10 +68,9 @@ impl Parameters {
 }
 
 /// A parameter that breaks a rule.
-pub(super) fn refused(name: &str, rule: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid-parameter", "A query parameter breaks a rule")
-        .field(name)
-        .rule(rule)
+pub(super) fn refused(name: &str, rule: impl Into<String>) -> Failure {
+    Failure::new(StatusCode::BAD_REQUEST, "invalid-parameter", "A query parameter breaks a rule")
+        .field(name, rule)
 }
 
 fn decode(text: &str) -> Option<String> {

@@ -7,10 +7,10 @@ use service_tokens::{ManageError, RevokeRequest, Revoked, TokenId, TokenStore};
 use super::access::{Caller, NoQuery, Revoke};
 use super::answer::{json, refused};
 use super::body::{Optional, invalid};
+use super::failure::Failure;
 use super::id::PathId;
 use super::token::RevokedJson;
 use super::types::RevokeBody;
-use crate::problem::Problem;
 
 /// Revokes a token, for good.
 pub(super) async fn revoke<S: TokenStore + 'static>(
@@ -18,7 +18,7 @@ pub(super) async fn revoke<S: TokenStore + 'static>(
     _: NoQuery,
     PathId(id): PathId,
     Optional(body): Optional<RevokeBody>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let revoked = caller.acts().revoke(id, request(body, caller.token().id())).await;
     answer(&caller, revoked)
 }
@@ -35,7 +35,7 @@ pub(super) fn request(body: RevokeBody, by: TokenId) -> RevokeRequest {
 pub(super) fn answer<A, S: TokenStore>(
     caller: &Caller<A, S>,
     revoked: Result<Revoked, ManageError>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let named = |wrong: service_tokens::InvalidField| invalid(wrong, &wrong.field.to_string());
     let revoked = revoked.map_err(|error| refused(error, named))?;
     json(StatusCode::OK, &RevokedJson::new(&revoked, caller.service().now()))

@@ -7,10 +7,10 @@ use service_tokens::{Field, InvalidField, ManageError, RotateRequest, TokenId, T
 use super::access::{Caller, NoQuery, Rotate};
 use super::answer::{json, refused};
 use super::body::{Optional, broken, invalid};
+use super::failure::Failure;
 use super::id::PathId;
 use super::token::IssuedJson;
 use super::types::{End, RotateBody, Time};
-use crate::problem::Problem;
 
 /// Gives a token a new secret.
 pub(super) async fn rotate<S: TokenStore + 'static>(
@@ -18,7 +18,7 @@ pub(super) async fn rotate<S: TokenStore + 'static>(
     _: NoQuery,
     PathId(id): PathId,
     Optional(body): Optional<RotateBody>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let rotation = Rotation::of(body, caller.token().id())?;
     let rotated = caller.acts().rotate(id, rotation.request.clone()).await;
     let rotated = rotated.map_err(|error| rotation.refused(error))?;
@@ -34,7 +34,7 @@ pub(super) struct Rotation {
 
 impl Rotation {
     /// By the acting token of this id.
-    pub(super) fn of(body: RotateBody, by: TokenId) -> Result<Self, Problem> {
+    pub(super) fn of(body: RotateBody, by: TokenId) -> Result<Self, Failure> {
         let on_first_use = body.overlap_ends_on_first_use.unwrap_or(false);
         let (request, overlap) = match (body.overlap_for, body.overlap_until) {
             (Some(_), Some(_)) => {
@@ -73,7 +73,7 @@ impl Rotation {
         Ok(Self { request, overlap, end: field })
     }
 
-    pub(super) fn refused(&self, error: ManageError) -> Problem {
+    pub(super) fn refused(&self, error: ManageError) -> Failure {
         refused(error, |wrong: InvalidField| match wrong.field {
             Field::OlderEnds => invalid(wrong, self.overlap),
             Field::ExpiresAt => invalid(wrong, self.end),

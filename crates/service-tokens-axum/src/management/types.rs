@@ -10,7 +10,7 @@ use service_tokens::Replaces;
 use utoipa::ToSchema;
 
 use super::body::broken;
-use crate::problem::Problem;
+use super::failure::Failure;
 
 /// A time with its offset, as RFC 3339 writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl End {
         expires_in: Option<Seconds>,
         expires_at: Option<Time>,
         never_expires: Option<True>,
-    ) -> Result<Option<Self>, Problem> {
+    ) -> Result<Option<Self>, Failure> {
         match (expires_in, expires_at, never_expires) {
             (None, None, None) => Ok(None),
             (Some(Seconds(lifetime)), None, None) => {
