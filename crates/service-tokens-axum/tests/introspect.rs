@@ -138,10 +138,8 @@ async fn whatever_is_not_active_looks_the_same() {
     let clock = Arc::new(ManualClock::default());
     let store = Arc::new(MemoryStore::new());
     let service = Arc::new(builder(store.clone(), &clock).build().unwrap());
-    let elsewhere = builder(store, &clock)
-        .token_type(TokenType::new("new", ["*"]).unwrap())
-        .build()
-        .unwrap();
+    let elsewhere =
+        builder(store, &clock).token_type(TokenType::new("new", ["*"]).unwrap()).build().unwrap();
     let address = serve(standards::router(service.clone())).await;
     let caller = caller(&service, "acme").await;
     let connector = || IssueRequest::new("acme", "connector", "backup");
@@ -206,9 +204,8 @@ async fn the_caller_needs_an_active_token_with_the_scope() {
     let bearer = |token: &str| format!("Authorization: Bearer {token}");
     let invalid_request = format!("{CHALLENGE}, error=\"invalid_request\"");
     let invalid_token = format!("{CHALLENGE}, error=\"invalid_token\"");
-    let missing = format!(
-        "{CHALLENGE}, error=\"insufficient_scope\", scope=\"service-tokens:introspect\""
-    );
+    let missing =
+        format!("{CHALLENGE}, error=\"insufficient_scope\", scope=\"service-tokens:introspect\"");
     let cases: [(&[&str], u16, &str, Option<&str>); 8] = [
         (&[], 401, CHALLENGE, None),
         (&["Authorization: Basic YTpi"], 401, CHALLENGE, None),
@@ -249,7 +246,10 @@ async fn exactly_one_token_in_a_form() {
         ("application/x-www-form-urlencoded", &*one),
         ("Application/X-WWW-Form-URLencoded ; charset=UTF-8", &one),
         ("application/x-www-form-urlencoded", &padded(16 * 1024)),
-        ("application/x-www-form-urlencoded", &format!("token_type_hint=x&{one}&token_type_hint=y")),
+        (
+            "application/x-www-form-urlencoded",
+            &format!("token_type_hint=x&{one}&token_type_hint=y"),
+        ),
     ] {
         let content_type = format!("Content-Type: {content_type}");
         let answer = send(address, "POST", "/introspect", &[&bearer, &content_type], body).await;
@@ -296,7 +296,8 @@ async fn exactly_one_token_in_a_form() {
     let request = format!("{chunked}{chunk}0\r\n\r\n");
     let answer = support::exchange(address, request.as_bytes()).await.unwrap();
     assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_request")));
-    let bytes = [head.as_bytes(), b"Connection: close\r\nContent-Length: 7\r\n\r\ntoken=\xff"].concat();
+    let bytes =
+        [head.as_bytes(), b"Connection: close\r\nContent-Length: 7\r\n\r\ntoken=\xff"].concat();
     assert_eq!(support::exchange(address, &bytes).await.unwrap().status, 400);
 }
 
@@ -374,9 +375,8 @@ async fn kept_records_are_not_asked() {
     let address = serve(standards::router(here.clone())).await;
     let caller = caller(&here, "acme").await;
     let token = issue(&here, IssueRequest::new("acme", "connector", "backup")).await;
-    let ids = [&token, &caller].map(async |token| {
-        here.verify(token, &Need::authenticated()).await.unwrap().id()
-    });
+    let ids = [&token, &caller]
+        .map(async |token| here.verify(token, &Need::authenticated()).await.unwrap().id());
     for (id, asker) in ids.into_iter().zip(["the token", "the caller"]) {
         let id = id.await;
         assert_eq!(ask(address, &caller, &token).await.status, 200, "{asker}");

@@ -6,8 +6,8 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use service_tokens::{
-    ManageError, NotPermitted, Prefix, Refusal, RevokeRequest, TokenId, TokenService,
-    TokenStore, VerifyError, parse,
+    ManageError, NotPermitted, Prefix, Refusal, RevokeRequest, TokenId, TokenService, TokenStore,
+    VerifyError, parse,
 };
 
 use super::{answer, form};
