@@ -6,7 +6,7 @@ mod gate;
 mod grpc;
 mod layer;
 #[cfg(feature = "management")]
-mod management;
+pub mod management;
 #[cfg(feature = "page")]
 mod page;
 mod problem;
