@@ -43,10 +43,13 @@ const PROTECTED: [&str; 17] = [
 pub(crate) fn request(seed: u64, number: usize, tokens: &Tokens) -> Request {
     let mut random = Random::new(seed ^ (number as u64).wrapping_mul(0xd134_2543_de82_ef95));
     let random = &mut random;
+    // The how manieth of its kind: for what is gone through in order.
+    let turn = number / 10;
     match number % 10 {
-        0 | 1 => authorization(random, number, tokens),
-        2 => other_headers(random, number),
-        3 => manager_headers(random, tokens),
+        0 => authorization(random, 2 * turn, tokens),
+        1 => authorization(random, 2 * turn + 1, tokens),
+        2 => other_headers(random, turn),
+        3 => manager_headers(random, turn, tokens),
         4 => bodies(random, tokens),
         5 => lengths(random, tokens),
         6 => chunks(random, tokens),
@@ -86,13 +89,27 @@ fn bearer(token: &str) -> Vec<u8> {
 }
 
 /// Credentials that are none, of every length and with every byte.
-fn authorization(random: &mut Random, number: usize, tokens: &Tokens) -> Request {
+fn authorization(random: &mut Random, turn: usize, tokens: &Tokens) -> Request {
     let line = random.one(&PROTECTED);
     let length = random.length();
     let good = bearer(&tokens.manager);
     let broken =
         |value: Vec<u8>| without_body("Authorization", head(line, &[("Authorization", &value)]));
-    match random.below(8) {
+    match turn {
+        0..256 => {
+            let (byte, mut value) = (turn as u8, good);
+            let place = 7 + random.below(value.len() - 7);
+            value[place] = if value[place] == byte { b'!' } else { byte };
+            return broken(value);
+        }
+        256..1_256 => {
+            let token = [b"Bearer acme_live_1".to_vec(), random.text(turn - 256, LETTERS)].concat();
+            let request = head(line, &[("Authorization", &token)]);
+            return with_body("a token of this length", request, b"");
+        }
+        _ => {}
+    }
+    match random.below(7) {
         0 => broken(random.bytes(length)),
         1 => broken([b"Bearer ".to_vec(), random.bytes(length)].concat()),
         2 => {
@@ -101,27 +118,16 @@ fn authorization(random: &mut Random, number: usize, tokens: &Tokens) -> Request
             with_body("a token that was never issued", request, b"")
         }
         3 => {
-            // Every byte value in turn, in the middle of a good token.
-            let (byte, mut value) = ((number / 2) as u8, good);
-            let place = 7 + random.below(value.len() - 7);
-            if value[place] == byte {
-                value[place] = b'!';
-            } else {
-                value[place] = byte;
-            }
-            broken(value)
-        }
-        4 => {
             let cut = 1 + random.below(good.len() - 1);
             with_body("half a token", head(line, &[("Authorization", &good[..cut])]), b"")
         }
-        5 => {
+        4 => {
             let scheme =
                 random.one(&["Basic", "Token", "Bearer:", "Bearer,", "\"Bearer\"", "ApiKey", ""]);
             let value = format!("{scheme} {}", tokens.manager);
             with_body("another scheme", head(line, &[("Authorization", value.as_bytes())]), b"")
         }
-        6 => {
+        5 => {
             let other = random.one(&[&*good, b"Basic YTpi", b"", b"Bearer x"]);
             let both = head(line, &[("Authorization", &good), ("AUTHORIZATION", other)]);
             with_body("two credentials", both, b"")
@@ -147,14 +153,12 @@ fn authorization(random: &mut Random, number: usize, tokens: &Tokens) -> Request
 }
 
 /// Every other header, of every length and with every byte, without credentials.
-fn other_headers(random: &mut Random, number: usize) -> Request {
-    let names =
-        ["Host", "Content-Type", "Cookie", "Idempotency-Key", "Accept", "Expect", "Upgrade", "TE"];
-    let name = random.one(&names);
+fn other_headers(random: &mut Random, turn: usize) -> Request {
     let length = random.length();
-    let value = match random.below(3) {
-        0 => random.bytes(length),
-        1 => vec![(number / 10) as u8; length],
+    let value = match turn {
+        0..256 => vec![b'a', turn as u8, b'a'],
+        256..800 => vec![b'a'; turn - 256],
+        _ if turn % 2 == 0 => random.bytes(length),
         _ => random.text(length, LETTERS),
     };
     let line = random.one(&PROTECTED);
@@ -166,27 +170,33 @@ fn other_headers(random: &mut Random, number: usize) -> Request {
         }
         return without_body("many headers", bytes);
     }
-    without_body("a header", head(line, &[(name, &value)]))
+    let names = ["Host", "Content-Type", "Cookie", "Idempotency-Key", "Accept", "Expect"];
+    let headers = names.map(|name| (name, &*value));
+    without_body("headers", head(line, &headers))
 }
 
 /// Headers that matter where tokens are issued, with the right to issue.
-fn manager_headers(random: &mut Random, tokens: &Tokens) -> Request {
+fn manager_headers(random: &mut Random, turn: usize, tokens: &Tokens) -> Request {
     let body = br#"{"type":"connector","issued_to":"nobody"}"#;
     let good = bearer(&tokens.manager);
     let length = random.length().min(20_000);
-    let key = match random.below(4) {
+    let byte = (turn / 2) as u8;
+    let key = match random.below(5) {
+        _ if turn < 512 => vec![byte],
         0 => random.bytes(length),
         1 => random.text(36, b"0123456789abcdef-"),
         2 => b"7b16ebbc-1d04-4c6c-8f8e-5e3d8d5f0000".to_vec(),
+        3 => vec![b'1'; length],
         _ => b"\"".to_vec(),
     };
     let kind = match random.below(3) {
+        _ if turn < 512 => vec![b'a', byte, b'/', b'j'],
         0 => random.bytes(length),
         1 => b"text/plain".to_vec(),
         _ => b"application/x-www-form-urlencoded".to_vec(),
     };
     let json: &[u8] = b"application/json";
-    let (what, headers) = match random.below(2) {
+    let (what, headers) = match turn % 2 {
         0 => ("Idempotency-Key", [("Content-Type", json), ("Idempotency-Key", &*key)]),
         _ => ("Content-Type", [("Content-Type", &*kind), ("Accept", b"*/*")]),
     };
