@@ -4,7 +4,7 @@ mod credentials;
 #[cfg(feature = "management")]
 mod management;
 #[cfg(feature = "page")]
-mod page;
+pub mod page;
 #[cfg(any(feature = "standards", feature = "management"))]
 mod problem;
 mod rejection;
