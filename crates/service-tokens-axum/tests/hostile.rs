@@ -3,6 +3,10 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+#[path = "hostile/bodies.rs"]
+mod bodies;
+#[path = "hostile/headers.rs"]
+mod headers;
 #[path = "hostile/random.rs"]
 mod random;
 #[path = "hostile/requests.rs"]
@@ -76,7 +80,7 @@ fn hostile_requests_are_refused_and_everybody_else_is_served() {
     // Each kind of refusal was seen, so the requests did get somewhere.
     let count = |status| tally.values().filter_map(|seen| seen.get(&status)).sum::<usize>();
     for status in [400, 401, 403, 404, 405, 413, 415, 431] {
-        assert!(count(status) >= 20, "seldom {status}: {tally:#?}");
+        assert!(count(status) >= 5, "seldom {status}: {tally:#?}");
     }
     assert!(count(CLOSED) < REQUESTS / 5, "most are answered: {tally:#?}");
 

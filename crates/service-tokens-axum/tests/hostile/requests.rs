@@ -1,5 +1,7 @@
 //! What a hostile client sends. None of it may be answered with a success.
 
+use crate::bodies::{bodies, chunks, lengths};
+use crate::headers::{authorization, manager_headers, other_headers};
 use crate::random::Random;
 
 /// What is sent on one connection.
@@ -16,10 +18,10 @@ pub(crate) struct Tokens {
     pub(crate) connector: String,
 }
 
-const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+pub(crate) const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
 /// Method and path of everything that needs a token.
-const PROTECTED: [&str; 17] = [
+pub(crate) const PROTECTED: [&str; 17] = [
     "GET /files",
     "GET /files/a.txt",
     "PUT /files/a.txt",
@@ -60,7 +62,7 @@ pub(crate) fn request(seed: u64, number: usize, tokens: &Tokens) -> Request {
 }
 
 /// A head of its own: anything may be in the headers, the last one excepted.
-fn head(line: &str, headers: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn head(line: &str, headers: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes =
         format!("{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n").into_bytes();
     for (name, value) in headers {
@@ -72,273 +74,20 @@ fn head(line: &str, headers: &[(&str, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-fn without_body(what: &'static str, mut head: Vec<u8>) -> Request {
+pub(crate) fn without_body(what: &'static str, mut head: Vec<u8>) -> Request {
     head.extend_from_slice(b"\r\n");
     // A broken head may look as if more had to come.
     Request { what, bytes: head, cut_short: true }
 }
 
-fn with_body(what: &'static str, mut head: Vec<u8>, body: &[u8]) -> Request {
+pub(crate) fn with_body(what: &'static str, mut head: Vec<u8>, body: &[u8]) -> Request {
     head.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
     head.extend_from_slice(body);
     Request { what, bytes: head, cut_short: false }
 }
 
-fn bearer(token: &str) -> Vec<u8> {
+pub(crate) fn bearer(token: &str) -> Vec<u8> {
     format!("Bearer {token}").into_bytes()
-}
-
-/// Credentials that are none, of every length and with every byte.
-fn authorization(random: &mut Random, turn: usize, tokens: &Tokens) -> Request {
-    let line = random.one(&PROTECTED);
-    let length = random.length();
-    let good = bearer(&tokens.manager);
-    let broken =
-        |value: Vec<u8>| without_body("Authorization", head(line, &[("Authorization", &value)]));
-    match turn {
-        0..256 => {
-            let (byte, mut value) = (turn as u8, good);
-            let place = 7 + random.below(value.len() - 7);
-            value[place] = if value[place] == byte { b'!' } else { byte };
-            return broken(value);
-        }
-        256..1_256 => {
-            let token = [b"Bearer acme_live_1".to_vec(), random.text(turn - 256, LETTERS)].concat();
-            let request = head(line, &[("Authorization", &token)]);
-            return with_body("a token of this length", request, b"");
-        }
-        _ => {}
-    }
-    match random.below(7) {
-        0 => broken(random.bytes(length)),
-        1 => broken([b"Bearer ".to_vec(), random.bytes(length)].concat()),
-        2 => {
-            let token = [b"bEaReR acme_live_1".to_vec(), random.text(length, LETTERS)].concat();
-            let request = head(line, &[("authorization", &token)]);
-            with_body("a token that was never issued", request, b"")
-        }
-        3 => {
-            let cut = 1 + random.below(good.len() - 1);
-            with_body("half a token", head(line, &[("Authorization", &good[..cut])]), b"")
-        }
-        4 => {
-            let scheme =
-                random.one(&["Basic", "Token", "Bearer:", "Bearer,", "\"Bearer\"", "ApiKey", ""]);
-            let value = format!("{scheme} {}", tokens.manager);
-            with_body("another scheme", head(line, &[("Authorization", value.as_bytes())]), b"")
-        }
-        5 => {
-            let other = random.one(&[&*good, b"Basic YTpi", b"", b"Bearer x"]);
-            let both = head(line, &[("Authorization", &good), ("AUTHORIZATION", other)]);
-            with_body("two credentials", both, b"")
-        }
-        _ => {
-            // Where a token does not belong.
-            let line = line.replace('?', "&");
-            let line = format!("{line}?access_token={token}&token={token}", token = tokens.manager);
-            let cookie = format!("Authorization={0}; token={0}; access_token={0}", tokens.manager);
-            let forged = head(
-                &line,
-                &[
-                    ("Cookie", cookie.as_bytes()),
-                    ("X-Forwarded-Authorization", &good),
-                    ("Proxy-Authorization", &good),
-                    ("X-Service-Token-Scopes", b"*"),
-                ],
-            );
-            let form = format!("access_token={}", tokens.manager);
-            with_body("a token elsewhere", forged, form.as_bytes())
-        }
-    }
-}
-
-/// Every other header, of every length and with every byte, without credentials.
-fn other_headers(random: &mut Random, turn: usize) -> Request {
-    let length = random.length();
-    let value = match turn {
-        0..256 => vec![b'a', turn as u8, b'a'],
-        256..800 => vec![b'a'; turn - 256],
-        _ if turn % 2 == 0 => random.bytes(length),
-        _ => random.text(length, LETTERS),
-    };
-    let line = random.one(&PROTECTED);
-    if random.below(10) == 0 {
-        let name = random.text(length, b"abc-:_\0\x7f ");
-        let mut bytes = head(line, &[]);
-        for _ in 0..random.below(300) {
-            bytes.extend_from_slice(&[&*name, b": x\r\n"].concat());
-        }
-        return without_body("many headers", bytes);
-    }
-    let names = ["Host", "Content-Type", "Cookie", "Idempotency-Key", "Accept", "Expect"];
-    let headers = names.map(|name| (name, &*value));
-    without_body("headers", head(line, &headers))
-}
-
-/// Headers that matter where tokens are issued, with the right to issue.
-fn manager_headers(random: &mut Random, turn: usize, tokens: &Tokens) -> Request {
-    let body = br#"{"type":"connector","issued_to":"nobody"}"#;
-    let good = bearer(&tokens.manager);
-    let length = random.length().min(20_000);
-    let byte = (turn / 2) as u8;
-    let key = match random.below(5) {
-        _ if turn < 512 => vec![byte],
-        0 => random.bytes(length),
-        1 => random.text(36, b"0123456789abcdef-"),
-        2 => b"7b16ebbc-1d04-4c6c-8f8e-5e3d8d5f0000".to_vec(),
-        3 => vec![b'1'; length],
-        _ => b"\"".to_vec(),
-    };
-    let kind = match random.below(3) {
-        _ if turn < 512 => vec![b'a', byte, b'/', b'j'],
-        0 => random.bytes(length),
-        1 => b"text/plain".to_vec(),
-        _ => b"application/x-www-form-urlencoded".to_vec(),
-    };
-    let json: &[u8] = b"application/json";
-    let (what, headers) = match turn % 2 {
-        0 => ("Idempotency-Key", [("Content-Type", json), ("Idempotency-Key", &*key)]),
-        _ => ("Content-Type", [("Content-Type", &*kind), ("Accept", b"*/*")]),
-    };
-    let mut bytes = head("POST /tokens", &[("Authorization", &good)]);
-    for (name, value) in headers {
-        bytes.extend_from_slice(&[name.as_bytes(), b": ", value, b"\r\n"].concat());
-    }
-    let mut request = with_body(what, bytes, body);
-    // A line feed in a value ends the head early.
-    request.cut_short = true;
-    request
-}
-
-/// Bodies that are not what they should be.
-fn bodies(random: &mut Random, tokens: &Tokens) -> Request {
-    let good = bearer(&tokens.manager);
-    let length = random.length();
-    let id = "0352ueWMvVGFL69JmRrkZR";
-    let nested = ["[".repeat(length.min(5_000)), "{\"a\":".repeat(length.min(5_000))].concat();
-    let long = format!(r#"{{"type":"connector","issued_to":"{}"}}"#, "a".repeat(300 + length));
-    let json = random.one(&[
-        "",
-        "null",
-        "[]",
-        "{}",
-        "\"text\"",
-        r#"{"type":"connector"}"#,
-        r#"{"type":"connector","issued_to":""}"#,
-        r#"{"type":"connector","issued_to":7}"#,
-        r#"{"type":"nothing","issued_to":"a"}"#,
-        r#"{"type":"connector","issued_to":"a","unknown":1}"#,
-        r#"{"type":"connector","type":"developer","issued_to":"a"}"#,
-        r#"{"type":"connector","issued_to":"a","scopes":null}"#,
-        r#"{"type":"connector","issued_to":"a","scopes":[]}"#,
-        r#"{"type":"connector","issued_to":"a","scopes":["*"]}"#,
-        r#"{"type":"connector","issued_to":"a","scopes":["service-tokens:issue"]}"#,
-        r#"{"type":"connector","issued_to":"a","scopes":"files:upload"}"#,
-        r#"{"type":"connector","issued_to":"a","expires_in":-1}"#,
-        r#"{"type":"connector","issued_to":"a","expires_in":0}"#,
-        r#"{"type":"connector","issued_to":"a","expires_in":1e999}"#,
-        r#"{"type":"connector","issued_to":"a","expires_in":18446744073709551615}"#,
-        r#"{"type":"connector","issued_to":"a","expires_in":60,"never_expires":true}"#,
-        r#"{"type":"connector","issued_to":"a","never_expires":true}"#,
-        r#"{"type":"connector","issued_to":"a","expires_at":"+262142-12-31T23:59:59Z"}"#,
-        r#"{"type":"connector","issued_to":"a","expires_at":"tomorrow"}"#,
-        r#"{"type":"connector","issued_to":"a","not_before":"9999-99-99T99:99:99Z"}"#,
-        r#"{"type":"connector","issued_to":"a","owner":"others"}"#,
-        r#"{"type":"connector","issued_to":"a","id":"1"}"#,
-        r#"{"type":"connector","issued_to":"a","metadata":{"a":1}}"#,
-        r#"{"type":"connector","issued_to":"\ud800"}"#,
-        r#"{"type":"connector","issued_to":"a"} more"#,
-        &nested,
-        &long,
-    ]);
-    let forms = [
-        "",
-        "token",
-        "token=",
-        "token=a&token=b",
-        "Token=a",
-        "tokens=a",
-        "&&&",
-        "%",
-        "=a",
-        "token[]=a",
-        "token_type_hint=access_token",
-    ];
-    let form = random.one(&forms);
-    let (form_type, json_type) = ("application/x-www-form-urlencoded", "application/json");
-    let headers =
-        |kind: &'static str| [("Authorization", &*good), ("Content-Type", kind.as_bytes())];
-    match random.below(8) {
-        0..3 => {
-            with_body("JSON for issue", head("POST /tokens", &headers(json_type)), json.as_bytes())
-        }
-        3 => {
-            let act = random.one(&["revoke", "rotate"]);
-            let line = format!("POST /tokens/{id}/{act}");
-            with_body("JSON for an act", head(&line, &headers(json_type)), json.as_bytes())
-        }
-        4 => {
-            let line = random.one(&["POST /introspect", "POST /revoke"]);
-            with_body("a form", head(line, &headers(form_type)), form.as_bytes())
-        }
-        5 => {
-            let line = random.one(&["POST /introspect", "POST /revoke"]);
-            let kind = random.one(&["application/json", "text/plain", "multipart/form-data", ""]);
-            with_body("a form by another name", head(line, &headers(kind)), b"token=a")
-        }
-        6 => {
-            let line =
-                random.one(&["POST /tokens", "POST /introspect", "POST /tokens/self/rotate"]);
-            let noise = [random.bytes(1 + length), vec![0xff]].concat();
-            with_body("noise", head(line, &headers(json_type)), &noise)
-        }
-        _ => {
-            let line = random.one(&["POST /tokens", "POST /introspect", "POST /revoke"]);
-            let kind = if line == "POST /tokens" { json_type } else { form_type };
-            let huge = vec![b'a'; 100_000 + random.below(2_000_000)];
-            with_body("a huge body", head(line, &headers(kind)), &huge)
-        }
-    }
-}
-
-/// Lengths that are none, or not those of the body.
-fn lengths(random: &mut Random, tokens: &Tokens) -> Request {
-    let good = bearer(&tokens.connector);
-    let mut bytes = head("PUT /files/cut.txt", &[("Authorization", &good)]);
-    let more = 1 + random.below(1 << 20);
-    let text = match random.below(8) {
-        0 => format!("Content-Length: {more}\r\n\r\n"),
-        1 => "Content-Length: 18446744073709551616\r\n\r\n".into(),
-        2 => "Content-Length: -1\r\n\r\n".into(),
-        3 => "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello".into(),
-        4 => "Content-Length: 5, 6\r\n\r\nhello".into(),
-        5 => format!("Content-Length: {}\r\n\r\n", (64 << 20) + more),
-        6 => format!("Content-Length: 0x{more:x}\r\n\r\n"),
-        _ => format!("Content-Length: {}\r\n\r\n{}", more + 5_000, "a".repeat(random.below(5_000))),
-    };
-    bytes.extend_from_slice(text.as_bytes());
-    Request { what: "a length", bytes, cut_short: true }
-}
-
-/// Chunks that are none, or never end.
-fn chunks(random: &mut Random, tokens: &Tokens) -> Request {
-    let good = bearer(&tokens.connector);
-    let mut bytes = head("PUT /files/cut.txt", &[("Authorization", &good)]);
-    let text = random.one(&[
-        "Transfer-Encoding: chunked\r\n\r\nnothing\r\n",
-        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello",
-        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
-        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello, world\r\n0\r\n\r\n",
-        "Transfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n",
-        "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\nhello\r\n0\r\n\r\n",
-        "Transfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\nhello",
-        "Transfer-Encoding: chunked\r\n\r\n5;\n\r\nhello\r\n0\r\n",
-        "Transfer-Encoding: gzip, identity\r\n\r\nhello",
-        "Transfer-Encoding: chunked, gzip\r\n\r\nhello",
-        "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-    ]);
-    bytes.extend_from_slice(text.as_bytes());
-    Request { what: "chunks", bytes, cut_short: true }
 }
 
 /// First lines that are none of HTTP/1.1's, and other protocols.
