@@ -99,6 +99,9 @@ fn each_route_asks_for_its_scope() {
     assert_eq!(get("nobody", "/service-tokens").0, 200);
     assert_eq!(get(&connector, "/authorize/files:upload").0, 204);
     assert_eq!(get(&connector, "/authorize/files:read").0, 403);
+    let long = |length: usize| format!("/files/{}", "a".repeat(length));
+    assert_eq!(service.ask(&connector, "PUT", &long(100), "x").0, 201);
+    assert_eq!(service.ask(&connector, "PUT", &long(101), "x").0, 400);
     for name in ["..%2Ftokens.journal", "..", ".incoming-a", "a%00b", "%2Fetc%2Fpasswd", "a%20b"] {
         let status = service.ask(&manager, "PUT", &format!("/files/{name}"), "x").0;
         assert_eq!(status, 400, "{name}");
@@ -123,17 +126,22 @@ fn a_revoked_token_is_refused_after_a_restart() {
     assert_eq!(service.ask(&manager, "GET", "/files/a", ""), (200, "1".to_owned()));
 }
 
+/// A connection on which this has been sent.
+fn begun(service: &Running, text: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(service.address).expect("a connection");
+    stream.write_all(text.as_bytes()).expect("sent");
+    stream.set_read_timeout(Some(2 * CUT_OFF)).expect("set");
+    stream
+}
+
 /// The head and the first half of an upload of ten bytes.
 fn begin_upload(service: &Running, name: &str) -> TcpStream {
     let token = service.connector();
-    let mut stream = TcpStream::connect(service.address).expect("a connection");
     let head = format!(
         "PUT /files/{name} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
          Content-Length: 10\r\n\r\n12345"
     );
-    stream.write_all(head.as_bytes()).expect("sent");
-    stream.set_read_timeout(Some(2 * CUT_OFF)).expect("set");
-    stream
+    begun(service, &head)
 }
 
 /// Until the file for an upload that has begun is there.
@@ -156,11 +164,17 @@ async fn stopping_finishes_an_upload_and_keeps_last_used() {
     let mut upload = begin_upload(&service, "half.txt");
     incoming(&folder);
 
+    let idle = begun(&service, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+
+    let start = Instant::now();
     service.terminate();
     service.refuses_connections();
     upload.write_all(b"67890").expect("sent");
     assert_eq!(answer(upload), (201, "stored half.txt, 10 bytes\n".to_owned()));
     assert_eq!(service.ended().code(), Some(0));
+    // Nobody waited for the connection that only was open.
+    assert!(start.elapsed() < CUT_OFF / 2, "{:?}", start.elapsed());
+    drop(idle);
 
     let kept = std::fs::read(folder.path().join("uploads/half.txt")).expect("the upload");
     assert_eq!(kept, b"1234567890");

@@ -112,6 +112,9 @@ pub(crate) async fn upload(
     file.sync_all().await.map_err(NoFile::Disk)?;
     let replaced = tokio::fs::try_exists(&path).await?;
     incoming.persist(&path).map_err(|error| NoFile::Disk(error.error))?;
+    // Its name, too, is to be there after a power failure. Elsewhere folders cannot be synced.
+    #[cfg(unix)]
+    File::open(&uploads.0).await?.sync_all().await.map_err(NoFile::Disk)?;
 
     // The id is public and tells which token it was; the token itself never gets this far.
     tracing::info!(name, bytes, token = %token.id(), "stored");

@@ -28,15 +28,14 @@ use tokio::net::TcpListener;
 
 use options::Options;
 
-/// How often last uses are brought to the file. A kill loses those of the last such time, and of at
-/// most a minute more, for which a token's second use is not noted anew.
+/// How often last uses are brought to the file. After a kill a token's last use is behind by less than
+/// this and the service's step of a minute, 70 seconds in all.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Events of the tokens (`service_tokens`) come here too. A log that nobody reads any more must
-    // not end the service.
-    tracing_subscriber::fmt().with_writer(io::stderr).log_internal_errors(false).init();
+    // Events of the tokens (`service_tokens`) come here too.
+    tracing_subscriber::fmt().with_writer(io::stderr).init();
     let options = match Options::parse(std::env::args_os().skip(1)) {
         Ok(options) => options,
         Err(stop) => return stop.report(),
@@ -44,7 +43,13 @@ async fn main() -> ExitCode {
     match run(options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "service: {error}");
+            let mut told = format!("service: {error}");
+            let mut cause = error.source();
+            while let Some(inner) = cause {
+                told = format!("{told}: {inner}");
+                cause = inner.source();
+            }
+            let _ = writeln!(io::stderr(), "{told}");
             ExitCode::FAILURE
         }
     }
@@ -54,7 +59,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     // The port first: whoever cannot have it must not be shown a token and then stop.
     let listener = TcpListener::bind(options.listen)
         .await
-        .map_err(|error| format!("listening on {}: {error}", options.listen))?;
+        .map_err(|error| format!("listening on {} (see --listen): {error}", options.listen))?;
     let address = listener.local_addr()?;
     let uploads = files::Uploads::open(&options.folder.join("uploads"))?;
     let service = Arc::new(tokens::open(&options.folder.join("tokens.journal"))?);
