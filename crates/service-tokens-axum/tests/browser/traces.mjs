@@ -58,3 +58,18 @@ export async function traces(page, needle) {
   await client.detach();
   return places;
 }
+
+// The page has stored nothing at all.
+export async function nothingStored(page) {
+  const stored = await page.evaluate(async () => ({
+    local: localStorage.length,
+    session: sessionStorage.length,
+    cookie: document.cookie,
+    databases: (await indexedDB.databases()).length,
+    caches: (await caches.keys()).length,
+    state: history.state,
+    address: location.search + location.hash,
+  }));
+  const nothing = { local: 0, session: 0, cookie: '', databases: 0, caches: 0, state: null, address: '' };
+  if (JSON.stringify(stored) !== JSON.stringify(nothing)) throw new Error(`stored: ${JSON.stringify(stored)}`);
+}
