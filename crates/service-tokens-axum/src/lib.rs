@@ -15,7 +15,7 @@ mod rejected;
 mod rejection;
 mod require;
 #[cfg(feature = "standards")]
-mod standards;
+pub mod standards;
 
 pub use extract::Bearer;
 pub use layer::{BearerLayer, BearerService};

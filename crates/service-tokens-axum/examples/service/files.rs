@@ -7,13 +7,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use crate::stand_in::Bearer;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Path as Segment, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::{IntoResponse, Response as Answer};
 use http_body_util::{BodyExt, LengthLimitError};
 use hyper::body::Frame;
+use service_tokens_axum::Bearer;
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tower_http::timeout::TimeoutError;
