@@ -1,9 +1,4 @@
-//! Temporary: until the package has these.
-pub(crate) mod management {
-    pub(crate) fn router<S>(_: std::sync::Arc<S>) -> axum::Router {
-        axum::Router::new()
-    }
-}
+//! Temporary: until the package has it.
 pub(crate) mod page {
     pub(crate) fn router() -> axum::Router {
         axum::Router::new()

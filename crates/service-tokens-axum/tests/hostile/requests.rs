@@ -363,7 +363,8 @@ fn lines(random: &mut Random) -> Request {
 /// Paths and queries that mean nothing, with a manager's token.
 fn paths(random: &mut Random, tokens: &Tokens) -> Request {
     let good = bearer(&tokens.manager);
-    let noise = random.text(1 + random.below(40), b"%.:/\\?&=;,+~*'\"<>(){}|^`abcxyzCURSOR0189");
+    let length = 1 + random.below(40);
+    let noise = random.text(length, b"%.:/\\?&=;,+~*'\"<>(){}|^`abcxyzCURSOR0189");
     let noise = String::from_utf8_lossy(&noise).into_owned();
     let line = match random.below(8) {
         0 => format!("GET /tokens?cursor=x{noise}"),
