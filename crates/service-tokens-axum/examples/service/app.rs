@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use crate::stand_in::page;
 use axum::Router;
 use axum::routing::{get, put};
 use service_tokens::{Need, TokenService, TokenStore};
+use service_tokens_axum::page;
 use service_tokens_axum::{BearerLayer, RequireLayer, management, standards};
 
 use crate::files::{self, Uploads};

@@ -16,7 +16,6 @@ mod files;
 mod greeting;
 mod options;
 mod server;
-mod stand_in;
 mod tokens;
 
 use std::error::Error;
