@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, put};
 use service_tokens::{Need, TokenService, TokenStore};
-use service_tokens_axum::page;
-use service_tokens_axum::{BearerLayer, RequireLayer, management, standards};
+
+use service_tokens_axum::{BearerLayer, RequireLayer, management, page, standards};
 
 use crate::files::{self, Uploads};
 
