@@ -4,6 +4,7 @@ mod verified;
 
 use chrono::{DateTime, Utc};
 
+pub(crate) use verified::Follows;
 pub use verified::VerifiedToken;
 
 use crate::record::{Matched, State};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::record::{Matched, Mismatch, Record, Texts};
+use crate::record::{FirstUse, Matched, Mismatch, Record, Texts};
 use crate::scope::{Need, Scopes};
 use crate::token::TokenId;
 
@@ -27,7 +27,26 @@ struct Verified {
     expires_at: Option<DateTime<Utc>>,
     secret_made_at: DateTime<Utc>,
     age: Duration,
+    follows: Follows,
 }
+
+/// What follows when the use of the token is permitted; nothing, once it was.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Follows {
+    /// Whether the use is to be noted, as far as the store's answer tells.
+    pub(crate) due: bool,
+    /// Boxed, because hardly any is one.
+    pub(crate) first_use: Option<Box<FirstUse>>,
+}
+
+/// It is no part of what was verified.
+impl PartialEq for Follows {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Follows {}
 
 impl VerifiedToken {
     /// The record's token, with its scopes or with fewer.
@@ -51,6 +70,7 @@ impl VerifiedToken {
                 expires_at: record.expires_at(),
                 secret_made_at,
                 age: Duration::ZERO,
+                follows: Follows { due: false, first_use: None },
             },
         ))
     }
@@ -133,6 +153,16 @@ impl VerifiedToken {
     pub(crate) fn aged(mut self, age: Duration) -> Self {
         self.0.age = age;
         self
+    }
+
+    /// The token with what is to follow when its use is permitted.
+    pub(crate) fn followed_by(mut self, follows: Follows) -> Self {
+        self.0.follows = follows;
+        self
+    }
+
+    pub(crate) fn follows(&self) -> &Follows {
+        &self.0.follows
     }
 }
 

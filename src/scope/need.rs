@@ -67,7 +67,7 @@ impl Need {
     }
 
     /// No scope at all: any active token will do, for example to look itself up.
-    pub fn authenticated() -> Self {
+    pub const fn authenticated() -> Self {
         Self(NeedKind::Authenticated)
     }
 

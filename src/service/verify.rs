@@ -1,6 +1,7 @@
 //! Verification: parse, find, match, check, one way through.
 
 mod later;
+mod permit;
 mod verdict;
 
 use std::pin::Pin;
@@ -26,6 +27,13 @@ enum Freshness {
     Strict,
 }
 
+/// When an acceptance is a use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Now,
+    WhenPermitted,
+}
+
 impl<S: TokenStore> TokenService<S> {
     /// Verifies the token of an `Authorization: Bearer` header, and that it may do what `need` says.
     /// The token alone: without `Bearer` and without white space around it.
@@ -47,7 +55,7 @@ impl<S: TokenStore> TokenService<S> {
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
-        match self.verify_now(token.as_ref(), need, Freshness::Kept) {
+        match self.verify_now(token.as_ref(), need, Freshness::Kept, Use::Now) {
             Ok(outcome) => outcome,
             Err(later) => later.await,
         }
@@ -67,7 +75,7 @@ impl<S: TokenStore> TokenService<S> {
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
-        match self.verify_now(token.as_ref(), need, Freshness::Strict) {
+        match self.verify_now(token.as_ref(), need, Freshness::Strict, Use::Now) {
             Ok(outcome) => outcome,
             Err(later) => later.await,
         }
@@ -108,6 +116,7 @@ impl<S: TokenStore> TokenService<S> {
         token: &'f [u8],
         need: &'f Need,
         freshness: Freshness,
+        usage: Use,
     ) -> Result<Outcome, Later<'f>> {
         let token = match parse(token, &self.prefixes) {
             Ok(token) => self.digests.hash(token.id(), token.secret()),
@@ -123,10 +132,10 @@ impl<S: TokenStore> TokenService<S> {
             verdict = Some(self.judge(&token, found, now, need));
         });
         if !answered {
-            return Err(self.verify_later(token, need, freshness));
+            return Err(self.verify_later(token, need, freshness, usage));
         }
         match verdict {
-            Some(Ok(accepted)) => self.conclude(id, accepted, now),
+            Some(Ok(accepted)) => self.conclude(id, accepted, now, usage),
             Some(Err(rejected)) => {
                 Ok(Err(self.refuse(Some(id), rejected.into_error(id, need), freshness)))
             }

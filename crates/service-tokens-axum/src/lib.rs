@@ -2,13 +2,14 @@
 
 mod credentials;
 #[cfg(feature = "management")]
-mod management;
+pub mod management;
 #[cfg(feature = "page")]
 pub mod page;
-#[cfg(any(feature = "standards", feature = "management"))]
 mod problem;
+mod realm;
 mod rejection;
 #[cfg(feature = "standards")]
 mod standards;
 
+pub use realm::InvalidRealm;
 pub use rejection::Rejection;

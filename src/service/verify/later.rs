@@ -7,7 +7,7 @@ use super::super::TokenService;
 use super::super::act::found;
 use super::super::kept::{Kept, Question, Way};
 use super::verdict::Accepted;
-use super::{Freshness, Later};
+use super::{Freshness, Later, Use};
 use crate::clock::Moment;
 use crate::digest::HashedSecret;
 use crate::error::VerifyError;
@@ -22,6 +22,7 @@ impl<S: TokenStore> TokenService<S> {
         token: HashedSecret<'f>,
         need: &'f Need,
         freshness: Freshness,
+        usage: Use,
     ) -> Later<'f> {
         Box::pin(async move {
             let verdict = match &self.kept {
@@ -31,7 +32,7 @@ impl<S: TokenStore> TokenService<S> {
                 _ => self.verify_found(&token, need).await,
             };
             match verdict {
-                Ok((accepted, now)) => match self.conclude(token.id(), accepted, now) {
+                Ok((accepted, now)) => match self.conclude(token.id(), accepted, now, usage) {
                     Ok(outcome) => outcome,
                     Err(later) => later.await,
                 },

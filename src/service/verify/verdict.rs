@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::super::TokenService;
-use super::{Later, Outcome};
-use crate::check::{Denied, VerifiedToken, check};
+use super::{Later, Outcome, Use};
+use crate::check::{Denied, Follows, VerifiedToken, check};
 use crate::clock::Moment;
 use crate::digest::HashedSecret;
 use crate::error::{Refusal, VerifyError};
-use crate::record::{FirstUse, Mismatch, Record};
+use crate::record::{Mismatch, Record};
 use crate::scope::Need;
 use crate::store::{LastUse, TokenStore};
 use crate::token::TokenId;
@@ -16,10 +16,7 @@ use crate::token::TokenId;
 /// A token that was accepted, and what its use brings with it.
 pub(super) struct Accepted {
     verified: VerifiedToken,
-    /// Whether the use is to be noted, as far as the store's answer tells.
-    due: bool,
-    /// Boxed, because hardly any is one.
-    first_use: Option<Box<FirstUse>>,
+    follows: Follows,
 }
 
 impl Accepted {
@@ -65,26 +62,31 @@ impl<S: TokenStore> TokenService<S> {
         let first_use = matched.first_use(now.time).map(Box::new);
         let verified = check(matched, now.time, need, &self.types).map_err(Rejected::Denied)?;
         let due = self.uses.as_ref().is_some_and(|uses| uses.is_due(last_used, now.micros));
-        Ok(Accepted { verified, due, first_use })
+        Ok(Accepted { verified, follows: Follows { due, first_use } })
     }
 
     /// What follows from an acceptance: its use is noted, and if it is the first of a secret, an overlap
-    /// may end with it.
+    /// may end with it. Where that is for later, the token carries it.
     #[inline]
     pub(super) fn conclude(
         &self,
         id: TokenId,
         accepted: Accepted,
         at: Moment,
+        usage: Use,
     ) -> Result<Outcome, Later<'_>> {
-        if accepted.due {
+        let Accepted { verified, follows } = accepted;
+        if usage == Use::WhenPermitted {
+            return Ok(Ok(verified.followed_by(follows)));
+        }
+        if follows.due {
             self.note_use(id, at.time);
         }
-        match accepted.first_use {
-            None => Ok(Ok(accepted.verified)),
+        match follows.first_use {
+            None => Ok(Ok(verified)),
             Some(first) => Err(Box::pin(async move {
                 self.end_overlap(id, *first, at.time).await;
-                Ok(accepted.verified)
+                Ok(verified)
             })),
         }
     }

@@ -41,7 +41,11 @@ function openRotate(token) {
       close();
     },
     failed(failure) {
-      lost ||= failure.unknown;
+      const since = failure.kind === 'rotated-since';
+      lost ||= failure.unknown || since;
+      if (since) {
+        return 'This token was rotated meanwhile: by somebody else, or by this very attempt and the answer was lost. Choose Rotate again to replace the secret that was made then.';
+      }
       if (!failure.unknown) return sentence(failure);
       return 'The answer did not arrive, so it is not known whether the token was rotated. Choose Rotate again: a secret that was lost is replaced.';
     },
