@@ -140,7 +140,7 @@ function lifetimeHint(lifetime, date, policy) {
 
 /** Marks the field that the server's problem names. */
 function mark(form, field) {
-  const names = { issued_to: '#issued-to', expires_at: '#expiration-date', type: '[name=type]' };
+  const names = { issued_to: '#issued-to', expires_at: '#expiration-date' };
   const input = names[field] && form.querySelector(names[field]);
   input?.setAttribute('aria-invalid', 'true');
 }
