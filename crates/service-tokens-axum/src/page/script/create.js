@@ -72,7 +72,10 @@ function createDialog({ types, policy, issuing_stopped: stopped }) {
     busyText: 'Creating…',
     send,
     failed(failure) {
-      if (failure.status === 409 && failure.problem.id) return offerRotation(parts, failure.problem.id, lost);
+      if (failure.status === 409 && failure.problem.id) {
+        lost = true;
+        return offerRotation(parts, failure.problem.id);
+      }
       lost ||= failure.unknown;
       if (failure.unknown) {
         return 'The answer did not arrive, so it is not known whether the token was created. Choose Create again: it cannot make a second one.';
@@ -137,14 +140,16 @@ function lifetimeHint(lifetime, date, policy) {
 
 /** Marks the field that the server's problem names. */
 function mark(form, field) {
-  const names = { issued_to: '#issued-to', expires_at: '#expiration-date', type: '[name=type]' };
+  const names = { issued_to: '#issued-to', expires_at: '#expiration-date' };
   const input = names[field] && form.querySelector(names[field]);
   input?.setAttribute('aria-invalid', 'true');
 }
 
 /** The token exists and its secret was lost with the first answer: rotating gives another. */
-function offerRotation({ form, submit, cancel }, id, lost) {
-  const why = lost ? 'The token was created by the first attempt, and the answer with it was lost.' : 'This token exists already.';
+function offerRotation({ form, submit, cancel }, id) {
+  // The key is new for each request, so what exists is this request's: browsers repeat one by
+  // themselves when a connection breaks.
+  const why = 'The token was created, and the answer with its secret was lost on the way.';
   for (const field of form.querySelectorAll('fieldset, input')) field.disabled = true;
   if (!may('rotate')) {
     submit.hidden = true;

@@ -17,7 +17,7 @@ function openDetails(token) {
   fact('Last Used', ...exactLastUsed(token));
   if (token.rotated_at && token.rotated_at !== token.created_at) fact('Rotated At', exact(token.rotated_at));
   if (token.overlap) fact('Old Secret', ...oldSecret(token.overlap));
-  if (token.issued_by) fact('Issued By', isolated(token.issued_by));
+  if (token.issued_by) fact('Issued By', named(token.issued_by));
   if (token.revocation) fact('Revoked', ...revocation(token.revocation));
   for (const [key, value] of Object.entries(token.metadata ?? {})) {
     facts.append(make('div', '', make('dt', 'own', isolated(key)), make('dd', '', isolated(value))));
@@ -27,11 +27,6 @@ function openDetails(token) {
     closed: () => list?.focus(token.id, 'details'),
   });
   button.addEventListener('click', close);
-}
-
-/** Text of others, whatever its direction. */
-function isolated(text) {
-  return make('bdi', '', text);
 }
 
 /** In the viewer's zone to the second, and in UTC to the microsecond. */
@@ -52,9 +47,18 @@ function oldSecret({ ends_at, ends_on_first_use }) {
 /** When, by whom and why. */
 function revocation({ at, by, reason }) {
   const contents = [exact(at)];
-  if (by) contents.push(' by ', isolated(by));
+  if (by) contents.push(' by ', named(by));
   if (reason) contents.push(': ', isolated(reason));
   return contents;
+}
+
+/** Who did something: its name is filled in when it is known. */
+function named(by) {
+  const node = isolated(by);
+  nameOf(by).then((name) => {
+    if (name !== by) node.replaceWith(make('bdi', '', name), ' ', make('code', 'quiet block', by));
+  });
+  return node;
 }
 
 function spaced(nodes) {

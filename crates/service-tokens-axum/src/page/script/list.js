@@ -153,6 +153,7 @@ function drawFailure({ alert, status }, failure, news, retry) {
   again.addEventListener('click', retry);
   alert.replaceChildren(make('span', '', sentence(failure)), again);
   alert.hidden = false;
+  alert.scrollIntoView({ block: 'nearest' });
   status.textContent = joined(news, 'The list could not be read.');
 }
 

@@ -23,6 +23,11 @@ function say(element, text) {
   element.hidden = !text;
 }
 
+/** Text of others, whatever its direction. */
+function isolated(text) {
+  return make('bdi', '', text);
+}
+
 function capitalised(word) {
   return word.charAt(0).toUpperCase() + word.slice(1);
 }

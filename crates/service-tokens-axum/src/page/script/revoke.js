@@ -16,7 +16,12 @@ function openRevoke(token) {
       const path = own ? 'tokens/self/revoke' : `tokens/${token.id}/revoke`;
       const answer = await ask('POST', path, { signal });
       if (own) return signOut('You revoked the token that you were signed in with. Sign in with another.');
-      if (answer.already_revoked) return tellFirst(parts, answer);
+      // By the same token it was this very attempt: browsers repeat one by themselves when a
+      // connection breaks.
+      const { by } = answer.revocation ?? {};
+      if (answer.already_revoked && by !== self.id) {
+        return tellFirst(parts, answer.revocation, by && (await nameOf(by)));
+      }
       news = `Revoked ${token.issued_to}.`;
       close();
     },
@@ -36,10 +41,10 @@ function openRevoke(token) {
 }
 
 /** Somebody else was first: who, when and why. */
-function tellFirst({ alert, text, submit, cancel }, { revocation }) {
+function tellFirst({ alert, text, submit, cancel }, revocation, who) {
   text.hidden = true;
-  const { at, by, reason } = revocation ?? {};
-  const contents = [by ? isolated(by) : 'Somebody else', ' revoked this token first'];
+  const { at, reason } = revocation ?? {};
+  const contents = [who ? isolated(who) : 'Somebody else', ' revoked this token first'];
   if (at) contents.push(', on ', timeElement(at, instant(new Date(at))));
   if (reason) contents.push('. The reason: ', isolated(reason));
   alert.replaceChildren(make('span', '', ...contents, '. It stays revoked; there is nothing left to do.'));

@@ -20,19 +20,23 @@ function openRotate(token) {
   }
   const latest = Math.min(longest, UNTIL_FIRST_USE);
   if (latest > 0) ends.append(new Option('when the new one is first used', 'first-use'));
-  const drawHint = () => {
-    hint.textContent = overlapHint(ends.value, latest);
-  };
-  ends.addEventListener('change', drawHint);
-  drawHint();
   drawReplacing(parts, token);
+  const drawHint = () => {
+    const newest = form.elements.replacing?.value === 'newest';
+    hint.textContent = newest ? newestHint(ends.value, token) : overlapHint(ends.value, latest);
+  };
+  form.addEventListener('change', drawHint);
+  drawHint();
 
   let lost = false;
   let rotated = null;
   openForm(parts, {
     busyText: 'Rotating…',
     async send(signal, close) {
-      if (lost) token = await afterLostAnswer(parts, token, signal);
+      if (lost) {
+        token = await afterLostAnswer(parts, token, signal);
+        drawHint();
+      }
       const body = { ...overlap(ends.value, latest), if_rotated_at: token.rotated_at };
       const replacing = form.elements.replacing?.value;
       if (replacing) body.replacing = replacing;
@@ -41,7 +45,11 @@ function openRotate(token) {
       close();
     },
     failed(failure) {
-      lost ||= failure.unknown;
+      const since = failure.kind === 'rotated-since' || failure.kind === 'overlap-runs';
+      lost ||= failure.unknown || since;
+      if (since) {
+        return 'This token was rotated meanwhile: by somebody else, or by this very attempt and the answer was lost. Choose Rotate again to replace the secret that was made then.';
+      }
       if (!failure.unknown) return sentence(failure);
       return 'The answer did not arrive, so it is not known whether the token was rotated. Choose Rotate again: a secret that was lost is replaced.';
     },
@@ -80,6 +88,12 @@ async function afterLostAnswer(parts, token, signal) {
 function overlap(value, latest) {
   if (value === 'first-use') return { overlap_for: latest, overlap_ends_on_first_use: true };
   return value === '0' ? {} : { overlap_for: Number(value) };
+}
+
+/** If the newer of two secrets is replaced, the older one is untouched, or ends with it. */
+function newestHint(value, token) {
+  if (value === '0') return 'Both present secrets are refused from now on. Right after a leak.';
+  return `The newer secret is refused from now on. The older one works until ${instant(new Date(token.overlap.ends_at))}, as before.`;
 }
 
 function overlapHint(value, latest) {

@@ -9,6 +9,7 @@ function tokenRow(token) {
   parts.copy.title = 'Copy the ID';
   parts.copy.dataset.act = 'copy';
   parts.name.textContent = token.issued_to;
+  parts.name.title = token.issued_to;
   parts.type.textContent = capitalised(token.type);
   parts.created.append(dayAndHour(token.created_at));
   parts.expires.append(...expiration(token));

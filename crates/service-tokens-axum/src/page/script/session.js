@@ -88,6 +88,17 @@ function signOut(reason = '') {
   showSignIn(reason);
 }
 
+/** What to call whoever did something: the token of this id by what it was issued to, others as they are. */
+async function nameOf(by) {
+  if (by === self.id) return `${self.issued_to} (you)`;
+  if (by.length !== 22) return by;
+  try {
+    return (await ask('GET', `tokens/${encodeURIComponent(by)}`)).issued_to;
+  } catch {
+    return by;
+  }
+}
+
 /** Whether the manager token may do this: its own scopes and those of its type must permit it. */
 function may(act) {
   const need = `service-tokens:${act}`;
