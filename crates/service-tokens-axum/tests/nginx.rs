@@ -20,7 +20,7 @@ const NGINX: Proxy = Proxy {
              scgi_temp_path {folder}/scgi;\n{configuration}\n}}\n"
         )
     },
-    command: |folder, file| {
+    command: |folder, file, _| {
         // Debian keeps it where not everybody's path leads.
         let debian = Path::new("/usr/sbin/nginx");
         let program = if debian.exists() { debian } else { Path::new("nginx") };
@@ -28,6 +28,7 @@ const NGINX: Proxy = Proxy {
         command.arg("-p").arg(folder).arg("-c").arg(file).arg("-e").arg("stderr");
         command
     },
+    lets_through: "",
 };
 
 #[tokio::test]
