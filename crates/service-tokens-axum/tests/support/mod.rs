@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::expect_used, reason = "each test uses a part, and a test may fail")]
 
 pub(crate) mod failing;
+pub(crate) mod proxied;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
