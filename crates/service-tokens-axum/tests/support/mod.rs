@@ -7,6 +7,7 @@
 )]
 
 pub(crate) mod failing;
+pub(crate) mod proxied;
 
 pub(crate) mod silent;
 
