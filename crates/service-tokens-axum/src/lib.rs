@@ -8,7 +8,7 @@ mod layer;
 #[cfg(feature = "management")]
 pub mod management;
 #[cfg(feature = "page")]
-mod page;
+pub mod page;
 mod problem;
 mod realm;
 mod rejected;
