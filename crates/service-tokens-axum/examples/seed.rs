@@ -53,7 +53,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     std::fs::create_dir_all(&folder)?;
     let now = SystemClock::new().now();
-    let clock = Arc::new(ManualClock::new(now));
+    // The service keeps its time from running backwards, so it begins before all that will have happened.
+    let clock = Arc::new(ManualClock::new(now - TimeDelta::days(400)));
     let journal = Path::new(&folder).join("tokens.journal");
     let service = Arc::new(tokens::builder(&journal)?.clock(clock.clone()).build()?);
     if what == "sample" {

@@ -6,7 +6,11 @@ import axe from 'axe-core';
 import { create } from './acts.mjs';
 import { scene } from './scene.mjs';
 
-async function audit(page, state) {
+async function audit(page, person, state) {
+  // What is half faded in has half its contrast.
+  const still = await person.until(() => page.evaluate(() =>
+    !document.querySelector('[aria-busy=true]') && document.getAnimations().every((a) => a.playState === 'finished')));
+  assert.ok(still, `${state} comes to rest`);
   // Through the debugger, which the page's policy does not bind.
   if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axe.source);
   const { violations, passes } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
@@ -32,7 +36,7 @@ for (const scheme of ['light', 'dark']) {
       visit.expect(/status of (401|503)/);
       await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
       const check = async (state) => {
-        await audit(page, `${state}, ${scheme}, ${width} px`);
+        await audit(page, person, `${state}, ${scheme}, ${width} px`);
         const wide = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
         assert.ok(wide <= 0, `${state} is ${wide} px too wide`);
         // Dialogs scroll inside, if they must.

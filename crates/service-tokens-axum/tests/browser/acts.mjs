@@ -22,7 +22,7 @@ export async function shown(person, heading) {
 // Copies and closes.
 export async function copyAndClose(person) {
   await person.click('button', 'Copy');
-  await person.says(/Copied/);
+  await person.says(/copied/i);
   await person.click('button', 'Close');
   await person.gone('dialog');
 }

@@ -96,7 +96,7 @@ export class Visit {
   assertClean() {
     const unexpected = this.#complaints.filter((c) => !this.#expected.some((e) => e.test(c)));
     assert.deepEqual(unexpected, [], 'the browser complained');
-    const elsewhere = this.requests.map((r) => r.url()).filter((url) => !url.startsWith(`${this.origin}/`));
+    const elsewhere = this.requests.map((r) => r.url()).filter((url) => /^(https?|wss?|ftp):/.test(url) && !url.startsWith(`${this.origin}/`));
     assert.deepEqual(elsewhere, [], 'requests to other hosts');
   }
 

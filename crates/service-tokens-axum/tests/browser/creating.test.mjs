@@ -58,6 +58,8 @@ scene('a Developer warns, and may do everything', {}, async ({ service, person }
 });
 
 scene('copying works where the page is no secure context', { signedIn: false }, async ({ service, person, visit, page, signIn }) => {
+  // Where nothing is secure, the browser says so of this header.
+  visit.expect(/Cross-Origin-Opener-Policy header has been ignored/);
   const { port } = new URL(service.address);
   await visit.open(`http://${plainHost}:${port}/service-tokens`);
   visit.requests.length = 0;

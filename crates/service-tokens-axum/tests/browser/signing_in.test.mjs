@@ -53,6 +53,8 @@ scene('a reload asks again, and nothing stores the token', {}, async ({ service,
   // Going back in the history is no way in either.
   await signIn();
   await person.find('table');
+  // A text has no icon, for which the browser asks.
+  visit.expect(/status of 404/);
   await page.goto(`${service.address}/healthz`);
   await page.goBack();
   await person.find('textbox', 'Manager token');
