@@ -1,8 +1,12 @@
 //! A real Envoy, with the configuration that the docs show.
 
+#![cfg(feature = "standards")]
+
+#[path = "support/proxied.rs"]
+mod proxied;
 mod support;
 
-use support::proxied::{Proxy, Scene};
+use proxied::{Proxy, Scene};
 use tokio::process::Command;
 
 const ENVOY: Proxy = Proxy {

@@ -23,7 +23,7 @@ pub(crate) enum Fault {
 
 /// A memory store behind a wire: it offers no `find_now`, so that each verification is a `find`.
 #[derive(Debug)]
-pub(crate) struct Failing {
+pub(crate) struct Faulty {
     pub(crate) inner: Arc<MemoryStore>,
     finds: Countdown,
     replaces: Countdown,
@@ -57,7 +57,7 @@ impl Countdown {
     }
 }
 
-impl Failing {
+impl Faulty {
     pub(crate) fn new() -> Self {
         Self::over(Arc::new(MemoryStore::new()))
     }
@@ -89,7 +89,7 @@ impl Failing {
 }
 
 #[async_trait]
-impl TokenStore for Failing {
+impl TokenStore for Faulty {
     async fn insert(&self, record: &Record) -> Result<Version, StoreError> {
         self.inner.insert(record).await
     }
