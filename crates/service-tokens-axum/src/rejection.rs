@@ -1,14 +1,19 @@
 //! Why a request with bearer credentials does not get through, as an answer.
 
-use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use service_tokens::{Need, NotPermitted, VerifyError};
 
 use crate::credentials::NoBearer;
+use crate::problem::{NO_STORE, Problem};
+use crate::realm::Realm;
 
 /// Why a request does not get through (RFC 6750 §3.1).
+///
+/// As an answer it has the status below, `Cache-Control: no-store` and a body of
+/// `application/problem+json`. 400, 401 and 403 have a challenge in `WWW-Authenticate`, and 503 has
+/// `Retry-After`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rejection {
@@ -16,9 +21,10 @@ pub enum Rejection {
     NoCredentials,
     /// Several credentials, or `Bearer` without exactly one b64token: 400 `invalid_request`.
     MalformedCredentials,
-    /// No active token of this service, for whatever reason: 401 `invalid_token`.
+    /// No active token of this service, for whatever reason: 401 `invalid_token`. The answer is the
+    /// same for every reason.
     InvalidToken,
-    /// An active token that may not do this: 403 `insufficient_scope`.
+    /// An active token that may not do this: 403 `insufficient_scope`, naming what it lacks.
     InsufficientScope(Box<Need>),
     /// The store gave no answer: 503.
     Unavailable,
@@ -50,6 +56,8 @@ impl From<NotPermitted> for Rejection {
     fn from(not: NotPermitted) -> Self {
         match not {
             NotPermitted::MissingScope(scope) => Self::InsufficientScope(Box::new(scope.need())),
+            // There is no scope that could be named.
+            NotPermitted::MayMore => Self::InsufficientScope(Box::new(Need::authenticated())),
             _ => Self::InvalidToken,
         }
     }
@@ -67,39 +75,76 @@ impl Rejection {
         }
     }
 
-    /// The value of `WWW-Authenticate`, if the answer has one.
-    pub(crate) fn challenge(&self) -> Option<HeaderValue> {
-        let error = match self {
-            Self::NoCredentials => "",
-            Self::MalformedCredentials => ", error=\"invalid_request\"",
-            Self::InvalidToken => ", error=\"invalid_token\"",
-            Self::InsufficientScope(need) => {
-                let scopes = need.scopes();
-                let value = format!(
-                    "Bearer realm=\"service-tokens\", error=\"insufficient_scope\", scope=\"{scopes}\""
-                );
-                return HeaderValue::try_from(value).ok();
-            }
-            Self::Unavailable | Self::NoLayer => return None,
-        };
-        HeaderValue::try_from(format!("Bearer realm=\"service-tokens\"{error}")).ok()
+    /// Gives an answer of any body the status and the headers that are due, with the usual realm.
+    pub(crate) fn mark<B>(&self, response: &mut Response<B>) {
+        self.mark_within(&Realm::default(), response);
     }
 
-    /// Adds `WWW-Authenticate` or `Retry-After` to an answer of any body.
-    pub(crate) fn mark<B>(&self, response: &mut Response<B>) {
+    /// As [`mark`](Self::mark), with a realm of one's own.
+    pub(crate) fn mark_within<B>(&self, realm: &Realm, response: &mut Response<B>) {
         *response.status_mut() = self.status();
-        if let Some(challenge) = self.challenge() {
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, NO_STORE);
+        if let Some(challenge) = self.challenge(realm) {
+            headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if *self == Self::Unavailable {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+    }
+
+    fn challenge(&self, realm: &Realm) -> Option<HeaderValue> {
+        match self {
+            Self::NoCredentials => realm.challenge(""),
+            Self::MalformedCredentials => realm.challenge(", error=\"invalid_request\""),
+            Self::InvalidToken => realm.challenge(", error=\"invalid_token\""),
+            Self::InsufficientScope(need) => {
+                let scopes = need.scopes();
+                // An empty list of scopes is none (RFC 6749 §3.3).
+                let scopes = match &*scopes {
+                    "" => String::new(),
+                    scopes => format!(", scope=\"{scopes}\""),
+                };
+                realm.challenge(&format!(", error=\"insufficient_scope\"{scopes}"))
+            }
+            Self::Unavailable | Self::NoLayer => None,
+        }
+    }
+
+    /// What the body says.
+    pub(crate) fn problem(&self) -> Problem {
+        let (name, title) = match self {
+            Self::NoCredentials => ("no-credentials", "A bearer token is needed"),
+            Self::MalformedCredentials => {
+                ("malformed-credentials", "The credentials are malformed")
+            }
+            Self::InvalidToken => ("invalid-token", "The token is not accepted"),
+            Self::InsufficientScope(_) => ("insufficient-scope", "The token may not do this"),
+            Self::Unavailable => ("unavailable", "Tokens cannot be verified at the moment"),
+            Self::NoLayer => ("internal", "The service is set up wrongly"),
+        };
+        let problem = Problem::new(self.status(), name, title);
+        match self {
+            Self::NoCredentials => problem.detail("Send it as `Authorization: Bearer <token>`."),
+            Self::MalformedCredentials => {
+                problem.detail("One `Authorization` header is needed, with `Bearer` and one token.")
+            }
+            Self::InvalidToken => problem.detail("It is no active token of this service."),
+            Self::InsufficientScope(need) if need.scopes().is_empty() => {
+                problem.detail("It lacks a scope.")
+            }
+            Self::InsufficientScope(need) => problem
+                .detail(format!("It lacks the scope for this: {need}."))
+                .with("scope", need.scopes()),
+            Self::Unavailable => problem.detail("Repeat the request later."),
+            Self::NoLayer => problem,
         }
     }
 }
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        let mut response = Response::new(Body::empty());
+        let mut response = self.problem().into_response();
         self.mark(&mut response);
         response
     }
