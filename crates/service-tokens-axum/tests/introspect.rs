@@ -1,6 +1,7 @@
 //! Introspection (RFC 7662) on a real socket, header by header.
 
 #![cfg(feature = "standards")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod support;
 

@@ -1,6 +1,7 @@
 //! Revocation (RFC 7009) on a real socket.
 
 #![cfg(feature = "standards")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod support;
 

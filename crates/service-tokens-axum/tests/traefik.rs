@@ -1,6 +1,7 @@
 //! A real Traefik, with the configuration that the docs show.
 
 #![cfg(feature = "standards")]
+#![allow(clippy::expect_used, reason = "a test may fail")]
 
 #[path = "support/proxied.rs"]
 mod proxied;

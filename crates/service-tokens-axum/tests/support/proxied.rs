@@ -1,4 +1,5 @@
 //! A reverse proxy as a child process, between a client and an upload service.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
 use std::net::SocketAddr;
 use std::path::Path;
