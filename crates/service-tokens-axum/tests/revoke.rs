@@ -276,6 +276,7 @@ async fn many_at_once_all_succeed() {
     for answer in all.join_all().await {
         settled(&answer);
     }
+    assert!(service.store().replaces() > 1, "nobody was in anybody's way");
     let acme = service.owner("acme");
     assert!(acme.revoke(issued.record.id(), RevokeRequest::new()).await.unwrap().already);
 }

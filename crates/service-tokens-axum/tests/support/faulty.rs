@@ -1,7 +1,7 @@
 //! A store that fails from a chosen call on.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -31,11 +31,11 @@ pub(crate) struct Faulty {
 
 /// How many calls go well before all others meet the fault.
 #[derive(Debug)]
-struct Countdown(std::sync::Mutex<Option<(usize, Fault)>>, AtomicUsize);
+struct Countdown(Mutex<Option<(usize, Fault)>>, AtomicUsize);
 
 impl Countdown {
     fn new() -> Self {
-        Self(std::sync::Mutex::new(None), AtomicUsize::new(0))
+        Self(Mutex::new(None), AtomicUsize::new(0))
     }
 
     fn next(&self) -> Option<Fault> {
@@ -86,6 +86,11 @@ impl Faulty {
     pub(crate) fn finds(&self) -> usize {
         self.finds.1.load(Ordering::SeqCst)
     }
+
+    /// As many `replace`s.
+    pub(crate) fn replaces(&self) -> usize {
+        self.replaces.1.load(Ordering::SeqCst)
+    }
 }
 
 #[async_trait]
@@ -95,10 +100,13 @@ impl TokenStore for Faulty {
     }
 
     async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
-        match self.finds.next() {
+        let found = match self.finds.next() {
             None => self.inner.find(id).await,
             Some(_) => Err(StoreError::unavailable("the test says so")),
-        }
+        };
+        // So that others read the same version before it is replaced.
+        tokio::task::yield_now().await;
+        found
     }
 
     async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
