@@ -186,7 +186,7 @@ pub use scope::{
 pub use secret::{OsRandom, RandomError, RandomSource};
 pub use service::{
     BuildError, BulkError, BulkFailure, BulkOutcome, BulkProgress, Flushed, InvalidPolicy,
-    IssueRequest, Issued, OnBehalf, Policy, Purge, RevokeAll, RevokeRequest, Revoked,
+    IssueRequest, Issued, OnBehalf, Policy, PolicyLimits, Purge, RevokeAll, RevokeRequest, Revoked,
     RotateRequest, TokenService, TokenServiceBuilder, Tokens,
 };
 pub use store::{

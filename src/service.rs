@@ -32,7 +32,7 @@ pub use bulk::{BulkError, BulkFailure, BulkOutcome, BulkProgress};
 pub use last_use::Flushed;
 pub use manage::Tokens;
 pub use on_behalf::OnBehalf;
-pub use policy::{InvalidPolicy, Policy};
+pub use policy::{InvalidPolicy, Policy, PolicyLimits};
 pub use purge::Purge;
 pub use request::{IssueRequest, RevokeRequest, RotateRequest};
 pub use revoke_all::RevokeAll;

@@ -325,3 +325,27 @@ async fn a_failing_random_source_issues_nothing(open: Open) {
         1
     );
 }
+
+#[test]
+fn a_policy_tells_what_it_allows() {
+    let day = Duration::from_secs(86_400);
+    let policy = Policy::new()
+        .default_lifetime(None)
+        .longest_lifetime(3 * day)
+        .allow_never(true)
+        .allow_outliving_issuer(true)
+        .longest_overlap(day)
+        .most_active_per_owner(7)
+        .longest_text(20)
+        .longest_reason(5_000)
+        .most_metadata(3, 100);
+    let limits = policy.limits();
+    assert_eq!((limits.default_lifetime, limits.longest_lifetime), (None, Some(3 * day)));
+    assert!(limits.never_allowed && limits.outliving_issuer_allowed);
+    assert_eq!((limits.longest_overlap, limits.most_active_per_owner), (day, Some(7)));
+    assert_eq!((limits.longest_text, limits.longest_reason), (20, 1_024));
+    assert_eq!((limits.most_metadata, limits.longest_metadata), (3, 100));
+    let defaults = Policy::new().limits();
+    assert_eq!(defaults.default_lifetime, Some(90 * day));
+    assert!(!defaults.never_allowed && !defaults.outliving_issuer_allowed);
+}

@@ -46,6 +46,32 @@ pub struct Policy {
     metadata: (usize, usize),
 }
 
+/// What a [`Policy`] allows, to be read: from [`Policy::limits`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PolicyLimits {
+    /// How long a token lives if the request does not say; `None` is for ever.
+    pub default_lifetime: Option<Duration>,
+    /// The longest a token with an end may live; `None` is no limit.
+    pub longest_lifetime: Option<Duration>,
+    /// Whether a token may have no end.
+    pub never_allowed: bool,
+    /// Whether a token may live longer than the one on whose behalf it was issued or rotated.
+    pub outliving_issuer_allowed: bool,
+    /// The longest that an older secret may live on after a rotation.
+    pub longest_overlap: Duration,
+    /// The most active and pending tokens of one owner; `None` is no limit.
+    pub most_active_per_owner: Option<usize>,
+    /// The longest owner, issued-to, issued-by and revoked-by, in bytes.
+    pub longest_text: usize,
+    /// The longest reason of a revocation, in bytes.
+    pub longest_reason: usize,
+    /// The most metadata entries.
+    pub most_metadata: usize,
+    /// The most bytes of all metadata keys and values together.
+    pub longest_metadata: usize,
+}
+
 /// Why a policy contradicts itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -140,6 +166,30 @@ impl Policy {
     pub fn most_metadata(mut self, entries: usize, bytes: usize) -> Self {
         self.metadata = (entries.min(METADATA_MAX.0), bytes.min(METADATA_MAX.1));
         self
+    }
+
+    /// What it allows, for forms that offer no more than that.
+    ///
+    /// ```
+    /// use service_tokens::Policy;
+    ///
+    /// assert!(!Policy::new().limits().never_allowed);
+    /// assert!(Policy::new().allow_never(true).limits().never_allowed);
+    /// ```
+    pub fn limits(&self) -> PolicyLimits {
+        let (most_metadata, longest_metadata) = self.metadata;
+        PolicyLimits {
+            default_lifetime: self.default_lifetime,
+            longest_lifetime: self.longest_lifetime,
+            never_allowed: self.allow_never,
+            outliving_issuer_allowed: self.allow_outliving_issuer,
+            longest_overlap: self.longest_overlap,
+            most_active_per_owner: self.most_active_per_owner,
+            longest_text: self.longest_text,
+            longest_reason: self.longest_reason,
+            most_metadata,
+            longest_metadata,
+        }
     }
 
     pub(crate) fn check(&self) -> Result<(), InvalidPolicy> {

@@ -7,8 +7,7 @@
 )]
 
 pub(crate) mod failing;
-
-pub(crate) mod faulty;
+pub(crate) mod silent;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,0 +1,100 @@
+//! Who asks. The only way to the service.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::header::{AUTHORIZATION, Entry};
+use http::request::Parts;
+use service_tokens::{Need, OnBehalf, ReservedScope, TokenService, TokenStore, VerifiedToken};
+
+use super::failure::Failure;
+use crate::credentials::bearer;
+use crate::rejection::Rejection;
+
+/// The service, closed: handlers cannot reach it but through a [`Caller`].
+pub(super) struct Closed<S>(Arc<TokenService<S>>);
+
+impl<S> Closed<S> {
+    pub(super) fn new(service: Arc<TokenService<S>>) -> Self {
+        Self(service)
+    }
+}
+
+impl<S> Clone for Closed<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// What an endpoint needs of its caller.
+pub(super) trait Access: Send {
+    fn need() -> Need;
+}
+
+macro_rules! access {
+    ($($(#[$doc:meta])* $name:ident => $need:expr;)*) => {$(
+        $(#[$doc])*
+        pub(super) struct $name;
+
+        impl Access for $name {
+            fn need() -> Need {
+                $need
+            }
+        }
+    )*};
+}
+
+access! {
+    /// Any active token, for what it does with itself.
+    Active => Need::authenticated();
+    Read => ReservedScope::Read.need();
+    Issue => ReservedScope::Issue.need();
+    Rotate => ReservedScope::Rotate.need();
+    RotateSelf => ReservedScope::RotateSelf.need();
+    Revoke => ReservedScope::Revoke.need();
+    /// For forms in which somebody issues, or filters a list.
+    ReadOrIssue => Need::any_of([ReservedScope::Read, ReservedScope::Issue])
+        // Closed if this could fail: nobody reads the types then.
+        .unwrap_or_else(|_| ReservedScope::Issue.need());
+}
+
+/// A request whose token was verified strictly and may do `A`. Its extraction looks at nothing else of
+/// the request, and comes first in every handler.
+pub(super) struct Caller<A, S> {
+    service: Arc<TokenService<S>>,
+    token: VerifiedToken,
+    access: PhantomData<A>,
+}
+
+impl<A: Access, S: TokenStore + 'static> FromRequestParts<Closed<S>> for Caller<A, S> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, closed: &Closed<S>) -> Result<Self, Failure> {
+        // Whatever logs the request further in does not show it.
+        if let Entry::Occupied(mut values) = parts.headers.entry(AUTHORIZATION) {
+            values.iter_mut().for_each(|value| value.set_sensitive(true));
+        }
+        let text = bearer(&parts.headers).map_err(Rejection::from)?;
+        let service = Arc::clone(&closed.0);
+        let token = service.verify_strict(text, &A::need()).await.map_err(Rejection::from)?;
+        Ok(Self { service, token, access: PhantomData })
+    }
+}
+
+impl<A, S: TokenStore> Caller<A, S> {
+    /// The verified token.
+    pub(super) fn token(&self) -> &VerifiedToken {
+        &self.token
+    }
+
+    /// What it may do; each act decides anew whether it may.
+    pub(super) fn acts(&self) -> OnBehalf<'_, S> {
+        self.service.on_behalf_of(&self.token)
+    }
+
+    /// The service, for what concerns no token.
+    pub(super) fn service(&self) -> &TokenService<S> {
+        &self.service
+    }
+}

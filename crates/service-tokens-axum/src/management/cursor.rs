@@ -1,0 +1,62 @@
+//! Where a page of a list starts, bound to that list.
+//!
+//! A cursor is the last id of a page and a digest over that and everything that makes the list what it
+//! is, each 22 characters. The digest has no key, so that any node reads it, also after a restart. It
+//! is no secret and protects none: whoever makes one up gets pages of their own list, which they can
+//! list anyway. It is there so that a cursor cannot be used by mistake with another list.
+
+use service_tokens::{Direction, Query, State, TokenId};
+use sha2::{Digest, Sha256};
+
+/// The characters of a token id.
+const ID_LEN: usize = 22;
+
+/// The cursor behind `last` in this owner's list.
+pub(super) fn write(owner: &str, query: &Query, last: TokenId) -> String {
+    format!("{last}{}", digest(owner, query, last))
+}
+
+/// The id that the cursor names, if it is one of this list.
+pub(super) fn read(owner: &str, query: &Query, cursor: &str) -> Option<TokenId> {
+    let last = cursor.get(..ID_LEN)?.parse().ok()?;
+    // Each id has one spelling, and so has each cursor.
+    (write(owner, query, last) == cursor).then_some(last)
+}
+
+/// The first half of a SHA-256, spelled as an id. The page size is no part: it may change.
+fn digest(owner: &str, query: &Query, last: TokenId) -> TokenId {
+    let mut hash = Sha256::new();
+    let mut part = |bytes: Option<&[u8]>| {
+        // Absent and empty differ, and so do the places where one part ends.
+        let length = bytes.map_or(0, |bytes| 1 + u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        hash.update(length.to_be_bytes());
+        hash.update(bytes.unwrap_or_default());
+    };
+    part(Some(b"service-tokens-axum cursor 1"));
+    part(Some(owner.as_bytes()));
+    part(query.token_type_filter().map(str::as_bytes));
+    part(query.issued_to_exact_filter().map(str::as_bytes));
+    part(query.issued_to_filter().map(str::as_bytes));
+    part(query.issuer_filter().map(TokenId::to_bytes).as_ref().map(|id| &id[..]));
+    part(query.issued_by_filter().map(str::as_bytes));
+    for time in [
+        query.expiring_before_filter(),
+        query.created_before_filter(),
+        query.unused_since_filter(),
+        query.died_before_filter(),
+    ] {
+        let text = time.map(super::token::time);
+        part(text.as_deref().map(str::as_bytes));
+    }
+    let states = [State::Pending, State::Active, State::Expired, State::Revoked]
+        .map(|state| u8::from(query.states_filter().includes(state)));
+    part(Some(&states));
+    part(Some(match query.order() {
+        Direction::NewestFirst => b"newest",
+        Direction::OldestFirst => b"oldest",
+    }));
+    part(Some(&last.to_bytes()));
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash.finalize()[..16]);
+    TokenId::from_bytes(half)
+}

@@ -1,0 +1,165 @@
+//! The management API on a real socket: what each endpoint answers when all is well.
+
+#![cfg(feature = "management")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use service_tokens::{ManualClock, MemoryStore, Need, TokenService};
+use service_tokens_axum::management;
+
+struct Scene {
+    service: Arc<TokenService<MemoryStore>>,
+    clock: Arc<ManualClock>,
+    address: SocketAddr,
+    manager: String,
+}
+
+async fn scene() -> Scene {
+    let (service, clock) = support::service();
+    let address = support::serve(management::router(Arc::clone(&service))).await;
+    let manager = support::token(&service, "acme", "manager").await;
+    Scene { service, clock, address, manager }
+}
+
+impl Scene {
+    async fn ask(&self, token: &str, method: &str, path: &str, body: &str) -> support::Answer {
+        let bearer = format!("Authorization: Bearer {token}");
+        let mut headers = vec![&*bearer];
+        if !body.is_empty() {
+            headers.push("Content-Type: application/json");
+        }
+        let answer = support::send(self.address, method, path, &headers, body).await;
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer:?}");
+        answer
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+#[tokio::test]
+async fn a_token_is_issued_shown_listed_rotated_and_revoked() {
+    let scene = scene().await;
+    let body = json!({
+        "type": "connector",
+        "issued_to": "nightly backup",
+        "expires_in": 3600,
+        "metadata": { "ticket": "OPS-1" },
+    });
+    let issued = scene.ask(&scene.manager, "POST", "/tokens", &body.to_string()).await;
+    assert_eq!(issued.status, 201, "{issued:?}");
+    assert_eq!(issued.header("content-type"), Some("application/json"));
+    let token = issued.json();
+    let id = text(&token["id"]).to_owned();
+    assert_eq!(issued.header("location"), Some(&*format!("tokens/{id}")));
+    let manager_id = scene.service.owner("acme");
+    let page = manager_id.list(service_tokens::Query::new().token_type("manager")).await.unwrap();
+    let manager_id = page.items[0].record.id().to_string();
+    let expected = json!({
+        "id": id,
+        "owner": "acme",
+        "type": "connector",
+        "issued_to": "nightly backup",
+        "scopes": ["files:upload"],
+        "state": "active",
+        "created_at": "2026-01-01T00:00:00Z",
+        "not_before": null,
+        "expires_at": "2026-01-01T01:00:00Z",
+        "rotated_at": "2026-01-01T00:00:00Z",
+        "issued_by": manager_id,
+        "issuers": [manager_id],
+        "metadata": { "ticket": "OPS-1" },
+        "overlap": null,
+        "revocation": null,
+    });
+    let mut shown = token.clone();
+    let secret = shown.as_object_mut().unwrap().remove("token").unwrap();
+    assert_eq!(shown, expected);
+    scene.service.verify(text(&secret), &Need::scope("files:upload").unwrap()).await.unwrap();
+
+    scene.clock.advance(Duration::from_micros(1_500));
+    let one = scene.ask(&scene.manager, "GET", &format!("/tokens/{id}"), "").await;
+    assert_eq!(one.status, 200, "{one:?}");
+    assert_eq!(one.json()["last_used_at"], "2026-01-01T00:00:00Z");
+
+    let list = scene.ask(&scene.manager, "GET", "/tokens?type=connector", "").await;
+    assert_eq!(list.status, 200, "{list:?}");
+    assert_eq!(list.json(), json!({ "tokens": [one.json()], "next": null }));
+
+    let path = format!("/tokens/{id}/rotate");
+    let body = json!({ "overlap_for": 60, "overlap_ends_on_first_use": true });
+    let rotated = scene.ask(&scene.manager, "POST", &path, &body.to_string()).await;
+    assert_eq!(rotated.status, 200, "{rotated:?}");
+    let rotated = rotated.json();
+    assert_ne!(rotated["token"], secret);
+    assert_eq!(rotated["rotated_at"], "2026-01-01T00:00:00.001500Z");
+    let overlap = json!({ "ends_at": "2026-01-01T00:01:00.001500Z", "ends_on_first_use": true });
+    assert_eq!(rotated["overlap"], overlap);
+
+    let path = format!("/tokens/{id}/revoke");
+    let body = json!({ "reason": "no longer needed" }).to_string();
+    let revoked = scene.ask(&scene.manager, "POST", &path, &body).await;
+    assert_eq!(revoked.status, 200, "{revoked:?}");
+    let revoked = revoked.json();
+    let revocation = json!({
+        "at": "2026-01-01T00:00:00.001500Z",
+        "by": manager_id,
+        "reason": "no longer needed",
+    });
+    assert_eq!(revoked["revocation"], revocation);
+    assert_eq!(
+        (&revoked["state"], &revoked["already_revoked"]),
+        (&json!("revoked"), &json!(false))
+    );
+    let again = scene.ask(&scene.manager, "POST", &path, "").await.json();
+    assert_eq!(again["already_revoked"], true);
+    assert_eq!(again["revocation"], revocation);
+}
+
+#[tokio::test]
+async fn a_token_looks_at_rotates_and_revokes_itself() {
+    let scene = scene().await;
+    let connector = support::token(&scene.service, "acme", "connector").await;
+    let shown = scene.ask(&connector, "GET", "/tokens/self", "").await;
+    assert_eq!((shown.status, &shown.json()["type"]), (200, &json!("connector")));
+    let refused = scene.ask(&connector, "POST", "/tokens/self/rotate", "").await;
+    assert_eq!(
+        (refused.status, &refused.json()["scope"]),
+        (403, &json!("service-tokens:rotate-self"))
+    );
+    let revoked = scene.ask(&connector, "POST", "/tokens/self/revoke", "").await;
+    assert_eq!((revoked.status, &revoked.json()["already_revoked"]), (200, &json!(false)));
+    assert_eq!(scene.ask(&connector, "GET", "/tokens/self", "").await.status, 401);
+
+    let rotated = scene.ask(&scene.manager, "POST", "/tokens/self/rotate", "").await;
+    assert_eq!(rotated.status, 200);
+    assert_eq!(scene.ask(&scene.manager, "GET", "/tokens/self", "").await.status, 401);
+    let rotated = rotated.json();
+    assert_eq!(scene.ask(text(&rotated["token"]), "GET", "/tokens/self", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_types_and_the_policy_are_told() {
+    let scene = scene().await;
+    let types = scene.ask(&scene.manager, "GET", "/token-types", "").await;
+    assert_eq!(types.status, 200, "{types:?}");
+    let types = types.json();
+    assert_eq!(
+        types["types"][0],
+        json!({ "name": "connector", "description": "", "scopes": ["files:upload"], "issuable": true })
+    );
+    let policy = json!({
+        "default_lifetime": 90 * 86_400,
+        "longest_lifetime": 366 * 86_400,
+        "never_allowed": false,
+        "longest_overlap": 30 * 86_400,
+    });
+    assert_eq!((&types["policy"], &types["issuing_stopped"]), (&policy, &Value::Null));
+}
