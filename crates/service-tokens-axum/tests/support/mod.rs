@@ -7,9 +7,8 @@
 )]
 
 pub(crate) mod failing;
-pub(crate) mod proxied;
 
-pub(crate) mod silent;
+pub(crate) mod faulty;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
