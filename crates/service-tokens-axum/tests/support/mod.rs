@@ -1,6 +1,8 @@
 //! A service on a real socket, and a client that shows every header.
 #![allow(dead_code, clippy::expect_used, reason = "each test uses a part, and a test may fail")]
 
+pub(crate) mod failing;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
