@@ -9,7 +9,6 @@ use http::request::Parts;
 use service_tokens::{Need, OnBehalf, ReservedScope, TokenService, TokenStore, VerifiedToken};
 
 use super::failure::Failure;
-use super::query::Parameters;
 use crate::credentials::bearer;
 use crate::rejection::Rejection;
 
@@ -97,17 +96,5 @@ impl<A, S: TokenStore> Caller<A, S> {
     /// The service, for what concerns no token.
     pub(super) fn service(&self) -> &TokenService<S> {
         &self.service
-    }
-}
-
-/// Refuses a query string where there is nothing to ask for.
-pub(super) struct NoQuery;
-
-impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        Parameters::parse(parts.uri.query())?.finish()?;
-        Ok(Self)
     }
 }

@@ -6,10 +6,12 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use service_tokens::{Field, InvalidField, IssueRequest, ScopeSet, TokenId, TokenStore};
 use uuid::Uuid;
 
-use super::access::{Caller, Issue, NoQuery};
+use super::access::{Caller, Issue};
 use super::answer::{json, refused};
 use super::body::{Body, broken, invalid};
+use super::described::{Bodies, Credentials, IssuedToken, Refused};
 use super::failure::Failure;
+use super::query::NoQuery;
 use super::token::IssuedJson;
 use super::types::{End, IssueBody, Time};
 
@@ -17,6 +19,22 @@ use super::types::{End, IssueBody, Time};
 const KEY: &str = "Idempotency-Key";
 
 /// Issues a token of the acting token's owner.
+///
+/// Needs `service-tokens:issue`. What is issued may do no more than the acting token and ends no later,
+/// unless the policy says otherwise.
+///
+/// With an `Idempotency-Key`, a UUID of version 7 made within an hour of now, the token gets that id.
+/// Repeat the request with the same key if its answer was lost, on any node: if there is a token
+/// already, the answer is 409 and names it, and never is there a second one. Rotating that id then
+/// gives a secret.
+#[utoipa::path(
+    post, path = "/tokens", operation_id = "issueToken", tag = "tokens",
+    params(("Idempotency-Key" = Option<String>, Header, format = "uuid", nullable = false,
+        pattern = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$",
+        description = "A UUID of version 7 made within an hour of now: the id of the new token.")),
+    request_body = IssueBody,
+    responses(IssuedToken, Credentials, Refused, Bodies), security(("bearer" = [])),
+)]
 pub(super) async fn issue<S: TokenStore + 'static>(
     caller: Caller<Issue, S>,
     _: NoQuery,

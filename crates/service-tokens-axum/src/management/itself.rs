@@ -4,16 +4,24 @@ use axum::response::Response;
 use http::StatusCode;
 use service_tokens::TokenStore;
 
-use super::access::{Active, Caller, NoQuery, RotateSelf};
+use super::access::{Active, Caller, RotateSelf};
 use super::answer::json;
 use super::body::Optional;
+use super::described::{Bodies, Credentials, One, Refused, RevokedToken, Rotated};
 use super::failure::Failure;
+use super::query::NoQuery;
 use super::rotate::Rotation;
 use super::token::IssuedJson;
 use super::types::{RevokeBody, RotateBody};
 use super::{revoke, show};
 
-/// The acting token.
+/// Looks the acting token up.
+///
+/// Any active token may.
+#[utoipa::path(
+    get, path = "/tokens/self", operation_id = "getSelf", tag = "self",
+    responses(One, Credentials), security(("bearer" = [])),
+)]
 pub(super) async fn show_self<S: TokenStore + 'static>(
     caller: Caller<Active, S>,
     _: NoQuery,
@@ -23,6 +31,13 @@ pub(super) async fn show_self<S: TokenStore + 'static>(
 }
 
 /// Revokes the acting token, for good.
+///
+/// Any active token may.
+#[utoipa::path(
+    post, path = "/tokens/self/revoke", operation_id = "revokeSelf", tag = "self",
+    request_body = Option<RevokeBody>,
+    responses(RevokedToken, Credentials, Bodies), security(("bearer" = [])),
+)]
 pub(super) async fn revoke_self<S: TokenStore + 'static>(
     caller: Caller<Active, S>,
     _: NoQuery,
@@ -34,6 +49,13 @@ pub(super) async fn revoke_self<S: TokenStore + 'static>(
 }
 
 /// Gives the acting token a new secret.
+///
+/// Needs `service-tokens:rotate-self`. A token does not prolong itself: its end stays or comes earlier.
+#[utoipa::path(
+    post, path = "/tokens/self/rotate", operation_id = "rotateSelf", tag = "self",
+    request_body = Option<RotateBody>,
+    responses(Rotated, Credentials, Refused, Bodies), security(("bearer" = [])),
+)]
 pub(super) async fn rotate_self<S: TokenStore + 'static>(
     caller: Caller<RotateSelf, S>,
     _: NoQuery,

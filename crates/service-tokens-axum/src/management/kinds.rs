@@ -8,9 +8,11 @@ use serde::Serialize;
 use service_tokens::TokenStore;
 use utoipa::ToSchema;
 
-use super::access::{Caller, NoQuery, ReadOrIssue};
+use super::access::{Caller, ReadOrIssue};
 use super::answer::json;
+use super::described::{Credentials, Types};
 use super::failure::Failure;
+use super::query::NoQuery;
 
 /// The types of the service, and what may be asked for.
 #[derive(Debug, Serialize, ToSchema)]
@@ -19,6 +21,7 @@ pub(super) struct TypesJson {
     types: Vec<TypeJson>,
     policy: PolicyJson,
     /// Why issuing is stopped, if it is.
+    #[schema(required)]
     issuing_stopped: Option<String>,
 }
 
@@ -30,8 +33,8 @@ struct TypeJson {
     /// A sentence for people who choose; may be empty.
     description: String,
     scopes: Vec<String>,
-    /// Whether the acting token has all of these scopes: it can issue a token of this type with fewer
-    /// scopes at most if not.
+    /// Whether the acting token has all of these scopes. If not, it can issue a token of this type with
+    /// fewer scopes at most.
     issuable: bool,
 }
 
@@ -40,8 +43,10 @@ struct TypeJson {
 #[schema(as = Policy)]
 struct PolicyJson {
     /// How long a token lives if the request does not say. Null is for ever.
+    #[schema(required)]
     default_lifetime: Option<u64>,
     /// The longest that a token with an end may live. Null is no limit.
+    #[schema(required)]
     longest_lifetime: Option<u64>,
     /// Whether a token may have no end.
     never_allowed: bool,
@@ -51,7 +56,13 @@ struct PolicyJson {
     longest_overlap: u64,
 }
 
-/// The types and the policy.
+/// Tells the types of the service and its policy.
+///
+/// Needs `service-tokens:read` or `service-tokens:issue`.
+#[utoipa::path(
+    get, path = "/token-types", operation_id = "listTokenTypes", tag = "types",
+    responses(Types, Credentials), security(("bearer" = [])),
+)]
 pub(super) async fn types<S: TokenStore + 'static>(
     caller: Caller<ReadOrIssue, S>,
     _: NoQuery,

@@ -1,25 +1,85 @@
 //! `GET /tokens`
 
-use axum::extract::RawQuery;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
 use http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use service_tokens::{
-    Direction, PAGE_MAX, Query, Rule, State, States, TYPE_NAME_MAX_LEN, TokenId, TokenStore,
+    Direction, InvalidField, PAGE_MAX, Query, Rule, TYPE_NAME_MAX_LEN, TokenId, TokenStore,
 };
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Caller, Read};
 use super::answer::{json, refused};
 use super::cursor;
+use super::described::{Credentials, Page};
 use super::failure::Failure;
 use super::query::{self, Parameters};
 use super::token::TokenJson;
-use super::types::Time;
+use super::types::{Number, StateFilter, Time};
 
 /// The longest text that any record holds, in bytes.
-pub(super) const TEXT_MAX: usize = 1_024;
+const TEXT_MAX: usize = 1_024;
+
+/// Which tokens, and which page of them.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Only of the type of this name.
+    #[serde(rename = "type")]
+    #[param(nullable = false, min_length = 1, max_length = 64)]
+    token_type: Option<String>,
+    /// Only in these states: `live` (active and pending: the default), `dead` (expired and revoked),
+    /// `all`, or some of `pending`, `active`, `expired` and `revoked` with commas between. With
+    /// `died_before` the default is `dead`.
+    #[param(
+        nullable = false,
+        value_type = Option<String>,
+        pattern = "^(live|dead|all|(pending|active|expired|revoked)(,(pending|active|expired|revoked)){0,3})$"
+    )]
+    state: Option<StateFilter>,
+    /// Only those issued to exactly this.
+    #[param(nullable = false, min_length = 1, max_length = 1024)]
+    issued_to: Option<String>,
+    /// Only those whose `issued_to` contains this, byte for byte.
+    #[param(nullable = false, min_length = 1, max_length = 1024)]
+    issued_to_contains: Option<String>,
+    /// Only those that the token of this id issued or rotated, directly or through others.
+    #[param(nullable = false, value_type = Option<String>, pattern = "^[0-6][0-9A-Za-z]{21}$")]
+    issuer: Option<TokenId>,
+    /// Only those issued by this.
+    #[param(nullable = false, min_length = 1, max_length = 1024)]
+    issued_by: Option<String>,
+    /// Only those with an end before this time.
+    #[param(nullable = false, value_type = Option<String>, format = DateTime)]
+    expiring_before: Option<Time>,
+    /// Only those issued before this time.
+    #[param(nullable = false, value_type = Option<String>, format = DateTime)]
+    created_before: Option<Time>,
+    /// Only those issued before this time and not used since.
+    #[param(nullable = false, value_type = Option<String>, format = DateTime)]
+    unused_since: Option<Time>,
+    /// Only those that were expired or revoked before this time.
+    #[param(nullable = false, value_type = Option<String>, format = DateTime)]
+    died_before: Option<Time>,
+    /// `newest` (the default) or `oldest` first.
+    #[param(nullable = false, inline)]
+    direction: Option<Order>,
+    /// The most tokens on the page; 50 unless said.
+    #[param(nullable = false, value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<Number>,
+    /// `next` of the page before. It holds for the same filters and direction; `limit` may change.
+    #[param(nullable = false, pattern = "^[0-9A-Za-z]{44}$")]
+    cursor: Option<String>,
+}
+
+/// The order of a list, by time of issue.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Order {
+    Newest,
+    Oldest,
+}
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -28,21 +88,27 @@ pub(super) struct PageJson {
     /// The tokens, in order. There may be none although there is a next page.
     tokens: Vec<TokenJson>,
     /// The cursor of the next page. Null is the end.
+    #[schema(required)]
     next: Option<String>,
 }
 
-/// A page of the owner's tokens.
+/// Lists the owner's tokens, page by page.
+///
+/// Needs `service-tokens:read`. A walk over all pages, with the same filters and direction for each,
+/// gives each token that was there from its beginning to its end exactly once.
+#[utoipa::path(
+    get, path = "/tokens", operation_id = "listTokens", tag = "tokens",
+    params(ListQuery), responses(Page, Credentials), security(("bearer" = [])),
+)]
 pub(super) async fn list<S: TokenStore + 'static>(
     caller: Caller<Read, S>,
-    RawQuery(raw): RawQuery,
+    Parameters(asked): Parameters<ListQuery>,
 ) -> Result<Response, Failure> {
     let owner = caller.token().owner();
-    let query = query_of(owner, raw.as_deref())?;
-    let page = caller.acts().list(query.clone()).await.map_err(|error| {
-        refused(error, |invalid| {
-            query::refused(&invalid.field.to_string(), invalid.rule.to_string())
-        })
-    })?;
+    let query = query_of(owner, asked)?;
+    let named =
+        |wrong: InvalidField| query::refused(&wrong.field.to_string(), wrong.rule.to_string());
+    let page = caller.acts().list(query.clone()).await.map_err(|error| refused(error, named))?;
     let now = caller.service().now();
     let page = PageJson {
         tokens: page.items.iter().map(|stored| TokenJson::stored(stored, now)).collect(),
@@ -51,91 +117,64 @@ pub(super) async fn list<S: TokenStore + 'static>(
     json(StatusCode::OK, &page)
 }
 
-fn query_of(owner: &str, raw: Option<&str>) -> Result<Query, Failure> {
-    let mut given = Parameters::parse(raw)?;
+fn query_of(owner: &str, asked: ListQuery) -> Result<Query, Failure> {
+    let bounded = |name: &str, text: String, longest| {
+        if text.len() > longest {
+            return Err(query::refused(name, Rule::TooLong { longest }.to_string()));
+        }
+        Ok(text)
+    };
     let mut query = Query::new();
-    if let Some(time) = time(&mut given, "died_before")? {
+    if let Some(Time(time)) = asked.died_before {
         query = query.died_before(time);
     }
-    if let Some(states) = given.take("state") {
-        let rule = "must be live, dead, all, or some of pending, active, expired and revoked";
-        query = query.states(states_of(&states).ok_or_else(|| query::refused("state", rule))?);
+    if let Some(StateFilter(states)) = asked.state {
+        query = query.states(states);
     }
-    if let Some(name) = text(&mut given, "type", TYPE_NAME_MAX_LEN)? {
-        query = query.token_type(name);
+    if let Some(name) = asked.token_type {
+        query = query.token_type(bounded("type", name, TYPE_NAME_MAX_LEN)?);
     }
-    if let Some(exact) = text(&mut given, "issued_to", TEXT_MAX)? {
-        query = query.issued_to(exact);
+    if let Some(text) = asked.issued_to {
+        query = query.issued_to(bounded("issued_to", text, TEXT_MAX)?);
     }
-    if let Some(part) = text(&mut given, "issued_to_contains", TEXT_MAX)? {
-        query = query.issued_to_contains(part);
+    if let Some(text) = asked.issued_to_contains {
+        query = query.issued_to_contains(bounded("issued_to_contains", text, TEXT_MAX)?);
     }
-    if let Some(issuer) = given.parsed::<TokenId>("issuer", "must be a token's id")? {
+    if let Some(issuer) = asked.issuer {
         query = query.issuer(issuer);
     }
-    if let Some(by) = text(&mut given, "issued_by", TEXT_MAX)? {
-        query = query.issued_by(by);
+    if let Some(by) = asked.issued_by {
+        query = query.issued_by(bounded("issued_by", by, TEXT_MAX)?);
     }
-    if let Some(time) = time(&mut given, "expiring_before")? {
+    if let Some(Time(time)) = asked.expiring_before {
         query = query.expiring_before(time);
     }
-    if let Some(time) = time(&mut given, "created_before")? {
+    if let Some(Time(time)) = asked.created_before {
         query = query.created_before(time);
     }
-    if let Some(time) = time(&mut given, "unused_since")? {
+    if let Some(Time(time)) = asked.unused_since {
         query = query.unused_since(time);
     }
-    if let Some(direction) = given.take("direction") {
-        query = query.direction(match &*direction {
-            "newest" => Direction::NewestFirst,
-            "oldest" => Direction::OldestFirst,
-            _ => return Err(query::refused("direction", "must be newest or oldest")),
+    if let Some(order) = asked.direction {
+        query = query.direction(match order {
+            Order::Newest => Direction::NewestFirst,
+            Order::Oldest => Direction::OldestFirst,
         });
     }
-    if let Some(limit) = given.take("limit") {
-        let digits = limit.bytes().all(|byte| byte.is_ascii_digit());
-        let limit = limit.parse().ok().filter(|limit| digits && (1..=PAGE_MAX).contains(limit));
-        let rule = Rule::Bounds { most: PAGE_MAX };
-        query = query.limit(limit.ok_or_else(|| query::refused("limit", rule.to_string()))?);
-    }
-    let cursor = given.take("cursor");
-    given.finish()?;
-    if let Some(cursor) = cursor {
-        let last = cursor::read(owner, &query, &cursor).ok_or_else(|| {
-            query::refused("cursor", "is none of this list: of this owner, filter and direction")
-        })?;
-        query = query.after(last);
-    }
-    Ok(query)
-}
-
-fn text(given: &mut Parameters, name: &str, longest: usize) -> Result<Option<String>, Failure> {
-    match given.take(name) {
-        Some(text) if text.len() > longest => {
-            Err(query::refused(name, Rule::TooLong { longest }.to_string()))
+    if let Some(Number(limit)) = asked.limit {
+        if !(1..=PAGE_MAX).contains(&limit) {
+            return Err(query::refused("limit", Rule::Bounds { most: PAGE_MAX }.to_string()));
         }
-        text => Ok(text),
+        query = query.limit(limit);
     }
-}
-
-fn time(given: &mut Parameters, name: &str) -> Result<Option<DateTime<Utc>>, Failure> {
-    Ok(given.parsed::<Time>(name, Time::RULE)?.map(|Time(time)| time))
-}
-
-fn states_of(text: &str) -> Option<States> {
-    match text {
-        "live" => Some(States::LIVE),
-        "dead" => Some(States::DEAD),
-        "all" => Some(States::ALL),
-        several => several
-            .split(',')
-            .map(|state| match state {
-                "pending" => Some(State::Pending),
-                "active" => Some(State::Active),
-                "expired" => Some(State::Expired),
-                "revoked" => Some(State::Revoked),
-                _ => None,
-            })
-            .collect(),
+    match asked.cursor {
+        None => Ok(query),
+        Some(cursor) => match cursor::read(owner, &query, &cursor) {
+            Some(last) => Ok(query.after(last)),
+            None => Err(query::refused(
+                "cursor",
+                "is none of this list: it holds for one owner, its filters and its direction",
+            )),
+        },
     }
 }

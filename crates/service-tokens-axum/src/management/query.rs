@@ -1,83 +1,66 @@
 //! Query strings, each parameter once and each of them known.
 
-use std::borrow::Cow;
-use std::str::FromStr;
-
+use axum::extract::FromRequestParts;
 use http::StatusCode;
+use http::request::Parts;
 use percent_encoding::percent_decode;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::failure::Failure;
+use super::json::{Broken, Json};
 
-/// The parameters of a query string, until they are taken.
-#[derive(Debug)]
-pub(super) struct Parameters(Vec<(String, String)>);
+/// The query string as a `T` whose fields are its parameters.
+pub(super) struct Parameters<T>(pub(super) T);
 
-impl Parameters {
-    /// Reads `name=value&…` as the URL standard does, but refuses what that lets pass.
-    ///
-    /// # Errors
-    ///
-    /// A name twice, an empty name or value, an escape that is none, and what is no UTF-8.
-    pub(super) fn parse(query: Option<&str>) -> Result<Self, Failure> {
-        let mut parameters: Vec<(String, String)> = Vec::new();
-        for pair in query.filter(|query| !query.is_empty()).into_iter().flat_map(|q| q.split('&')) {
+/// No parameters at all.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+/// Refuses a query string where there is nothing to ask for.
+pub(super) type NoQuery = Parameters<Nothing>;
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Parameters<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let mut members = Vec::new();
+        let query = parts.uri.query().filter(|query| !query.is_empty());
+        for pair in query.into_iter().flat_map(|query| query.split('&')) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let Some(name) = decode(name).filter(|name| !name.is_empty()) else {
-                return Err(Failure::new(
-                    StatusCode::BAD_REQUEST,
-                    "invalid-parameter",
-                    "A query parameter breaks a rule",
-                )
-                .detail("A parameter's name is empty or wrongly encoded."));
-            };
-            let value = decode(value).ok_or_else(|| refused(&name, "is wrongly encoded"))?;
-            if value.is_empty() {
-                return Err(refused(&name, "must not be empty"));
+            let name = decode(name).filter(|name| !name.is_empty()).ok_or_else(|| {
+                failure().detail("The name of a parameter is empty or wrongly encoded.")
+            })?;
+            match decode(value) {
+                None => return Err(refused(&name, "is wrongly encoded")),
+                Some(value) if value.is_empty() => return Err(refused(&name, "must not be empty")),
+                Some(value) => members.push((name, Json::Text(value))),
             }
-            if parameters.iter().any(|(known, _)| *known == name) {
-                return Err(refused(&name, "must not be repeated"));
-            }
-            parameters.push((name, value));
         }
-        Ok(Self(parameters))
-    }
-
-    /// Takes the value of this name.
-    pub(super) fn take(&mut self, name: &str) -> Option<String> {
-        let at = self.0.iter().position(|(known, _)| known == name)?;
-        Some(self.0.swap_remove(at).1)
-    }
-
-    /// Takes the value of this name as something else, or says what it must be.
-    pub(super) fn parsed<T: FromStr>(
-        &mut self,
-        name: &str,
-        rule: &str,
-    ) -> Result<Option<T>, Failure> {
-        let value = self.take(name).map(|text| text.parse());
-        value.transpose().map_err(|_| refused(name, rule))
-    }
-
-    /// Refuses what nobody took.
-    pub(super) fn finish(self) -> Result<(), Failure> {
-        match self.0.first() {
-            Some((name, _)) => Err(refused(name, "is unknown here")),
-            None => Ok(()),
-        }
+        T::deserialize(Json::Object(members)).map(Self).map_err(
+            |Broken { field, rule }| match field {
+                Some(name) => refused(&name, rule),
+                None => failure().detail(format!("The query {rule}.")),
+            },
+        )
     }
 }
 
 /// A parameter that breaks a rule.
 pub(super) fn refused(name: &str, rule: impl Into<String>) -> Failure {
-    Failure::new(StatusCode::BAD_REQUEST, "invalid-parameter", "A query parameter breaks a rule")
-        .field(name, rule)
+    failure().field(name, rule)
 }
 
+fn failure() -> Failure {
+    Failure::new(StatusCode::BAD_REQUEST, "invalid-parameter", "A query parameter breaks a rule")
+}
+
+/// As the URL standard decodes forms, but what is no escape and no UTF-8 is refused.
 fn decode(text: &str) -> Option<String> {
     let bytes = text.replace('+', " ").into_bytes();
-    let escapes = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%');
-    for (at, _) in escapes {
+    for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%') {
         bytes.get(at + 1..at + 3).filter(|two| two.iter().all(u8::is_ascii_hexdigit))?;
     }
-    percent_decode(&bytes).decode_utf8().ok().map(Cow::into_owned)
+    percent_decode(&bytes).decode_utf8().ok().map(Into::into)
 }

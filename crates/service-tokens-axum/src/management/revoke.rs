@@ -4,15 +4,24 @@ use axum::response::Response;
 use http::StatusCode;
 use service_tokens::{ManageError, RevokeRequest, Revoked, TokenId, TokenStore};
 
-use super::access::{Caller, NoQuery, Revoke};
+use super::access::{Caller, Revoke};
 use super::answer::{json, refused};
 use super::body::{Optional, invalid};
+use super::described::{Bodies, Credentials, IdParam, RevokedToken, Unknown};
 use super::failure::Failure;
 use super::id::PathId;
+use super::query::NoQuery;
 use super::token::RevokedJson;
 use super::types::RevokeBody;
 
 /// Revokes a token, for good.
+///
+/// Needs `service-tokens:revoke`. Revoking again changes nothing: the first revocation stands.
+#[utoipa::path(
+    post, path = "/tokens/{id}/revoke", operation_id = "revokeToken", tag = "tokens",
+    params(IdParam), request_body = Option<RevokeBody>,
+    responses(RevokedToken, Credentials, Unknown, Bodies), security(("bearer" = [])),
+)]
 pub(super) async fn revoke<S: TokenStore + 'static>(
     caller: Caller<Revoke, S>,
     _: NoQuery,

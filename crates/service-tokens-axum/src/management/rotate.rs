@@ -4,15 +4,26 @@ use axum::response::Response;
 use http::StatusCode;
 use service_tokens::{Field, InvalidField, ManageError, RotateRequest, TokenId, TokenStore};
 
-use super::access::{Caller, NoQuery, Rotate};
+use super::access::{Caller, Rotate};
 use super::answer::{json, refused};
 use super::body::{Optional, broken, invalid};
+use super::described::{Bodies, Credentials, IdParam, Refused, Rotated, Unknown};
 use super::failure::Failure;
 use super::id::PathId;
+use super::query::NoQuery;
 use super::token::IssuedJson;
 use super::types::{End, RotateBody, Time};
 
 /// Gives a token a new secret.
+///
+/// Needs `service-tokens:rotate`, and for the acting token's own id `service-tokens:rotate-self` too.
+/// The token's scopes must be contained in the acting one's, and it must not end later. Without an
+/// overlap the old secret ends at once.
+#[utoipa::path(
+    post, path = "/tokens/{id}/rotate", operation_id = "rotateToken", tag = "tokens",
+    params(IdParam), request_body = Option<RotateBody>,
+    responses(Rotated, Credentials, Unknown, Refused, Bodies), security(("bearer" = [])),
+)]
 pub(super) async fn rotate<S: TokenStore + 'static>(
     caller: Caller<Rotate, S>,
     _: NoQuery,

@@ -4,14 +4,22 @@ use axum::response::Response;
 use http::StatusCode;
 use service_tokens::{InvalidField, ManageError, Stored, TokenStore};
 
-use super::access::{Caller, NoQuery, Read};
+use super::access::{Caller, Read};
 use super::answer::{json, refused};
 use super::body::invalid;
+use super::described::{Credentials, IdParam, One, Unknown};
 use super::failure::Failure;
 use super::id::PathId;
+use super::query::NoQuery;
 use super::token::TokenJson;
 
-/// One token.
+/// Looks a token up.
+///
+/// Needs `service-tokens:read`, also for the acting token's own id; `/tokens/self` needs no scope.
+#[utoipa::path(
+    get, path = "/tokens/{id}", operation_id = "getToken", tag = "tokens",
+    params(IdParam), responses(One, Credentials, Unknown), security(("bearer" = [])),
+)]
 pub(super) async fn show<S: TokenStore + 'static>(
     caller: Caller<Read, S>,
     _: NoQuery,

@@ -38,10 +38,10 @@ pub(super) struct TokenJson {
     #[schema(format = DateTime)]
     created_at: String,
     /// From when on it is accepted.
-    #[schema(format = DateTime)]
+    #[schema(format = DateTime, required)]
     not_before: Option<String>,
     /// From when on it is dead. Null is never.
-    #[schema(format = DateTime)]
+    #[schema(format = DateTime, required)]
     expires_at: Option<String>,
     /// Its latest use. Null is never; it is left out where uses are not tracked, and in answers to
     /// changes.
@@ -52,14 +52,17 @@ pub(super) struct TokenJson {
     #[schema(format = DateTime)]
     rotated_at: String,
     /// Who issued it: the id of a token, or a name that the service's operator gave.
+    #[schema(required)]
     issued_by: Option<String>,
     /// The tokens through which it was obtained, nearest first.
     issuers: Vec<String>,
     /// Notes.
     metadata: BTreeMap<String, String>,
     /// The overlap of two secrets, while it runs.
+    #[schema(required)]
     overlap: Option<OverlapJson>,
     /// The revocation, if it was revoked.
+    #[schema(required)]
     revocation: Option<RevocationJson>,
 }
 
@@ -92,7 +95,9 @@ struct RevocationJson {
     #[schema(format = DateTime)]
     at: String,
     /// Who revoked: the id of a token, or a name that the service's operator gave.
+    #[schema(required)]
     by: Option<String>,
+    #[schema(required)]
     reason: Option<String>,
 }
 

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::de::{self, Deserialize, Deserializer, Visitor};
-use service_tokens::Replaces;
+use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
+use service_tokens::{Replaces, State, States};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::body::broken;
 use super::failure::Failure;
@@ -16,12 +18,7 @@ use super::failure::Failure;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Time(pub(super) DateTime<Utc>);
 
-impl Time {
-    /// What texts that are none are told.
-    pub(super) const RULE: &str = "must be a time as RFC 3339 writes it, with an offset";
-}
-
-impl std::str::FromStr for Time {
+impl FromStr for Time {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -30,26 +27,6 @@ impl std::str::FromStr for Time {
             return Err(());
         }
         DateTime::parse_from_rfc3339(text).map(|time| Self(time.to_utc())).map_err(|_| ())
-    }
-}
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-
-        impl Visitor<'_> for Text {
-            type Value = Time;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a time as RFC 3339 writes it, with an offset")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Time, E> {
-                text.parse().map_err(|()| E::custom(Time::RULE))
-            }
-        }
-
-        deserializer.deserialize_str(Text)
     }
 }
 
@@ -77,9 +54,90 @@ impl<'de> Deserialize<'de> for Seconds {
     }
 }
 
+/// A number in a query string: digits alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Number(pub(super) usize);
+
+impl FromStr for Number {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| digits).map(Self).ok_or(())
+    }
+}
+
+/// The states that a list shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StateFilter(pub(super) States);
+
+impl FromStr for StateFilter {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let states = match text {
+            "live" => Some(States::LIVE),
+            "dead" => Some(States::DEAD),
+            "all" => Some(States::ALL),
+            several => several
+                .split(',')
+                .map(|state| match state {
+                    "pending" => Some(State::Pending),
+                    "active" => Some(State::Active),
+                    "expired" => Some(State::Expired),
+                    "revoked" => Some(State::Revoked),
+                    _ => None,
+                })
+                .collect(),
+        };
+        states.map(Self).ok_or(())
+    }
+}
+
+/// Reads it from a text, by `FromStr`, or says what it must be.
+macro_rules! from_text {
+    ($($name:ident: $expected:literal;)*) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Text;
+
+                impl Visitor<'_> for Text {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($expected)
+                    }
+
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
+                        let wrong = |()| E::invalid_value(Unexpected::Other("text"), &self);
+                        text.parse().map_err(wrong)
+                    }
+                }
+
+                deserializer.deserialize_str(Text)
+            }
+        }
+    )*};
+}
+
+from_text! {
+    Time: "a time as RFC 3339 writes it, with an offset";
+    Number: "a whole number";
+    StateFilter: "live, dead, all, or some of pending, active, expired and revoked";
+}
+
 /// `true`: its absence is the only other way to say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct True;
+
+/// As the description has it.
+fn only_true() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Boolean)
+        .enum_values(Some([true]))
+        .description(Some("There is no end, if the policy allows that."))
+        .build()
+}
 
 impl<'de> Deserialize<'de> for True {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -165,7 +223,7 @@ pub(super) struct IssueBody {
     #[schema(nullable = false, value_type = Option<String>, format = DateTime)]
     pub(super) expires_at: Option<Time>,
     /// It has no end, if the policy allows that.
-    #[schema(nullable = false, value_type = Option<bool>)]
+    #[schema(schema_with = only_true, required = false)]
     pub(super) never_expires: Option<True>,
     /// It is accepted from this time on.
     #[schema(nullable = false, value_type = Option<String>, format = DateTime)]
@@ -219,7 +277,7 @@ pub(super) struct RotateBody {
     #[schema(nullable = false, value_type = Option<String>, format = DateTime)]
     pub(super) expires_at: Option<Time>,
     /// The token has no end any more, if the policy allows that.
-    #[schema(nullable = false, value_type = Option<bool>)]
+    #[schema(schema_with = only_true, required = false)]
     pub(super) never_expires: Option<True>,
 }
 
