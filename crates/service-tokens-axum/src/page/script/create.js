@@ -143,6 +143,7 @@ function mark(form, field) {
   const names = { issued_to: '#issued-to', expires_at: '#expiration-date' };
   const input = names[field] && form.querySelector(names[field]);
   input?.setAttribute('aria-invalid', 'true');
+  input?.focus();
 }
 
 /** The token exists and its secret was lost with the first answer: rotating gives another. */
