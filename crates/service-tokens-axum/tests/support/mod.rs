@@ -7,7 +7,8 @@
 )]
 
 pub(crate) mod failing;
-pub(crate) mod silent;
+
+pub(crate) mod faulty;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

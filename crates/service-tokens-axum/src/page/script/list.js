@@ -31,19 +31,22 @@ function showList() {
     parts.sheet.setAttribute('aria-busy', 'true');
     try {
       const page = await gather(query(parts), cursors.at(-1), mine.signal);
+      if (mine.signal.aborted) return;
       following = page.next;
       say(parts.alert, '');
       drawRows(parts, page.tokens);
       parts.status.textContent = joined(news, summary(page.tokens.length));
+      setAvailable(previous, cursors.length > 1);
+      setAvailable(next, following !== null);
     } catch (error) {
-      if (error instanceof Overtaken) return false;
+      if (error instanceof Overtaken || mine.signal.aborted) return;
       if (!(error instanceof Failure)) throw error;
+      // No turning from a page that could not be read: first it is read again.
       drawFailure(parts, error, news, () => read());
+      setAvailable(previous, false);
+      setAvailable(next, false);
     }
-    if (reading === mine) parts.sheet.setAttribute('aria-busy', 'false');
-    setAvailable(previous, cursors.length > 1);
-    setAvailable(next, following !== null);
-    return true;
+    parts.sheet.setAttribute('aria-busy', 'false');
   }
 
   function summary(count) {
@@ -63,7 +66,7 @@ function showList() {
     else cursors.pop();
     setAvailable(next, false);
     setAvailable(previous, false);
-    if (await read()) parts.table.scrollIntoView({ block: 'nearest' });
+    await read();
   }
 
   search.addEventListener('input', () => {
@@ -124,7 +127,6 @@ async function gather(query, cursor, signal) {
     query.set('limit', PAGE_LENGTH - tokens.length);
     if (next !== null) query.set('cursor', next);
     const page = await ask('GET', `tokens?${query}`, { signal });
-    if (signal.aborted) throw new Overtaken();
     tokens.push(...page.tokens);
     next = page.next ?? null;
   } while (next !== null && tokens.length < PAGE_LENGTH);
