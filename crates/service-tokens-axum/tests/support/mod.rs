@@ -2,6 +2,8 @@
 #![allow(dead_code, clippy::expect_used, reason = "each test uses a part, and a test may fail")]
 
 pub(crate) mod failing;
+#[cfg(feature = "management")]
+pub(crate) mod managed;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
