@@ -54,7 +54,7 @@ async fn each_field_of_an_issue_has_its_rules() {
         (with(r#""x":1,"x":1"#), "x", "is unknown here"),
         (with(r#""scopes":null"#), "scopes", "must not be null: leave it out"),
         (with(r#""scopes":[]"#), "scopes", "must not be empty"),
-        (with(r#""scopes":"files:upload""#), "scopes", "must be a sequence"),
+        (with(r#""scopes":"files:upload""#), "scopes", "must be an array"),
         (with(r#""scopes":[null]"#), "scopes", "must not be null: leave it out"),
         (with(r#""scopes":[{}]"#), "scopes", "must be a string"),
         (
@@ -104,7 +104,7 @@ async fn each_field_of_an_issue_has_its_rules() {
         ),
         (with(r#""not_before":"then""#), "not_before", time),
         (with(r#""metadata":null"#), "metadata", "must not be null: leave it out"),
-        (with(r#""metadata":[]"#), "metadata", "must be a map"),
+        (with(r#""metadata":[]"#), "metadata", "must be an object"),
         (with(r#""metadata":{"a":1}"#), "metadata", "has a member that must be a string"),
         (
             with(r#""metadata":{"a":"1","a":"2"}"#),
@@ -168,7 +168,11 @@ async fn each_field_of_a_rotation_has_its_rules() {
             "overlap_ends_on_first_use",
             "needs overlap_for or overlap_until",
         ),
-        (r#"{"overlap_ends_on_first_use":1}"#, "overlap_ends_on_first_use", "must be a boolean"),
+        (
+            r#"{"overlap_ends_on_first_use":1}"#,
+            "overlap_ends_on_first_use",
+            "must be true or false",
+        ),
         (r#"{"replacing":"both"}"#, "replacing", "must be one of: newest, oldest"),
         (r#"{"replacing":0}"#, "replacing", "must be one of: newest, oldest"),
         (

@@ -160,6 +160,7 @@ pub(crate) enum Op {
 pub(crate) struct Sick {
     inner: MemoryStore,
     faults: Mutex<HashMap<Op, (usize, bool)>>,
+    gone: Mutex<Option<(TokenId, usize)>>,
 }
 
 impl Sick {
@@ -171,6 +172,22 @@ impl Sick {
     /// After so many good calls this one is done and its answer lost.
     pub(crate) fn lost(&self, op: Op, after: usize) {
         self.faults.lock().expect("no panic inside").insert(op, (after, true));
+    }
+
+    /// After it was found so many times, there is no such record.
+    pub(crate) fn gone(&self, id: TokenId, after: usize) {
+        *self.gone.lock().expect("no panic inside") = Some((id, after));
+    }
+
+    fn is_gone(&self, id: TokenId) -> bool {
+        match &mut *self.gone.lock().expect("no panic inside") {
+            Some((gone, 0)) => *gone == id,
+            Some((gone, left)) if *gone == id => {
+                *left -= 1;
+                false
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn mend(&self) {
@@ -211,6 +228,9 @@ impl TokenStore for Sick {
     }
 
     async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+        if self.is_gone(id) {
+            return Ok(None);
+        }
         self.answer(Op::Find, self.inner.find(id)).await
     }
 
