@@ -1,5 +1,10 @@
 //! A service on a real socket, and a client that shows every header.
-#![allow(dead_code, clippy::expect_used, reason = "each test uses a part, and a test may fail")]
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "each test uses a part, and a test may fail"
+)]
 
 pub(crate) mod failing;
 #[cfg(feature = "management")]
