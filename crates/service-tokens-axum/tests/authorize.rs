@@ -1,9 +1,13 @@
 //! The endpoint for reverse proxies, on a real socket.
 
+#![cfg(feature = "standards")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod support;
 
+use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -11,7 +15,7 @@ use service_tokens::{
     IssueRequest, LastUsed, MemoryStore, RevokeRequest, RotateRequest, TokenService, TokenType,
 };
 use service_tokens_axum::standards;
-use support::failing::{Failing, Fault};
+use support::faulty::{Fault, Faulty};
 use support::{Answer, exchange, send, serve, token};
 
 const CHALLENGE: &str = "Bearer realm=\"service-tokens\"";
@@ -69,6 +73,40 @@ async fn any_method_and_what_stands_below_is_ignored() {
          Content-Length: 1000000\r\nConnection: close\r\n\r\n"
     );
     passed(&exchange(address, request.as_bytes()).await.unwrap());
+}
+
+#[tokio::test]
+async fn envoy_gets_200_and_is_refused_alike() {
+    let (service, _) = support::service();
+    let token = token(&service, "acme", "connector").await;
+    let address = serve(standards::router(service)).await;
+    let bearer = format!("Authorization: Bearer {token}");
+    // What its filter sends: the client's method and path, the latter behind the prefix, and no body.
+    let headers = ["X-Forwarded-For: 10.0.0.1", "Content-Length: 0", &bearer];
+    for path in ["", "/", "/x?y=z", "//x", "/%FF", "/files:read"] {
+        let path = format!("/ext-authz/files:upload{path}");
+        for method in ["GET", "POST", "OPTIONS"] {
+            let mut answer = send(address, method, &path, &headers, "").await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            assert_eq!(answer.header("content-length"), Some("0"));
+            answer.status = 204;
+            passed(&answer);
+        }
+    }
+    for (path, status) in [
+        ("/files:read", 403),
+        ("/files:read/files:upload", 403),
+        ("/*", 403),
+        ("/authorize/files:upload", 403),
+        ("//files:upload", 403),
+        ("/", 403),
+        ("", 403),
+    ] {
+        let path = format!("/ext-authz{path}");
+        assert_eq!(send(address, "POST", &path, &headers, "").await.status, status, "{path}");
+        let nobody = send(address, "POST", &path, &[], "").await;
+        refused(&nobody, 401, CHALLENGE);
+    }
 }
 
 #[tokio::test]
@@ -196,6 +234,38 @@ async fn a_segment_that_is_no_need_lets_nobody_pass() {
     }
 }
 
+/// Where a test keeps what is traced on its thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_segment_that_is_no_need_is_warned_of() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (service, _) = support::service();
+    let developer = token(&service, "acme", "developer").await;
+    let address = serve(standards::router(service)).await;
+    assert_eq!(ask(address, "/authorize/files:upload", &developer).await.status, 204);
+    assert!(!String::from_utf8_lossy(&log.0.lock().unwrap()).contains("WARN"));
+    assert_eq!(ask(address, "/authorize/files:*", &developer).await.status, 403);
+    let traced = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    assert!(traced.contains("WARN") && traced.contains("a need contains no wildcard"), "{traced}");
+    assert!(!traced.contains(&developer));
+}
+
 #[tokio::test]
 async fn passing_is_a_use_and_nothing_else_is() {
     let (service, clock) = support::service();
@@ -220,7 +290,7 @@ async fn passing_is_a_use_and_nothing_else_is() {
 
 #[tokio::test]
 async fn a_store_without_an_answer_is_503() {
-    let service = TokenService::builder(Failing::new(), "acme_test")
+    let service = TokenService::builder(Faulty::new(), "acme_test")
         .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
         .build()
         .unwrap();
@@ -241,7 +311,7 @@ async fn a_store_without_an_answer_is_503() {
 
 #[tokio::test]
 async fn kept_records_will_do() {
-    let service = TokenService::builder(Failing::new(), "acme_test")
+    let service = TokenService::builder(Faulty::new(), "acme_test")
         .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
         .keep_records(Duration::from_secs(60), 100)
         .build()

@@ -50,6 +50,8 @@ struct PolicyJson {
     longest_lifetime: Option<u64>,
     /// Whether a token may have no end.
     never_allowed: bool,
+    /// Whether a token may live longer than the one that issues or rotates it.
+    outliving_issuer_allowed: bool,
     /// The longest that an older secret may live on after a rotation.
     longest_overlap: u64,
 }
@@ -79,6 +81,7 @@ pub(super) async fn types<S: TokenStore + 'static>(
             default_lifetime: limits.default_lifetime.map(|lifetime| lifetime.as_secs()),
             longest_lifetime: limits.longest_lifetime.as_ref().map(Duration::as_secs),
             never_allowed: limits.never_allowed,
+            outliving_issuer_allowed: limits.outliving_issuer_allowed,
             longest_overlap: limits.longest_overlap.as_secs(),
         },
         issuing_stopped: caller.service().issuing_stopped(),

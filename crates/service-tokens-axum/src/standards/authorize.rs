@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
-use http::header::{HeaderName, WWW_AUTHENTICATE};
+use axum::response::Response;
+use http::header::HeaderName;
+use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use service_tokens::{InvalidScope, Need, TokenService, TokenStore, VerifiedToken};
@@ -17,71 +18,78 @@ use crate::rejection::Rejection;
 const ENCODED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':').remove(b'*');
 
+/// `/authorize/<scope>`: 204.
 pub(super) async fn authorize<S: TokenStore + 'static>(
     State(service): State<Arc<TokenService<S>>>,
     request: Request,
 ) -> Response {
-    // Not part of a future that must be `Send`: the body is never looked at.
-    let (parts, _body) = request.into_parts();
-    let verified = async {
-        let token = bearer(&parts.headers)?;
-        match need(parts.uri.path()) {
-            Ok(need) => Ok(service.verify(token, &need).await?),
-            Err(invalid) => {
-                tracing::warn!(%invalid, "a proxy asks for no valid scope, and nobody passes");
-                service.authenticate(token).await?;
-                Err(Refused::NoNeed)
-            }
-        }
-    };
-    let response = match verified.await {
-        Ok(verified) => identity(&verified),
-        Err(refused) => refused.into_response(),
-    };
-    answer::not_stored(response)
+    decide(&service, request, "/authorize/", StatusCode::NO_CONTENT).await
 }
 
-/// Why the request may not go on.
-enum Refused {
-    Rejected(Rejection),
-    /// The proxy asks for something that no token can have.
-    NoNeed,
+/// `/ext-authz/<scope>`: 200. Envoy lets nothing else pass, and would answer a 204 to the client as if
+/// the backend had done what was asked.
+pub(super) async fn ext_authz<S: TokenStore + 'static>(
+    State(service): State<Arc<TokenService<S>>>,
+    request: Request,
+) -> Response {
+    decide(&service, request, "/ext-authz/", StatusCode::OK).await
 }
 
-impl<R: Into<Rejection>> From<R> for Refused {
-    fn from(rejection: R) -> Self {
-        Self::Rejected(match rejection.into() {
-            // A 400 would be a 500 of nginx. RFC 6750 §3.1 has a 401 for a malformed token, too.
-            Rejection::MalformedCredentials => Rejection::InvalidToken,
-            rejection => rejection,
-        })
+async fn decide<S: TokenStore>(
+    service: &TokenService<S>,
+    request: Request,
+    prefix: &str,
+    passes: StatusCode,
+) -> Response {
+    // The body is never looked at.
+    let (parts, _) = request.into_parts();
+    match verify(service, &parts, prefix).await {
+        Ok(verified) => identity(&verified, passes),
+        Err(rejection) => refused(rejection),
     }
 }
 
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Rejected(rejection) => rejection.into_response(),
-            Self::NoNeed => {
-                let challenge = "Bearer realm=\"service-tokens\", error=\"insufficient_scope\"";
-                let challenge = [(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))];
-                (StatusCode::FORBIDDEN, challenge).into_response()
-            }
+async fn verify<S: TokenStore>(
+    service: &TokenService<S>,
+    parts: &Parts,
+    prefix: &str,
+) -> Result<VerifiedToken, Rejection> {
+    let token = bearer(&parts.headers)?;
+    match need(parts.uri.path(), prefix) {
+        // One step: whoever lacks the scope has not used the token.
+        Ok(need) => Ok(service.verify(token, &need).await?),
+        Err(invalid) => {
+            tracing::warn!(%invalid, "a proxy asks for what is no scope, and nobody passes");
+            service.authenticate(token).await?;
+            // There is no scope that could be named.
+            Err(Rejection::InsufficientScope(Box::new(Need::authenticated())))
         }
     }
 }
 
-/// The need in the first segment below `/authorize`, decoded once.
-fn need(path: &str) -> Result<Need, InvalidScope> {
-    let below = path.strip_prefix("/authorize/").unwrap_or_default();
+/// The rejection's status and challenge. No body: a proxy has no use for it.
+fn refused(rejection: Rejection) -> Response {
+    let rejection = match rejection {
+        // A 400 would be a 500 of nginx. RFC 6750 §3.1 has a 401 for a malformed token, too.
+        Rejection::MalformedCredentials => Rejection::InvalidToken,
+        rejection => rejection,
+    };
+    let mut response = answer::empty(rejection.status());
+    rejection.mark(&mut response);
+    response
+}
+
+/// The need in the first segment below the prefix, decoded once.
+fn need(path: &str, prefix: &str) -> Result<Need, InvalidScope> {
+    let below = path.strip_prefix(prefix).unwrap_or_default();
     let segment = below.split('/').next().unwrap_or_default();
     let scope = percent_decode_str(segment).decode_utf8().map_err(|_| InvalidScope::Character)?;
     Need::scope(&scope)
 }
 
-/// 204 with who the token is.
-fn identity(token: &VerifiedToken) -> Response {
-    let mut response = answer::empty(StatusCode::NO_CONTENT);
+/// This status with who the token is.
+fn identity(token: &VerifiedToken, passes: StatusCode) -> Response {
+    let mut response = answer::empty(passes);
     let headers = [
         (HeaderName::from_static("service-token-id"), token.id().to_string()),
         (HeaderName::from_static("service-token-owner"), encoded(token.owner())),

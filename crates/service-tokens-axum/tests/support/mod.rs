@@ -10,6 +10,8 @@ pub(crate) mod failing;
 #[cfg(feature = "management")]
 pub(crate) mod managed;
 
+pub(crate) mod faulty;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -1,0 +1,66 @@
+// Everything about one token, with its exact instants: reached by keyboard and touch as well.
+
+function openDetails(token) {
+  const { root, facts, close: button } = stamp('details-dialog');
+  const fact = (term, ...contents) => {
+    if (contents.length) facts.append(make('div', '', make('dt', '', term), make('dd', '', ...contents)));
+  };
+  fact('Issued To', isolated(token.issued_to));
+  fact('ID', make('code', '', token.id));
+  fact('Type', capitalised(token.type));
+  fact('State', capitalised(token.state));
+  fact('Owner', isolated(token.owner));
+  fact('Scopes', ...spaced(token.scopes.map((scope) => make('code', '', scope))));
+  fact('Created At', exact(token.created_at));
+  if (token.not_before) fact('Valid From', exact(token.not_before));
+  fact('Expiration', token.expires_at ? exact(token.expires_at) : 'Never');
+  fact('Last Used', ...exactLastUsed(token));
+  if (token.rotated_at && token.rotated_at !== token.created_at) fact('Rotated At', exact(token.rotated_at));
+  if (token.overlap) fact('Old Secret', ...oldSecret(token.overlap));
+  if (token.issued_by) fact('Issued By', named(token.issued_by));
+  if (token.revocation) fact('Revoked', ...revocation(token.revocation));
+  for (const [key, value] of Object.entries(token.metadata ?? {})) {
+    facts.append(make('div', '', make('dt', 'own', isolated(key)), make('dd', '', isolated(value))));
+  }
+  const close = openDialog(root, {
+    leave: (close) => close(),
+    closed: () => list?.focus(token.id, 'details'),
+  });
+  button.addEventListener('click', close);
+}
+
+/** In the viewer's zone to the second, and in UTC to the microsecond. */
+function exact(text) {
+  const time = timeElement(text, zonedFormat.format(new Date(text)));
+  return make('span', 'exact', time, ' ', make('code', 'quiet', text));
+}
+
+function exactLastUsed(token) {
+  return token.last_used_at ? [exact(token.last_used_at)] : lastUsed(token);
+}
+
+function oldSecret({ ends_at, ends_on_first_use }) {
+  const first = ends_on_first_use ? 'ends when the new one is first used, at the latest ' : 'ends ';
+  return [first, exact(ends_at)];
+}
+
+/** When, by whom and why. */
+function revocation({ at, by, reason }) {
+  const contents = [exact(at)];
+  if (by) contents.push(' by ', named(by));
+  if (reason) contents.push(': ', isolated(reason));
+  return contents;
+}
+
+/** Who did something: its name is filled in when it is known. */
+function named(by) {
+  const node = isolated(by);
+  nameOf(by).then((name) => {
+    if (name !== by) node.replaceWith(make('bdi', '', name), ' ', make('code', 'quiet block', by));
+  });
+  return node;
+}
+
+function spaced(nodes) {
+  return nodes.flatMap((node, index) => (index ? [' ', node] : [node]));
+}

@@ -1,0 +1,315 @@
+//! Needs on layers, routers and routes, and what counts as a use, on a real socket.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use axum::routing::{any, get};
+use axum::{Extension, Router};
+use service_tokens::{
+    IssueRequest, Issued, LastUsed, MemoryStore, Need, RotateRequest, TokenService, VerifiedToken,
+};
+use service_tokens_axum::{Bearer, BearerLayer, RequireLayer};
+use support::{Answer, send, serve, service};
+use tower::ServiceBuilder;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+type Service = Arc<TokenService<MemoryStore>>;
+
+async fn ok() -> &'static str {
+    "ok"
+}
+
+fn need(scope: &str) -> Need {
+    Need::scope(scope).unwrap()
+}
+
+fn require(scope: &str) -> RequireLayer {
+    RequireLayer::scope(scope).unwrap()
+}
+
+/// A token in an overlap that its first use ends.
+struct Token {
+    service: Service,
+    issued: Issued,
+    older: String,
+}
+
+impl Token {
+    async fn new(service: &Service) -> Self {
+        let request = IssueRequest::new("acme", "connector", "backup");
+        let first = service.issue(request).await.unwrap();
+        let rotation = RotateRequest::until_first_use(HOUR);
+        let issued = service.owner("acme").rotate(first.record.id(), rotation).await.unwrap();
+        let older = first.token.expose_secret().to_owned();
+        Self { service: service.clone(), issued, older }
+    }
+
+    async fn get(&self, router: Router, path: &str) -> Answer {
+        let header = format!("Authorization: Bearer {}", self.issued.token.expose_secret());
+        send(serve(router).await, "GET", path, &[&header], "").await
+    }
+
+    /// Whether it was used: whether that is noted, and the overlap has ended.
+    async fn used(&self) -> bool {
+        let stored = self.service.owner("acme").get(self.issued.record.id()).await.unwrap();
+        let noted = stored.last_used != LastUsed::Never;
+        let ended = stored.record.overlap(self.service.now()).is_none();
+        assert_eq!(noted, ended, "{stored:?}");
+        noted
+    }
+}
+
+fn insufficient(answer: &Answer, scopes: &str) {
+    assert_eq!(answer.status, 403, "{answer:?}");
+    let challenge = format!(
+        "Bearer realm=\"service-tokens\", error=\"insufficient_scope\", scope=\"{scopes}\""
+    );
+    assert_eq!(answer.header("www-authenticate"), Some(&*challenge));
+}
+
+#[tokio::test]
+async fn a_missing_scope_is_no_use_wherever_the_need_stands() {
+    let (service, _) = service();
+    let bearer = || BearerLayer::new(service.clone());
+    let delete = || get(ok).layer(require("files:delete"));
+    let routers = [
+        ("layer", Router::new().route("/", get(ok)).layer(bearer().need(need("files:delete")))),
+        (
+            "strict",
+            Router::new().route("/", get(ok)).layer(bearer().strict().need(need("files:delete"))),
+        ),
+        ("route", Router::new().route("/", delete()).layer(bearer())),
+        ("strict route", Router::new().route("/", delete()).layer(bearer().strict())),
+        (
+            "router",
+            Router::new().route("/", get(ok)).layer(require("files:delete")).layer(bearer()),
+        ),
+        ("optional", Router::new().route("/", delete()).layer(bearer().optional())),
+        (
+            "builder",
+            Router::new()
+                .route("/", get(ok))
+                .layer(ServiceBuilder::new().layer(bearer()).layer(require("files:delete"))),
+        ),
+        (
+            "extractor below",
+            Router::new()
+                .route("/", get(async |_: Bearer| "ok").layer(require("files:delete")))
+                .layer(bearer()),
+        ),
+    ];
+    let token = Token::new(&service).await;
+    for (name, router) in routers {
+        insufficient(&token.get(router, "/").await, "files:delete");
+        assert!(!token.used().await, "{name}");
+    }
+    service.verify(&token.older, &Need::authenticated()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_need_that_is_met_is_a_use() {
+    let (service, _) = service();
+    let bearer = || BearerLayer::new(service.clone());
+    let either = Need::any_of(["files:delete", "files:upload"]).unwrap();
+    let upload = || get(ok).layer(require("files:upload"));
+    let routers = [
+        ("layer", Router::new().route("/", get(ok)).layer(bearer().need(need("files:upload")))),
+        ("any of", Router::new().route("/", get(ok)).layer(bearer().need(either.clone()))),
+        ("route", Router::new().route("/", upload()).layer(bearer())),
+        ("strict", Router::new().route("/", upload()).layer(bearer().strict())),
+        ("optional", Router::new().route("/", upload()).layer(bearer().optional())),
+        (
+            "router",
+            Router::new().route("/", get(ok)).layer(RequireLayer::new(either)).layer(bearer()),
+        ),
+        ("extractor", Router::new().route("/", get(async |_: Bearer| "ok")).layer(bearer())),
+        (
+            "optional extractor",
+            Router::new()
+                .route("/", get(async |b: Option<Bearer>| b.map_or("none", |_| "ok")))
+                .layer(bearer().optional()),
+        ),
+        ("nobody", Router::new().route("/", get(ok)).layer(bearer())),
+        (
+            "extension",
+            Router::new().route("/", get(async |_: Extension<VerifiedToken>| "ok")).layer(bearer()),
+        ),
+        ("route_layer", Router::new().route("/", get(ok)).route_layer(bearer())),
+    ];
+    for (name, router) in routers {
+        let token = Token::new(&service).await;
+        assert!(!token.used().await);
+        let answer = token.get(router, "/").await;
+        assert_eq!((answer.status, &*answer.body), (200, "ok"), "{name}");
+        assert!(token.used().await, "{name}");
+        let ended = service.verify(&token.older, &Need::authenticated()).await;
+        assert!(ended.is_err(), "{name}");
+    }
+}
+
+/// What the handler sees has happened before it runs, wherever somebody has asked.
+#[tokio::test]
+async fn a_use_is_noted_before_the_handler_runs() {
+    let (service, _) = service();
+    let older = Arc::new(std::sync::Mutex::new(String::new()));
+    let (tokens, old) = (service.clone(), older.clone());
+    let handler = async move |_: Bearer| {
+        let old = old.lock().unwrap().clone();
+        tokens.verify(&old, &Need::authenticated()).await.is_err().to_string()
+    };
+    for router in [
+        Router::new().route("/", get(handler.clone())).layer(BearerLayer::new(service.clone())),
+        Router::new()
+            .route("/", get(handler).layer(require("files:upload")))
+            .layer(BearerLayer::new(service.clone())),
+    ] {
+        let token = Token::new(&service).await;
+        older.lock().unwrap().clone_from(&token.older);
+        assert_eq!(token.get(router, "/").await.body, "true");
+    }
+}
+
+#[tokio::test]
+async fn every_need_on_the_way_must_be_met() {
+    let (service, _) = service();
+    let bearer = BearerLayer::new(service.clone());
+    let inner = Router::new()
+        .route("/both", get(ok).layer(require("files:upload")))
+        .route("/inner", get(ok).layer(require("files:delete")))
+        .route("/outer", get(ok));
+    let app = Router::new()
+        .nest("/files", inner.clone().layer(require("files:upload")))
+        .nest("/all", inner.layer(require("queue:push")))
+        .layer(bearer);
+    let token = Token::new(&service).await;
+    for path in ["/all/both", "/all/outer", "/all/inner"] {
+        insufficient(&token.get(app.clone(), path).await, "queue:push");
+    }
+    assert!(!token.used().await);
+    insufficient(&token.get(app.clone(), "/files/inner").await, "files:delete");
+    for path in ["/files/both", "/files/outer"] {
+        assert_eq!(token.get(app.clone(), path).await.status, 200);
+    }
+    let both = RequireLayer::new(Need::all_of(["files:upload", "files:delete"]).unwrap());
+    let app = Router::new().route("/", get(ok).layer(both)).layer(BearerLayer::new(service));
+    insufficient(&token.get(app, "/").await, "files:upload files:delete");
+}
+
+#[tokio::test]
+async fn an_optional_layer_asks_for_a_token_only_below() {
+    let (service, _) = service();
+    let greet = async |bearer: Option<Bearer>, extension: Option<Extension<VerifiedToken>>| {
+        assert_eq!(bearer.is_some(), extension.is_some());
+        bearer.map_or("nobody".into(), |Bearer(token)| token.owner().to_owned())
+    };
+    let app = Router::new()
+        .route("/greet", get(greet))
+        .route("/upload", get(ok).layer(require("files:upload")))
+        .route("/whoami", get(async |_: Bearer| "ok"))
+        .layer(BearerLayer::new(service.clone()).optional().realm("acme").unwrap());
+    let token = Token::new(&service).await;
+    assert_eq!(token.get(app.clone(), "/greet").await.body, "acme");
+    let address = serve(app).await;
+    assert_eq!(send(address, "GET", "/greet", &[], "").await.body, "nobody");
+    for path in ["/upload", "/whoami"] {
+        let answer = send(address, "GET", path, &[], "").await;
+        assert_eq!(answer.status, 401);
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"acme\""));
+    }
+    for (wrong, status) in [
+        ("Authorization: Basic eDp5", 401),
+        ("Authorization:", 401),
+        ("Authorization: Bearer", 400),
+        ("Authorization: Bearer a b", 400),
+        ("Authorization: Bearer a", 401),
+    ] {
+        for path in ["/greet", "/upload", "/whoami"] {
+            assert_eq!(send(address, "GET", path, &[wrong], "").await.status, status, "{wrong}");
+        }
+    }
+}
+
+/// The innermost layer decides, also that there is nobody.
+#[tokio::test]
+async fn what_an_outer_layer_let_through_does_not_count() {
+    let (outer, _) = service();
+    let (inner, _) = service();
+    let whoami = async |bearer: Option<Bearer>, extension: Option<Extension<VerifiedToken>>| {
+        assert_eq!(bearer.is_some(), extension.is_some());
+        bearer.map_or("nobody", |_| "somebody")
+    };
+    // Between the two the header is taken away.
+    let strip = async |mut request: Request, next: Next| -> Response {
+        request.headers_mut().remove("authorization");
+        next.run(request).await
+    };
+    let below = Router::new().route("/", any(whoami)).layer(BearerLayer::new(inner).optional());
+    let app = below
+        .clone()
+        .layer(axum::middleware::from_fn(strip))
+        .layer(BearerLayer::new(outer.clone()));
+    let token = Token::new(&outer).await;
+    assert_eq!(token.get(app, "/").await.body, "nobody");
+    let app = below.layer(BearerLayer::new(outer.clone()));
+    assert_eq!(token.get(app, "/").await.status, 401);
+}
+
+/// A panic, and a client that does not wait: noted all the same.
+#[tokio::test]
+async fn a_request_that_comes_to_no_end_is_a_use() {
+    let (service, _) = service();
+    let panics = async || -> &'static str { panic!("a handler's panic, which this test wants") };
+    let bearer = BearerLayer::new(service.clone());
+    let app = Router::new()
+        .route("/", get(panics))
+        .layer(bearer.clone())
+        .layer(tower_http::catch_panic::CatchPanicLayer::new());
+    let token = Token::new(&service).await;
+    assert_eq!(token.get(app, "/").await.status, 500);
+    assert!(token.used().await);
+
+    let hangs = async || std::future::pending::<&'static str>().await;
+    let app = Router::new().route("/", get(hangs)).layer(bearer).layer(
+        tower_http::timeout::TimeoutLayer::with_status_code(
+            http::StatusCode::GATEWAY_TIMEOUT,
+            Duration::from_millis(20),
+        ),
+    );
+    let token = Token::new(&service).await;
+    assert_eq!(token.get(app, "/").await.status, 504);
+    assert!(token.used().await);
+}
+
+/// The service that is called is the one that was asked whether it is ready.
+#[tokio::test]
+async fn one_at_a_time_below_the_layer() {
+    let (service, _) = service();
+    let builder = ServiceBuilder::new()
+        .layer(BearerLayer::new(service.clone()))
+        .layer(require("files:upload"))
+        .concurrency_limit(1);
+    let token = Token::new(&service).await;
+    let bearer = format!("Bearer {}", token.issued.token.expose_secret());
+    let answer = async |_: http::Request<String>| {
+        Ok::<_, std::convert::Infallible>(http::Response::new("ok".to_owned()))
+    };
+    let mut stack = builder.service_fn(answer);
+    for _ in 0..3 {
+        use tower::{Service, ServiceExt};
+        let request = http::Request::builder().header("authorization", &bearer);
+        let ready = stack.ready().await.unwrap();
+        let response = ready.call(request.body(String::new()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), 200);
+        // One that is refused gives back the place that it held.
+        let ready = stack.ready().await.unwrap();
+        let response = ready.call(http::Request::new(String::new())).await.unwrap();
+        assert_eq!(response.status(), 401);
+    }
+}

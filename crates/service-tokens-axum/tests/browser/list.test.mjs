@@ -1,0 +1,131 @@
+// Search, filters, order and pages; what ends soon; an empty list.
+
+import assert from 'node:assert/strict';
+
+import { scene } from './scene.mjs';
+
+const names = (rows) => rows.map((row) => row['Issued To']);
+const day = 86_400;
+
+scene('columns, search, filters and order', {
+  before: async (service) => {
+    await service.issue('connector', 'Nightly backup');
+    await service.issue('developer', 'Ada’s laptop');
+    const { id } = await service.issue('connector', 'Old backup');
+    await service.revoke(id);
+    await service.issue('connector', 'Over in a moment', { expires_in: 1 });
+    await service.issue('connector', 'Next week', { not_before: new Date(Date.now() + 7 * day * 1000).toISOString() });
+  },
+}, async ({ service, person }) => {
+  const heads = (await person.all('columnheader')).map((head) => head.name);
+  assert.deepEqual(heads, ['ID', 'Issued To', 'Type', 'Created At', 'Expiration', 'State', 'Last Used', 'Actions']);
+  assert.match((await person.find('table')).name, /tokens/i, 'the table has a name');
+
+  // Active ones are shown unless something else is asked for, the newest first.
+  await person.until(async () => (await service.list('state=expired')).length === 1);
+  await person.click('button', 'Refresh');
+  const active = ['Next week', 'Ada’s laptop', 'Nightly backup', 'the first two lines', 'whoever started the service'];
+  await person.rows((rows) => names(rows).join() === active.join());
+  const rows = await person.rows();
+  assert.deepEqual(rows.map((row) => row.State), ['Pending', 'Active', 'Active', 'Active', 'Active']);
+  const listed = await service.list();
+  assert.deepEqual(rows.map((row) => row.ID), listed.map((token) => token.id));
+
+  await person.choose('Order', 'Oldest first');
+  await person.rows((rows) => names(rows).join() === active.toReversed().join());
+  await person.choose('Order', 'Newest first');
+
+  await person.choose('Type', 'Developer');
+  await person.rows((rows) => names(rows).join() === 'Ada’s laptop');
+  await person.choose('Type', 'Connector');
+  await person.rows((rows) => names(rows).join() === 'Next week,Nightly backup,the first two lines');
+
+  await person.choose('State', 'Revoked');
+  await person.rows((rows) => names(rows).join() === 'Old backup');
+  await person.choose('State', 'Expired');
+  await person.rows((rows) => names(rows).join() === 'Over in a moment');
+  await person.choose('State', 'All');
+  await person.rows((rows) => rows.length === 5);
+
+  await person.fill('searchbox', 'Search by Issued To', 'backup');
+  await person.rows((rows) => names(rows).join() === 'Old backup,Nightly backup');
+  await person.says(/2 tokens/);
+
+  // What finds nothing says so, and leads back.
+  await person.fill('searchbox', 'Search by Issued To', 'nobody at all');
+  await person.says(/Nothing matches/);
+  assert.deepEqual(await person.all('table'), []);
+  await person.click('button', /Clear/);
+  await person.rows((rows) => names(rows).join() === active.join());
+});
+
+scene('an empty list says what to do next', { signedIn: false }, async ({ person, visit, signIn }) => {
+  await visit.intercept((request) => new URL(request.url()).pathname === '/tokens' && {
+    status: 200,
+    contentType: 'application/json',
+    body: JSON.stringify({ tokens: [], next: null }),
+  });
+  await signIn();
+  await person.says(/No service tokens yet/);
+  await person.says(/Create New.*copy it, and give it to the program/s);
+  await person.find('button', /Create New/);
+});
+
+scene('pages, forwards and back, each token once', {
+  before: async (service) => {
+    for (let i = 1; i <= 118; i += 1) await service.issue('connector', `Program ${String(i).padStart(3, '0')}`);
+  },
+}, async ({ person }) => {
+  const wanted = [...Array(118)].map((_, i) => `Program ${String(118 - i).padStart(3, '0')}`);
+  wanted.push('the first two lines', 'whoever started the service');
+  const pages = [];
+  for (let at = 0; at < 120; at += 50) {
+    pages.push(names(await person.rows((rows) => rows[0]?.['Issued To'] === wanted[at])));
+    const next = await person.find('button', 'Next page');
+    if (at + 50 < 120) await next.click();
+    else assert.equal(await next.attribute('aria-disabled'), 'true');
+  }
+  assert.deepEqual(pages.flat(), wanted);
+  await person.says(/Page 3, 20 tokens/);
+
+  await person.click('button', 'Previous page');
+  await person.rows((rows) => names(rows).join() === pages[1].join());
+  await person.click('button', 'Previous page');
+  await person.rows((rows) => names(rows).join() === pages[0].join());
+  assert.equal(await (await person.find('button', 'Previous page')).attribute('aria-disabled'), 'true');
+
+  // A new order begins at its first page.
+  await person.click('button', 'Next page');
+  await person.rows((rows) => names(rows).join() === pages[1].join());
+  await person.choose('Order', 'Oldest first');
+  await person.rows((rows) => names(rows).join() === wanted.toReversed().slice(0, 50).join());
+});
+
+scene('what expires within 14 days stands out, and not by its colour alone', {
+  before: async (service) => {
+    await service.issue('connector', 'far', { expires_in: 15 * day });
+    await service.issue('connector', 'near', { expires_in: 13 * day });
+    await service.issue('connector', 'very near', { expires_in: 2 * 3600 + 60 });
+  },
+}, async ({ person }) => {
+  const rows = await person.rows((rows) => rows.length === 5);
+  const expiration = Object.fromEntries(rows.map((row) => [row['Issued To'], row.Expiration]));
+  assert.match(expiration.near, /1[23] days/);
+  assert.match(expiration['very near'], /2 hours/);
+  assert.doesNotMatch(expiration.far, /\bdays?\b/);
+  assert.doesNotMatch(expiration['whoever started the service'], /\bdays?\b/);
+});
+
+scene('a token’s last use is shown', {}, async ({ service, person }) => {
+  const { token } = await service.issue('connector', 'Nightly backup');
+  await person.click('button', 'Refresh');
+  const of = (rows) => rows.find((row) => row['Issued To'] === 'Nightly backup')?.['Last Used'];
+  await person.rows((rows) => of(rows) === 'Never');
+  await service.upload(token);
+  await person.until(async () => {
+    await person.click('button', 'Refresh');
+    const rows = await person.rows((rows) => of(rows) !== undefined);
+    return of(rows) !== 'Never';
+  }, 20_000);
+  assert.match(of(await person.rows()), /\d/);
+});

@@ -1,0 +1,112 @@
+// Errors are sentences with a way on.
+
+import assert from 'node:assert/strict';
+
+import { copyAndClose, shown } from './acts.mjs';
+import { scene } from './scene.mjs';
+
+const unavailable = {
+  status: 503,
+  contentType: 'application/problem+json',
+  headers: { 'Retry-After': '1', 'Cache-Control': 'no-store' },
+  body: JSON.stringify({ type: 'urn:service-tokens:problem:store-unavailable', title: 'Service Unavailable', status: 503, detail: 'the token store did not answer' }),
+};
+const path = (request) => new URL(request.url()).pathname;
+
+scene('the store is unavailable: a sentence, and trying again works', {}, async ({ person, visit }) => {
+  visit.expect(/status of 503/);
+  const heal = await visit.intercept((request) => (path(request) === '/tokens' ? unavailable : null));
+  await person.choose('Order', 'Oldest first');
+  await person.alert(/unavailable/);
+  await person.click('button', /Try again|Retry/);
+  await person.alert(/unavailable/);
+  await heal();
+  await person.click('button', /Try again|Retry/);
+  await person.gone('button', /Try again|Retry/);
+  await person.rows((rows) => rows.length === 2);
+  assert.equal(await person.sees('alert', /unavailable/), false);
+});
+
+scene('the store is unavailable when signing in', { signedIn: false }, async ({ person, visit, signIn }) => {
+  visit.expect(/status of 503/);
+  const heal = await visit.intercept((request) => (path(request).startsWith('/token') ? unavailable : null));
+  await signIn();
+  await person.alert(/unavailable/);
+  await heal();
+  await signIn();
+  await person.rows((rows) => rows.length === 2);
+});
+
+scene('the store is unavailable when revoking: nothing is revoked, OK again revokes', {}, async ({ service, person, visit }) => {
+  visit.expect(/status of 503/);
+  const heal = await visit.intercept((request) => (request.method() === 'POST' ? unavailable : null));
+  await person.click('button', 'Revoke the first two lines');
+  await person.click('button', 'OK');
+  await person.alert(/unavailable/);
+  assert.equal((await service.list()).length, 2);
+  await heal();
+  await person.click('button', 'OK');
+  await person.gone('alertdialog');
+  assert.equal((await service.list()).length, 1);
+});
+
+scene('the server cannot be reached: a sentence, and trying again works', {}, async ({ person, visit }) => {
+  visit.expect(/ERR_CONNECTION_RESET/);
+  const heal = await visit.intercept(() => 'lost');
+  await person.choose('Order', 'Oldest first');
+  await person.alert(/could not be reached/);
+  await heal();
+  await person.click('button', /Try again|Retry/);
+  await person.rows((rows) => rows.length === 2);
+});
+
+// The request never arrives, or arrives and the answer is lost: the person cannot tell which.
+for (const arrives of [false, true]) {
+  scene(`the connection breaks on creating (the request ${arrives ? 'arrived' : 'was lost'}): no second token`, {}, async ({ service, person, visit }) => {
+    visit.expect(/ERR_CONNECTION_RESET/, /status of 409/);
+    let tries = 0;
+    const keys = new Set();
+    await visit.intercept(async (request) => {
+      if (request.method() !== 'POST' || path(request) !== '/tokens') return null;
+      keys.add(request.headers()['idempotency-key']);
+      tries += 1;
+      if (tries > 1) return null;
+      if (arrives) {
+        const { host, connection, ...headers } = request.headers();
+        const answer = await fetch(request.url(), { method: 'POST', headers, body: request.postData() });
+        assert.equal(answer.status, 201);
+      }
+      return 'lost';
+    });
+    await person.click('button', /Create New/);
+    await person.fill('textbox', 'Issued To', 'Only one');
+    await person.click('button', 'Create');
+    await person.alert(/did not arrive.*cannot make a second one/s);
+    await person.click('button', 'Create');
+    if (arrives) {
+      // The token is there and nobody has its secret: rotating gives one.
+      await person.alert(/was created.*lost.*Choose Rotate/s);
+      await person.click('button', 'Rotate');
+      await person.find('dialog', /^Rotate .*Only one/);
+      await person.click('button', 'Rotate');
+    }
+    const { token } = await shown(person, arrives ? 'Token rotated' : 'Token created');
+    await copyAndClose(person);
+    assert.equal(tries, 2);
+    assert.equal(keys.size, 1, 'both tries had the same key');
+    assert.equal((await service.list('issued_to=Only%20one&state=all')).length, 1);
+    assert.equal(await service.upload(token), 201);
+  });
+}
+
+scene('issuing is stopped: the sentence says why', {}, async ({ person, visit }) => {
+  visit.expect(/status of 503/);
+  await visit.intercept((request) => request.method() === 'POST' && path(request) === '/tokens' && {
+    ...unavailable,
+    body: JSON.stringify({ type: 'urn:service-tokens:problem:issuing-stopped', title: 'Issuing is stopped', status: 503, reason: 'an incident is being looked into' }),
+  });
+  await person.click('button', /Create New/);
+  await person.fill('textbox', 'Issued To', 'Nobody');
+  await person.click('button', 'Create');
+  await person.alert(/Issuing is stopped: an incident is being looked into/);
+});
