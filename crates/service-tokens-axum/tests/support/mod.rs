@@ -7,6 +7,8 @@
 )]
 
 pub(crate) mod failing;
+#[cfg(feature = "management")]
+pub(crate) mod managed;
 
 pub(crate) mod faulty;
 
