@@ -79,7 +79,9 @@ use crate::rejection::Rejection;
 /// `Arc<dyn TokenStore>`.
 ///
 /// In axum a `.layer(..)` wraps the routes that were added before it, and
-/// [`Router::layer`](axum::Router::layer) the answer to unknown paths too.
+/// [`Router::layer`](axum::Router::layer) the answer to unknown paths too. What writes requests to a log
+/// belongs below this layer, which hides the token from it. CORS belongs above it: a browser's preflight
+/// request comes without a token.
 pub struct BearerLayer<S> {
     settings: Settings<S>,
 }

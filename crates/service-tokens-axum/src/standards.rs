@@ -4,7 +4,8 @@
 //! | --- | --- | --- |
 //! | `POST /introspect` | RFC 7662, token introspection | a token with `service-tokens:introspect` |
 //! | `POST /revoke` | RFC 7009, token revocation | whoever holds the token that is to be revoked |
-//! | any method, `/authorize/<scope>` and everything below | reverse proxies: nginx, Traefik, Envoy | your proxy, see [`proxies`] |
+//! | any method, `/authorize/<scope>` and everything below | nginx's `auth_request`, Traefik's `forwardAuth` | your reverse proxy, see [`proxies`] |
+//! | any method, `/ext-authz/<scope>` and everything below | Envoy's `ext_authz` | the same |
 //!
 //! ```
 //! use std::sync::Arc;
@@ -100,7 +101,7 @@ use axum::Router;
 use axum::routing::{any, post};
 use service_tokens::{TokenService, TokenStore};
 
-/// All three endpoints.
+/// All of these endpoints.
 pub fn router<S: TokenStore + 'static>(service: Arc<TokenService<S>>) -> Router {
     introspection(service.clone()).merge(revocation(service.clone())).merge(authorization(service))
 }
@@ -117,12 +118,15 @@ pub fn revocation<S: TokenStore + 'static>(service: Arc<TokenService<S>>) -> Rou
     Router::new().route("/revoke", route).with_state(service)
 }
 
-/// `/authorize/<scope>` alone, for [reverse proxies](proxies).
+/// `/authorize/<scope>` and `/ext-authz/<scope>` alone, for [reverse proxies](proxies).
 pub fn authorization<S: TokenStore + 'static>(service: Arc<TokenService<S>>) -> Router {
     // Not `{scope}/{*below}`: what stands below must not be decoded, as it may be no UTF-8.
     Router::new()
         .route("/authorize", any(authorize::authorize::<S>))
         .route("/authorize/", any(authorize::authorize::<S>))
         .route("/authorize/{*path}", any(authorize::authorize::<S>))
+        .route("/ext-authz", any(authorize::ext_authz::<S>))
+        .route("/ext-authz/", any(authorize::ext_authz::<S>))
+        .route("/ext-authz/{*path}", any(authorize::ext_authz::<S>))
         .with_state(service)
 }

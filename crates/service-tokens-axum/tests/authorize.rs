@@ -72,6 +72,40 @@ async fn any_method_and_what_stands_below_is_ignored() {
 }
 
 #[tokio::test]
+async fn envoy_gets_200_and_is_refused_alike() {
+    let (service, _) = support::service();
+    let token = token(&service, "acme", "connector").await;
+    let address = serve(standards::router(service)).await;
+    let bearer = format!("Authorization: Bearer {token}");
+    // What its filter sends: the client's method and path, the latter behind the prefix, and no body.
+    let headers = ["X-Forwarded-For: 10.0.0.1", "Content-Length: 0", &bearer];
+    for path in ["", "/", "/x?y=z", "//x", "/%FF", "/files:read"] {
+        let path = format!("/ext-authz/files:upload{path}");
+        for method in ["GET", "POST", "OPTIONS"] {
+            let mut answer = send(address, method, &path, &headers, "").await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            assert_eq!(answer.header("content-length"), Some("0"));
+            answer.status = 204;
+            passed(&answer);
+        }
+    }
+    for (path, status) in [
+        ("/files:read", 403),
+        ("/files:read/files:upload", 403),
+        ("/*", 403),
+        ("/authorize/files:upload", 403),
+        ("//files:upload", 403),
+        ("/", 403),
+        ("", 403),
+    ] {
+        let path = format!("/ext-authz{path}");
+        assert_eq!(send(address, "POST", &path, &headers, "").await.status, status, "{path}");
+        let nobody = send(address, "POST", &path, &[], "").await;
+        refused(&nobody, 401, CHALLENGE);
+    }
+}
+
+#[tokio::test]
 async fn who_the_token_is() {
     let (service, _) = support::service();
     let address = serve(standards::router(service.clone())).await;

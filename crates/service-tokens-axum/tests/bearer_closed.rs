@@ -4,62 +4,17 @@
 mod support;
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
 use axum::Router;
 use axum::routing::get;
 use service_tokens::{
-    FileStore, IssueRequest, MemoryStore, Need, Page, Query, Record, StoreError, Stored, TokenId,
-    TokenService, TokenStore, TokenType, Version,
+    FileStore, IssueRequest, MemoryStore, Need, TokenService, TokenStore, TokenType,
 };
 use service_tokens_axum::{Bearer, BearerLayer, RequireLayer};
+use support::silent::Silent;
 use support::{send, serve, service, token};
 use tracing_subscriber::layer::SubscriberExt;
-
-/// A store that answers nothing while it fails.
-#[derive(Clone, Default)]
-struct Failing {
-    inner: Arc<MemoryStore>,
-    failing: Arc<AtomicBool>,
-}
-
-impl Failing {
-    fn answer(&self) -> Result<&MemoryStore, StoreError> {
-        match self.failing.load(Ordering::SeqCst) {
-            true => Err(StoreError::unavailable("the secret name of a database")),
-            false => Ok(&self.inner),
-        }
-    }
-}
-
-#[async_trait]
-impl TokenStore for Failing {
-    async fn insert(&self, record: &Record) -> Result<Version, StoreError> {
-        self.answer()?.insert(record).await
-    }
-
-    async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
-        self.answer()?.find(id).await
-    }
-
-    async fn replace(&self, record: &Record, version: Version) -> Result<Version, StoreError> {
-        self.answer()?.replace(record, version).await
-    }
-
-    async fn remove(&self, id: TokenId, version: Version) -> Result<(), StoreError> {
-        self.answer()?.remove(id, version).await
-    }
-
-    async fn list(
-        &self,
-        query: &Query,
-        now: chrono::DateTime<chrono::Utc>,
-    ) -> Result<Page, StoreError> {
-        self.answer()?.list(query, now).await
-    }
-}
 
 async fn ok() -> &'static str {
     "ok"
@@ -78,7 +33,7 @@ async fn issued<S: TokenStore>(service: &TokenService<S>) -> String {
 
 #[tokio::test]
 async fn a_store_without_an_answer_is_503_and_nothing_passes() {
-    let store = Failing::default();
+    let store = Silent::default();
     let service = over(store.clone());
     let header = issued(&service).await;
     let bearer = || BearerLayer::new(service.clone());
@@ -91,7 +46,7 @@ async fn a_store_without_an_answer_is_503_and_nothing_passes() {
         bearer().optional(),
     ] {
         let address = serve(Router::new().route("/", get(ok)).layer(layer)).await;
-        store.failing.store(true, Ordering::SeqCst);
+        store.fail(true);
         let answer = send(address, "GET", "/", &[&header], "").await;
         assert_eq!(answer.status, 503);
         assert_eq!(answer.header("retry-after"), Some("1"));
@@ -103,7 +58,7 @@ async fn a_store_without_an_answer_is_503_and_nothing_passes() {
         // What needs no store is answered as ever.
         let malformed = send(address, "GET", "/", &["Authorization: Bearer a"], "").await;
         assert_eq!(malformed.status, 401);
-        store.failing.store(false, Ordering::SeqCst);
+        store.fail(false);
         assert_eq!(send(address, "GET", "/", &[&header], "").await.status, 200);
     }
 }
@@ -127,10 +82,10 @@ async fn every_store_will_do() {
     }
     let folder = tempfile::tempdir().unwrap();
     check(MemoryStore::new()).await;
-    check(Failing::default()).await;
+    check(Silent::default()).await;
     check(FileStore::open(folder.path().join("tokens")).unwrap()).await;
     check(Arc::new(MemoryStore::new()) as Arc<dyn TokenStore>).await;
-    check(Arc::new(Failing::default()) as Arc<dyn TokenStore>).await;
+    check(Arc::new(Silent::default()) as Arc<dyn TokenStore>).await;
     check(Box::new(MemoryStore::new()) as Box<dyn TokenStore>).await;
 }
 

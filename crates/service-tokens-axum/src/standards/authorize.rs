@@ -17,15 +17,34 @@ use crate::rejection::Rejection;
 const ENCODED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':').remove(b'*');
 
+/// `/authorize/<scope>`: 204.
 pub(super) async fn authorize<S: TokenStore + 'static>(
     State(service): State<Arc<TokenService<S>>>,
     request: Request,
 ) -> Response {
-    // Not part of a future that must be `Send`: the body is never looked at.
-    let (parts, _body) = request.into_parts();
+    decide(&service, request, "/authorize/", StatusCode::NO_CONTENT).await
+}
+
+/// `/ext-authz/<scope>`: 200. Envoy lets nothing else pass, and would answer a 204 to the client as if
+/// the backend had done what was asked.
+pub(super) async fn ext_authz<S: TokenStore + 'static>(
+    State(service): State<Arc<TokenService<S>>>,
+    request: Request,
+) -> Response {
+    decide(&service, request, "/ext-authz/", StatusCode::OK).await
+}
+
+async fn decide<S: TokenStore>(
+    service: &TokenService<S>,
+    request: Request,
+    prefix: &str,
+    passes: StatusCode,
+) -> Response {
+    // The body is never looked at.
+    let (parts, _) = request.into_parts();
     let verified = async {
         let token = bearer(&parts.headers)?;
-        match need(parts.uri.path()) {
+        match need(parts.uri.path(), prefix) {
             Ok(need) => Ok(service.verify(token, &need).await?),
             Err(invalid) => {
                 tracing::warn!(%invalid, "a proxy asks for no valid scope, and nobody passes");
@@ -35,7 +54,7 @@ pub(super) async fn authorize<S: TokenStore + 'static>(
         }
     };
     let response = match verified.await {
-        Ok(verified) => identity(&verified),
+        Ok(verified) => identity(&verified, passes),
         Err(refused) => refused.into_response(),
     };
     answer::not_stored(response)
@@ -71,17 +90,17 @@ impl IntoResponse for Refused {
     }
 }
 
-/// The need in the first segment below `/authorize`, decoded once.
-fn need(path: &str) -> Result<Need, InvalidScope> {
-    let below = path.strip_prefix("/authorize/").unwrap_or_default();
+/// The need in the first segment below the prefix, decoded once.
+fn need(path: &str, prefix: &str) -> Result<Need, InvalidScope> {
+    let below = path.strip_prefix(prefix).unwrap_or_default();
     let segment = below.split('/').next().unwrap_or_default();
     let scope = percent_decode_str(segment).decode_utf8().map_err(|_| InvalidScope::Character)?;
     Need::scope(&scope)
 }
 
-/// 204 with who the token is.
-fn identity(token: &VerifiedToken) -> Response {
-    let mut response = answer::empty(StatusCode::NO_CONTENT);
+/// This status with who the token is.
+fn identity(token: &VerifiedToken, passes: StatusCode) -> Response {
+    let mut response = answer::empty(passes);
     let headers = [
         (HeaderName::from_static("service-token-id"), token.id().to_string()),
         (HeaderName::from_static("service-token-owner"), encoded(token.owner())),

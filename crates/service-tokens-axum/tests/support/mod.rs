@@ -1,7 +1,15 @@
 //! A service on a real socket, and a client that shows every header.
-#![allow(dead_code, clippy::expect_used, reason = "each test uses a part, and a test may fail")]
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "each test uses a part, and a test may fail"
+)]
 
 pub(crate) mod failing;
+pub(crate) mod proxied;
+
+pub(crate) mod silent;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

