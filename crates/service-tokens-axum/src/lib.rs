@@ -1,5 +1,6 @@
 //! Bearer tokens for axum, tower and tonic services, on the public API of [`service_tokens`].
 
+mod at_once;
 mod credentials;
 mod extract;
 mod gate;
