@@ -305,6 +305,14 @@ async fn what_is_nowhere_is_refused_without_a_token_too() {
     assert_eq!(send(address, "GET", "/nowhere", &[&header], "").await.status, 404);
 }
 
+#[tokio::test]
+async fn a_refused_head_has_the_headers_and_no_body() {
+    let (address, ..) = world().await;
+    let answer = send(address, "HEAD", "/", &[], "").await;
+    assert_eq!((answer.status, &*answer.body), (401, ""));
+    assert_eq!(answer.header("www-authenticate"), BARE);
+}
+
 /// On one connection every request is looked at for itself.
 #[tokio::test]
 async fn a_connection_remembers_nobody() {

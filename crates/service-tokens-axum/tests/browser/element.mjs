@@ -53,7 +53,7 @@ export class Element {
     await this.#page.mouse.click(point.x, point.y);
   }
 
-  // Replaces what a field holds, key by key.
+  // Replaces what a field holds, as by pasting.
   async fill(text) {
     await this.call(function () {
       this.scrollIntoView({ block: 'nearest' });
@@ -61,7 +61,7 @@ export class Element {
       this.select?.();
     });
     if (text === '') await this.#page.keyboard.press('Backspace');
-    else await this.#page.keyboard.type(text);
+    else await this.#page.keyboard.sendCharacter(text);
   }
 
   // The option with this label, as if it had been picked.

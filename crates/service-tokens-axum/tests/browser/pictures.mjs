@@ -1,10 +1,11 @@
 // Takes the README's pictures: node pictures.mjs FOLDER
 
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { create } from './acts.mjs';
 import { chromium, Visit } from './browser.mjs';
+import { withPalette } from './png.mjs';
 import { Service } from './service.mjs';
 
 const folder = process.argv[2];
@@ -28,11 +29,11 @@ async function picture(browser, name, { scheme, width, height }, play = () => {}
     // No pointer over anything.
     await page.mouse.move(1, 1);
     const path = join(folder, `${name}.png`);
-    await page.screenshot({ path, optimizeForSpeed: false });
+    const png = withPalette(Buffer.from(await page.screenshot()));
     visit.assertClean();
-    const { size } = await stat(path);
-    console.log(`${path}: ${Math.round(size / 1024)} KB`);
-    if (size > largest) throw new Error(`${path} is too large`);
+    console.log(`${path}: ${Math.round(png.length / 1024)} KB`);
+    if (png.length > largest) throw new Error(`${path} is too large`);
+    await writeFile(path, png);
   } finally {
     await visit.end();
     await service.stop();
@@ -42,7 +43,7 @@ async function picture(browser, name, { scheme, width, height }, play = () => {}
 await mkdir(folder, { recursive: true });
 const { browser, close } = await chromium();
 try {
-  const wide = { width: 1200, height: 780 };
+  const wide = { width: 1400, height: 800 };
   await picture(browser, 'page-light', { scheme: 'light', ...wide });
   await picture(browser, 'page-dark', { scheme: 'dark', ...wide });
   await picture(browser, 'page-narrow', { scheme: 'light', width: 390, height: 844 });

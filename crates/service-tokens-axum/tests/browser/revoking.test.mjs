@@ -42,10 +42,11 @@ scene('Cancel changes nothing, OK revokes', { before }, async ({ service, person
 });
 
 scene('somebody else revokes first', { before }, async ({ service, person }) => {
+  const colleague = await service.issue('manager', 'the colleague');
   await person.click('button', 'Revoke Nightly backup');
-  await service.revoke(token.id, 'the server was stolen');
+  await service.api('POST', `tokens/${token.id}/revoke`, { reason: 'the server was stolen' }, colleague.token);
   await person.click('button', 'OK');
-  const sentence = await person.alert(/revoked this token first/);
+  const sentence = await person.alert(/the colleague revoked this token first/);
   assert.match(sentence, /the server was stolen/);
   await person.click('button', 'Close');
   await person.gone('alertdialog');

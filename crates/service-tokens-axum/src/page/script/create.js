@@ -100,7 +100,7 @@ function typeChoices(types) {
   const usable = types.filter(({ issuable }) => issuable);
   return types.map(({ name, description, scopes, issuable }) => {
     const contents = [make('strong', '', capitalised(name)), ` – ${description || scopes.join(', ')}`];
-    if (!issuable) contents.push(make('span', 'quiet block', 'Your manager token lacks some of its scopes.'));
+    if (!issuable) contents.push(' ', make('span', 'quiet block', 'Your manager token lacks some of its scopes.'));
     return choice('type', name, contents, { checked: name === usable[0]?.name, disabled: !issuable });
   });
 }
