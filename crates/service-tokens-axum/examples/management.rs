@@ -2,6 +2,8 @@
 //!
 //! Prints two lines: where it is, and a manager token for it. `.ci/openapi` starts it.
 
+#![allow(clippy::print_stdout, reason = "it prints where it is")]
+
 use std::sync::Arc;
 
 use service_tokens::{IssueRequest, MemoryStore, ReservedScope, TokenService, TokenType};

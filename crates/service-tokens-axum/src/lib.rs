@@ -24,7 +24,7 @@
 //!
 //! | router | what it answers | who is let in |
 //! | --- | --- | --- |
-//! | [`standards::router`] | `POST /introspect` (RFC 7662), `POST /revoke` (RFC 7009), `/authorize/<scope>` for reverse proxies | each as its standard says |
+//! | [`standards::router`] | `POST /introspect` (RFC 7662), `POST /revoke` (RFC 7009), `/authorize/<scope>` and `/ext-authz/<scope>` for reverse proxies | each as its standard says |
 //! | [`management::router`] | `/tokens`, `/token-types`: issue, list, rotate and revoke, as JSON | tokens with the [reserved scopes](service_tokens::ReservedScope), within their owner |
 //! | [`page::router`] | `/service-tokens`: the page on which people do this | everybody; it holds nothing, and signs in with a manager token |
 //!

@@ -1,5 +1,8 @@
 //! The endpoint for reverse proxies, on a real socket.
 
+#![cfg(feature = "standards")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod support;
 
 use std::net::SocketAddr;
@@ -11,7 +14,7 @@ use service_tokens::{
     IssueRequest, LastUsed, MemoryStore, RevokeRequest, RotateRequest, TokenService, TokenType,
 };
 use service_tokens_axum::standards;
-use support::failing::{Failing, Fault};
+use support::faulty::{Fault, Faulty};
 use support::{Answer, exchange, send, serve, token};
 
 const CHALLENGE: &str = "Bearer realm=\"service-tokens\"";
@@ -254,7 +257,7 @@ async fn passing_is_a_use_and_nothing_else_is() {
 
 #[tokio::test]
 async fn a_store_without_an_answer_is_503() {
-    let service = TokenService::builder(Failing::new(), "acme_test")
+    let service = TokenService::builder(Faulty::new(), "acme_test")
         .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
         .build()
         .unwrap();
@@ -275,7 +278,7 @@ async fn a_store_without_an_answer_is_503() {
 
 #[tokio::test]
 async fn kept_records_will_do() {
-    let service = TokenService::builder(Failing::new(), "acme_test")
+    let service = TokenService::builder(Faulty::new(), "acme_test")
         .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
         .keep_records(Duration::from_secs(60), 100)
         .build()

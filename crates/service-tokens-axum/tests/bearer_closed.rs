@@ -12,7 +12,7 @@ use service_tokens::{
     FileStore, IssueRequest, MemoryStore, Need, TokenService, TokenStore, TokenType,
 };
 use service_tokens_axum::{Bearer, BearerLayer, RequireLayer};
-use support::silent::Silent;
+use support::failing::Failing;
 use support::{send, serve, service, token};
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -33,7 +33,7 @@ async fn issued<S: TokenStore>(service: &TokenService<S>) -> String {
 
 #[tokio::test]
 async fn a_store_without_an_answer_is_503_and_nothing_passes() {
-    let store = Silent::default();
+    let store = Failing::default();
     let service = over(store.clone());
     let header = issued(&service).await;
     let bearer = || BearerLayer::new(service.clone());
@@ -82,10 +82,10 @@ async fn every_store_will_do() {
     }
     let folder = tempfile::tempdir().unwrap();
     check(MemoryStore::new()).await;
-    check(Silent::default()).await;
+    check(Failing::default()).await;
     check(FileStore::open(folder.path().join("tokens")).unwrap()).await;
     check(Arc::new(MemoryStore::new()) as Arc<dyn TokenStore>).await;
-    check(Arc::new(Silent::default()) as Arc<dyn TokenStore>).await;
+    check(Arc::new(Failing::default()) as Arc<dyn TokenStore>).await;
     check(Box::new(MemoryStore::new()) as Box<dyn TokenStore>).await;
 }
 

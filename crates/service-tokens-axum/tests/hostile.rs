@@ -121,7 +121,7 @@ fn campaign(service: &Running, seed: u64, requests: usize, tokens: &Tokens, tall
                 *tally.entry(sent.what).or_default().entry(status).or_default() += 1;
             }
             drop(tally);
-            if number % 50 == 0 {
+            if number.is_multiple_of(50) {
                 let (status, body) =
                     service.ask(&tokens.connector, "PUT", "/files/normal.txt", "normal");
                 assert!(matches!(status, 200 | 201), "a normal request: {status} {body}");

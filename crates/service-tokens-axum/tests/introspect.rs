@@ -1,5 +1,8 @@
 //! Introspection (RFC 7662) on a real socket, header by header.
 
+#![cfg(feature = "standards")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod support;
 
 use std::net::SocketAddr;
@@ -14,7 +17,7 @@ use service_tokens::{
     TokenService, TokenServiceBuilder, TokenStore, TokenType,
 };
 use service_tokens_axum::standards;
-use support::failing::{Failing, Fault};
+use support::faulty::{Fault, Faulty};
 use support::{Answer, send, serve, token};
 
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
@@ -345,7 +348,7 @@ async fn an_active_answer_is_a_use_and_no_other_is() {
 #[tokio::test]
 async fn a_store_without_an_answer_is_503_and_never_200() {
     let clock = Arc::new(ManualClock::default());
-    let service = Arc::new(builder(Failing::new(), &clock).build().unwrap());
+    let service = Arc::new(builder(Faulty::new(), &clock).build().unwrap());
     let address = serve(standards::router(service.clone())).await;
     let caller = caller(&service, "acme").await;
     let token = issue(&service, IssueRequest::new("acme", "connector", "backup")).await;
@@ -369,7 +372,7 @@ async fn kept_records_are_not_asked() {
     let clock = Arc::new(ManualClock::default());
     let store = Arc::new(MemoryStore::new());
     let minute = Duration::from_secs(60);
-    let here = builder(Failing::over(store.clone()), &clock).keep_records(minute, 100).build();
+    let here = builder(Faulty::over(store.clone()), &clock).keep_records(minute, 100).build();
     let here = Arc::new(here.unwrap());
     let elsewhere = builder(store, &clock).build().unwrap();
     let address = serve(standards::router(here.clone())).await;

@@ -5,40 +5,11 @@
 
 mod support;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use service_tokens::{ManualClock, MemoryStore, Need, TokenService};
-use service_tokens_axum::management;
-
-struct Scene {
-    service: Arc<TokenService<MemoryStore>>,
-    clock: Arc<ManualClock>,
-    address: SocketAddr,
-    manager: String,
-}
-
-async fn scene() -> Scene {
-    let (service, clock) = support::service();
-    let address = support::serve(management::router(Arc::clone(&service))).await;
-    let manager = support::token(&service, "acme", "manager").await;
-    Scene { service, clock, address, manager }
-}
-
-impl Scene {
-    async fn ask(&self, token: &str, method: &str, path: &str, body: &str) -> support::Answer {
-        let bearer = format!("Authorization: Bearer {token}");
-        let mut headers = vec![&*bearer];
-        if !body.is_empty() {
-            headers.push("Content-Type: application/json");
-        }
-        let answer = support::send(self.address, method, path, &headers, body).await;
-        assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer:?}");
-        answer
-    }
-}
+use service_tokens::Need;
+use support::managed::{nested, scene};
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap()
@@ -53,15 +24,13 @@ async fn a_token_is_issued_shown_listed_rotated_and_revoked() {
         "expires_in": 3600,
         "metadata": { "ticket": "OPS-1" },
     });
-    let issued = scene.ask(&scene.manager, "POST", "/tokens", &body.to_string()).await;
+    let issued = scene.manage("POST", "/tokens", &body.to_string()).await;
     assert_eq!(issued.status, 201, "{issued:?}");
     assert_eq!(issued.header("content-type"), Some("application/json"));
     let token = issued.json();
     let id = text(&token["id"]).to_owned();
     assert_eq!(issued.header("location"), Some(&*format!("tokens/{id}")));
-    let manager_id = scene.service.owner("acme");
-    let page = manager_id.list(service_tokens::Query::new().token_type("manager")).await.unwrap();
-    let manager_id = page.items[0].record.id().to_string();
+    let manager_id = &scene.manager_id;
     let expected = json!({
         "id": id,
         "owner": "acme",
@@ -85,17 +54,17 @@ async fn a_token_is_issued_shown_listed_rotated_and_revoked() {
     scene.service.verify(text(&secret), &Need::scope("files:upload").unwrap()).await.unwrap();
 
     scene.clock.advance(Duration::from_micros(1_500));
-    let one = scene.ask(&scene.manager, "GET", &format!("/tokens/{id}"), "").await;
+    let one = scene.manage("GET", &format!("/tokens/{id}"), "").await;
     assert_eq!(one.status, 200, "{one:?}");
     assert_eq!(one.json()["last_used_at"], "2026-01-01T00:00:00Z");
 
-    let list = scene.ask(&scene.manager, "GET", "/tokens?type=connector", "").await;
+    let list = scene.manage("GET", "/tokens?type=connector", "").await;
     assert_eq!(list.status, 200, "{list:?}");
     assert_eq!(list.json(), json!({ "tokens": [one.json()], "next": null }));
 
     let path = format!("/tokens/{id}/rotate");
     let body = json!({ "overlap_for": 60, "overlap_ends_on_first_use": true });
-    let rotated = scene.ask(&scene.manager, "POST", &path, &body.to_string()).await;
+    let rotated = scene.manage("POST", &path, &body.to_string()).await;
     assert_eq!(rotated.status, 200, "{rotated:?}");
     let rotated = rotated.json();
     assert_ne!(rotated["token"], secret);
@@ -105,7 +74,7 @@ async fn a_token_is_issued_shown_listed_rotated_and_revoked() {
 
     let path = format!("/tokens/{id}/revoke");
     let body = json!({ "reason": "no longer needed" }).to_string();
-    let revoked = scene.ask(&scene.manager, "POST", &path, &body).await;
+    let revoked = scene.manage("POST", &path, &body).await;
     assert_eq!(revoked.status, 200, "{revoked:?}");
     let revoked = revoked.json();
     let revocation = json!({
@@ -118,7 +87,7 @@ async fn a_token_is_issued_shown_listed_rotated_and_revoked() {
         (&revoked["state"], &revoked["already_revoked"]),
         (&json!("revoked"), &json!(false))
     );
-    let again = scene.ask(&scene.manager, "POST", &path, "").await.json();
+    let again = scene.manage("POST", &path, "").await.json();
     assert_eq!(again["already_revoked"], true);
     assert_eq!(again["revocation"], revocation);
 }
@@ -126,7 +95,7 @@ async fn a_token_is_issued_shown_listed_rotated_and_revoked() {
 #[tokio::test]
 async fn a_token_looks_at_rotates_and_revokes_itself() {
     let scene = scene().await;
-    let connector = support::token(&scene.service, "acme", "connector").await;
+    let (_, connector) = scene.issue("connector").await;
     let shown = scene.ask(&connector, "GET", "/tokens/self", "").await;
     assert_eq!((shown.status, &shown.json()["type"]), (200, &json!("connector")));
     let refused = scene.ask(&connector, "POST", "/tokens/self/rotate", "").await;
@@ -138,9 +107,9 @@ async fn a_token_looks_at_rotates_and_revokes_itself() {
     assert_eq!((revoked.status, &revoked.json()["already_revoked"]), (200, &json!(false)));
     assert_eq!(scene.ask(&connector, "GET", "/tokens/self", "").await.status, 401);
 
-    let rotated = scene.ask(&scene.manager, "POST", "/tokens/self/rotate", "").await;
+    let rotated = scene.manage("POST", "/tokens/self/rotate", "").await;
     assert_eq!(rotated.status, 200);
-    assert_eq!(scene.ask(&scene.manager, "GET", "/tokens/self", "").await.status, 401);
+    assert_eq!(scene.manage("GET", "/tokens/self", "").await.status, 401);
     let rotated = rotated.json();
     assert_eq!(scene.ask(text(&rotated["token"]), "GET", "/tokens/self", "").await.status, 200);
 }
@@ -148,7 +117,7 @@ async fn a_token_looks_at_rotates_and_revokes_itself() {
 #[tokio::test]
 async fn the_types_and_the_policy_are_told() {
     let scene = scene().await;
-    let types = scene.ask(&scene.manager, "GET", "/token-types", "").await;
+    let types = scene.manage("GET", "/token-types", "").await;
     assert_eq!(types.status, 200, "{types:?}");
     let types = types.json();
     assert_eq!(
@@ -162,4 +131,42 @@ async fn the_types_and_the_policy_are_told() {
         "longest_overlap": 30 * 86_400,
     });
     assert_eq!((&types["policy"], &types["issuing_stopped"]), (&policy, &Value::Null));
+}
+
+#[tokio::test]
+async fn it_works_below_a_prefix_and_a_location_is_relative() {
+    let scene = scene().await;
+    let address = nested(&scene.service).await;
+    let bearer = format!("Authorization: Bearer {}", scene.manager);
+    let headers = [&*bearer, "Content-Type: application/json"];
+    let body = r#"{"type":"connector","issued_to":"nested"}"#;
+    let issued = support::send(address, "POST", "/manage/v1/tokens", &headers, body).await;
+    assert_eq!(issued.status, 201);
+    // RFC 3986 §5.2.3: relative to the path up to its last slash.
+    let path = format!("/manage/v1/{}", issued.header("location").unwrap());
+    let shown = support::send(address, "GET", &path, &[&bearer], "").await;
+    assert_eq!((shown.status, &shown.json()["issued_to"]), (200, &json!("nested")));
+}
+
+#[tokio::test]
+async fn what_is_optional_is_kept_as_given() {
+    let scene = scene().await;
+    let body = json!({
+        "type": "developer",
+        "issued_to": "\u{0}<img onerror=alert(1)> \u{1F980}",
+        "scopes": ["files:*", "builds:read"],
+        "expires_at": "2026-02-01T01:00:00.25+01:00",
+        "not_before": "2026-01-01t00:00:05z",
+        "metadata": { "a": "1", "b": "" },
+    });
+    let token = scene.manage("POST", "/tokens", &body.to_string()).await;
+    assert_eq!(token.status, 201, "{token:?}");
+    let token = token.json();
+    assert_eq!(token["scopes"], json!(["builds:read", "files:*"]));
+    assert_eq!(token["expires_at"], "2026-02-01T00:00:00.250Z");
+    assert_eq!(
+        (&token["not_before"], &token["state"]),
+        (&json!("2026-01-01T00:00:05Z"), &json!("pending"))
+    );
+    assert_eq!((&token["metadata"], &token["issued_to"]), (&body["metadata"], &body["issued_to"]));
 }

@@ -1,10 +1,14 @@
 //! A real nginx, with the configuration that the docs show.
 
+#![cfg(feature = "standards")]
+
+#[path = "support/proxied.rs"]
+mod proxied;
 mod support;
 
 use std::path::Path;
 
-use support::proxied::{Proxy, Scene};
+use proxied::{Proxy, Scene};
 use tokio::process::Command;
 
 const NGINX: Proxy = Proxy {

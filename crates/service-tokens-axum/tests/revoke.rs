@@ -1,5 +1,8 @@
 //! Revocation (RFC 7009) on a real socket.
 
+#![cfg(feature = "standards")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod support;
 
 use std::net::SocketAddr;
@@ -12,7 +15,7 @@ use service_tokens::{
     TokenStore, TokenType,
 };
 use service_tokens_axum::standards;
-use support::failing::{Failing, Fault};
+use support::faulty::{Fault, Faulty};
 use support::{Answer, send, serve};
 
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
@@ -234,7 +237,7 @@ async fn exactly_one_token_in_a_form() {
 #[tokio::test]
 async fn a_store_without_an_answer_is_503_and_never_200() {
     let clock = Arc::new(ManualClock::default());
-    let service = Arc::new(builder(Failing::new(), &clock).build().unwrap());
+    let service = Arc::new(builder(Faulty::new(), &clock).build().unwrap());
     let address = serve(standards::router(service.clone())).await;
     let later = service.now() + Duration::from_secs(3600);
     for request in [connector(), connector().not_before(later)] {
@@ -262,7 +265,7 @@ async fn a_store_without_an_answer_is_503_and_never_200() {
 #[tokio::test]
 async fn many_at_once_all_succeed() {
     let clock = Arc::new(ManualClock::default());
-    let service = Arc::new(builder(Failing::new(), &clock).build().unwrap());
+    let service = Arc::new(builder(Faulty::new(), &clock).build().unwrap());
     let address = serve(standards::router(service.clone())).await;
     let issued = issue(&service, connector()).await;
     let mut all = tokio::task::JoinSet::new();
@@ -273,6 +276,7 @@ async fn many_at_once_all_succeed() {
     for answer in all.join_all().await {
         settled(&answer);
     }
+    assert!(service.store().replaces() > 1, "nobody was in anybody's way");
     let acme = service.owner("acme");
     assert!(acme.revoke(issued.record.id(), RevokeRequest::new()).await.unwrap().already);
 }

@@ -127,7 +127,7 @@ async fn a_grpc_service_is_protected() {
 
 #[tokio::test]
 async fn a_store_without_an_answer_is_unavailable() {
-    let store = support::silent::Silent::default();
+    let store = support::failing::Failing::default();
     let developer = TokenType::new("developer", ["*"]).unwrap();
     let service = TokenService::builder(store.clone(), "acme_test").token_type(developer);
     let service = Arc::new(service.build().unwrap());

@@ -1,8 +1,13 @@
 //! A real Traefik, with the configuration that the docs show.
 
+#![cfg(feature = "standards")]
+#![allow(clippy::expect_used, reason = "a test may fail")]
+
+#[path = "support/proxied.rs"]
+mod proxied;
 mod support;
 
-use support::proxied::{Proxy, Scene};
+use proxied::{Proxy, Scene};
 use tokio::process::Command;
 
 const TRAEFIK: Proxy = Proxy {

@@ -34,8 +34,9 @@ const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Events of the tokens (`service_tokens`) come here too.
-    tracing_subscriber::fmt().with_writer(io::stderr).init();
+    // Events of the tokens (`service_tokens`) come here too. A log that nobody reads any more is no
+    // reason to stop.
+    tracing_subscriber::fmt().with_writer(io::stderr).log_internal_errors(false).init();
     let options = match Options::parse(std::env::args_os().skip(1)) {
         Ok(options) => options,
         Err(stop) => return stop.report(),

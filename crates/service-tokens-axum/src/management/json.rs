@@ -118,7 +118,12 @@ impl de::Error for Broken {
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::custom(format_args!("must be {expected}"))
+        match &*expected.to_string() {
+            "a sequence" => Self::custom("must be an array"),
+            "a map" => Self::custom("must be an object"),
+            "a boolean" => Self::custom("must be true or false"),
+            expected => Self::custom(format_args!("must be {expected}")),
+        }
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn de::Expected) -> Self {

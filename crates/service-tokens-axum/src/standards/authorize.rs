@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
-use http::header::{HeaderName, WWW_AUTHENTICATE};
+use axum::response::Response;
+use http::header::HeaderName;
+use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use service_tokens::{InvalidScope, Need, TokenService, TokenStore, VerifiedToken};
@@ -42,52 +43,40 @@ async fn decide<S: TokenStore>(
 ) -> Response {
     // The body is never looked at.
     let (parts, _) = request.into_parts();
-    let verified = async {
-        let token = bearer(&parts.headers)?;
-        match need(parts.uri.path(), prefix) {
-            Ok(need) => Ok(service.verify(token, &need).await?),
-            Err(invalid) => {
-                tracing::warn!(%invalid, "a proxy asks for no valid scope, and nobody passes");
-                service.authenticate(token).await?;
-                Err(Refused::NoNeed)
-            }
-        }
-    };
-    let response = match verified.await {
+    match verify(service, &parts, prefix).await {
         Ok(verified) => identity(&verified, passes),
-        Err(refused) => refused.into_response(),
-    };
-    answer::not_stored(response)
-}
-
-/// Why the request may not go on.
-enum Refused {
-    Rejected(Rejection),
-    /// The proxy asks for something that no token can have.
-    NoNeed,
-}
-
-impl<R: Into<Rejection>> From<R> for Refused {
-    fn from(rejection: R) -> Self {
-        Self::Rejected(match rejection.into() {
-            // A 400 would be a 500 of nginx. RFC 6750 §3.1 has a 401 for a malformed token, too.
-            Rejection::MalformedCredentials => Rejection::InvalidToken,
-            rejection => rejection,
-        })
+        Err(rejection) => refused(rejection),
     }
 }
 
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Rejected(rejection) => rejection.into_response(),
-            Self::NoNeed => {
-                let challenge = "Bearer realm=\"service-tokens\", error=\"insufficient_scope\"";
-                let challenge = [(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))];
-                (StatusCode::FORBIDDEN, challenge).into_response()
-            }
+async fn verify<S: TokenStore>(
+    service: &TokenService<S>,
+    parts: &Parts,
+    prefix: &str,
+) -> Result<VerifiedToken, Rejection> {
+    let token = bearer(&parts.headers)?;
+    match need(parts.uri.path(), prefix) {
+        // One step: whoever lacks the scope has not used the token.
+        Ok(need) => Ok(service.verify(token, &need).await?),
+        Err(invalid) => {
+            tracing::warn!(%invalid, "a proxy asks for what is no scope, and nobody passes");
+            service.authenticate(token).await?;
+            // There is no scope that could be named.
+            Err(Rejection::InsufficientScope(Box::new(Need::authenticated())))
         }
     }
+}
+
+/// The rejection's status and challenge. No body: a proxy has no use for it.
+fn refused(rejection: Rejection) -> Response {
+    let rejection = match rejection {
+        // A 400 would be a 500 of nginx. RFC 6750 §3.1 has a 401 for a malformed token, too.
+        Rejection::MalformedCredentials => Rejection::InvalidToken,
+        rejection => rejection,
+    };
+    let mut response = answer::empty(rejection.status());
+    rejection.mark(&mut response);
+    response
 }
 
 /// The need in the first segment below the prefix, decoded once.

@@ -73,7 +73,7 @@ pub(crate) fn other_headers(random: &mut Random, turn: usize) -> Request {
     let value = match turn {
         0..256 => vec![b'a', turn as u8, b'a'],
         256..800 => vec![b'a'; turn - 256],
-        _ if turn % 2 == 0 => random.bytes(length),
+        _ if turn.is_multiple_of(2) => random.bytes(length),
         _ => random.text(length, LETTERS),
     };
     let line = random.one(&PROTECTED);

@@ -21,7 +21,7 @@ pub(crate) struct Tokens {
 pub(crate) const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
 /// Method and path of everything that needs a token.
-pub(crate) const PROTECTED: [&str; 17] = [
+pub(crate) const PROTECTED: [&str; 18] = [
     "GET /files",
     "GET /files/a.txt",
     "PUT /files/a.txt",
@@ -38,6 +38,7 @@ pub(crate) const PROTECTED: [&str; 17] = [
     "POST /introspect",
     "GET /authorize/files:upload",
     "PUT /authorize/files:upload/and/more",
+    "GET /ext-authz/files:upload/more",
     "GET /authorize/files:upload?scope=*&token=x",
 ];
 

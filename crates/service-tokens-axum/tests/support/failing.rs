@@ -1,7 +1,7 @@
-//! A store that fails from a chosen call on.
+//! A store that fails when told to.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -9,124 +9,46 @@ use service_tokens::{
     MemoryStore, Page, Query, Record, StoreError, Stored, TokenId, TokenStore, Version,
 };
 
-/// What becomes of a call that fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    Unavailable,
-    /// Nobody knows whether it was done. It was not.
-    Lost,
-    /// It was done, and the answer is lost.
-    DoneAndLost,
-    /// Somebody else was first, always.
-    Conflict,
-}
-
-/// A memory store behind a wire: it offers no `find_now`, so that each verification is a `find`.
-#[derive(Debug)]
+/// A store that answers nothing while it fails.
+#[derive(Clone, Default)]
 pub(crate) struct Failing {
-    pub(crate) inner: Arc<MemoryStore>,
-    finds: Countdown,
-    replaces: Countdown,
-}
-
-/// How many calls go well before all others meet the fault.
-#[derive(Debug)]
-struct Countdown(std::sync::Mutex<Option<(usize, Fault)>>, AtomicUsize);
-
-impl Countdown {
-    fn new() -> Self {
-        Self(std::sync::Mutex::new(None), AtomicUsize::new(0))
-    }
-
-    fn next(&self) -> Option<Fault> {
-        self.1.fetch_add(1, Ordering::SeqCst);
-        let mut state = self.0.lock().expect("no panic inside");
-        match &mut *state {
-            Some((0, fault)) => Some(*fault),
-            Some((left, _)) => {
-                *left -= 1;
-                None
-            }
-            None => None,
-        }
-    }
-
-    fn set(&self, fault: Option<(usize, Fault)>) {
-        *self.0.lock().expect("no panic inside") = fault;
-        self.1.store(0, Ordering::SeqCst);
-    }
+    inner: Arc<MemoryStore>,
+    failing: Arc<AtomicBool>,
 }
 
 impl Failing {
-    pub(crate) fn new() -> Self {
-        Self::over(Arc::new(MemoryStore::new()))
+    /// From now on, or no more.
+    pub(crate) fn fail(&self, failing: bool) {
+        self.failing.store(failing, Ordering::SeqCst);
     }
 
-    pub(crate) fn over(inner: Arc<MemoryStore>) -> Self {
-        Self { inner, finds: Countdown::new(), replaces: Countdown::new() }
-    }
-
-    /// From now on `find` goes well so often, and then never.
-    pub(crate) fn fail_find(&self, after: usize, fault: Fault) {
-        self.finds.set(Some((after, fault)));
-    }
-
-    /// From now on `replace` goes well so often, and then never.
-    pub(crate) fn fail_replace(&self, after: usize, fault: Fault) {
-        self.replaces.set(Some((after, fault)));
-    }
-
-    /// Everything goes well again.
-    pub(crate) fn mend(&self) {
-        self.finds.set(None);
-        self.replaces.set(None);
-    }
-
-    /// How many `find`s there were since the last of these settings.
-    pub(crate) fn finds(&self) -> usize {
-        self.finds.1.load(Ordering::SeqCst)
+    fn answer(&self) -> Result<&MemoryStore, StoreError> {
+        match self.failing.load(Ordering::SeqCst) {
+            true => Err(StoreError::unavailable("the secret name of a database")),
+            false => Ok(&self.inner),
+        }
     }
 }
 
 #[async_trait]
 impl TokenStore for Failing {
     async fn insert(&self, record: &Record) -> Result<Version, StoreError> {
-        self.inner.insert(record).await
+        self.answer()?.insert(record).await
     }
 
     async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
-        match self.finds.next() {
-            None => self.inner.find(id).await,
-            Some(_) => Err(StoreError::unavailable("the test says so")),
-        }
+        self.answer()?.find(id).await
     }
 
-    async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
-        match self.replaces.next() {
-            None => self.inner.replace(record, expected).await,
-            Some(Fault::Unavailable) => Err(StoreError::unavailable("the test says so")),
-            Some(Fault::Conflict) => Err(StoreError::Conflict),
-            Some(Fault::Lost) => Err(StoreError::indeterminate("the test says so")),
-            Some(Fault::DoneAndLost) => {
-                self.inner.replace(record, expected).await?;
-                Err(StoreError::indeterminate("the test says so"))
-            }
-        }
+    async fn replace(&self, record: &Record, version: Version) -> Result<Version, StoreError> {
+        self.answer()?.replace(record, version).await
     }
 
-    async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError> {
-        self.inner.remove(id, expected).await
+    async fn remove(&self, id: TokenId, version: Version) -> Result<(), StoreError> {
+        self.answer()?.remove(id, version).await
     }
 
     async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
-        self.inner.list(query, now).await
-    }
-
-    fn tracks_last_used(&self) -> bool {
-        self.inner.tracks_last_used()
-    }
-
-    async fn touch(&self, uses: &[(TokenId, DateTime<Utc>)]) -> Result<(), StoreError> {
-        self.inner.touch(uses).await
+        self.answer()?.list(query, now).await
     }
 }

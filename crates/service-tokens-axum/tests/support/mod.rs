@@ -7,9 +7,10 @@
 )]
 
 pub(crate) mod failing;
-pub(crate) mod proxied;
+#[cfg(feature = "management")]
+pub(crate) mod managed;
 
-pub(crate) mod silent;
+pub(crate) mod faulty;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

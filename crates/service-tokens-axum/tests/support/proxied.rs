@@ -1,4 +1,5 @@
 //! A reverse proxy as a child process, between a client and an upload service.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,8 +17,8 @@ use service_tokens_axum::standards;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
-use super::failing::{Failing, Fault};
-use super::{Answer, exchange, send, serve};
+use crate::support::faulty::{Fault, Faulty};
+use crate::support::{Answer, exchange, send, serve};
 
 /// The headers by which a backend knows who the token is.
 pub(crate) const IDENTITY: [&str; 5] = [
@@ -30,7 +31,7 @@ pub(crate) const IDENTITY: [&str; 5] = [
 
 /// Everything around one proxy.
 pub(crate) struct Scene {
-    pub(crate) service: Arc<TokenService<Failing>>,
+    pub(crate) service: Arc<TokenService<Faulty>>,
     /// Where clients go.
     pub(crate) proxy: SocketAddr,
     /// How many requests came through to the backend.
@@ -55,7 +56,7 @@ pub(crate) struct Proxy {
 
 impl Scene {
     pub(crate) async fn new(proxy: &Proxy) -> Self {
-        let service = TokenService::builder(Failing::new(), "acme_test")
+        let service = TokenService::builder(Faulty::new(), "acme_test")
             .token_type(TokenType::new("connector", ["files:upload"]).expect("a type"))
             .token_type(TokenType::new("reader", ["files:read"]).expect("a type"))
             .token_type(TokenType::new("developer", ["*"]).expect("a type"))

@@ -1,0 +1,183 @@
+//! What stands against an act: the token's state, the policy, an operator, the store.
+
+#![cfg(feature = "management")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use service_tokens::{MemoryStore, Need, Policy, RevokeRequest};
+use support::managed::{Op, Sick, name, problem, scene, scene_with};
+
+const BODY: &str = r#"{"type":"connector","issued_to":"x"}"#;
+
+#[tokio::test]
+async fn a_rotation_that_is_refused_says_what_to_do() {
+    let scene = scene().await;
+    let (id, _) = scene.issue("connector").await;
+    let path = format!("/tokens/{id}/rotate");
+    let first = scene.manage("POST", &path, r#"{"overlap_for":60}"#).await.json();
+    let runs = scene.manage("POST", &path, r#"{"overlap_for":60}"#).await;
+    let rule = "is required while an overlap runs";
+    assert_eq!(problem(&runs), (409, "overlap-runs".into(), "replacing".into(), rule.into()));
+    let replaced = scene.manage("POST", &path, r#"{"overlap_for":60,"replacing":"newest"}"#).await;
+    assert_eq!(replaced.status, 200);
+    let need = Need::authenticated();
+    scene.service.verify(first["token"].as_str().unwrap(), &need).await.unwrap_err();
+
+    let since = json!({ "if_rotated_at": first["rotated_at"], "replacing": "oldest" }).to_string();
+    let refused = scene.manage("POST", &path, &since).await;
+    assert_eq!((refused.status, name(&refused)), (409, "rotated-since".into()));
+    let since = json!({ "if_rotated_at": replaced.json()["rotated_at"], "replacing": "oldest" });
+    let rotated = scene.manage("POST", &path, &since.to_string()).await;
+    assert_eq!((rotated.status, &rotated.json()["overlap"]), (200, &Value::Null));
+
+    scene.manage("POST", &format!("/tokens/{id}/revoke"), "").await;
+    let dead = scene.manage("POST", &path, "").await;
+    assert_eq!((dead.status, name(&dead)), (409, "not-active".into()));
+    assert_eq!(dead.json()["detail"], "Only active tokens rotate, and this one is revoked.");
+}
+
+#[tokio::test]
+async fn too_many_active_tokens_are_409() {
+    let scene = scene_with(MemoryStore::new(), |builder| {
+        builder.policy(Policy::new().most_active_per_owner(2))
+    })
+    .await;
+    assert_eq!(scene.manage("POST", "/tokens", BODY).await.status, 201);
+    let refused = scene.manage("POST", "/tokens", BODY).await;
+    assert_eq!((refused.status, name(&refused)), (409, "too-many-active".into()));
+}
+
+#[tokio::test]
+async fn while_issuing_is_stopped_everything_else_goes_on() {
+    let scene = scene().await;
+    let (id, _) = scene.issue("connector").await;
+    let (_, reader) = scene.issue("read").await;
+    scene.service.stop_issuing("INC-42: the deployment account leaked").await.unwrap();
+    let refused = scene.manage("POST", "/tokens", BODY).await;
+    assert_eq!((refused.status, name(&refused)), (503, "issuing-stopped".into()));
+    assert_eq!(refused.json()["reason"], "INC-42: the deployment account leaked");
+    assert_eq!(refused.header("retry-after"), Some("60"));
+    let types = scene.manage("GET", "/token-types", "").await.json();
+    assert_eq!(types["issuing_stopped"], "INC-42: the deployment account leaked");
+    for (method, path) in [
+        ("GET", "/tokens".into()),
+        ("POST", format!("/tokens/{id}/rotate")),
+        ("POST", format!("/tokens/{id}/revoke")),
+    ] {
+        assert_eq!(scene.manage(method, &path, "").await.status, 200);
+    }
+    // Those that may not issue are not told the reason.
+    let stranger = scene.ask(&reader, "POST", "/tokens", BODY).await;
+    assert_eq!((stranger.status, stranger.json().get("reason")), (403, None));
+    scene.service.resume_issuing();
+    assert_eq!(scene.manage("POST", "/tokens", BODY).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_503_and_says_nothing_of_itself() {
+    let scene = scene_with(Arc::new(Sick::default()), |builder| builder).await;
+    let (id, _) = scene.issue("connector").await;
+    let store = scene.service.store();
+    let acts = [
+        ("GET", "/tokens".into(), ""),
+        ("POST", "/tokens".into(), BODY),
+        ("GET", format!("/tokens/{id}"), ""),
+        ("POST", format!("/tokens/{id}/rotate"), ""),
+        ("POST", format!("/tokens/{id}/revoke"), ""),
+        ("GET", "/tokens/self".into(), ""),
+        ("POST", "/tokens/self/rotate".into(), ""),
+        ("POST", "/tokens/self/revoke".into(), ""),
+    ];
+    for (method, path, body) in &acts {
+        for (op, after) in [
+            (Op::Find, 0),
+            (Op::Find, 1),
+            (Op::Find, 2),
+            (Op::Insert, 0),
+            (Op::Replace, 0),
+            (Op::List, 0),
+        ] {
+            store.mend();
+            // What does not meet the fault would change something that the next ones need.
+            let meets = match op {
+                Op::Find => after < 2 || !path.contains("self") && path.contains(&*id),
+                Op::Insert => *path == "/tokens" && *method == "POST",
+                Op::Replace => path.contains("/r"),
+                Op::List => *path == "/tokens" && *method == "GET",
+            };
+            if !meets || (after == 1 && *path == "/token-types") {
+                continue;
+            }
+            store.unavailable(op, after);
+            let answer = scene.manage(method, path, body).await;
+            assert_eq!(
+                (answer.status, &*name(&answer)),
+                (503, "unavailable"),
+                "{op:?} {after} {path} {answer:?}"
+            );
+            assert!(!answer.body.contains("driver"), "{answer:?}");
+        }
+    }
+    store.mend();
+    let shown = scene.manage("GET", &format!("/tokens/{id}"), "").await.json();
+    assert_eq!((&shown["state"], &shown["rotated_at"]), (&json!("active"), &shown["created_at"]));
+
+    // The answer to a change is lost, and nothing can be read.
+    store.lost(Op::Replace, 0);
+    store.unavailable(Op::Find, 3);
+    let lost = scene.manage("POST", &format!("/tokens/{id}/revoke"), "").await;
+    assert_eq!((lost.status, &*name(&lost)), (503, "indeterminate"), "{lost:?}");
+    assert_eq!(lost.json()["id"], *id);
+    store.mend();
+    let again = scene.manage("POST", &format!("/tokens/{id}/revoke"), "").await.json();
+    assert_eq!(again["already_revoked"], true);
+}
+
+#[tokio::test]
+async fn a_store_without_last_use_leaves_it_out_and_cannot_filter_by_it() {
+    let scene = scene_with(Arc::new(Sick::default()), |builder| builder).await;
+    let shown = scene.manage("GET", "/tokens/self", "").await.json();
+    assert_eq!(shown.get("last_used_at"), None);
+    let refused = scene.manage("GET", "/tokens?unused_since=2026-01-01T00:00:00Z", "").await;
+    let rule = "is not possible here: last use is not tracked";
+    assert_eq!(
+        problem(&refused),
+        (400, "unsupported-filter".into(), "unused_since".into(), rule.into())
+    );
+}
+
+#[tokio::test]
+async fn a_token_that_ends_or_is_revoked_between_two_requests_is_401() {
+    let scene = scene().await;
+    assert_eq!(scene.manage("GET", "/tokens", "").await.status, 200);
+    let (_, short) = {
+        let body = r#"{"type":"read","issued_to":"x","expires_in":60}"#;
+        let issued = scene.manage("POST", "/tokens", body).await.json();
+        (issued["id"].clone(), issued["token"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(scene.ask(&short, "GET", "/tokens", "").await.status, 200);
+    scene.clock.advance(Duration::from_secs(60));
+    assert_eq!(scene.ask(&short, "GET", "/tokens", "").await.status, 401);
+    let id = scene.manager_id.parse().unwrap();
+    let _ = scene.service.owner("acme").revoke(id, RevokeRequest::new()).await.unwrap();
+    assert_eq!(scene.manage("GET", "/tokens", "").await.status, 401);
+}
+
+#[tokio::test]
+async fn what_was_overtaken_names_the_token_and_gives_no_secret() {
+    let scene = scene_with(Arc::new(Sick::default()), |builder| builder).await;
+    // The acting token is read by the verification, by the decision, and after the insert: by then the
+    // store has lost it.
+    scene.service.store().gone(scene.manager_id.parse().unwrap(), 2);
+    let overtaken = scene.manage("POST", "/tokens", BODY).await;
+    assert_eq!((overtaken.status, &*name(&overtaken)), (401, "invalid-token"), "{overtaken:?}");
+    let id = overtaken.json()["id"].as_str().unwrap().parse().unwrap();
+    let made = scene.service.owner("acme").get(id).await.unwrap();
+    assert!(made.record.revocation().is_some());
+    assert_eq!(overtaken.json().get("token"), None);
+}
