@@ -128,9 +128,15 @@ async fn the_types_and_the_policy_are_told() {
         "default_lifetime": 90 * 86_400,
         "longest_lifetime": 366 * 86_400,
         "never_allowed": false,
+        "outliving_issuer_allowed": false,
         "longest_overlap": 30 * 86_400,
     });
     assert_eq!((&types["policy"], &types["issuing_stopped"]), (&policy, &Value::Null));
+
+    let (_, reader) = scene.issue("read").await;
+    let types = scene.ask(&reader, "GET", "/token-types", "").await.json();
+    let issuable = types["types"].as_array().unwrap().iter().filter(|one| one["issuable"] == true);
+    assert_eq!(issuable.map(|one| &one["name"]).collect::<Vec<_>>(), ["read"]);
 }
 
 #[tokio::test]
