@@ -84,6 +84,13 @@ use crate::rejection::Rejection;
 /// [`Router::layer`](axum::Router::layer) the answer to unknown paths too. What writes requests to a log
 /// belongs below this layer, which hides the token from it. CORS belongs above it: a browser's preflight
 /// request comes without a token.
+///
+/// # What it costs
+///
+/// About 1.1 µs for each request over a store in this process, of which verifying is a third and
+/// whatever axum does for any layer a sixth. A route that answers two bytes over a kept-alive
+/// connection on loopback takes 9 µs without the layer: behind it 1.12 times as long, or 1.16 with the
+/// need on the route. `cargo bench -p service-tokens-axum --bench layer` measures it on your machine.
 pub struct BearerLayer<S> {
     settings: Settings<S>,
 }
@@ -103,7 +110,8 @@ impl<S: TokenStore> BearerLayer<S> {
         Self { settings: Settings { service, need: None, optional: false, strict: false, realm } }
     }
 
-    /// Every token must be permitted this. Refused otherwise: 403 `insufficient_scope`.
+    /// Every token must be permitted this. Refused otherwise: 403 `insufficient_scope`. A request that
+    /// an [optional](Self::optional) layer lets through without a token is not held to it.
     pub fn need(mut self, need: Need) -> Self {
         self.settings.need = Some(need);
         self
