@@ -24,11 +24,13 @@ use service_tokens_axum::{Bearer, BearerLayer, RequireLayer};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tower::Service;
+use tower::util::MapRequestLayer;
 
 const BARE: &str = "/bare";
 
 /// The paths that are held against the bare one, and what stands before them.
-const PATHS: [(&str, &str); 3] = [
+const PATHS: [(&str, &str); 4] = [
+    ("/nothing", "a layer that does nothing"),
     ("/need", "layer with a need"),
     ("/require", "layer, need on the route"),
     ("/extractor", "layer, extractor"),
@@ -56,6 +58,11 @@ async fn router() -> (Router, String) {
         .route("/extractor", get(async |_: Bearer| "ok"))
         .layer(layer.clone())
         .merge(Router::new().route("/need", get(ok)).layer(layer.need(upload())))
+        .merge(
+            Router::new()
+                .route("/nothing", get(ok))
+                .layer(MapRequestLayer::new(|r: Request<Body>| r)),
+        )
         .route(BARE, get(ok));
     (router, format!("Bearer {token}"))
 }

@@ -1,7 +1,7 @@
 //! Reading the one bearer token of a request.
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 
 /// There is an `Authorization` header, or several, and it is not one `Bearer` with one token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,28 @@ pub(crate) enum NoBearer {
     OtherScheme,
     /// There are several, or `Bearer` is not followed by exactly one b64token (RFC 6750 §2.1).
     Malformed,
+}
+
+/// A token that outlives its request's headers.
+pub(crate) struct Presented {
+    value: HeaderValue,
+    start: usize,
+}
+
+impl Presented {
+    /// As [`bearer`].
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, NoBearer> {
+        let token = bearer(headers)?;
+        // There is one value, and the token is its end.
+        let value = headers.get(AUTHORIZATION).ok_or(NoBearer::Absent)?.clone();
+        Ok(Self { start: value.len() - token.len(), value })
+    }
+}
+
+impl AsRef<[u8]> for Presented {
+    fn as_ref(&self) -> &[u8] {
+        &self.value.as_bytes()[self.start..]
+    }
 }
 
 /// The token of the request's only `Authorization` header. It is not parsed yet.
@@ -35,11 +57,20 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, NoBearer> {
 fn b64token(bytes: &[u8]) -> Option<&str> {
     let padding = bytes.iter().rev().take_while(|byte| **byte == b'=').count();
     let body = &bytes[..bytes.len() - padding];
-    let plain = |byte: &u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
-    };
-    if body.is_empty() || !body.iter().all(plain) {
+    if body.is_empty() || !body.iter().all(|byte| IN_TOKEN[usize::from(*byte)]) {
         return None;
     }
     std::str::from_utf8(bytes).ok()
 }
+
+/// Of each byte, whether it may be in a token before the padding.
+const IN_TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        let plain = matches!(byte as u8, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+        table[byte] = plain || (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    table
+};

@@ -38,8 +38,8 @@ impl<S: Sync> FromRequestParts<S> for Bearer {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejected> {
         let gate = Gate::above(&parts.extensions, &parts.headers, "Bearer")?;
-        let token = gate.require(&Need::authenticated(), &parts.headers).await?;
-        Ok(Self(token.clone()))
+        let token = gate.permit(&Need::authenticated()).await.cloned();
+        token.map(Self).map_err(|rejection| gate.reject(rejection, &parts.headers))
     }
 }
 
@@ -51,7 +51,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for Bearer {
         if gate.is_anonymous() {
             return Ok(None);
         }
-        let token = gate.require(&Need::authenticated(), &parts.headers).await?;
-        Ok(Some(Self(token.clone())))
+        let token = gate.permit(&Need::authenticated()).await.cloned();
+        token.map(Self).map(Some).map_err(|rejection| gate.reject(rejection, &parts.headers))
     }
 }

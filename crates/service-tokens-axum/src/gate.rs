@@ -1,15 +1,14 @@
 //! What a layer leaves in a request for those below it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Waker};
 
 use async_trait::async_trait;
 use http::{Extensions, HeaderMap};
 use service_tokens::{Need, VerifiedToken, VerifyError};
 
+use crate::at_once::at_once;
 use crate::realm::Realm;
 use crate::rejected::Rejected;
 use crate::rejection::Rejection;
@@ -71,28 +70,20 @@ impl Gate {
     }
 
     /// The token, if there is one and it may do this. Its use is noted then.
-    pub(crate) async fn require(
-        &self,
-        need: &Need,
-        headers: &HeaderMap,
-    ) -> Result<&VerifiedToken, Rejected> {
-        let rejection = match &self.entry {
-            None => Rejection::NoCredentials,
-            Some(entry) => match self.permit(entry, need).await {
-                Ok(()) => return Ok(&entry.token),
-                Err(error) => error.into(),
-            },
-        };
-        Err(Rejected::new(rejection, self.layer.realm(), headers))
-    }
-
-    async fn permit(&self, entry: &Entry, need: &Need) -> Result<(), VerifyError> {
+    pub(crate) async fn permit(&self, need: &Need) -> Result<&VerifiedToken, Rejection> {
+        let Some(entry) = &self.entry else { return Err(Rejection::NoCredentials) };
         entry.asked.store(true, Ordering::Relaxed);
-        self.layer.permit(&entry.token, need).await
+        self.layer.permit(&entry.token, need).await?;
+        Ok(&entry.token)
     }
 
-    fn unasked(&self) -> Option<&Entry> {
-        self.entry.as_deref().filter(|entry| !entry.asked.load(Ordering::Relaxed))
+    /// As an answer of the layer above.
+    pub(crate) fn reject(&self, rejection: Rejection, headers: &HeaderMap) -> Rejected {
+        Rejected::new(rejection, self.layer.realm(), headers)
+    }
+
+    fn is_asked(&self) -> bool {
+        self.entry.as_deref().is_none_or(|entry| entry.asked.load(Ordering::Relaxed))
     }
 }
 
@@ -103,8 +94,8 @@ pub(crate) struct Unasked(pub(crate) Gate);
 impl Unasked {
     /// To be called when the request has been answered.
     pub(crate) async fn settle(self) {
-        if let Some(entry) = self.0.unasked() {
-            let _ = self.0.permit(entry, &Need::authenticated()).await;
+        if !self.0.is_asked() {
+            let _ = self.0.permit(&Need::authenticated()).await;
         }
     }
 }
@@ -113,12 +104,12 @@ impl Drop for Unasked {
     /// The request was given up, or its handler panicked. What must not be waited for is done: the use
     /// is noted, and the store has been asked to end an overlap.
     fn drop(&mut self) {
-        let Some(entry) = self.0.unasked() else { return };
+        if self.0.is_asked() {
+            return;
+        }
         let need = Need::authenticated();
-        let permit = pin!(self.0.permit(entry, &need));
+        let mut permitting = Box::pin(self.0.permit(&need));
         // A store that panics here must not abort the process.
-        let _ = catch_unwind(AssertUnwindSafe(|| {
-            let _ = permit.poll(&mut Context::from_waker(Waker::noop()));
-        }));
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(at_once(&mut permitting))));
     }
 }

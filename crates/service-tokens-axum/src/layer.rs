@@ -1,6 +1,7 @@
 //! The layer that lets requests with an active token through.
 
 use std::fmt;
+use std::future::ready;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,12 +12,13 @@ use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::response::IntoResponse;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use service_tokens::{Need, TokenService, TokenStore, VerifiedToken, VerifyError};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::credentials::{NoBearer, bearer};
+use crate::at_once::at_once;
+use crate::credentials::{NoBearer, Presented};
 use crate::gate::{Gate, Permits, Unasked};
 use crate::realm::{InvalidRealm, Realm};
 use crate::rejected::Rejected;
@@ -168,6 +170,9 @@ impl<I, S> Layer<I> for BearerLayer<S> {
     }
 }
 
+/// An answer that is on its way.
+pub(crate) type Answering<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
+
 /// A service below a [`BearerLayer`].
 pub struct BearerService<I, S> {
     inner: I,
@@ -189,8 +194,8 @@ impl<I: fmt::Debug, S> fmt::Debug for BearerService<I, S> {
 impl<I, S, B, R> Service<Request<B>> for BearerService<I, S>
 where
     I: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
-    I::Future: Send,
-    I::Error: Send,
+    I::Future: Send + 'static,
+    I::Error: Send + 'static,
     S: TokenStore + 'static,
     B: Send + 'static,
     R: HttpBody<Data = Bytes> + Send + 'static,
@@ -198,48 +203,76 @@ where
 {
     type Response = Response<Body>;
     type Error = I::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, I::Error>> + Send>>;
+    type Future = Answering<I::Error>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), I::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let presented = match Presented::of(request.headers()) {
+            Ok(presented) => presented,
+            Err(NoBearer::Absent) if self.settings.optional => {
+                let unasked = self.settings.clone().let_through(&mut request, None);
+                return Box::pin(answer(self.inner.call(request), unasked));
+            }
+            Err(no_bearer) => return self.settings.refuse(no_bearer.into(), &request),
+        };
+        let settings = self.settings.clone();
+        let mut admitting = Box::pin(settings.clone().admit(presented));
+        match at_once(&mut admitting) {
+            Some(Ok(token)) => {
+                let unasked = settings.let_through(&mut request, Some(token));
+                return Box::pin(answer(self.inner.call(request), unasked));
+            }
+            Some(Err(rejection)) => return settings.refuse(rejection, &request),
+            None => {}
+        }
         // The one that is ready is called, and its clone waits for the next request.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
-        let settings = self.settings.clone();
         Box::pin(async move {
-            let admitted = match settings.admit(request.headers()).await {
-                Ok(admitted) => admitted,
-                Err(rejection) => {
-                    let rejected = Rejected::new(rejection, &settings.realm, request.headers());
-                    return Ok(rejected.into_response());
+            match admitting.await {
+                Ok(token) => {
+                    let unasked = settings.let_through(&mut request, Some(token));
+                    answer(inner.call(request), unasked).await
                 }
-            };
-            let unasked = settings.let_through(&mut request, admitted);
-            let answer = inner.call(request).await.map(|response| response.map(Body::new));
-            unasked.settle().await;
-            answer
+                Err(rejection) => settings.refuse(rejection, &request).await,
+            }
         })
     }
 }
 
+/// The answer from further in.
+async fn answer<R, E>(
+    answering: impl Future<Output = Result<Response<R>, E>>,
+    unasked: Unasked,
+) -> Result<Response<Body>, E>
+where
+    R: HttpBody<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    let answer = answering.await.map(|response| response.map(Body::new));
+    unasked.settle().await;
+    answer
+}
+
 impl<S: TokenStore + 'static> Settings<S> {
-    /// Whom the headers say this is. Nobody is fine if there is no header and none is needed.
-    async fn admit(&self, headers: &HeaderMap) -> Result<Option<VerifiedToken>, Rejection> {
-        let token = match bearer(headers) {
-            Ok(token) => token,
-            Err(NoBearer::Absent) if self.optional => return Ok(None),
-            Err(no_bearer) => return Err(no_bearer.into()),
-        };
-        let verified = match (&self.need, self.strict) {
-            (None, false) => self.service.authenticate(token).await?,
-            (None, true) => self.service.authenticate_strict(token).await?,
-            (Some(need), false) => self.service.verify(token, need).await?,
-            (Some(need), true) => self.service.verify_strict(token, need).await?,
-        };
-        Ok(Some(verified))
+    async fn admit(self: Arc<Self>, token: Presented) -> Result<VerifiedToken, Rejection> {
+        Ok(match (&self.need, self.strict) {
+            (None, false) => self.service.authenticate(&token).await?,
+            (None, true) => self.service.authenticate_strict(&token).await?,
+            (Some(need), false) => self.service.verify(&token, need).await?,
+            (Some(need), true) => self.service.verify_strict(&token, need).await?,
+        })
+    }
+
+    fn refuse<B, E>(&self, rejection: Rejection, request: &Request<B>) -> Answering<E>
+    where
+        E: Send + 'static,
+    {
+        let rejected = Rejected::new(rejection, &self.realm, request.headers());
+        Box::pin(ready(Ok(rejected.into_response())))
     }
 
     /// Writes into the request what those further in are to find.

@@ -55,6 +55,7 @@
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+mod at_once;
 mod credentials;
 mod extract;
 mod gate;

@@ -1,5 +1,6 @@
 //! The layer that says what a route or a router needs.
 
+use std::future::ready;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use service_tokens::{InvalidScope, Need};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::at_once::at_once;
 use crate::gate::Gate;
 
 /// Says what a route or a router needs, below a [`BearerLayer`](crate::BearerLayer).
@@ -75,7 +77,8 @@ pub struct RequireService<I> {
 impl<I, B, R> Service<Request<B>> for RequireService<I>
 where
     I: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
-    I::Future: Send,
+    I::Future: Send + 'static,
+    I::Error: Send + 'static,
     B: Send + 'static,
     R: HttpBody<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
@@ -89,20 +92,45 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (extensions, headers) = (request.extensions(), request.headers());
+        let gate = match Gate::above(extensions, headers, "RequireLayer") {
+            Ok(gate) => gate.clone(),
+            Err(rejected) => return Box::pin(ready(Ok(rejected.into_response()))),
+        };
+        let need = self.need.clone();
+        let mut permitting = Box::pin(async move {
+            let permitted = gate.permit(&need).await.map(drop);
+            permitted.map_err(|rejection| (gate, rejection))
+        });
+        match at_once(&mut permitting) {
+            Some(Ok(())) => return Box::pin(answer(self.inner.call(request))),
+            Some(Err((gate, rejection))) => {
+                let rejected = gate.reject(rejection, request.headers());
+                return Box::pin(ready(Ok(rejected.into_response())));
+            }
+            None => {}
+        }
         // The one that is ready is called, and its clone waits for the next request.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
-        let need = self.need.clone();
         Box::pin(async move {
-            let headers = request.headers();
-            let met = match Gate::above(request.extensions(), headers, "RequireLayer") {
-                Ok(gate) => gate.require(&need, headers).await,
-                Err(rejected) => Err(rejected),
-            };
-            match met {
-                Ok(_) => inner.call(request).await.map(|response| response.map(Body::new)),
-                Err(rejected) => Ok(rejected.into_response()),
+            match permitting.await {
+                Ok(()) => answer(inner.call(request)).await,
+                Err((gate, rejection)) => {
+                    Ok(gate.reject(rejection, request.headers()).into_response())
+                }
             }
         })
     }
+}
+
+/// The answer from further in.
+async fn answer<R, E>(
+    answering: impl Future<Output = Result<Response<R>, E>>,
+) -> Result<Response<Body>, E>
+where
+    R: HttpBody<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    answering.await.map(|response| response.map(Body::new))
 }

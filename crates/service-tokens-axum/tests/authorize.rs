@@ -5,9 +5,8 @@
 
 mod support;
 
-use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -232,38 +231,6 @@ async fn a_segment_that_is_no_need_lets_nobody_pass() {
         refused(&ask(address, path, &developer).await, 403, &challenge);
         refused(&send(address, "GET", path, &[], "").await, 401, CHALLENGE);
     }
-}
-
-/// Where a test keeps what is traced on its thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn a_segment_that_is_no_need_is_warned_of() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let (service, _) = support::service();
-    let developer = token(&service, "acme", "developer").await;
-    let address = serve(standards::router(service)).await;
-    assert_eq!(ask(address, "/authorize/files:upload", &developer).await.status, 204);
-    assert!(!String::from_utf8_lossy(&log.0.lock().unwrap()).contains("WARN"));
-    assert_eq!(ask(address, "/authorize/files:*", &developer).await.status, 403);
-    let traced = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
-    assert!(traced.contains("WARN") && traced.contains("a need contains no wildcard"), "{traced}");
-    assert!(!traced.contains(&developer));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +13,13 @@ use axum::response::Response;
 use axum::routing::{any, get};
 use axum::{Extension, Router};
 use service_tokens::{
-    IssueRequest, Issued, LastUsed, MemoryStore, Need, RotateRequest, TokenService, VerifiedToken,
+    IssueRequest, Issued, LastUsed, MemoryStore, Need, RotateRequest, TokenService, TokenStore,
+    TokenType, VerifiedToken,
 };
 use service_tokens_axum::{Bearer, BearerLayer, RequireLayer};
+use support::failing::Failing;
 use support::{Answer, send, serve, service};
-use tower::ServiceBuilder;
+use tower::{Service as _, ServiceBuilder, ServiceExt};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -287,29 +290,77 @@ async fn a_request_that_comes_to_no_end_is_a_use() {
     assert!(token.used().await);
 }
 
-/// The service that is called is the one that was asked whether it is ready.
+/// The service that is called is the one that was asked whether it is ready, also where the store or
+/// the end of an overlap must be waited for.
 #[tokio::test]
 async fn one_at_a_time_below_the_layer() {
-    let (service, _) = service();
-    let builder = ServiceBuilder::new()
-        .layer(BearerLayer::new(service.clone()))
-        .layer(require("files:upload"))
-        .concurrency_limit(1);
-    let token = Token::new(&service).await;
-    let bearer = format!("Bearer {}", token.issued.token.expose_secret());
-    let answer = async |_: http::Request<String>| {
-        Ok::<_, std::convert::Infallible>(http::Response::new("ok".to_owned()))
-    };
-    let mut stack = builder.service_fn(answer);
-    for _ in 0..3 {
-        use tower::{Service, ServiceExt};
-        let request = http::Request::builder().header("authorization", &bearer);
-        let ready = stack.ready().await.unwrap();
-        let response = ready.call(request.body(String::new()).unwrap()).await.unwrap();
-        assert_eq!(response.status(), 200);
-        // One that is refused gives back the place that it held.
-        let ready = stack.ready().await.unwrap();
-        let response = ready.call(http::Request::new(String::new())).await.unwrap();
-        assert_eq!(response.status(), 401);
+    async fn check<S: TokenStore>(store: S) {
+        let connector = TokenType::new("connector", ["files:upload"]).unwrap();
+        let service = TokenService::builder(store, "acme_test").token_type(connector);
+        let service = Arc::new(service.build().unwrap());
+        let request = IssueRequest::new("acme", "connector", "backup");
+        let id = service.issue(request).await.unwrap().record.id();
+        let answer = async |_: http::Request<String>| {
+            Ok::<_, Infallible>(http::Response::new("ok".to_owned()))
+        };
+        let mut stack = ServiceBuilder::new()
+            .layer(BearerLayer::new(service.clone()))
+            .layer(require("files:upload"))
+            .concurrency_limit(1)
+            .service_fn(answer);
+        for _ in 0..3 {
+            let rotation = RotateRequest::until_first_use(HOUR);
+            let rotated = service.owner("acme").rotate(id, rotation).await.unwrap();
+            let bearer = format!("Bearer {}", rotated.token.expose_secret());
+            let request = http::Request::builder().header("authorization", &bearer);
+            let ready = stack.ready().await.unwrap();
+            let response = ready.call(request.body(String::new()).unwrap()).await.unwrap();
+            assert_eq!(response.status(), 200);
+            let record = service.owner("acme").get(id).await.unwrap().record;
+            assert!(record.overlap(service.now()).is_none());
+            // One that is refused gives back the place that it held.
+            let ready = stack.ready().await.unwrap();
+            let response = ready.call(http::Request::new(String::new())).await.unwrap();
+            assert_eq!(response.status(), 401);
+        }
+    }
+    check(MemoryStore::new()).await;
+    // Waiting for a place that is never given back would be for ever.
+    let waited = tokio::time::timeout(HOUR / 360, check(Failing::default())).await;
+    assert!(waited.is_ok());
+}
+
+/// A store that must be waited for: the same answers, and the same uses.
+#[tokio::test]
+async fn over_a_store_that_must_be_waited_for() {
+    let connector = TokenType::new("connector", ["files:upload"]).unwrap();
+    let service = TokenService::builder(Failing::default(), "acme_test").token_type(connector);
+    let service = Arc::new(service.build().unwrap());
+    let bearer = || BearerLayer::new(service.clone());
+    for (router, statuses) in [
+        (Router::new().route("/", get(ok)).layer(bearer()), [200, 401]),
+        (Router::new().route("/", get(ok)).layer(bearer().optional()), [200, 200]),
+        (Router::new().route("/", get(ok)).layer(bearer().need(need("files:upload"))), [200, 401]),
+        (Router::new().route("/", get(ok)).layer(bearer().need(need("files:delete"))), [403, 401]),
+        (
+            Router::new().route("/", get(ok).layer(require("files:upload"))).layer(bearer()),
+            [200, 401],
+        ),
+        (
+            Router::new().route("/", get(ok).layer(require("files:delete"))).layer(bearer()),
+            [403, 401],
+        ),
+        (Router::new().route("/", get(async |_: Bearer| "ok")).layer(bearer()), [200, 401]),
+    ] {
+        let request = IssueRequest::new("acme", "connector", "backup");
+        let id = service.issue(request).await.unwrap().record.id();
+        let rotation = RotateRequest::until_first_use(HOUR);
+        let rotated = service.owner("acme").rotate(id, rotation).await.unwrap();
+        let header = format!("Authorization: Bearer {}", rotated.token.expose_secret());
+        let address = serve(router).await;
+        assert_eq!(send(address, "GET", "/", &[&header], "").await.status, statuses[0]);
+        assert_eq!(send(address, "GET", "/", &[], "").await.status, statuses[1]);
+        let record = service.owner("acme").get(id).await.unwrap().record;
+        assert_eq!(record.overlap(service.now()).is_none(), statuses[0] == 200);
     }
 }

@@ -196,7 +196,8 @@ fn an_upload_that_does_not_end_holds_up_a_stop_for_so_long_only() {
     let upload = begin_upload(&service, "never.txt");
     incoming(&folder);
     let start = Instant::now();
-    service.terminate();
+    // As Ctrl-C does.
+    service.signal("INT");
     assert_eq!(service.ended().code(), Some(0));
     assert!(start.elapsed() < CUT_OFF + LATE, "{:?}", start.elapsed());
     drop(upload);
@@ -224,6 +225,8 @@ fn after_a_kill_it_starts_with_everything_acknowledged() {
 fn a_second_process_is_refused_and_shows_no_token() {
     let folder = folder();
     let service = Running::start(folder.path(), &[]);
+    let mut upload = begin_upload(&service, "half.txt");
+    incoming(&folder);
     let second = Command::new(program())
         .args(["--listen", "127.0.0.1:0", "--issue-manager", "--folder"])
         .arg(folder.path())
@@ -233,6 +236,11 @@ fn a_second_process_is_refused_and_shows_no_token() {
     assert!(second.stdout.is_empty());
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(said.contains("open elsewhere"), "{said}");
+    upload.write_all(b"67890").expect("sent");
+    let head = "the upload that was under way";
+    let mut status = [0; 12];
+    upload.read_exact(&mut status).expect(head);
+    assert_eq!(&status, b"HTTP/1.1 201", "{head}");
     assert_eq!(service.ask(&service.manager(), "GET", "/tokens", "").0, 200);
 }
 

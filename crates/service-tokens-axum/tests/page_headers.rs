@@ -29,7 +29,8 @@ async fn text(path: &str) -> String {
 fn directives(policy: &str) -> BTreeMap<&str, &str> {
     policy
         .split(';')
-        .map(|directive| directive.trim().split_once(' ').expect("a directive with a value"))
+        .map(str::trim)
+        .map(|directive| directive.split_once(' ').unwrap_or((directive, "")))
         .collect()
 }
 

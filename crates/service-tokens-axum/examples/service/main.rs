@@ -62,8 +62,12 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         .await
         .map_err(|error| format!("listening on {} (see --listen): {error}", options.listen))?;
     let address = listener.local_addr()?;
-    let uploads = files::Uploads::open(&options.folder.join("uploads"))?;
-    let service = Arc::new(tokens::open(&options.folder.join("tokens.journal"))?);
+    let folder = &options.folder;
+    std::fs::create_dir_all(folder)
+        .map_err(|error| format!("creating the folder {}: {error}", folder.display()))?;
+    // Then the store, whose lock tells a second process that the folder is another's.
+    let service = Arc::new(tokens::open(&folder.join("tokens.journal"))?);
+    let uploads = files::Uploads::open(&folder.join("uploads"))?;
 
     greeting::print(&service, address, &options).await?;
 
@@ -83,7 +87,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         tracing::warn!("some requests were not finished in time and are cut off");
     }
 
-    // Nobody verifies any more: what is noted now is all there is.
+    // Whatever was noted by now.
     flusher.abort();
     service.flush_last_used().await?;
     service.flush_events(Duration::from_secs(5));

@@ -23,7 +23,7 @@ for (const scheme of ['light', 'dark']) {
   for (const width of [1280, 360]) {
     scene(`no violations: ${scheme}, ${width} px`, {
       signedIn: false,
-      window: { width, height: 800 },
+      window: { width, height: width === 360 ? 640 : 800 },
       timeout: 120_000,
       before: async (service) => {
         await service.issue('connector', 'Nightly backup', { expires_in: 5 * 86_400 });
@@ -35,7 +35,15 @@ for (const scheme of ['light', 'dark']) {
     }, async ({ person, page, visit, signIn, service }) => {
       visit.expect(/status of (401|503)/);
       await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
-      const check = async (state) => {
+      const check = async (state, ...inView) => {
+        for (const [role, name] of inView) {
+          const seen = await (await person.find(role, name)).call(function () {
+            const box = this.getBoundingClientRect();
+            const dialog = this.closest('dialog')?.getBoundingClientRect() ?? { top: 0, bottom: innerHeight };
+            return box.top >= dialog.top && box.bottom <= dialog.bottom;
+          });
+          assert.ok(seen, `${role} ${name} is in view: ${state}`);
+        }
         await audit(page, person, `${state}, ${scheme}, ${width} px`);
         const wide = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
         assert.ok(wide <= 0, `${state} is ${wide} px too wide`);
@@ -76,15 +84,15 @@ for (const scheme of ['light', 'dark']) {
 
       await person.click('button', 'Details Nightly backup');
       await person.find('dialog');
-      await check('details');
+      await check('details', ['heading', 'Token details']);
       await person.press('Escape');
       await person.click('button', 'Rotate Nightly backup');
       await person.find('dialog');
-      await check('the rotate dialog');
+      await check('the rotate dialog', ['heading', /^Rotate/]);
       await person.press('Escape');
       await person.click('button', 'Revoke Nightly backup');
       await person.find('alertdialog');
-      await check('the revoke dialog');
+      await check('the revoke dialog', ['heading', /^Revoke/], ['button', 'OK']);
       await person.press('Escape');
       await person.click('button', /Create New/);
       await person.find('dialog', 'Create New');
@@ -92,11 +100,11 @@ for (const scheme of ['light', 'dark']) {
       await check('the create dialog');
       await person.click('button', 'Create');
       await person.alert(/issued to/i);
-      await check('the create dialog, refused');
+      await check('the create dialog, refused', ['alert'], ['textbox', 'Issued To']);
       await person.press('Escape');
       await person.gone('dialog');
       await create(person, 'Developer', 'A laptop');
-      await check('the token, shown once');
+      await check('the token, shown once', ['heading', 'Token created'], ['button', 'Copy']);
       await person.click('button', 'Copy');
       await person.says(/copied/i);
       await check('the token, copied');

@@ -1,4 +1,6 @@
-// What V8 holds: a whole heap snapshot, searched while it streams.
+// What V8 holds: a whole heap snapshot, searched while it streams. That is all that scripts reach. The
+// text of a field is not in it until a script reads it, nor is memory that was freed and not yet used
+// again: no page can wipe that.
 
 // How often each needle stands in it.
 export async function inHeap(client, needles) {

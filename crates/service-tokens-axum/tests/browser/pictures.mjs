@@ -43,7 +43,7 @@ async function picture(browser, name, { scheme, width, height }, play = () => {}
 await mkdir(folder, { recursive: true });
 const { browser, close } = await chromium();
 try {
-  const wide = { width: 1200, height: 780 };
+  const wide = { width: 1400, height: 800 };
   await picture(browser, 'page-light', { scheme: 'light', ...wide });
   await picture(browser, 'page-dark', { scheme: 'dark', ...wide });
   await picture(browser, 'page-narrow', { scheme: 'light', width: 390, height: 844 });

@@ -71,7 +71,7 @@ for (const [way, leave] of [
   scene(`after closing (${way}) the token is nowhere`, {}, async ({ page, person, visit, service }) => {
     const { token } = await create(person, 'Connector', 'Nightly backup');
     await person.letGo();
-    // The searches find it where it is shown.
+    // The searches find it where it is shown, and while a script holds it.
     const places = await traces(page, token);
     assert.ok(places.some((place) => /value of/.test(place)), `found in ${places}`);
     const handle = await page.evaluateHandle(() => ({ kept: [...document.querySelectorAll('textarea')].map((field) => field.value) }));

@@ -110,3 +110,20 @@ scene('issuing is stopped: the sentence says why', {}, async ({ person, visit })
   await person.click('button', 'Create');
   await person.alert(/Issuing is stopped: an incident is being looked into/);
 });
+
+scene('an impatient person who chooses Create twice gets one token', {}, async ({ service, person, page, visit }) => {
+  await visit.intercept(async (request) => {
+    // Long enough for the second click.
+    if (request.method() === 'POST') await new Promise((resolve) => setTimeout(resolve, 300));
+    return null;
+  });
+  await person.click('button', /Create New/);
+  await person.fill('textbox', 'Issued To', 'Only one');
+  const button = await person.find('button', 'Create');
+  await button.click();
+  await button.click();
+  await page.keyboard.press('Enter');
+  await shown(person, 'Token created');
+  await copyAndClose(person);
+  assert.equal((await service.list('issued_to=Only%20one&state=all')).length, 1);
+});

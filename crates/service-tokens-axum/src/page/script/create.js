@@ -60,7 +60,9 @@ function createDialog({ types, policy, issuing_stopped: stopped }) {
       const [text, field] = wrong;
       say(alert, text);
       field.setAttribute('aria-invalid', 'true');
-      return field.focus();
+      field.focus();
+      // On a telephone the sentence may have been scrolled away.
+      return alert.scrollIntoView({ block: 'nearest' });
     }
     const body = { type: form.elements.type.value, issued_to: issuedTo.value.trim(), ...end(lifetime(), date.value) };
     key ??= uuidV7();

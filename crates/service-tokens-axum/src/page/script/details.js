@@ -26,6 +26,8 @@ function openDetails(token) {
     leave: (close) => close(),
     closed: () => list?.focus(token.id, 'details'),
   });
+  // The focus is at its end, on the button; reading begins at the top.
+  root.scrollTop = 0;
   button.addEventListener('click', close);
 }
 

@@ -70,8 +70,12 @@ function openForm(parts, { busyText, send, failed, closed }) {
     } catch (error) {
       // Leaving ended the waiting: the answer is lost as if the connection had broken.
       const stopped = error instanceof Overtaken && root.isConnected;
-      if (error instanceof Failure || stopped) say(alert, failed(stopped ? new Failure(0) : error));
-      else if (!(error instanceof Overtaken)) throw error;
+      if (error instanceof Failure || stopped) {
+        say(alert, failed(stopped ? new Failure(0) : error));
+        alert.scrollIntoView({ block: 'nearest' });
+      } else if (!(error instanceof Overtaken)) {
+        throw error;
+      }
     } finally {
       waiting = null;
       busy.textContent = '';

@@ -16,10 +16,10 @@ function openRevoke(token) {
       const path = own ? 'tokens/self/revoke' : `tokens/${token.id}/revoke`;
       const answer = await ask('POST', path, { signal });
       if (own) return signOut('You revoked the token that you were signed in with. Sign in with another.');
-      // By the same token it was this very attempt: browsers repeat one by themselves when a
-      // connection breaks.
-      const { by } = answer.revocation ?? {};
-      if (answer.already_revoked && by !== self.id) {
+      // By the same token and without a reason it was this very attempt: browsers repeat one by
+      // themselves when a connection breaks.
+      const { by, reason } = answer.revocation ?? {};
+      if (answer.already_revoked && (by !== self.id || reason)) {
         return tellFirst(parts, answer.revocation, by && (await nameOf(by)));
       }
       news = `Revoked ${token.issued_to}.`;
