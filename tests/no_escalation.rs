@@ -439,6 +439,6 @@ async fn no_sequence_of_acts_yields_more_than_it_began_with(open: Open) {
     }
     let tally: BTreeMap<&str, usize> = tally.into_inner();
     for name in ["issued", "rotated", "rotated itself", "revoked", "deep"] {
-        assert!(tally.get(name).is_some_and(|times| *times > 20), "too little happened: {tally:?}");
+        assert!(tally.get(name).is_some_and(|times| *times > 5), "too little happened: {tally:?}");
     }
 }
