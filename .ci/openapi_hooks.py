@@ -7,16 +7,15 @@ the manager token's own id, it gets another's.
 
 import json
 import os
-import re
 import urllib.request
 
 import schemathesis
+from schemathesis import GenerationMode
 
 ADDRESS = os.environ["API_ADDRESS"]
 MANAGER = os.environ["MANAGER_TOKEN"]
 # prefix, "_1", 22 characters of id, 43 of secret, 6 of checksum
 OWN_ID = MANAGER[-71:-49]
-TYPE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def issued(token_type):
@@ -43,15 +42,11 @@ class Bearer:
 def before_call(context, case, kwargs):
     if case.path_parameters.get("id") == OWN_ID and case.method == "POST":
         case.path_parameters["id"] = issued("connector")["id"]
-
-
-@schemathesis.hook
-def map_body(context, body):
-    # A name that could be a type's is made one, or nothing would ever be issued.
-    if isinstance(body, dict) and isinstance(body.get("type"), str):
-        if TYPE_NAME.fullmatch(body["type"]) and len(body["type"]) % 3:
-            body["type"] = "connector"
-            if len(json.dumps(body)) % 2:
-                for limit in ("scopes", "expires_in", "expires_at", "never_expires", "not_before"):
-                    body.pop(limit, None)
-    return body
+    # A body that is right gets the name of a type, or nothing would ever be issued. One that is wrong
+    # stays as it is: what is wrong with it must be noticed.
+    right = case.meta is not None and case.meta.generation.mode == GenerationMode.POSITIVE
+    if right and case.operation.label == "POST /tokens" and isinstance(case.body, dict):
+        case.body["type"] = "connector"
+        if len(json.dumps(case.body)) % 2:
+            for limit in ("scopes", "expires_in", "expires_at", "never_expires", "not_before"):
+                case.body.pop(limit, None)

@@ -5,6 +5,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use serde_json::json;
 use service_tokens::{MemoryStore, Policy};
 use support::managed::{self, checked, name, problem, scene, scene_with};
@@ -303,8 +305,9 @@ async fn a_long_body_is_413_announced_or_not() {
     };
     // Announced: refused before a byte of it comes.
     let announced = head(&format!("Content-Length: {}", MAX + 1));
-    let answer = support::exchange(scene.address, announced.as_bytes()).await.unwrap();
-    assert_eq!(checked(answer).status, 413);
+    let answer = support::exchange(scene.address, announced.as_bytes());
+    let answer = tokio::time::timeout(Duration::from_secs(10), answer).await.unwrap();
+    assert_eq!(checked(answer.unwrap()).status, 413);
     // In chunks without an end: refused once the limit is passed, or the answer would never come.
     for (length, status) in [(MAX, 201), (MAX + 1, 413)] {
         let body = of_length(length);
@@ -315,8 +318,9 @@ async fn a_long_body_is_413_announced_or_not() {
         if status == 201 {
             chunked += "0\r\n\r\n";
         }
-        let answer = support::exchange(scene.address, chunked.as_bytes()).await.unwrap();
-        assert_eq!(checked(answer).status, status);
+        let answer = support::exchange(scene.address, chunked.as_bytes());
+        let answer = tokio::time::timeout(Duration::from_secs(10), answer).await.unwrap();
+        assert_eq!(checked(answer.unwrap()).status, status);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use service_tokens::{ManageError, NotPermitted, RotateDenied, StoreError, TokenId};
@@ -34,7 +34,7 @@ pub(super) async fn method_not_allowed() -> Failure {
         "method-not-allowed",
         "There is no such method here",
     )
-    .detail(format!("The header {ALLOW} names those that there are."))
+    .detail("The header Allow names those that there are.")
 }
 
 /// One answer for ids that are malformed, unknown or another owner's.
@@ -109,7 +109,10 @@ fn indeterminate(id: TokenId) -> Failure {
         "indeterminate",
         "It is unknown whether the token was changed",
     )
-    .detail("Look at the token with this id, or repeat: rotating gives a new secret, revoking twice does no harm.")
+    .detail(
+        "Look at the token with this id, or repeat: rotating gives a new secret, revoking twice does \
+         no harm.",
+    )
     .id(id)
     .retry_after(1)
 }

@@ -26,36 +26,39 @@ pub(super) fn read(owner: &str, query: &Query, cursor: &str) -> Option<TokenId> 
 /// The first half of a SHA-256, spelled as an id. The page size is no part: it may change.
 fn digest(owner: &str, query: &Query, last: TokenId) -> TokenId {
     let mut hash = Sha256::new();
-    let mut part = |bytes: Option<&[u8]>| {
-        // Absent and empty differ, and so do the places where one part ends.
-        let length = bytes.map_or(0, |bytes| 1 + u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        hash.update(length.to_be_bytes());
-        hash.update(bytes.unwrap_or_default());
+    // An empty filter is refused, and so is as good as none. Lengths keep one part from the next.
+    let mut part = |bytes: &[u8]| {
+        hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(bytes);
     };
-    part(Some(b"service-tokens-axum cursor 1"));
-    part(Some(owner.as_bytes()));
-    part(query.token_type_filter().map(str::as_bytes));
-    part(query.issued_to_exact_filter().map(str::as_bytes));
-    part(query.issued_to_filter().map(str::as_bytes));
-    part(query.issuer_filter().map(TokenId::to_bytes).as_ref().map(|id| &id[..]));
-    part(query.issued_by_filter().map(str::as_bytes));
+    part(b"service-tokens-axum cursor 1");
+    part(owner.as_bytes());
+    for text in [
+        query.token_type_filter(),
+        query.issued_to_exact_filter(),
+        query.issued_to_filter(),
+        query.issued_by_filter(),
+    ] {
+        part(text.unwrap_or_default().as_bytes());
+    }
+    part(query.issuer_filter().map(TokenId::to_bytes).as_ref().map_or(&[], |id| &id[..]));
     for time in [
         query.expiring_before_filter(),
         query.created_before_filter(),
         query.unused_since_filter(),
         query.died_before_filter(),
     ] {
-        let text = time.map(super::token::time);
-        part(text.as_deref().map(str::as_bytes));
+        part(time.map(super::token::time).unwrap_or_default().as_bytes());
     }
-    let states = [State::Pending, State::Active, State::Expired, State::Revoked]
-        .map(|state| u8::from(query.states_filter().includes(state)));
-    part(Some(&states));
-    part(Some(match query.order() {
+    part(
+        &[State::Pending, State::Active, State::Expired, State::Revoked]
+            .map(|state| u8::from(query.states_filter().includes(state))),
+    );
+    part(match query.order() {
         Direction::NewestFirst => b"newest",
         Direction::OldestFirst => b"oldest",
-    }));
-    part(Some(&last.to_bytes()));
+    });
+    part(&last.to_bytes());
     let mut half = [0; 16];
     half.copy_from_slice(&hash.finalize()[..16]);
     TokenId::from_bytes(half)
