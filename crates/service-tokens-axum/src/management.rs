@@ -89,7 +89,7 @@
 //! | 409 | `not-active`, `rotated-since`, `too-many-active` | |
 //! | 409 | `overlap-runs` | `field`: say what the rotation is `replacing` |
 //! | 413, 415 | `body-too-large`, `unsupported-media-type` | |
-//! | 503 | `unavailable` | `Retry-After`; nothing changed |
+//! | 503 | `unavailable` | `Retry-After`; nothing changed, but that an issue may leave a revoked token |
 //! | 503 | `indeterminate` | `Retry-After`, `id`: it may have changed |
 //! | 503 | `issuing-stopped` | `Retry-After`, `reason` |
 //!

@@ -3,7 +3,9 @@
 use axum::response::Response;
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use service_tokens::{Field, InvalidField, IssueRequest, ScopeSet, TokenId, TokenStore};
+use service_tokens::{
+    Field, InvalidField, IssueRequest, ManageError, ScopeSet, TokenId, TokenStore,
+};
 use uuid::Uuid;
 
 use super::access::{Caller, Issue};
@@ -69,7 +71,13 @@ pub(super) async fn issue<S: TokenStore + 'static>(
         Field::ExpiresAt => invalid(wrong, End::field(end.as_ref())),
         field => invalid(wrong, &field.to_string()),
     };
-    let issued = caller.acts().issue(request).await.map_err(|error| refused(error, named))?;
+    let issued = caller.acts().issue(request).await.map_err(|error| match error {
+        // A token may be there by then, whose issuer could not be confirmed: revoked, and nobody's.
+        error @ ManageError::Store(_) => {
+            refused(error, named).detail("No token was issued that anybody could use. Try again.")
+        }
+        error => refused(error, named),
+    })?;
     let mut response =
         json(StatusCode::CREATED, &IssuedJson::new(&issued, caller.service().now()))?;
     if let Ok(location) = HeaderValue::try_from(format!("tokens/{}", issued.record.id())) {

@@ -9,8 +9,15 @@ use serde::de::{
     SeqAccess, Unexpected, VariantAccess, Visitor,
 };
 
-/// How much of a name that somebody made up is repeated to them.
-const NAME_SHOWN: usize = 64;
+/// How much of a name that somebody made up is repeated to them, in characters: every name that there
+/// is, and of a token in the wrong place nothing of its secret, which begins after a prefix of one
+/// character at least, `_1` and 22 characters of its id.
+const NAME_SHOWN: usize = 25;
+
+/// What is repeated of a name.
+pub(super) fn shown(name: &str) -> String {
+    name.chars().take(NAME_SHOWN).collect()
+}
 
 /// Any JSON. Objects keep every member, repeated ones too.
 #[derive(Debug)]
@@ -100,7 +107,7 @@ impl Broken {
             Some(_) => format!("has a member that {}", self.rule),
             None => self.rule,
         };
-        Self { field: Some(name.chars().take(NAME_SHOWN).collect()), rule }
+        Self { field: Some(shown(name)), rule }
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::failure::Failure;
-use super::json::{Broken, Json};
+use super::json::{Broken, Json, shown};
 
 /// The query string as a `T` whose fields are its parameters.
 pub(super) struct Parameters<T>(pub(super) T);
@@ -49,7 +49,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Parameters<T> {
 
 /// A parameter that breaks a rule.
 pub(super) fn refused(name: &str, rule: impl Into<String>) -> Failure {
-    failure().field(name, rule)
+    failure().field(shown(name), rule)
 }
 
 fn failure() -> Failure {

@@ -1,0 +1,100 @@
+//! Where the routers can be put: together, below prefixes, and beside what an embedder has.
+#![cfg(all(feature = "standards", feature = "management", feature = "page"))]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use service_tokens::{MemoryStore, TokenService};
+use service_tokens_axum::{management, page, standards};
+use support::managed::{ask, checked, issue, name};
+
+fn all(service: &Arc<TokenService<MemoryStore>>) -> Router {
+    standards::router(service.clone())
+        .merge(management::router(service.clone()))
+        .merge(page::router())
+}
+
+/// Every router answers below this prefix.
+async fn answers(address: SocketAddr, prefix: &str, service: &Arc<TokenService<MemoryStore>>) {
+    let (id, _) = issue(service, "acme", "connector").await;
+    let (_, token) = issue(service, "acme", "manager").await;
+    let shown = ask(address, &token, "GET", &format!("{prefix}/tokens/{id}"), "", &[]).await;
+    assert_eq!((shown.status, shown.json()["id"].as_str()), (200, Some(&*id)), "{prefix}");
+    for act in ["rotate", "revoke"] {
+        let path = format!("{prefix}/tokens/{id}/{act}");
+        assert_eq!(ask(address, &token, "POST", &path, "", &[]).await.status, 200, "{path}");
+    }
+    let unknown = ask(address, &token, "GET", &format!("{prefix}/tokens/x"), "", &[]).await;
+    assert_eq!((unknown.status, &*name(&unknown)), (404, "not-found"));
+    let itself = ask(address, &token, "GET", &format!("{prefix}/tokens/self"), "", &[]).await;
+    assert_eq!(itself.status, 200, "{prefix}");
+
+    let bearer = format!("Authorization: Bearer {token}");
+    for (path, status) in [
+        ("/authorize/files:upload", 204),
+        ("/authorize/files:upload/below", 204),
+        ("/authorize/service-tokens:purge", 403),
+        ("/ext-authz/files:upload", 200),
+    ] {
+        let path = format!("{prefix}{path}");
+        let answer = support::send(address, "GET", &path, &[&bearer], "").await;
+        assert_eq!(answer.status, status, "{path}");
+    }
+    let form = [&*bearer, "Content-Type: application/x-www-form-urlencoded"];
+    let path = format!("{prefix}/introspect");
+    let asked = support::send(address, "POST", &path, &form, "token=x").await;
+    assert_eq!(asked.body, r#"{"active":false}"#, "{prefix}");
+
+    // What the page refers to is beside it.
+    let page = support::send(address, "GET", &format!("{prefix}/service-tokens"), &[], "").await;
+    assert_eq!(page.status, 200, "{prefix}");
+    for link in ["service-tokens.js", "service-tokens.css", "service-tokens.svg"] {
+        assert!(page.body.contains(&format!("\"{link}\"")), "{link}");
+        let file = support::send(address, "GET", &format!("{prefix}/{link}"), &[], "").await;
+        assert_eq!(file.status, 200, "{prefix}/{link}");
+    }
+}
+
+#[tokio::test]
+async fn all_together_at_the_root_below_a_prefix_and_below_one_that_varies() {
+    let (service, _) = support::service();
+    answers(support::serve(all(&service)).await, "", &service).await;
+    let below = support::serve(Router::new().nest("/admin", all(&service))).await;
+    answers(below, "/admin", &service).await;
+    // The prefix has parameters of the embedder's, and one of them has the name of one of ours.
+    for prefix in ["/{tenant}/admin", "/{tenant}/{region}", "/{id}"] {
+        let varying = support::serve(Router::new().nest(prefix, all(&service))).await;
+        let concrete = prefix.replace("{tenant}", "acme").replace("{region}", "eu");
+        answers(varying, &concrete.replace("{id}", "acme"), &service).await;
+    }
+}
+
+#[tokio::test]
+async fn an_embedder_keeps_its_state_its_fallback_and_its_catch_all() {
+    let (service, _) = support::service();
+    let own = Router::new()
+        .route("/own", get(|State(state): State<&'static str>| async move { state }))
+        .route("/{*everything}", get(|| async { "everything" }))
+        .fallback(|| async { "fallback" });
+    let app = own.with_state("state").merge(all(&service));
+    let address = support::serve(app).await;
+    answers(address, "", &service).await;
+    for (method, path, body) in [
+        ("GET", "/own", "state"),
+        ("GET", "/tokens/", "everything"),
+        ("GET", "/tokens/self/rotate/x", "everything"),
+        ("GET", "/service-tokens/", "everything"),
+        ("GET", "/", "fallback"),
+    ] {
+        assert_eq!(support::send(address, method, path, &[], "").await.body, body, "{path}");
+    }
+    // A path of ours stays ours, whatever the method.
+    let other = checked(support::send(address, "DELETE", "/tokens/self", &[], "").await);
+    assert_eq!(other.status, 405);
+}
