@@ -41,6 +41,17 @@
 //! upload service on the file store with everything on this page, with the timeouts and the stop that a
 //! service on a network needs; its files are meant to be copied.
 //!
+//! # What is left to your program
+//!
+//! - **A log.** An answer never says why a token was refused; the event does, with the token's id. Events
+//!   go to `tracing` under the target `service_tokens`, as a warning where an operator should look, and
+//!   are lost unless you install a subscriber such as `tracing_subscriber::fmt().init()`. What a reverse
+//!   proxy asks wrongly is warned of under `service_tokens_axum`.
+//! - **Last uses.** Call [`flush_last_used`](service_tokens::TokenService::flush_last_used) every few
+//!   seconds and at the end, or they are forgotten with the process.
+//! - **An end.** Stop serving, flush, then close the store: `main.rs` of the example `service`.
+//! - **TLS**, or a proxy that has it: whoever reads the connection reads tokens.
+//!
 //! # Several customers
 //!
 //! Each token has one owner, given when it is issued and never changed. Make that the customer. A

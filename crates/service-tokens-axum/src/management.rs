@@ -46,11 +46,12 @@
 //!
 //! # Tokens
 //!
-//! Times are RFC 3339 in UTC; requests may use another offset. `expires_at: null` is a token without an
-//! end, `last_used_at: null` one that was never used, and where uses are not tracked that is left out. The
-//! secret is in the answers to issue and rotate, as `token`, and in no other. Requests may leave a field
-//! out, but null is refused, and so is a field that is unknown or repeated. A body has at most 65,536
-//! bytes. `issued_by` and the `by` of a revocation are the id of the token that did it.
+//! Times are RFC 3339 in UTC; requests may use another offset, whose `+` is `%2B` in a query.
+//! `expires_at: null` is a token without an end, `last_used_at: null` one that was never used, and where
+//! uses are not tracked that is left out. The secret is in the answers to issue and rotate, as `token`,
+//! and in no other. Requests may leave a field out, but null is refused, and so is a field that is
+//! unknown or repeated. A body has at most 65,536 bytes. `issued_by` and the `by` of a revocation are
+//! the id of the token that did it.
 //!
 //! # Repeating a request
 //!
