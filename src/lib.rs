@@ -21,6 +21,10 @@
 //! everything that happens. It speaks no HTTP, spawns no tasks and assumes no async runtime; it knows
 //! no passwords, no sessions and no tokens that verify without a store.
 //!
+//! For HTTP there is a package beside it,
+//! [`service-tokens-axum`](https://docs.rs/service-tokens-axum/latest/service_tokens_axum/index.html): a
+//! layer for axum, tower and tonic, the standard endpoints, a management API and its page.
+//!
 //! # Words
 //!
 //! A **token** is the plaintext bearer string that a client holds ([`Token`]). Its **id** is the public
@@ -76,6 +80,9 @@
 //! )?;
 //! # Ok::<(), service_tokens::InvalidScope>(())
 //! ```
+//!
+//! What a manager issues [on behalf of itself](TokenService::on_behalf_of) may do no more than it may: one
+//! that is to issue Connectors has `files:upload` too, or `*`.
 //!
 //! A request that may be repeated without making a second token, because the caller chose the id:
 //!

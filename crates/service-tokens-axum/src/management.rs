@@ -37,18 +37,21 @@
 //! above it. Each call verifies the bearer token anew and strictly, never from kept records, and decides
 //! whether it may do this before it looks at an id, a query or a body. Each then acts through
 //! [`TokenService::on_behalf_of`]: within the owner of the token, and never into more than the token has.
-//! A token that manages may be of a type of yours; give one that people sign in with an end, too.
+//! A token that manages may be of a type of yours; give one that people sign in with an end, too. To issue
+//! or rotate Connectors it must have their scopes, as the `files:*` above: with `service-tokens:*` alone
+//! it can list and revoke, and issue nothing that could do anything else.
 //!
 //! `self` is no id. A token's own id is treated like any other at first, and needs the scope of the
 //! endpoint; to rotate itself by its id a token needs `service-tokens:rotate-self` as well.
 //!
 //! # Tokens
 //!
-//! Times are RFC 3339 in UTC; requests may use another offset. `expires_at: null` is a token without an
-//! end, `last_used_at: null` one that was never used, and where uses are not tracked that is left out. The
-//! secret is in the answers to issue and rotate, as `token`, and in no other. Requests may leave a field
-//! out, but null is refused, and so is a field that is unknown or repeated. A body has at most 65,536
-//! bytes. `issued_by` and the `by` of a revocation are the id of the token that did it.
+//! Times are RFC 3339 in UTC; requests may use another offset, whose `+` is `%2B` in a query.
+//! `expires_at: null` is a token without an end, `last_used_at: null` one that was never used, and where
+//! uses are not tracked that is left out. The secret is in the answers to issue and rotate, as `token`,
+//! and in no other. Requests may leave a field out, but null is refused, and so is a field that is
+//! unknown or repeated. A body has at most 65,536 bytes. `issued_by` and the `by` of a revocation are
+//! the id of the token that did it.
 //!
 //! # Repeating a request
 //!
@@ -86,8 +89,9 @@
 //! | 404 | `not-found` | the same for malformed, unknown and foreign ids |
 //! | 405 | `method-not-allowed` | `Allow` |
 //! | 409 | `exists` | `id` |
-//! | 409 | `not-active`, `rotated-since`, `too-many-active` | |
-//! | 409 | `overlap-runs` | `field`: say what the rotation is `replacing` |
+//! | 409 | `not-active`, `too-many-active` | |
+//! | 409 | `overlap-runs` | `field`, `rule`: say what the rotation is `replacing` |
+//! | 409 | `rotated-since` | `field`, `rule`: `if_rotated_at` does not hold any more |
 //! | 413, 415 | `body-too-large`, `unsupported-media-type` | |
 //! | 503 | `unavailable` | `Retry-After`; nothing changed, but that an issue may leave a revoked token |
 //! | 503 | `indeterminate` | `Retry-After`, `id`: it may have changed |

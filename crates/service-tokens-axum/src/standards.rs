@@ -81,6 +81,14 @@
 //! it or its key is not in this service's key ring, is answered with 503 and not with 200: another node
 //! may accept the token still. It is no use of the token, and asking twice does no harm.
 //!
+//! **200 does not say that there was such a token** (RFC 7009 §2.2). One that was read from a file with
+//! its line end is none, and the right one lives on. From a shell, take it off, and see that the token is
+//! refused afterwards:
+//!
+//! ```text
+//! printf 'token=%s' "$(cat token)" | curl -i --data-binary @- https://acme.example/revoke
+//! ```
+//!
 //! # Forms
 //!
 //! Both take exactly one parameter `token`, not empty, in a body of type

@@ -357,3 +357,40 @@ fn who_is_too_slow_is_cut_off_in_time() {
     });
     assert_eq!(service.ask(&service.manager(), "GET", "/files", ""), (200, "quick\n".to_owned()));
 }
+
+/// Its exit status and what it says, where it does not start.
+fn failed_start(options: &[&str]) -> (Option<i32>, String) {
+    let ended = Command::new(program()).args(options).output().expect("a process");
+    assert!(ended.stdout.is_empty(), "nothing is shown to who cannot use it");
+    (ended.status.code(), String::from_utf8(ended.stderr).expect("text"))
+}
+
+#[test]
+fn a_start_that_fails_says_why_and_how_to_go_on() {
+    let folder = folder();
+    let free = "127.0.0.1:0";
+    let path = folder.path().to_str().expect("text");
+    let service = Running::start(folder.path(), &[]);
+
+    let (status, told) = failed_start(&["--listen", free, "--folder", path]);
+    assert_eq!(status, Some(1));
+    assert!(told.contains("is locked\nAnother process uses this folder"), "{told}");
+    let (status, told) =
+        failed_start(&["--listen", &service.address.to_string(), "--folder", path]);
+    assert!(status == Some(1) && told.contains("(see --listen)"), "{told}");
+    // What a variable that is not set becomes: not the folder where the shell happens to be.
+    let (status, told) = failed_start(&["--listen", free, "--folder", ""]);
+    assert!(status == Some(2) && told.contains("--folder needs a folder"), "{told}");
+    let (status, told) = failed_start(&["--lisen", free]);
+    assert!(status == Some(2) && told.contains("no option --lisen"), "{told}");
+
+    drop(service);
+    let journal = folder.path().join("tokens.journal");
+    let mut bytes = std::fs::read(&journal).expect("the journal");
+    bytes[300] ^= 1;
+    std::fs::write(&journal, &bytes).expect("the journal");
+    let (status, told) = failed_start(&["--listen", free, "--folder", path]);
+    assert_eq!(status, Some(1));
+    assert!(told.contains("is damaged at byte") && told.contains("#the-file-is-damaged"), "{told}");
+    assert_eq!(std::fs::read(&journal).expect("the journal"), bytes);
+}

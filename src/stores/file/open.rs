@@ -44,7 +44,7 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
     }
     let lock = beside(path, ".lock");
     let writable = !options.read_only && is_writable(path)?;
-    let (beside, write) = if writable { write_access(&lock) } else { read_access(&lock) }?;
+    let (beside, write) = if writable { write_access(&lock, path) } else { read_access(&lock) }?;
     if !write && !options.read_only {
         let path = path.display();
         tracing::warn!(%path, "the journal cannot be written to: every change will be refused");
@@ -152,11 +152,14 @@ fn is_writable(path: &Path) -> Result<bool, OpenError> {
 }
 
 /// The lock beside the journal, and whether it is the writer's.
-fn write_access(lock: &Path) -> Result<(Option<Lock>, bool), OpenError> {
+fn write_access(lock: &Path, journal: &Path) -> Result<(Option<Lock>, bool), OpenError> {
     match Lock::exclusive(lock) {
         Ok(lock) => Ok((Some(lock), true)),
-        // The directory is for reading: a writer could not be kept out.
-        Err(NotLocked::Io(error)) if refuses_writing(&error) => read_access(lock),
+        // The directory is for reading: a writer could not be kept out. Without a journal there is
+        // nothing to read, and this is the error to tell.
+        Err(NotLocked::Io(error)) if refuses_writing(&error) && journal.exists() => {
+            read_access(lock)
+        }
         Err(error) => Err(not_locked(lock, error)),
     }
 }

@@ -50,6 +50,9 @@ async fn main() -> ExitCode {
                 told = format!("{told}: {inner}");
                 cause = inner.source();
             }
+            if let Some(way_on) = error.downcast_ref().and_then(tokens::way_on) {
+                told = format!("{told}\n{way_on}");
+            }
             let _ = writeln!(io::stderr(), "{told}");
             ExitCode::FAILURE
         }
@@ -67,7 +70,9 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         .map_err(|error| format!("creating the folder {}: {error}", folder.display()))?;
     // Then the store, whose lock tells a second process that the folder is another's.
     let service = Arc::new(tokens::open(&folder.join("tokens.journal"))?);
-    let uploads = files::Uploads::open(&folder.join("uploads"))?;
+    let uploads = folder.join("uploads");
+    let uploads = files::Uploads::open(&uploads)
+        .map_err(|error| format!("opening the folder {}: {error}", uploads.display()))?;
 
     greeting::print(&service, address, &options).await?;
 

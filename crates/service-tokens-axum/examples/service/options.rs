@@ -53,8 +53,9 @@ impl Options {
                         })?;
                 }
                 Some("--folder") => match args.next() {
-                    Some(value) => folder = Some(PathBuf::from(value)),
-                    None => return Err(Stop::Usage("--folder needs a folder".into())),
+                    // A variable that is not set, most likely.
+                    Some(value) if !value.is_empty() => folder = Some(PathBuf::from(value)),
+                    _ => return Err(Stop::Usage("--folder needs a folder".into())),
                 },
                 Some("--issue-manager") => issue_manager = true,
                 Some("--help" | "-h") => return Err(Stop::Help),

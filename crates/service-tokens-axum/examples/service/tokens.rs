@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use service_tokens::{
-    FileStore, Policy, ReservedScope, TokenService, TokenServiceBuilder, TokenType,
+    FileStore, OpenError, Policy, ReservedScope, TokenService, TokenServiceBuilder, TokenType,
 };
 
 /// Who all tokens of this service belong to. A service with several customers has one owner for each,
@@ -30,4 +30,19 @@ pub(crate) fn builder(journal: &Path) -> Result<TokenServiceBuilder<FileStore>, 
         // Here people issue tokens on the page. What they issue may live longer than the token with
         // which they happened to sign in. Where programs issue tokens, keep the default.
         .policy(Policy::new().allow_outliving_issuer(true)))
+}
+
+/// What whoever starts the service can do when the store does not open.
+pub(crate) fn way_on(error: &OpenError) -> Option<&'static str> {
+    match error {
+        OpenError::Locked { .. } => {
+            Some("Another process uses this folder: stop it, or take another --folder.")
+        }
+        OpenError::Damaged { .. } => Some(
+            "Nothing was changed. What to do, step by step: \
+             https://docs.rs/service-tokens/latest/service_tokens/manual/rotation_and_incidents/index.html#the-file-is-damaged",
+        ),
+        OpenError::NotAStore { .. } => Some("Nothing was changed. Take another --folder."),
+        _ => None,
+    }
 }

@@ -127,6 +127,16 @@ fn a_file_system_remounted_read_only() {
     block_on(store.replace(&revoked(&record(1)), version)).unwrap();
 }
 
+#[test]
+#[ignore = "needs root to mount a tmpfs; .ci/run runs it"]
+fn a_new_store_where_nothing_can_be_written() {
+    let volume = Tmpfs::mount("64k");
+    volume.remount("ro");
+    let error = FileStore::open(volume.0.path()).unwrap_err();
+    let OpenError::Io { source, .. } = &error else { panic!("{error}") };
+    assert_eq!(source.kind(), std::io::ErrorKind::ReadOnlyFilesystem, "{error}: {source}");
+}
+
 fn read_only_answers(store: &FileStore, version: Version) {
     block_on(async {
         let found = store.find(id(1)).await.unwrap().unwrap();
