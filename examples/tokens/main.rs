@@ -63,7 +63,7 @@ Options for every verb:
   --type-def NAME=SCOPE,SCOPE
                           a type of the service; repeatable. Without any, three
                           are known: connector (may upload files), developer
-                          (every API) and manager (may manage tokens)
+                          (every API) and manager (also manages tokens)
   --longest-lifetime DURATION
                           how long a token may live at most; 366d unless given
   --allow-never           allow tokens without an end

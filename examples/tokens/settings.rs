@@ -21,17 +21,9 @@ fn types() -> Result<Vec<TokenType>, InvalidScope> {
         TokenType::new("connector", ["files:upload"])?.described_as("may upload files"),
         TokenType::new("developer", ["*"])?
             .described_as("for all available APIs. Handle it with caution"),
-        TokenType::new(
-            "manager",
-            [
-                "service-tokens:read",
-                "service-tokens:issue",
-                "service-tokens:rotate",
-                "service-tokens:revoke",
-                "service-tokens:introspect",
-            ],
-        )?
-        .described_as("may manage tokens"),
+        // It issues nothing that may do more than itself, hence `*`.
+        TokenType::new("manager", ["*", "service-tokens:*"])?
+            .described_as("may manage tokens, and use every API"),
     ])
 }
 

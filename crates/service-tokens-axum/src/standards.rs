@@ -73,7 +73,7 @@
 //! | answer | when |
 //! | --- | --- |
 //! | 200, empty | the token is revoked by now; or it was none that could be: unknown, malformed, dead, with a wrong secret or one that a rotation has ended. Then nothing changed |
-//! | 400 `invalid_request` | the [form](#forms) is malformed |
+//! | 400 `invalid_request` | the [form](#forms) is malformed, or the token holds a control character |
 //! | 503 with `Retry-After` | it is not known to be revoked: ask again |
 //!
 //! A token that is not active yet, or whose type this service does not know, is revoked like an active
@@ -81,9 +81,9 @@
 //! it or its key is not in this service's key ring, is answered with 503 and not with 200: another node
 //! may accept the token still. It is no use of the token, and asking twice does no harm.
 //!
-//! **200 does not say that there was such a token** (RFC 7009 §2.2). One that was read from a file with
-//! its line end is none, and the right one lives on. From a shell, take it off, and see that the token is
-//! refused afterwards:
+//! **200 does not say that there was such a token** (RFC 7009 §2.2): see that it is refused afterwards. One
+//! that comes with the line end of its file would be none, and the right one would live on; it is refused
+//! with 400. From a shell, take it off:
 //!
 //! ```text
 //! printf 'token=%s' "$(cat token)" | curl -i --data-binary @- https://acme.example/revoke

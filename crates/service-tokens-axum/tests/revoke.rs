@@ -164,6 +164,19 @@ async fn what_cannot_be_revoked_is_200_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_token_with_the_line_end_of_its_file_is_no_success() {
+    let (service, _) = support::service();
+    let address = serve(standards::router(service.clone())).await;
+    let token = support::token(&service, "acme", "connector").await;
+    for end in ["%0A", "%0D%0A", "%00"] {
+        let answer = revoke(address, &format!("{token}{end}")).await;
+        assert_eq!(answer.status, 400, "{answer:?}");
+        assert_eq!(answer.json()["error"], "invalid_request");
+    }
+    service.verify(&token, &Need::authenticated()).await.unwrap();
+}
+
+#[tokio::test]
 async fn held_is_enough_even_if_not_yet_active_or_of_an_unknown_type() {
     let clock = Arc::new(ManualClock::default());
     let store = Arc::new(MemoryStore::new());

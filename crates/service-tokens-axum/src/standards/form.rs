@@ -23,6 +23,8 @@ pub(super) enum BadForm {
     NoToken,
     #[error("there is more than one parameter token")]
     SeveralTokens,
+    #[error("the parameter token holds a control character, such as the line end of a file")]
+    ControlCharacter,
 }
 
 /// The form's only parameter `token`. It is not parsed yet.

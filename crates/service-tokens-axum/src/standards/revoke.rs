@@ -10,6 +10,7 @@ use service_tokens::{
     VerifyError, parse,
 };
 
+use super::form::BadForm;
 use super::{answer, form};
 use crate::rejection::Rejection;
 
@@ -30,6 +31,10 @@ pub(super) async fn revoke<S: TokenStore + 'static>(
         Ok(token) => token,
         Err(bad) => return answer::bad_form(bad),
     };
+    // No token has one (RFC 6749 §A.12). Whoever sends a line end along would take a 200 for a revocation.
+    if token.contains(char::is_control) {
+        return answer::bad_form(BadForm::ControlCharacter);
+    }
     match revoke_held(&service, &token).await {
         Outcome::Settled => answer::empty(StatusCode::OK),
         Outcome::Undecided => answer::rejected(&Rejection::Unavailable),
