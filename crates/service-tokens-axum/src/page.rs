@@ -81,7 +81,7 @@ const HEADERS: [(HeaderName, &str); 7] = [
 /// ```
 ///
 /// Every answer has a strict `Content-Security-Policy` (no inline script or style, nothing from
-/// other origins, no frame around it) and an `ETag`; browsers ask each time whether it still holds.
+/// other origins, no frame around it), and each file an `ETag`: browsers ask each time whether it holds.
 /// Other methods than GET and HEAD get a 405. Serve the page over TLS, or on loopback: whoever reads
 /// the connection reads tokens.
 pub fn router() -> Router {
@@ -92,10 +92,27 @@ pub fn router() -> Router {
 
 fn file(kind: &'static str, text: &'static str) -> MethodRouter {
     let tag = tag(text);
-    get(move |request: Request| {
+    let file = get(move |request: Request| {
         let answer = answer(kind, text, &tag, request.headers());
         async move { answer }
-    })
+    });
+    file.fallback(other_method)
+}
+
+/// 405; the router adds `Allow`.
+async fn other_method() -> Response {
+    let mut response = strict();
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
+}
+
+/// An answer with the headers of all.
+fn strict() -> Response {
+    let mut response = Response::new(Body::empty());
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 /// The name of exactly this text.
@@ -111,11 +128,8 @@ fn answer(
     tag: &HeaderValue,
     asked: &HeaderMap,
 ) -> Response {
-    let mut response = Response::new(Body::empty());
+    let mut response = strict();
     let headers = response.headers_mut();
-    for (name, value) in HEADERS {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
     headers.insert(ETAG, tag.clone());
     if holds(tag, asked) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;

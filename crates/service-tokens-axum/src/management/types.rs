@@ -22,8 +22,8 @@ impl FromStr for Time {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        // Parsers let a space pass for the T.
-        if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
+        // Parsers let a space pass for the T, and a minus that is none of ASCII.
+        if !text.is_ascii() || !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
             return Err(());
         }
         DateTime::parse_from_rfc3339(text).map(|time| Self(time.to_utc())).map_err(|_| ())

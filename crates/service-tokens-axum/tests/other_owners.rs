@@ -1,0 +1,94 @@
+//! What one owner's manager learns of another owner's tokens, and can do to them: nothing.
+#![cfg(all(feature = "standards", feature = "management"))]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod support;
+
+use service_tokens_axum::{management, standards};
+use support::Answer;
+use support::managed::{ask, issue};
+
+/// An answer without the one header that the clock writes.
+fn timeless(mut answer: Answer) -> Answer {
+    answer.headers.retain(|(name, _)| name != "date");
+    answer
+}
+
+#[tokio::test]
+async fn whatever_is_asked_about_an_id_of_theirs_is_answered_as_about_none() {
+    let (service, _) = support::service();
+    let app = management::router(service.clone()).merge(standards::router(service.clone()));
+    let address = support::serve(app).await;
+    let (_, mine) = issue(&service, "acme", "manager").await;
+    let nobody = service.new_id().unwrap().to_string();
+    let mut theirs = Vec::new();
+    for kind in ["connector", "developer", "manager"] {
+        let (id, token) = issue(&service, "other", kind).await;
+        theirs.push((id, token));
+    }
+    let (revoked, _) = issue(&service, "other", "connector").await;
+    let id = revoked.parse().unwrap();
+    let request = service_tokens::RevokeRequest::new();
+    let _ = service.every_owner().revoke(id, request).await.unwrap();
+    // Of one owner whose name begins like the other's.
+    let (longer, _) = issue(&service, "acme2", "connector").await;
+    let ids: Vec<_> = theirs.iter().map(|(id, _)| id.clone()).chain([revoked, longer]).collect();
+
+    for (method, path, bodies) in [
+        ("GET", "/tokens/{id}", &[""][..]),
+        ("HEAD", "/tokens/{id}", &[""]),
+        ("DELETE", "/tokens/{id}", &[""]),
+        ("GET", "/tokens/{id}?x=1", &[""]),
+        ("POST", "/tokens/{id}/revoke", &["", "{}", r#"{"reason":""}"#, r#"{"reason":1}"#, "{"]),
+        (
+            "POST",
+            "/tokens/{id}/rotate",
+            &[
+                "",
+                r#"{"replacing":"oldest"}"#,
+                r#"{"if_rotated_at":"2020-01-01T00:00:00Z"}"#,
+                r#"{"expires_in":1}"#,
+                r#"{"never_expires":true}"#,
+                r#"{"overlap_for":9999999999}"#,
+            ],
+        ),
+        ("GET", "/tokens?issuer={id}", &[""]),
+        ("GET", "/tokens?issued_by={id}&state=all", &[""]),
+        ("GET", "/tokens?cursor={id}{id}", &[""]),
+    ] {
+        for body in bodies {
+            let about = async |id: &str| {
+                timeless(ask_any(address, &mine, method, &path.replace("{id}", id), body).await)
+            };
+            let unknown = about(&nobody).await;
+            for id in &ids {
+                assert_eq!(about(id).await, unknown, "{method} {path} {body}");
+            }
+        }
+    }
+    // Nothing became of it.
+    for (id, token) in &theirs {
+        let record = service.every_owner().get(id.parse().unwrap()).await.unwrap().record;
+        assert!(record.revocation().is_none() && record.rotated_at() == record.created_at());
+        let form = format!("token={token}");
+        let bearer = format!("Authorization: Bearer {mine}");
+        let headers = [&*bearer, "Content-Type: application/x-www-form-urlencoded"];
+        let told = support::send(address, "POST", "/introspect", &headers, &form).await;
+        assert_eq!(told.body, r#"{"active":false}"#);
+    }
+}
+
+/// As `ask`, but for HEAD, which has no body to look at.
+async fn ask_any(
+    address: std::net::SocketAddr,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> Answer {
+    if method == "HEAD" {
+        let bearer = format!("Authorization: Bearer {token}");
+        return support::send(address, method, path, &[&bearer], body).await;
+    }
+    ask(address, token, method, path, body, &[]).await
+}
