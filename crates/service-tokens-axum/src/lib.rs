@@ -55,6 +55,7 @@
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+mod answering;
 mod at_once;
 mod credentials;
 mod extract;
@@ -73,6 +74,7 @@ mod require;
 #[cfg(feature = "standards")]
 pub mod standards;
 
+pub use answering::Answering;
 pub use extract::Bearer;
 pub use layer::{BearerLayer, BearerService};
 pub use realm::InvalidRealm;
