@@ -22,7 +22,7 @@ pub(crate) trait Above: Send + Sync {
 
     /// Notes the use of the gate's token, as far as that need not wait for the store; the rest is
     /// returned.
-    fn note(&self, gate: &Gate) -> Option<Noting>;
+    fn note(self: Arc<Self>, gate: Gate) -> Option<Noting>;
 
     fn realm(&self) -> &Realm;
 }
@@ -83,11 +83,12 @@ impl Gate {
     }
 
     /// Notes the use of the token, unless a need refused it.
-    fn note(&self) -> Option<Noting> {
-        match self.0.refused.load(Ordering::Relaxed) {
-            true => None,
-            false => self.0.layer.note(self),
+    fn note(self) -> Option<Noting> {
+        if self.0.refused.load(Ordering::Relaxed) {
+            return None;
         }
+        let layer = self.0.layer.clone();
+        layer.note(self)
     }
 }
 
