@@ -28,9 +28,12 @@ use tokens::OWNER;
 /// So many wait at a time for the disk, which brings them there together.
 const AT_ONCE: usize = 64;
 
-/// Some months that a sample looks back on: the type, to whom, days since it was created, days for
-/// which it lives, hours since its last use, and whether it was revoked.
-const SAMPLE: &[(&str, &str, i64, u64, Option<i64>, bool)] = &[
+/// The type, to whom, days since it was created, days for which it lives, hours since its last use, and
+/// whether it was revoked.
+type Sample = (&'static str, &'static str, i64, u64, Option<i64>, bool);
+
+/// Some months to look back on.
+const SAMPLE: &[Sample] = &[
     ("connector", "Nightly backup, Frankfurt", 212, 365, Some(6), false),
     ("connector", "Invoice import from SAP", 180, 365, Some(1), false),
     ("developer", "Ada Lovelace’s laptop", 121, 180, Some(27), false),
