@@ -137,9 +137,11 @@ fn a_token_that_nobody_could_read_is_a_failure_that_names_the_way_on() {
     let id = tool.issue(&[]).0;
     let issue = ["issue", "--type", "connector", "--owner", "acme", "--issued-to", "backup"];
     for words in [&issue[..], &["rotate", &id, "--at-once"]] {
-        let mut child = tool.start(words);
-        drop(child.stdout.take());
-        let ran = finish(child, b"").failed("cannot be shown again");
+        let (nobody, stdout) = std::io::pipe().unwrap();
+        drop(nobody);
+        let mut command = tool.bare();
+        let child = command.env("TOKENS_FILE", tool.path()).args(words).stdout(stdout).spawn();
+        let ran = finish(child.unwrap(), b"").failed("cannot be shown again");
         assert!(ran.err.contains("--at-once"), "{ran:?}");
     }
 }

@@ -64,7 +64,8 @@ async fn router() -> (Router, String) {
                 .layer(MapRequestLayer::new(|r: Request<Body>| r)),
         )
         .route(BARE, get(ok));
-    (router, format!("Bearer {token}"))
+    // As a server does, once: otherwise every request makes its route anew.
+    (router.with_state(()), format!("Bearer {token}"))
 }
 
 /// A thing that is done so many times, with one of the paths.

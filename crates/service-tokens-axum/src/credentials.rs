@@ -57,7 +57,9 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, NoBearer> {
 fn b64token(bytes: &[u8]) -> Option<&str> {
     let padding = bytes.iter().rev().take_while(|byte| **byte == b'=').count();
     let body = &bytes[..bytes.len() - padding];
-    if body.is_empty() || !body.iter().all(|byte| IN_TOKEN[usize::from(*byte)]) {
+    // Each byte is looked at, whatever the earlier ones are: that is faster for all but hostile ones.
+    let fine = body.iter().fold(true, |fine, byte| fine & IN_TOKEN[usize::from(*byte)]);
+    if body.is_empty() || !fine {
         return None;
     }
     std::str::from_utf8(bytes).ok()

@@ -2,10 +2,11 @@
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
-use service_tokens::{Need, VerifiedToken};
+use service_tokens::VerifiedToken;
 
 use crate::gate::Gate;
 use crate::rejected::Rejected;
+use crate::rejection::Rejection;
 
 /// The token of a request, below a [`BearerLayer`](crate::BearerLayer).
 ///
@@ -38,8 +39,8 @@ impl<S: Sync> FromRequestParts<S> for Bearer {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejected> {
         let gate = Gate::above(&parts.extensions, &parts.headers, "Bearer")?;
-        let token = gate.permit(&Need::authenticated()).await.cloned();
-        token.map(Self).map_err(|rejection| gate.reject(rejection, &parts.headers))
+        let token = gate.token().cloned().map(Self);
+        token.ok_or_else(|| gate.reject(Rejection::NoCredentials, &parts.headers))
     }
 }
 
@@ -48,10 +49,6 @@ impl<S: Sync> OptionalFromRequestParts<S> for Bearer {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Rejected> {
         let gate = Gate::above(&parts.extensions, &parts.headers, "Option<Bearer>")?;
-        if gate.is_anonymous() {
-            return Ok(None);
-        }
-        let token = gate.permit(&Need::authenticated()).await.cloned();
-        token.map(Self).map(Some).map_err(|rejection| gate.reject(rejection, &parts.headers))
+        Ok(gate.token().cloned().map(Self))
     }
 }

@@ -1,50 +1,47 @@
 //! What a layer leaves in a request for those below it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
 use http::{Extensions, HeaderMap};
-use service_tokens::{Need, VerifiedToken, VerifyError};
+use service_tokens::{Need, VerifiedToken};
 
-use crate::at_once::at_once;
 use crate::realm::Realm;
 use crate::rejected::Rejected;
 use crate::rejection::Rejection;
 
+/// What must be waited for after an answer.
+pub(crate) type Noting = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A layer's service, whatever its store.
-#[async_trait]
-pub(crate) trait Permits: Send + Sync {
-    async fn permit(&self, token: &VerifiedToken, need: &Need) -> Result<(), VerifyError>;
+pub(crate) trait Above: Send + Sync {
+    /// Tells the event of a need that is not met.
+    fn tell_missing(&self, token: &VerifiedToken, need: &Need);
+
+    /// Notes the use of the gate's token, as far as that need not wait for the store; the rest is
+    /// returned.
+    fn note(self: Arc<Self>, gate: Gate) -> Option<Noting>;
 
     fn realm(&self) -> &Realm;
 }
 
 /// That there is a layer above, and whom it let through.
 #[derive(Clone)]
-pub(crate) struct Gate {
-    layer: Arc<dyn Permits>,
-    /// `None` if there was no token, and the layer said that this is fine.
-    entry: Option<Arc<Entry>>,
-}
+pub(crate) struct Gate(Arc<Passed>);
 
-struct Entry {
-    token: VerifiedToken,
-    /// Whether anybody has asked what it may do: then its use has been noted or refused.
-    asked: AtomicBool,
+struct Passed {
+    layer: Arc<dyn Above>,
+    /// `None` if there was none, and the layer said that this is fine.
+    token: Option<VerifiedToken>,
+    /// Whether a need was not met: then the request is no use of the token.
+    refused: AtomicBool,
 }
 
 impl Gate {
-    /// Of a request without a token.
-    pub(crate) fn anonymous(layer: Arc<dyn Permits>) -> Self {
-        Self { layer, entry: None }
-    }
-
-    /// Of a request with this token. `used` if that has been noted as a use.
-    pub(crate) fn passed(layer: Arc<dyn Permits>, token: VerifiedToken, used: bool) -> Self {
-        let entry = Entry { token, asked: AtomicBool::new(used) };
-        Self { layer, entry: Some(Arc::new(entry)) }
+    pub(crate) fn new(layer: Arc<dyn Above>, token: Option<VerifiedToken>) -> Self {
+        Self(Arc::new(Passed { layer, token, refused: AtomicBool::new(false) }))
     }
 
     /// The gate that a request came through last. Without one nothing may pass, and the operator is
@@ -64,52 +61,57 @@ impl Gate {
         })
     }
 
-    /// Whether the request came without a token.
-    pub(crate) fn is_anonymous(&self) -> bool {
-        self.entry.is_none()
+    /// The token, if the request came with one.
+    pub(crate) fn token(&self) -> Option<&VerifiedToken> {
+        self.0.token.as_ref()
     }
 
-    /// The token, if there is one and it may do this. Its use is noted then.
-    pub(crate) async fn permit(&self, need: &Need) -> Result<&VerifiedToken, Rejection> {
-        let Some(entry) = &self.entry else { return Err(Rejection::NoCredentials) };
-        entry.asked.store(true, Ordering::Relaxed);
-        self.layer.permit(&entry.token, need).await?;
-        Ok(&entry.token)
+    /// Whether there is a token that may do this.
+    pub(crate) fn check(&self, need: &Need) -> Result<(), Rejection> {
+        let token = self.token().ok_or(Rejection::NoCredentials)?;
+        if token.permits(need) {
+            return Ok(());
+        }
+        self.0.refused.store(true, Ordering::Relaxed);
+        self.0.layer.tell_missing(token, need);
+        Err(Rejection::InsufficientScope(Box::new(need.clone())))
     }
 
     /// As an answer of the layer above.
     pub(crate) fn reject(&self, rejection: Rejection, headers: &HeaderMap) -> Rejected {
-        Rejected::new(rejection, self.layer.realm(), headers)
+        Rejected::new(rejection, self.0.layer.realm(), headers)
     }
 
-    fn is_asked(&self) -> bool {
-        self.entry.as_deref().is_none_or(|entry| entry.asked.load(Ordering::Relaxed))
-    }
-}
-
-/// Sees to it that the use of a token is noted of which nobody below has asked what it may do. Any
-/// active token may do that.
-pub(crate) struct Unasked(pub(crate) Gate);
-
-impl Unasked {
-    /// To be called when the request has been answered.
-    pub(crate) async fn settle(self) {
-        if !self.0.is_asked() {
-            let _ = self.0.permit(&Need::authenticated()).await;
+    /// Notes the use of the token, unless a need refused it.
+    fn note(self) -> Option<Noting> {
+        if self.0.refused.load(Ordering::Relaxed) {
+            return None;
         }
+        let layer = self.0.layer.clone();
+        layer.note(self)
     }
 }
 
-impl Drop for Unasked {
+/// Sees to it that the use of a token is noted, once and whatever becomes of the request.
+pub(crate) struct Using(Option<Gate>);
+
+impl Using {
+    pub(crate) fn of(gate: Gate) -> Self {
+        Self(Some(gate))
+    }
+
+    /// To be called when the request has been answered. What is returned must be waited for.
+    pub(crate) fn end(mut self) -> Option<Noting> {
+        self.0.take()?.note()
+    }
+}
+
+impl Drop for Using {
     /// The request was given up, or its handler panicked. What must not be waited for is done: the use
     /// is noted, and the store has been asked to end an overlap.
     fn drop(&mut self) {
-        if self.0.is_asked() {
-            return;
-        }
-        let need = Need::authenticated();
-        let mut permitting = Box::pin(self.0.permit(&need));
+        let Some(gate) = self.0.take() else { return };
         // A store that panics here must not abort the process.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(at_once(&mut permitting))));
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(gate.note())));
     }
 }

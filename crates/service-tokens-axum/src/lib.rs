@@ -146,6 +146,7 @@
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+mod answering;
 mod at_once;
 mod credentials;
 mod extract;
@@ -164,6 +165,7 @@ mod require;
 #[cfg(feature = "standards")]
 pub mod standards;
 
+pub use answering::Answering;
 pub use extract::Bearer;
 pub use layer::{BearerLayer, BearerService};
 pub use realm::InvalidRealm;

@@ -4,22 +4,24 @@
 mod support;
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{any, get};
 use axum::{Extension, Router};
 use service_tokens::{
-    IssueRequest, Issued, LastUsed, MemoryStore, Need, RotateRequest, TokenService, TokenStore,
-    TokenType, VerifiedToken,
+    Event, IssueRequest, Issued, LastUsed, MemoryStore, Need, RotateRequest, TokenService,
+    TokenStore, TokenType, VerifiedToken,
 };
 use service_tokens_axum::{Bearer, BearerLayer, RequireLayer};
 use support::failing::Failing;
 use support::{Answer, send, serve, service};
 use tower::{Service as _, ServiceBuilder, ServiceExt};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -157,25 +159,72 @@ async fn a_need_that_is_met_is_a_use() {
     }
 }
 
-/// What the handler sees has happened before it runs, wherever somebody has asked.
+/// Whoever asks: what is further in may still refuse.
 #[tokio::test]
-async fn a_use_is_noted_before_the_handler_runs() {
+async fn a_use_is_noted_when_the_request_has_been_answered() {
     let (service, _) = service();
-    let older = Arc::new(std::sync::Mutex::new(String::new()));
+    let older = Arc::new(Mutex::new(String::new()));
     let (tokens, old) = (service.clone(), older.clone());
     let handler = async move |_: Bearer| {
         let old = old.lock().unwrap().clone();
-        tokens.verify(&old, &Need::authenticated()).await.is_err().to_string()
+        tokens.verify(&old, &Need::authenticated()).await.is_ok().to_string()
     };
-    for router in [
-        Router::new().route("/", get(handler.clone())).layer(BearerLayer::new(service.clone())),
-        Router::new()
-            .route("/", get(handler).layer(require("files:upload")))
-            .layer(BearerLayer::new(service.clone())),
+    let bearer = || BearerLayer::new(service.clone());
+    let app = Router::new().route("/", get(handler));
+    for (name, router) in [
+        ("extractor", app.clone().layer(bearer())),
+        ("layer", app.clone().layer(bearer().need(need("files:upload")))),
+        ("router", app.layer(require("files:upload")).layer(bearer())),
     ] {
         let token = Token::new(&service).await;
         older.lock().unwrap().clone_from(&token.older);
-        assert_eq!(token.get(router, "/").await.body, "true");
+        assert_eq!(token.get(router, "/").await.body, "true", "{name}");
+        assert!(token.used().await, "{name}");
+    }
+}
+
+/// Wherever others were met, and whatever becomes of the answer.
+#[tokio::test]
+async fn a_need_that_refuses_is_the_last_word() {
+    let (events, seen) = mpsc::channel();
+    let connector = TokenType::new("connector", ["files:upload"]).unwrap();
+    let service = TokenService::builder(MemoryStore::new(), "acme_test")
+        .token_type(connector)
+        .events(move |event: &Event| match event {
+            Event::Issued { .. } => events.send("issued").unwrap(),
+            Event::MissingScope { .. } => events.send("missing scope").unwrap(),
+            _ => {}
+        });
+    let service = Arc::new(service.build().unwrap());
+    let next = || seen.recv_timeout(HOUR / 360).unwrap();
+    let bearer = || BearerLayer::new(service.clone());
+    let delete = Router::new().route("/", get(ok)).layer(require("files:delete"));
+    let extracts = async |_: Bearer, request: Request, next: Next| next.run(request).await;
+    let hides = async |request: Request, next: Next| {
+        next.run(request).await;
+        "ok"
+    };
+    let panics = async |request: Request, next: Next| -> Response {
+        next.run(request).await;
+        panic!("a panic that this test wants")
+    };
+    for (name, status, router) in [
+        ("outer need", 403, delete.clone().layer(require("files:upload")).layer(bearer())),
+        ("need of the layer", 403, delete.clone().layer(bearer().need(need("files:upload")))),
+        ("extractor above", 403, delete.clone().layer(from_fn(extracts)).layer(bearer())),
+        ("hidden", 200, delete.clone().layer(from_fn(hides)).layer(bearer())),
+        (
+            "panic above",
+            500,
+            delete.layer(from_fn(panics)).layer(bearer()).layer(CatchPanicLayer::new()),
+        ),
+    ] {
+        let token = Token::new(&service).await;
+        assert_eq!(next(), "issued", "{name}");
+        assert_eq!(token.get(router, "/").await.status, status, "{name}");
+        assert_eq!(next(), "missing scope", "{name}");
+        assert!(!token.used().await, "{name}");
+        service.verify(&token.older, &Need::authenticated()).await.unwrap();
     }
 }
 
@@ -197,6 +246,7 @@ async fn every_need_on_the_way_must_be_met() {
     }
     assert!(!token.used().await);
     insufficient(&token.get(app.clone(), "/files/inner").await, "files:delete");
+    assert!(!token.used().await);
     for path in ["/files/both", "/files/outer"] {
         assert_eq!(token.get(app.clone(), path).await.status, 200);
     }
@@ -254,40 +304,36 @@ async fn what_an_outer_layer_let_through_does_not_count() {
         next.run(request).await
     };
     let below = Router::new().route("/", any(whoami)).layer(BearerLayer::new(inner).optional());
-    let app = below
-        .clone()
-        .layer(axum::middleware::from_fn(strip))
-        .layer(BearerLayer::new(outer.clone()));
+    let app = below.clone().layer(from_fn(strip)).layer(BearerLayer::new(outer.clone()));
     let token = Token::new(&outer).await;
     assert_eq!(token.get(app, "/").await.body, "nobody");
     let app = below.layer(BearerLayer::new(outer.clone()));
     assert_eq!(token.get(app, "/").await.status, 401);
 }
 
-/// A panic, and a client that does not wait: noted all the same.
+/// A panic, and a request that is given up: noted all the same.
 #[tokio::test]
 async fn a_request_that_comes_to_no_end_is_a_use() {
     let (service, _) = service();
     let panics = async || -> &'static str { panic!("a handler's panic, which this test wants") };
-    let bearer = BearerLayer::new(service.clone());
-    let app = Router::new()
-        .route("/", get(panics))
-        .layer(bearer.clone())
-        .layer(tower_http::catch_panic::CatchPanicLayer::new());
-    let token = Token::new(&service).await;
-    assert_eq!(token.get(app, "/").await.status, 500);
-    assert!(token.used().await);
-
     let hangs = async || std::future::pending::<&'static str>().await;
-    let app = Router::new().route("/", get(hangs)).layer(bearer).layer(
-        tower_http::timeout::TimeoutLayer::with_status_code(
-            http::StatusCode::GATEWAY_TIMEOUT,
-            Duration::from_millis(20),
-        ),
-    );
-    let token = Token::new(&service).await;
-    assert_eq!(token.get(app, "/").await.status, 504);
-    assert!(token.used().await);
+    let app = Router::new().route("/panic", get(panics)).route("/hang", get(hangs));
+    let bearer = || BearerLayer::new(service.clone());
+    for router in [
+        app.clone().layer(bearer()),
+        app.clone().layer(bearer().need(need("files:upload"))),
+        app.layer(require("files:upload")).layer(bearer()),
+    ] {
+        let wait = Duration::from_millis(20);
+        let router = router
+            .layer(TimeoutLayer::with_status_code(http::StatusCode::GATEWAY_TIMEOUT, wait))
+            .layer(CatchPanicLayer::new());
+        for (path, status) in [("/panic", 500), ("/hang", 504)] {
+            let token = Token::new(&service).await;
+            assert_eq!(token.get(router.clone(), path).await.status, status);
+            assert!(token.used().await, "{path}");
+        }
+    }
 }
 
 /// The service that is called is the one that was asked whether it is ready, also where the store or
