@@ -8,7 +8,10 @@ use axum::routing::{get, put};
 use service_tokens::{Need, TokenService, TokenStore};
 use service_tokens_axum::{BearerLayer, RequireLayer, management, page, standards};
 
+use tower_http::limit::RequestBodyLimitLayer;
+
 use crate::files::{self, Uploads};
+use crate::server::LIMITS;
 
 /// Everything that the service answers.
 pub(crate) fn router<S: TokenStore + 'static>(
@@ -26,6 +29,7 @@ pub(crate) fn router<S: TokenStore + 'static>(
                 .route_layer(read)
                 .merge(put(files::upload).post(files::upload).route_layer(upload)),
         )
+        .layer(RequestBodyLimitLayer::new(LIMITS.upload_bytes))
         // Below this nothing runs without an active token. It comes last: layers that are added
         // later are further out.
         .route_layer(BearerLayer::new(service.clone()))

@@ -18,7 +18,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
 /// How long and how much.
@@ -40,8 +39,8 @@ pub(crate) struct Limits {
     pub(crate) connections: u32,
     /// The largest head, in bytes.
     pub(crate) head_bytes: usize,
-    /// The largest body, in bytes.
-    pub(crate) body_bytes: usize,
+    /// The largest upload, in bytes. The package's own routers take far smaller bodies.
+    pub(crate) upload_bytes: usize,
 }
 
 pub(crate) const LIMITS: Limits = Limits {
@@ -52,14 +51,13 @@ pub(crate) const LIMITS: Limits = Limits {
     stopping: Duration::from_secs(10),
     connections: 512,
     head_bytes: 32 << 10,
-    body_bytes: 64 << 20,
+    upload_bytes: 64 << 20,
 };
 
 /// The router with limits on each request, and panics answered.
 pub(crate) fn guarded(router: Router, limits: Limits) -> Router {
     router
         .layer(RequestBodyTimeoutLayer::new(limits.body_pause))
-        .layer(RequestBodyLimitLayer::new(limits.body_bytes))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, limits.request))
         // Last, and so around all of it.
         .layer(CatchPanicLayer::custom(after_panic))
