@@ -107,19 +107,17 @@ impl<S> TokenService<S> {
 
     /// The time by the service's clock: never before what it was at an earlier call.
     pub fn now(&self) -> DateTime<Utc> {
-        self.told(self.clock.now())
+        self.clock.now(|jump| self.tell(jump))
     }
 
     /// The time that a verification goes by.
     fn now_coarse(&self) -> Moment {
-        self.told(self.clock.now_coarse())
+        self.clock.now_coarse(|jump| self.tell(jump))
     }
 
-    fn told<T>(&self, (now, jump): (T, Option<ClockJump>)) -> T {
-        if let Some(jump) = jump {
-            self.events.emit(Event::ClockJumped(jump));
-        }
-        now
+    #[cold]
+    fn tell(&self, jump: ClockJump) {
+        self.events.emit(Event::ClockJumped(jump));
     }
 
     /// An id for a token to be issued now: keep it, and a request that is repeated with it cannot create

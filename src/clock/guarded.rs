@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
 use super::{Clock, RECORDABLE_MICROS, from_micros, micros};
 
@@ -17,6 +17,9 @@ pub struct ClockJump {
     /// The wall clock's reading when the jump was noticed.
     pub noticed_at: DateTime<Utc>,
 }
+
+/// How many days' dates are at hand: what a process runs on without a pause of some years.
+const DAYS: usize = 1_024;
 
 /// The smallest disagreement of the two clocks that counts as a jump.
 const JUMP_MICROS: u64 = 60_000_000;
@@ -31,7 +34,7 @@ const BELIEVE_EVERY_MICROS: i64 = 86_400_000_000;
 /// can hold, so that a clock far off cannot make a record that nobody can read again.
 pub(crate) struct GuardedClock {
     source: Arc<dyn Clock>,
-    start: Day,
+    dates: Dates,
     floor: AtomicI64,
     compared_at: AtomicI64,
     /// Wall clock minus monotonic clock, as last accepted.
@@ -48,7 +51,7 @@ impl GuardedClock {
         let offset = wall.saturating_sub(monotonic);
         Self {
             source,
-            start: Day::of(wall),
+            dates: Dates::from(wall),
             floor: AtomicI64::new(wall),
             compared_at: AtomicI64::new(wall),
             offset: AtomicI64::new(offset),
@@ -57,21 +60,20 @@ impl GuardedClock {
         }
     }
 
-    /// The time, never before an earlier answer, and the jump if this call was the first to see it.
-    pub(crate) fn now(&self) -> (DateTime<Utc>, Option<ClockJump>) {
-        let (micros, jump) = self.guard(self.source.now().timestamp_micros());
-        (self.start.later(micros), jump)
+    /// The time, never before an earlier answer; tells of a jump if this call was the first to see it.
+    pub(crate) fn now(&self, jumped: impl FnOnce(ClockJump)) -> DateTime<Utc> {
+        self.dates.time(self.guard(self.source.now().timestamp_micros(), jumped))
     }
 
     /// The same of the time that a verification goes by.
     #[inline]
-    pub(crate) fn now_coarse(&self) -> (Moment, Option<ClockJump>) {
-        let (micros, jump) = self.guard(self.source.coarse_micros());
-        (Moment { time: self.start.later(micros), micros }, jump)
+    pub(crate) fn now_coarse(&self, jumped: impl FnOnce(ClockJump)) -> Moment {
+        let micros = self.guard(self.source.coarse_micros(), jumped);
+        Moment { time: self.dates.time(micros), micros }
     }
 
     #[inline]
-    fn guard(&self, wall: i64) -> (i64, Option<ClockJump>) {
+    fn guard(&self, wall: i64, jumped: impl FnOnce(ClockJump)) -> i64 {
         // Written only when time has moved, so that cores which verify in the same tick share the line.
         let floor = self.floor.load(Ordering::Relaxed);
         let now = if wall > floor {
@@ -80,12 +82,12 @@ impl GuardedClock {
             floor
         };
         let compared_at = self.compared_at.load(Ordering::Relaxed);
-        let jump = if wall.abs_diff(compared_at) >= COMPARE_EVERY_MICROS.unsigned_abs() {
-            self.compare(wall)
-        } else {
-            None
-        };
-        (now.clamp(*RECORDABLE_MICROS.start(), *RECORDABLE_MICROS.end()), jump)
+        if wall.abs_diff(compared_at) >= COMPARE_EVERY_MICROS.unsigned_abs()
+            && let Some(jump) = self.compare(wall)
+        {
+            jumped(jump);
+        }
+        now.clamp(*RECORDABLE_MICROS.start(), *RECORDABLE_MICROS.end())
     }
 
     #[cold]
@@ -150,35 +152,38 @@ pub(crate) struct Moment {
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
-/// A day whose date is known: a time on it or soon after it is cheaper to express from there than from
-/// 1970.
-struct Day {
-    number: i64,
-    date: NaiveDate,
+/// The dates of the days from one on: the calendar costs more than the rest of expressing a time.
+struct Dates {
+    first: i64,
+    dates: Box<[NaiveDate]>,
 }
 
-impl Day {
-    fn of(micros: i64) -> Self {
-        Self { number: micros.div_euclid(DAY_MICROS), date: from_micros(micros).date_naive() }
+impl Dates {
+    fn from(micros: i64) -> Self {
+        let dates = from_micros(micros).date_naive().iter_days().take(DAYS).collect();
+        Self { first: micros.div_euclid(DAY_MICROS), dates }
     }
 
     #[inline]
-    fn later(&self, micros: i64) -> DateTime<Utc> {
-        let (number, of_day) = (micros.div_euclid(DAY_MICROS), micros.rem_euclid(DAY_MICROS));
-        let date = match number.wrapping_sub(self.number) {
-            0 => Some(self.date),
-            days => u64::try_from(days)
-                .ok()
-                .and_then(|days| self.date.checked_add_days(Days::new(days))),
+    fn time(&self, micros: i64) -> DateTime<Utc> {
+        let (day, of_day) = (micros.div_euclid(DAY_MICROS), micros.rem_euclid(DAY_MICROS));
+        let known = usize::try_from(day.wrapping_sub(self.first)).ok();
+        // Numbers until the end: what is put together in memory and read at once as a whole makes the
+        // processor wait.
+        let date = match known.and_then(|known| self.dates.get(known)) {
+            Some(date) => *date,
+            None => date_of(micros),
         };
         // Seconds of a day and less than a second of nanoseconds: both fit.
         let (second, nanos) = (of_day / 1_000_000, of_day % 1_000_000 * 1_000);
         let time = NaiveTime::from_num_seconds_from_midnight_opt(second as u32, nanos as u32);
-        match (date, time) {
-            (Some(date), Some(time)) => date.and_time(time).and_utc(),
-            _ => from_micros(micros),
-        }
+        date.and_time(time.unwrap_or_default()).and_utc()
     }
+}
+
+#[cold]
+fn date_of(micros: i64) -> NaiveDate {
+    from_micros(micros).date_naive()
 }
 
 fn monotonic_micros(clock: &dyn Clock) -> i64 {

@@ -107,7 +107,7 @@ impl Uses {
         monotonic: impl FnOnce() -> Duration,
     ) -> Option<Stalled> {
         let now = now.timestamp_micros();
-        let number = u128::from_be_bytes(id.to_bytes());
+        let number = id.value();
         if self.recent.noted_at(number).is_some_and(|noted| !self.is_step_over(noted, now)) {
             return None;
         }

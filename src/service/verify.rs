@@ -55,8 +55,11 @@ impl<S: TokenStore> TokenService<S> {
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
+        // Taken apart here and in its siblings: an outcome that is moved as a whole right after it was
+        // made of two parts makes the processor wait.
         match self.verify_now(token.as_ref(), need, Freshness::Kept, Use::Now) {
-            Ok(outcome) => outcome,
+            Ok(Ok(verified)) => Ok(verified),
+            Ok(Err(error)) => Err(error),
             Err(later) => later.await,
         }
     }
@@ -76,7 +79,8 @@ impl<S: TokenStore> TokenService<S> {
         T: AsRef<[u8]> + ?Sized + Sync,
     {
         match self.verify_now(token.as_ref(), need, Freshness::Strict, Use::Now) {
-            Ok(outcome) => outcome,
+            Ok(Ok(verified)) => Ok(verified),
+            Ok(Err(error)) => Err(error),
             Err(later) => later.await,
         }
     }
@@ -135,6 +139,7 @@ impl<S: TokenStore> TokenService<S> {
             return Err(self.verify_later(token, need, freshness, usage));
         }
         match verdict {
+            Some(Ok(accepted)) if accepted.is_all() => Ok(Ok(accepted.verified)),
             Some(Ok(accepted)) => self.conclude(id, accepted, now, usage),
             Some(Err(rejected)) => {
                 Ok(Err(self.refuse(Some(id), rejected.into_error(id, need), freshness)))

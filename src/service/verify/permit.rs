@@ -43,7 +43,8 @@ impl<S: TokenStore> TokenService<S> {
         T: AsRef<[u8]> + ?Sized + Sync,
     {
         match self.verify_now(token.as_ref(), &ANY, Freshness::Kept, Use::WhenPermitted) {
-            Ok(outcome) => outcome,
+            Ok(Ok(verified)) => Ok(verified),
+            Ok(Err(error)) => Err(error),
             Err(later) => later.await,
         }
     }
@@ -59,7 +60,8 @@ impl<S: TokenStore> TokenService<S> {
         T: AsRef<[u8]> + ?Sized + Sync,
     {
         match self.verify_now(token.as_ref(), &ANY, Freshness::Strict, Use::WhenPermitted) {
-            Ok(outcome) => outcome,
+            Ok(Ok(verified)) => Ok(verified),
+            Ok(Err(error)) => Err(error),
             Err(later) => later.await,
         }
     }

@@ -15,11 +15,16 @@ use crate::token::TokenId;
 
 /// A token that was accepted, and what its use brings with it.
 pub(super) struct Accepted {
-    verified: VerifiedToken,
+    pub(super) verified: VerifiedToken,
     follows: Follows,
 }
 
 impl Accepted {
+    /// Whether nothing follows from it.
+    pub(super) fn is_all(&self) -> bool {
+        !self.follows.due && self.follows.first_use.is_none()
+    }
+
     pub(super) fn aged(mut self, age: Duration) -> Self {
         self.verified = self.verified.aged(age);
         self
