@@ -17,6 +17,34 @@ use crate::store::{Query, StoreError, Stored, TokenStore};
 /// The shortest retention: whoever comes back after a bad night still finds what happened.
 const SHORTEST: Duration = Duration::from_secs(86_400);
 
+impl<'s, S: TokenStore> Tokens<'s, S> {
+    /// Removes the records of this view whose tokens have been dead, expired or revoked, for longer
+    /// than `retention`, which is at least a day. [`Purge::count`] is the dry run.
+    ///
+    /// Lost with them is who revoked them, when and why, and the trace of secrets that have ended: who
+    /// presents such a token afterwards looks like one who invents ids. So this is for keeping house
+    /// and never for an incident: no token is deader for being purged. Choose a retention that outlasts
+    /// your investigations; months are usual.
+    ///
+    /// It refuses while a clock jump is unacknowledged ([`ManageError::ClockJumped`]): what a wrong
+    /// clock calls long dead may have died today.
+    ///
+    /// ```
+    /// # use service_tokens::{MemoryStore, TokenService};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live").build()?;
+    /// let half_a_year = Duration::from_secs(180 * 86_400);
+    /// let outcome = service.every_owner().purge(half_a_year).run().await?;
+    /// println!("{} records removed", outcome.done);
+    /// # Ok(()) }
+    /// ```
+    pub fn purge(&self, retention: Duration) -> Purge<'s, S> {
+        Purge::new(*self, retention)
+    }
+}
+
 /// The removal of records whose tokens have been dead for long: from [`Tokens::purge`]. Nothing
 /// happens before [`run`](Self::run).
 #[must_use = "nothing is removed before `run`"]

@@ -10,6 +10,53 @@ use crate::event::{Act, Event};
 use crate::store::{Query, States, Stored, TokenStore};
 use crate::token::TokenId;
 
+impl<'s, S: TokenStore> Tokens<'s, S> {
+    /// Revokes every token of this view that a query selects. [`RevokeAll::count`] is the dry run.
+    ///
+    /// It touches only what can still work: whatever states the query asks for, it is the live ones.
+    /// The query's order, cursor and limit do not count. A token that stops being selected after it
+    /// was found, for instance because it is used again, may be revoked all the same.
+    ///
+    /// Tokens that are issued while it runs are found too, by the last pass at the latest. Where they
+    /// are issued faster than they are revoked it finds no end:
+    /// [stop issuing](crate::TokenService::stop_issuing) first.
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// use service_tokens::{Query, RevokeRequest};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # for _ in 0..3 { let _ = service.issue(IssueRequest::new("acme", "connector", "build farm")).await?; }
+    /// let which = || Query::new().token_type("connector").issued_to("build farm");
+    /// let leaked = RevokeRequest::new().by("alice").reason("INC-42");
+    /// let acme = service.owner("acme");
+    ///
+    /// assert_eq!(acme.revoke_all(which(), leaked.clone()).count().await?, 3);
+    /// let outcome = acme
+    ///     .revoke_all(which(), leaked)
+    ///     .on_progress(|progress| println!("{} revoked", progress.done))
+    ///     .run()
+    ///     .await?;
+    /// assert_eq!((outcome.done, outcome.failed), (3, 0));
+    /// # Ok(()) }
+    /// ```
+    pub fn revoke_all(&self, which: Query, request: RevokeRequest) -> RevokeAll<'s, S> {
+        RevokeAll::new(*self, which, request, None)
+    }
+
+    /// Revokes a token of this view and everything that was issued below it, directly or through
+    /// others, also below what was revoked or purged before. When it has returned, nothing issued
+    /// below the token remains in this view: what its live descendants issue while it runs is found or
+    /// never comes into being.
+    ///
+    /// An id without a record is no error: its descendants may still be there.
+    pub fn revoke_with_descendants(&self, id: TokenId, request: RevokeRequest) -> RevokeAll<'s, S> {
+        RevokeAll::new(*self, Query::new().issuer(id), request, Some(id))
+    }
+}
+
 /// Many revocations: from [`Tokens::revoke_all`] and [`Tokens::revoke_with_descendants`]. Nothing
 /// happens before [`run`](Self::run).
 #[must_use = "nothing is revoked before `run`"]

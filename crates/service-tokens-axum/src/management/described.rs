@@ -6,10 +6,8 @@ use serde_json::json;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{IntoParams, IntoResponses, ToSchema};
+use utoipa::{IntoParams, ToSchema};
 
-use super::kinds::TypesJson;
-use super::list::PageJson;
 use super::token::{IssuedJson, RevokedJson, TokenJson};
 use crate::problem::PROBLEM_JSON;
 
@@ -57,10 +55,10 @@ pub(super) struct ProblemSchema {
     scope: Option<String>,
 }
 
-type Responses = BTreeMap<String, RefOr<Response>>;
+pub(super) type Responses = BTreeMap<String, RefOr<Response>>;
 
 /// An answer with a body of this schema.
-fn answer(media_type: &str, schema: &str, description: &str) -> ResponseBuilder {
+pub(super) fn answer(media_type: &str, schema: &str, description: &str) -> ResponseBuilder {
     let content = Content::new(Some(Ref::from_schema_name(schema)));
     ResponseBuilder::new().description(description).content(media_type, content)
 }
@@ -75,7 +73,7 @@ fn header(response: ResponseBuilder, name: &str, kind: Type, description: &str) 
     response.header(name, header.build())
 }
 
-fn of<const N: usize>(responses: [(u16, ResponseBuilder); N]) -> Responses {
+pub(super) fn of<const N: usize>(responses: [(u16, ResponseBuilder); N]) -> Responses {
     let named = |(status, response): (u16, ResponseBuilder)| {
         (status.to_string(), RefOr::T(response.build()))
     };
@@ -88,20 +86,20 @@ macro_rules! answers {
         $(#[$doc])*
         pub(super) struct $name;
 
-        impl IntoResponses for $name {
-            fn responses() -> Responses {
-                of($responses)
+        impl utoipa::IntoResponses for $name {
+            fn responses() -> $crate::management::described::Responses {
+                $crate::management::described::of($responses)
             }
         }
     )*};
 }
 
-const JSON: &str = "application/json";
+pub(super) use answers;
+
+pub(super) const JSON: &str = "application/json";
 
 answers! {
     One => [(200, answer(JSON, &TokenJson::name(), "The token."))];
-    Page => [(200, answer(JSON, &PageJson::name(), "One page of tokens."))];
-    Types => [(200, answer(JSON, &TypesJson::name(), "The types and the policy."))];
     RevokedToken => [(200, answer(JSON, &RevokedJson::name(), "The token is revoked."))];
     Rotated => [(
         200,

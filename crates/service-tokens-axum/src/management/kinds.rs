@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::access::{Caller, ReadOrIssue};
 use super::answer::json;
-use super::described::{Credentials, Types};
+use super::described::{Credentials, JSON, answer, answers};
 use super::failure::Failure;
 use super::query::NoQuery;
 
@@ -55,6 +55,8 @@ struct PolicyJson {
     /// The longest that an older secret may live on after a rotation.
     longest_overlap: u64,
 }
+
+answers! { Types => [(200, answer(JSON, &TypesJson::name(), "The types and the policy."))]; }
 
 /// Tells the types of the service and its policy.
 ///

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::access::{Caller, Read};
 use super::answer::{json, refused};
 use super::cursor;
-use super::described::{Credentials, Page};
+use super::described::{Credentials, JSON, answer, answers};
 use super::failure::Failure;
 use super::query::{self, Parameters};
 use super::token::TokenJson;
@@ -91,6 +91,8 @@ pub(super) struct PageJson {
     #[schema(required)]
     next: Option<String>,
 }
+
+answers! { Page => [(200, answer(JSON, &PageJson::name(), "One page of tokens."))]; }
 
 /// Lists the owner's tokens, page by page.
 ///
