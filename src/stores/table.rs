@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+#[cfg(feature = "file")]
+use std::thread::{Builder, scope};
 
 use chrono::{DateTime, Utc};
 use hashbrown::DefaultHashBuilder;
 use papaya::HashMap;
+#[cfg(feature = "file")]
+use papaya::OccupiedError;
 
 use crate::clock::from_micros;
 use crate::record::Record;
@@ -184,11 +188,8 @@ impl Table {
         let (id, version) = (row.record.id(), row.version);
         let mut order = write(&self.order);
         let rows = self.rows.pin();
-        if rows.contains_key(&id) {
-            return Err(StoreError::Exists);
-        }
+        let row = rows.try_insert(id, row).map_err(|_| StoreError::Exists)?;
         order.insert(&row.record);
-        rows.insert(id, row);
         Ok(version)
     }
 
@@ -234,11 +235,13 @@ impl Table {
         let id = row.record.id();
         let mut order = write(&self.order);
         let rows = self.rows.pin();
-        match rows.get(&id) {
-            Some(present) => row.touch(present.last_used.get()),
-            None => order.insert(&row.record),
+        match rows.try_insert(id, row) {
+            Ok(row) => order.insert(&row.record),
+            Err(OccupiedError { current, not_inserted: row }) => {
+                row.touch(current.last_used.get());
+                rows.insert(id, row);
+            }
         }
-        rows.insert(id, row);
     }
 
     /// Removes the record with this id, whatever its version.
@@ -305,6 +308,12 @@ impl Loader {
         visit(self.0.pin().get(&id))
     }
 
+    /// Puts a row, unless its id has one: then it comes back.
+    pub(crate) fn put_new(&self, row: Row) -> Option<Row> {
+        let rows = self.0.pin();
+        rows.try_insert(row.record.id(), row).err().map(|occupied| occupied.not_inserted)
+    }
+
     pub(crate) fn put(&self, row: Row) {
         self.0.pin().insert(row.record.id(), row);
     }
@@ -314,23 +323,34 @@ impl Loader {
     }
 
     pub(crate) fn into_table(self) -> Table {
-        let mut order = Order::default();
-        {
-            let rows = self.0.pin();
-            let mut all = Vec::with_capacity(rows.len());
-            let mut by_owner: hashbrown::HashMap<&str, Vec<TokenId>> = hashbrown::HashMap::new();
-            for (&id, row) in rows.iter() {
-                all.push(id);
-                by_owner.entry(row.record.owner()).or_default().push(id);
-            }
-            // Sets are made fastest from what is collected first: they sort once.
-            let by_owner =
-                by_owner.into_iter().map(|(owner, ids)| (owner.into(), ids.into_iter().collect()));
-            order.by_owner = by_owner.collect();
-            order.all = all.into_iter().collect();
-        }
-        Table { rows: self.0, order: RwLock::new(order) }
+        let rows = &self.0;
+        // Both walk over all rows. Where no thread is to be had, one after the other.
+        let (all, by_owner) = scope(|scope| {
+            let all = Builder::new().spawn_scoped(scope, || all_ids(rows));
+            let by_owner = ids_by_owner(rows);
+            let all = all.ok().and_then(|thread| thread.join().ok());
+            (all.unwrap_or_else(|| all_ids(rows)), by_owner)
+        });
+        Table { rows: self.0, order: RwLock::new(Order { all, by_owner }) }
     }
+}
+
+// Sets are made fastest from what is collected first: they sort once.
+
+#[cfg(feature = "file")]
+fn all_ids(rows: &Rows) -> BTreeSet<TokenId> {
+    let ids: Vec<TokenId> = rows.pin().keys().copied().collect();
+    ids.into_iter().collect()
+}
+
+#[cfg(feature = "file")]
+fn ids_by_owner(rows: &Rows) -> BTreeMap<Box<str>, BTreeSet<TokenId>> {
+    let rows = rows.pin();
+    let mut by_owner: hashbrown::HashMap<&str, Vec<TokenId>> = hashbrown::HashMap::new();
+    for (&id, row) in rows.iter() {
+        by_owner.entry(row.record.owner()).or_default().push(id);
+    }
+    by_owner.into_iter().map(|(owner, ids)| (owner.into(), ids.into_iter().collect())).collect()
 }
 
 fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {

@@ -150,6 +150,12 @@ impl State {
 
     fn put(&mut self, row: Row) {
         self.last_version = self.last_version.max(row.version.0);
+        let len = row.encoded_len as usize;
+        // Nearly all are the first of their id.
+        let Some(row) = self.rows.put_new(row) else {
+            self.live += put_len(len);
+            return;
+        };
         let replaced = self.rows.visit(row.record.id(), |present| {
             let Some(present) = present else { return Ok(None) };
             if present.version >= row.version {
@@ -160,7 +166,7 @@ impl State {
             Ok(Some(present.encoded_len))
         });
         let Ok(replaced) = replaced else { return };
-        self.live += put_len(row.encoded_len as usize);
+        self.live += put_len(len);
         self.live -= replaced.map_or(0, |len| put_len(len as usize));
         self.rows.put(row);
     }
