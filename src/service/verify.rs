@@ -16,6 +16,13 @@ use crate::token::{TokenId, parse};
 
 type Outcome = Result<VerifiedToken, VerifyError>;
 
+/// Moves a refusal on without taking it apart. Out of line, or the compiler takes it apart with the
+/// acceptance.
+#[inline(never)]
+fn whole(refused: Outcome) -> Outcome {
+    refused
+}
+
 /// An outcome that something must be waited for. Boxed, so that the future of a verification that need
 /// not wait is small.
 type Later<'f> = Pin<Box<dyn Future<Output = Outcome> + Send + 'f>>;
@@ -55,11 +62,11 @@ impl<S: TokenStore> TokenService<S> {
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
-        // Taken apart here and in its siblings: an outcome that is moved as a whole right after it was
-        // made of two parts makes the processor wait.
+        // Here and in its siblings each is moved as it was made, an acceptance in two parts and a refusal as a
+        // whole: otherwise the processor waits for what it has just written.
         match self.verify_now(token.as_ref(), need, Freshness::Kept, Use::Now) {
             Ok(Ok(verified)) => Ok(verified),
-            Ok(Err(error)) => Err(error),
+            Ok(refused) => whole(refused),
             Err(later) => later.await,
         }
     }
@@ -80,7 +87,7 @@ impl<S: TokenStore> TokenService<S> {
     {
         match self.verify_now(token.as_ref(), need, Freshness::Strict, Use::Now) {
             Ok(Ok(verified)) => Ok(verified),
-            Ok(Err(error)) => Err(error),
+            Ok(refused) => whole(refused),
             Err(later) => later.await,
         }
     }

@@ -1,7 +1,7 @@
 //! Verification in two steps, for whoever learns only later what a request needs.
 
 use super::super::TokenService;
-use super::{Freshness, Use};
+use super::{Freshness, Use, whole};
 use crate::check::{Denied, VerifiedToken};
 use crate::error::VerifyError;
 use crate::scope::Need;
@@ -44,7 +44,7 @@ impl<S: TokenStore> TokenService<S> {
     {
         match self.verify_now(token.as_ref(), &ANY, Freshness::Kept, Use::WhenPermitted) {
             Ok(Ok(verified)) => Ok(verified),
-            Ok(Err(error)) => Err(error),
+            Ok(refused) => whole(refused),
             Err(later) => later.await,
         }
     }
@@ -61,7 +61,7 @@ impl<S: TokenStore> TokenService<S> {
     {
         match self.verify_now(token.as_ref(), &ANY, Freshness::Strict, Use::WhenPermitted) {
             Ok(Ok(verified)) => Ok(verified),
-            Ok(Err(error)) => Err(error),
+            Ok(refused) => whole(refused),
             Err(later) => later.await,
         }
     }
