@@ -117,3 +117,15 @@ for (const scheme of ['light', 'dark']) {
     });
   }
 }
+
+scene('where colours are forced, what cannot be chosen looks so', {}, async ({ person, visit }) => {
+  await visit.client.send('Emulation.setEmulatedMedia', { features: [{ name: 'forced-colors', value: 'active' }] });
+  const look = async (name) => (await person.find('button', name)).call(function () {
+    const { color, borderColor } = getComputedStyle(this);
+    return { color, borderColor };
+  });
+  // Colours change within a moment.
+  const differ = (part) => person.until(async () => (await look('Refresh'))[part] !== (await look('Next page'))[part], 2000);
+  assert.ok(await differ('color'), 'the text');
+  assert.ok(await differ('borderColor'), 'the border');
+});

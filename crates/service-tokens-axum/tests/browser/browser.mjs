@@ -118,6 +118,18 @@ export class Visit {
     };
   }
 
+  // Holds the requests of this method and path back, as a slow line does. Returns the way to let them
+  // go on, or to answer them in the service's place.
+  async hold(method, path) {
+    let release;
+    let held = new Promise((resolve) => (release = resolve));
+    await this.intercept((request) => request.method() === method && new URL(request.url()).pathname === path && held);
+    return (answer) => {
+      held = null;
+      release(answer);
+    };
+  }
+
   // What Ctrl+V brings into an empty field elsewhere.
   async paste() {
     const page = await this.#context.newPage();

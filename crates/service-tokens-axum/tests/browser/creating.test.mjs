@@ -104,7 +104,7 @@ scene('expiration: presets, a date of one’s own, and what is wrong is said', {
   await person.click('button', 'Create');
   await person.alert(/date/i);
   const set = async (days) => {
-    const day = await page.evaluate((days) => {
+    const day = typeof days === 'string' ? days : await page.evaluate((days) => {
       const date = new Date();
       date.setDate(date.getDate() + days);
       return new Intl.DateTimeFormat('sv-SE').format(date);
@@ -117,9 +117,14 @@ scene('expiration: presets, a date of one’s own, and what is wrong is said', {
     }, day);
     return day;
   };
-  await set(-3);
-  await person.click('button', 'Create');
-  await person.alert(/past/i);
+  const wrong = async (day, sentence) => {
+    await set(day);
+    await person.click('button', 'Create');
+    await person.alert(sentence);
+  };
+  // More digits than a year has on the wire.
+  await wrong('12026-01-01', /too late/);
+  await wrong(-3, /past/i);
   assert.equal((await service.list('issued_to=Till%20then')).length, 0);
 
   const day = await set(5);
@@ -133,4 +138,40 @@ scene('expiration: presets, a date of one’s own, and what is wrong is said', {
     return date.getTime();
   }, day);
   assert.equal(Date.parse(made.expires_at), end);
+});
+
+scene('the field for a date is in view where it opens, on a telephone too', { window: { width: 360, height: 640 } }, async ({ person }) => {
+  await person.click('button', /Create New/);
+  await person.find('dialog', 'Create New');
+  await person.click('radio', 'Custom date');
+  const below = await (await person.find('Date', 'Expiration date')).call(function () {
+    return this.getBoundingClientRect().bottom - this.closest('dialog').getBoundingClientRect().bottom;
+  });
+  assert.ok(below < 0, `${below} px below the edge`);
+});
+
+scene('what may be chosen is brought up to date in the open dialog', {}, async ({ service, person, visit }) => {
+  const release = await visit.hold('GET', '/token-types');
+  await person.click('button', /Create New/);
+  await person.click('radio', /^Developer/);
+  await person.fill('textbox', 'Issued To', 'Ada’s laptop');
+  await person.click('radio', '30 days');
+  const body = await service.api('GET', 'token-types');
+  body.types = body.types.filter(({ name }) => name !== 'connector');
+  body.issuing_stopped = 'an incident is being looked into';
+  release({ status: 200, contentType: 'application/json', body: JSON.stringify(body) });
+  await person.gone('radio', /^Connector/);
+  await person.alert(/Issuing is stopped: an incident is being looked into\./);
+  // What was chosen and filled in stays.
+  for (const choice of [/^Developer/, '30 days']) {
+    assert.equal(await (await person.find('radio', choice)).property('checked'), true, `${choice}`);
+  }
+  assert.equal(await person.read('textbox', 'Issued To'), 'Ada’s laptop');
+  assert.deepEqual(await person.focused(), { role: 'radio', name: '30 days' });
+  await person.click('button', 'Cancel');
+  // The server issues, and the next look says so.
+  await person.click('button', /Create New/);
+  await person.find('radio', /^Connector/);
+  assert.equal(await person.sees('alert', /stopped/), false);
+  await person.gone('alert');
 });

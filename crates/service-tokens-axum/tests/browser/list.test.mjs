@@ -16,7 +16,7 @@ scene('columns, search, filters and order', {
     await service.issue('connector', 'Over in a moment', { expires_in: 1 });
     await service.issue('connector', 'Next week', { not_before: new Date(Date.now() + 7 * day * 1000).toISOString() });
   },
-}, async ({ service, person }) => {
+}, async ({ service, person, visit }) => {
   const heads = (await person.all('columnheader')).map((head) => head.name);
   assert.deepEqual(heads, ['ID', 'Issued To', 'Type', 'Created At', 'Expiration', 'State', 'Last Used', 'Actions']);
   assert.match((await person.find('table')).name, /tokens/i, 'the table has a name');
@@ -54,21 +54,83 @@ scene('columns, search, filters and order', {
   // What finds nothing says so, and leads back.
   await person.fill('searchbox', 'Search by Issued To', 'nobody at all');
   await person.says(/Nothing matches/);
+  await person.fill('searchbox', 'Search by Issued To', 'BACKUP');
+  await person.says(/Nothing matches.*Upper and lower case matter/s);
+  const [search] = await person.all('searchbox', 'Search by Issued To');
+  assert.match(search.described || (await search.attribute('placeholder')), /case matters/);
+  visit.expect(/status of 400/);
+  await person.fill('searchbox', 'Search by Issued To', 'x'.repeat(1025));
+  await person.alert(/The search has more than 1024 bytes\./);
+  await person.fill('searchbox', 'Search by Issued To', 'nobody at all');
+  await person.says(/Nothing matches/);
   assert.deepEqual(await person.all('table'), []);
   await person.click('button', /Clear/);
   await person.rows((rows) => names(rows).join() === active.join());
 });
 
-scene('an empty list says what to do next', { signedIn: false }, async ({ person, visit, signIn }) => {
-  await visit.intercept((request) => new URL(request.url()).pathname === '/tokens' && {
-    status: 200,
-    contentType: 'application/json',
-    body: JSON.stringify({ tokens: [], next: null }),
-  });
-  await signIn();
-  await person.says(/No service tokens yet/);
+scene('nobody’s tokens but one’s own: the list says what to do next', {
+  before: async (service) => {
+    const [{ id }] = await service.list('issued_to_contains=lines');
+    await service.revoke(id);
+  },
+}, async ({ person }) => {
+  assert.deepEqual(names(await person.rows()), ['whoever started the service']);
+  await person.says(/No other active service tokens/);
   await person.says(/Create New.*copy it, and give it to the program/s);
   await person.find('button', /Create New/);
+  await person.choose('State', 'All');
+  await person.rows((rows) => rows.length === 2);
+  assert.doesNotMatch(await person.text(), /No other/);
+  await person.fill('searchbox', 'Search by Issued To', 'whoever');
+  await person.rows((rows) => rows.length === 1);
+  assert.doesNotMatch(await person.text(), /No other/);
+});
+
+scene('a page whose last token goes leads back to the one before', {
+  // The newest is first, and so the two that every service begins with are last.
+  before: async (service) => {
+    for (let i = 1; i <= 49; i += 1) await service.issue('connector', `Program ${i}`);
+  },
+}, async ({ person }) => {
+  await person.choose('Order', 'Oldest first');
+  await person.click('button', 'Next page');
+  assert.deepEqual(names(await person.rows((rows) => rows.length === 1)), ['Program 49']);
+  assert.doesNotMatch(await person.text(), /No other/);
+  await person.click('button', 'Revoke Program 49');
+  await person.click('button', 'OK');
+  await person.rows((rows) => rows.length === 50);
+  await person.says(/Revoked Program 49\. 50 tokens\./);
+  for (const button of ['Previous page', 'Next page']) {
+    assert.equal(await (await person.find('button', button)).attribute('aria-disabled'), 'true', button);
+  }
+});
+
+scene('turning shows the new page from its first row', {
+  window: { width: 360, height: 640 },
+  before: async (service) => {
+    for (let i = 1; i <= 58; i += 1) await service.issue('connector', `Program ${i}`);
+  },
+}, async ({ person, page }) => {
+  const inView = () => page.evaluate(() => {
+    const { top } = document.querySelector('tbody tr').getBoundingClientRect();
+    return top >= 0 && top < innerHeight;
+  });
+  await person.click('button', 'Next page');
+  await person.rows((rows) => rows.length === 10);
+  assert.ok(await person.until(inView, 2000), 'the first row of the second page is in view');
+  assert.deepEqual(await person.focused(), { role: 'button', name: 'Next page' });
+  await person.click('button', 'Previous page');
+  await person.rows((rows) => rows.length === 50);
+  assert.ok(await person.until(inView, 2000), 'the first row of the first page is in view');
+});
+
+scene('a list on a slow line says that it is coming', { signedIn: false }, async ({ person, visit, signIn }) => {
+  const release = await visit.hold('GET', '/tokens');
+  await signIn();
+  await person.says(/Loading…/);
+  release();
+  await person.says(/2 tokens/);
+  assert.doesNotMatch(await person.text(), /Loading/);
 });
 
 scene('pages, forwards and back, each token once', {

@@ -4,6 +4,9 @@ import { Element } from './element.mjs';
 
 const patience = 10_000;
 
+// What keeps directions of writing apart is neither seen nor heard.
+const heard = (text) => text.replace(/[\u2068\u2069]/g, '');
+
 export class Person {
   #client;
 
@@ -18,7 +21,7 @@ export class Person {
     const { nodes } = await this.#client.send('Accessibility.queryAXTree', { objectId: root, role });
     const found = [];
     for (const node of nodes) {
-      const said = (node.name?.value ?? '').trim();
+      const said = heard(node.name?.value ?? '').trim();
       const right = typeof name === 'string' ? said === name : name.test(said);
       if (node.ignored || !right || node.backendDOMNodeId === undefined) continue;
       const { object } = await this.#client.send('DOM.resolveNode', { backendNodeId: node.backendDOMNodeId, objectGroup: 'person' });
@@ -104,7 +107,7 @@ export class Person {
     let said = '';
     const there = await this.until(async () => {
       const alerts = await this.all('alert');
-      said = (await Promise.all(alerts.map((a) => a.read()))).join('\n');
+      said = heard((await Promise.all(alerts.map((a) => a.read()))).join('\n'));
       return sentence.test(said);
     });
     if (!there) throw new Error(`no alert says ${sentence}: ${JSON.stringify(said)}\n${await this.seen()}`);
@@ -121,8 +124,8 @@ export class Person {
     if (!there) throw new Error(`the page does not say ${sentence}\n${text}`);
   }
 
-  text() {
-    return this.page.evaluate(() => document.body.innerText);
+  async text() {
+    return heard(await this.page.evaluate(() => document.body.innerText));
   }
 
   // The rows of the list as soon as they are as `right` wants them.
@@ -151,7 +154,7 @@ export class Person {
   async focused() {
     const { objectId } = await this.#evaluate('document.activeElement ?? document.body');
     const { nodes } = await this.#client.send('Accessibility.getPartialAXTree', { objectId, fetchRelatives: false });
-    return { role: nodes[0]?.role?.value ?? '', name: (nodes[0]?.name?.value ?? '').trim() };
+    return { role: nodes[0]?.role?.value ?? '', name: heard(nodes[0]?.name?.value ?? '').trim() };
   }
 
   // Tabs on until the focus is there; says where it went if it never gets there.

@@ -41,6 +41,50 @@ scene('Cancel changes nothing, OK revokes', { before }, async ({ service, person
   assert.deepEqual(await person.all('button', /^(Revoke|Rotate) /), [], 'there is nothing left to do with it');
 });
 
+scene('whoever types meanwhile keeps the focus, and hears the news', { before }, async ({ person, visit }) => {
+  const release = await visit.hold('GET', '/tokens');
+  await person.click('button', 'Revoke Nightly backup');
+  await person.click('button', 'OK');
+  await person.gone('alertdialog');
+  await person.click('searchbox', 'Search by Issued To');
+  await person.page.keyboard.type('wh');
+  // What was typed is asked for before the list is there as the revocation has left it.
+  const asked = () => visit.requests.some((request) => /issued_to_contains=wh/.test(request.url()));
+  assert.ok(await person.until(asked), 'the search is under way');
+  release();
+  await person.rows((rows) => names(rows).join() === 'whoever started the service');
+  await person.says(/Revoked Nightly backup\. 1 token\./);
+  await person.page.keyboard.type('oe');
+  assert.equal(await person.read('searchbox', 'Search by Issued To'), 'whoe');
+  assert.deepEqual(await person.focused(), { role: 'searchbox', name: 'Search by Issued To' });
+});
+
+scene('the focus goes only where nobody has moved it', { before }, async ({ person, visit }) => {
+  const release = await visit.hold('GET', '/tokens');
+  await person.click('button', 'Revoke Nightly backup');
+  await person.click('button', 'OK');
+  await person.gone('alertdialog');
+  await person.click('searchbox', 'Search by Issued To');
+  release();
+  await person.rows((rows) => rows.length === 2);
+  assert.deepEqual(await person.focused(), { role: 'searchbox', name: 'Search by Issued To' });
+});
+
+scene('signing out while the list is read after an act', { before }, async ({ person, visit }) => {
+  const release = await visit.hold('GET', '/tokens');
+  await person.click('button', 'Rotate Nightly backup');
+  await person.click('button', 'Rotate');
+  await person.click('button', 'Copy');
+  await person.says(/copied/i);
+  await person.click('button', 'Close');
+  await person.gone('dialog');
+  await person.click('button', 'Sign out');
+  release();
+  await person.find('textbox', 'Manager token');
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.deepEqual(await person.focused(), { role: 'textbox', name: 'Manager token' });
+});
+
 scene('somebody else revokes first', { before }, async ({ service, person }) => {
   const colleague = await service.issue('manager', 'the colleague');
   await person.click('button', 'Revoke Nightly backup');
@@ -51,6 +95,17 @@ scene('somebody else revokes first', { before }, async ({ service, person }) => 
   await person.click('button', 'Close');
   await person.gone('alertdialog');
   await person.rows((rows) => !names(rows).includes('Nightly backup'));
+
+  // Its details say the same, each in a line of its own.
+  await person.choose('State', 'Revoked');
+  await person.click('button', 'Details Nightly backup');
+  await person.says(/by the colleague/);
+  const dialog = await person.find('dialog', 'Token details');
+  const facts = await dialog.call(function () {
+    return [...this.querySelectorAll('dl > div')].map((fact) => [...fact.children].map((part) => part.innerText));
+  });
+  assert.deepEqual(facts.find(([term]) => term === 'Reason'), ['Reason', 'the server was stolen']);
+  for (const [term, said] of facts) assert.doesNotMatch(said, /^\s*:/m, term);
 });
 
 scene('revoking the token that one is signed in with signs out', { before }, async ({ person, visit }) => {

@@ -60,6 +60,63 @@ scene('reloading before it is copied asks too', {}, async ({ page, person }) => 
   assert.deepEqual(asked, ['beforeunload']);
 });
 
+const refused = { status: 401, contentType: 'application/problem+json', body: '{}' };
+
+scene('no late answer takes a token away that is shown', { before: (service) => service.issue('connector', 'Nightly backup') }, async ({ service, person, visit }) => {
+  const release = await visit.hold('GET', '/token-types');
+  await person.click('button', /Create New/);
+  await person.find('dialog', 'Create New');
+  await person.click('button', 'Cancel');
+  await person.click('button', 'Rotate Nightly backup');
+  await person.click('button', 'Rotate');
+  const { token } = await shown(person, 'Token rotated');
+  const answered = visit.page.waitForResponse((answer) => answer.url().endsWith('/token-types'));
+  release();
+  await answered;
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.deepEqual((await person.all('dialog')).map((dialog) => dialog.name), ['Token rotated']);
+  assert.equal(await person.read('textbox', 'Token'), token);
+  await copyAndClose(person);
+  assert.equal(await service.upload(token), 201);
+});
+
+scene('the session ends behind a token that is shown, and says so afterwards', {}, async ({ person, page, visit }) => {
+  visit.expect(/status of 401/);
+  const release = await visit.hold('GET', '/tokens');
+  await person.click('button', 'Refresh');
+  const { token } = await create(person, 'Connector', 'Nightly backup');
+  release(refused);
+  assert.ok(await person.until(() => page.evaluate(() => document.getElementById('manager-token') !== null)), 'signed out');
+  assert.equal(await person.read('textbox', 'Token'), token);
+  await person.click('button', 'Close');
+  await person.click('button', 'Back');
+  await person.click('button', 'Copy');
+  await person.says(/copied/i);
+  assert.equal(await visit.paste(), token);
+  await person.click('button', 'Close');
+  await person.alert(/manager token was revoked/);
+  assert.deepEqual(await person.focused(), { role: 'textbox', name: 'Manager token' });
+  const [field] = await person.all('textbox', 'Manager token');
+  assert.match(field.described, /manager token was revoked/, 'who cannot see it hears it');
+  assert.deepEqual(await traces(page, secretOf(token)), []);
+});
+
+scene('what the browser closes by itself is shown again, and asks', {}, async ({ person, page }) => {
+  const { token } = await create(person, 'Connector', 'Nightly backup');
+  // As a second way back on a telephone, which no page may refuse.
+  await page.evaluate(() => document.querySelector('dialog').close());
+  await person.find('heading', 'You have not copied the token.');
+  await person.click('button', 'Back');
+  assert.equal(await person.read('textbox', 'Token'), token);
+});
+
+scene('a page that the browser keeps for going back keeps no token', {}, async ({ person, page }) => {
+  const { token } = await create(person, 'Connector', 'Nightly backup');
+  await page.evaluate(() => window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true })));
+  await person.find('textbox', 'Manager token');
+  assert.deepEqual(await traces(page, secretOf(token)), []);
+});
+
 for (const [way, leave] of [
   ['copied', copyAndClose],
   ['not copied', async (person) => {

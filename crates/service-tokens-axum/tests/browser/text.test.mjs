@@ -52,6 +52,49 @@ scene('a hostile Issued To is shown as text, wherever it is shown', { timeout: 1
   assert.ok(wide <= 0, `${wide} px too wide`);
 });
 
+scene('names of any direction leave the sentences around them in order', {}, async ({ service, person, page }) => {
+  // The letters of the status as they are drawn, from left to right.
+  const drawn = () => page.evaluate(() => {
+    const letters = [];
+    const texts = document.createTreeWalker(document.querySelector('.foot [role=status]'), NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      const { data } = texts.currentNode;
+      for (let i = 0; i < data.length; i += 1) {
+        const range = document.createRange();
+        range.setStart(texts.currentNode, i);
+        range.setEnd(texts.currentNode, i + 1);
+        if (/[\p{L}\p{N}]/u.test(data[i])) letters.push([range.getBoundingClientRect().left, data[i]]);
+      }
+    }
+    return letters.sort(([a], [b]) => a - b).map(([, letter]) => letter).join('');
+  });
+  for (const [name, seen] of [['גיבוי', [...'גיבוי'].reverse().join('')], ['abc\u202Edef', 'abcfed']]) {
+    await service.issue('connector', name);
+    await person.click('button', 'Refresh');
+    const label = (await person.find('button', `Revoke ${name}`)).name;
+    assert.equal(label, `Revoke ${name}`);
+    const own = await page.evaluate(() => document.querySelector('[data-act=revoke]').getAttribute('aria-label'));
+    assert.equal(own, `Revoke \u2068${name}\u2069`);
+    await person.click('button', `Copy the ID of ${name}`);
+    await person.says(/The ID of .* was copied\./);
+    assert.equal(await drawn(), `TheIDof${seen}wascopied`);
+    await person.click('button', `Rotate ${name}`);
+    await person.click('button', 'Rotate');
+    await copyAndClose(person);
+    await person.says(/Rotated .*3 tokens/);
+    assert.equal(await drawn(), `Rotated${seen}3tokens`);
+    await person.click('button', `Revoke ${name}`);
+    await person.click('button', 'OK');
+    await person.says(/Revoked .*2 tokens/);
+    assert.equal(await drawn(), `Revoked${seen}2tokens`);
+    await create(person, 'Connector', name);
+    await copyAndClose(person);
+    await person.says(/Created .*3 tokens/);
+    assert.equal(await drawn(), `Created${seen}3tokens`);
+    await service.revoke((await service.list())[0].id);
+  }
+});
+
 scene('were markup or a script to get in, the policy of the page stops it', {}, async ({ page, visit }) => {
   visit.expect(/Content Security Policy|TrustedHTML|TrustedScript/i);
   const thrown = await page.evaluate(() => {

@@ -99,6 +99,78 @@ for (const arrives of [false, true]) {
   });
 }
 
+// As a proxy answers for a server that took too long: the request has arrived, its answer is dropped.
+const inItsPlace = (status) => async (request) => {
+  if (request.method() !== 'POST') return null;
+  const { host, connection, ...headers } = request.headers();
+  const answer = await fetch(request.url(), { method: 'POST', headers, body: request.postData() });
+  assert.ok(answer.ok || answer.status === 409, `${answer.status}`);
+  return { status, contentType: 'text/html', body: '<h1>Sorry</h1>' };
+};
+
+scene('a proxy answers in the server’s place on creating: no second token', { timeout: 90_000 }, async ({ service, person, visit }) => {
+  visit.expect(/status of (408|409|50[0234])/);
+  for (const status of [500, 502, 503, 504, 408]) {
+    const name = `Only one, ${status}`;
+    const heal = await visit.intercept(inItsPlace(status));
+    await person.click('button', /Create New/);
+    await person.fill('textbox', 'Issued To', name);
+    await person.click('button', 'Create');
+    await person.alert(/not known whether the token was created.*cannot make a second one/s);
+    await heal();
+    await person.click('button', 'Create');
+    await person.alert(/was created.*lost.*Choose Rotate/s);
+    await person.click('button', 'Cancel');
+    await person.gone('dialog');
+    assert.equal((await service.list(`issued_to=${encodeURIComponent(name)}&state=all`)).length, 1, name);
+    await person.rows((rows) => rows.some((row) => row['Issued To'] === name));
+  }
+});
+
+scene('a proxy answers in the server’s place on rotating and revoking: trying again is right', {}, async ({ service, person, visit }) => {
+  visit.expect(/status of (409|502)/);
+  const { id, token: first } = await service.issue('connector', 'Nightly backup');
+  await person.click('button', 'Refresh');
+  let heal = await visit.intercept(inItsPlace(502));
+  await person.click('button', 'Rotate Nightly backup');
+  await person.click('button', 'Rotate');
+  await person.alert(/not known whether the token was rotated/);
+  await heal();
+  await person.click('button', 'Rotate');
+  const { token } = await shown(person, 'Token rotated');
+  await copyAndClose(person);
+  assert.deepEqual([await service.upload(first), await service.upload(token)], [401, 201]);
+
+  heal = await visit.intercept(inItsPlace(502));
+  await person.click('button', 'Revoke Nightly backup');
+  await person.click('button', 'OK');
+  await person.alert(/not known whether the token was revoked/);
+  await heal();
+  await person.click('button', 'OK');
+  await person.gone('alertdialog');
+  await person.says(/Revoked Nightly backup/);
+  assert.equal((await service.api('GET', `tokens/${id}`)).state, 'revoked');
+});
+
+scene('no rows of other filters stay beside filters that could not be read', {}, async ({ person, visit }) => {
+  visit.expect(/status of 503/);
+  const heal = await visit.intercept((request) => (path(request) === '/tokens' ? unavailable : null));
+  // The same ones read anew: they still are what the filters say.
+  await person.click('button', 'Refresh');
+  await person.alert(/unavailable/);
+  assert.equal((await person.rows()).length, 2);
+  await person.choose('State', 'Revoked');
+  await person.gone('table');
+  await person.alert(/unavailable/);
+  assert.deepEqual(await person.all('button', /^(Revoke|Rotate|Details) /), []);
+  assert.doesNotMatch(await person.text(), /Nothing matches|No other/);
+  await heal();
+  await person.click('button', /Try again/);
+  await person.says(/Nothing matches/);
+  await person.choose('State', 'Active');
+  await person.rows((rows) => rows.length === 2);
+});
+
 scene('issuing is stopped: the sentence says why', {}, async ({ person, visit }) => {
   visit.expect(/status of 503/);
   await visit.intercept((request) => request.method() === 'POST' && path(request) === '/tokens' && {

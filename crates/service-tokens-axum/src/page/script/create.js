@@ -1,60 +1,65 @@
 // + Create New.
 
-async function openCreate() {
-  const button = list.parts.create;
-  if (button.getAttribute('aria-busy') === 'true') return;
-  button.setAttribute('aria-busy', 'true');
-  try {
-    // Policy and types may have changed since the page was opened; if they cannot be read now, the
-    // server has the last word all the same.
-    catalogue = await ask('GET', 'token-types');
-    drawStopped(list.parts);
-  } catch (error) {
-    if (error instanceof Overtaken) return;
-  } finally {
-    button.removeAttribute('aria-busy');
-  }
-  createDialog(catalogue);
-}
-
-function createDialog({ types, policy, issuing_stopped: stopped }) {
+function openCreate() {
   const parts = stamp('create-dialog');
-  const { form, issuedTo, date, dateField, hint, alert } = parts;
-  parts.types.append(...typeChoices(types));
-  parts.presets.append(...lifetimeChoices(policy));
-  const range = days(policy);
-  date.min = range.first;
-  if (range.last) date.max = range.last;
+  const { form, issuedTo, date, dateField, hint, alert, busy } = parts;
 
   // Kept as long as it is not known what became of the request, so that no retry makes a second token.
   let key = null;
   let created = null;
   let lost = false;
+  // The token whose secret was lost with the first answer, by its id.
+  let made = null;
+  // That issuing is stopped, if the alert says so.
+  let stopped = '';
 
-  const lifetime = () => form.elements.lifetime.value;
+  const lifetime = () => form.elements.lifetime?.value ?? '';
   const drawLifetime = () => {
     dateField.hidden = lifetime() !== 'date';
-    hint.textContent = lifetimeHint(lifetime(), date.value, policy);
+    hint.textContent = lifetimeHint(lifetime(), date.value, catalogue.policy);
   };
   form.addEventListener('input', (event) => {
     event.target.removeAttribute('aria-invalid');
     drawLifetime();
+    // On a telephone the field for the date would open below the edge: the hint stands under it.
+    if (event.target.name === 'lifetime') hint.scrollIntoView({ block: 'nearest' });
   });
-  drawLifetime();
+
+  /** What may be chosen. What was chosen stays, if it still may be, and so does the focus. */
+  function drawOffer() {
+    const { type, lifetime } = form.elements;
+    const at = document.activeElement;
+    parts.types.replaceChildren(...typeChoices(catalogue.types, type?.value));
+    parts.presets.replaceChildren(...lifetimeChoices(catalogue.policy, lifetime?.value));
+    const { first, last } = days(catalogue.policy);
+    Object.assign(date, { min: first, max: last });
+    drawLifetime();
+    if (alert.textContent === stopped) say(alert, (stopped = whetherStopped()));
+    if (at.isConnected) return;
+    const again = [...form.elements].find(({ name, value }) => name === at.name && value === at.value);
+    (again ?? issuedTo).focus();
+  }
 
   function complaint() {
     if (!form.elements.type?.value) return ['Choose a type.', form.querySelector('input')];
     if (!issuedTo.value.trim()) return ['Say which service the token is issued to.', issuedTo];
+    if (!lifetime()) return ['Choose when it expires.', form.elements.lifetime?.[0] ?? issuedTo];
     if (lifetime() !== 'date') return null;
     if (!date.value) return ['Choose the expiration date.', date];
-    if (date.value < range.first) return ['The expiration date is in the past. Choose a later one.', date];
-    if (range.last && date.value > range.last) {
-      return [`The expiration date is too late. Choose one up to ${dayFormat.format(endOfDay(range.last) - 1)}.`, date];
-    }
+    const chosen = endOfDay(date.value);
+    if (chosen < endOfDay(date.min)) return ['The expiration date is in the past. Choose a later one.', date];
+    const last = endOfDay(date.max);
+    if (chosen > last) return [`The expiration date is too late. Choose one up to ${dayFormat.format(last - 1)}.`, date];
     return null;
   }
 
   async function send(signal, close) {
+    if (made) {
+      busy.textContent = 'Looking it up…';
+      const token = await ask('GET', `tokens/${made}`, { signal });
+      close();
+      return openRotate(token);
+    }
     const wrong = complaint();
     if (wrong) {
       const [text, field] = wrong;
@@ -74,15 +79,18 @@ function createDialog({ types, policy, issuing_stopped: stopped }) {
     busyText: 'Creating…',
     send,
     failed(failure) {
+      if (made) return failure.status ? sentence(failure) : 'The answer did not arrive. Choose Rotate again.';
       if (failure.status === 409 && failure.problem.id) {
         lost = true;
-        return offerRotation(parts, failure.problem.id);
+        made = failure.problem.id;
+        return offerRotation(parts);
       }
       lost ||= failure.unknown;
       if (failure.unknown) {
         return 'The answer did not arrive, so it is not known whether the token was created. Choose Create again: it cannot make a second one.';
       }
-      if (!lost) key = null;
+      // A refusal leaves nothing behind; of a server in trouble nobody can be sure.
+      if (!lost && failure.status < 500) key = null;
       mark(form, failure.problem.field);
       return sentence(failure);
     },
@@ -94,30 +102,41 @@ function createDialog({ types, policy, issuing_stopped: stopped }) {
       if (lost) list?.read();
     },
   });
-  if (stopped) say(alert, stoppedSentence(stopped));
-  (form.elements.type.length ? form.querySelector('input:checked') : issuedTo)?.focus();
+  drawOffer();
+  const checked = catalogue.types.length > 1 && form.querySelector('[name=type]:checked');
+  (checked || issuedTo).focus();
+  // Policy and types may have changed since the page was opened.
+  lookAgain(() => parts.root.isConnected && drawOffer());
 }
 
-function typeChoices(types) {
-  const usable = types.filter(({ issuable }) => issuable);
+/** Asks for policy and types anew. If that fails, the server has the last word all the same. */
+async function lookAgain(changed) {
+  const before = JSON.stringify(catalogue);
+  try {
+    catalogue = await ask('GET', 'token-types');
+  } catch {
+    return;
+  }
+  if (JSON.stringify(catalogue) === before) return;
+  drawStopped(list.parts);
+  changed();
+}
+
+function typeChoices(types, chosen = types.find(({ issuable }) => issuable)?.name) {
   return types.map(({ name, description, scopes, issuable }) => {
     const contents = [make('strong', '', capitalised(name)), ` – ${description || scopes.join(', ')}`];
     if (!issuable) contents.push(' ', make('span', 'quiet block', 'Your manager token lacks some of its scopes.'));
-    return choice('type', name, contents, { checked: name === usable[0]?.name, disabled: !issuable });
+    return choice('type', name, contents, { checked: issuable && name === chosen, disabled: !issuable });
   });
 }
 
-function lifetimeChoices(policy) {
-  const offered = presets(policy);
-  const first = firstPreset(offered, policy);
-  const choices = offered.map((seconds) =>
-    choice('lifetime', seconds, [inWords(seconds)], { checked: seconds === first }));
-  const { first: firstDay, last } = days(policy);
-  if (last === null || last >= firstDay) {
-    choices.push(choice('lifetime', 'date', ['Custom date'], { checked: !offered.length }));
-  }
-  if (neverAllowed(policy)) choices.push(choice('lifetime', 'never', ['Never']));
-  return choices;
+function lifetimeChoices(policy, chosen) {
+  const offered = presets(policy).map((seconds) => [String(seconds), inWords(seconds)]);
+  const begin = offered.length ? String(firstPreset(presets(policy), policy)) : 'date';
+  const { first, last } = days(policy);
+  if (last >= first) offered.push(['date', 'Custom date']);
+  if (neverAllowed(policy)) offered.push(['never', 'Never']);
+  return offered.map(([value, text]) => choice('lifetime', value, [text], { checked: value === (chosen ?? begin) }));
 }
 
 /** When it ends, for the API. */
@@ -131,7 +150,7 @@ function end(lifetime, date) {
 function lifetimeHint(lifetime, date, policy) {
   const sentences = [];
   if (lifetime === 'never') sentences.push('Works until it is revoked.');
-  else if (lifetime !== 'date') sentences.push(`Expires ${instant(now() + lifetime * SECOND)} (${zone}).`);
+  else if (Number(lifetime)) sentences.push(`Expires ${instant(now() + lifetime * SECOND)} (${zone}).`);
   else if (date) sentences.push(`Expires at the end of that day, ${instant(endOfDay(date))} (${zone}).`);
   else sentences.push(`Expires at the end of that day in your time zone (${zone}).`);
   if (latestEnd(policy).bySelf) {
@@ -149,7 +168,7 @@ function mark(form, field) {
 }
 
 /** The token exists and its secret was lost with the first answer: rotating gives another. */
-function offerRotation({ form, submit, cancel }, id) {
+function offerRotation({ form, submit }) {
   // The key is new for each request, so what exists is this request's: browsers repeat one by
   // themselves when a connection breaks.
   const why = 'The token was created, and the answer with its secret was lost on the way.';
@@ -158,18 +177,7 @@ function offerRotation({ form, submit, cancel }, id) {
     submit.hidden = true;
     return `${why} Nobody has it. Revoke it in the list and create another, or ask somebody who may rotate it.`;
   }
-  const rotate = make('button', 'primary', 'Rotate');
-  rotate.type = 'button';
-  rotate.addEventListener('click', async () => {
-    submit.remove();
-    cancel.click();
-    try {
-      openRotate(await ask('GET', `tokens/${id}`));
-    } catch (error) {
-      if (error instanceof Failure) list.parts.status.textContent = sentence(error);
-    }
-  });
-  submit.replaceWith(rotate);
+  submit.textContent = 'Rotate';
   return `${why} Choose Rotate to get a new secret for it.`;
 }
 

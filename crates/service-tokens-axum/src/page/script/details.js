@@ -19,6 +19,7 @@ function openDetails(token) {
   if (token.overlap) fact('Old Secret', ...oldSecret(token.overlap));
   if (token.issued_by) fact('Issued By', named(token.issued_by));
   if (token.revocation) fact('Revoked', ...revocation(token.revocation));
+  if (token.revocation?.reason) fact('Reason', isolated(token.revocation.reason));
   for (const [key, value] of Object.entries(token.metadata ?? {})) {
     facts.append(make('div', '', make('dt', 'own', isolated(key)), make('dd', '', isolated(value))));
   }
@@ -46,12 +47,9 @@ function oldSecret({ ends_at, ends_on_first_use }) {
   return [first, exact(ends_at)];
 }
 
-/** When, by whom and why. */
-function revocation({ at, by, reason }) {
-  const contents = [exact(at)];
-  if (by) contents.push(' by ', named(by));
-  if (reason) contents.push(': ', isolated(reason));
-  return contents;
+/** When and by whom. */
+function revocation({ at, by }) {
+  return by ? [exact(at), ' by ', named(by)] : [exact(at)];
 }
 
 /** Who did something: its name is filled in when it is known. */

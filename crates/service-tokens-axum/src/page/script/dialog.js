@@ -1,6 +1,6 @@
 // Dialogs: modal, one at a time, each stamped anew and gone from the document when it closes.
 
-/** Closes whatever is open, without asking. */
+/** Closes what is open, without asking; nothing that only the person may close. */
 let closeOpen = null;
 
 function closeDialogs() {
@@ -9,21 +9,22 @@ function closeDialogs() {
 
 /**
  * Opens a dialog. `leave` is called when the person wants to leave (Escape, or a button) and decides
- * what becomes of that; `closing` and `closed` before and after it is gone, whatever the way.
+ * what becomes of that; `closing` and `closed` before and after it is gone, whatever the way. One
+ * that is `kept` holds what cannot be shown again: nothing but the person closes it.
  */
-function openDialog(dialog, { leave, closing, closed }) {
+function openDialog(dialog, { leave, closing, closed, kept = false }) {
   closeDialogs();
   let open = true;
   const close = () => {
     if (!open) return;
     open = false;
-    closeOpen = null;
+    if (closeOpen === close) closeOpen = null;
     closing?.();
     dialog.close();
     dialog.remove();
     closed?.();
   };
-  closeOpen = close;
+  if (!kept) closeOpen = close;
   // A browser lets a page refuse Escape itself always, and the cancel event only once.
   dialog.addEventListener('keydown', (event) => {
     if (event.key !== 'Escape' || event.isComposing) return;
@@ -35,7 +36,12 @@ function openDialog(dialog, { leave, closing, closed }) {
     event.preventDefault();
     leave(close);
   });
-  dialog.addEventListener('close', close);
+  dialog.addEventListener('close', () => {
+    if (!kept) return close();
+    if (!open) return;
+    dialog.showModal();
+    leave(close);
+  });
   document.body.append(dialog);
   dialog.showModal();
   return close;

@@ -44,13 +44,11 @@ function dayText(date) {
   return `${String(date.getFullYear()).padStart(4, '0')}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
-/** The first and the last day that may be chosen; no last one if there is no limit. */
+/** The first and the last day that may be chosen. */
 function days(policy) {
-  const { latest } = latestEnd(policy);
-  const first = dayText(new Date(now()));
-  if (latest === Infinity) return { first, last: null };
-  const last = new Date(latest);
+  // The API's times have years of four digits.
+  const last = new Date(Math.min(latestEnd(policy).latest, Date.UTC(9999, 11, 31)));
   // The last day whose end is not after the latest end.
   last.setDate(last.getDate() - 1);
-  return { first, last: dayText(last) };
+  return { first: dayText(new Date(now())), last: dayText(last) };
 }

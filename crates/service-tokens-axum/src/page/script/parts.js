@@ -28,6 +28,11 @@ function isolated(text) {
   return make('bdi', '', text);
 }
 
+/** The same where no element can stand, as in a label. */
+function isolate(text) {
+  return `\u2068${text}\u2069`;
+}
+
 function capitalised(word) {
   return word.charAt(0).toUpperCase() + word.slice(1);
 }

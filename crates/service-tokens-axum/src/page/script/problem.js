@@ -9,6 +9,7 @@ const FIELDS = {
   expires_in: 'The expiration',
   never_expires: 'The expiration',
   overlap_for: 'The overlap of both secrets',
+  issued_to_contains: 'The search',
 };
 
 const UNAVAILABLE = 'The token store is unavailable at the moment. Try again in a few seconds.';
@@ -39,8 +40,14 @@ function sentence(failure) {
   return finished(capitalised(detail));
 }
 
+/** That issuing is stopped, when it was last looked at; empty if it was not. */
+function whetherStopped() {
+  const reason = catalogue.issuing_stopped ?? null;
+  return reason === null ? '' : stoppedSentence(reason);
+}
+
 function stoppedSentence(reason) {
-  const why = reason ? `Issuing is stopped: ${finished(reason)}` : 'Issuing is stopped.';
+  const why = reason ? `Issuing is stopped: ${isolate(finished(reason))}` : 'Issuing is stopped.';
   return `${why} Nothing can be created until an operator resumes it; existing tokens go on working.`;
 }
 

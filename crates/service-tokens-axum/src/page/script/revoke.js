@@ -7,7 +7,7 @@ function openRevoke(token) {
   parts.id.textContent = token.id;
   const own = token.id === self.id;
   parts.own.hidden = !own;
-  let news = '';
+  let news = [];
   let tried = false;
   openForm(parts, {
     busyText: 'Revoking…',
@@ -22,19 +22,16 @@ function openRevoke(token) {
       if (answer.already_revoked && (by !== self.id || reason)) {
         return tellFirst(parts, answer.revocation, by && (await nameOf(by)));
       }
-      news = `Revoked ${token.issued_to}.`;
+      news = ['Revoked ', isolated(token.issued_to), '. '];
       close();
     },
     failed(failure) {
       if (!failure.unknown) return sentence(failure);
       return 'The answer did not arrive, so it is not known whether the token was revoked. Choose OK again: revoking twice does no harm.';
     },
-    async closed() {
-      if (!self || !list) return;
-      list.focus(token.id, 'revoke');
-      if (!tried) return;
-      await list.read(news);
-      list.focus(token.id, 'revoke');
+    closed() {
+      list?.focus(token.id, 'revoke');
+      if (tried) list?.read(...news);
     },
   });
   parts.cancel.focus();

@@ -5,11 +5,11 @@ function tokenRow(token) {
   root.dataset.id = token.id;
   rowTokens.set(root, token);
   parts.id.textContent = token.id;
-  parts.copy.setAttribute('aria-label', `Copy the ID of ${token.issued_to}`);
+  parts.copy.setAttribute('aria-label', `Copy the ID of ${isolate(token.issued_to)}`);
   parts.copy.title = 'Copy the ID';
   parts.copy.dataset.act = 'copy';
   parts.name.textContent = token.issued_to;
-  parts.name.title = token.issued_to;
+  parts.name.title = isolate(token.issued_to);
   parts.type.textContent = capitalised(token.type);
   parts.created.append(dayAndHour(token.created_at));
   parts.expires.append(...expiration(token));
@@ -21,7 +21,7 @@ function tokenRow(token) {
   parts.rotate.hidden = token.state !== 'active' || !may(own ? 'rotate-self' : 'rotate');
   parts.revoke.hidden = !alive || !(own || may('revoke'));
   for (const act of ['details', 'rotate', 'revoke']) {
-    parts[act].setAttribute('aria-label', `${parts[act].textContent} ${token.issued_to}`);
+    parts[act].setAttribute('aria-label', `${parts[act].textContent} ${isolate(token.issued_to)}`);
   }
   return root;
 }
@@ -38,9 +38,10 @@ async function onRowClick(event) {
   if (act === 'revoke') openRevoke(token);
   if (act === 'copy') {
     const copied = await copyText(token.id);
-    list.parts.status.textContent = copied
-      ? `The ID of ${token.issued_to} was copied.`
-      : 'Copying is not possible here. Select the ID and copy it.';
+    const said = copied
+      ? ['The ID of ', isolated(token.issued_to), ' was copied.']
+      : ['Copying is not possible here. Select the ID and copy it.'];
+    list?.parts.status.replaceChildren(...said);
   }
 }
 

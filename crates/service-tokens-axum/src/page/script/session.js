@@ -1,5 +1,8 @@
 // The session: a manager token in the memory of this page and nowhere else, and what is asked with it.
 
+/** What the types of the API's problems begin with. */
+const PROBLEM = 'urn:service-tokens:problem:';
+
 /** How long an answer may take. */
 const PATIENCE = 30 * SECOND;
 
@@ -24,14 +27,19 @@ class Failure extends Error {
     this.problem = problem ?? {};
   }
 
-  /** Whether the request may have been carried out all the same. */
+  /**
+   * Whether the request may have been carried out all the same: the API says so, or no answer of its
+   * own came. What a proxy says in its place tells nothing, nor does a time that ran out.
+   */
   get unknown() {
-    return this.status === 0 || this.kind === 'indeterminate';
+    if (this.kind) return this.kind === 'indeterminate';
+    return this.status === 0 || this.status === 408 || this.status >= 500;
   }
 
-  /** The last part of the problem's type, such as `not-found`. */
+  /** What the API calls the problem, such as `not-found`; empty if the answer is not the API's. */
   get kind() {
-    return String(this.problem.type ?? '').split(':').pop();
+    const type = String(this.problem.type ?? '');
+    return type.startsWith(PROBLEM) ? type.slice(PROBLEM.length) : '';
   }
 }
 
@@ -90,7 +98,7 @@ function signOut(reason = '') {
 
 /** What to call whoever did something: the token of this id by what it was issued to, others as they are. */
 async function nameOf(by) {
-  if (by === self.id) return `${self.issued_to} (you)`;
+  if (by === self.id) return `${isolate(self.issued_to)} (you)`;
   if (by.length !== 22) return by;
   try {
     return (await ask('GET', `tokens/${encodeURIComponent(by)}`)).issued_to;

@@ -8,6 +8,7 @@ function openShownOnce(title, answer, act) {
   const parts = stamp('shown-once-dialog');
   const { root, token, line, shown, ask: question, status } = parts;
   const { id, issued_to: name } = answer;
+  const own = id === self.id;
   token.value = answer.token;
   line.value = `Authorization: Bearer ${answer.token}`;
   delete answer.token;
@@ -38,17 +39,21 @@ function openShownOnce(title, answer, act) {
     (asking ? parts.back : parts.copy).focus();
   };
   const close = openDialog(root, {
+    kept: true,
     leave(close) {
       if (copied) close();
       else askFirst(question.hidden);
     },
     closing() {
       window.removeEventListener('beforeunload', beforeUnload);
+      window.removeEventListener('pagehide', close);
       token.value = '';
       line.value = '';
     },
-    closed: () => shownClosed(id, name, act),
+    closed: () => (own ? ownRotated() : shownClosed(id, name, act)),
   });
+  // A page that the browser keeps for going back must not keep this either.
+  window.addEventListener('pagehide', close);
   parts.copy.addEventListener('click', () => copy(token, 'Token'));
   parts.copyLine.addEventListener('click', () => copy(line, 'Header line'));
   parts.close.addEventListener('click', () => (copied ? close() : askFirst(true)));
@@ -64,16 +69,17 @@ function openShownOnce(title, answer, act) {
   parts.copy.focus();
 }
 
-async function shownClosed(id, name, act) {
-  if (!self) return;
-  if (id === self.id) {
-    return signOut('You rotated the token that you were signed in with. Sign in with the new one.');
-  }
+function ownRotated() {
+  signOut('You rotated the token that you were signed in with. Sign in with the new one.');
+}
+
+function shownClosed(id, name, act) {
+  // The session has ended behind the dialog.
+  if (!list) return document.getElementById('manager-token').focus();
   if (act === 'create') {
     list.parts.create.focus();
-    await list.newest(`Created ${name}.`);
-  } else {
-    await list.read(`Rotated ${name}.`);
-    list.focus(id, act);
+    return list.newest('Created ', isolated(name), '. ');
   }
+  list.focus(id, act);
+  list.read('Rotated ', isolated(name), '. ');
 }
