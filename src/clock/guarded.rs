@@ -18,7 +18,7 @@ pub struct ClockJump {
     pub noticed_at: DateTime<Utc>,
 }
 
-/// How many days' dates are at hand: what a process runs on without a pause of some years.
+/// Days whose dates are made beforehand: nearly three years, longer than most processes run.
 const DAYS: usize = 1_024;
 
 /// The smallest disagreement of the two clocks that counts as a jump.
