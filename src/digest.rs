@@ -1,14 +1,16 @@
 //! What is stored of a secret, and the keys it may be stored under.
 
+mod padding;
+
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::block_api::compress256;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::secret::SECRET_LEN;
+use crate::secret::{Presented, SECRET_LEN};
 use crate::token::TokenId;
+use padding::Padding;
 
 const SCHEME_SHA256: u8 = 1;
 const SCHEME_HMAC_SHA256: u8 = 2;
@@ -179,9 +181,16 @@ impl fmt::Debug for KeyRing {
 }
 
 /// How digests are made: plain (scheme 1) or under a key ring (scheme 2).
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Digests {
     keys: Option<KeyRing>,
+    padding: Padding,
+}
+
+impl fmt::Debug for Digests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Digests").field("keys", &self.keys).finish_non_exhaustive()
+    }
 }
 
 /// Why a digest cannot be recomputed here.
@@ -199,7 +208,7 @@ impl Digests {
 
     /// Keyed digests, scheme 2. Records of scheme 1 still verify.
     pub fn keyed(keys: KeyRing) -> Self {
-        Self { keys: Some(keys) }
+        Self { keys: Some(keys), ..Self::default() }
     }
 
     /// The digest to store for a new secret.
@@ -222,9 +231,9 @@ impl Digests {
     /// A secret that is to be held against stored digests. Most of the work is done here, before the
     /// look-up: it is the same for ids that no record has, and it need not wait for the record.
     #[inline]
-    pub(crate) fn hash<'t>(&self, id: TokenId, secret: &'t [u8; SECRET_LEN]) -> HashedSecret<'t> {
+    pub(crate) fn hash<'t>(&self, id: TokenId, secret: &'t Presented) -> HashedSecret<'t> {
         // Under a key ring most digests are keyed, and the record names the key.
-        let plain = self.keys.is_none().then(|| hash_secret(secret));
+        let plain = self.keys.is_none().then(|| self.padding.hash(secret));
         HashedSecret { id, secret, plain }
     }
 
@@ -237,11 +246,11 @@ impl Digests {
     ) -> Result<bool, Unverifiable> {
         let hash = match (stored.scheme, hashed.plain) {
             (SCHEME_SHA256, Some(hash)) => hash,
-            (SCHEME_SHA256, None) => hash_secret(hashed.secret),
+            (SCHEME_SHA256, None) => self.padding.hash(hashed.secret),
             (SCHEME_HMAC_SHA256, _) => {
                 let mac = self.keys.as_ref().and_then(|ring| ring.find(stored.key));
                 let mac = mac.ok_or(Unverifiable::Key(stored.key))?;
-                authenticate(mac, hashed.id, hashed.secret)
+                authenticate(mac, hashed.id, hashed.characters())
             }
             (unknown, _) => return Err(Unverifiable::Scheme(unknown)),
         };
@@ -251,8 +260,8 @@ impl Digests {
     /// The work of [`verify`](Self::verify) for an id that no record has.
     pub(crate) fn verify_nothing(&self, hashed: &HashedSecret<'_>) {
         let hash = hashed.plain.unwrap_or_else(|| match &self.keys {
-            Some(ring) => authenticate(&ring.active.1, hashed.id, hashed.secret),
-            None => hash_secret(hashed.secret),
+            Some(ring) => authenticate(&ring.active.1, hashed.id, hashed.characters()),
+            None => self.padding.hash(hashed.secret),
         });
         std::hint::black_box(constant_time_eq(&hash, &[0; 32]));
     }
@@ -261,7 +270,7 @@ impl Digests {
 /// A secret from outside, and its plain hash where that is likely to be needed.
 pub(crate) struct HashedSecret<'t> {
     id: TokenId,
-    secret: &'t [u8; SECRET_LEN],
+    secret: &'t Presented,
     plain: Option<[u8; 32]>,
 }
 
@@ -269,39 +278,10 @@ impl HashedSecret<'_> {
     pub(crate) fn id(&self) -> TokenId {
         self.id
     }
-}
 
-/// SHA-256 (FIPS 180-4) of a secret that was presented. It fits one block with its padding, which saves the
-/// buffering of a general hasher.
-#[inline]
-fn hash_secret(secret: &[u8; SECRET_LEN]) -> [u8; 32] {
-    // §5.3.3, the initial hash value.
-    let mut state = [
-        0x6a09_e667,
-        0xbb67_ae85,
-        0x3c6e_f372,
-        0xa54f_f53a,
-        0x510e_527f,
-        0x9b05_688c,
-        0x1f83_d9ab,
-        0x5be0_cd19,
-    ];
-    // §5.1.1, the padding: a one, zeros, and the length in bits.
-    let mut block = [0; 64];
-    let (quarters, _) = block.as_chunks_mut::<16>();
-    let (start, _) = secret.as_chunks::<16>();
-    quarters[..2].copy_from_slice(start);
-    // The last eleven characters, and in whole quarters: the processor reads them so right after.
-    const REST: usize = SECRET_LEN - 32;
-    let last = secret.last_chunk().map_or(0, |last| u128::from_le_bytes(*last));
-    quarters[2] = ((last >> (8 * (16 - REST))) | 0x80 << (8 * REST)).to_le_bytes();
-    quarters[3] = (8 * SECRET_LEN as u128).to_be_bytes();
-    compress256(&mut state, &[block]);
-    let mut hash = [0; 32];
-    for (bytes, word) in hash.as_chunks_mut().0.iter_mut().zip(state) {
-        *bytes = word.to_be_bytes();
+    fn characters(&self) -> &[u8] {
+        &self.secret[..SECRET_LEN]
     }
-    hash
 }
 
 fn keyed(key: &[u8]) -> Result<Hmac<Sha256>, InvalidKey> {
@@ -312,7 +292,7 @@ fn keyed(key: &[u8]) -> Result<Hmac<Sha256>, InvalidKey> {
 }
 
 /// Both parts have a fixed length, so that no two pairs give the same message.
-fn authenticate(keyed: &Hmac<Sha256>, id: TokenId, secret: &[u8; SECRET_LEN]) -> [u8; 32] {
+fn authenticate(keyed: &Hmac<Sha256>, id: TokenId, secret: &[u8]) -> [u8; 32] {
     let mut mac = keyed.clone();
     mac.update(&id.to_bytes());
     mac.update(secret);
@@ -321,6 +301,7 @@ fn authenticate(keyed: &Hmac<Sha256>, id: TokenId, secret: &[u8; SECRET_LEN]) ->
 
 /// Folds the differences of four words and compares once: a fraction of a byte-by-byte comparison,
 /// and as independent of where the difference is.
+#[inline]
 fn constant_time_eq(left: &[u8; 32], right: &[u8; 32]) -> bool {
     let mut difference = 0u64;
     for (l, r) in left.as_chunks::<8>().0.iter().zip(right.as_chunks::<8>().0) {
@@ -334,6 +315,8 @@ mod tests {
     use super::*;
 
     const SECRET: [u8; SECRET_LEN] = *b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg";
+    /// In a token, with the beginning of some checksum.
+    const PRESENTED: Presented = *b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg4Zz1c";
     const ID: TokenId = TokenId::from_bytes([7; 16]);
 
     fn verified(
@@ -341,7 +324,7 @@ mod tests {
         stored: &StoredDigest,
         id: TokenId,
     ) -> Result<bool, Unverifiable> {
-        digests.verify(stored, &digests.hash(id, &SECRET))
+        digests.verify(stored, &digests.hash(id, &PRESENTED))
     }
 
     #[test]
@@ -360,17 +343,6 @@ mod tests {
         let digest = Digests::plain().make(ID, &SECRET);
         assert_eq!(digest.scheme(), 1);
         assert_eq!(digest.hash, <[u8; 32]>::from(Sha256::digest(SECRET)));
-    }
-
-    #[test]
-    fn one_block_is_what_the_general_hasher_makes_of_any_characters() {
-        let mut secret = SECRET;
-        for turn in 0..500 {
-            for (place, character) in secret.iter_mut().enumerate() {
-                *character = character.wrapping_mul(31).wrapping_add(place as u8 ^ turn as u8);
-            }
-            assert_eq!(hash_secret(&secret), <[u8; 32]>::from(Sha256::digest(secret)), "{turn}");
-        }
     }
 
     #[test]

@@ -170,25 +170,30 @@ impl Record {
     }
 
     /// The tenant or account that the token belongs to.
+    #[inline]
     pub fn owner(&self) -> &str {
         self.texts.owner()
     }
 
     /// The name of the token's type.
+    #[inline]
     pub fn token_type(&self) -> &str {
         self.texts.token_type()
     }
 
     /// The scopes it was issued with. What it may do now is their intersection with the type's.
+    #[inline]
     pub fn scopes(&self) -> Scopes<'_> {
         self.texts.scopes()
     }
 
     /// The human label: which service was this given to.
+    #[inline]
     pub fn issued_to(&self) -> &str {
         self.texts.issued_to()
     }
 
+    #[inline]
     pub(crate) fn texts(&self) -> &Texts {
         &self.texts
     }
@@ -220,6 +225,7 @@ impl Record {
     }
 
     /// The overlap of two secrets that runs at `now`, if one does.
+    #[inline]
     pub fn overlap(&self, now: DateTime<Utc>) -> Option<Overlap> {
         let older = self.older()?;
         (now < older.latest_end).then(|| Overlap {
@@ -264,10 +270,12 @@ impl Record {
 
     /// Whether a newer program wrote it. Such a record is refused in verification and never
     /// replaced: it may carry a restriction that this program cannot read.
+    #[inline]
     pub fn is_newer(&self) -> bool {
         self.format > RECORD_FORMAT
     }
 
+    #[inline]
     fn older(&self) -> Option<&OlderSecret> {
         self.rare.as_ref()?.older.as_ref()
     }
@@ -298,7 +306,7 @@ impl Record {
         token: &ParsedToken<'_>,
         digests: &Digests,
     ) -> Result<Matched<'r>, Mismatch> {
-        self.matches_hashed(&digests.hash(token.id(), token.secret()), digests)
+        self.matches_hashed(&digests.hash(token.id(), token.presented()), digests)
     }
 
     #[inline]
@@ -399,11 +407,13 @@ pub struct Matched<'r> {
 }
 
 impl<'r> Matched<'r> {
+    #[inline]
     pub(crate) fn record(&self) -> &'r Record {
         self.record
     }
 
     /// Whether the presented secret has ended by `now`.
+    #[inline]
     pub(crate) fn secret_ended(&self, now: DateTime<Utc>) -> bool {
         match self.presented {
             PresentedSecret::Newest => false,

@@ -176,6 +176,7 @@ impl<'s> Scopes<'s> {
     }
 
     /// Grant against need: whether a request with this need may go on.
+    #[inline]
     pub fn permits(self, need: &Need) -> bool {
         match &need.0 {
             NeedKind::Authenticated => true,
@@ -210,6 +211,7 @@ impl<'s> Scopes<'s> {
         ScopeSet(self.0.into())
     }
 
+    #[inline]
     fn covers(self, scope: &str) -> bool {
         // Most sets have one scope, and most often it is the one.
         self.0 == scope || self.iter().any(|granted| covers(granted, scope))

@@ -12,6 +12,10 @@ pub(crate) const ALPHABET: &[u8; 62] =
 /// Characters in a secret: 43 of 62 possible ones carry 256.03 bits.
 pub(crate) const SECRET_LEN: usize = 43;
 
+/// A secret as it stands in a token, with the first characters of what follows it: three quarters of
+/// the block that it is hashed in, which are read as such.
+pub(crate) type Presented = [u8; 48];
+
 /// Where random bytes come from. The default is the operating system.
 ///
 /// It exists so that an embedder can route the draw through a hardware source, and so that a

@@ -14,7 +14,7 @@ use std::fmt;
 
 pub use id::{InvalidTokenId, TokenId};
 
-use crate::secret::{ALPHABET, SECRET_LEN, Secret, SecretText};
+use crate::secret::{ALPHABET, Presented, SECRET_LEN, Secret, SecretText};
 use base62::{ID_LEN, all_base62, decode_base62, decode_id};
 
 /// How the part behind the last `_` is laid out, in characters.
@@ -193,7 +193,7 @@ impl fmt::Debug for Token {
 pub struct ParsedToken<'t> {
     prefix: &'t [u8],
     id: TokenId,
-    secret: &'t [u8; SECRET_LEN],
+    presented: &'t Presented,
 }
 
 impl<'t> ParsedToken<'t> {
@@ -208,8 +208,13 @@ impl<'t> ParsedToken<'t> {
         str::from_utf8(self.prefix).unwrap_or_default()
     }
 
+    pub(crate) fn presented(&self) -> &'t Presented {
+        self.presented
+    }
+
+    #[cfg(test)]
     pub(crate) fn secret(&self) -> &'t [u8; SECRET_LEN] {
-        self.secret
+        self.presented.first_chunk().unwrap()
     }
 }
 
@@ -254,15 +259,15 @@ where
         });
     }
     let (id, rest) = body.split_first_chunk().ok_or(MalformedToken::Length)?;
-    let (secret, given) = rest.split_first_chunk::<SECRET_LEN>().ok_or(MalformedToken::Length)?;
-    let given = given.first_chunk::<{ V1.checksum }>().ok_or(MalformedToken::Length)?;
+    let presented = rest.first_chunk().ok_or(MalformedToken::Length)?;
+    let given = rest.last_chunk::<{ V1.checksum }>().ok_or(MalformedToken::Length)?;
     // A number has one spelling in characters of the alphabet, so a token has one checksum.
     let covered = &bytes[..bytes.len() - V1.checksum];
     if decode_base62(given) != u64::from(crc32fast::hash(covered)) {
         return Err(MalformedToken::Checksum);
     }
     let id = decode_id(id).ok_or(MalformedToken::IdRange)?;
-    Ok(ParsedToken { prefix, id: TokenId::from_value(id), secret })
+    Ok(ParsedToken { prefix, id: TokenId::from_value(id), presented })
 }
 
 /// The prefix, and the body behind its version, if the text has the shape of version 1.

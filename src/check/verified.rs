@@ -53,18 +53,12 @@ impl VerifiedToken {
     #[inline]
     pub(super) fn of(matched: &Matched<'_>, fewer: Option<Scopes<'_>>) -> Self {
         let (record, secret_made_at) = (matched.record(), matched.secret_made_at());
-        let texts = match fewer {
-            None => record.texts().clone(),
-            Some(scopes) => {
-                Texts::new(record.owner(), record.token_type(), scopes.as_str(), record.issued_to())
-            }
-        };
         // Room first: a value of this size is not made elsewhere and moved.
-        Self(Box::write(
+        let mut token = Self(Box::write(
             Box::new_uninit(),
             Verified {
                 id: record.id(),
-                texts,
+                texts: record.texts().clone(),
                 created_at: record.created_at(),
                 not_before: record.not_before(),
                 expires_at: record.expires_at(),
@@ -72,7 +66,16 @@ impl VerifiedToken {
                 age: Duration::ZERO,
                 follows: Follows { due: false, first_use: None },
             },
-        ))
+        ));
+        if let Some(scopes) = fewer {
+            token.0.texts = Texts::new(
+                record.owner(),
+                record.token_type(),
+                scopes.as_str(),
+                record.issued_to(),
+            );
+        }
+        token
     }
 
     /// The token's public id, for logs and audit trails.

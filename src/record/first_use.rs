@@ -24,6 +24,7 @@ impl FirstUse {
 impl Matched<'_> {
     /// The first use that an acceptance of this proof at `now` would be. Most records have nothing
     /// that it could end, and that is all that is looked at.
+    #[inline]
     pub(crate) fn first_use(&self, now: DateTime<Utc>) -> Option<FirstUse> {
         let overlap = self.record.overlap(now)?;
         (overlap.ends_on_first_use && self.presented == PresentedSecret::Newest)

@@ -50,6 +50,7 @@ impl TokenType {
     }
 
     /// The present scopes.
+    #[inline]
     pub fn scopes(&self) -> Scopes<'_> {
         self.scopes.as_scopes()
     }
@@ -77,6 +78,7 @@ impl TokenTypes {
     }
 
     /// The type with this name.
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&TokenType> {
         // A service has a handful of types: walking them costs less than hashing the name.
         self.0.iter().find(|known| &*known.name == name)

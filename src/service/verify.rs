@@ -130,7 +130,7 @@ impl<S: TokenStore> TokenService<S> {
         usage: Use,
     ) -> Result<Outcome, Later<'f>> {
         let token = match parse(token, &self.prefixes) {
-            Ok(token) => self.digests.hash(token.id(), token.secret()),
+            Ok(token) => self.digests.hash(token.id(), token.presented()),
             Err(malformed) => {
                 let malformed = VerifyError::Refused(Refusal::Malformed(malformed));
                 return Ok(Err(self.refuse(None, malformed, freshness)));
