@@ -62,8 +62,10 @@
 //! within an hour of now. It becomes the token's id. Repeat the request with the same key if there was no
 //! answer: on another node, or after a restart, it is 409 with the `id` if the token exists, and there is
 //! never a second one. **If the first answer was lost, its secret is lost: rotate that id**, which yields
-//! a secret. A key can be found to exist although the token is another owner's; who makes their keys at
-//! random never meets that.
+//! a secret. That needs `service-tokens:rotate` and an active token: before its `not_before` a token does
+//! not rotate. Who cannot rotate it, or will not wait, has it revoked and issues with another key. A key
+//! can be found to exist although the token is another owner's; who makes their keys at random never
+//! meets that.
 //!
 //! # Lists
 //!

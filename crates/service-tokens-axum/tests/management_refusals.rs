@@ -41,6 +41,43 @@ async fn a_rotation_that_is_refused_says_what_to_do() {
     assert_eq!(dead.json()["detail"], "Only active tokens rotate, and this one is revoked.");
 }
 
+/// The issue is repeated, and rotating does not help: the answer says when it does, and what else does.
+#[tokio::test]
+async fn an_existing_token_says_when_it_rotates_and_what_else_helps() {
+    let scene = scene().await;
+    let key = || {
+        let id = scene.service.new_id().unwrap();
+        (format!("Idempotency-Key: {}", id.to_uuid().hyphenated()), format!("/tokens/{id}"))
+    };
+    let (first, path) = key();
+    let start = scene.service.now() + Duration::from_secs(86_400);
+    let body = json!({"type": "connector", "issued_to": "x", "not_before": start.to_rfc3339()});
+    let body = body.to_string();
+    assert_eq!(scene.with("/tokens", &body, &[&first]).await.status, 201);
+    let again = scene.with("/tokens", &body, &[&first]).await;
+    assert_eq!((again.status, name(&again)), (409, "exists".into()));
+    let detail = again.json()["detail"].as_str().unwrap().to_owned();
+
+    let rotate = format!("{path}/rotate");
+    let pending = scene.manage("POST", &rotate, "").await;
+    assert_eq!((pending.status, name(&pending)), (409, "not-active".into()));
+    let (_, issuer) = scene.issue("issue").await;
+    let unable = scene.ask(&issuer, "POST", &rotate, "").await;
+    assert_eq!((unable.status, name(&unable)), (403, "insufficient-scope".into()));
+    let scope = unable.json()["scope"].as_str().unwrap().to_owned();
+    for said in ["once it is active", &scope, "revoke it", "another key"] {
+        assert!(detail.contains(said), "{said}: {detail}");
+    }
+
+    // Both ways lead to a secret.
+    assert_eq!(scene.manage("POST", &format!("{path}/revoke"), "").await.status, 200);
+    let (second, path) = key();
+    assert_eq!(scene.with("/tokens", &body, &[&second]).await.status, 201);
+    scene.clock.advance(Duration::from_secs(86_400));
+    let rotated = scene.manage("POST", &format!("{path}/rotate"), "").await;
+    assert!(rotated.json()["token"].is_string(), "{rotated:?}");
+}
+
 #[tokio::test]
 async fn too_many_active_tokens_are_409() {
     let scene = scene_with(MemoryStore::new(), |builder| {

@@ -28,7 +28,8 @@ const KEY: &str = "Idempotency-Key";
 /// With an `Idempotency-Key`, a UUID of version 7 made within an hour of now, the token gets that id.
 /// Repeat the request with the same key if its answer was lost, on any node: if there is a token
 /// already, the answer is 409 and names it, and never is there a second one. Rotating that id then
-/// gives a secret.
+/// gives a secret, once the token is active and with `service-tokens:rotate`; otherwise revoke it, and
+/// issue with another key.
 #[utoipa::path(
     post, path = "/tokens", operation_id = "issueToken", tag = "tokens",
     params(("Idempotency-Key" = Option<String>, Header, format = "uuid", nullable = false,
