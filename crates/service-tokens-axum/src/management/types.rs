@@ -210,8 +210,9 @@ pub(super) struct IssueBody {
         example = "connector"
     )]
     pub(super) token_type: String,
-    /// The human label: which service is this given to. Its length counts in bytes of UTF-8.
-    #[schema(min_length = 1, max_length = 255, example = "nightly backup")]
+    /// The human label: which service is this given to. Its length counts in bytes of UTF-8; a policy
+    /// allows 255 unless it says otherwise.
+    #[schema(min_length = 1, max_length = 1024, example = "nightly backup")]
     pub(super) issued_to: String,
     /// Some of the type's scopes instead of all of them.
     #[schema(nullable = false, min_items = 1, max_items = 64)]
@@ -309,7 +310,8 @@ impl From<Seconds> for Duration {
 #[derive(Debug, Default, serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RevokeBody {
-    /// Why, for those who read it later. Its length counts in bytes of UTF-8.
-    #[schema(nullable = false, min_length = 1, max_length = 1_000, example = "INC-42: leaked")]
+    /// Why, for those who read it later. Its length counts in bytes of UTF-8; a policy allows 1,000
+    /// unless it says otherwise.
+    #[schema(nullable = false, min_length = 1, max_length = 1024, example = "INC-42: leaked")]
     pub(super) reason: Option<String>,
 }
