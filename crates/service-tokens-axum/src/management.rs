@@ -103,9 +103,10 @@
 //!
 //! # What is left to you
 //!
-//! Every answer is `Cache-Control: no-store`. There is no CORS unless you add it, and nothing here waits
-//! for a slow client for a limited time: set the timeouts of your server. The router has no fallback: it
-//! can be merged with others.
+//! Every answer is `Cache-Control: no-store`. One that your server gives in its place, after a panic or
+//! when its time is up, is the server's: let that say so too. There is no CORS unless you add it, and
+//! nothing here waits for a slow client for a limited time: set the timeouts of your server. The router
+//! has no fallback: it can be merged with others.
 
 mod access;
 mod answer;

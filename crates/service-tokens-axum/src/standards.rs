@@ -22,8 +22,9 @@
 //! ```
 //!
 //! The routers can be merged at the root or nested under a prefix. Every answer of theirs has
-//! `Cache-Control: no-store`. There is no CORS unless you add it, and there are no timeouts: set those
-//! of your server, for bodies too.
+//! `Cache-Control: no-store`. What your server answers in their place, after a panic or when its time is
+//! up, is the server's: let that say so too, as `server.rs` of the example `service` does. There is no
+//! CORS unless you add it, and there are no timeouts: set those of your server, for bodies too.
 //!
 //! # Introspection
 //!
