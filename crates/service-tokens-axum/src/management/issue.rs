@@ -69,7 +69,7 @@ pub(super) async fn issue<S: TokenStore + 'static>(
     }
     let named = |wrong: InvalidField| match wrong.field {
         Field::Id => bad_key(wrong.rule.to_string()),
-        Field::ExpiresAt => invalid(wrong, End::field(end.as_ref())),
+        Field::ExpiresAt => End::refused(end, wrong),
         field => invalid(wrong, &field.to_string()),
     };
     let issued = caller.acts().issue(request).await.map_err(|error| match error {
