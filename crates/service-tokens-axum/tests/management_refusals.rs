@@ -6,10 +6,14 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use service_tokens::{MemoryStore, Need, Policy, RevokeRequest};
+use service_tokens::{
+    MemoryStore, Need, OsRandom, Policy, RandomError, RandomSource, RevokeRequest,
+};
+use support::faulty::{Fault, Faulty};
 use support::managed::{Op, Sick, name, problem, scene, scene_with};
 
 const BODY: &str = r#"{"type":"connector","issued_to":"x"}"#;
@@ -173,6 +177,51 @@ async fn a_store_that_fails_is_503_and_says_nothing_of_itself() {
     store.mend();
     let again = scene.manage("POST", &format!("/tokens/{id}/revoke"), "").await.json();
     assert_eq!(again["already_revoked"], true);
+}
+
+#[tokio::test]
+async fn what_others_changed_meanwhile_again_and_again_is_503() {
+    let scene = scene_with(Faulty::new(), |builder| builder).await;
+    let (id, token) = scene.issue("connector").await;
+    scene.service.store().fail_replace(0, Fault::Conflict);
+    for act in ["rotate", "revoke"] {
+        for (path, about) in [
+            (format!("/tokens/{id}/{act}"), &id),
+            (format!("/tokens/self/{act}"), &scene.manager_id),
+        ] {
+            let contended = scene.manage("POST", &path, "").await;
+            assert_eq!((contended.status, &*name(&contended)), (503, "unavailable"), "{path}");
+            assert_eq!(contended.json()["id"], **about);
+        }
+    }
+    scene.service.verify(&token, &Need::authenticated()).await.unwrap();
+}
+
+#[tokio::test]
+async fn without_random_bytes_there_is_no_new_secret() {
+    /// The operating system's, until it fails.
+    struct Dry(Arc<AtomicBool>);
+
+    impl RandomSource for Dry {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
+            if self.0.load(Ordering::SeqCst) { Err(RandomError) } else { OsRandom.fill(bytes) }
+        }
+    }
+
+    let dry = Arc::new(AtomicBool::new(false));
+    let source = Dry(dry.clone());
+    let scene = scene_with(MemoryStore::new(), |builder| builder.random(source)).await;
+    let (id, token) = scene.issue("connector").await;
+    dry.store(true, Ordering::SeqCst);
+    for (path, body) in
+        [("/tokens", BODY), (&format!("/tokens/{id}/rotate"), ""), ("/tokens/self/rotate", "")]
+    {
+        let failed = scene.manage("POST", path, body).await;
+        assert_eq!((failed.status, &*name(&failed)), (503, "unavailable"), "{path}");
+    }
+    for token in [&token, &scene.manager] {
+        scene.service.verify(token, &Need::authenticated()).await.unwrap();
+    }
 }
 
 #[tokio::test]
