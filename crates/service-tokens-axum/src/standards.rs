@@ -93,9 +93,10 @@
 //! # Forms
 //!
 //! Both take exactly one parameter `token`, not empty, in a body of type
-//! `application/x-www-form-urlencoded` with at most 16 KiB of UTF-8. Anything else is 400 with the JSON
-//! of RFC 6749 §5.2, `{"error":"invalid_request","error_description":"…"}`. Other parameters,
-//! `token_type_hint` among them, are ignored, and so is the query: a token does not belong in a URL.
+//! `application/x-www-form-urlencoded` without `Content-Encoding` and with at most 16 KiB of UTF-8.
+//! Anything else is 400 with the JSON of RFC 6749 §5.2,
+//! `{"error":"invalid_request","error_description":"…"}`. Other parameters, `token_type_hint` among them,
+//! are ignored, and so is the query: a token does not belong in a URL.
 
 mod answer;
 mod authorize;

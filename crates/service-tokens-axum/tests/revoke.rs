@@ -298,6 +298,7 @@ async fn exactly_one_token_in_a_form() {
         (&[FORM], &long),
         (&[], &format!("token={token}")),
         (&[FORM, FORM], &format!("token={token}")),
+        (&[FORM, "Content-Encoding: gzip"], &format!("token={token}")),
         (&[json], &format!("{{\"token\":\"{token}\"}}")),
     ] {
         let path = format!("/revoke?token={token}");
