@@ -5,7 +5,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 
 /// Whether it is of this media type, whatever the parameters, said once; and not encoded.
-pub(crate) fn is(media_type: &[u8], headers: &HeaderMap) -> bool {
+pub(crate) fn is_of(media_type: &[u8], headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(only), None) = (types.next(), types.next()) else { return false };
     let essence = only.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();

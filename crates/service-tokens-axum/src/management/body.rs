@@ -8,7 +8,7 @@ use service_tokens::InvalidField;
 
 use super::failure::Failure;
 use super::json::{Broken, Json};
-use crate::announced;
+use crate::announced::{is_of, longer_than};
 
 /// The longest body of a request, in bytes.
 pub(super) const BODY_MAX: usize = 64 * 1024;
@@ -49,7 +49,7 @@ impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for Optional<T> {
 
 /// Reads no more than the limit, whatever length was announced.
 async fn read(headers: &HeaderMap, body: axum::body::Body) -> Result<Vec<u8>, Failure> {
-    if announced::longer_than(BODY_MAX, headers, &body) {
+    if longer_than(BODY_MAX, headers, &body) {
         return Err(too_large());
     }
     match Limited::new(body, BODY_MAX).collect().await {
@@ -60,7 +60,7 @@ async fn read(headers: &HeaderMap, body: axum::body::Body) -> Result<Vec<u8>, Fa
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    announced::is(b"application/json", headers)
+    is_of(b"application/json", headers)
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {

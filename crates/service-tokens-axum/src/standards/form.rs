@@ -3,7 +3,7 @@
 use axum::extract::Request;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use crate::announced;
+use crate::announced::{is_of, longer_than};
 
 /// The longest body, in bytes: a token has at most 105, and what else is in a form is ignored.
 const BODY_MAX: usize = 16 * 1024;
@@ -30,10 +30,10 @@ pub(super) enum BadForm {
 /// The form's only parameter `token`. It is not parsed yet.
 pub(super) async fn presented_token(request: Request) -> Result<String, BadForm> {
     let (parts, body) = request.into_parts();
-    if !announced::is(b"application/x-www-form-urlencoded", &parts.headers) {
+    if !is_of(b"application/x-www-form-urlencoded", &parts.headers) {
         return Err(BadForm::ContentType);
     }
-    if announced::longer_than(BODY_MAX, &parts.headers, &body) {
+    if longer_than(BODY_MAX, &parts.headers, &body) {
         return Err(BadForm::TooLong);
     }
     let body = Limited::new(body, BODY_MAX).collect().await;
