@@ -146,6 +146,8 @@
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+#[cfg(any(feature = "management", feature = "standards"))]
+mod announced;
 mod answering;
 mod at_once;
 mod credentials;

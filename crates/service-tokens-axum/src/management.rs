@@ -62,8 +62,10 @@
 //! within an hour of now. It becomes the token's id. Repeat the request with the same key if there was no
 //! answer: on another node, or after a restart, it is 409 with the `id` if the token exists, and there is
 //! never a second one. **If the first answer was lost, its secret is lost: rotate that id**, which yields
-//! a secret. A key can be found to exist although the token is another owner's; who makes their keys at
-//! random never meets that.
+//! a secret. That needs `service-tokens:rotate` and an active token: before its `not_before` a token does
+//! not rotate. Who cannot rotate it, or will not wait, has it revoked and issues with another key. A key
+//! can be found to exist although the token is another owner's; who makes their keys at random never
+//! meets that.
 //!
 //! # Lists
 //!
@@ -101,9 +103,10 @@
 //!
 //! # What is left to you
 //!
-//! Every answer is `Cache-Control: no-store`. There is no CORS unless you add it, and nothing here waits
-//! for a slow client for a limited time: set the timeouts of your server. The router has no fallback: it
-//! can be merged with others.
+//! Every answer is `Cache-Control: no-store`. One that your server gives in its place, after a panic or
+//! when its time is up, is the server's: let that say so too. There is no CORS unless you add it, and
+//! nothing here waits for a slow client for a limited time: set the timeouts of your server. The router
+//! has no fallback: it can be merged with others.
 
 mod access;
 mod answer;

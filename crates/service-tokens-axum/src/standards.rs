@@ -22,8 +22,9 @@
 //! ```
 //!
 //! The routers can be merged at the root or nested under a prefix. Every answer of theirs has
-//! `Cache-Control: no-store`. There is no CORS unless you add it, and there are no timeouts: set those
-//! of your server, for bodies too.
+//! `Cache-Control: no-store`. What your server answers in their place, after a panic or when its time is
+//! up, is the server's: let that say so too, as `server.rs` of the example `service` does. There is no
+//! CORS unless you add it, and there are no timeouts: set those of your server, for bodies too.
 //!
 //! # Introspection
 //!
@@ -92,9 +93,10 @@
 //! # Forms
 //!
 //! Both take exactly one parameter `token`, not empty, in a body of type
-//! `application/x-www-form-urlencoded` with at most 16 KiB of UTF-8. Anything else is 400 with the JSON
-//! of RFC 6749 §5.2, `{"error":"invalid_request","error_description":"…"}`. Other parameters,
-//! `token_type_hint` among them, are ignored, and so is the query: a token does not belong in a URL.
+//! `application/x-www-form-urlencoded` without `Content-Encoding` and with at most 16 KiB of UTF-8.
+//! Anything else is 400 with the JSON of RFC 6749 §5.2,
+//! `{"error":"invalid_request","error_description":"…"}`. Other parameters, `token_type_hint` among them,
+//! are ignored, and so is the query: a token does not belong in a URL.
 
 mod answer;
 mod authorize;

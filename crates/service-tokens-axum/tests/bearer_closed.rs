@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::routing::get;
 use service_tokens::{
-    FileStore, IssueRequest, MemoryStore, Need, TokenService, TokenStore, TokenType,
+    FileStore, IssueRequest, MemoryStore, Need, RevokeRequest, TokenService, TokenStore, TokenType,
 };
 use service_tokens_axum::{Bearer, BearerLayer, RequireLayer};
 use support::failing::Failing;
@@ -60,6 +60,31 @@ async fn a_store_without_an_answer_is_503_and_nothing_passes() {
         assert_eq!(malformed.status, 401);
         store.fail(false);
         assert_eq!(send(address, "GET", "/", &[&header], "").await.status, 200);
+    }
+}
+
+/// What another node has revoked: a kept record does not know it, unless the layer is strict.
+#[tokio::test]
+async fn a_strict_layer_does_not_go_by_kept_records() {
+    for (strict, status) in [(false, 200), (true, 401)] {
+        let store = Failing::default();
+        let hour = std::time::Duration::from_secs(3_600);
+        let connector = TokenType::new("connector", ["files:upload"]).unwrap();
+        let here = TokenService::builder(store.clone(), "acme_test").token_type(connector);
+        let here = Arc::new(here.keep_records(hour, 100).build().unwrap());
+        let elsewhere = over(store);
+        let request = IssueRequest::new("acme", "connector", "backup");
+        let issued = here.issue(request).await.unwrap();
+        let token = issued.token.expose_secret();
+        here.verify(token, &Need::authenticated()).await.unwrap();
+        let revocation = RevokeRequest::new();
+        elsewhere.owner("acme").revoke(issued.record.id(), revocation).await.unwrap();
+
+        let layer = BearerLayer::new(here);
+        let layer = if strict { layer.strict() } else { layer };
+        let address = serve(Router::new().route("/", get(ok)).layer(layer)).await;
+        let header = format!("Authorization: Bearer {token}");
+        assert_eq!(send(address, "GET", "/", &[&header], "").await.status, status);
     }
 }
 

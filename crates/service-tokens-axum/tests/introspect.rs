@@ -291,6 +291,11 @@ async fn exactly_one_token_in_a_form() {
     }
     let twice = [&*bearer, FORM, FORM];
     assert_eq!(send(address, "POST", "/introspect", &twice, &one).await.status, 400);
+    for encoding in ["gzip", "identity"] {
+        let encoded = [&*bearer, FORM, &*format!("Content-Encoding: {encoding}")];
+        let answer = send(address, "POST", "/introspect", &encoded, &one).await;
+        assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_request")));
+    }
 
     // Without a length: what is too long is noticed on the way. A body cut short is no form.
     let head = format!("POST /introspect HTTP/1.1\r\nHost: x\r\n{bearer}\r\n{FORM}\r\n");

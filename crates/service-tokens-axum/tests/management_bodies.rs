@@ -94,7 +94,7 @@ async fn each_field_of_an_issue_has_its_rules() {
         (
             with(r#""never_expires":true"#),
             "never_expires",
-            "is required: tokens without an end are not allowed here",
+            "is not allowed here: a token must have an end",
         ),
         (with(r#""expires_in":60,"expires_at":"2026-01-02T00:00:00Z""#), "expires_in", only),
         (with(r#""expires_in":60,"never_expires":true"#), "expires_in", only),
@@ -187,7 +187,7 @@ async fn each_field_of_a_rotation_has_its_rules() {
         (
             r#"{"never_expires":true}"#,
             "never_expires",
-            "is required: tokens without an end are not allowed here",
+            "is not allowed here: a token must have an end",
         ),
     ] {
         for path in [&*path, "/tokens/self/rotate"] {

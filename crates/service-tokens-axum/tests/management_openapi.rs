@@ -7,8 +7,9 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
-use support::managed::{checked, nested, scene};
+use serde_json::{Map, Value, json};
+use service_tokens::{MemoryStore, Policy};
+use support::managed::{checked, nested, scene, scene_with};
 
 #[tokio::test]
 async fn it_needs_no_token_and_is_the_same_wherever_it_is_mounted() {
@@ -92,5 +93,42 @@ async fn requests_are_closed_and_their_examples_work() {
         let (_, token) = scene.issue("manager").await;
         let answer = scene.ask(&token, "POST", path, &Value::from(body).to_string()).await;
         assert!(matches!(answer.status, 200 | 201), "{name}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_that_nobody_knows_is_a_described_400() {
+    let scene = scene().await;
+    let api = support::send(scene.address, "GET", "/openapi.json", &[], "").await.json();
+    for (method, path, operation) in operations(&api) {
+        let path = format!("{}?x=1", path.replace("{id}", &scene.manager_id));
+        let sent = scene.manage(&method.to_uppercase(), &path, "").await;
+        assert_eq!(sent.status, 400, "{method} {path}");
+        assert!(operation["responses"].get("400").is_some(), "{method} {path}");
+    }
+}
+
+/// The description is the same for every policy, so it allows what any policy may allow, and no more.
+#[tokio::test]
+async fn texts_are_described_as_long_as_a_policy_can_allow() {
+    let scene = scene_with(MemoryStore::new(), |builder| {
+        builder.policy(Policy::new().longest_text(usize::MAX).longest_reason(usize::MAX))
+    })
+    .await;
+    let api = support::send(scene.address, "GET", "/openapi.json", &[], "").await.json();
+    for (body, field, path) in
+        [("IssueBody", "issued_to", "/tokens"), ("RevokeBody", "reason", "/tokens/self/revoke")]
+    {
+        let most = &api["components"]["schemas"][body]["properties"][field]["maxLength"];
+        let most = usize::try_from(most.as_u64().unwrap()).unwrap();
+        for (length, fits) in [(most, true), (most + 1, false)] {
+            let mut sent = json!({ field: "x".repeat(length) });
+            if body == "IssueBody" {
+                sent["type"] = "connector".into();
+            }
+            let (_, token) = scene.issue("manager").await;
+            let answer = scene.ask(&token, "POST", path, &sent.to_string()).await;
+            assert_eq!(matches!(answer.status, 200 | 201), fits, "{field} of {length}: {answer:?}");
+        }
     }
 }

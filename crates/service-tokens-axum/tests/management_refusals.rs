@@ -6,10 +6,14 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use service_tokens::{MemoryStore, Need, Policy, RevokeRequest};
+use service_tokens::{
+    MemoryStore, Need, OsRandom, Policy, RandomError, RandomSource, RevokeRequest,
+};
+use support::faulty::{Fault, Faulty};
 use support::managed::{Op, Sick, name, problem, scene, scene_with};
 
 const BODY: &str = r#"{"type":"connector","issued_to":"x"}"#;
@@ -39,6 +43,43 @@ async fn a_rotation_that_is_refused_says_what_to_do() {
     let dead = scene.manage("POST", &path, "").await;
     assert_eq!((dead.status, name(&dead)), (409, "not-active".into()));
     assert_eq!(dead.json()["detail"], "Only active tokens rotate, and this one is revoked.");
+}
+
+/// The issue is repeated, and rotating does not help: the answer says when it does, and what else does.
+#[tokio::test]
+async fn an_existing_token_says_when_it_rotates_and_what_else_helps() {
+    let scene = scene().await;
+    let key = || {
+        let id = scene.service.new_id().unwrap();
+        (format!("Idempotency-Key: {}", id.to_uuid().hyphenated()), format!("/tokens/{id}"))
+    };
+    let (first, path) = key();
+    let start = scene.service.now() + Duration::from_secs(86_400);
+    let body = json!({"type": "connector", "issued_to": "x", "not_before": start.to_rfc3339()});
+    let body = body.to_string();
+    assert_eq!(scene.with("/tokens", &body, &[&first]).await.status, 201);
+    let again = scene.with("/tokens", &body, &[&first]).await;
+    assert_eq!((again.status, name(&again)), (409, "exists".into()));
+    let detail = again.json()["detail"].as_str().unwrap().to_owned();
+
+    let rotate = format!("{path}/rotate");
+    let pending = scene.manage("POST", &rotate, "").await;
+    assert_eq!((pending.status, name(&pending)), (409, "not-active".into()));
+    let (_, issuer) = scene.issue("issue").await;
+    let unable = scene.ask(&issuer, "POST", &rotate, "").await;
+    assert_eq!((unable.status, name(&unable)), (403, "insufficient-scope".into()));
+    let scope = unable.json()["scope"].as_str().unwrap().to_owned();
+    for said in ["once it is active", &scope, "revoke it", "another key"] {
+        assert!(detail.contains(said), "{said}: {detail}");
+    }
+
+    // Both ways lead to a secret.
+    assert_eq!(scene.manage("POST", &format!("{path}/revoke"), "").await.status, 200);
+    let (second, path) = key();
+    assert_eq!(scene.with("/tokens", &body, &[&second]).await.status, 201);
+    scene.clock.advance(Duration::from_secs(86_400));
+    let rotated = scene.manage("POST", &format!("{path}/rotate"), "").await;
+    assert!(rotated.json()["token"].is_string(), "{rotated:?}");
 }
 
 #[tokio::test]
@@ -136,6 +177,51 @@ async fn a_store_that_fails_is_503_and_says_nothing_of_itself() {
     store.mend();
     let again = scene.manage("POST", &format!("/tokens/{id}/revoke"), "").await.json();
     assert_eq!(again["already_revoked"], true);
+}
+
+#[tokio::test]
+async fn what_others_changed_meanwhile_again_and_again_is_503() {
+    let scene = scene_with(Faulty::new(), |builder| builder).await;
+    let (id, token) = scene.issue("connector").await;
+    scene.service.store().fail_replace(0, Fault::Conflict);
+    for act in ["rotate", "revoke"] {
+        for (path, about) in [
+            (format!("/tokens/{id}/{act}"), &id),
+            (format!("/tokens/self/{act}"), &scene.manager_id),
+        ] {
+            let contended = scene.manage("POST", &path, "").await;
+            assert_eq!((contended.status, &*name(&contended)), (503, "unavailable"), "{path}");
+            assert_eq!(contended.json()["id"], **about);
+        }
+    }
+    scene.service.verify(&token, &Need::authenticated()).await.unwrap();
+}
+
+#[tokio::test]
+async fn without_random_bytes_there_is_no_new_secret() {
+    /// The operating system's, until it fails.
+    struct Dry(Arc<AtomicBool>);
+
+    impl RandomSource for Dry {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
+            if self.0.load(Ordering::SeqCst) { Err(RandomError) } else { OsRandom.fill(bytes) }
+        }
+    }
+
+    let dry = Arc::new(AtomicBool::new(false));
+    let source = Dry(dry.clone());
+    let scene = scene_with(MemoryStore::new(), |builder| builder.random(source)).await;
+    let (id, token) = scene.issue("connector").await;
+    dry.store(true, Ordering::SeqCst);
+    for (path, body) in
+        [("/tokens", BODY), (&format!("/tokens/{id}/rotate"), ""), ("/tokens/self/rotate", "")]
+    {
+        let failed = scene.manage("POST", path, body).await;
+        assert_eq!((failed.status, &*name(&failed)), (503, "unavailable"), "{path}");
+    }
+    for token in [&token, &scene.manager] {
+        scene.service.verify(token, &Need::authenticated()).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! Where the routers can be put: together, below prefixes, and beside what an embedder has.
 #![cfg(all(feature = "standards", feature = "management", feature = "page"))]
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test may fail")]
 
 mod support;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -13,6 +14,7 @@ use axum::routing::get;
 use service_tokens::{MemoryStore, TokenService};
 use service_tokens_axum::{management, page, standards};
 use support::managed::{ask, checked, issue, name};
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 fn all(service: &Arc<TokenService<MemoryStore>>) -> Router {
     standards::router(service.clone())
@@ -97,4 +99,33 @@ async fn an_embedder_keeps_its_state_its_fallback_and_its_catch_all() {
     // A path of ours stays ours, whatever the method.
     let other = checked(support::send(address, "DELETE", "/tokens/self", &[], "").await);
     assert_eq!(other.status, 405);
+}
+
+/// A layer around a body may hide how long it is said to be. The header still says it.
+#[tokio::test]
+async fn below_a_timeout_a_body_that_is_announced_too_long_is_refused_at_once() {
+    let (service, _) = support::service();
+    let manager = support::token(&service, "acme", "manager").await;
+    let pause = Duration::from_secs(600);
+    let app = management::router(service.clone())
+        .merge(standards::router(service))
+        .layer(RequestBodyTimeoutLayer::new(pause));
+    let address = support::serve(app).await;
+    for (path, content_type, most, status) in [
+        ("/tokens", "application/json", 65_536, 413),
+        ("/tokens/self/rotate", "application/json", 65_536, 413),
+        ("/introspect", "application/x-www-form-urlencoded", 16_384, 400),
+        ("/revoke", "application/x-www-form-urlencoded", 16_384, 400),
+    ] {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {manager}\r\n\
+             Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+            most + 1
+        );
+        let answer = support::exchange(address, request.as_bytes());
+        let answer = tokio::time::timeout(Duration::from_secs(10), answer).await;
+        let answer = answer.unwrap_or_else(|_| panic!("{path} waits for the body")).unwrap();
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert!(answer.body.contains(&most.to_string()), "{answer:?}");
+    }
 }

@@ -59,3 +59,9 @@ async fn without_the_store_it_is_closed() {
     // Any status but 2xx, 401 and 403 is a 500 of nginx.
     Scene::new(&NGINX).await.unavailable(500).await;
 }
+
+#[tokio::test]
+#[ignore = "needs nginx; .ci/run installs it"]
+async fn what_no_server_reads_is_the_client_s_mistake() {
+    Scene::new(&NGINX).await.unreadable().await;
+}

@@ -1,4 +1,4 @@
-//! What a client sees of a panic, with the example's server.
+//! What a client sees of a panic, and of what takes too long, with the example's server.
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -44,11 +44,53 @@ async fn a_panic_is_a_500_without_details_and_the_service_goes_on() {
             assert_eq!((answer.status, &*answer.body), (500, ""));
             let mut names: Vec<_> = answer.headers.iter().map(|(name, _)| &**name).collect();
             names.sort_unstable();
-            assert_eq!(names, ["connection", "content-length", "date"]);
+            assert_eq!(names, ["cache-control", "connection", "content-length", "date"]);
+            assert_eq!(answer.header("cache-control"), Some("no-store"));
         }
         assert_eq!(send(address, "GET", "/well", &headers, "").await.body, "well");
     }
 
     drop(stop);
     assert!(serving.await.expect("it serves on"), "no connection is left over");
+}
+
+/// What the routers cannot answer themselves may not be kept either.
+#[cfg(all(feature = "standards", feature = "management"))]
+#[tokio::test]
+async fn a_store_that_panics_or_hangs_leaves_an_answer_that_nobody_keeps() {
+    use service_tokens::{IssueRequest, TokenService, TokenType};
+    use service_tokens_axum::{management, standards};
+    use support::faulty::{Fault, Faulty};
+
+    let connector = TokenType::new("connector", ["files:upload"]).expect("a type");
+    let service = TokenService::builder(Faulty::new(), "acme_test").token_type(connector).build();
+    let service = std::sync::Arc::new(service.expect("a service"));
+    let request = IssueRequest::new("acme", "connector", "backup");
+    let issued = service.issue(request).await.expect("a token");
+    let token = issued.token.expose_secret();
+    let routes = Router::new()
+        .route("/files", get(async || "files").layer(BearerLayer::new(service.clone())))
+        .merge(standards::router(service.clone()))
+        .merge(management::router(service.clone()));
+    let limits =
+        server::Limits { request: std::time::Duration::from_millis(100), ..server::LIMITS };
+    let address = support::serve(server::guarded(routes, limits)).await;
+
+    let authorization = format!("Authorization: Bearer {token}");
+    let headers = [&*authorization, "Content-Type: application/x-www-form-urlencoded"];
+    let form = format!("token={token}");
+    for (fault, status) in [(Fault::Panics, 500), (Fault::Hangs, 408)] {
+        service.store().fail_find(0, fault);
+        for (method, path, body) in [
+            ("GET", "/files", ""),
+            ("POST", "/introspect", &*form),
+            ("POST", "/revoke", &form),
+            ("GET", "/authorize/files:upload", ""),
+            ("GET", "/tokens", ""),
+        ] {
+            let answer = send(address, method, path, &headers, body).await;
+            assert_eq!((answer.status, &*answer.body), (status, ""), "{path}");
+            assert_eq!(answer.header("cache-control"), Some("no-store"), "{path} {status}");
+        }
+    }
 }

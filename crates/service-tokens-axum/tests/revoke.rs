@@ -215,6 +215,73 @@ async fn what_another_node_may_accept_is_not_called_revoked() {
     assert!(keyed.verify(token, &Need::authenticated()).await.is_err());
 }
 
+/// What a newer program may write of the same token: `alter` is given all but the checksum.
+async fn as_if_newer<S: TokenStore>(
+    service: &TokenService<S>,
+    id: TokenId,
+    alter: impl FnOnce(&mut [u8]),
+) -> Record {
+    let mut bytes = record(service, id).await.to_bytes();
+    let end = bytes.len() - 4;
+    alter(&mut bytes[..end]);
+    // CRC-32/ISO-HDLC.
+    let crc = bytes[..end].iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }
+        })
+    });
+    bytes[end..].copy_from_slice(&(!crc).to_be_bytes());
+    Record::from_bytes(&bytes).unwrap()
+}
+
+#[tokio::test]
+async fn what_a_newer_program_may_accept_is_not_called_revoked() {
+    let clock = Arc::new(ManualClock::default());
+    let newer = builder(MemoryStore::new(), &clock).build().unwrap();
+    let issued = issue(&newer, connector()).await;
+    let (id, token) = (issued.record.id(), issued.token.expose_secret());
+    let format = as_if_newer(&newer, id, |bytes| bytes[0] += 1).await;
+    let scheme = as_if_newer(&newer, id, |bytes| {
+        // The newest secret: its tag, its length, and the scheme of its digest.
+        let at = bytes.windows(3).position(|three| three == [9, 45, 1]).unwrap();
+        bytes[at + 2] = 77;
+    })
+    .await;
+    for (record, refusal) in [(format, Refusal::NewerRecord), (scheme, Refusal::UnknownScheme(77))]
+    {
+        let store = MemoryStore::new();
+        store.insert(&record).await.unwrap();
+        let service = Arc::new(builder(store, &clock).build().unwrap());
+        let refused = service.verify(token, &Need::authenticated()).await.unwrap_err();
+        assert_eq!(refused.refusal(), Some(refusal));
+        let address = serve(standards::router(service.clone())).await;
+        undecided(&revoke(address, token).await);
+        assert_eq!(self::record(&service, id).await, record);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_a_kept_record_does_not_know_is_revoked() {
+    let clock = Arc::new(ManualClock::default());
+    let store = Arc::new(MemoryStore::new());
+    let hour = Duration::from_secs(3600);
+    let here = builder(Faulty::over(store.clone()), &clock).keep_records(hour, 100).build();
+    let here = Arc::new(here.unwrap());
+    let elsewhere = builder(store, &clock).build().unwrap();
+    let address = serve(standards::router(here.clone())).await;
+    let old = issue(&here, connector()).await;
+    let id = old.record.id();
+    here.verify(old.token.expose_secret(), &Need::authenticated()).await.unwrap();
+    // A refusal by the kept record: it is read again, and for a while no more.
+    let there = builder(MemoryStore::new(), &clock).build().unwrap();
+    let wrong = issue(&there, connector().id(id)).await;
+    here.verify(wrong.token.expose_secret(), &Need::authenticated()).await.unwrap_err();
+
+    let new = elsewhere.owner("acme").rotate(id, RotateRequest::at_once()).await.unwrap();
+    settled(&revoke(address, new.token.expose_secret()).await);
+    assert_eq!(record(&elsewhere, id).await.state(here.now()), State::Revoked);
+}
+
 #[tokio::test]
 async fn exactly_one_token_in_a_form() {
     let (service, _) = support::service();
@@ -231,6 +298,7 @@ async fn exactly_one_token_in_a_form() {
         (&[FORM], &long),
         (&[], &format!("token={token}")),
         (&[FORM, FORM], &format!("token={token}")),
+        (&[FORM, "Content-Encoding: gzip"], &format!("token={token}")),
         (&[json], &format!("{{\"token\":\"{token}\"}}")),
     ] {
         let path = format!("/revoke?token={token}");

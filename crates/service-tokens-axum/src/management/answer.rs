@@ -64,7 +64,8 @@ pub(super) fn refused(
         ManageError::Exists { id } => conflict("exists", "The token exists")
             .detail(
                 "An earlier request with this Idempotency-Key has issued it. If its answer was lost, \
-                 rotate the token: that gives a secret. If it was revoked, issue with another key.",
+                 rotate the token once it is active, with service-tokens:rotate: that gives a secret. \
+                 Otherwise revoke it, if it is not revoked, and issue with another key.",
             )
             .id(id),
         ManageError::NotFound { .. } => not_found(),

@@ -1,8 +1,6 @@
 //! JSON bodies of a limited size.
 
-use axum::body::HttpBody;
 use axum::extract::{FromRequest, Request};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
@@ -10,6 +8,7 @@ use service_tokens::InvalidField;
 
 use super::failure::Failure;
 use super::json::{Broken, Json};
+use crate::announced::{is_of, longer_than};
 
 /// The longest body of a request, in bytes.
 pub(super) const BODY_MAX: usize = 64 * 1024;
@@ -28,7 +27,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Body<T> {
         if !is_json(&parts.headers) {
             return Err(unsupported());
         }
-        parse(&read(body).await?).map(Self)
+        parse(&read(&parts.headers, body).await?).map(Self)
     }
 }
 
@@ -37,7 +36,7 @@ impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for Optional<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
-        let bytes = read(body).await?;
+        let bytes = read(&parts.headers, body).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -49,9 +48,8 @@ impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for Optional<T> {
 }
 
 /// Reads no more than the limit, whatever length was announced.
-async fn read(body: axum::body::Body) -> Result<Vec<u8>, Failure> {
-    let most = u64::try_from(BODY_MAX).unwrap_or(u64::MAX);
-    if HttpBody::size_hint(&body).lower() > most {
+async fn read(headers: &HeaderMap, body: axum::body::Body) -> Result<Vec<u8>, Failure> {
+    if longer_than(BODY_MAX, headers, &body) {
         return Err(too_large());
     }
     match Limited::new(body, BODY_MAX).collect().await {
@@ -62,11 +60,7 @@ async fn read(body: axum::body::Body) -> Result<Vec<u8>, Failure> {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(only), None) = (types.next(), types.next()) else { return false };
-    let essence = only.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("application/json")
-        && !headers.contains_key(CONTENT_ENCODING)
+    is_of(b"application/json", headers)
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {

@@ -142,6 +142,8 @@ answers! {
             "In how many seconds to try again.",
         )),
     ];
+    /// What an endpoint without parameters and credentials refuses.
+    NoParameters => [(400, problem("There are no query parameters here: `field` names the one sent."))];
     Unknown => [(404, problem("The owner has no such token."))];
     Refused => [(409, problem("What is stored stands against it: the kind of problem says what to do."))];
     /// What every endpoint with a body answers.

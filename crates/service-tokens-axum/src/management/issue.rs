@@ -28,7 +28,8 @@ const KEY: &str = "Idempotency-Key";
 /// With an `Idempotency-Key`, a UUID of version 7 made within an hour of now, the token gets that id.
 /// Repeat the request with the same key if its answer was lost, on any node: if there is a token
 /// already, the answer is 409 and names it, and never is there a second one. Rotating that id then
-/// gives a secret.
+/// gives a secret, once the token is active and with `service-tokens:rotate`; otherwise revoke it, and
+/// issue with another key.
 #[utoipa::path(
     post, path = "/tokens", operation_id = "issueToken", tag = "tokens",
     params(("Idempotency-Key" = Option<String>, Header, format = "uuid", nullable = false,
@@ -68,7 +69,7 @@ pub(super) async fn issue<S: TokenStore + 'static>(
     }
     let named = |wrong: InvalidField| match wrong.field {
         Field::Id => bad_key(wrong.rule.to_string()),
-        Field::ExpiresAt => invalid(wrong, End::field(end.as_ref())),
+        Field::ExpiresAt => End::refused(end, wrong),
         field => invalid(wrong, &field.to_string()),
     };
     let issued = caller.acts().issue(request).await.map_err(|error| match error {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::described::{self, ProblemSchema};
+use super::described::{self, NoParameters, ProblemSchema};
 use super::token::{IssuedJson, RevokedJson, TokenJson};
 use super::{issue, itself, kinds, list, revoke, rotate, show};
 
@@ -99,7 +99,7 @@ fn complete(response: &mut Value) {
 /// It needs no token: it says nothing about this service's tokens, types or policy.
 #[utoipa::path(
     get, path = "/openapi.json", operation_id = "describe", tag = "types",
-    responses((status = 200, description = "This description.", body = Object)),
+    responses((status = 200, description = "This description.", body = Object), NoParameters),
 )]
 pub(super) fn describe(document: Bytes) -> Response {
     let mut response = Response::new(Body::from(document));

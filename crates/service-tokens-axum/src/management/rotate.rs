@@ -27,10 +27,11 @@ use super::types::{End, RotateBody, Time};
 pub(super) async fn rotate<S: TokenStore + 'static>(
     caller: Caller<Rotate, S>,
     _: NoQuery,
-    PathId(id): PathId,
+    id: PathId,
     Optional(body): Optional<RotateBody>,
 ) -> Result<Response, Failure> {
     let rotation = Rotation::of(body, caller.token().id())?;
+    let id = id.or_unknown(caller.service())?;
     let rotated = caller.acts().rotate(id, rotation.request.clone()).await;
     let rotated = rotated.map_err(|error| rotation.refused(error))?;
     json(StatusCode::OK, &IssuedJson::new(&rotated, caller.service().now()))
@@ -40,7 +41,7 @@ pub(super) async fn rotate<S: TokenStore + 'static>(
 pub(super) struct Rotation {
     pub(super) request: RotateRequest,
     overlap: &'static str,
-    end: &'static str,
+    end: Option<End>,
 }
 
 impl Rotation {
@@ -74,20 +75,19 @@ impl Rotation {
             request = request.if_rotated_at(time);
         }
         let end = End::of(body.expires_in, body.expires_at, body.never_expires)?;
-        let field = End::field(end.as_ref());
         request = match end {
             Some(End::In(lifetime)) => request.expires_in(lifetime),
             Some(End::At(end)) => request.expires_at(end),
             Some(End::Never) => request.never_expires(),
             None => request,
         };
-        Ok(Self { request, overlap, end: field })
+        Ok(Self { request, overlap, end })
     }
 
     pub(super) fn refused(&self, error: ManageError) -> Failure {
         refused(error, |wrong: InvalidField| match wrong.field {
             Field::OlderEnds => invalid(wrong, self.overlap),
-            Field::ExpiresAt => invalid(wrong, self.end),
+            Field::ExpiresAt => End::refused(self.end, wrong),
             field => invalid(wrong, &field.to_string()),
         })
     }

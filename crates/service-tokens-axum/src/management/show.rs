@@ -23,8 +23,9 @@ use super::token::TokenJson;
 pub(super) async fn show<S: TokenStore + 'static>(
     caller: Caller<Read, S>,
     _: NoQuery,
-    PathId(id): PathId,
+    id: PathId,
 ) -> Result<Response, Failure> {
+    let id = id.or_unknown(caller.service())?;
     let found = caller.acts().get(id).await;
     answer(&caller, found)
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
-use service_tokens::{Replaces, State, States};
+use service_tokens::{InvalidField, Replaces, Rule, State, States};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
-use super::body::broken;
+use super::body::{broken, invalid};
 use super::failure::Failure;
 
 /// A time with its offset, as RFC 3339 writes it.
@@ -160,6 +160,7 @@ impl<'de> Deserialize<'de> for True {
 }
 
 /// When a token is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     In(Duration),
     At(DateTime<Utc>),
@@ -187,12 +188,16 @@ impl End {
         }
     }
 
-    /// The field that it came from.
-    pub(super) fn field(end: Option<&Self>) -> &'static str {
-        match end {
-            Some(Self::In(_)) => "expires_in",
-            Some(Self::Never) => "never_expires",
-            Some(Self::At(_)) | None => "expires_at",
+    /// What the service refuses about it, by the field that it came from.
+    pub(super) fn refused(end: Option<Self>, wrong: InvalidField) -> Failure {
+        match (end, wrong.rule) {
+            // To the service it is the end that is missing; the client has sent what is too much.
+            (Some(Self::Never), Rule::Required) => {
+                broken("never_expires", "is not allowed here: a token must have an end")
+            }
+            (Some(Self::Never), _) => invalid(wrong, "never_expires"),
+            (Some(Self::In(_)), _) => invalid(wrong, "expires_in"),
+            (Some(Self::At(_)) | None, _) => invalid(wrong, "expires_at"),
         }
     }
 }
@@ -210,8 +215,9 @@ pub(super) struct IssueBody {
         example = "connector"
     )]
     pub(super) token_type: String,
-    /// The human label: which service is this given to. Its length counts in bytes of UTF-8.
-    #[schema(min_length = 1, max_length = 255, example = "nightly backup")]
+    /// The human label: which service is this given to. Its length counts in bytes of UTF-8; a policy
+    /// allows 255 unless it says otherwise.
+    #[schema(min_length = 1, max_length = 1024, example = "nightly backup")]
     pub(super) issued_to: String,
     /// Some of the type's scopes instead of all of them.
     #[schema(nullable = false, min_items = 1, max_items = 64)]
@@ -309,7 +315,8 @@ impl From<Seconds> for Duration {
 #[derive(Debug, Default, serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RevokeBody {
-    /// Why, for those who read it later. Its length counts in bytes of UTF-8.
-    #[schema(nullable = false, min_length = 1, max_length = 1_000, example = "INC-42: leaked")]
+    /// Why, for those who read it later. Its length counts in bytes of UTF-8; a policy allows 1,000
+    /// unless it says otherwise.
+    #[schema(nullable = false, min_length = 1, max_length = 1024, example = "INC-42: leaked")]
     pub(super) reason: Option<String>,
 }

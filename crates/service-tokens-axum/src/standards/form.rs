@@ -1,9 +1,9 @@
 //! The one token in a form.
 
 use axum::extract::Request;
-use http::HeaderMap;
-use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use crate::announced::{is_of, longer_than};
 
 /// The longest body, in bytes: a token has at most 105, and what else is in a form is ignored.
 const BODY_MAX: usize = 16 * 1024;
@@ -11,7 +11,7 @@ const BODY_MAX: usize = 16 * 1024;
 /// Why a request has no token that could be looked at. Its `Display` is an `error_description`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadForm {
-    #[error("the content type must be application/x-www-form-urlencoded")]
+    #[error("the content type must be application/x-www-form-urlencoded, without Content-Encoding")]
     ContentType,
     #[error("the body has more than {BODY_MAX} bytes")]
     TooLong,
@@ -29,23 +29,19 @@ pub(super) enum BadForm {
 
 /// The form's only parameter `token`. It is not parsed yet.
 pub(super) async fn presented_token(request: Request) -> Result<String, BadForm> {
-    if !is_form(request.headers()) {
+    let (parts, body) = request.into_parts();
+    if !is_of(b"application/x-www-form-urlencoded", &parts.headers) {
         return Err(BadForm::ContentType);
     }
-    let body = Limited::new(request.into_body(), BODY_MAX).collect().await;
+    if longer_than(BODY_MAX, &parts.headers, &body) {
+        return Err(BadForm::TooLong);
+    }
+    let body = Limited::new(body, BODY_MAX).collect().await;
     let body = body.map_err(|error| {
         let too_long = error.downcast_ref::<LengthLimitError>().is_some();
         if too_long { BadForm::TooLong } else { BadForm::Incomplete }
     })?;
     only_token(&body.to_bytes())
-}
-
-/// Whether there is one content type and it is that of a form, whatever its parameters.
-fn is_form(headers: &HeaderMap) -> bool {
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(only), None) = (types.next(), types.next()) else { return false };
-    let essence = only.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
 }
 
 fn only_token(body: &[u8]) -> Result<String, BadForm> {

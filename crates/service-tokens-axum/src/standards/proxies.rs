@@ -25,6 +25,11 @@
 //! token; a refusal is none. Records that the service
 //! [keeps](service_tokens::TokenServiceBuilder::keep_records) are used, as by any layer.
 //!
+//! What the server around the router cannot read, it refuses before this endpoint is asked: control
+//! characters in a header, or more headers than it takes. So ask with the `Authorization` header and no
+//! other, as below. A 400 would be a 500 of nginx: in place of credentials with a control character it asks
+//! with malformed ones. Traefik and Envoy refuse such requests themselves.
+//!
 //! **503 becomes 500 in nginx**, which knows 2xx, 401 and 403 only, and whatever
 //! `status_on_error` says in Envoy (403 if it says nothing). Traefik passes it on. All of them are closed.
 //!
@@ -69,7 +74,8 @@
 #![doc = include_str!("proxies/nginx.conf")]
 #![doc = "```"]
 //!
-//! A 403 reaches the client without the challenge: nginx passes it on for 401 only.
+//! A 403 reaches the client without the challenge: nginx passes it on for 401 only. Several
+//! `Authorization` headers it refuses itself, with 400.
 //!
 //! # Traefik
 //!

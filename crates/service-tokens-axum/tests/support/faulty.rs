@@ -1,5 +1,6 @@
 //! A store that fails from a chosen call on.
 
+use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -19,6 +20,10 @@ pub(crate) enum Fault {
     DoneAndLost,
     /// Somebody else was first, always.
     Conflict,
+    /// The store itself is broken.
+    Panics,
+    /// No answer ever comes.
+    Hangs,
 }
 
 /// A memory store behind a wire: it offers no `find_now`, so that each verification is a `find`.
@@ -102,6 +107,8 @@ impl TokenStore for Faulty {
     async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
         let found = match self.finds.next() {
             None => self.inner.find(id).await,
+            Some(Fault::Panics) => panic!("a secret of the store"),
+            Some(Fault::Hangs) => pending().await,
             Some(_) => Err(StoreError::unavailable("the test says so")),
         };
         // So that others read the same version before it is replaced.
@@ -115,6 +122,8 @@ impl TokenStore for Faulty {
             Some(Fault::Unavailable) => Err(StoreError::unavailable("the test says so")),
             Some(Fault::Conflict) => Err(StoreError::Conflict),
             Some(Fault::Lost) => Err(StoreError::indeterminate("the test says so")),
+            Some(Fault::Panics) => panic!("a secret of the store"),
+            Some(Fault::Hangs) => pending().await,
             Some(Fault::DoneAndLost) => {
                 self.inner.replace(record, expected).await?;
                 Err(StoreError::indeterminate("the test says so"))

@@ -292,6 +292,31 @@ impl Scene {
         assert_eq!(self.upload(&[&bearer]).await.status, 200);
     }
 
+    /// What a server refuses before any router sees it is the client's mistake through a proxy, too.
+    pub(crate) async fn unreadable(&self) {
+        let (_, token) = self.token("acme", "connector", "x").await;
+        let bearer = format!("Authorization: Bearer {token}\r\n");
+        let many = "X: y\r\n".repeat(120);
+        for (what, lines) in [
+            ("a control character between scheme and token", "Authorization: Bearer\x0bx\r\n"),
+            ("one before the scheme", "Authorization: \x01Bearer x\r\n"),
+            ("one that deletes", "Authorization: Bearer x\x7f\r\n"),
+            ("one after a token", &bearer.replace("\r\n", "\x0b\r\n")),
+            ("one in another header", &format!("{bearer}X: \x01\r\n")),
+            ("two credentials, one with it", &format!("{bearer}Authorization: Bearer\x0bx\r\n")),
+            ("too many headers", &format!("{bearer}{many}")),
+            ("too many headers and no token", &*many),
+        ] {
+            let request =
+                format!("GET /upload/x HTTP/1.1\r\nHost: x\r\n{lines}Connection: close\r\n\r\n");
+            let answer = exchange(self.proxy, request.as_bytes()).await;
+            let reached = self.reached();
+            let status = answer.as_ref().map(|answer| answer.status);
+            // Hung up on, or told so.
+            assert!(matches!(status, None | Some(400..=499)) && !reached, "{what}: {answer:?}");
+        }
+    }
+
     /// What the backend saw: each identity header once, or none, and nothing that looks like another.
     #[track_caller]
     fn identity(&self, answer: &Answer, expected: Option<[&str; 5]>) {
