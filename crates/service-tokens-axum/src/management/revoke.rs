@@ -25,10 +25,9 @@ use super::types::RevokeBody;
 pub(super) async fn revoke<S: TokenStore + 'static>(
     caller: Caller<Revoke, S>,
     _: NoQuery,
-    id: PathId,
+    PathId(id): PathId,
     Optional(body): Optional<RevokeBody>,
 ) -> Result<Response, Failure> {
-    let id = id.or_unknown(caller.service())?;
     let revoked = caller.acts().revoke(id, request(body, caller.token().id())).await;
     answer(&caller, revoked)
 }

@@ -27,11 +27,10 @@ use super::types::{End, RotateBody, Time};
 pub(super) async fn rotate<S: TokenStore + 'static>(
     caller: Caller<Rotate, S>,
     _: NoQuery,
-    id: PathId,
+    PathId(id): PathId,
     Optional(body): Optional<RotateBody>,
 ) -> Result<Response, Failure> {
     let rotation = Rotation::of(body, caller.token().id())?;
-    let id = id.or_unknown(caller.service())?;
     let rotated = caller.acts().rotate(id, rotation.request.clone()).await;
     let rotated = rotated.map_err(|error| rotation.refused(error))?;
     json(StatusCode::OK, &IssuedJson::new(&rotated, caller.service().now()))

@@ -23,9 +23,8 @@ use super::token::TokenJson;
 pub(super) async fn show<S: TokenStore + 'static>(
     caller: Caller<Read, S>,
     _: NoQuery,
-    id: PathId,
+    PathId(id): PathId,
 ) -> Result<Response, Failure> {
-    let id = id.or_unknown(caller.service())?;
     let found = caller.acts().get(id).await;
     answer(&caller, found)
 }
