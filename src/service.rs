@@ -4,6 +4,7 @@ mod act;
 mod actor;
 mod builder;
 mod bulk;
+mod changes;
 mod first_use;
 mod issuing;
 mod kept;
@@ -14,6 +15,7 @@ mod policy;
 mod purge;
 mod request;
 mod revoke_all;
+mod revoking;
 mod side_by_side;
 mod told;
 mod underway;
@@ -45,6 +47,7 @@ use crate::secret::{RandomError, RandomSource};
 use crate::token::{Prefix, TokenId, scanner_regex};
 use issuing::Issuing;
 use kept::Kept;
+use revoking::Revoking;
 use uses::{Recent, Uses};
 
 /// Issues, verifies, lists, rotates and revokes tokens over any [`TokenStore`](crate::TokenStore).
@@ -83,6 +86,7 @@ pub struct TokenService<S> {
     /// Only for stores that do not answer on the spot, and only if the embedder asked for it.
     kept: Option<Arc<Kept>>,
     issuing: Issuing,
+    revoking: Revoking,
     /// Only for stores that track last use, unless the embedder wants none recorded.
     uses: Option<Uses>,
     /// The first uses that were to end an overlap lately.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::task::Poll;
 
-use super::act::owned;
+use super::changes::owned;
 use super::manage::Tokens;
 use super::side_by_side::{Boxed, SideBySide};
 use super::underway::GIVEN_UP;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::act::{ATTEMPTS, exhausted, unresolved};
 use super::bulk::{BulkError, BulkOutcome, BulkProgress, Deed, OnProgress, Walk};
+use super::changes::{ATTEMPTS, exhausted, unresolved};
 use super::manage::Tokens;
 use crate::clock::{from_micros, micros};
 use crate::error::ManageError;
