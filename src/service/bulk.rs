@@ -171,14 +171,14 @@ impl<'t, S: TokenStore> Walk<'t, S> {
     ) -> Result<(Vec<Stored>, Option<TokenId>), ManageError> {
         let query = self.which.clone();
         let query = if let Some(cursor) = cursor { query.after(cursor) } else { query };
-        let page = self.tokens.try_list(query).await?;
+        let page = self.tokens.page(query, self.tokens.service.earlier().time).await?;
         Ok((page.items, page.next))
     }
 
     async fn first(&self, id: TokenId) -> Result<Option<Stored>, ManageError> {
         let service = self.tokens.service;
         let found = service.find(id).await?;
-        let now = service.now();
+        let now = service.earlier().time;
         let found = owned(found, self.tokens.owner, id).ok();
         Ok(found.filter(|stored| States::LIVE.includes(stored.record.state(now))))
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
+
 use super::TokenService;
 use super::act::{Issued, Revoked};
 use super::actor::Actor;
@@ -113,8 +115,16 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
         })
     }
 
-    /// One page, to be shown or acted on.
-    pub(super) async fn try_list(&self, mut query: Query) -> Result<Page, ManageError> {
+    pub(super) async fn try_list(&self, query: Query) -> Result<Page, ManageError> {
+        self.page(query, self.service.now()).await
+    }
+
+    /// One page as of this time, to be shown or acted on.
+    pub(super) async fn page(
+        &self,
+        mut query: Query,
+        now: DateTime<Utc>,
+    ) -> Result<Page, ManageError> {
         if !(1..=PAGE_MAX).contains(&query.given_limit()) {
             return Err(Field::Limit.breaks(Rule::Bounds { most: PAGE_MAX }).into());
         }
@@ -129,7 +139,6 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
         if query.unused_since_filter().is_some() && !uses.knows() {
             return Err(StoreError::last_use_not_tracked().into());
         }
-        let now = self.service.now();
         let mut page = self.service.store.list(&query, now).await?;
         // What a store lets slip, a filter that it does not know, or a use that it was not told must not
         // widen what is seen or done.

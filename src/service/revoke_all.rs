@@ -14,6 +14,11 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
     /// Revokes every token of this view that a query selects. [`RevokeAll::count`] is the dry run.
     ///
     /// It touches only what can still work: whatever states the query asks for, it is the live ones.
+    /// Live is what has not ended by the earlier of the service's time and what the clock reads: after
+    /// it ran ahead and was corrected, other processes accept what has expired here. While a
+    /// [clock jump](crate::TokenService::clock_jump) is unacknowledged, every token counts as live that
+    /// is not revoked.
+    ///
     /// The query's order, cursor and limit do not count. A token that stops being selected after it
     /// was found, for instance because it is used again, may be revoked all the same.
     ///
@@ -49,7 +54,8 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
     /// Revokes a token of this view and everything that was issued below it, directly or through
     /// others, also below what was revoked or purged before. When it has returned, nothing issued
     /// below the token remains in this view: what its live descendants issue while it runs is found or
-    /// never comes into being.
+    /// never comes into being. What is live is decided as for [`revoke_all`](Self::revoke_all), also
+    /// after a clock error.
     ///
     /// An id without a record is no error: its descendants may still be there.
     pub fn revoke_with_descendants(&self, id: TokenId, request: RevokeRequest) -> RevokeAll<'s, S> {
