@@ -208,6 +208,16 @@ impl<S: TokenStore> TokenService<S> {
         request: &RevokeRequest,
     ) -> Result<Revoked, ManageError> {
         self.check_revocation(request)?;
+        self.revoke_with(actor, id, request).await
+    }
+
+    /// Revokes with words that the policy has nothing to say to: it is for callers'.
+    pub(super) async fn revoke_with(
+        &self,
+        actor: &Actor<'_>,
+        id: TokenId,
+        request: &RevokeRequest,
+    ) -> Result<Revoked, ManageError> {
         let now = self.now();
         let (mut ours, mut underway) = (None, None);
         let record = self

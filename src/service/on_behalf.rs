@@ -129,7 +129,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         let id = issued.record.id();
         let reason = RevokeRequest::new().reason(OVERTAKEN);
         let owner = Actor::Embedder(None);
-        match (self.service.try_revoke(&owner, id, &reason).await, error) {
+        match (self.service.revoke_with(&owner, id, &reason).await, error) {
             (Ok(_) | Err(ManageError::NotFound { .. }), ManageError::NotPermitted(cause)) => {
                 ManageError::Overtaken { id, cause }
             }
