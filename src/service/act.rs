@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::TokenService;
 use super::actor::{Acting, Actor};
 use super::changes::Persistence;
+use super::issuing::Inside;
 use super::policy::ends_by;
 use super::request::{IssueRequest, RevokeRequest, RotateRequest};
 use super::underway::Underway;
@@ -59,20 +60,21 @@ impl<S: TokenStore> TokenService<S> {
     pub async fn issue(&self, request: IssueRequest) -> Result<Issued, ManageError> {
         let mut act = self.begin(Act::Issue, request.id);
         let outcome = self.try_issue(&request, None, &mut act).await;
-        act.end(outcome, |issued| request.issued(issued, None))
+        act.end(outcome.map(|(issued, _)| issued), |issued| request.issued(issued, None))
     }
 
     pub(super) fn begin(&self, act: Act, id: Option<TokenId>) -> Underway<'_> {
         Underway::new(&self.events, act, id)
     }
 
+    /// Whoever stops issuing waits until what comes beside the token is dropped.
     pub(super) async fn try_issue(
         &self,
         request: &IssueRequest,
         acting: Option<&Acting>,
         act: &mut Underway<'_>,
-    ) -> Result<Issued, ManageError> {
-        let _inside = self.issuing.enter()?;
+    ) -> Result<(Issued, Inside<'_>), ManageError> {
+        let inside = self.issuing.enter()?;
         let now = self.now();
         self.check_texts(request)?;
         if acting.is_some_and(|acting| acting.token.owner() != request.owner) {
@@ -117,7 +119,8 @@ impl<S: TokenStore> TokenService<S> {
         self.check_active_limit(request, now).await?;
         act.making(id);
         let record = self.insert(record, &digest).await?;
-        Ok(Issued { token: Token::assemble(&self.prefixes[0], id, &secret), record })
+        let token = Token::assemble(&self.prefixes[0], id, &secret);
+        Ok((Issued { token, record }, inside))
     }
 
     fn check_texts(&self, request: &IssueRequest) -> Result<(), InvalidField> {
