@@ -42,7 +42,8 @@ async fn everything_else_goes_on(open: Open) {
     service.stop_issuing("INC-42").await.unwrap();
     assert_eq!(service.issuing_stopped().as_deref(), Some("INC-42"));
 
-    for request in [request(), request().id(first.record.id()), request().owner_of_nothing()] {
+    let unknown = service.new_id().unwrap();
+    for request in [request(), request().id(unknown), request().owner_of_nothing()] {
         match service.issue(request).await {
             Err(ManageError::IssuingStopped { reason }) => assert_eq!(reason, "INC-42"),
             other => panic!("{other:?}"),

@@ -10,6 +10,7 @@ use super::policy::ends_by;
 use super::request::{IssueRequest, RevokeRequest, RotateRequest};
 use super::underway::Underway;
 use crate::clock::whole_micros;
+use crate::digest::StoredDigest;
 use crate::error::ManageError;
 use crate::event::Act;
 use crate::record::{Field, InvalidField, NewRecord, OlderEnds, Record, Rotation, Rule};
@@ -53,7 +54,9 @@ impl<S: TokenStore> TokenService<S> {
     ///   scopes beyond the type's, a text that is empty or too long, an end that is not after now
     ///   and after not-before or beyond the policy, a chosen id that is no recent version-7 UUID.
     /// - [`ManageError::TooManyActive`] if the policy allows the owner no more.
-    /// - [`ManageError::Exists`] if there is a token with the chosen id.
+    /// - [`ManageError::Exists`] if there is a token with the chosen id. If it is this owner's, that
+    ///   goes before all others: also where the request would be refused by now, its repetition says
+    ///   that it was done.
     /// - [`ManageError::IssuingStopped`] while [issuing is stopped](Self::stop_issuing).
     /// - [`ManageError::Random`] if the random source failed.
     /// - [`ManageError::Store`] if the store failed.
@@ -74,6 +77,41 @@ impl<S: TokenStore> TokenService<S> {
         acting: Option<&Acting>,
         act: &mut Underway<'_>,
     ) -> Result<(Issued, Inside<'_>), ManageError> {
+        let NewToken { inside, secret, digest, record } = match self.prepare(request, acting).await
+        {
+            Ok(new) => new,
+            Err(refused) => return Err(self.unless_made_before(request, acting, refused).await),
+        };
+        let id = record.id();
+        act.making(id);
+        let record = self.insert(record, &digest).await?;
+        let token = Token::assemble(&self.prefixes[0], id, &secret);
+        Ok((Issued { token, record }, inside))
+    }
+
+    /// A retry must learn that its token exists, also where it is refused by now: the type may have gone
+    /// since, issuing been stopped, the last place been taken by that very token.
+    async fn unless_made_before(
+        &self,
+        request: &IssueRequest,
+        acting: Option<&Acting>,
+        refused: ManageError,
+    ) -> ManageError {
+        let Some(id) = request.id else { return refused };
+        let owner = acting.map_or(&*request.owner, |acting| acting.token.owner());
+        match self.find(id).await {
+            Ok(Some(found)) if found.record.owner() == owner => ManageError::Exists { id },
+            Ok(_) => refused,
+            Err(error) => error.into(),
+        }
+    }
+
+    /// All that is asked before there is a token.
+    async fn prepare(
+        &self,
+        request: &IssueRequest,
+        acting: Option<&Acting>,
+    ) -> Result<NewToken<'_>, ManageError> {
         let inside = self.issuing.enter()?;
         let now = self.now();
         self.check_texts(request)?;
@@ -117,10 +155,7 @@ impl<S: TokenStore> TokenService<S> {
             metadata: &request.metadata,
         })?;
         self.check_active_limit(request, now).await?;
-        act.making(id);
-        let record = self.insert(record, &digest).await?;
-        let token = Token::assemble(&self.prefixes[0], id, &secret);
-        Ok((Issued { token, record }, inside))
+        Ok(NewToken { inside, secret, digest, record })
     }
 
     fn check_texts(&self, request: &IssueRequest) -> Result<(), InvalidField> {
@@ -145,11 +180,7 @@ impl<S: TokenStore> TokenService<S> {
             let matching = |stored: &&Stored| query.matches(&stored.record, stored.last_used, now);
             live += page.items.iter().filter(matching).count();
             if live >= most {
-                // A retry must learn that its token exists, also where that took the last place.
-                return Err(match request.id {
-                    Some(id) if self.find(id).await?.is_some() => ManageError::Exists { id },
-                    _ => ManageError::TooManyActive { most },
-                });
+                return Err(ManageError::TooManyActive { most });
             }
             match page.next {
                 Some(next) => query = query.after(next),
@@ -255,6 +286,14 @@ impl<S: TokenStore> TokenService<S> {
         }
         Ok(())
     }
+}
+
+/// A token that may come into being.
+struct NewToken<'s> {
+    inside: Inside<'s>,
+    secret: Secret,
+    digest: StoredDigest,
+    record: Record,
 }
 
 fn recent_v7(id: TokenId, now: DateTime<Utc>) -> Result<TokenId, InvalidField> {
