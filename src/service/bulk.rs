@@ -150,6 +150,8 @@ impl<'t, S: TokenStore> Walk<'t, S> {
             let mut cursor = None;
             loop {
                 deed.may_go_on()?;
+                // What is used from now on stays known until the page is done.
+                let _uses = self.tokens.service.view_of_uses();
                 let (found, next) = self.page(cursor).await?;
                 self.act_on(found, deed, tally).await?;
                 tally.end_page(next);
