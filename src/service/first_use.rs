@@ -65,7 +65,7 @@ impl<S: TokenStore> TokenService<S> {
                 return failed(lost, StoreError::NewerFormat);
             }
             if lost.as_ref().is_some_and(|(changed, _)| present.record == *changed) {
-                return Ok(Settled::Here(present.record));
+                return Ok(Settled::here(&present.record));
             }
             let Some(changed) = present.record.first_used(first_use, now) else {
                 return Ok(Settled::ByOthers);
@@ -74,7 +74,7 @@ impl<S: TokenStore> TokenService<S> {
                 return lost.map_or(Ok(Settled::LeftToRevocation), |(_, lost)| Err(lost));
             }
             match self.replace(&changed, present.version).await {
-                Ok(_) => return Ok(Settled::Here(changed)),
+                Ok(_) => return Ok(Settled::here(&changed)),
                 Err(StoreError::Conflict) => {}
                 Err(error @ StoreError::Indeterminate { .. }) => lost = Some((changed, error)),
                 Err(error) => return failed(lost, error),
@@ -86,12 +86,18 @@ impl<S: TokenStore> TokenService<S> {
 
 /// How the end of an overlap came about.
 enum Settled {
-    /// This changed the record to that.
-    Here(Record),
+    /// This ended it.
+    Here { owner: String },
     /// There was nothing to end (any more).
     ByOthers,
     /// The token is being revoked, and nothing is to hold that off.
     LeftToRevocation,
+}
+
+impl Settled {
+    fn here(changed: &Record) -> Self {
+        Self::Here { owner: changed.owner().to_owned() }
+    }
 }
 
 /// A first use that is being recorded: told also if the caller drops the future while the store works.
@@ -106,9 +112,7 @@ impl Ending<'_> {
         self.told = true;
         let id = self.id;
         match outcome {
-            Ok(Settled::Here(record)) => {
-                self.events.emit(Event::OverlapEnded { id, owner: record.owner().to_owned() });
-            }
+            Ok(Settled::Here { owner }) => self.events.emit(Event::OverlapEnded { id, owner }),
             Ok(Settled::ByOthers | Settled::LeftToRevocation) => {}
             Err(error) => {
                 self.events.emit(Event::OverlapNotEnded { id, cause: with_sources(&error) });
