@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use chrono::{DateTime, Utc};
 
 pub use guarded::ClockJump;
-pub(crate) use guarded::{GuardedClock, Moment};
+pub(crate) use guarded::{Earlier, GuardedClock, Moment};
 
 /// Where the time comes from. The default is [`SystemClock`]; tests use [`ManualClock`].
 ///

@@ -203,7 +203,8 @@ pub enum ManageError {
     /// No random bytes, so no token.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// Others changed the same token again and again. Repeat.
+    /// Others changed the same token again and again, or a rotation met a revocation of it that is
+    /// under way. Repeat.
     #[error("the token with the id {id} changed again and again meanwhile")]
     Contended {
         /// The id.

@@ -4,6 +4,7 @@ mod act;
 mod actor;
 mod builder;
 mod bulk;
+mod changes;
 mod first_use;
 mod issuing;
 mod kept;
@@ -14,6 +15,7 @@ mod policy;
 mod purge;
 mod request;
 mod revoke_all;
+mod revoking;
 mod side_by_side;
 mod told;
 mod underway;
@@ -37,7 +39,7 @@ pub use purge::Purge;
 pub use request::{IssueRequest, RevokeRequest, RotateRequest};
 pub use revoke_all::RevokeAll;
 
-use crate::clock::{ClockJump, GuardedClock, Moment};
+use crate::clock::{ClockJump, Earlier, GuardedClock, Moment};
 use crate::digest::Digests;
 use crate::event::{Event, Events};
 use crate::scope::{TokenType, TokenTypes};
@@ -45,6 +47,7 @@ use crate::secret::{RandomError, RandomSource};
 use crate::token::{Prefix, TokenId, scanner_regex};
 use issuing::Issuing;
 use kept::Kept;
+use revoking::Revoking;
 use uses::{Recent, Uses};
 
 /// Issues, verifies, lists, rotates and revokes tokens over any [`TokenStore`](crate::TokenStore).
@@ -83,6 +86,7 @@ pub struct TokenService<S> {
     /// Only for stores that do not answer on the spot, and only if the embedder asked for it.
     kept: Option<Arc<Kept>>,
     issuing: Issuing,
+    revoking: Revoking,
     /// Only for stores that track last use, unless the embedder wants none recorded.
     uses: Option<Uses>,
     /// The first uses that were to end an overlap lately.
@@ -115,6 +119,11 @@ impl<S> TokenService<S> {
         self.clock.now_coarse(|jump| self.tell(jump))
     }
 
+    /// The time for what destroys, or must miss nothing.
+    fn earlier(&self) -> Earlier {
+        self.clock.earlier(|jump| self.tell(jump))
+    }
+
     #[cold]
     fn tell(&self, jump: ClockJump) {
         self.events.emit(Event::ClockJumped(jump));
@@ -131,18 +140,26 @@ impl<S> TokenService<S> {
     }
 
     /// Whether the wall clock has jumped by more than a minute against the monotonic clock since
-    /// this was last [acknowledged](Self::acknowledge_clock_jump). Acts that destroy what is long
-    /// dead must not rest on such a clock.
+    /// this was last [acknowledged](Self::acknowledge_clock_jump). It is looked at anew for each call,
+    /// and where that tells nothing, because this thread is stopped each time, it counts as a jump.
+    ///
+    /// As long as it has, [purge](crate::Tokens::purge) refuses, and revoking
+    /// [many](crate::Tokens::revoke_all) takes expired tokens as well: they may be alive.
     ///
     /// A clock that was set back does not revive what expired: the service's time stands still until
     /// the clock has caught up. One that ran ahead and is corrected keeps the later time until the
-    /// process ends.
+    /// process ends, for verifications and single acts. Purging and revoking many go by what the
+    /// clock reads then.
     pub fn clock_jump(&self) -> bool {
-        self.now();
-        self.clock.jumped()
+        self.earlier().doubted
     }
 
-    /// Says that an operator has looked at the clock and believes it; whether there was a jump.
+    /// Says that an operator has looked at the clock and believes what it reads now; whether there
+    /// was a jump.
+    ///
+    /// Purging and revoking many go by that reading from then on, also where the service's own time
+    /// stays ahead of it because the clock ran ahead once. Verification goes by the time that stays
+    /// ahead: tokens expire early here until the process is started anew.
     pub fn acknowledge_clock_jump(&self) -> bool {
         self.clock.acknowledge()
     }

@@ -14,12 +14,15 @@ use service_tokens::{
     Event, Field, IssueRequest, ManageError, ManualClock, Query, RotateRequest, Rule,
 };
 use support::many::{request, words};
-use support::{Collected, DAY, Fault, Faulty, Open, any, builder, over_stores, records, text};
+use support::{
+    Collected, DAY, Fault, Faulty, Open, Remote, acting, any, builder, over_stores, records, text,
+};
 use tokio::sync::Semaphore;
 
 over_stores! {
     everything_else_goes_on,
     it_waits_for_what_is_under_way,
+    it_waits_for_the_second_reading_of_an_acting_token,
     an_issue_that_is_dropped_is_waited_for_no_more,
     resuming_lets_those_go_who_wait,
     a_stop_that_is_dropped_stops_all_the_same,
@@ -39,7 +42,8 @@ async fn everything_else_goes_on(open: Open) {
     service.stop_issuing("INC-42").await.unwrap();
     assert_eq!(service.issuing_stopped().as_deref(), Some("INC-42"));
 
-    for request in [request(), request().id(first.record.id()), request().owner_of_nothing()] {
+    let unknown = service.new_id().unwrap();
+    for request in [request(), request().id(unknown), request().owner_of_nothing()] {
         match service.issue(request).await {
             Err(ManageError::IssuingStopped { reason }) => assert_eq!(reason, "INC-42"),
             other => panic!("{other:?}"),
@@ -125,6 +129,29 @@ async fn it_waits_for_what_is_under_way(open: Open) {
     assert_eq!(records(&*opened.store).await.len(), 2);
     faulty.disarm();
     service.verify(&text(&first), &any()).await.unwrap();
+}
+
+async fn it_waits_for_the_second_reading_of_an_acting_token(open: Open) {
+    let opened = open();
+    let remote = Arc::new(Remote::new(opened.store.clone()));
+    let service = acting::builder(remote.clone(), Arc::default()).build().unwrap();
+    let manager = service.issue(acting::request(&acting::MANAGER)).await.unwrap();
+    let token = service.verify(&text(&manager), &any()).await.unwrap();
+    remote.finds();
+    remote.hold(true);
+    remote.release(1);
+    let mut act = Box::pin(service.on_behalf_of(&token).issue(acting::files()));
+    let mut readings = 0;
+    while readings < 2 {
+        assert!(poll_once(&mut act).await.is_none());
+        readings += remote.finds();
+    }
+    assert_eq!(records(&*opened.store).await.len(), 2);
+    let mut stop = Box::pin(service.stop_issuing("INC-42"));
+    assert!(poll_once(&mut stop).await.is_none(), "a token is handed out after that");
+    remote.release(1);
+    let _ = act.await.unwrap();
+    stop.await.unwrap();
 }
 
 async fn an_issue_that_is_dropped_is_waited_for_no_more(open: Open) {

@@ -12,14 +12,15 @@ use std::sync::{Arc, Mutex};
 
 use futures_lite::future::{block_on, poll_once};
 use service_tokens::{
-    Act, Event, IssueRequest, Issued, ManageError, ManualClock, NotPermitted, Query, Refusal,
-    Replaces, RotateRequest, States, TokenId, TokenService, VerifiedToken,
+    Act, Event, IssueRequest, Issued, ManageError, ManualClock, NotPermitted, Policy, Query,
+    Refusal, Replaces, RotateRequest, States, TokenId, TokenService, VerifiedToken,
 };
 use support::acting::{builder, request, revoke_with_descendants, set};
 use support::{Collected, Fault, Faulty, HOUR, Open, Remote, SharedStore, any, over_stores, text};
 
 over_stores! {
     a_revocation_before_the_second_reading_leaves_nothing_issued,
+    a_policy_of_short_reasons_leaves_nothing_issued_either,
     issuing_over_a_failing_store_leaves_nothing_usable,
     a_revocation_before_the_second_reading_withholds_the_rotated_secret,
     rotating_over_a_failing_store_gives_out_nothing_to_a_dead_token,
@@ -125,6 +126,19 @@ async fn a_revocation_before_the_second_reading_leaves_nothing_issued(open: Open
             }
         }
     }
+}
+
+/// The crate's own reason is longer than what this policy lets callers say.
+async fn a_policy_of_short_reasons_leaves_nothing_issued_either(open: Open) {
+    let scene = scene(open).await;
+    let policy = Policy::new().longest_reason(1);
+    let service = builder(scene.store.clone(), Arc::default()).policy(policy).build().unwrap();
+    scene.store.arm(&[Fault::None, Fault::Rival(REVOKE_WITH_DESCENDANTS)], Fault::None);
+    let issued = service.on_behalf_of(&scene.token).issue(request(&["x"])).await;
+    let Err(ManageError::Overtaken { id, .. }) = issued else { panic!("{issued:?}") };
+    let record = scene.sound.every_owner().get(id).await.unwrap().record;
+    assert!(record.revocation().unwrap().reason.as_ref().unwrap().len() > 1);
+    assert_eq!(scene.live_below(scene.token.id()).await, []);
 }
 
 const FAULTS: [Fault; 6] = [

@@ -7,13 +7,13 @@ mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use futures_lite::future::{block_on, poll_once};
 use service_tokens::{
-    BulkProgress, Event, IssueRequest, ManageError, Query, RevokeRequest, StoreError, TokenId,
-    TokenStore,
+    BulkProgress, Event, IssueRequest, ManageError, ManualClock, Query, RevokeRequest, StoreError,
+    TokenId, TokenService, TokenStore,
 };
 use support::many::{issue_many, live, request, words};
 use support::{Collected, Fault, Faulty, Open, any, builder, over_stores, records, text};
@@ -23,6 +23,7 @@ over_stores! {
     lost_answers_are_resolved,
     what_is_issued_behind_its_back_is_found_by_the_next_pass,
     what_others_revoke_or_remove_meanwhile_is_no_failure,
+    what_is_used_before_its_turn_is_spared,
     dropped_at_any_time_each_is_whole,
     while_others_issue_and_verify,
     a_slow_sink_loses_no_revocation,
@@ -146,6 +147,43 @@ async fn what_others_revoke_or_remove_meanwhile_is_no_failure(open: Open) {
     let outcome = service.owner("acme").revoke_all(Query::new(), words()).run().await.unwrap();
     assert_eq!((outcome.done, outcome.failed, outcome.passes), (2, 0, 2));
     assert_eq!(live(&opened.store).await, 0);
+}
+
+async fn what_is_used_before_its_turn_is_spared(open: Open) {
+    for flushes in [false, true] {
+        let opened = open();
+        let clock = Arc::new(ManualClock::default());
+        let service: Arc<OnceLock<TokenService<Arc<Faulty>>>> = Arc::default();
+        let last = Arc::new(OnceLock::<String>::new());
+        let (user, used) = (service.clone(), last.clone());
+        let faulty = Arc::new(Faulty::with_rival(opened.store.clone(), move |_| {
+            let (user, used) = (user.clone(), used.clone());
+            Box::pin(async move {
+                let service = user.get().unwrap();
+                service.verify(used.get().unwrap(), &any()).await.unwrap();
+                if flushes {
+                    assert_eq!(service.flush_last_used().await.unwrap().tokens, 1);
+                }
+            })
+        }));
+        let built = builder(faulty.clone()).clock(clock.clone()).build().unwrap();
+        let service = service.get_or_init(|| built);
+        // More than are acted on at a time, so that the last has to wait.
+        for n in 0..70 {
+            let token = text(&service.issue(request()).await.unwrap());
+            clock.advance(Duration::from_millis(2));
+            if n == 69 {
+                last.set(token).unwrap();
+            }
+        }
+        let since = service.now();
+        clock.advance(Duration::from_secs(3_600));
+        faulty.arm(&[Fault::None, Fault::Rival(0)], Fault::None);
+        let which = Query::new().unused_since(since);
+        let outcome = service.owner("acme").revoke_all(which, words()).run().await.unwrap();
+        assert_eq!((outcome.done, outcome.failed, outcome.passes), (69, 0, 2));
+        service.verify(last.get().unwrap(), &any()).await.unwrap();
+    }
 }
 
 async fn dropped_at_any_time_each_is_whole(open: Open) {

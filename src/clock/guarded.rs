@@ -1,8 +1,8 @@
 //! The clock as the service sees it.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
@@ -24,6 +24,9 @@ const DAYS: usize = 1_024;
 /// The smallest disagreement of the two clocks that counts as a jump.
 const JUMP_MICROS: u64 = 60_000_000;
 
+/// How often the two are read anew where that told nothing.
+const COMPARISONS: usize = 8;
+
 /// How far the wall clock moves before it is held against the monotonic clock again.
 const COMPARE_EVERY_MICROS: i64 = 1_000_000;
 
@@ -36,12 +39,38 @@ pub(crate) struct GuardedClock {
     source: Arc<dyn Clock>,
     dates: Dates,
     floor: AtomicI64,
+    /// The wall clock's reading that was last held against the monotonic clock.
     compared_at: AtomicI64,
-    /// Wall clock minus monotonic clock, as last accepted.
-    offset: AtomicI64,
-    /// The monotonic time at which it was last accepted.
-    believed_at: AtomicI64,
-    unacknowledged: AtomicBool,
+    accepted: Mutex<Accepted>,
+}
+
+/// What the two clocks are held to. Under one lock, so that nobody sees a jump's offset accepted and
+/// the jump not noted; no clock is read while it is held.
+struct Accepted {
+    /// Wall clock minus monotonic clock.
+    offset: i64,
+    /// The monotonic time at which that was accepted.
+    at: i64,
+    /// There was a jump, and nobody has acknowledged it.
+    jumped: bool,
+}
+
+/// What came of holding the two clocks against each other.
+enum Compared {
+    /// They agree, and this is what the wall clock read.
+    Agree(i64),
+    Jumped(ClockJump),
+    /// Nothing: the thread was stopped each time, or others saw jumps.
+    Unknown,
+}
+
+/// The time for what destroys, or must miss nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Earlier {
+    /// What has ended by this time has ended, whoever looks.
+    pub(crate) time: DateTime<Utc>,
+    /// A jump is unacknowledged. The time is the beginning of all times then.
+    pub(crate) doubted: bool,
 }
 
 impl GuardedClock {
@@ -54,9 +83,7 @@ impl GuardedClock {
             dates: Dates::from(wall),
             floor: AtomicI64::new(wall),
             compared_at: AtomicI64::new(wall),
-            offset: AtomicI64::new(offset),
-            believed_at: AtomicI64::new(monotonic),
-            unacknowledged: AtomicBool::new(false),
+            accepted: Mutex::new(Accepted { offset, at: monotonic, jumped: false }),
         }
     }
 
@@ -83,57 +110,84 @@ impl GuardedClock {
         };
         let compared_at = self.compared_at.load(Ordering::Relaxed);
         if wall.abs_diff(compared_at) >= COMPARE_EVERY_MICROS.unsigned_abs()
-            && let Some(jump) = self.compare(wall)
+            && let Compared::Jumped(jump) = self.compare()
         {
             jumped(jump);
         }
         now.clamp(*RECORDABLE_MICROS.start(), *RECORDABLE_MICROS.end())
     }
 
+    /// The earlier of the time and of what the wall clock reads at present, which this holds against the
+    /// monotonic clock. They differ after the clock ran ahead and was corrected: the time stays where it
+    /// was then, and what it calls expired may be alive for every other process.
+    pub(crate) fn earlier(&self, jumped: impl Fn(ClockJump)) -> Earlier {
+        let time = self.now(&jumped);
+        match self.compare() {
+            Compared::Agree(wall) if !self.jumped() => {
+                Earlier { time: time.min(recordable(wall)), doubted: false }
+            }
+            compared => {
+                if let Compared::Jumped(jump) = compared {
+                    jumped(jump);
+                }
+                Earlier { time: from_micros(*RECORDABLE_MICROS.start()), doubted: true }
+            }
+        }
+    }
+
     #[cold]
-    fn compare(&self, wall: i64) -> Option<ClockJump> {
-        self.compared_at.store(wall, Ordering::Relaxed);
-        // Between a reading before and one after, so that a thread that was stopped fakes no jump.
-        let before = monotonic_micros(&*self.source);
-        let wall = self.source.now().timestamp_micros();
-        let monotonic = monotonic_micros(&*self.source);
-        if monotonic.saturating_sub(before) >= COMPARE_EVERY_MICROS {
+    fn compare(&self) -> Compared {
+        for _ in 0..COMPARISONS {
+            let accepted = self.accepted().offset;
+            // Between a reading before and one after, so that a thread that was stopped fakes no jump.
+            let before = monotonic_micros(&*self.source);
+            let wall = self.source.now().timestamp_micros();
+            let monotonic = monotonic_micros(&*self.source);
+            if monotonic.saturating_sub(before) < COMPARE_EVERY_MICROS
+                && let Some(compared) = self.judge(accepted, wall, monotonic)
+            {
+                // Only now: who comes meanwhile compares as well, and does not rely on this.
+                self.compared_at.store(wall, Ordering::Relaxed);
+                return compared;
+            }
+        }
+        Compared::Unknown
+    }
+
+    /// `None` if another offset was accepted since the clocks were read.
+    fn judge(&self, before: i64, wall: i64, monotonic: i64) -> Option<Compared> {
+        let mut accepted = self.accepted();
+        if accepted.offset != before {
             return None;
         }
         let offset = wall.saturating_sub(monotonic);
-        let accepted = self.offset.load(Ordering::Acquire);
-        let by = offset.saturating_sub(accepted);
-        if by.unsigned_abs() <= JUMP_MICROS {
-            self.believe(offset, accepted, monotonic);
-            return None;
+        let by = offset.saturating_sub(accepted.offset);
+        if by.unsigned_abs() > JUMP_MICROS {
+            *accepted = Accepted { offset, at: monotonic, jumped: true };
+            let (by, noticed_at) = (chrono::Duration::microseconds(by), from_micros(wall));
+            return Some(Compared::Jumped(ClockJump { by, noticed_at }));
         }
-        // Several threads may notice at once; the one that moves the offset reports.
-        self.offset.compare_exchange(accepted, offset, Ordering::AcqRel, Ordering::Acquire).ok()?;
-        self.believed_at.store(monotonic, Ordering::Relaxed);
-        self.unacknowledged.store(true, Ordering::Release);
-        Some(ClockJump { by: chrono::Duration::microseconds(by), noticed_at: from_micros(wall) })
+        // Once a day what a time server has corrected since is believed: over months it is no jump.
+        if monotonic.saturating_sub(accepted.at) >= BELIEVE_EVERY_MICROS {
+            (accepted.offset, accepted.at) = (offset, monotonic);
+        }
+        Some(Compared::Agree(wall))
     }
 
-    /// Once a day what a time server has corrected since is believed: over months it is no jump.
-    fn believe(&self, offset: i64, accepted: i64, monotonic: i64) {
-        let since = monotonic.saturating_sub(self.believed_at.load(Ordering::Relaxed));
-        if since >= BELIEVE_EVERY_MICROS {
-            self.believed_at.store(monotonic, Ordering::Relaxed);
-            let _ =
-                self.offset.compare_exchange(accepted, offset, Ordering::AcqRel, Ordering::Acquire);
-        }
+    fn accepted(&self) -> MutexGuard<'_, Accepted> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn monotonic(&self) -> Duration {
         self.source.monotonic()
     }
 
-    pub(crate) fn jumped(&self) -> bool {
-        self.unacknowledged.load(Ordering::Acquire)
+    fn jumped(&self) -> bool {
+        self.accepted().jumped
     }
 
     pub(crate) fn acknowledge(&self) -> bool {
-        self.unacknowledged.swap(false, Ordering::AcqRel)
+        std::mem::replace(&mut self.accepted().jumped, false)
     }
 }
 
@@ -184,6 +238,10 @@ impl Dates {
 #[cold]
 fn date_of(micros: i64) -> NaiveDate {
     from_micros(micros).date_naive()
+}
+
+fn recordable(micros: i64) -> DateTime<Utc> {
+    from_micros(micros.clamp(*RECORDABLE_MICROS.start(), *RECORDABLE_MICROS.end()))
 }
 
 fn monotonic_micros(clock: &dyn Clock) -> i64 {

@@ -4,21 +4,19 @@ use chrono::{DateTime, Utc};
 
 use super::TokenService;
 use super::actor::{Acting, Actor};
-use super::kept::Kept;
+use super::changes::Persistence;
+use super::issuing::Inside;
 use super::policy::ends_by;
 use super::request::{IssueRequest, RevokeRequest, RotateRequest};
 use super::underway::Underway;
 use crate::clock::whole_micros;
 use crate::digest::StoredDigest;
-use crate::error::{ManageError, other_record};
+use crate::error::ManageError;
 use crate::event::Act;
 use crate::record::{Field, InvalidField, NewRecord, OlderEnds, Record, Rotation, Rule};
 use crate::secret::Secret;
-use crate::store::{Query, States, StoreError, Stored, TokenStore, Version};
+use crate::store::{Query, States, Stored, TokenStore};
 use crate::token::{Token, TokenId};
-
-/// How often an act is tried when others change the same token or answers are lost.
-pub(super) const ATTEMPTS: usize = 16;
 
 /// How far a chosen id's time may be from now.
 const ID_TOLERANCE_MILLIS: u64 = 3_600_000;
@@ -56,27 +54,65 @@ impl<S: TokenStore> TokenService<S> {
     ///   scopes beyond the type's, a text that is empty or too long, an end that is not after now
     ///   and after not-before or beyond the policy, a chosen id that is no recent version-7 UUID.
     /// - [`ManageError::TooManyActive`] if the policy allows the owner no more.
-    /// - [`ManageError::Exists`] if there is a token with the chosen id.
+    /// - [`ManageError::Exists`] if there is a token with the chosen id. If it is this owner's, that
+    ///   goes before all others: also where the request would be refused by now, its repetition says
+    ///   that it was done.
     /// - [`ManageError::IssuingStopped`] while [issuing is stopped](Self::stop_issuing).
     /// - [`ManageError::Random`] if the random source failed.
     /// - [`ManageError::Store`] if the store failed.
     pub async fn issue(&self, request: IssueRequest) -> Result<Issued, ManageError> {
         let mut act = self.begin(Act::Issue, request.id);
         let outcome = self.try_issue(&request, None, &mut act).await;
-        act.end(outcome, |issued| request.issued(issued, None))
+        act.end(outcome.map(|(issued, _)| issued), |issued| request.issued(issued, None))
     }
 
     pub(super) fn begin(&self, act: Act, id: Option<TokenId>) -> Underway<'_> {
         Underway::new(&self.events, act, id)
     }
 
+    /// Whoever stops issuing waits until what comes beside the token is dropped.
     pub(super) async fn try_issue(
         &self,
         request: &IssueRequest,
         acting: Option<&Acting>,
         act: &mut Underway<'_>,
-    ) -> Result<Issued, ManageError> {
-        let _inside = self.issuing.enter()?;
+    ) -> Result<(Issued, Inside<'_>), ManageError> {
+        let NewToken { inside, secret, digest, record } = match self.prepare(request, acting).await
+        {
+            Ok(new) => new,
+            Err(refused) => return Err(self.unless_made_before(request, acting, refused).await),
+        };
+        let id = record.id();
+        act.making(id);
+        let record = self.insert(record, &digest).await?;
+        let token = Token::assemble(&self.prefixes[0], id, &secret);
+        Ok((Issued { token, record }, inside))
+    }
+
+    /// A retry must learn that its token exists, also where it is refused by now: the type may have gone
+    /// since, issuing been stopped, the last place been taken by that very token.
+    async fn unless_made_before(
+        &self,
+        request: &IssueRequest,
+        acting: Option<&Acting>,
+        refused: ManageError,
+    ) -> ManageError {
+        let Some(id) = request.id else { return refused };
+        let owner = acting.map_or(&*request.owner, |acting| acting.token.owner());
+        match self.find(id).await {
+            Ok(Some(found)) if found.record.owner() == owner => ManageError::Exists { id },
+            Ok(_) => refused,
+            Err(error) => error.into(),
+        }
+    }
+
+    /// All that is asked before there is a token.
+    async fn prepare(
+        &self,
+        request: &IssueRequest,
+        acting: Option<&Acting>,
+    ) -> Result<NewToken<'_>, ManageError> {
+        let inside = self.issuing.enter()?;
         let now = self.now();
         self.check_texts(request)?;
         if acting.is_some_and(|acting| acting.token.owner() != request.owner) {
@@ -119,9 +155,7 @@ impl<S: TokenStore> TokenService<S> {
             metadata: &request.metadata,
         })?;
         self.check_active_limit(request, now).await?;
-        act.making(id);
-        let record = self.insert(record, &digest).await?;
-        Ok(Issued { token: Token::assemble(&self.prefixes[0], id, &secret), record })
+        Ok(NewToken { inside, secret, digest, record })
     }
 
     fn check_texts(&self, request: &IssueRequest) -> Result<(), InvalidField> {
@@ -146,51 +180,13 @@ impl<S: TokenStore> TokenService<S> {
             let matching = |stored: &&Stored| query.matches(&stored.record, stored.last_used, now);
             live += page.items.iter().filter(matching).count();
             if live >= most {
-                // A retry must learn that its token exists, also where that took the last place.
-                return Err(match request.id {
-                    Some(id) if self.find(id).await?.is_some() => ManageError::Exists { id },
-                    _ => ManageError::TooManyActive { most },
-                });
+                return Err(ManageError::TooManyActive { most });
             }
             match page.next {
                 Some(next) => query = query.after(next),
                 None => return Ok(()),
             }
         }
-    }
-
-    /// Inserts until it is known whether the record is in. A record under its id that holds its
-    /// digest is this one: nobody else knows the secret.
-    async fn insert(&self, record: Record, digest: &StoredDigest) -> Result<Record, ManageError> {
-        let id = record.id();
-        let mut lost = None;
-        for _ in 0..ATTEMPTS {
-            let inserted = {
-                let _fence = self.fence(id);
-                self.store.insert(&record).await
-            };
-            match inserted {
-                Ok(_) => return Ok(record),
-                Err(StoreError::Exists) if lost.is_none() => {
-                    return Err(ManageError::Exists { id });
-                }
-                Err(StoreError::Exists) => {}
-                Err(error @ StoreError::Indeterminate { .. }) => lost = Some(error),
-                Err(error) => return Err(unresolved(id, lost, error)),
-            }
-            match self.find(id).await {
-                Ok(Some(stored)) if stored.record.holds(digest) => return Ok(stored.record),
-                Ok(Some(_)) => return Err(ManageError::Exists { id }),
-                // Not in: inserting the same record again cannot make a second token.
-                Ok(None) => {}
-                Err(error) => return Err(unresolved(id, lost, error)),
-            }
-        }
-        Err(exhausted(id, lost))
-    }
-
-    pub(super) async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
-        found(&*self.store, id).await
     }
 
     pub(super) async fn try_rotate(
@@ -218,7 +214,7 @@ impl<S: TokenStore> TokenService<S> {
             expires_at,
         };
         let record = self
-            .change(actor.owner(), id, |present, _| {
+            .change(Persistence::StepsAside, actor.owner(), id, |present, _| {
                 if present.holds(&digest) {
                     return Ok(None);
                 }
@@ -246,10 +242,20 @@ impl<S: TokenStore> TokenService<S> {
         request: &RevokeRequest,
     ) -> Result<Revoked, ManageError> {
         self.check_revocation(request)?;
+        self.revoke_with(actor, id, request).await
+    }
+
+    /// Revokes with words that the policy has nothing to say to: it is for callers'.
+    pub(super) async fn revoke_with(
+        &self,
+        actor: &Actor<'_>,
+        id: TokenId,
+        request: &RevokeRequest,
+    ) -> Result<Revoked, ManageError> {
         let now = self.now();
-        let mut ours = None;
+        let (mut ours, mut underway) = (None, None);
         let record = self
-            .change(actor.owner(), id, |present, lost| {
+            .change(Persistence::Persists, actor.owner(), id, |present, lost| {
                 // Somebody else may have revoked in the same instant with the same words: only a lost
                 // answer leaves open whose it is.
                 if !lost {
@@ -262,6 +268,7 @@ impl<S: TokenStore> TokenService<S> {
                 let revoked =
                     present.revoke(now, request.by.as_deref(), request.reason.as_deref())?;
                 if let Some(revoked) = &revoked {
+                    underway.get_or_insert_with(|| self.revoking.begin(id));
                     ours = revoked.revocation().cloned();
                 }
                 Ok(revoked)
@@ -279,110 +286,14 @@ impl<S: TokenStore> TokenService<S> {
         }
         Ok(())
     }
-
-    /// Changes a record by compare-and-swap until it is known whether the change is in. `act` gives
-    /// the changed record, or `None` if nothing is to do (any more); it is asked again with the
-    /// present record after a conflict and after a lost answer, and told whether there was one of those.
-    async fn change(
-        &self,
-        owner: Option<&str>,
-        id: TokenId,
-        mut act: impl FnMut(&Record, bool) -> Result<Option<Record>, ManageError> + Send,
-    ) -> Result<Record, ManageError> {
-        let mut lost = None;
-        for _ in 0..ATTEMPTS {
-            let step = async {
-                let present = owned(self.find(id).await?, owner, id)?;
-                let changed = act(&present.record, lost.is_some())?;
-                Ok::<_, ManageError>((present, changed))
-            };
-            let (present, changed) = match step.await {
-                Ok((present, None)) => return Ok(present.record),
-                Ok((present, Some(changed))) => (present, changed),
-                Err(error) => return Err(unresolved(id, lost, error)),
-            };
-            match self.replace(&changed, present.version).await {
-                Ok(_) => return Ok(changed),
-                Err(StoreError::Conflict) => {}
-                Err(error @ StoreError::Indeterminate { .. }) => lost = Some(error),
-                Err(error) => return Err(unresolved(id, lost, error)),
-            }
-        }
-        Err(exhausted(id, lost))
-    }
-
-    pub(super) async fn replace(
-        &self,
-        record: &Record,
-        expected: Version,
-    ) -> Result<Version, StoreError> {
-        let _fence = self.fence(record.id());
-        self.store.replace(record, expected).await
-    }
-
-    pub(super) async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError> {
-        let _fence = self.fence(id);
-        self.store.remove(id, expected).await
-    }
-
-    pub(super) fn fence(&self, id: TokenId) -> Option<Fence<'_>> {
-        self.kept.as_deref().map(|kept| Fence { kept, id })
-    }
 }
 
-/// Around a change: when it ends, whatever the answer and also if the caller gives up waiting, what is
-/// kept of the record no longer counts.
-pub(super) struct Fence<'k> {
-    kept: &'k Kept,
-    id: TokenId,
-}
-
-impl Drop for Fence<'_> {
-    fn drop(&mut self) {
-        self.kept.forget(self.id);
-    }
-}
-
-/// The record, if it is there and, for a bound view, the owner's: another's does not exist.
-pub(super) fn owned(
-    found: Option<Stored>,
-    owner: Option<&str>,
-    id: TokenId,
-) -> Result<Stored, ManageError> {
-    found
-        .filter(|stored| owner.is_none_or(|owner| stored.record.owner() == owner))
-        .ok_or(ManageError::NotFound { id })
-}
-
-/// The record under an id; never another's.
-pub(super) async fn found<S: TokenStore + ?Sized>(
-    store: &S,
-    id: TokenId,
-) -> Result<Option<Stored>, StoreError> {
-    match store.find(id).await? {
-        Some(stored) if stored.record.id() != id => Err(other_record()),
-        found => Ok(found),
-    }
-}
-
-/// A failure after an answer was lost leaves open whether that change is in, or was until others
-/// changed the record again.
-pub(super) fn unresolved(
-    id: TokenId,
-    lost: Option<StoreError>,
-    error: impl Into<ManageError>,
-) -> ManageError {
-    match lost {
-        Some(source) => ManageError::Indeterminate { id, source },
-        None => error.into(),
-    }
-}
-
-pub(super) fn exhausted(id: TokenId, lost: Option<StoreError>) -> ManageError {
-    match lost {
-        Some(source) => ManageError::Indeterminate { id, source },
-        None => ManageError::Contended { id },
-    }
+/// A token that may come into being.
+struct NewToken<'s> {
+    inside: Inside<'s>,
+    secret: Secret,
+    digest: StoredDigest,
+    record: Record,
 }
 
 fn recent_v7(id: TokenId, now: DateTime<Utc>) -> Result<TokenId, InvalidField> {

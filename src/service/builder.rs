@@ -8,6 +8,7 @@ use super::TokenService;
 use super::issuing::Issuing;
 use super::kept::Kept;
 use super::policy::{InvalidPolicy, Policy};
+use super::revoking::Revoking;
 use super::uses::{Recent, STEP, Uses};
 use crate::clock::{Clock, GuardedClock, SystemClock};
 use crate::digest::{Digests, KeyRing};
@@ -196,6 +197,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             events,
             kept: self.keep.map(|(longest, most)| Arc::new(Kept::new(longest, most))),
             issuing: Issuing::default(),
+            revoking: Revoking::default(),
             uses: step.map(Uses::new),
             first_uses: Recent::new(FIRST_USES),
         })

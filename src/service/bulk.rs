@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::task::Poll;
 
-use super::act::owned;
+use super::changes::owned;
 use super::manage::Tokens;
 use super::side_by_side::{Boxed, SideBySide};
 use super::underway::GIVEN_UP;
@@ -150,6 +150,8 @@ impl<'t, S: TokenStore> Walk<'t, S> {
             let mut cursor = None;
             loop {
                 deed.may_go_on()?;
+                // What is used from now on stays known until the page is done.
+                let _uses = self.tokens.service.view_of_uses();
                 let (found, next) = self.page(cursor).await?;
                 self.act_on(found, deed, tally).await?;
                 tally.end_page(next);
@@ -171,14 +173,14 @@ impl<'t, S: TokenStore> Walk<'t, S> {
     ) -> Result<(Vec<Stored>, Option<TokenId>), ManageError> {
         let query = self.which.clone();
         let query = if let Some(cursor) = cursor { query.after(cursor) } else { query };
-        let page = self.tokens.try_list(query).await?;
+        let page = self.tokens.page(query, self.tokens.service.earlier().time).await?;
         Ok((page.items, page.next))
     }
 
     async fn first(&self, id: TokenId) -> Result<Option<Stored>, ManageError> {
         let service = self.tokens.service;
         let found = service.find(id).await?;
-        let now = service.now();
+        let now = service.earlier().time;
         let found = owned(found, self.tokens.owner, id).ok();
         Ok(found.filter(|stored| States::LIVE.includes(stored.record.state(now))))
     }

@@ -36,44 +36,67 @@ impl<S: TokenStore> TokenService<S> {
         self.first_uses.note(number, now.timestamp_micros());
         let ending = Ending { events: &self.events, id, told: false };
         let outcome = self.try_end_overlap(id, &first_use, now).await;
-        if matches!(outcome, Ok(None)) {
+        match &outcome {
             // What made the first use seem to be one is out of date.
-            drop(self.fence(id));
+            Ok(Settled::ByOthers) => drop(self.fence(id)),
+            // If the revocation fails, the next use is the first.
+            Ok(Settled::LeftToRevocation) => self.first_uses.note(number, i64::MIN),
+            _ => {}
         }
         ending.end(outcome);
     }
 
-    /// The changed record, if this changed it; `None` if there was nothing to end (any more).
     async fn try_end_overlap(
         &self,
         id: TokenId,
         first_use: &FirstUse,
         now: DateTime<Utc>,
-    ) -> Result<Option<Record>, StoreError> {
+    ) -> Result<Settled, StoreError> {
         let mut lost: Option<(Record, StoreError)> = None;
         // After a lost answer, that is what is to be told.
         let failed = |lost: Option<(Record, _)>, error| Err(lost.map_or(error, |(_, lost)| lost));
         for _ in 0..ATTEMPTS {
             let present = match self.find(id).await {
                 Ok(Some(present)) => present,
-                Ok(None) => return Ok(None),
+                Ok(None) => return Ok(Settled::ByOthers),
                 Err(error) => return failed(lost, error),
             };
             if present.record.is_newer() {
                 return failed(lost, StoreError::NewerFormat);
             }
             if lost.as_ref().is_some_and(|(changed, _)| present.record == *changed) {
-                return Ok(Some(present.record));
+                return Ok(Settled::here(&present.record));
             }
-            let Some(changed) = present.record.first_used(first_use, now) else { return Ok(None) };
+            let Some(changed) = present.record.first_used(first_use, now) else {
+                return Ok(Settled::ByOthers);
+            };
+            if self.revoking.has(id) {
+                return lost.map_or(Ok(Settled::LeftToRevocation), |(_, lost)| Err(lost));
+            }
             match self.replace(&changed, present.version).await {
-                Ok(_) => return Ok(Some(changed)),
+                Ok(_) => return Ok(Settled::here(&changed)),
                 Err(StoreError::Conflict) => {}
                 Err(error @ StoreError::Indeterminate { .. }) => lost = Some((changed, error)),
                 Err(error) => return failed(lost, error),
             }
         }
         failed(lost, StoreError::Conflict)
+    }
+}
+
+/// How the end of an overlap came about.
+enum Settled {
+    /// This ended it.
+    Here { owner: String },
+    /// There was nothing to end (any more).
+    ByOthers,
+    /// The token is being revoked, and nothing is to hold that off.
+    LeftToRevocation,
+}
+
+impl Settled {
+    fn here(changed: &Record) -> Self {
+        Self::Here { owner: changed.owner().to_owned() }
     }
 }
 
@@ -85,14 +108,12 @@ struct Ending<'s> {
 }
 
 impl Ending<'_> {
-    fn end(mut self, outcome: Result<Option<Record>, StoreError>) {
+    fn end(mut self, outcome: Result<Settled, StoreError>) {
         self.told = true;
         let id = self.id;
         match outcome {
-            Ok(Some(record)) => {
-                self.events.emit(Event::OverlapEnded { id, owner: record.owner().to_owned() });
-            }
-            Ok(None) => {}
+            Ok(Settled::Here { owner }) => self.events.emit(Event::OverlapEnded { id, owner }),
+            Ok(Settled::ByOthers | Settled::LeftToRevocation) => {}
             Err(error) => {
                 self.events.emit(Event::OverlapNotEnded { id, cause: with_sources(&error) });
             }

@@ -12,7 +12,8 @@ use crate::store::TokenStore;
 
 impl<S: TokenStore> TokenService<S> {
     /// Stops issuing, for a reason that every refused caller is told
-    /// ([`ManageError::IssuingStopped`]). Verifying, listing, rotating, revoking and purging go on.
+    /// ([`ManageError::IssuingStopped`]; whoever repeats a request that was done learns that,
+    /// [`ManageError::Exists`]). Verifying, listing, rotating, revoking and purging go on.
     ///
     /// It waits for the issues that are under way: when it has returned, this service hands out no
     /// new token until [`resume_issuing`](Self::resume_issuing). An issue whose caller has given up is

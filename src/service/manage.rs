@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
+
 use super::TokenService;
-use super::act::{Issued, Revoked, owned};
+use super::act::{Issued, Revoked};
 use super::actor::Actor;
+use super::changes::owned;
 use super::request::{RevokeRequest, RotateRequest};
 use crate::error::ManageError;
 use crate::event::{Act, Event};
@@ -112,8 +115,16 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
         })
     }
 
-    /// One page, to be shown or acted on.
-    pub(super) async fn try_list(&self, mut query: Query) -> Result<Page, ManageError> {
+    pub(super) async fn try_list(&self, query: Query) -> Result<Page, ManageError> {
+        self.page(query, self.service.now()).await
+    }
+
+    /// One page as of this time, to be shown or acted on.
+    pub(super) async fn page(
+        &self,
+        mut query: Query,
+        now: DateTime<Utc>,
+    ) -> Result<Page, ManageError> {
         if !(1..=PAGE_MAX).contains(&query.given_limit()) {
             return Err(Field::Limit.breaks(Rule::Bounds { most: PAGE_MAX }).into());
         }
@@ -128,7 +139,6 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
         if query.unused_since_filter().is_some() && !uses.knows() {
             return Err(StoreError::last_use_not_tracked().into());
         }
-        let now = self.service.now();
         let mut page = self.service.store.list(&query, now).await?;
         // What a store lets slip, a filter that it does not know, or a use that it was not told must not
         // widen what is seen or done.
@@ -147,8 +157,8 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
     /// - [`ManageError::NotRotated`] if the token is not active, or if an overlap of two secrets runs
     ///   and the request does not say which one it replaces.
     /// - [`ManageError::Invalid`] if an end breaks a rule of the policy.
-    /// - [`ManageError::Random`], [`ManageError::Store`], [`ManageError::Contended`] and
-    ///   [`ManageError::Indeterminate`] as they say.
+    /// - [`ManageError::Contended`] also if the token is being revoked at this moment.
+    /// - [`ManageError::Random`], [`ManageError::Store`] and [`ManageError::Indeterminate`] as they say.
     pub async fn rotate(&self, id: TokenId, request: RotateRequest) -> Result<Issued, ManageError> {
         let act = self.service.begin(Act::Rotate, Some(id));
         let outcome = self.service.try_rotate(&Actor::Embedder(self.owner), id, &request).await;
@@ -156,6 +166,10 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
     }
 
     /// Revokes a token, for good. Revoking it again is a success that changes nothing.
+    ///
+    /// It wins against rotations and first uses of the same token, however many there are: this
+    /// service's step aside for as long as it is under way, and against other processes' it is tried
+    /// up to 10,000 times.
     ///
     /// When this has returned, a service in the same process, or one that asks the store for every
     /// verification, no longer accepts the token.

@@ -114,7 +114,8 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     ) -> Result<Issued, ManageError> {
         let scope = ReservedScope::Issue;
         let acting = self.service.acting(self.token, scope).await?;
-        let issued = self.service.try_issue(request, Some(&acting), act).await?;
+        // Nothing has been handed out before the second reading.
+        let (issued, _inside) = self.service.try_issue(request, Some(&acting), act).await?;
         // Whoever revokes the acting token, or one that it descends from, then walks over all that
         // names it until a whole walk finds nothing. Either this reading comes after the revocation
         // and sees it; or it comes before, and so does the insert: then the walk meets the new token.
@@ -129,7 +130,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         let id = issued.record.id();
         let reason = RevokeRequest::new().reason(OVERTAKEN);
         let owner = Actor::Embedder(None);
-        match (self.service.try_revoke(&owner, id, &reason).await, error) {
+        match (self.service.revoke_with(&owner, id, &reason).await, error) {
             (Ok(_) | Err(ManageError::NotFound { .. }), ManageError::NotPermitted(cause)) => {
                 ManageError::Overtaken { id, cause }
             }

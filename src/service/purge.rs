@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::act::{ATTEMPTS, exhausted, unresolved};
 use super::bulk::{BulkError, BulkOutcome, BulkProgress, Deed, OnProgress, Walk};
+use super::changes::{ATTEMPTS, exhausted, unresolved};
 use super::manage::Tokens;
-use crate::clock::{from_micros, micros};
+use crate::clock::{Earlier, from_micros, micros};
 use crate::error::ManageError;
 use crate::event::{Act, Event};
 use crate::record::{Field, Rule};
@@ -27,7 +27,8 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
     /// your investigations; months are usual.
     ///
     /// It refuses while a clock jump is unacknowledged ([`ManageError::ClockJumped`]): what a wrong
-    /// clock calls long dead may have died today.
+    /// clock calls long dead may have died today. And it goes by the earlier of the service's time and
+    /// what the clock reads: after it ran ahead and was corrected, nothing goes by the wrong time.
     ///
     /// ```
     /// # use service_tokens::{MemoryStore, TokenService};
@@ -80,7 +81,7 @@ impl<'t, S: TokenStore> Purge<'t, S> {
 
     /// Removes them, oldest first, in passes until a whole pass finds nothing.
     ///
-    /// What counts is the time at its beginning. Each record is removed only as it was found: one that
+    /// What counts is the clock at its beginning. Each record is removed only as it was found: one that
     /// changes meanwhile is looked at again. One that a newer program wrote stays and is
     /// [named](BulkOutcome::failures); use that program. It may be dropped at any time and run again.
     /// The whole is one [`Event::Purged`], also when it failed or was dropped.
@@ -99,13 +100,14 @@ impl<'t, S: TokenStore> Purge<'t, S> {
     }
 
     fn parts(&self) -> (Walk<'t, S>, Removals<'t, S>) {
-        let now = self.tokens.service.now();
-        let died_before = ago(now, self.retention);
+        let began = self.tokens.service.earlier();
+        let died_before = ago(began.time, self.retention);
         let walk = Walk::new(self.tokens, Query::new().died_before(died_before), None);
         let deed = Removals {
             tokens: self.tokens,
             which: walk.which().clone(),
             retention: self.retention,
+            began,
         };
         (walk, deed)
     }
@@ -120,6 +122,7 @@ struct Removals<'t, S> {
     tokens: Tokens<'t, S>,
     which: Query,
     retention: Duration,
+    began: Earlier,
 }
 
 impl<S: TokenStore> Deed for Removals<'_, S> {
@@ -127,7 +130,7 @@ impl<S: TokenStore> Deed for Removals<'_, S> {
         if self.retention < SHORTEST {
             return Err(Field::Retention.breaks(Rule::TooShort { shortest: SHORTEST }).into());
         }
-        if self.tokens.service.clock_jump() {
+        if self.began.doubted || self.tokens.service.clock_jump() {
             return Err(ManageError::ClockJumped);
         }
         Ok(())
@@ -154,7 +157,7 @@ impl<S: TokenStore> Deed for Removals<'_, S> {
                 Ok(Some(present)) => found = present,
                 Err(error) => return Err(unresolved(id, lost, error)),
             }
-            if !self.which.matches(&found.record, found.last_used, service.now()) {
+            if !self.which.matches(&found.record, found.last_used, service.earlier().time) {
                 return Ok(false);
             }
         }

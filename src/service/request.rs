@@ -111,7 +111,8 @@ impl IssueRequest {
 
     /// It gets this id, a UUID of version 7 made within an hour of now: a request that is repeated
     /// with the same id cannot create a second token. The second is
-    /// [`ManageError::Exists`](crate::ManageError::Exists).
+    /// [`ManageError::Exists`](crate::ManageError::Exists), also after that hour, when issuing was
+    /// stopped meanwhile or when the request would be refused for another reason by now.
     pub fn id(mut self, id: TokenId) -> Self {
         self.id = Some(id);
         self

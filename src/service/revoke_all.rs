@@ -14,8 +14,15 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
     /// Revokes every token of this view that a query selects. [`RevokeAll::count`] is the dry run.
     ///
     /// It touches only what can still work: whatever states the query asks for, it is the live ones.
+    /// Live is what has not ended by the earlier of the service's time and what the clock reads: after
+    /// it ran ahead and was corrected, other processes accept what has expired here. While a
+    /// [clock jump](crate::TokenService::clock_jump) is unacknowledged, every token counts as live that
+    /// is not revoked.
+    ///
     /// The query's order, cursor and limit do not count. A token that stops being selected after it
-    /// was found, for instance because it is used again, may be revoked all the same.
+    /// was found may be revoked all the same, but for one: with [`Query::unused_since`] it is left alone
+    /// if this process has seen it used meanwhile. Other processes' uses are known only once they are
+    /// [flushed](crate::TokenService::flush_last_used).
     ///
     /// Tokens that are issued while it runs are found too, by the last pass at the latest. Where they
     /// are issued faster than they are revoked it finds no end:
@@ -49,7 +56,8 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
     /// Revokes a token of this view and everything that was issued below it, directly or through
     /// others, also below what was revoked or purged before. When it has returned, nothing issued
     /// below the token remains in this view: what its live descendants issue while it runs is found or
-    /// never comes into being.
+    /// never comes into being. What is live is decided as for [`revoke_all`](Self::revoke_all), also
+    /// after a clock error.
     ///
     /// An id without a record is no error: its descendants may still be there.
     pub fn revoke_with_descendants(&self, id: TokenId, request: RevokeRequest) -> RevokeAll<'s, S> {
@@ -99,8 +107,8 @@ impl<'t, S: TokenStore> RevokeAll<'t, S> {
     /// Revokes them, oldest first, in passes until a whole pass finds nothing.
     ///
     /// When this has returned `Ok`, every token that was selected when the last pass began has been
-    /// revoked, but for the [failed](BulkOutcome::failed) ones: look at those. A token that cannot be
-    /// revoked stops no other.
+    /// revoked, but for the [failed](BulkOutcome::failed) ones: look at those. A token that withstands
+    /// stops no other; a store that fails does, and so does a row that is no record among those it lists.
     ///
     /// It may be dropped, or killed with its process, at any time: each revocation has then happened
     /// wholly or not at all. What is revoked is not found again, so running it again goes on from
@@ -128,12 +136,23 @@ struct Revocations<'t, S> {
     request: RevokeRequest,
 }
 
+impl<S: TokenStore> Revocations<'_, S> {
+    fn used_since_found(&self, found: &mut Stored) -> bool {
+        let uses = self.tokens.service.view_of_uses();
+        uses.show(found);
+        !self.which.is_unused(&found.record, uses.latest(found.last_used))
+    }
+}
+
 impl<S: TokenStore> Deed for Revocations<'_, S> {
     fn may_go_on(&self) -> Result<(), ManageError> {
         self.tokens.service.check_revocation(&self.request)
     }
 
-    async fn act(&self, found: Stored) -> Result<bool, ManageError> {
+    async fn act(&self, mut found: Stored) -> Result<bool, ManageError> {
+        if self.used_since_found(&mut found) {
+            return Ok(false);
+        }
         match self.tokens.revoke(found.record.id(), self.request.clone()).await {
             Ok(revoked) => Ok(!revoked.already),
             // Purged meanwhile.

@@ -337,8 +337,13 @@ impl Query {
             && self.issued_by.as_deref().is_none_or(|by| record.issued_by() == Some(by))
             && self.expiring_before.is_none_or(|t| record.expires_at().is_some_and(|end| end < t))
             && self.created_before.is_none_or(|t| record.created_at() < t)
-            && self.unused_since.is_none_or(|t| unused_since(record, last_used, t))
+            && self.is_unused(record, last_used)
             && self.died_before.is_none_or(|t| record.died_at(now).is_some_and(|end| end < t))
+    }
+
+    /// Whether a record is one of those asked for, as far as its last use goes.
+    pub(crate) fn is_unused(&self, record: &Record, last_used: LastUsed) -> bool {
+        self.unused_since.is_none_or(|time| unused_since(record, last_used, time))
     }
 
     /// Whether an id lies behind the cursor.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use service_tokens::{
-    FileStore, ManualClock, MemoryStore, Need, TokenId, TokenService, TokenStore,
+    FileStore, IssueRequest, ManualClock, MemoryStore, Need, TokenId, TokenService, TokenStore,
 };
 use service_tokens_axum::management;
 use support::managed::{self, Op, Scene, Sick, builder, name, problem, scene, scene_with};
@@ -40,7 +40,8 @@ async fn the_key_is_the_id_and_a_retry_names_it() {
     let (key, id) = key(&scene.service);
     let first = scene.with("/tokens", BODY, &[&key]).await;
     assert_eq!((first.status, &first.json()["id"]), (201, &json!(id)));
-    // Also with another body, in upper case, and up to an hour later.
+    let (unused, _) = self::key(&scene.service);
+    // Also with another body, in upper case, and an hour later.
     scene.clock.advance(Duration::from_secs(3_599));
     let upper = key.to_uppercase();
     for (body, key) in
@@ -56,13 +57,57 @@ async fn the_key_is_the_id_and_a_retry_names_it() {
     scene.service.verify(&token, &Need::scope("files:upload").unwrap()).await.unwrap();
 
     scene.clock.advance(Duration::from_secs(2));
-    let late = scene.with("/tokens", BODY, &[&key]).await;
+    exists(&scene.with("/tokens", BODY, &[&key]).await, &id);
+    let late = scene.with("/tokens", BODY, &[&unused]).await;
     let rule = "is a UUID whose time is not within an hour of now";
     assert_eq!(
         problem(&late),
         (400, "invalid-header".into(), "Idempotency-Key".into(), rule.into())
     );
     assert_eq!(named(&scene.service).await, 1);
+}
+
+/// By now each would be refused, and a client takes 400 for "nothing was made".
+#[tokio::test]
+async fn a_retry_that_would_be_refused_by_now_names_the_token() {
+    let scene = scene().await;
+    let (_, globex) = managed::issue(&scene.service, "globex", "manager").await;
+    // Its end was before the acting token's.
+    let short = IssueRequest::new("acme", "manager", "for a minute");
+    let short = scene.service.issue(short.expires_in(Duration::from_secs(60))).await.unwrap();
+    let short = short.token.expose_secret().to_owned();
+    let (key, id) = key(&scene.service);
+    let body = r#"{"type":"connector","issued_to":"once","expires_in":59}"#;
+    let more: &[&str] = &[&key];
+    let again = || managed::ask(scene.address, &short, "POST", "/tokens", body, more);
+    assert_eq!(again().await.status, 201);
+    scene.clock.advance(Duration::from_millis(1_500));
+    exists(&again().await, &id);
+
+    // Its end was ahead.
+    let (key, id) = self::key(&scene.service);
+    let end = scene.service.now() + chrono::TimeDelta::seconds(2);
+    let body = json!({"type": "connector", "issued_to": "once", "expires_at": end.to_rfc3339()})
+        .to_string();
+    assert_eq!(scene.with("/tokens", &body, &[&key]).await.status, 201);
+    scene.clock.advance(Duration::from_millis(2_200));
+    exists(&scene.with("/tokens", &body, &[&key]).await, &id);
+
+    // Issuing went on, and the hour had not passed.
+    let (key, id) = self::key(&scene.service);
+    assert_eq!(scene.with("/tokens", BODY, &[&key]).await.status, 201);
+    scene.service.stop_issuing("INC-42").await.unwrap();
+    exists(&scene.with("/tokens", BODY, &[&key]).await, &id);
+    scene.clock.advance(Duration::from_secs(3_660));
+    exists(&scene.with("/tokens", BODY, &[&key]).await, &id);
+    let (unused, _) = self::key(&scene.service);
+    let stopped = scene.with("/tokens", BODY, &[&unused]).await;
+    assert_eq!((stopped.status, &*name(&stopped)), (503, "issuing-stopped"));
+
+    // Another owner's is none.
+    let foreign = managed::ask(scene.address, &globex, "POST", "/tokens", BODY, &[&key]).await;
+    assert_eq!((foreign.status, &*name(&foreign)), (503, "issuing-stopped"));
+    assert_eq!(named(&scene.service).await, 3);
 }
 
 #[tokio::test]

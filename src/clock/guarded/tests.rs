@@ -138,3 +138,43 @@ fn passing_time_is_no_jump() {
     manual.advance(Duration::from_secs(86_400));
     assert_eq!(jump(&guarded), None);
 }
+
+fn earlier(guarded: &GuardedClock) -> Earlier {
+    guarded.earlier(|_| {})
+}
+
+#[test]
+fn the_earlier_time_follows_the_clock_back_and_the_time_does_not() {
+    let (manual, guarded) = clocks();
+    let start = manual.now();
+    assert_eq!(earlier(&guarded), Earlier { time: start, doubted: false });
+    manual.set(start + chrono::Duration::seconds(50));
+    let ahead = now(&guarded);
+    manual.set(start + chrono::Duration::seconds(1));
+    assert_eq!(now(&guarded), ahead);
+    let right = Earlier { time: manual.now(), doubted: false };
+    assert_eq!(earlier(&guarded), right);
+}
+
+#[test]
+fn the_earlier_time_of_a_doubtful_clock_is_the_earliest() {
+    let (manual, guarded) = clocks();
+    let doubtful = Earlier { time: DateTime::UNIX_EPOCH, doubted: true };
+    for days in [400, -400, 0] {
+        manual.set(ManualClock::default().now() + chrono::Duration::days(days));
+        assert_eq!(earlier(&guarded), doubtful, "{days}");
+    }
+    assert!(guarded.acknowledge());
+    assert_eq!(earlier(&guarded), Earlier { time: manual.now(), doubted: false });
+}
+
+#[test]
+fn a_jump_that_was_looked_for_is_told_once() {
+    let (manual, guarded) = clocks();
+    manual.set(manual.now() + chrono::Duration::days(1));
+    let told = std::cell::Cell::new(0);
+    for _ in 0..3 {
+        guarded.earlier(|_| told.set(told.get() + 1));
+    }
+    assert_eq!(told.get(), 1);
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::TokenService;
-use super::super::act::found;
+use super::super::changes::found;
 use super::super::kept::{Kept, Question, Way};
 use super::verdict::Accepted;
 use super::{Freshness, Later, Use};
