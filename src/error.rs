@@ -160,8 +160,8 @@ pub enum ManageError {
         /// The most allowed.
         most: usize,
     },
-    /// There is a token with the chosen id. If the answer to the first request was lost, rotate it:
-    /// that gives a secret.
+    /// There is a token with the chosen id. If the answer to the first request was lost, rotate it once
+    /// it is active: that gives a secret. Or revoke it and issue another.
     #[error("a token with the id {id} exists")]
     Exists {
         /// The id.
