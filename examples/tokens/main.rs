@@ -13,11 +13,14 @@
 //! output. And nothing that somebody else has written reaches a terminal as it is: see `text.rs`.
 
 mod args;
+mod compact;
+mod descendants;
 mod filters;
 mod handover;
 mod issue;
 mod json;
 mod list;
+mod outcome;
 mod progress;
 mod prompt;
 mod purge;
