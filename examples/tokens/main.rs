@@ -19,6 +19,7 @@ mod filters;
 mod handover;
 mod issue;
 mod json;
+mod lines;
 mod list;
 mod outcome;
 mod progress;

@@ -31,6 +31,11 @@ impl Stop {
         }
     }
 
+    /// That standard input could not be read.
+    pub(crate) fn input(error: io::Error) -> Self {
+        Self::Failed(format!("reading standard input: {error}"))
+    }
+
     /// An error with all its causes.
     pub(crate) fn failed(error: &dyn Error) -> Self {
         Self::Failed(chain(error))

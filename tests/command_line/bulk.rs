@@ -9,7 +9,7 @@ use service_tokens::{
     FileStore, IssueRequest, Need, RevokeRequest, Token, TokenService, TokenType,
 };
 
-use crate::tool::{Tool, finish};
+use crate::tool::{Tool, finish, of_2020};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -136,15 +136,6 @@ fn with_descendants_what_an_account_made_ends_with_all_below_it() {
     let left = tool.run(&["list"]).done().out;
     assert_eq!((left.lines().count(), live(&tool)), (2, 1), "{left}");
     assert!(tool.answer(&all, "").done().err.contains("Nothing changed"));
-}
-
-/// So many records of tokens with this lifetime, issued long ago.
-fn of_2020(tool: &Tool, records: usize, lifetime: Duration) {
-    let service = tool.service_of_2020();
-    for _ in 0..records {
-        let request = IssueRequest::new("acme", "connector", "old").expires_in(lifetime);
-        let _ = block_on(service.issue(request)).unwrap();
-    }
 }
 
 #[test]

@@ -6,9 +6,13 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use chrono::DateTime;
-use service_tokens::{FileStore, ManualClock, Policy, Prefix, TokenService, TokenType, parse};
+use futures_lite::future::block_on;
+use service_tokens::{
+    FileStore, IssueRequest, ManualClock, Policy, Prefix, TokenService, TokenType, parse,
+};
 use tempfile::TempDir;
 
 /// What holds for whoever runs it by hand.
@@ -50,6 +54,10 @@ impl Tool {
         // In memory where there is such a place: these tests ask the program, not the disk.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         Self { program: program(), folder }
+    }
+
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -102,6 +110,15 @@ impl Tool {
             .policy(Policy::new().longest_lifetime(None))
             .clock(clock);
         service.build().unwrap()
+    }
+}
+
+/// So many records of tokens with this lifetime, issued long ago.
+pub(crate) fn of_2020(tool: &Tool, records: usize, lifetime: Duration) {
+    let service = tool.service_of_2020();
+    for _ in 0..records {
+        let request = IssueRequest::new("acme", "connector", "old").expires_in(lifetime);
+        let _ = block_on(service.issue(request)).unwrap();
     }
 }
 
