@@ -15,6 +15,7 @@ mod issuing;
 mod lines;
 #[path = "command_line/lists.rs"]
 mod lists;
+mod support;
 #[path = "command_line/terminal.rs"]
 mod terminal;
 #[path = "command_line/tool.rs"]
