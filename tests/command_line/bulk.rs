@@ -201,6 +201,7 @@ fn purge_removes_what_is_long_dead_and_asks() {
     // What died today stays, and so does what lives.
     assert_eq!(all(), 2);
     assert!(tool.run(&purge).done().err.contains("Nothing changed"));
-    tool.run(&["purge", "--retention", "1h", "--yes"]).failed("retention");
+    tool.run(&["purge", "--retention", "1h", "--yes"])
+        .failed("tokens: --retention is at least 1d\n");
     tool.run(&["purge", "--yes"]).misused("--retention is missing");
 }

@@ -53,6 +53,7 @@ fn yes_asks_nothing_and_twice_is_no_failure() {
 
     tool.run(&["revoke", "0000000000000000000000", "--yes"]).failed("there is no token");
     let (id, token) = tool.issue(&[]);
-    tool.run(&["revoke", &id, "--yes", "--reason", ""]).failed("reason must not be empty");
+    tool.run(&["revoke", &id, "--yes", "--reason", ""])
+        .failed("tokens: --reason must not be empty");
     tool.answer(&["verify"], token).done();
 }
