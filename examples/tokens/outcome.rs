@@ -8,7 +8,10 @@ use crate::compact::compact;
 use crate::stop::{Stop, chain, note};
 use crate::text::visible;
 
-/// Several bulk acts as one.
+/// As many failures as a bulk act names.
+const NAMED: usize = 100;
+
+/// Several acts as one.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) done: u64,
@@ -32,6 +35,22 @@ impl Outcome {
         self.done += outcome.done;
         self.failed += outcome.failed;
         self.failures.extend(outcome.failures.into_iter().map(|one| (one.id, one.error)));
+        self.cause.is_none()
+    }
+
+    /// Takes the act on one token in, and whether it changed something; `false` if no other would fare
+    /// better.
+    pub(crate) fn add_one(&mut self, id: TokenId, outcome: Result<bool, ManageError>) -> bool {
+        match outcome {
+            Ok(changed) => self.done += u64::from(changed),
+            Err(cause @ ManageError::Invalid(_)) => self.cause = Some(cause),
+            Err(error) => {
+                self.failed += 1;
+                if self.failures.len() < NAMED {
+                    self.failures.insert(id, error);
+                }
+            }
+        }
         self.cause.is_none()
     }
 
