@@ -54,7 +54,7 @@ impl<R: BufRead> Lines<R> {
     fn fill(&mut self) -> io::Result<&[u8]> {
         while !self.ended {
             match self.from.fill_buf() {
-                Ok(part) if part.is_empty() => self.ended = true,
+                Ok([]) => self.ended = true,
                 Ok(_) => return self.from.fill_buf(), // The same again, without reading.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
