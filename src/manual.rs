@@ -3,7 +3,7 @@
 //! | page | |
 //! | --- | --- |
 //! | [The token format](token_format) | what stands where in a token, and why; a parser in another language; secret scanners |
-//! | [The life of a token](life) | states, expiry, rotation, last use, purge, and what clocks do to them |
+//! | [The life of a token](life) | states, expiry, rotation, last use, purge, events, and what clocks do to them |
 //! | [Scopes and types](scopes_and_types) | what permits what; reserved scopes; tokens that issue tokens |
 //! | [Choosing a store](choosing_a_store) | memory, file or your own; backups; keeping records |
 //! | [Writing a store](writing_a_store) | from the schema to the conformance suite, over a database table |

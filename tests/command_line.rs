@@ -10,8 +10,14 @@ mod changes;
 mod files;
 #[path = "command_line/issuing.rs"]
 mod issuing;
+// What only a terminal would show.
+#[path = "../examples/tokens/lines.rs"]
+mod lines;
 #[path = "command_line/lists.rs"]
 mod lists;
+mod support;
+#[path = "command_line/terminal.rs"]
+mod terminal;
 #[path = "command_line/tool.rs"]
 mod tool;
 #[path = "command_line/verifying.rs"]

@@ -11,7 +11,9 @@ use service_tokens::{
     Clock, IssueRequest, ManageError, ManualClock, Query, Refusal, Replaces, RevokeRequest,
     RotateRequest, StoreError, TokenId, TokenService, TokenStore, VerifyError,
 };
-use support::{DAY, Fault, Faulty, HOUR, Op, Open, any, builder, over_stores, records, text};
+use support::{
+    Courses, DAY, Fault, Faulty, HOUR, Op, Open, any, builder, over_stores, records, text,
+};
 
 over_stores! {
     issuing_makes_one_token_or_none,
@@ -27,19 +29,31 @@ over_stores! {
 const FAULTS: [Fault; 5] =
     [Fault::None, Fault::DoneAndLost, Fault::LostBefore, Fault::Late, Fault::Unavailable];
 
-/// Every script of `length` calls with these faults, each with every fault for the calls after it.
-fn scripts(length: usize, faults: &[Fault]) -> Vec<(Vec<Fault>, Fault)> {
-    let mut scripts = vec![Vec::new()];
-    for _ in 0..length {
-        scripts = scripts
-            .into_iter()
-            .flat_map(|script: Vec<Fault>| {
-                faults.iter().map(move |fault| [&script[..], &[*fault]].concat())
-            })
-            .collect();
+/// Held against every script there is.
+#[test]
+fn every_course_is_run_once() {
+    // An act that ends with the first call that succeeds, or whose store says so.
+    let course = |script: &[Fault], rest: Fault| {
+        let ends = |fault: &&Fault| matches!(fault, Fault::None | Fault::Unavailable);
+        let all = [script, &[rest]].concat();
+        let calls = all.iter().position(|fault| ends(&fault)).map_or(all.len(), |at| at + 1);
+        all[..calls].to_vec()
+    };
+    let faults = [&FAULTS[..], &[Fault::Rival(REVOKE)]].concat();
+    let mut run = Vec::new();
+    let mut courses = Courses::new(3, &faults, &FAULTS);
+    while let Some((script, rest)) = courses.script() {
+        let met = course(&script, rest);
+        courses.met(met.len());
+        assert!(!run.contains(&met), "{met:?} again");
+        run.push(met);
     }
-    let each = |script: Vec<Fault>| FAULTS.map(|rest| (script.clone(), rest));
-    scripts.into_iter().flat_map(each).collect()
+    for n in 0..faults.len().pow(3) * FAULTS.len() {
+        let (n, rest) = (n / FAULTS.len(), FAULTS[n % FAULTS.len()]);
+        let script =
+            [1, faults.len(), faults.len().pow(2)].map(|unit| faults[n / unit % faults.len()]);
+        assert!(run.contains(&course(&script, rest)), "{script:?} {rest:?} is left out");
+    }
 }
 
 type Service = TokenService<Arc<Faulty>>;
@@ -170,20 +184,24 @@ async fn check_issue(scene: &Scene, request: IssueRequest, context: &dyn std::fm
 }
 
 async fn issuing_makes_one_token_or_none(open: Open) {
-    for (script, rest) in scripts(4, &FAULTS) {
+    let mut courses = Courses::new(4, &FAULTS, &FAULTS);
+    while let Some((script, rest)) = courses.script() {
         let scene = scene(open);
         scene.store.arm(&script, rest);
         check_issue(&scene, request(), &(script, rest)).await;
+        courses.met(scene.store.calls().len());
     }
 }
 
 async fn issuing_under_a_chosen_id_makes_one_token_or_none(open: Open) {
     let faults = [&FAULTS[..], &[Fault::Rival(ISSUE)]].concat();
-    for (script, rest) in scripts(4, &faults) {
+    let mut courses = Courses::new(4, &faults, &FAULTS);
+    while let Some((script, rest)) = courses.script() {
         let scene = scene(open);
         scene.store.arm(&script, rest);
         let first = scene.service.issue(request().id(chosen_id())).await;
         scene.store.settle().await;
+        courses.met(scene.store.calls().len());
         let context = (script, rest);
         match &first {
             Ok(issued) => {
@@ -210,12 +228,14 @@ async fn issuing_under_a_chosen_id_makes_one_token_or_none(open: Open) {
 
 async fn issuing_below_a_limit_makes_one_token_or_none(open: Open) {
     let policy = || service_tokens::Policy::new().most_active_per_owner(1);
-    for (script, rest) in scripts(4, &FAULTS) {
+    let mut courses = Courses::new(4, &FAULTS, &FAULTS);
+    while let Some((script, rest)) = courses.script() {
         let mut scene = scene(open);
         let limited = builder(scene.store.clone()).policy(policy()).clock(scene.clock.clone());
         scene.service = limited.build().unwrap();
         scene.store.arm(&script, rest);
         check_issue(&scene, request(), &(script, rest)).await;
+        courses.met(scene.store.calls().len());
     }
 }
 
@@ -223,7 +243,8 @@ async fn rotating_loses_no_secret(open: Open) {
     let rivals = [Fault::Rival(REVOKE), Fault::Rival(ROTATE), Fault::Rival(ROTATE_WITH_OVERLAP)];
     let faults = [&FAULTS[..], &rivals].concat();
     for at_once in [true, false] {
-        for (script, rest) in scripts(4, &faults) {
+        let mut courses = Courses::new(4, &faults, &FAULTS);
+        while let Some((script, rest)) = courses.script() {
             let scene = scene(open);
             let issued = scene.service.issue(request()).await.unwrap();
             let (id, first) = (issued.record.id(), text(&issued));
@@ -232,6 +253,7 @@ async fn rotating_loses_no_secret(open: Open) {
                 if at_once { RotateRequest::at_once() } else { RotateRequest::with_overlap(HOUR) };
             let outcome = scene.service.every_owner().rotate(id, rotation).await;
             scene.store.settle().await;
+            courses.met(scene.store.calls().len());
             let context = (at_once, script, rest);
             let rival = scene.store.calls().iter().any(|(_, f)| matches!(f, Fault::Rival(_)));
             match outcome {
@@ -267,7 +289,8 @@ async fn rotating_loses_no_secret(open: Open) {
 async fn revoking_is_never_a_false_success(open: Open) {
     let rivals = [Fault::Rival(REVOKE), Fault::Rival(ROTATE), Fault::Rival(ROTATE_WITH_OVERLAP)];
     let faults = [&FAULTS[..], &rivals].concat();
-    for (script, rest) in scripts(4, &faults) {
+    let mut courses = Courses::new(4, &faults, &FAULTS);
+    while let Some((script, rest)) = courses.script() {
         let scene = scene(open);
         let issued = scene.service.issue(request()).await.unwrap();
         let (id, token) = (issued.record.id(), text(&issued));
@@ -275,6 +298,7 @@ async fn revoking_is_never_a_false_success(open: Open) {
         let words = RevokeRequest::new().by("us").reason("leaked");
         let outcome = scene.service.every_owner().revoke(id, words).await;
         scene.store.settle().await;
+        courses.met(scene.store.calls().len());
         let context = (script, rest);
         match outcome {
             Ok(revoked) => {
@@ -304,7 +328,7 @@ async fn reading_says_when_it_failed(open: Open) {
     let scene = scene(open);
     let issued = scene.service.issue(request()).await.unwrap();
     let id = issued.record.id();
-    for (script, rest) in scripts(1, &FAULTS) {
+    for (script, rest) in FAULTS.map(|fault| ([fault], Fault::None)) {
         let fails = script[0] != Fault::None;
         scene.store.arm(&script, rest);
         let got = scene.service.owner("acme").get(id).await;

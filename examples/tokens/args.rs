@@ -202,6 +202,19 @@ impl Words {
         value::id(id).map_err(|why| self.mistake(&format!("ID {why}")))
     }
 
+    /// The operands, tokens' ids and at least one; `None` for `-`, which says that they are on standard
+    /// input.
+    pub(crate) fn ids(&self) -> Result<Option<Vec<TokenId>>, Stop> {
+        match &self.operands[..] {
+            [] => Err(self.mistake("ID is missing")),
+            [operand] if operand == "-" => Ok(None),
+            operands => {
+                let ids = operands.iter().map(|id| value::id(id)).collect::<Result<_, _>>();
+                ids.map(Some).map_err(|why| self.mistake(&format!("ID {why}")))
+            }
+        }
+    }
+
     /// The value of an option without which it does not go.
     pub(crate) fn required<T>(&self, value: Option<T>, option: &str) -> Result<T, Stop> {
         value.ok_or_else(|| self.mistake(&format!("--{option} is missing")))

@@ -1,7 +1,7 @@
 //! `tokens issue`
 
 use futures_lite::future::block_on;
-use service_tokens::{IssueRequest, ScopeSet};
+use service_tokens::{IssueRequest, MemoryStore, ScopeSet, TokenType};
 
 use crate::args::Words;
 use crate::handover::hand_over;
@@ -23,7 +23,7 @@ file if there is none.
                         never, which needs --allow-never; 90d unless given
   --not-before TIME     not accepted before this time, or for so long (12h)
   --scope SCOPE         this scope instead of all of the type's; repeatable
-  --metadata KEY=VALUE  a note; repeatable
+  --metadata KEY=VALUE  a note; repeatable, each key once
   --issued-by TEXT      who issues it
 
 Into a file that only you can read:
@@ -55,6 +55,13 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     let token_type = words.required(token_type, "type")?;
     let owner = words.required(owner, "owner")?;
     let issued_to = words.required(issued_to, "issued-to")?;
+    let types = words.settings.types()?;
+    let names: Vec<&str> = types.iter().map(TokenType::name).collect();
+    if !names.contains(&&*token_type) {
+        let names = names.join(", ");
+        let mistake = format!("--type must be one of {names}; --type-def tells of further types");
+        return Err(words.mistake(&mistake));
+    }
 
     let mut request = IssueRequest::new(owner, token_type, issued_to);
     if let Some(expires) = expires {
@@ -67,6 +74,11 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
         let scopes = ScopeSet::new(scopes);
         request = request.scopes(scopes.map_err(|e| words.mistake(&format!("--scope: {e}")))?);
     }
+    for (i, (key, _)) in metadata.iter().enumerate() {
+        if metadata[..i].iter().any(|(earlier, _)| earlier == key) {
+            return Err(words.mistake("--metadata is given twice with the same key"));
+        }
+    }
     for (key, value) in metadata {
         request = request.metadata(key, value);
     }
@@ -74,6 +86,8 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
         request = request.issued_by(by);
     }
 
+    // What is refused must not leave a new file.
+    let _ = block_on(words.settings.over(MemoryStore::new())?.issue(request.clone()))?;
     let service = words.settings.open(Access::ChangeOrCreate)?;
     let issued = block_on(service.issue(request))?;
     // Whoever reads the token from a pipe may want the file.

@@ -19,6 +19,7 @@ pub(crate) fn shown(stored: &Stored, now: DateTime<Utc>) -> String {
     object.field("rotated_at", time(record.rotated_at()));
     if let Some(overlap) = record.overlap(now) {
         object.field("older_secret_ends_at", time(overlap.ends_at));
+        object.field("older_secret_ends_on_first_use", overlap.ends_on_first_use);
     }
     if let Some(by) = record.issued_by() {
         object.field("issued_by", by);
@@ -31,6 +32,9 @@ pub(crate) fn shown(stored: &Stored, now: DateTime<Utc>) -> String {
         object.field("revoked_at", time(revocation.at));
         object.optional("revoked_by", revocation.by.as_deref());
         object.optional("reason", revocation.reason.as_deref());
+    }
+    if record.is_newer() {
+        object.field("newer_format", true);
     }
     object.finish()
 }

@@ -13,11 +13,15 @@
 //! output. And nothing that somebody else has written reaches a terminal as it is: see `text.rs`.
 
 mod args;
+mod compact;
+mod descendants;
 mod filters;
 mod handover;
 mod issue;
 mod json;
+mod lines;
 mod list;
+mod outcome;
 mod progress;
 mod prompt;
 mod purge;
@@ -49,7 +53,7 @@ Verbs:
   list            list tokens
   show            show all that is known of one token
   rotate          give a token a new secret and print it, this once
-  revoke          revoke a token, for good
+  revoke          revoke tokens by their ids, for good
   revoke-all      revoke every token that filters select, for good
   purge           remove what has been dead for long
   scanner-regex   print the expression by which secret scanners find tokens
@@ -57,7 +61,8 @@ Verbs:
 Options for every verb:
   --file PATH             the token file; otherwise the variable TOKENS_FILE
                           names it. While a service has it open, nothing else
-                          can: stop the service, or do it through the service
+                          can: stop the service, or do it through the service.
+                          Nor can a service while this program runs or asks
   --prefix PREFIX         the service's prefix; acme_live unless given
   --accept-prefix PREFIX  accept this older prefix too; repeatable
   --type-def NAME=SCOPE,SCOPE

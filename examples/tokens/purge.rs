@@ -3,9 +3,9 @@
 use futures_lite::future::block_on;
 
 use crate::args::Words;
+use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::prompt::agree;
-use crate::revoke_all::tell;
 use crate::settings::Access;
 use crate::stop::{Stop, note, print};
 use crate::text::time;
@@ -14,7 +14,8 @@ use crate::value;
 pub(crate) const HELP: &str = "\
 Removes the records of tokens that have been expired or revoked for long, and
 with them who revoked them, when and why. No token is deader for it: this is
-for keeping house, not for an incident. Shows how many they are and asks.
+for keeping house, not for an incident. Shows how many they are and asks. Then
+the file is written anew, so that it gets smaller.
 
   tokens purge --retention 180d [OPTIONS]
 
@@ -65,7 +66,8 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     }
     let mut progress = Progress::new("removing");
     let removals = view.purge(retention).on_progress(|at| progress.show(at.found, count));
-    let outcome = block_on(removals.run());
+    let mut outcome = Outcome::default();
+    outcome.add(block_on(removals.run()));
     drop(progress);
-    tell(outcome, "Removed", "records")
+    outcome.tell("Removed", "records", &service)
 }

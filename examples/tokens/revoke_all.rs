@@ -1,16 +1,16 @@
 //! `tokens revoke-all`
 
 use futures_lite::future::block_on;
-use service_tokens::{BulkError, BulkOutcome};
 
 use crate::args::Words;
+use crate::descendants;
 use crate::filters::{Filters, filters_help};
+use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::prompt::{ask, cancelled};
 use crate::revoke::request;
 use crate::settings::Access;
-use crate::stop::{Stop, chain, note, print};
-use crate::text::visible;
+use crate::stop::{Stop, note, print};
 use crate::value;
 
 pub(crate) const HELP: &str = concat!(
@@ -18,12 +18,15 @@ pub(crate) const HELP: &str = concat!(
 Revokes every live token that the filters select, for good; without a filter,
 every live token of every owner. Shows how many they are and asks for that
 number to be typed. If it is interrupted, running it again goes on from there.
+Then the file is written anew, so that it gets smaller.
 
   tokens revoke-all [FILTERS] [OPTIONS]
 
 ",
     filters_help!(),
     "
+  --with-descendants        with everything that was issued below them, also
+                            below those that are dead already
   --by TEXT                 who revokes them
   --reason TEXT             why
   --dry-run                 print how many they are, and change nothing
@@ -36,11 +39,13 @@ number to be typed. If it is interrupted, running it again goes on from there.
 
 pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     let mut filters = Filters::default();
-    let (mut by, mut reason, mut dry_run, mut expected) = (None, None, false, None);
+    let (mut by, mut reason, mut expected) = (None, None, None);
+    let (mut dry_run, mut with_descendants) = (false, false);
     while let Some(option) = words.next_option()? {
         match &*option {
             "by" => words.set(&mut by, value::text)?,
             "reason" => words.set(&mut reason, value::text)?,
+            "with-descendants" => words.flag(&mut with_descendants)?,
             "dry-run" => words.flag(&mut dry_run)?,
             "yes-revoke" => words.set(&mut expected, value::number)?,
             _ if filters.take(&option, &mut words)? => {}
@@ -53,7 +58,14 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     let service = words.settings.open(access)?;
     let view = service.every_owner();
     let request = request(by, reason);
-    let count = block_on(view.revoke_all(filters.query(), request.clone()).count())?;
+    let family = match with_descendants {
+        true => Some(descendants::find(view, &filters.query())?),
+        false => None,
+    };
+    let count = match &family {
+        Some(family) => family.live,
+        None => block_on(view.revoke_all(filters.query(), request.clone()).count())?,
+    };
     if dry_run {
         return print(count);
     }
@@ -78,31 +90,16 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
             }
         }
     }
-    let mut progress = Progress::new("revoking");
-    let revocations =
-        view.revoke_all(filters.query(), request).on_progress(|at| progress.show(at.found, count));
-    let outcome = block_on(revocations.run());
-    drop(progress);
-    tell(outcome, "Revoked", "tokens")
-}
-
-/// What a bulk act has done, and what withstood.
-pub(crate) fn tell(
-    outcome: Result<BulkOutcome, BulkError>,
-    verb: &str,
-    what: &str,
-) -> Result<(), Stop> {
-    let (outcome, cause) = match outcome {
-        Ok(outcome) => (outcome, None),
-        Err(BulkError { so_far, cause, .. }) => (so_far, Some(cause)),
+    let outcome = match family {
+        Some(family) => descendants::revoke(view, &filters.query(), &request, family),
+        None => {
+            let mut progress = Progress::new("revoking");
+            let revocations = view.revoke_all(filters.query(), request);
+            let revocations = revocations.on_progress(|at| progress.show(at.found, count));
+            let mut outcome = Outcome::default();
+            outcome.add(block_on(revocations.run()));
+            outcome
+        }
     };
-    note(format_args!("{verb} {} {what}.", outcome.done));
-    for failure in &outcome.failures {
-        note(format_args!("{}: {}", failure.id, visible(&chain(&failure.error))));
-    }
-    match (cause, outcome.failed) {
-        (Some(cause), _) => Err(Stop::from(cause)),
-        (None, 0) => Ok(()),
-        (None, failed) => Err(Stop::Failed(format!("{failed} {what} withstood"))),
-    }
+    outcome.tell("Revoked", "tokens", &service)
 }

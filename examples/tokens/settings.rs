@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use service_tokens::{
-    FileStore, FileStoreOptions, InvalidScope, OpenError, Policy, Prefix, TokenService, TokenType,
+    FileStore, FileStoreOptions, InvalidScope, MemoryStore, OpenError, Policy, Prefix,
+    TokenService, TokenStore, TokenType,
 };
 
 use crate::progress::Progress;
@@ -58,16 +59,8 @@ impl Settings {
         Ok([own].into_iter().chain(self.accepted.iter().cloned()).collect())
     }
 
-    /// Opens the file and puts the service together. The mistakes that the command line can have are
-    /// found before the file is touched.
-    pub(crate) fn open(self, access: Access) -> Result<TokenService<FileStore>, Stop> {
-        let variable = || std::env::var_os("TOKENS_FILE").filter(|path| !path.is_empty());
-        let path = self.file.clone().or_else(|| variable().map(|path: OsString| path.into()));
-        let path = path.ok_or_else(|| {
-            Stop::Usage(
-                "no file is given: --file PATH names it, or the variable TOKENS_FILE".into(),
-            )
-        })?;
+    /// The types of the service.
+    pub(crate) fn types(&self) -> Result<Vec<TokenType>, Stop> {
         let types = match self.types.is_empty() {
             true => types().map_err(|error| Stop::failed(&error))?,
             false => self.types.clone(),
@@ -77,6 +70,26 @@ impl Settings {
                 return Err(Stop::Usage(format!("type {} is given twice", token_type.name())));
             }
         }
+        Ok(types)
+    }
+
+    /// Opens the file and puts the service together. Mistakes in these options are found before the
+    /// file is touched.
+    pub(crate) fn open(self, access: Access) -> Result<TokenService<FileStore>, Stop> {
+        let variable = || std::env::var_os("TOKENS_FILE").filter(|path| !path.is_empty());
+        let path = self.file.clone().or_else(|| variable().map(|path: OsString| path.into()));
+        let path = path.ok_or_else(|| {
+            Stop::Usage(
+                "no file is given: --file PATH names it, or the variable TOKENS_FILE".into(),
+            )
+        })?;
+        self.over(MemoryStore::new())?;
+        self.over(open_store(&path, access)?)
+    }
+
+    /// The service over any store.
+    pub(crate) fn over<S: TokenStore>(&self, store: S) -> Result<TokenService<S>, Stop> {
+        let types = self.types()?;
         let mut policy = Policy::new().allow_never(self.allow_never);
         if let Some(longest) = self.longest_lifetime {
             policy = policy.longest_lifetime(longest);
@@ -85,7 +98,6 @@ impl Settings {
         let [own, accepted @ ..] = &*self.prefixes()? else {
             return Err(Stop::Usage("there is no prefix".into()));
         };
-        let store = open_store(&path, access)?;
         let mut builder = TokenService::builder(store, own.as_str()).policy(policy);
         for prefix in accepted {
             builder = builder.accept_prefix(prefix.as_str());

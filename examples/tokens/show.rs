@@ -19,8 +19,10 @@ knows any more.
   tokens show ID [--json]
 
   --json    one JSON object: what `tokens list --json` tells, and rotated_at,
-            older_secret_ends_at, issued_by, issuers, revoked_at, revoked_by
-            and reason, those that there are
+            older_secret_ends_at, older_secret_ends_on_first_use, issued_by,
+            issuers, revoked_at, revoked_by, reason and newer_format, those
+            that there are; newer_format is true where a newer version wrote
+            the record and some of its fields are not shown
 
 `tokens --help` lists the options for every verb.
 ";

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-use service_tokens::{Field, ManageError, RotateDenied, Rule};
+use service_tokens::{Field, InvalidField, ManageError, RotateDenied, Rule};
 
 /// Why the program ends early.
 #[derive(Debug)]
@@ -29,6 +29,11 @@ impl Stop {
             ErrorKind::BrokenPipe => Self::PipeClosed,
             _ => Self::Failed(format!("writing to standard output: {error}")),
         }
+    }
+
+    /// That standard input could not be read.
+    pub(crate) fn input(error: io::Error) -> Self {
+        Self::Failed(format!("reading standard input: {error}"))
     }
 
     /// An error with all its causes.
@@ -80,21 +85,47 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 
 impl From<ManageError> for Stop {
     fn from(error: ManageError) -> Self {
-        let way_on = match &error {
-            ManageError::Invalid(invalid) => match (invalid.field, invalid.rule) {
-                (Field::ExpiresAt, Rule::Required) => "\n--allow-never allows them.",
-                (Field::ExpiresAt, Rule::TooLate { .. }) => {
-                    "\n--longest-lifetime moves this limit; the default is 366d."
-                }
-                (Field::Type, Rule::Unknown) => "\n--type-def tells of further types.",
-                _ => "",
-            },
+        Self::Failed(match &error {
+            ManageError::Invalid(invalid) => not_allowed(*invalid),
             ManageError::NotRotated(RotateDenied::OverlapRuns) => {
-                "\n--replacing newest, if the answer with the newest secret was lost; \
-                 --replacing oldest, to end the older one now."
+                chain(&error)
+                    + "\n--replacing newest, if the answer with the newest secret was lost; \
+                       --replacing oldest, to end the older one now. If the token leaked, \
+                       --at-once --replacing newest ends both."
             }
-            _ => "",
-        };
-        Self::Failed(chain(&error) + way_on)
+            _ => chain(&error),
+        })
+    }
+}
+
+/// The rule and the option that breaks it, and what moves the limit.
+fn not_allowed(invalid: InvalidField) -> String {
+    let option = match invalid.field {
+        Field::Owner => "--owner",
+        Field::Type => "--type",
+        Field::IssuedTo => "--issued-to",
+        Field::Scopes => "--scope",
+        Field::NotBefore => "--not-before",
+        Field::ExpiresAt => "--expires",
+        Field::Metadata => "--metadata",
+        Field::IssuedBy => "--issued-by",
+        Field::RevokedBy => "--by",
+        Field::Reason => "--reason",
+        Field::Retention => "--retention",
+        // All that can be wrong with a duration from now.
+        Field::OlderEnds => return "--overlap and --until-first-use are at most 30d".into(),
+        _ => return invalid.to_string(),
+    };
+    match invalid.rule {
+        Rule::Required => format!("{option} {}\n--allow-never allows them.", invalid.rule),
+        Rule::TooLate { .. } if invalid.field == Field::ExpiresAt => format!(
+            "{option} {}\n--longest-lifetime moves this limit; the default is 366d.",
+            invalid.rule
+        ),
+        Rule::NotAfterNotBefore => format!("{option} must be after --not-before"),
+        Rule::TooShort { shortest } => {
+            format!("{option} is at least {}d", shortest.as_secs() / 86_400)
+        }
+        rule => format!("{option} {rule}"),
     }
 }

@@ -68,17 +68,16 @@ fn time(text: &str) -> Option<DateTime<Utc>> {
     Some(DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc))
 }
 
-const NO_TIME: &str =
-    "must be a time such as 2027-01-01T00:00:00Z, or a duration from now such as 90d";
-
 /// A time, or a duration ahead of now.
 pub(crate) fn ahead(text: &str) -> Result<DateTime<Utc>, String> {
-    Ok(time(text).or_else(|| now().checked_add_signed(delta(text)?)).ok_or(NO_TIME)?)
+    let no_time = "must be a time such as 2027-01-01T00:00:00Z, or a duration from now such as 90d";
+    Ok(time(text).or_else(|| now().checked_add_signed(delta(text)?)).ok_or(no_time)?)
 }
 
 /// A time, or a duration before now.
 pub(crate) fn ago(text: &str) -> Result<DateTime<Utc>, String> {
-    Ok(time(text).or_else(|| now().checked_sub_signed(delta(text)?)).ok_or(NO_TIME)?)
+    let no_time = "must be a time such as 2027-01-01T00:00:00Z, or as long ago as 90d";
+    Ok(time(text).or_else(|| now().checked_sub_signed(delta(text)?)).ok_or(no_time)?)
 }
 
 fn delta(text: &str) -> Option<TimeDelta> {

@@ -1,11 +1,12 @@
 //! `tokens verify`
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 
 use futures_lite::future::block_on;
 use service_tokens::{FileStore, Need, TokenService, VerifyError};
 
 use crate::args::Words;
+use crate::lines::{LINE_MAX, Line, Lines};
 use crate::settings::Access;
 use crate::stop::{Stop, chain, note};
 use crate::text::{end, visible};
@@ -32,9 +33,6 @@ Verifying here counts as no use of the token.
 `tokens --help` lists the options for every verb.
 ";
 
-/// More of a line is not kept: no token in a header is so long.
-const LINE_MAX: usize = 4_096;
-
 pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     let mut needs = Vec::new();
     while let Some(option) = words.next_option()? {
@@ -50,17 +48,19 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
         false => Need::all_of(needs).map_err(|e| words.mistake(&format!("--need: {e}")))?,
     };
 
-    let mut stdin = io::stdin().lock();
-    if stdin.is_terminal() {
+    let stdin = io::stdin().lock();
+    let is_terminal = stdin.is_terminal();
+    let mut given = Lines::new(stdin);
+    if is_terminal {
         note("One token a line; what you type shows on the screen. The end is Ctrl-D.");
     } else {
         // In `tokens issue … | tokens verify` the file is free only when the token is here.
-        fill(&mut stdin)?;
+        given.wait().map_err(Stop::input)?;
     }
     let service = words.settings.open(Access::Read)?;
     let (mut lines, mut refused) = (0_u64, 0_u64);
     let mut out = io::stdout().lock();
-    while let Some(line) = read_line(&mut stdin)? {
+    while let Some(line) = given.next().map_err(Stop::input)? {
         lines += 1;
         let answer = match line {
             Line::Whole(line) => answer(&service, &line, &need),
@@ -114,41 +114,4 @@ fn token_of(line: &[u8]) -> Result<&[u8], String> {
 fn after_word<'l>(line: &'l [u8], word: &[u8]) -> Option<&'l [u8]> {
     let (start, rest) = line.split_at_checked(word.len())?;
     start.eq_ignore_ascii_case(word).then(|| rest.trim_ascii_start())
-}
-
-enum Line {
-    Whole(Vec<u8>),
-    TooLong,
-}
-
-/// The next line, of which no more is kept than a token can need.
-fn read_line(from: &mut impl BufRead) -> Result<Option<Line>, Stop> {
-    let (mut line, mut length) = (Vec::new(), 0_usize);
-    loop {
-        let buffer = fill(from)?;
-        let end = buffer.iter().position(|&b| b == b'\n');
-        let part = &buffer[..end.unwrap_or(buffer.len())];
-        let room = LINE_MAX.saturating_sub(line.len());
-        line.extend_from_slice(&part[..part.len().min(room)]);
-        length = length.saturating_add(part.len());
-        let (taken, over) = (part.len() + usize::from(end.is_some()), buffer.is_empty());
-        from.consume(taken);
-        match (end.is_some(), over) {
-            (false, true) if length == 0 => return Ok(None),
-            (false, false) => {}
-            _ if length > LINE_MAX => return Ok(Some(Line::TooLong)),
-            _ => return Ok(Some(Line::Whole(line))),
-        }
-    }
-}
-
-/// What there is to read; nothing at the end.
-fn fill(from: &mut impl BufRead) -> Result<&[u8], Stop> {
-    let failed = |error| Stop::Failed(format!("reading standard input: {error}"));
-    while let Err(error) = from.fill_buf() {
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(failed(error));
-        }
-    }
-    from.fill_buf().map_err(failed)
 }

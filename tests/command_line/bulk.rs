@@ -1,11 +1,15 @@
 //! `revoke-all` and `purge`.
 
+use std::fs;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use futures_lite::future::block_on;
-use service_tokens::{IssueRequest, RevokeRequest};
+use service_tokens::{
+    FileStore, IssueRequest, Need, RevokeRequest, Token, TokenService, TokenType,
+};
 
-use crate::tool::Tool;
+use crate::tool::{Tool, finish, of_2020};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -83,14 +87,90 @@ fn scripts_say_how_many_they_expect() {
 fn revoke_all_goes_over_pages() {
     const TOKENS: usize = 1_200;
     let tool = Tool::new();
-    let service = tool.service_of_2020();
-    for _ in 0..TOKENS {
-        let request = IssueRequest::new("acme", "connector", "b").expires_in(36_500 * DAY);
-        let _ = block_on(service.issue(request)).unwrap();
-    }
-    drop(service);
+    of_2020(&tool, TOKENS, 36_500 * DAY);
     tool.run(&["revoke-all", "--yes-revoke", "1200"]).done();
     assert_eq!(live(&tool), 0);
+}
+
+/// Tokens issued on behalf of another have no issued-by: only their issuers lead to them.
+#[test]
+fn with_descendants_what_an_account_made_ends_with_all_below_it() {
+    let tool = Tool::new();
+    let service = TokenService::builder(FileStore::open(tool.path()).unwrap(), "acme_live")
+        .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
+        .token_type(TokenType::new("manager", ["*", "service-tokens:*"]).unwrap())
+        .build()
+        .unwrap();
+    let request = |token_type: &str| IssueRequest::new("acme", token_type, "x");
+    let below = |token: &Token, token_type: &str| {
+        let any = Need::authenticated();
+        let verified = block_on(service.verify(token.expose_secret(), &any)).unwrap();
+        let issuer = service.on_behalf_of(&verified);
+        let issued = block_on(issuer.issue(request(token_type))).unwrap();
+        (issued.record.id(), issued.token)
+    };
+    let mut by_account = Vec::new();
+    for _ in 0..2 {
+        let manager = request("manager").issued_by("deployment");
+        let manager = block_on(service.issue(manager)).unwrap();
+        let (child, token) = below(&manager.token, "manager");
+        let _ = below(&token, "connector");
+        by_account.push((manager.record.id(), child));
+    }
+    // One manager was found out before, and so was the middle one of the other's chain.
+    for dead in [by_account[0].0, by_account[1].1] {
+        block_on(service.owner("acme").revoke(dead, RevokeRequest::new())).unwrap();
+    }
+    block_on(service.issue(request("connector").issued_by("ada"))).map(drop).unwrap();
+    drop(service);
+    assert_eq!(live(&tool), 5);
+
+    let account = ["revoke-all", "--issued-by", "deployment"];
+    let all = [&account[..], &["--with-descendants"]].concat();
+    let count = |words: &[&str]| tool.run(&[words, &["--dry-run"]].concat()).done().out;
+    assert_eq!((&*count(&account), &*count(&all)), ("1\n", "4\n"));
+    tool.answer(&all, "1\n").failed("cancelled: nothing was changed");
+    let ran = tool.answer(&all, "4\n").done();
+    assert!(ran.err.contains("4 live tokens") && ran.err.contains("Revoked 4 tokens."), "{ran:?}");
+    // What the account had no part in lives.
+    let left = tool.run(&["list"]).done().out;
+    assert_eq!((left.lines().count(), live(&tool)), (2, 1), "{left}");
+    assert!(tool.answer(&all, "").done().err.contains("Nothing changed"));
+}
+
+#[test]
+fn bulk_acts_leave_no_file_that_only_grows() {
+    let purge = ["purge", "--retention", "1d", "--yes"];
+    let revoke = ["revoke-all", "--yes-revoke", "300"];
+    // What is removed goes, and what is revoked is there once.
+    for (words, lifetime, at_most) in [(&purge[..], DAY, 0.02), (&revoke, 36_500 * DAY, 1.3)] {
+        let tool = Tool::new();
+        of_2020(&tool, 300, lifetime);
+        let size = || fs::metadata(tool.path()).unwrap().len();
+        let before = size();
+        let ran = tool.run(words).done();
+        let ratio = size() as f64 / before as f64;
+        assert!(ratio < at_most, "{words:?}: {ratio} of {before} bytes");
+        let told = ran.err.lines().find(|line| line.starts_with("The file had ")).unwrap();
+        assert!(told.ends_with(&format!(" bytes and has {} now.", size())), "{ran:?}");
+    }
+}
+
+/// The act is done, and that counts.
+#[test]
+fn a_file_that_cannot_be_made_smaller_is_no_failure() {
+    let tool = Tool::new();
+    of_2020(&tool, 3, DAY);
+    let mut purge = tool.start(&["purge", "--retention", "1d"]);
+    // The question comes when the file is open: what is in the way then is not cleared away.
+    let mut asked = [0; 8];
+    purge.stderr.as_mut().unwrap().read_exact(&mut asked).unwrap();
+    fs::create_dir(tool.path().with_extension("journal.compacting")).unwrap();
+    purge.stdin.as_mut().unwrap().write_all(b"y\n").unwrap();
+    let ran = finish(purge, b"").done();
+    assert!(ran.err.contains("Removed 3 records.\nThe file could not be made smaller"), "{ran:?}");
+    fs::remove_dir(tool.path().with_extension("journal.compacting")).unwrap();
+    assert_eq!(tool.run(&["list", "--state", "all"]).done().err, "No such tokens.\n");
 }
 
 #[test]
@@ -121,6 +201,7 @@ fn purge_removes_what_is_long_dead_and_asks() {
     // What died today stays, and so does what lives.
     assert_eq!(all(), 2);
     assert!(tool.run(&purge).done().err.contains("Nothing changed"));
-    tool.run(&["purge", "--retention", "1h", "--yes"]).failed("retention");
+    tool.run(&["purge", "--retention", "1h", "--yes"])
+        .failed("tokens: --retention is at least 1d\n");
     tool.run(&["purge", "--yes"]).misused("--retention is missing");
 }

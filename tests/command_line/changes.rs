@@ -2,6 +2,10 @@
 
 use std::process::Stdio;
 
+use futures_lite::future::block_on;
+use service_tokens::{FileStore, IssueRequest};
+
+use crate::support::planted::{newer, plant};
 use crate::tool::{Tool, finish};
 
 const FOR_GOOD: &str = "A revoked service token cannot be recovered.";
@@ -53,6 +57,53 @@ fn yes_asks_nothing_and_twice_is_no_failure() {
 
     tool.run(&["revoke", "0000000000000000000000", "--yes"]).failed("there is no token");
     let (id, token) = tool.issue(&[]);
-    tool.run(&["revoke", &id, "--yes", "--reason", ""]).failed("reason must not be empty");
+    tool.run(&["revoke", &id, "--yes", "--reason", ""])
+        .failed("tokens: --reason must not be empty");
     tool.answer(&["verify"], token).done();
+}
+
+/// Among them one that is revoked, one that nobody knows and one that only a newer program may change:
+/// none of these keeps the others alive.
+#[test]
+fn several_are_revoked_at_once_by_argument_or_from_standard_input() {
+    const UNKNOWN: &str = "0000000000000000000000";
+    let tool = Tool::new();
+    let live = || tool.run(&["list", "--json"]).done().out.lines().count();
+    let (first, _) = tool.issue(&["--issued-to", "a"]);
+    let (second, _) = tool.issue(&["--issued-to", "b"]);
+    let no = tool.answer(&["revoke", &first, &second], "n\n").failed("cancelled");
+    for part in ["issued to \"a\"", "issued to \"b\"", FOR_GOOD, "Revoke these 2? [y/N]"] {
+        assert!(no.err.contains(part), "{part:?} is not in {no:?}");
+    }
+    assert_eq!(live(), 2);
+    let yes = tool.answer(&["revoke", &first, &second], "y\n").done();
+    assert!(yes.err.contains("Revoked 2 tokens.") && live() == 0, "{yes:?}");
+
+    let ids: Vec<String> = (0..3).map(|_| tool.issue(&[]).0).collect();
+    let store = FileStore::open(tool.path()).unwrap();
+    let request = IssueRequest::new("acme", "connector", "newer");
+    let (withstands, _) = block_on(plant(&store, request, newer));
+    drop(store);
+    let words = ["revoke", "-", "--reason", "a copy was restored"];
+    let with_yes = [&words[..], &["--yes"]].concat();
+    tool.answer(&words, &ids[0]).misused("- needs --yes");
+    let wrong = format!("{}\n{}\n", ids[0], &ids[1][1..]);
+    tool.answer(&with_yes, wrong).failed("line 2 is no id");
+    tool.answer(&with_yes, "\n").failed("no id on standard input");
+    tool.answer(&[&words[..], &["--yes", "--by", ""]].concat(), ids.join("\n")).failed("--by must");
+    tool.answer(&["revoke", "-", &ids[0], "--yes"], "").misused("ID is no id");
+    assert_eq!(live(), 4);
+
+    let all = format!("{first}\n{UNKNOWN}\n{withstands}\n\n{}\r\n", ids.join("\n"));
+    let ran = tool.answer(&with_yes, &all).failed("1 tokens withstood");
+    let told =
+        format!("there is no token with the id {UNKNOWN}\nRevoked 3 tokens.\n{withstands}: ");
+    assert!(ran.err.starts_with(&told) && ran.err.contains("The file had"), "{ran:?}");
+    assert_eq!(live(), 1);
+    let again = format!("{UNKNOWN}\n{}\n", ids.join("\n"));
+    let again = tool.answer(&with_yes, again).failed("1 of 4 ids are no token's");
+    assert!(again.err.contains("Revoked 0 tokens."), "{again:?}");
+    let shown = tool.run(&["show", &ids[2]]).done().out;
+    assert!(shown.contains("Reason              a copy was restored"), "{shown}");
+    tool.answer(&with_yes, &first).done();
 }

@@ -104,11 +104,59 @@ fn a_file_of_something_else_is_left_alone() {
     every(&tool, |words, ran| {
         let ran = ran.failed("is not a token store");
         assert_eq!(ran.out, "", "{words:?}");
+        assert_eq!(tool.files(), ["tokens.journal"], "{words:?}");
     });
     assert_eq!(fs::read(tool.path()).unwrap(), letter);
     let folder = Tool::new();
     fs::create_dir(folder.path()).unwrap();
-    every(&folder, |_, ran| drop(ran.failed("tokens.journal")));
+    every(&folder, |words, ran| {
+        ran.failed("tokens.journal");
+        assert_eq!(folder.files(), ["tokens.journal"], "{words:?}");
+    });
+}
+
+#[test]
+fn a_file_that_cannot_be_written_to_is_read_and_not_changed() {
+    let tool = Tool::new();
+    let (id, token) = tool.issue(&[]);
+    let mut permissions = fs::metadata(tool.path()).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(tool.path(), permissions).unwrap();
+    let before = fs::read(tool.path()).unwrap();
+    for words in CHANGING.into_iter().chain([&ISSUE[..]]) {
+        let ran =
+            tool.run(words).failed("tokens.journal cannot be written to: nothing was changed");
+        assert_eq!(ran.out, "", "{words:?}");
+    }
+    assert_eq!(fs::read(tool.path()).unwrap(), before);
+    tool.answer(&["verify"], token).done();
+    assert!(tool.run(&["list"]).done().out.contains(&id));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_behind_standard_output_is_a_failure() {
+    let tool = Tool::new();
+    let (id, token) = tool.issue(&[]);
+    let run = |words: &[&str]| {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = tool.bare();
+        command.env("TOKENS_FILE", tool.path()).args(words).stdout(full);
+        finish(command.spawn().unwrap(), token.as_bytes())
+    };
+    for words in [
+        &["list"][..],
+        &["list", "--json"],
+        &["show", &id],
+        &["verify"],
+        &["revoke-all", "--dry-run"],
+        &["scanner-regex"],
+        &["--help"],
+    ] {
+        run(words).failed("writing to standard output: ");
+    }
+    run(&ISSUE).failed("could not be written to standard output");
+    run(&["rotate", &id, "--at-once"]).failed("cannot be shown again");
 }
 
 #[test]

@@ -70,21 +70,30 @@ fn what_is_asked_for_is_issued() {
 #[test]
 fn what_the_policy_refuses_gets_no_token_and_a_way_on() {
     let tool = Tool::new();
-    tool.issue(&[]);
     let issue = |more: &[&str]| {
         let words = ["issue", "--owner", "acme", "--issued-to", "b"];
         tool.run(&[&words, more].concat())
     };
     for (more, reason) in [
-        (&["--type", "nobody"][..], "--type-def"),
-        (&["--type", "connector", "--expires", "never"], "--allow-never"),
-        (&["--type", "connector", "--expires", "367d"], "--longest-lifetime"),
-        (&["--type", "connector", "--expires", "2001-01-01T00:00:00Z"], "must be after now"),
-        (&["--type", "connector", "--scope", "files:read"], "scopes"),
+        (&["--expires", "never"][..], "--expires is required: tokens without an end"),
+        (&["--expires", "never"], "\n--allow-never"),
+        (&["--expires", "367d"], "--expires must not be after 20"),
+        (&["--expires", "367d"], "\n--longest-lifetime moves this limit; the default is 366d."),
+        (&["--expires", "2001-01-01T00:00:00Z"], "--expires must be after now"),
+        (&["--expires", "1h", "--not-before", "2h"], "--expires must be after --not-before"),
+        (&["--scope", "files:read"], "--scope has a scope that the type does not contain"),
+        (&["--issued-by", " "], "--issued-by must not be empty"),
+        (&["--issued-by", &"x".repeat(256)], "--issued-by has more than 255 bytes"),
+        (
+            &["--metadata", &format!("a={}", "x".repeat(3_000))],
+            "--metadata has more than 2048 bytes",
+        ),
     ] {
-        assert_eq!(issue(more).failed(reason).out, "", "{more:?}");
+        assert_eq!(issue(&[&["--type", "connector"], more].concat()).failed(reason).out, "");
+        // Nor is there a file of which somebody might think that it holds something.
+        assert_eq!(tool.files(), [""; 0], "{more:?}");
     }
-    assert_eq!(tool.run(&["list", "--json", "--state", "all"]).done().out.lines().count(), 1);
+    issue(&["--type", "connector", "--owner", ""]).misused("--owner is given twice");
 }
 
 #[test]
@@ -98,10 +107,18 @@ fn a_rotation_says_what_becomes_of_the_older_secret() {
     assert!(same == id && overlap.err.contains("The older secret ends: 20"), "{overlap:?}");
     assert!(verdict(&first).starts_with("accepted") && verdict(&second).starts_with("accepted"));
     assert!(shown(&tool, &id)["older_secret_ends_at"].is_string());
+    assert_eq!(shown(&tool, &id)["older_secret_ends_on_first_use"], false);
 
     // While it runs it must be said which one is replaced.
     let unsaid = tool.run(&["rotate", &id, "--overlap", "24h"]).failed("--replacing newest");
     assert_eq!(unsaid.out, "");
+    assert!(unsaid.err.contains("leaked, --at-once --replacing newest ends both"), "{unsaid:?}");
+    for too_long in ["31d", "99999999d"] {
+        for option in ["--overlap", "--until-first-use"] {
+            let ran = tool.run(&["rotate", &id, option, too_long, "--replacing", "newest"]);
+            ran.failed("tokens: --overlap and --until-first-use are at most 30d\n");
+        }
+    }
     let third = tool.run(&["rotate", &id, "--overlap", "1h", "--replacing", "newest"]).token().1;
     assert_eq!(verdict(&second), "refused the secret was replaced and has ended\n");
     assert!(verdict(&first).starts_with("accepted") && verdict(&third).starts_with("accepted"));
@@ -121,6 +138,7 @@ fn a_rotation_says_what_becomes_of_the_older_secret() {
     assert!(first_use.err.contains("when the new one is first used"), "{first_use:?}");
     // Asking here is no use: it ends nothing.
     assert!(verdict(&sixth).starts_with("accepted") && verdict(&fifth).starts_with("accepted"));
+    assert_eq!(shown(&tool, &id)["older_secret_ends_on_first_use"], true);
     let text = tool.run(&["show", &id]).done().out;
     assert!(text.contains("when the new one is first used"), "{text}");
 

@@ -5,8 +5,9 @@ use std::io::{BufRead, BufReader};
 
 use futures_lite::future::block_on;
 use serde_json::Value;
-use service_tokens::{IssueRequest, RevokeRequest};
+use service_tokens::{FileStore, IssueRequest, RevokeRequest};
 
+use crate::support::planted::{self, plant};
 use crate::tool::{Tool, finish};
 
 fn objects(out: &str) -> Vec<Value> {
@@ -136,6 +137,21 @@ fn show_tells_what_is_known() {
     for name in ["Created At", "Expiration", "Rotated At", "Revoked At"] {
         assert!(shown.contains(&format!("\n{name:<18}  20")), "{name} is not in\n{shown}");
     }
+}
+
+#[test]
+fn what_a_newer_version_wrote_is_marked() {
+    let tool = Tool::new();
+    let (plain, _) = tool.issue(&[]);
+    let store = FileStore::open(tool.path()).unwrap();
+    let request = IssueRequest::new("acme", "connector", "newer");
+    let (newer, _) = block_on(plant(&store, request, planted::newer));
+    drop(store);
+    let shown = |id: &str| objects(&tool.run(&["show", id, "--json"]).done().out).remove(0);
+    assert_eq!(shown(&newer.to_string())["newer_format"], true);
+    assert_eq!(shown(&plain).get("newer_format"), None);
+    let text = tool.run(&["show", &newer.to_string()]).done().out;
+    assert!(text.contains("a newer version: some of its fields are not shown"), "{text}");
 }
 
 /// More than two pages, in order, each once; and whoever has read enough may go.

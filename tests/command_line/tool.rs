@@ -6,9 +6,13 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::{Duration, SystemTime};
 
 use chrono::DateTime;
-use service_tokens::{FileStore, ManualClock, Policy, Prefix, TokenService, TokenType, parse};
+use futures_lite::future::block_on;
+use service_tokens::{
+    FileStore, IssueRequest, ManualClock, Policy, Prefix, TokenService, TokenType, parse,
+};
 use tempfile::TempDir;
 
 /// What holds for whoever runs it by hand.
@@ -22,13 +26,36 @@ fn program() -> PathBuf {
     let Ok(built) = fs::metadata(&program) else {
         panic!("there is no {}: run `{BUILD}` first", program.display());
     };
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/tokens");
-    for file in fs::read_dir(source).unwrap() {
-        let file = file.unwrap();
-        let newer = file.metadata().unwrap().modified().unwrap() > built.modified().unwrap();
-        assert!(!newer, "{:?} is newer than the program: run `{BUILD}` first", file.path());
+    let built = built.modified().unwrap();
+    for source in ["examples/tokens", "src"] {
+        refuse_newer(&Path::new(env!("CARGO_MANIFEST_DIR")).join(source), built);
     }
     program
+}
+
+/// The program must not be older than what it is made of: then it is another one that is tested.
+fn refuse_newer(source: &Path, built: SystemTime) {
+    for entry in fs::read_dir(source).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            refuse_newer(&path, built);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let newer = fs::metadata(&path).unwrap().modified().unwrap() > built;
+            assert!(!newer, "{} is newer than the program: run `{BUILD}` first", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_program_older_than_the_crate_is_not_tested() {
+    let folder = tempfile::tempdir().unwrap();
+    let below = folder.path().join("stores/file");
+    fs::create_dir_all(&below).unwrap();
+    fs::write(below.join("open.rs"), "").unwrap();
+    fs::write(folder.path().join("life.md"), "").unwrap();
+    refuse_newer(folder.path(), SystemTime::now() + Duration::from_secs(60));
+    let old = SystemTime::now() - Duration::from_secs(60);
+    assert!(std::panic::catch_unwind(|| refuse_newer(folder.path(), old)).is_err());
 }
 
 /// A folder and the program over a file in it.
@@ -50,6 +77,10 @@ impl Tool {
         // In memory where there is such a place: these tests ask the program, not the disk.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         Self { program: program(), folder }
+    }
+
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -102,6 +133,15 @@ impl Tool {
             .policy(Policy::new().longest_lifetime(None))
             .clock(clock);
         service.build().unwrap()
+    }
+}
+
+/// So many records of tokens with this lifetime, issued long ago.
+pub(crate) fn of_2020(tool: &Tool, records: usize, lifetime: Duration) {
+    let service = tool.service_of_2020();
+    for _ in 0..records {
+        let request = IssueRequest::new("acme", "connector", "old").expires_in(lifetime);
+        let _ = block_on(service.issue(request)).unwrap();
     }
 }
 

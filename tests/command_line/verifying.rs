@@ -1,10 +1,11 @@
 //! `verify`: one answer a line, whatever the line is, and a status that is never too kind.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 
 use service_tokens::FileStore;
 
+use crate::lines::{Line, Lines};
 use crate::tool::{Tool, finish};
 
 const ISSUE: [&str; 7] =
@@ -122,7 +123,7 @@ fn the_file_is_free_before_the_token_is_handed_over() {
     const PIPE: usize = 65_536;
     let tool = Tool::new();
     for words in [&ISSUE[..], &["rotate", &tool.issue(&[]).0, "--at-once"]] {
-        let (mut reader, mut writer) = std::io::pipe().unwrap();
+        let (mut reader, mut writer) = io::pipe().unwrap();
         writer.write_all(&[b'.'; PIPE]).unwrap();
         let mut command = tool.bare();
         command.env("TOKENS_FILE", tool.path()).args(words).stdout(writer);
@@ -152,4 +153,35 @@ fn a_closed_pipe_is_no_success() {
     let mut command = tool.bare();
     command.env("TOKENS_FILE", tool.path()).arg("verify").stdin(Stdio::null());
     assert_eq!(command.output().unwrap().status.code(), Some(1));
+}
+
+/// A terminal: one read is one line, or what was typed before Ctrl-D. Behind the end it would wait.
+struct Typed(Vec<&'static str>);
+
+impl Read for Typed {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        assert!(!self.0.is_empty(), "read behind the end");
+        let typed = self.0.remove(0);
+        into[..typed.len()].copy_from_slice(typed.as_bytes());
+        Ok(typed.len())
+    }
+}
+
+#[test]
+fn one_ctrl_d_on_an_empty_line_is_the_end() {
+    let lines = |typed: &[&'static str]| {
+        let mut lines = Lines::new(BufReader::new(Typed(typed.to_vec())));
+        let mut read = Vec::new();
+        lines.wait().unwrap();
+        while let Some(Line::Whole(line)) = lines.next().unwrap() {
+            read.push(String::from_utf8(line).unwrap());
+        }
+        assert_eq!(lines.next().unwrap(), None);
+        read
+    };
+    assert_eq!(lines(&[""]), [""; 0]);
+    assert_eq!(lines(&["a\n", ""]), ["a"]);
+    // Amid a line the first ends what was typed, and the second the line.
+    assert_eq!(lines(&["a\n", "b", ""]), ["a", "b"]);
+    assert_eq!(lines(&["b", "c\n", ""]), ["bc"]);
 }

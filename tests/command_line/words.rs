@@ -51,6 +51,10 @@ fn a_mistake_is_named_with_the_way_on_and_nothing_is_opened() {
         (&["list", "--state", "alive"], "--state must be pending, active"),
         (&["list", "--issuer", "x"], "--issuer is no id"),
         (&["list", "--expiring-before", "tomorrow"], "--expiring-before must be a time"),
+        (
+            &["list", "--created-before", "soon"],
+            "--created-before must be a time such as 2027-01-01T00:00:00Z, or as long ago as 90d",
+        ),
         (&["list", "acme"], "only options are taken here"),
         (&["show"], "ID is missing"),
         (&["show", "x"], "ID is no id"),
@@ -70,6 +74,14 @@ fn a_mistake_is_named_with_the_way_on_and_nothing_is_opened() {
         (&["issue", "--type", "connector"], "--owner is missing"),
         (&["issue", "--type", "connector", "--owner", "a"], "--issued-to is missing"),
         (&[&issue[..], &["--metadata", "x"]].concat(), "KEY=VALUE"),
+        (
+            &[&issue[..], &["--metadata", "k=v", "--metadata", "k=w"]].concat(),
+            "--metadata is given twice with the same key",
+        ),
+        (
+            &["issue", "--owner", "a", "--issued-to", "b", "--type", "conector"],
+            "--type must be one of connector, developer, manager; --type-def",
+        ),
         (&[&issue[..], &["--expires", "soon"]].concat(), "--expires must be a duration"),
         (&[&issue[..], &["--scope", "a b"]].concat(), "--scope"),
         (&[&issue[..], &["--prefix", "Acme"]].concat(), "--prefix is no prefix"),

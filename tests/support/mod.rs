@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, unused_macros)]
 
 pub(crate) mod acting;
+mod courses;
 mod faulty;
 pub(crate) mod keeping;
 pub(crate) mod many;
@@ -23,6 +24,7 @@ use service_tokens::{
     TokenStore, TokenType,
 };
 
+pub(crate) use courses::Courses;
 pub(crate) use faulty::{Fault, Faulty, Op};
 pub(crate) use remote::{Changes, Remote};
 pub(crate) use traced::{Traced, TracedEvent, collect_tracing};

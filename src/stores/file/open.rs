@@ -42,6 +42,7 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
     if options.must_exist {
         fs::metadata(path).map_err(io_error("opening", path))?;
     }
+    refuse_foreign(path)?;
     let lock = beside(path, ".lock");
     let writable = !options.read_only && is_writable(path)?;
     let (beside, write) = if writable { write_access(&lock, path) } else { read_access(&lock) }?;
@@ -132,15 +133,29 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
+/// Refuses what is there and has no store's header, before a lock file is left beside it. A header is
+/// never changed in place, so that this needs no lock.
+fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
+    match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => {
+            return Err(io_error("opening", path)(ErrorKind::InvalidInput.into()));
+        }
+        // What is not there, or may not be looked at, is for the steps behind.
+        Err(_) => return Ok(()),
+        Ok(_) => {}
+    }
+    match File::open(path) {
+        Ok(mut file) => read_header(&mut file, path).map(drop),
+        Err(_) => Ok(()),
+    }
+}
+
 /// Whether the file is there to be written to, or to be created.
 fn is_writable(path: &Path) -> Result<bool, OpenError> {
     let metadata = match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
         metadata => metadata.map_err(io_error("opening", path))?,
     };
-    if !metadata.is_file() {
-        return Err(io_error("opening", path)(ErrorKind::InvalidInput.into()));
-    }
     if metadata.permissions().readonly() {
         return Ok(false);
     }

@@ -200,7 +200,11 @@ fn other_files_are_told_apart() {
     let place = Place::in_memory();
     let open = |bytes: &[u8]| {
         fs::write(place.path(), bytes).unwrap();
-        place_open(&place).unwrap_err()
+        let error = read_only(&place).unwrap_err();
+        assert_eq!(error.to_string(), place_open(&place).unwrap_err().to_string());
+        // Whoever mistypes a path finds nothing new beside that file.
+        assert_eq!(fs::read_dir(place.directory.path()).unwrap().count(), 1, "{error}");
+        error
     };
     assert!(matches!(open(b"SQLite format 3\0"), OpenError::NotAStore { .. }));
     assert!(matches!(open(b""), OpenError::Damaged { offset: 0, .. }));
@@ -213,6 +217,8 @@ fn other_files_are_told_apart() {
     fs::remove_file(place.path()).unwrap();
     fs::create_dir(place.path()).unwrap();
     assert!(matches!(place_open(&place).unwrap_err(), OpenError::Io { .. }));
+    assert!(matches!(read_only(&place).unwrap_err(), OpenError::Io { .. }));
+    assert_eq!(fs::read_dir(place.directory.path()).unwrap().count(), 1);
 }
 
 #[test]

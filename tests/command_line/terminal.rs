@@ -1,0 +1,77 @@
+//! What only a terminal shows: the end by Ctrl-D, and the bar of long work.
+
+use std::io::{self, Read, Write};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::tool::{Tool, of_2020};
+
+/// What stops a program that waits for ever.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Runs the program at a terminal on which this is typed, with `script` of util-linux; its status and
+/// what the terminal got. `None`, and said aloud, where there is no such command.
+fn at_a_terminal(tool: &Tool, words: &str, typed: &str) -> Option<(Option<i32>, String)> {
+    let line = format!("'{}' {words}", tool.program().display());
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    command.env("TOKENS_FILE", tool.path()).current_dir(tool.folder.path());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            // Not by a macro: what those print is shown of failed tests only.
+            let told = writeln!(io::stderr(), "NOT RUN: {words} at a terminal, by script: {error}");
+            told.unwrap();
+            return None;
+        }
+    };
+    // It stays open: what ends the program must have been typed.
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(typed.as_bytes()).unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let shown = thread::spawn(move || {
+        let mut shown = Vec::new();
+        stdout.read_to_end(&mut shown).unwrap();
+        String::from_utf8(shown).unwrap()
+    });
+    let began = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if began.elapsed() > LONGEST {
+            child.kill().unwrap();
+            panic!("{words} waits for ever: {:?}", shown.join());
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    drop(stdin);
+    Some((status.code(), shown.join().unwrap()))
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn ctrl_d_ends_it() {
+    let tool = Tool::new();
+    let (id, token) = tool.issue(&[]);
+    let Some((status, shown)) = at_a_terminal(&tool, "verify", &format!("{token}\n\u{4}")) else {
+        return;
+    };
+    assert_eq!(status, Some(0), "{shown}");
+    assert!(shown.contains("The end is Ctrl-D."), "{shown}");
+    assert!(shown.contains(&format!("accepted {id} acme connector")), "{shown}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn long_work_has_a_bar_that_is_wiped() {
+    let tool = Tool::new();
+    of_2020(&tool, 12_000, Duration::from_secs(36_500 * 86_400));
+    let Some((status, shown)) = at_a_terminal(&tool, "revoke-all", "12000\n") else { return };
+    assert_eq!(status, Some(0), "{shown}");
+    let (before, after) = shown.split_once("\rrevoking [#").unwrap_or_else(|| panic!("{shown:?}"));
+    assert!(before.contains("Type 12000 to revoke them:"), "{shown:?}");
+    assert!(after.contains(" %\r\u{1b}[KRevoked 12000 tokens."), "{shown:?}");
+}
