@@ -19,8 +19,9 @@
 //! It makes tokens, keeps digests of them, and answers whether a token may do something now. It gives
 //! you lists of tokens, rotation with an overlap, revocation that nothing undoes, and one event for
 //! everything that happens: to `tracing`, and lost unless the program installs a subscriber, such as
-//! `tracing_subscriber::fmt().init()`, or [gives a sink](manual::life#events). It speaks no HTTP, spawns no tasks and assumes no async runtime; it knows
-//! no passwords, no sessions and no tokens that verify without a store.
+//! `tracing_subscriber::fmt().init()`, or [gives a sink](manual::life#events). It speaks no HTTP,
+//! spawns no tasks and assumes no async runtime; it knows no passwords, no sessions and no tokens that
+//! verify without a store.
 //!
 //! For HTTP there is a package beside it,
 //! [`service-tokens-axum`](https://docs.rs/service-tokens-axum/latest/service_tokens_axum/index.html): a
@@ -40,7 +41,8 @@
 //!
 //! - [the token format](manual::token_format): what stands where, and why; reading one in another
 //!   language; secret scanners
-//! - [the life of a token](manual::life): states, rotation, last use, purge, events, clocks
+//! - [the life of a token](manual::life): states, verifying, rotation, last use, purge,
+//!   events, clocks
 //! - [scopes and types](manual::scopes_and_types): what permits what; tokens that issue tokens
 //! - [choosing a store](manual::choosing_a_store): memory, one file or your own; backups; keeping
 //!   records
