@@ -300,7 +300,7 @@ impl World {
 
 async fn no_sequence_of_acts_yields_more_than_it_began_with(open: Open) {
     let config =
-        ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() };
+        ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() };
     let histories = (starts(), proptest::collection::vec(steps(), 1..90));
     let tally = RefCell::new(BTreeMap::new());
     let outcome = TestRunner::new(config).run(&histories, |(start, history)| {
