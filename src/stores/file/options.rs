@@ -76,7 +76,7 @@ impl FileStoreOptions {
     /// Opens the file, or creates it with mode 0600 if there is none. A symbolic link that leads to no
     /// file stays; the file is created where it leads to, if that directory is there.
     ///
-    /// It reads the whole file and blocks that long, some 1.5 seconds for a million tokens: call it
+    /// It reads the whole file and blocks that long, some 1.3 seconds for a million tokens: call it
     /// before the service starts, or where blocking is allowed. An unfinished write at the end is cut
     /// off; [`FileStore::opening`] and a warning say so.
     ///
