@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 const here = dirname(fileURLToPath(import.meta.url));
 const target = process.env.CARGO_TARGET_DIR ?? join(here, '../../../../target');
 // Where the examples are: a debug build unless the caller has another.
-export const examples = process.env.SERVICE_EXAMPLES ?? join(target, 'debug/examples');
+export const examples = process.env.SERVICE_EXAMPLES ?? join(target, 'debug');
 
 export class Service {
   #child;

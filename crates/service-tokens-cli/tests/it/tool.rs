@@ -1,0 +1,173 @@
+//! The program, a file of its own for each test, and what is true of every run.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use chrono::DateTime;
+use futures_lite::future::block_on;
+use service_tokens::{
+    FileStore, IssueRequest, ManualClock, Policy, Prefix, TokenService, TokenType, parse,
+};
+use tempfile::TempDir;
+
+/// A folder and the program over a file in it.
+pub(crate) struct Tool {
+    program: PathBuf,
+    pub(crate) folder: TempDir,
+}
+
+/// What a run said.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) status: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Tool {
+    pub(crate) fn new() -> Self {
+        // In memory where there is such a place: these tests ask the program, not the disk.
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        Self { program: env!("CARGO_BIN_EXE_service-tokens").into(), folder }
+    }
+
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("tokens.journal")
+    }
+
+    /// The names of what is in the folder.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let files = fs::read_dir(self.folder.path()).unwrap();
+        files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    /// The program, without a word about the file.
+    pub(crate) fn bare(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.env_remove("TOKENS_FILE").current_dir(self.folder.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn start<W: AsRef<OsStr>>(&self, words: &[W]) -> Child {
+        self.bare().env("TOKENS_FILE", self.path()).args(words).spawn().unwrap()
+    }
+
+    /// Runs it, with nothing on standard input.
+    pub(crate) fn run<W: AsRef<OsStr>>(&self, words: &[W]) -> Ran {
+        self.answer(words, "")
+    }
+
+    /// Runs it, with this on standard input.
+    pub(crate) fn answer<W: AsRef<OsStr>>(&self, words: &[W], input: impl AsRef<[u8]>) -> Ran {
+        finish(self.start(words), input.as_ref())
+    }
+
+    /// Issues a token; its id and itself.
+    pub(crate) fn issue(&self, more: &[&str]) -> (String, String) {
+        let words = ["issue", "--type", "connector", "--owner", "acme"];
+        let mut words = [&words, more].concat();
+        if !more.contains(&"--issued-to") {
+            words.extend(["--issued-to", "nightly backup"]);
+        }
+        self.run(&words).token()
+    }
+
+    /// A service over the same file, as an embedder's, long ago.
+    pub(crate) fn service_of_2020(&self) -> TokenService<FileStore> {
+        let clock = ManualClock::new(DateTime::from_timestamp(1_577_836_800, 0).unwrap());
+        let service = TokenService::builder(FileStore::open(self.path()).unwrap(), "acme_live")
+            .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
+            .policy(Policy::new().longest_lifetime(None))
+            .clock(clock);
+        service.build().unwrap()
+    }
+}
+
+/// So many records of tokens with this lifetime, issued long ago.
+pub(crate) fn of_2020(tool: &Tool, records: usize, lifetime: Duration) {
+    let service = tool.service_of_2020();
+    for _ in 0..records {
+        let request = IssueRequest::new("acme", "connector", "old").expires_in(lifetime);
+        let _ = block_on(service.issue(request)).unwrap();
+    }
+}
+
+/// Gives a child its input and waits for it.
+pub(crate) fn finish(mut child: Child, input: &[u8]) -> Ran {
+    let mut stdin = child.stdin.take().unwrap();
+    let output = thread::scope(|scope| {
+        scope.spawn(move || match stdin.write_all(input) {
+            // It need not read what it does not want.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+            written => written.unwrap(),
+        });
+        child.wait_with_output().unwrap()
+    });
+    let ran = Ran {
+        status: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    };
+    assert!(!ran.err.contains("panicked"), "{ran:?}");
+    // No bar, no colours, and nothing of what others wrote, as it is.
+    for text in [&ran.out, &ran.err] {
+        let obeyed = |c: char| {
+            (c.is_control() && c != '\n')
+                || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}')
+                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        assert!(!text.contains(obeyed), "{ran:?}");
+    }
+    ran
+}
+
+impl Ran {
+    /// Succeeded.
+    #[track_caller]
+    pub(crate) fn done(self) -> Self {
+        assert_eq!(self.status, Some(0), "{self:?}");
+        self
+    }
+
+    /// Did not work, for this reason.
+    #[track_caller]
+    pub(crate) fn failed(self, reason: &str) -> Self {
+        assert_eq!(self.status, Some(1), "{self:?}");
+        assert!(self.err.contains(reason), "{reason:?} is not in {self:?}");
+        self
+    }
+
+    /// Was called wrongly: it says so, and does nothing.
+    #[track_caller]
+    pub(crate) fn misused(self, mistake: &str) -> Self {
+        assert_eq!((self.status, &*self.out), (Some(2), ""), "{self:?}");
+        assert!(self.err.contains(mistake), "{mistake:?} is not in {self:?}");
+        self
+    }
+
+    /// The id and the token that it printed: once, alone, and nowhere else.
+    #[track_caller]
+    pub(crate) fn token(&self) -> (String, String) {
+        assert_eq!(self.status, Some(0), "{self:?}");
+        let token = self.out.strip_suffix('\n').unwrap().to_owned();
+        let accepted = [Prefix::new("acme_live").unwrap()];
+        let id = parse(&token, &accepted).unwrap().id().to_string();
+        assert!(!self.err.contains(&token) && !self.err.contains(&token[40..]), "{self:?}");
+        assert!(self.err.contains(&id), "{self:?}");
+        (id, token)
+    }
+}
+
+/// A text that would do a lot to a terminal.
+pub(crate) const HOSTILE: &str =
+    "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\r\nacme\t\u{202e}txt.exe\u{2066}\u{2028}\u{7f}";
