@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use futures_lite::future::block_on;
 use service_tokens::{
-    FileStore, IssueRequest, MemoryStore, Need, Query, TokenService, TokenStore, TokenType,
+    FileStore, IssueRequest, MemoryStore, Query, Requirement, TokenService, TokenStore, TokenType,
 };
 
 const TOKENS: usize = 1_000;
@@ -32,7 +32,7 @@ fn time<S: TokenStore>(name: &str, store: S) {
         block_on(service.issue(request)).unwrap().token.expose_secret().to_owned()
     };
     let tokens: Vec<String> = (0..TOKENS).map(|_| issue()).collect();
-    let upload = Need::scope("files:upload").unwrap();
+    let upload = Requirement::scope("files:upload").unwrap();
 
     // A stride that is coprime to the number of tokens, so that no token is in the cache by chance.
     let mut next = 0;
@@ -41,7 +41,7 @@ fn time<S: TokenStore>(name: &str, store: S) {
         black_box(block_on(service.verify(&tokens[next], &upload)).unwrap());
     });
     report(name, "list a page of 50", 2_000, || {
-        black_box(block_on(service.owner("acme").list(Query::new())).unwrap());
+        let _ = black_box(block_on(service.owner("acme").list(Query::new())).unwrap());
     });
     report(name, "issue", 200, || {
         black_box(issue());

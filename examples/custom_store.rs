@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use service_tokens::conformance::{StoreFactory, run};
 use service_tokens::{
-    BoxError, Direction, LastUsed, Page, Query, Record, StoreError, Stored, TokenId, TokenStore,
+    BoxError, LastUsed, Order, Page, Query, Record, StoreError, StoredRecord, TokenId, TokenStore,
     Version,
 };
 use tempfile::TempDir;
@@ -49,7 +49,7 @@ impl DirectoryStore {
     }
 
     /// Readers need no lock: a file is there as a whole or not at all.
-    fn read(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+    fn read(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
         let bytes = match fs::read(self.path(id)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -67,11 +67,11 @@ impl DirectoryStore {
             return Err(StoreError::corrupt("the file holds another record than its name says"));
         }
         let version = Version(u64::from_be_bytes(*version));
-        Ok(Some(Stored::new(record, version, LastUsed::NotTracked)))
+        Ok(Some(StoredRecord::new(record, version, LastUsed::NotTracked)))
     }
 
     /// The record, if it has the version that the caller read.
-    fn expect(&self, id: TokenId, expected: Version) -> Result<Stored, StoreError> {
+    fn expect(&self, id: TokenId, expected: Version) -> Result<StoredRecord, StoreError> {
         let present = self.read(id)?.filter(|present| present.version == expected);
         present.ok_or(StoreError::Conflict)
     }
@@ -119,7 +119,7 @@ impl TokenStore for DirectoryStore {
         }
     }
 
-    async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+    async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
         self.read(id)
     }
 
@@ -143,13 +143,13 @@ impl TokenStore for DirectoryStore {
         }
         let mut ids = self.ids().map_err(StoreError::unavailable)?;
         ids.retain(|id| query.is_behind_cursor(*id));
-        if query.order() == Direction::NewestFirst {
+        if query.order() == Order::NewestFirst {
             ids.reverse();
         }
         let mut items = Vec::new();
         for id in ids {
             if items.len() == query.page_len() {
-                let next = items.last().map(|last: &Stored| last.record.id());
+                let next = items.last().map(|last: &StoredRecord| last.record.id());
                 return Ok(Page::new(items, next));
             }
             // A record that was removed since the directory was read is passed over.

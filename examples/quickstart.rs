@@ -7,15 +7,17 @@ use std::error::Error;
 use std::path::Path;
 
 use service_tokens::{
-    FileStore, IssueRequest, Need, Query, RevokeRequest, States, TokenService, TokenType,
+    FileStore, IssueRequest, Query, Requirement, RevokeRequest, States, TokenService, TokenType,
 };
 
 fn open(path: &Path) -> Result<TokenService<FileStore>, Box<dyn Error>> {
     Ok(TokenService::builder(FileStore::open(path)?, "acme_live")
-        .token_type(TokenType::new("connector", ["files:upload"])?.described_as("may upload files"))
+        .token_type(
+            TokenType::new("connector", ["files:upload"])?.with_description("may upload files"),
+        )
         .token_type(
             TokenType::new("developer", ["*"])?
-                .described_as("for all available APIs. Handle it with caution"),
+                .with_description("for all available APIs. Handle it with caution"),
         )
         .build()?)
 }
@@ -34,11 +36,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("That was the only time they were shown. The file keeps digests:\n");
     print_table(&service).await?;
 
-    let (upload, invoices) = (Need::scope("files:upload")?, Need::scope("invoices:read")?);
+    let (upload, invoices) =
+        (Requirement::scope("files:upload")?, Requirement::scope("invoices:read")?);
     println!("\nThe Connector may upload files and nothing else; the Developer may do both:\n");
     for (name, token) in [("Connector", &backup.token), ("Developer", &laptop.token)] {
-        for need in [&upload, &invoices] {
-            println!("    {name:<10} {need:<14} {}", verdict(&service, token, need).await);
+        for requirement in [&upload, &invoices] {
+            println!(
+                "    {name:<10} {requirement:<14} {}",
+                verdict(&service, token, requirement).await
+            );
         }
     }
 
@@ -60,9 +66,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn verdict(
     service: &TokenService<FileStore>,
     token: &service_tokens::Token,
-    need: &Need,
+    requirement: &Requirement,
 ) -> String {
-    match service.verify(token.expose_secret(), need).await {
+    match service.verify(token.expose_secret(), requirement).await {
         Ok(verified) => format!("yes, as {}", verified.owner()),
         Err(error) => format!("no: {error}"),
     }

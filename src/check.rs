@@ -8,7 +8,7 @@ pub(crate) use verified::Follows;
 pub use verified::VerifiedToken;
 
 use crate::record::{Matched, State};
-use crate::scope::{Need, TokenTypes};
+use crate::scope::{Requirement, TokenTypes};
 
 /// Why a token whose secret is right is refused all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,22 +40,22 @@ pub enum Denied {
 /// before it cannot be left out, and their record cannot be exchanged.
 ///
 /// ```
-/// use service_tokens::{Denied, Digests, Mismatch, Need, ParsedToken, Record, TokenTypes};
+/// use service_tokens::{Denied, Digests, Mismatch, Requirement, ParsedToken, Record, TokenTypes};
 /// use service_tokens::{VerifiedToken, check};
 ///
 /// fn verify(token: &ParsedToken<'_>, record: &Record, types: &TokenTypes) -> Option<VerifiedToken> {
 ///     let matched = record.matches(token, &Digests::plain()).ok()?;
-///     check(matched, chrono::DateTime::UNIX_EPOCH, &Need::authenticated(), types).ok()
+///     check(matched, chrono::DateTime::UNIX_EPOCH, &Requirement::any_token(), types).ok()
 /// }
 /// ```
 ///
 /// Without the comparison there is nothing to pass on:
 ///
 /// ```compile_fail,E0308
-/// use service_tokens::{Need, Record, TokenTypes, VerifiedToken, check};
+/// use service_tokens::{Requirement, Record, TokenTypes, VerifiedToken, check};
 ///
 /// fn verify(record: &Record, types: &TokenTypes) -> Option<VerifiedToken> {
-///     check(record, chrono::DateTime::UNIX_EPOCH, &Need::authenticated(), types).ok()
+///     check(record, chrono::DateTime::UNIX_EPOCH, &Requirement::any_token(), types).ok()
 /// }
 /// ```
 ///
@@ -72,26 +72,26 @@ pub enum Denied {
 /// The record cannot be exchanged between the comparison and the check:
 ///
 /// ```compile_fail,E0506
-/// use service_tokens::{Digests, Need, ParsedToken, Record, TokenTypes, VerifiedToken, check};
+/// use service_tokens::{Digests, Requirement, ParsedToken, Record, TokenTypes, VerifiedToken, check};
 ///
 /// fn verify(token: &ParsedToken<'_>, mut record: Record, other: Record, types: &TokenTypes)
 ///     -> Option<VerifiedToken>
 /// {
 ///     let matched = record.matches(token, &Digests::plain()).ok()?;
 ///     record = other;
-///     check(matched, chrono::DateTime::UNIX_EPOCH, &Need::authenticated(), types).ok()
+///     check(matched, chrono::DateTime::UNIX_EPOCH, &Requirement::any_token(), types).ok()
 /// }
 /// ```
 ///
 /// One proof serves one check:
 ///
 /// ```compile_fail,E0382
-/// use service_tokens::{Matched, Need, TokenTypes, check};
+/// use service_tokens::{Matched, Requirement, TokenTypes, check};
 ///
 /// fn twice(matched: Matched<'_>, types: &TokenTypes) {
 ///     let now = chrono::DateTime::UNIX_EPOCH;
-///     let _ = check(matched, now, &Need::authenticated(), types);
-///     let _ = check(matched, now, &Need::authenticated(), types);
+///     let _ = check(matched, now, &Requirement::any_token(), types);
+///     let _ = check(matched, now, &Requirement::any_token(), types);
 /// }
 /// ```
 ///
@@ -102,7 +102,7 @@ pub enum Denied {
 pub fn check(
     matched: Matched<'_>,
     now: DateTime<Utc>,
-    need: &Need,
+    requirement: &Requirement,
     types: &TokenTypes,
 ) -> Result<VerifiedToken, Denied> {
     let record = matched.record();
@@ -121,7 +121,7 @@ pub fn check(
     let present = types.get(record.token_type()).ok_or(Denied::UnknownType)?.scopes();
     let issued = record.scopes();
     if issued == present || present.contains(issued) {
-        return if issued.permits(need) {
+        return if issued.permits(requirement) {
             Ok(VerifiedToken::of(&matched, None))
         } else {
             Err(Denied::MissingScope)
@@ -129,7 +129,7 @@ pub fn check(
     }
     // Not each side by itself: a need for any of several could be met by another scope on either.
     let effective = issued.intersection(present);
-    if effective.as_scopes().permits(need) {
+    if effective.as_scopes().permits(requirement) {
         Ok(VerifiedToken::of(&matched, Some(effective.as_scopes())))
     } else {
         Err(Denied::MissingScope)

@@ -3,7 +3,7 @@
 use crate::check::Denied;
 use crate::digest::KeyId;
 use crate::record::{InvalidField, Mismatch, RevokeDenied, RotateDenied};
-use crate::scope::{Need, ReservedScope};
+use crate::scope::{Requirement, ReservedScope};
 use crate::secret::RandomError;
 use crate::store::StoreError;
 use crate::token::{MalformedToken, TokenId};
@@ -73,13 +73,13 @@ pub enum VerifyError {
 
 /// An active token and what it may not do. Its `Display` is fit for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the token lacks the scope for this: {need}")]
+#[error("the token lacks the scope for this: {requirement}")]
 #[non_exhaustive]
 pub struct MissingScope {
     /// The token.
     pub id: TokenId,
     /// What was asked for.
-    pub need: Need,
+    pub requirement: Requirement,
 }
 
 impl VerifyError {
@@ -102,10 +102,13 @@ impl VerifyError {
         })
     }
 
-    pub(crate) fn denied(denied: Denied, id: TokenId, need: &Need) -> Self {
+    pub(crate) fn denied(denied: Denied, id: TokenId, requirement: &Requirement) -> Self {
         Self::Refused(match denied {
             Denied::MissingScope => {
-                return Self::MissingScope(Box::new(MissingScope { id, need: need.clone() }));
+                return Self::MissingScope(Box::new(MissingScope {
+                    id,
+                    requirement: requirement.clone(),
+                }));
             }
             Denied::Revoked => Refusal::Revoked,
             Denied::SecretEnded => Refusal::SecretEnded,
@@ -129,7 +132,7 @@ pub enum NotPermitted {
     MissingScope(ReservedScope),
     /// The token that was to get a new secret has a scope that the acting one lacks: 403.
     #[error("the token was issued with a scope that the acting token does not contain")]
-    MayMore,
+    ExceedsCaller,
 }
 
 impl From<StoreError> for VerifyError {
@@ -147,7 +150,7 @@ pub(crate) fn other_record() -> StoreError {
 ///
 /// For HTTP: `Invalid` is 400, `NotPermitted` and `Overtaken` 401 or 403 as [`NotPermitted`] says,
 /// `NotFound` 404, `Exists`, `NotRotated`, `TooManyActive` and `ClockJumped` 409, all others,
-/// `IssuingStopped` among them, 503.
+/// `IssuingPaused` among them, 503.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManageError {
@@ -155,10 +158,10 @@ pub enum ManageError {
     #[error(transparent)]
     Invalid(#[from] InvalidField),
     /// The owner has as many active tokens as the policy allows.
-    #[error("this owner has {most} active tokens, and more are not allowed: revoke one first")]
+    #[error("this owner has {max} active tokens, and more are not allowed: revoke one first")]
     TooManyActive {
         /// The most allowed.
-        most: usize,
+        max: usize,
     },
     /// There is a token with the chosen id. If the answer to the first request was lost, rotate it once
     /// it is active: that gives a secret. Or revoke it and issue another.
@@ -173,9 +176,9 @@ pub enum ManageError {
         /// The id.
         id: TokenId,
     },
-    /// An operator has [stopped issuing](crate::TokenService::stop_issuing).
+    /// An operator has [stopped issuing](crate::TokenService::pause_issuing).
     #[error("issuing is stopped: {reason}")]
-    IssuingStopped {
+    IssuingPaused {
         /// The operator's words: for those who manage tokens, not for strangers.
         reason: String,
     },

@@ -22,7 +22,7 @@ use trace::trace;
 /// An act of management.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Act {
+pub enum Operation {
     /// Issuing a token.
     Issue,
     /// Reading one record.
@@ -37,7 +37,7 @@ pub enum Act {
     Count,
 }
 
-impl fmt::Display for Act {
+impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Issue => "issue",
@@ -149,7 +149,7 @@ pub enum Event {
     },
     /// A token was to be revoked that had been before; nothing changed.
     #[non_exhaustive]
-    RevokedAlready {
+    AlreadyRevoked {
         /// Its id.
         id: TokenId,
         /// Its owner.
@@ -193,7 +193,7 @@ pub enum Event {
     },
     /// From now on this service issues no tokens.
     #[non_exhaustive]
-    IssuingStopped {
+    IssuingPaused {
         /// Why.
         reason: String,
     },
@@ -204,7 +204,7 @@ pub enum Event {
     #[non_exhaustive]
     Failed {
         /// Which.
-        act: Act,
+        act: Operation,
         /// The token concerned, where there was one.
         id: Option<TokenId>,
         /// The token that asked for it, if one did.
@@ -233,7 +233,7 @@ pub enum Event {
         /// Its id.
         id: TokenId,
         /// What was asked for.
-        need: String,
+        requirement: String,
     },
     /// The store gave no answer, so a token was refused.
     #[non_exhaustive]
@@ -286,7 +286,7 @@ impl Event {
             }
             (VerifyError::Refused(reason), id) => Self::Refused { id, reason: *reason },
             (VerifyError::MissingScope(missing), _) => {
-                Self::MissingScope { id: missing.id, need: missing.need.scopes() }
+                Self::MissingScope { id: missing.id, requirement: missing.requirement.scopes() }
             }
             (VerifyError::Unavailable(cause), id) => {
                 Self::StoreFailed { id, cause: with_sources(&**cause) }

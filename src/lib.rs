@@ -2,14 +2,14 @@
 //! request, revoked for good, on the storage you already run.
 //!
 //! ```
-//! use service_tokens::{IssueRequest, MemoryStore, Need, TokenService, TokenType};
+//! use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let service = TokenService::builder(MemoryStore::new(), "acme_live")
 //!     .token_type(TokenType::new("connector", ["files:upload"])?)
 //!     .build()?;
 //! let issued = service.issue(IssueRequest::new("acme", "connector", "nightly backup")).await?;
-//! let verified = service.verify(issued.token.expose_secret(), &Need::scope("files:upload")?).await?;
+//! let verified = service.verify(issued.token.expose_secret(), &Requirement::scope("files:upload")?).await?;
 //! assert_eq!((verified.owner(), verified.token_type()), ("acme", "connector"));
 //! # Ok(()) }
 //! ```
@@ -32,7 +32,7 @@
 //! A **token** is the plaintext bearer string that a client holds ([`Token`]). Its **id** is the public
 //! half ([`TokenId`]), its **secret** the private one. What is stored is a **record** ([`Record`]) with
 //! a **digest** of the secret. A **type** ([`TokenType`]) is a named bundle of **scopes** ([`Scope`]);
-//! what a request asks for is a **need** ([`Need`]). Each record belongs to an **owner**, the tenant or
+//! what a request asks for is a **need** ([`Requirement`]). Each record belongs to an **owner**, the tenant or
 //! account, and was **issued to** somebody, which is a label for people.
 //!
 //! # Manual
@@ -68,9 +68,9 @@
 //! ```
 //! use service_tokens::TokenType;
 //!
-//! let connector = TokenType::new("connector", ["files:upload"])?.described_as("may upload files");
+//! let connector = TokenType::new("connector", ["files:upload"])?.with_description("may upload files");
 //! let developer = TokenType::new("developer", ["*"])?
-//!     .described_as("for all available APIs. Handle it with caution");
+//!     .with_description("for all available APIs. Handle it with caution");
 //! let manager = TokenType::new(
 //!     "manager",
 //!     [
@@ -105,7 +105,7 @@
 //! A new secret, while the old one is accepted for another day:
 //!
 //! ```
-//! # use service_tokens::{IssueRequest, MemoryStore, Need, TokenService, TokenType};
+//! # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
 //! use std::time::Duration;
 //! use service_tokens::RotateRequest;
 //!
@@ -117,7 +117,7 @@
 //! let overlap = RotateRequest::with_overlap(Duration::from_secs(86_400));
 //! let new = service.owner("acme").rotate(id, overlap).await?;
 //! for token in [&old.token, &new.token] {
-//!     service.verify(token.expose_secret(), &Need::authenticated()).await?;
+//!     service.verify(token.expose_secret(), &Requirement::any_token()).await?;
 //! }
 //! # Ok(()) }
 //! ```
@@ -125,7 +125,7 @@
 //! Your own tests, with a clock that moves only when told to:
 //!
 //! ```
-//! # use service_tokens::{IssueRequest, MemoryStore, Need, TokenService, TokenType};
+//! # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //! use service_tokens::{ManualClock, Refusal};
@@ -141,7 +141,7 @@
 //! let token = service.issue(request).await?.token;
 //!
 //! clock.advance(minute);
-//! let refused = service.verify(token.expose_secret(), &Need::authenticated()).await.unwrap_err();
+//! let refused = service.verify(token.expose_secret(), &Requirement::any_token()).await.unwrap_err();
 //! assert_eq!(refused.refusal(), Some(Refusal::Expired));
 //! # Ok(()) }
 //! ```
@@ -184,14 +184,14 @@ pub use check::{Denied, VerifiedToken, check};
 pub use clock::{Clock, ClockJump, ManualClock, SystemClock};
 pub use digest::{Digests, InvalidKey, KeyId, KeyRing};
 pub use error::{ManageError, MissingScope, NotPermitted, Refusal, VerifyError};
-pub use event::{Act, Event, EventSink};
+pub use event::{Event, EventSink, Operation};
 pub use record::{
-    CorruptRecord, Field, InvalidField, Matched, Mismatch, Overlap, RECORD_FORMAT,
-    RECORD_MAX_BYTES, Record, Replaces, Revocation, RotateDenied, Rule, State,
+    CorruptRecord, Field, InvalidField, MAX_RECORD_BYTES, Matched, Mismatch, Overlap,
+    RECORD_FORMAT, Record, ReplacedSecret, Revocation, RotateDenied, Rule, State,
 };
 pub use scope::{
-    InvalidScope, Need, ReservedScope, SCOPE_MAX_LEN, SCOPE_SET_MAX, Scope, ScopeSet, Scopes,
-    TYPE_NAME_MAX_LEN, TokenType, TokenTypes,
+    InvalidScope, MAX_SCOPE_LEN, MAX_SCOPES, MAX_TYPE_NAME_LEN, Requirement, ReservedScope, Scope,
+    ScopeSet, Scopes, TokenType, TokenTypes,
 };
 pub use secret::{OsRandom, RandomError, RandomSource};
 pub use service::{
@@ -200,16 +200,16 @@ pub use service::{
     RotateRequest, TokenService, TokenServiceBuilder, Tokens,
 };
 pub use store::{
-    BoxError, Change, ChangeStream, Direction, Found, LastUsed, PAGE_MAX, Page, Query, States,
-    StoreError, Stored, TokenStore, Version,
+    BoxError, Change, ChangeStream, LastUsed, MAX_PAGE_LEN, Order, Page, Query, RecordRef, States,
+    StoreError, StoredRecord, TokenStore, Version,
 };
 #[cfg(feature = "memory")]
 pub use stores::MemoryStore;
 #[cfg(feature = "file")]
 pub use stores::{
-    Compacted, CutOff, FileStore, FileStoreOptions, OpenError, Opening, OpeningProgress,
+    Compacted, FileStore, FileStoreOptions, OpenError, OpenProgress, OpenReport, TruncatedTail,
 };
 pub use token::{
-    InvalidPrefix, InvalidTokenId, MalformedToken, PREFIX_MAX_LEN, ParsedToken, Prefix,
-    TOKEN_MAX_LEN, Token, TokenId, parse, scanner_regex,
+    InvalidPrefix, InvalidTokenId, MAX_PREFIX_LEN, MAX_TOKEN_LEN, MalformedToken, ParsedToken,
+    Prefix, Token, TokenId, parse, scanner_regex,
 };

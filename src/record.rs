@@ -14,13 +14,13 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-pub use bytes::{RECORD_FORMAT, RECORD_MAX_BYTES};
+pub use bytes::{MAX_RECORD_BYTES, RECORD_FORMAT};
 pub use field::{Field, InvalidField, Rule};
-pub(crate) use field::{METADATA_MAX, TEXT_MAX_LEN};
+pub(crate) use field::{MAX_METADATA, MAX_TEXT_LEN};
 pub(crate) use first_use::FirstUse;
 pub use frame::CorruptRecord;
 pub(crate) use life::{OlderEnds, RevokeDenied, Rotation};
-pub use life::{Replaces, RotateDenied, State};
+pub use life::{ReplacedSecret, RotateDenied, State};
 pub(crate) use texts::Texts;
 
 use crate::clock::whole_micros;
@@ -215,7 +215,7 @@ impl Record {
 
     /// When its newest secret was made: at the issue or at the latest rotation. Each rotation's time
     /// is later than the one before, by a microsecond if the clock does not say more.
-    pub fn rotated_at(&self) -> DateTime<Utc> {
+    pub fn secret_created_at(&self) -> DateTime<Utc> {
         self.newest.created_at
     }
 
@@ -353,7 +353,7 @@ impl fmt::Debug for Record {
             .field("created_at", &self.created_at())
             .field("not_before", &self.not_before())
             .field("expires_at", &self.expires_at())
-            .field("rotated_at", &self.rotated_at())
+            .field("secret_created_at", &self.secret_created_at())
             .field("revocation", &self.revocation())
             .field("issued_by", &self.issued_by())
             .field("issuers", &self.issuers())

@@ -1,21 +1,21 @@
 //! What a token may do, what a request asks for, and the named bundles of the first.
 
 mod grammar;
-mod need;
+mod requirement;
 mod reserved;
 mod token_type;
 
 use std::fmt;
 use std::str::FromStr;
 
-pub use grammar::{InvalidScope, SCOPE_MAX_LEN, SCOPE_SET_MAX, TYPE_NAME_MAX_LEN};
-pub use need::Need;
+pub use grammar::{InvalidScope, MAX_SCOPE_LEN, MAX_SCOPES, MAX_TYPE_NAME_LEN};
+pub use requirement::Requirement;
 pub use reserved::ReservedScope;
 pub(crate) use token_type::valid_type_name;
 pub use token_type::{TokenType, TokenTypes};
 
 use grammar::{covers, validate};
-use need::NeedKind;
+use requirement::RequirementKind;
 
 /// One scope: segments of `[A-Za-z0-9_.-]+` joined by `:`, such as `files:upload`. Compared as bytes.
 /// What permits what is in [scopes and types](crate::manual::scopes_and_types).
@@ -90,10 +90,10 @@ impl FromStr for Scope {
 /// Written with single spaces between, the form of RFC 6749 §3.3.
 ///
 /// ```
-/// use service_tokens::{Need, ScopeSet};
+/// use service_tokens::{Requirement, ScopeSet};
 ///
 /// let granted = ScopeSet::new(["files:*", "queue:push"])?;
-/// assert!(granted.as_scopes().permits(&Need::scope("files:upload")?));
+/// assert!(granted.as_scopes().permits(&Requirement::scope("files:upload")?));
 /// assert!(granted.as_scopes().contains(ScopeSet::new(["files:read"])?.as_scopes()));
 /// assert_eq!(granted.to_string(), "files:* queue:push");
 /// # Ok::<(), service_tokens::InvalidScope>(())
@@ -123,7 +123,7 @@ impl ScopeSet {
     fn from_valid(mut scopes: Vec<String>) -> Result<Self, InvalidScope> {
         scopes.sort_unstable();
         scopes.dedup();
-        if scopes.len() > SCOPE_SET_MAX {
+        if scopes.len() > MAX_SCOPES {
             return Err(InvalidScope::TooMany);
         }
         Ok(Self(scopes.join(" ").into()))
@@ -177,11 +177,15 @@ impl<'s> Scopes<'s> {
 
     /// Grant against need: whether a request with this need may go on.
     #[inline]
-    pub fn permits(self, need: &Need) -> bool {
-        match &need.0 {
-            NeedKind::Authenticated => true,
-            NeedKind::All(needs) => needs.iter().all(|need| self.covers(need)),
-            NeedKind::Any(needs) => needs.iter().any(|need| self.covers(need)),
+    pub fn permits(self, requirement: &Requirement) -> bool {
+        match &requirement.0 {
+            RequirementKind::AnyToken => true,
+            RequirementKind::All(requirements) => {
+                requirements.iter().all(|requirement| self.covers(requirement))
+            }
+            RequirementKind::Any(requirements) => {
+                requirements.iter().any(|requirement| self.covers(requirement))
+            }
         }
     }
 
@@ -192,7 +196,7 @@ impl<'s> Scopes<'s> {
 
     /// What both sets permit.
     ///
-    /// It may have as many scopes as both together, more than [`SCOPE_SET_MAX`]: such a set works and
+    /// It may have as many scopes as both together, more than [`MAX_SCOPES`]: such a set works and
     /// is written, but not read back from its text.
     pub fn intersection(self, other: Scopes<'_>) -> ScopeSet {
         let both = self

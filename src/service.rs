@@ -56,7 +56,7 @@ use uses::{Recent, Uses};
 /// assumes no async runtime.
 ///
 /// ```
-/// use service_tokens::{IssueRequest, MemoryStore, Need, RevokeRequest, TokenService, TokenType};
+/// use service_tokens::{IssueRequest, MemoryStore, Requirement, RevokeRequest, TokenService, TokenType};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
@@ -66,7 +66,7 @@ use uses::{Recent, Uses};
 /// let issued = service.issue(IssueRequest::new("acme", "connector", "nightly backup")).await?;
 /// let token = issued.token.expose_secret();
 ///
-/// let upload = Need::scope("files:upload")?;
+/// let upload = Requirement::scope("files:upload")?;
 /// assert_eq!(service.verify(token, &upload).await?.owner(), "acme");
 ///
 /// service.owner("acme").revoke(issued.record.id(), RevokeRequest::new()).await?;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use error::{BoxError, StoreError};
-pub use query::{Direction, PAGE_MAX, Page, Query, States};
+pub use query::{MAX_PAGE_LEN, Order, Page, Query, States};
 
 use crate::clock::from_micros;
 use crate::record::Record;
@@ -36,7 +36,7 @@ pub enum LastUsed {
 /// A record as a store holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Stored {
+pub struct StoredRecord {
     /// The record.
     pub record: Record,
     /// Its version, for the next [`TokenStore::replace`] or [`TokenStore::remove`].
@@ -45,7 +45,7 @@ pub struct Stored {
     pub last_used: LastUsed,
 }
 
-impl Stored {
+impl StoredRecord {
     /// For authors of stores.
     pub fn new(record: Record, version: Version, last_used: LastUsed) -> Self {
         Self { record, version, last_used }
@@ -55,7 +55,7 @@ impl Stored {
 /// A record lent by [`TokenStore::find_now`].
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
-pub struct Found<'s> {
+pub struct RecordRef<'s> {
     /// The record.
     pub record: &'s Record,
     /// Its version.
@@ -81,7 +81,7 @@ impl From<LastUsed> for LastUse {
     }
 }
 
-impl<'s> Found<'s> {
+impl<'s> RecordRef<'s> {
     /// For authors of stores.
     pub fn new(record: &'s Record, version: Version, last_used: LastUsed) -> Self {
         Self { record, version, last_used: last_used.into() }
@@ -113,7 +113,7 @@ impl<'s> Found<'s> {
 #[non_exhaustive]
 pub enum Change {
     /// The record of this id was inserted, replaced or removed.
-    Of(TokenId),
+    Record(TokenId),
     /// Changes may have been missed: whoever keeps records must forget them all.
     Missed,
 }
@@ -188,7 +188,7 @@ pub trait TokenStore: Send + Sync + 'static {
     ///
     /// [`StoreError::Corrupt`] if what is stored under the id is no record, or is one with another
     /// id.
-    async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError>;
+    async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError>;
 
     /// Puts a record in the place of the one with its id, if that still has the version `expected`;
     /// returns the new version. The last use stays (`replace_keeps_last_use`).
@@ -278,7 +278,7 @@ pub trait TokenStore: Send + Sync + 'static {
     /// The answer must be the one that `find` would give (`find_now_agrees`): a copy that may lag
     /// behind does not answer here, since the service takes this answer for a current one. `visit` is
     /// brief and calls nothing of the store, so that a lock may be held around it.
-    fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<Found<'_>>)) -> bool {
+    fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<RecordRef<'_>>)) -> bool {
         let _ = (id, visit);
         false
     }
@@ -293,7 +293,7 @@ macro_rules! forward {
                 (**self).insert(record).await
             }
 
-            async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+            async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
                 (**self).find(id).await
             }
 
@@ -321,7 +321,7 @@ macro_rules! forward {
                 (**self).changes().await
             }
 
-            fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<Found<'_>>)) -> bool {
+            fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<RecordRef<'_>>)) -> bool {
                 (**self).find_now(id, visit)
             }
         }

@@ -10,7 +10,7 @@ mod memory;
 
 #[cfg(feature = "file")]
 pub use file::{
-    Compacted, CutOff, FileStore, FileStoreOptions, OpenError, Opening, OpeningProgress,
+    Compacted, FileStore, FileStoreOptions, OpenError, OpenProgress, OpenReport, TruncatedTail,
 };
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;

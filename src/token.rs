@@ -34,10 +34,10 @@ impl Layout {
 }
 
 /// The longest prefix, in characters.
-pub const PREFIX_MAX_LEN: usize = 32;
+pub const MAX_PREFIX_LEN: usize = 32;
 
 /// The longest token of any version this crate knows, in characters.
-pub const TOKEN_MAX_LEN: usize = PREFIX_MAX_LEN + 1 + V1.body();
+pub const MAX_TOKEN_LEN: usize = MAX_PREFIX_LEN + 1 + V1.body();
 
 /// Why a text is no token of this service. It names the rule, never a character of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -46,8 +46,8 @@ pub enum MalformedToken {
     /// There is nothing.
     #[error("the token is empty")]
     Empty,
-    /// Longer than [`TOKEN_MAX_LEN`].
-    #[error("the token is longer than {TOKEN_MAX_LEN} characters")]
+    /// Longer than [`MAX_TOKEN_LEN`].
+    #[error("the token is longer than {MAX_TOKEN_LEN} characters")]
     TooLong,
     /// There is no `_`, so no prefix.
     #[error("the token has no prefix: there is no underscore")]
@@ -79,8 +79,8 @@ pub enum InvalidPrefix {
     /// There is nothing.
     #[error("a prefix has at least one character")]
     Empty,
-    /// More than [`PREFIX_MAX_LEN`] characters.
-    #[error("a prefix has at most {PREFIX_MAX_LEN} characters")]
+    /// More than [`MAX_PREFIX_LEN`] characters.
+    #[error("a prefix has at most {MAX_PREFIX_LEN} characters")]
     TooLong,
     /// Not of the form `[a-z][a-z0-9]*(_[a-z0-9]+)*`.
     #[error(
@@ -115,7 +115,7 @@ impl Prefix {
         if prefix.is_empty() {
             return Err(InvalidPrefix::Empty);
         }
-        if prefix.len() > PREFIX_MAX_LEN {
+        if prefix.len() > MAX_PREFIX_LEN {
             return Err(InvalidPrefix::TooLong);
         }
         let starts_with_letter = prefix.as_bytes()[0].is_ascii_lowercase();
@@ -288,7 +288,7 @@ fn unlike_v1(bytes: &[u8], accepted: &[Prefix]) -> MalformedToken {
     if bytes.is_empty() {
         return MalformedToken::Empty;
     }
-    if bytes.len() > TOKEN_MAX_LEN {
+    if bytes.len() > MAX_TOKEN_LEN {
         return MalformedToken::TooLong;
     }
     let Some(underscore) = bytes.iter().rposition(|&b| b == b'_') else {

@@ -181,7 +181,7 @@ impl World {
     fn view(&self, view: Option<usize>) -> service_tokens::Tokens<'_, SharedStore> {
         match view {
             Some(owner) => self.service.owner(OWNERS[owner]),
-            None => self.service.every_owner(),
+            None => self.service.all_owners(),
         }
     }
 
@@ -190,7 +190,7 @@ impl World {
         match step {
             Step::Pass(span) => self.clock.advance(span),
             Step::StopIssuing => {
-                self.service.stop_issuing("INC-42").await.unwrap();
+                self.service.pause_issuing("INC-42").await.unwrap();
                 self.stopped = true;
             }
             Step::ResumeIssuing => {
@@ -224,13 +224,13 @@ impl World {
                         };
                         self.tokens.insert(issued.record.id(), token);
                     }
-                    Err(ManageError::IssuingStopped { .. }) => assert!(self.stopped),
+                    Err(ManageError::IssuingPaused { .. }) => assert!(self.stopped),
                     Err(other) => panic!("{other:?}"),
                 }
             }
             Step::Rotate(n) => {
                 let Some(id) = self.nth(n) else { return };
-                let outcome = self.service.every_owner().rotate(id, RotateRequest::at_once()).await;
+                let outcome = self.service.all_owners().rotate(id, RotateRequest::at_once()).await;
                 let token = self.tokens.get_mut(&id).unwrap();
                 let active = token.lives(now) && token.start.is_none_or(|start| start <= now);
                 assert_eq!(outcome.is_ok(), active);
@@ -241,9 +241,9 @@ impl World {
             Step::Revoke(n) => {
                 let Some(id) = self.nth(n) else { return };
                 let words = RevokeRequest::new().by("single");
-                let revoked = self.service.every_owner().revoke(id, words).await.unwrap();
+                let revoked = self.service.all_owners().revoke(id, words).await.unwrap();
                 let token = self.tokens.get_mut(&id).unwrap();
-                assert_eq!(revoked.already, token.revoked.is_some());
+                assert_eq!(revoked.already_revoked, token.revoked.is_some());
                 token.revoked = token.revoked.or(Some(now));
             }
             Step::RevokeAll { which, polls } => self.revoke_all(&which, polls, now).await,

@@ -14,7 +14,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_lite::future::block_on;
 use service_tokens::{
-    Clock, IssueRequest, ManageError, ManualClock, PAGE_MAX, Query, State, TokenId, TokenService,
+    Clock, IssueRequest, MAX_PAGE_LEN, ManageError, ManualClock, Query, State, TokenId,
+    TokenService,
 };
 use support::many::{request, words};
 use support::planted::{below, plant};
@@ -67,7 +68,7 @@ async fn a_purge_after_a_corrected_jump_keeps_what_lives(open: Open) {
     let (dead, _) = scene.issue(request().expires_in(HOUR)).await;
     scene.clock.advance(3 * DAY);
     scene.runs_ahead(TimeDelta::days(400));
-    let view = scene.service.every_owner();
+    let view = scene.service.all_owners();
     assert!(matches!(view.purge(DAY).count().await, Err(ManageError::ClockJumped)));
     // The operator sees that the clock is right, and says so.
     assert!(scene.service.acknowledge_clock_jump());
@@ -88,7 +89,7 @@ async fn revoking_many_after_a_corrected_jump_misses_nothing(open: Open) {
         if acknowledged {
             assert!(scene.service.clock_jump() && scene.service.acknowledge_clock_jump());
         }
-        let view = scene.service.every_owner();
+        let view = scene.service.all_owners();
         scene.other.verify(&token, &any()).await.unwrap();
         assert_eq!(view.revoke_with_descendants(id, words()).count().await.unwrap(), 2);
         let outcome = view.revoke_with_descendants(id, words()).run().await.unwrap();
@@ -109,7 +110,7 @@ async fn revoking_many_after_an_acknowledged_jump_leaves_what_expired(open: Open
     let (expired, _) = scene.issue(request().expires_in(HOUR)).await;
     let right = scene.clock.now();
     scene.clock.set(right + TimeDelta::days(2));
-    let view = scene.service.every_owner();
+    let view = scene.service.all_owners();
     // Noticed by the act itself, and by each of its counts.
     assert_eq!(view.revoke_all(Query::new(), words()).count().await.unwrap(), 1);
     assert!(scene.service.acknowledge_clock_jump());
@@ -129,7 +130,7 @@ async fn a_small_error_that_was_corrected_counts_as_well(open: Open) {
     assert!(!scene.service.clock_jump());
     assert!(scene.service.verify(&token, &any()).await.is_err());
     scene.other.verify(&token, &any()).await.unwrap();
-    let view = scene.service.every_owner();
+    let view = scene.service.all_owners();
     assert_eq!(view.revoke_all(Query::new(), words()).run().await.unwrap().done, 1);
 }
 
@@ -194,7 +195,7 @@ async fn a_purge_does_not_wait_for_another_thread_to_note_the_jump(open: Open) {
             service.now()
         });
         hear(&clock.inside);
-        let outcome = block_on(service.every_owner().purge(DAY).run());
+        let outcome = block_on(service.all_owners().purge(DAY).run());
         say(&clock.go);
         outcome
     });
@@ -208,13 +209,13 @@ async fn a_purge_notices_the_jump_though_its_thread_is_stopped(open: Open) {
     let opened = open();
     let clock = Held::new();
     let service = builder(opened.store.clone()).clock(clock.clone()).build().unwrap();
-    let many = PAGE_MAX + 1;
+    let many = MAX_PAGE_LEN + 1;
     for _ in 0..many {
         let _ = service.issue(request().expires_in(HOUR)).await.unwrap();
     }
     clock.jump();
     clock.stops.store(true, Ordering::SeqCst);
-    let error = service.every_owner().purge(DAY).run().await.unwrap_err();
+    let error = service.all_owners().purge(DAY).run().await.unwrap_err();
     assert!(matches!(error.cause, ManageError::ClockJumped));
     assert_eq!((error.so_far.done, records(&*opened.store).await.len()), (0, many));
 }

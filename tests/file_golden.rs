@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use chrono::DateTime;
 use futures_lite::future::block_on;
 use service_tokens::{
-    FileStore, FileStoreOptions, LastUsed, Query, Record, State, States, Stored, TokenId,
+    FileStore, FileStoreOptions, LastUsed, Query, Record, State, States, StoredRecord, TokenId,
     TokenStore,
 };
 
@@ -19,9 +19,9 @@ fn golden(name: &str) -> PathBuf {
 
 /// One line for each record: id, version, last use, encoding.
 fn lines(store: &FileStore) -> String {
-    let query = Query::new().states(States::ALL).direction(service_tokens::Direction::OldestFirst);
+    let query = Query::new().states(States::ALL).direction(service_tokens::Order::OldestFirst);
     let page = block_on(store.list(&query, DateTime::UNIX_EPOCH)).unwrap();
-    let line = |stored: &Stored| {
+    let line = |stored: &StoredRecord| {
         let used = match stored.last_used {
             LastUsed::At(used) => used.timestamp_micros().to_string(),
             _ => "never".to_owned(),

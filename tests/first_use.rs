@@ -13,12 +13,12 @@ use chrono::TimeDelta;
 use futures_lite::future::poll_once;
 use service_tokens::{
     Clock, Event, Field, IssueRequest, LastUsed, ManageError, ManualClock, Policy, Query, Refusal,
-    Replaces, RevokeRequest, RotateRequest, Rule, TokenService, TokenStore, VerifyError,
+    ReplacedSecret, RevokeRequest, RotateRequest, Rule, TokenService, TokenStore, VerifyError,
 };
 use support::rotated::{Scene, remote, scene, scene_over};
 use support::{
-    DAY, HOUR, MICRO, MINUTE, Open, Opened, Remote, SharedStore, any, builder, need, over_stores,
-    text,
+    DAY, HOUR, MICRO, MINUTE, Open, Opened, Remote, SharedStore, any, builder, over_stores,
+    requirement, text,
 };
 
 over_stores! {
@@ -36,20 +36,20 @@ over_stores! {
 }
 
 async fn the_first_use_ends_the_older_secret_on_every_path(open: Open) {
-    async fn check<S: TokenStore>(scene: Scene<S>, strict: bool, path: &str) {
+    async fn check<S: TokenStore>(scene: Scene<S>, uncached: bool, path: &str) {
         let (id, older, newer) = scene.rotated().await;
         // The older one's use is none of the new one's.
         assert!(scene.accepts(&older).await, "{path}");
         assert_eq!(scene.events(), [], "{path}");
-        let first = match strict {
-            false => scene.service.verify(&newer, &need("files:read")).await,
-            true => scene.service.verify_strict(&newer, &need("files:read")).await,
+        let first = match uncached {
+            false => scene.service.verify(&newer, &requirement("files:read")).await,
+            true => scene.service.verify_uncached(&newer, &requirement("files:read")).await,
         };
         assert_eq!(first.unwrap().id(), id, "{path}");
         scene.overlap_ended(id);
         let ended = scene.service.verify(&older, &any()).await.unwrap_err();
         assert_eq!(ended.refusal(), Some(Refusal::SecretEnded), "{path}");
-        let ended = scene.service.verify_strict(&older, &any()).await.unwrap_err();
+        let ended = scene.service.verify_uncached(&older, &any()).await.unwrap_err();
         assert_eq!(ended.refusal(), Some(Refusal::SecretEnded), "{path}");
         assert!(!scene.overlap_runs(id).await, "{path}");
         let _ = scene.events();
@@ -57,18 +57,18 @@ async fn the_first_use_ends_the_older_secret_on_every_path(open: Open) {
         assert!(scene.accepts(&newer).await, "{path}");
         assert_eq!(scene.events(), [], "{path}");
     }
-    for strict in [false, true] {
-        check(scene(open), strict, "on the spot").await;
-        check(remote(open).1, strict, "after a question").await;
+    for uncached in [false, true] {
+        check(scene(open), uncached, "on the spot").await;
+        check(remote(open).1, uncached, "after a question").await;
         let Opened { store, guard } = open();
         let mut kept = scene_over(Arc::new(Remote::new(store.clone())), guard);
         kept.service = builder(Arc::new(Remote::new(store)))
             .clock(kept.clock.clone())
             .events(kept.collected.sink())
-            .keep_records(DAY, 100)
+            .cache_records(DAY, 100)
             .build()
             .unwrap();
-        check(kept, strict, "kept").await;
+        check(kept, uncached, "kept").await;
     }
 }
 
@@ -100,10 +100,10 @@ async fn without_a_use_the_latest_end_holds(open: Open) {
 async fn what_is_no_use_ends_nothing(open: Open) {
     let scene = scene(open);
     let (id, older, newer) = scene.rotated().await;
-    let missing = scene.service.verify(&newer, &need("files:delete")).await;
+    let missing = scene.service.verify(&newer, &requirement("files:delete")).await;
     assert!(matches!(missing, Err(VerifyError::MissingScope(_))), "{missing:?}");
-    let strict = scene.service.verify_strict(&newer, &need("files:delete")).await;
-    assert!(matches!(strict, Err(VerifyError::MissingScope(_))), "{strict:?}");
+    let uncached = scene.service.verify_uncached(&newer, &requirement("files:delete")).await;
+    assert!(matches!(uncached, Err(VerifyError::MissingScope(_))), "{uncached:?}");
     let (_, another) = scene.issue().await;
     let wrong = format!("{}{}", &newer[..newer.len() - 49], &another[another.len() - 49..]);
     assert!(scene.service.verify(&wrong, &any()).await.is_err());
@@ -148,7 +148,7 @@ async fn a_rotation_says_that_it_lasts_until_first_use(open: Open) {
 async fn the_policy_bounds_the_latest_end(open: Open) {
     let opened = open();
     let clock = Arc::new(ManualClock::default());
-    let policy = Policy::new().longest_overlap(HOUR);
+    let policy = Policy::new().max_overlap(HOUR);
     let service = builder(opened.store).clock(clock.clone()).policy(policy).build().unwrap();
     let request = IssueRequest::new("acme", "connector", "b");
     let id = service.issue(request).await.unwrap().record.id();
@@ -173,7 +173,7 @@ async fn a_second_rotation_says_which_secret_it_replaces(open: Open) {
     let until_first_use: Make = || RotateRequest::until_first_use(HOUR);
     let with_overlap: Make = || RotateRequest::with_overlap(HOUR);
     let at_once: Make = RotateRequest::at_once;
-    let (oldest, newest) = (Replaces::Oldest, Replaces::Newest);
+    let (oldest, newest) = (ReplacedSecret::Oldest, ReplacedSecret::Newest);
     // Before the third secret is used and after: who of the first and the second is accepted.
     for (n, (first, second, replaces, before, after)) in [
         (until_first_use, until_first_use, newest, [true, false], [false, false]),
@@ -216,11 +216,11 @@ async fn a_use_from_before_another_rotation_does_not_end_that_one_s_overlap(open
     let elsewhere = builder(store).clock(scene.clock.clone()).build().unwrap();
     let (id, one, two) = scene.rotated().await;
     remote.hold(true);
-    let need = any();
-    let verifying = scene.service.verify(&two, &need);
+    let requirement = any();
+    let verifying = scene.service.verify(&two, &requirement);
     let mut verifying = std::pin::pin!(verifying);
     assert!(poll_once(&mut verifying).await.is_none());
-    let again = RotateRequest::until_first_use(HOUR).replacing(Replaces::Oldest);
+    let again = RotateRequest::until_first_use(HOUR).replacing(ReplacedSecret::Oldest);
     let three = text(&elsewhere.owner("acme").rotate(id, again).await.unwrap());
     remote.hold(false);
     remote.release(1);
@@ -237,8 +237,8 @@ async fn whoever_comes_while_it_is_under_way_does_not_wait(open: Open) {
     let (id, older, newer) = scene.rotated().await;
     remote.replaces();
     remote.hold_writes(true);
-    let need = any();
-    let first = scene.service.verify(&newer, &need);
+    let requirement = any();
+    let first = scene.service.verify(&newer, &requirement);
     let mut first = std::pin::pin!(first);
     assert!(poll_once(&mut first).await.is_none());
     for _ in 0..3 {
@@ -260,8 +260,8 @@ async fn a_caller_that_gives_up_is_an_event(open: Open) {
     let (id, older, newer) = scene.rotated().await;
     remote.hold_writes(true);
     {
-        let need = any();
-        let first = scene.service.verify(&newer, &need);
+        let requirement = any();
+        let first = scene.service.verify(&newer, &requirement);
         let mut first = std::pin::pin!(first);
         assert!(poll_once(&mut first).await.is_none());
     }
@@ -291,7 +291,7 @@ fn kept(open: Open) -> Kept {
     here.service = builder(remote.clone())
         .clock(here.clock.clone())
         .events(here.collected.sink())
-        .keep_records(DAY, 100)
+        .cache_records(DAY, 100)
         .build()
         .unwrap();
     let elsewhere = builder(store).clock(here.clock.clone()).build().unwrap();
@@ -305,7 +305,7 @@ async fn over_a_kept_record_too(open: Open) {
     assert!(here.accepts(&older).await);
     remote.finds();
     let first = here.service.verify(&newer, &any()).await.unwrap();
-    assert_eq!(first.age(), Duration::ZERO);
+    assert_eq!(first.staleness(), Duration::ZERO);
     assert_eq!((remote.finds(), remote.replaces()), (1, 2), "with the rotation's own");
     here.overlap_ended(id);
     assert!(!here.accepts(&older).await);

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use futures_lite::future::block_on;
 use service_tokens::{
-    Clock, Event, ManualClock, Refusal, Replaces, RevokeRequest, RotateRequest, State, TokenStore,
+    Clock, Event, ManualClock, Refusal, ReplacedSecret, RevokeRequest, RotateRequest, State,
+    TokenStore,
 };
 use support::rotated::{Scene, scene, scene_over};
 use support::{
@@ -43,7 +44,7 @@ fn faulty(open: Open) -> (Arc<Faulty>, Newest, Scene<Arc<Faulty>>) {
         let (store, newest) = (rivals.clone(), presented.lock().unwrap().clone());
         Box::pin(async move {
             let service = builder(store.clone()).clock(ManualClock::default()).build().unwrap();
-            let (tokens, id) = (service.every_owner(), records(&*store).await[0].id());
+            let (tokens, id) = (service.all_owners(), records(&*store).await[0].id());
             let again = RotateRequest::until_first_use(HOUR);
             match what {
                 REVOKE => {
@@ -51,11 +52,11 @@ fn faulty(open: Open) -> (Arc<Faulty>, Newest, Scene<Arc<Faulty>>) {
                     drop(tokens.revoke(id, words).await.unwrap());
                 }
                 ROTATE => {
-                    let again = RotateRequest::at_once().replacing(Replaces::Newest);
+                    let again = RotateRequest::at_once().replacing(ReplacedSecret::Newest);
                     drop(tokens.rotate(id, again).await.unwrap());
                 }
                 ROTATE_OLDEST => {
-                    drop(tokens.rotate(id, again.replacing(Replaces::Oldest)).await.unwrap());
+                    drop(tokens.rotate(id, again.replacing(ReplacedSecret::Oldest)).await.unwrap());
                 }
                 USE => drop(service.verify(&newest, &any()).await.unwrap()),
                 // The same record under another version.
@@ -168,7 +169,7 @@ async fn a_rival_in_between_loses_nothing(open: Open) {
             scene.service.verify(&newer, &any()).await.unwrap();
             let events = scene.events();
             store.disarm();
-            let record = scene.service.every_owner().get(id).await.unwrap().record;
+            let record = scene.service.all_owners().get(id).await.unwrap().record;
             let context = format!("{what} before call {call}: {events:?}");
             // Somebody else settled it, or it came through: in no case a failure.
             assert_eq!(ended(&events), usize::from(what == TOUCH_UP), "{context}");
@@ -222,7 +223,7 @@ async fn a_first_use_and_a_revocation_at_once(open: Open) {
             let first = threads.spawn(|| block_on(service.verify(&newer, &any())));
             let words = RevokeRequest::new().by("alice").reason("left");
             let revoked = block_on(service.owner("acme").revoke(id, words)).unwrap();
-            assert!(!revoked.already);
+            assert!(!revoked.already_revoked);
             if let Err(error) = first.join().unwrap() {
                 assert_eq!(error.refusal(), Some(Refusal::Revoked));
             }
@@ -240,7 +241,7 @@ async fn a_first_use_and_a_rotation_at_once(open: Open) {
     for turn in 0..40 {
         let scene = scene(open);
         let (service, (id, one, two)) = (&scene.service, scene.rotated().await);
-        let which = if turn % 2 == 0 { Replaces::Oldest } else { Replaces::Newest };
+        let which = if turn % 2 == 0 { ReplacedSecret::Oldest } else { ReplacedSecret::Newest };
         let three = std::thread::scope(|threads| {
             let first = threads.spawn(|| block_on(service.verify(&two, &any())));
             let again = RotateRequest::until_first_use(HOUR).replacing(which);
@@ -249,7 +250,7 @@ async fn a_first_use_and_a_rotation_at_once(open: Open) {
                 // The rotation was first and replaced it.
                 assert_eq!(
                     (error.refusal(), which),
-                    (Some(Refusal::SecretEnded), Replaces::Newest)
+                    (Some(Refusal::SecretEnded), ReplacedSecret::Newest)
                 );
             }
             text(&three)
@@ -262,7 +263,7 @@ async fn a_first_use_and_a_rotation_at_once(open: Open) {
         // One of the two before lives on beside the third, until that is used.
         let older = [accepted(&one).await, accepted(&two).await];
         let expected =
-            if which == Replaces::Oldest || used { [false, true] } else { [true, false] };
+            if which == ReplacedSecret::Oldest || used { [false, true] } else { [true, false] };
         assert_eq!(older, expected, "{turn}: {events:?}");
         assert!(scene.accepts(&three).await);
         assert_eq!([accepted(&one).await, accepted(&two).await], [false, false], "{turn}");

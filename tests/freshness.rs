@@ -35,15 +35,15 @@ async fn the_bound_holds_to_the_microsecond(open: Open) {
         let scene = scene_with(open, longest, 1_000);
         let issued = scene.issue().await;
         let token = text(&issued);
-        assert_eq!(scene.verify(&token).await.unwrap().age(), Duration::ZERO);
+        assert_eq!(scene.verify(&token).await.unwrap().staleness(), Duration::ZERO);
         scene.asked(1);
         scene.revoke_elsewhere(issued.record.id()).await;
         for step in [Duration::ZERO, longest.saturating_sub(MICRO)] {
             scene.clock.advance(step);
-            assert_eq!(scene.verify(&token).await.unwrap().age(), step);
+            assert_eq!(scene.verify(&token).await.unwrap().staleness(), step);
         }
         scene.clock.advance(longest - longest.saturating_sub(MICRO));
-        assert_eq!(scene.verify(&token).await.unwrap().age(), longest);
+        assert_eq!(scene.verify(&token).await.unwrap().staleness(), longest);
         scene.asked(0);
         scene.clock.advance(MICRO);
         assert_eq!(refusal(scene.verify(&token).await), Some(Refusal::Revoked));
@@ -59,7 +59,7 @@ async fn nothing_slides(open: Open) {
     scene.revoke_elsewhere(issued.record.id()).await;
     for second in 1..=60 {
         scene.clock.advance(Duration::from_secs(1));
-        assert_eq!(scene.verify(&token).await.unwrap().age(), Duration::from_secs(second));
+        assert_eq!(scene.verify(&token).await.unwrap().staleness(), Duration::from_secs(second));
     }
     scene.asked(1);
     scene.clock.advance(MICRO);
@@ -116,37 +116,37 @@ async fn a_strict_verification_always_asks(open: Open) {
     let token = text(&issued);
     scene.verify(&token).await.unwrap();
     for _ in 0..3 {
-        let strict = scene.service.verify_strict(&token, &any()).await.unwrap();
-        assert_eq!(strict.age(), Duration::ZERO);
+        let uncached = scene.service.verify_uncached(&token, &any()).await.unwrap();
+        assert_eq!(uncached.staleness(), Duration::ZERO);
     }
     scene.asked(4);
     scene.revoke_elsewhere(issued.record.id()).await;
-    let strict = scene.service.verify_strict(&token, &any()).await;
-    assert_eq!(refusal(strict), Some(Refusal::Revoked));
+    let uncached = scene.service.verify_uncached(&token, &any()).await;
+    assert_eq!(refusal(uncached), Some(Refusal::Revoked));
     scene.remote.fail(true);
-    let strict = scene.service.verify_strict(&token, &any()).await;
-    assert!(matches!(strict, Err(VerifyError::Unavailable(_))), "{strict:?}");
+    let uncached = scene.service.verify_uncached(&token, &any()).await;
+    assert!(matches!(uncached, Err(VerifyError::Unavailable(_))), "{uncached:?}");
 
     // How long the store took is part of the age.
     scene.remote.fail(false);
     let issued = scene.issue().await;
     scene.remote.hold(true);
     let token = text(&issued);
-    let need = any();
-    let mut strict = std::pin::pin!(scene.service.verify_strict(&token, &need));
-    assert!(poll_once(&mut strict).await.is_none());
+    let requirement = any();
+    let mut uncached = std::pin::pin!(scene.service.verify_uncached(&token, &requirement));
+    assert!(poll_once(&mut uncached).await.is_none());
     scene.clock.advance(HOUR);
     scene.remote.release(1);
-    assert_eq!(strict.await.unwrap().age(), HOUR);
+    assert_eq!(uncached.await.unwrap().staleness(), HOUR);
 }
 
 async fn an_answer_from_before_a_change_is_not_kept_after_it(open: Open) {
     let scene = scene(open);
-    let need = any();
+    let requirement = any();
     let issued = scene.issue().await;
     let (id, token) = (issued.record.id(), text(&issued));
     scene.remote.hold(true);
-    let mut slow = std::pin::pin!(scene.service.verify(&token, &need));
+    let mut slow = std::pin::pin!(scene.service.verify(&token, &requirement));
     assert!(poll_once(&mut slow).await.is_none());
     scene.remote.hold(false);
     scene.service.owner("acme").revoke(id, RevokeRequest::new()).await.unwrap();
@@ -161,18 +161,18 @@ async fn an_answer_from_before_a_change_is_not_kept_after_it(open: Open) {
 async fn an_answer_from_before_a_change_elsewhere_is_not_kept_after_it(open: Open) {
     for missed in [false, true] {
         let scene = scene(open);
-        let need = any();
+        let requirement = any();
         let issued = scene.issue().await;
         let (id, token) = (issued.record.id(), text(&issued));
         let changes = scene.remote.stream();
         let mut following = std::pin::pin!(scene.service.follow_changes());
         assert!(poll_once(&mut following).await.is_none());
         scene.remote.hold(true);
-        let mut slow = std::pin::pin!(scene.service.verify(&token, &need));
+        let mut slow = std::pin::pin!(scene.service.verify(&token, &requirement));
         assert!(poll_once(&mut slow).await.is_none());
         scene.remote.hold(false);
         scene.revoke_elsewhere(id).await;
-        changes.send(Ok(if missed { Change::Missed } else { Change::Of(id) })).unwrap();
+        changes.send(Ok(if missed { Change::Missed } else { Change::Record(id) })).unwrap();
         assert!(poll_once(&mut following).await.is_none());
         // Who comes now does not wait for the old question.
         assert_eq!(refusal(scene.verify(&token).await), Some(Refusal::Revoked));
@@ -184,22 +184,22 @@ async fn an_answer_from_before_a_change_elsewhere_is_not_kept_after_it(open: Ope
 
 async fn an_answer_from_before_a_change_is_not_kept_while_another_is_awaited(open: Open) {
     let scene = scene(open);
-    let need = any();
+    let requirement = any();
     let issued = scene.issue().await;
     let (id, token) = (issued.record.id(), text(&issued));
     scene.remote.hold(true);
-    let mut before = std::pin::pin!(scene.service.verify(&token, &need));
+    let mut before = std::pin::pin!(scene.service.verify(&token, &requirement));
     assert!(poll_once(&mut before).await.is_none());
     scene.remote.hold(false);
     scene.service.owner("acme").revoke(id, RevokeRequest::new()).await.unwrap();
     scene.remote.hold(true);
-    let mut after = std::pin::pin!(scene.service.verify(&token, &need));
+    let mut after = std::pin::pin!(scene.service.verify(&token, &requirement));
     assert!(poll_once(&mut after).await.is_none());
     let _ = scene.remote.finds();
     scene.remote.release(1);
     let _ = poll_once(&mut before).await.unwrap();
     // Neither the older answer nor a question of its own: the one under way is waited for.
-    let mut third = std::pin::pin!(scene.service.verify(&token, &need));
+    let mut third = std::pin::pin!(scene.service.verify(&token, &requirement));
     assert!(poll_once(&mut third).await.is_none());
     scene.asked(0);
     scene.remote.hold(false);
@@ -214,14 +214,14 @@ async fn a_failing_store_is_bridged_within_the_bound(open: Open) {
     scene.verify(&token).await.unwrap();
     scene.remote.fail(true);
     scene.clock.advance(LONGEST);
-    assert_eq!(scene.verify(&token).await.unwrap().age(), LONGEST);
+    assert_eq!(scene.verify(&token).await.unwrap().staleness(), LONGEST);
     scene.clock.advance(MICRO);
     for _ in 0..3 {
         let outcome = scene.verify(&token).await;
         assert!(matches!(outcome, Err(VerifyError::Unavailable(_))), "{outcome:?}");
     }
     scene.remote.fail(false);
-    assert_eq!(scene.verify(&token).await.unwrap().age(), Duration::ZERO);
+    assert_eq!(scene.verify(&token).await.unwrap().staleness(), Duration::ZERO);
 }
 
 async fn the_stream_of_changes_brings_them_in(open: Open) {
@@ -240,7 +240,7 @@ async fn the_stream_of_changes_brings_them_in(open: Open) {
     scene.revoke_elsewhere(one.record.id()).await;
     scene.verify(&text(&one)).await.unwrap();
     scene.asked(0);
-    changes.send(Ok(Change::Of(one.record.id()))).unwrap();
+    changes.send(Ok(Change::Record(one.record.id()))).unwrap();
     assert!(poll_once(&mut following).await.is_none());
     assert_eq!(refusal(scene.verify(&text(&one)).await), Some(Refusal::Revoked));
     scene.asked(1);

@@ -13,7 +13,7 @@ use service_tokens::{
     Clock, IssueRequest, Issued, Refusal, StoreError, TokenId, TokenService, VerifyError,
 };
 use support::keeping::{LONGEST, Scene, refusal, scene, scene_with};
-use support::{MICRO, Open, SharedStore, any, builder, need, over_stores, text};
+use support::{MICRO, Open, SharedStore, any, builder, over_stores, requirement, text};
 
 over_stores! {
     many_misses_ask_once,
@@ -31,11 +31,11 @@ over_stores! {
 
 async fn many_misses_ask_once(open: Open) {
     let scene = scene(open);
-    let need = any();
+    let requirement = any();
     let token = text(&scene.issue().await);
     scene.remote.hold(true);
     let mut waiting: Vec<_> =
-        (0..50).map(|_| Box::pin(scene.service.verify(&token, &need))).collect();
+        (0..50).map(|_| Box::pin(scene.service.verify(&token, &requirement))).collect();
     for verification in &mut waiting {
         assert!(poll_once(verification).await.is_none());
     }
@@ -43,7 +43,7 @@ async fn many_misses_ask_once(open: Open) {
     scene.clock.advance(Duration::from_secs(3));
     scene.remote.release(1);
     for verification in waiting {
-        assert_eq!(verification.await.unwrap().age(), Duration::from_secs(3));
+        assert_eq!(verification.await.unwrap().staleness(), Duration::from_secs(3));
     }
     scene.asked(0);
 }
@@ -52,19 +52,19 @@ async fn many_misses_ask_once(open: Open) {
 /// it for one that is at most `LONGEST` old.
 async fn an_old_question_answers_nobody_who_comes_later(open: Open) {
     let scene = scene(open);
-    let need = any();
+    let requirement = any();
     let issued = scene.issue().await;
     let token = text(&issued);
     scene.remote.hold(true);
-    let mut slow = std::pin::pin!(scene.service.verify(&token, &need));
+    let mut slow = std::pin::pin!(scene.service.verify(&token, &requirement));
     assert!(poll_once(&mut slow).await.is_none());
     scene.revoke_elsewhere(issued.record.id()).await;
     scene.clock.advance(LONGEST);
-    let mut joins = std::pin::pin!(scene.service.verify(&token, &need));
+    let mut joins = std::pin::pin!(scene.service.verify(&token, &requirement));
     assert!(poll_once(&mut joins).await.is_none());
     scene.asked(1);
     scene.clock.advance(MICRO);
-    let mut late = std::pin::pin!(scene.service.verify(&token, &need));
+    let mut late = std::pin::pin!(scene.service.verify(&token, &requirement));
     assert!(poll_once(&mut late).await.is_none());
     scene.asked(1);
     scene.remote.release(2);
@@ -80,12 +80,12 @@ async fn an_old_question_answers_nobody_who_comes_later(open: Open) {
 /// Whoever asked first may be neither polled nor dropped, as behind a `select!`.
 async fn one_that_is_not_polled_holds_up_nobody(open: Open) {
     let scene = scene(open);
-    let need = any();
+    let requirement = any();
     let token = text(&scene.issue().await);
     scene.remote.hold(true);
-    let mut first = Box::pin(scene.service.verify(&token, &need));
+    let mut first = Box::pin(scene.service.verify(&token, &requirement));
     assert!(poll_once(&mut first).await.is_none());
-    let mut second = Box::pin(scene.service.verify(&token, &need));
+    let mut second = Box::pin(scene.service.verify(&token, &requirement));
     assert!(poll_once(&mut second).await.is_none());
     scene.asked(1);
     scene.remote.release(1);
@@ -96,12 +96,12 @@ async fn one_that_is_not_polled_holds_up_nobody(open: Open) {
 
 async fn another_takes_over_from_a_leader_that_gives_up(open: Open) {
     let scene = scene(open);
-    let need = any();
+    let requirement = any();
     let token = text(&scene.issue().await);
     scene.remote.hold(true);
-    let mut leader = Box::pin(scene.service.verify(&token, &need));
-    let mut second = Box::pin(scene.service.verify(&token, &need));
-    let mut third = Box::pin(scene.service.verify(&token, &need));
+    let mut leader = Box::pin(scene.service.verify(&token, &requirement));
+    let mut second = Box::pin(scene.service.verify(&token, &requirement));
+    let mut third = Box::pin(scene.service.verify(&token, &requirement));
     for verification in [&mut leader, &mut second, &mut third] {
         assert!(poll_once(verification).await.is_none());
     }
@@ -122,9 +122,9 @@ async fn another_takes_over_from_a_leader_that_gives_up(open: Open) {
     // Those who wait are woken, whoever else there is to poll them.
     let other = text(&scene.issue().await);
     scene.remote.hold(true);
-    let mut leader = Box::pin(scene.service.verify(&other, &need));
+    let mut leader = Box::pin(scene.service.verify(&other, &requirement));
     assert!(poll_once(&mut leader).await.is_none());
-    let waiting = scene.service.verify(&other, &need);
+    let waiting = scene.service.verify(&other, &requirement);
     let giving_up = async {
         futures_lite::future::yield_now().await;
         drop(leader);
@@ -136,12 +136,12 @@ async fn another_takes_over_from_a_leader_that_gives_up(open: Open) {
 
 async fn a_failure_reaches_all_who_waited_and_is_not_kept(open: Open) {
     let scene = scene(open);
-    let need = any();
+    let requirement = any();
     let token = text(&scene.issue().await);
     scene.remote.fail(true);
     scene.remote.hold(true);
     let mut waiting: Vec<_> =
-        (0..3).map(|_| Box::pin(scene.service.verify(&token, &need))).collect();
+        (0..3).map(|_| Box::pin(scene.service.verify(&token, &requirement))).collect();
     for verification in &mut waiting {
         assert!(poll_once(verification).await.is_none());
     }
@@ -183,7 +183,7 @@ async fn a_refusal_asks_again_at_most_once_per_100_ms(open: Open) {
     }
     // A missing scope is a refusal like the others, and an unknown id too.
     for _ in 0..100 {
-        let outcome = scene.service.verify(&token, &need("files:delete")).await;
+        let outcome = scene.service.verify(&token, &requirement("files:delete")).await;
         assert!(matches!(outcome, Err(VerifyError::MissingScope(_))));
     }
     scene.asked(1);
@@ -229,14 +229,14 @@ async fn a_refusal_over_a_kept_record_is_corrected(open: Open) {
 /// before, and only one of them asks.
 async fn a_new_secret_works_for_many_requests_at_once(open: Open) {
     let scene = scene(open);
-    let need = any();
+    let requirement = any();
     let issued = scene.issue().await;
     scene.verify(&text(&issued)).await.unwrap();
     let second = scene.rotate_elsewhere(issued.record.id()).await;
     scene.asked(1);
     scene.remote.hold(true);
     let mut waiting: Vec<_> =
-        (0..8).map(|_| Box::pin(scene.service.verify(&second, &need))).collect();
+        (0..8).map(|_| Box::pin(scene.service.verify(&second, &requirement))).collect();
     for verification in &mut waiting {
         let early = poll_once(verification).await;
         assert!(early.is_none(), "{early:?}");

@@ -9,8 +9,8 @@ mod support;
 use futures_lite::future::block_on;
 use proptest::prelude::{ProptestConfig, any as arbitrary, proptest};
 use service_tokens::{
-    Field, IssueRequest, ManageError, MemoryStore, Policy, Query, Record, Refusal, RevokeRequest,
-    State, States, TOKEN_MAX_LEN, TokenId, TokenService,
+    Field, IssueRequest, MAX_TOKEN_LEN, ManageError, MemoryStore, Policy, Query, Record, Refusal,
+    RevokeRequest, State, States, TokenId, TokenService,
 };
 use support::{Open, any, builder, collect_tracing, over_stores, text};
 
@@ -80,7 +80,7 @@ fn field_of<T: std::fmt::Debug>(outcome: Result<T, ManageError>) -> Field {
 
 async fn every_text_is_kept_exactly_or_refused_by_name(open: Open) {
     let (service, _guard) = service(open);
-    let view = service.every_owner();
+    let view = service.all_owners();
     let texts = hostile();
     for (i, text) in texts.iter().enumerate() {
         let other = &texts[(i + 1) % texts.len()];
@@ -140,7 +140,7 @@ async fn filters_take_any_text_and_compare_bytes(open: Open) {
     }
     let plain = IssueRequest::new("plain", "connector", "plain");
     let _ = service.issue(plain).await.unwrap();
-    let view = service.every_owner();
+    let view = service.all_owners();
     let vast = "x".repeat(1 << 20);
     let field_of = async |query: Query| match view.list(query).await {
         Err(ManageError::Invalid(invalid)) => invalid.field,
@@ -202,7 +202,7 @@ async fn hostile_tokens_are_refused(open: Open) {
     hostile.extend([
         vec![],
         vec![0xff; 82],
-        vec![b'_'; TOKEN_MAX_LEN],
+        vec![b'_'; MAX_TOKEN_LEN],
         vec![b'_'; 1 << 20],
         [b"acme_live_1", &[b'z'; 71][..]].concat(),
         [b"acme_live_1", &[0xc3; 71][..]].concat(),
@@ -276,7 +276,7 @@ proptest! {
 #[test]
 fn no_text_breaks_a_line_of_the_log() {
     collect_tracing(|traced| {
-        let policy = Policy::new().most_active_per_owner(1);
+        let policy = Policy::new().max_active_per_owner(1);
         let service = builder(MemoryStore::new()).policy(policy).build().unwrap();
         let mut events = 0;
         for text in hostile() {

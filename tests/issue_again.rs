@@ -51,9 +51,9 @@ async fn whatever_refuses_it_by_now_it_says_that_the_token_exists(open: Open) {
         match reason {
             "end" => clock.advance(2 * SECOND),
             "hour" => clock.advance(HOUR + SECOND),
-            "stop" => service.stop_issuing("INC-42").await.unwrap(),
+            "stop" => service.pause_issuing("INC-42").await.unwrap(),
             "last place" => {
-                let policy = Policy::new().most_active_per_owner(1);
+                let policy = Policy::new().max_active_per_owner(1);
                 service = process().policy(policy).build().unwrap();
             }
             "type" => {
@@ -61,11 +61,11 @@ async fn whatever_refuses_it_by_now_it_says_that_the_token_exists(open: Open) {
                 service = bare.clock(clock.clone()).build().unwrap();
             }
             "text" => {
-                service = process().policy(Policy::new().longest_text(1)).build().unwrap();
+                service = process().policy(Policy::new().max_text_len(1)).build().unwrap();
             }
             _ => {
                 let _ = service.owner("acme").revoke(id, RevokeRequest::new()).await.unwrap();
-                service.stop_issuing("INC-42").await.unwrap();
+                service.pause_issuing("INC-42").await.unwrap();
             }
         }
         exists(service.issue(request).await, id);
@@ -85,7 +85,7 @@ async fn on_behalf_of_a_token_too(open: Open) {
     scene.clock.advance(Duration::from_millis(1_500));
     exists(scene.service.on_behalf_of(&token).issue(below()).await, id);
     scene.service.verify(&text(&issued), &any()).await.unwrap();
-    scene.service.stop_issuing("INC-42").await.unwrap();
+    scene.service.pause_issuing("INC-42").await.unwrap();
     exists(scene.service.on_behalf_of(&token).issue(below()).await, id);
     // Whoever is not accepted any more learns nothing.
     scene.clock.advance(MINUTE);
@@ -99,8 +99,8 @@ async fn another_owner_s_token_is_not_told_of(open: Open) {
     let globex = IssueRequest::new("globex", "files", "theirs").id(id);
     let _ = scene.service.issue(globex.clone()).await.unwrap();
     let token = scene.acting(&acting::MANAGER).await;
-    scene.service.stop_issuing("INC-42").await.unwrap();
-    let stopped = |outcome| matches!(outcome, Err(ManageError::IssuingStopped { .. }));
+    scene.service.pause_issuing("INC-42").await.unwrap();
+    let stopped = |outcome| matches!(outcome, Err(ManageError::IssuingPaused { .. }));
     assert!(stopped(scene.service.issue(acting::files().id(id)).await));
     assert!(stopped(scene.service.on_behalf_of(&token).issue(acting::files().id(id)).await));
     // Also where the request names that owner.
@@ -124,7 +124,7 @@ async fn a_store_that_cannot_tell_says_so(open: Open) {
     let faulty = Arc::new(Faulty::new(store));
     let service = builder(faulty.clone()).build().unwrap();
     let id = service.new_id().unwrap();
-    service.stop_issuing("INC-42").await.unwrap();
+    service.pause_issuing("INC-42").await.unwrap();
     faulty.arm(&[], Fault::Unavailable);
     let unknown = service.issue(request(id)).await;
     let Err(ManageError::Store(StoreError::Unavailable { .. })) = unknown else {

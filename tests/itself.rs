@@ -53,13 +53,13 @@ async fn any_token_revokes_itself(open: Open) {
     let (one, other) = (scene.acting(&["x"]).await, scene.acting(&["x"]).await);
     let acts = scene.service.on_behalf_of(&one);
     let revoked = acts.revoke_self(RevokeRequest::new().by("itself")).await.unwrap();
-    assert!(!revoked.already);
+    assert!(!revoked.already_revoked);
     assert_eq!(revoked.record, scene.record(one.id()).await);
     assert_eq!(not_active(acts.revoke_self(RevokeRequest::new()).await), Refusal::Revoked);
     assert!(scene.record(other.id()).await.revocation().is_none());
     let long = "x".repeat(256);
     let outcome = scene.service.on_behalf_of(&other).revoke_self(RevokeRequest::new().by(long));
-    refused(outcome.await, Field::RevokedBy, Rule::TooLong { longest: 255 });
+    refused(outcome.await, Field::RevokedBy, Rule::TooLong { max: 255 });
 }
 
 async fn with_its_scope_a_token_rotates_itself(open: Open) {
@@ -82,7 +82,7 @@ async fn with_its_scope_a_token_rotates_itself(open: Open) {
         assert_eq!(newer.expires_at(), token.expires_at());
         assert!(rotated.record.issuers().is_empty());
         // At once: by that its own verified secret ends too.
-        let leak = RotateRequest::at_once().replacing(service_tokens::Replaces::Newest);
+        let leak = RotateRequest::at_once().replacing(service_tokens::ReplacedSecret::Newest);
         let last = scene.service.on_behalf_of(&newer).rotate_self(leak.clone()).await.unwrap();
         assert_eq!(not_active(acts.rotate_self(leak).await), Refusal::SecretEnded);
         assert_eq!(scene.verified(&last).await.id(), token.id());
@@ -111,7 +111,7 @@ async fn no_token_prolongs_itself(open: Open) {
             at_once().never_expires(),
         ] {
             let outcome = scene.service.on_behalf_of(&token).rotate_self(later).await;
-            refused(outcome, Field::ExpiresAt, Rule::OutlivesActing { latest });
+            refused(outcome, Field::ExpiresAt, Rule::OutlivesCaller { latest });
         }
         for (rotation, end) in [
             (at_once(), latest),
@@ -125,7 +125,7 @@ async fn no_token_prolongs_itself(open: Open) {
         // What it gave away does not come back.
         let outcome = scene.service.on_behalf_of(&token).rotate_self(at_once().expires_at(latest));
         let latest = latest - delta(HOUR);
-        refused(outcome.await, Field::ExpiresAt, Rule::OutlivesActing { latest });
+        refused(outcome.await, Field::ExpiresAt, Rule::OutlivesCaller { latest });
     }
     // A token without an end may give itself one.
     let scene = scene_with(open, Policy::new().allow_never(true));
@@ -239,7 +239,7 @@ async fn what_overtakes_an_act_on_itself_wins(open: Open) {
             let outcome = scene.service.on_behalf_of(&scene.token).revoke_self(words).await;
             assert_eq!(not_active(outcome), refusal, "{what} at {at}");
             scene.store.disarm();
-            let stored = scene.service.every_owner().get(scene.token.id()).await.unwrap();
+            let stored = scene.service.all_owners().get(scene.token.id()).await.unwrap();
             let by = stored.record.revocation().and_then(|revocation| revocation.by.clone());
             assert_eq!(by.as_deref(), (what == REVOKE).then_some("rival"));
         }
@@ -254,7 +254,7 @@ async fn a_lost_answer_is_told_apart(open: Open) {
         scene.store.arm(&script, Fault::None);
         let words = RevokeRequest::new().by("itself");
         let revoked = scene.service.on_behalf_of(&scene.token).revoke_self(words).await.unwrap();
-        assert!(!revoked.already, "{fault:?}");
+        assert!(!revoked.already_revoked, "{fault:?}");
 
         let scene = racing(open).await;
         scene.store.arm(&script, Fault::None);

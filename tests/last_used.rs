@@ -11,13 +11,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use service_tokens::{
-    Clock, LastUsed, ManageError, Page, Query, Record, RevokeRequest, StoreError, Stored, TokenId,
-    TokenServiceBuilder, TokenStore, Version,
+    Clock, LastUsed, ManageError, Page, Query, Record, RevokeRequest, StoreError, StoredRecord,
+    TokenId, TokenServiceBuilder, TokenStore, Version,
 };
 use support::used::{Scene, remote, scene, scene_with};
 use support::{
-    DAY, Fault, Faulty, HOUR, MICRO, MINUTE, Op, Open, Remote, SharedStore, any, builder, need,
-    over_stores,
+    DAY, Fault, Faulty, HOUR, MICRO, MINUTE, Op, Open, Remote, SharedStore, any, builder,
+    over_stores, requirement,
 };
 
 over_stores! {
@@ -57,29 +57,29 @@ async fn a_use_is_shown_at_once_and_stored_by_a_flush(open: Open) {
 async fn every_path_notes_uses(open: Open) {
     async fn check<S: TokenStore>(scene: Scene<S>) {
         let (id, token) = scene.issue().await;
-        for strict in [false, true, false] {
+        for uncached in [false, true, false] {
             scene.clock.advance(MINUTE);
-            let outcome = match strict {
-                false => scene.service.verify(&token, &need("files:read")).await,
-                true => scene.service.verify_strict(&token, &need("files:read")).await,
+            let outcome = match uncached {
+                false => scene.service.verify(&token, &requirement("files:read")).await,
+                true => scene.service.verify_uncached(&token, &requirement("files:read")).await,
             };
             outcome.unwrap();
-            assert_eq!(scene.shown(id).await, LastUsed::At(scene.clock.now()), "{strict}");
+            assert_eq!(scene.shown(id).await, LastUsed::At(scene.clock.now()), "{uncached}");
             scene.flush().await;
-            assert_eq!(scene.stored(id).await, LastUsed::At(scene.clock.now()), "{strict}");
+            assert_eq!(scene.stored(id).await, LastUsed::At(scene.clock.now()), "{uncached}");
         }
     }
     check(scene(open)).await;
     check(remote(open)).await;
-    let keeping = |builder: TokenServiceBuilder<Arc<Remote>>| builder.keep_records(DAY, 100);
+    let keeping = |builder: TokenServiceBuilder<Arc<Remote>>| builder.cache_records(DAY, 100);
     check(scene_with(open, |store| Arc::new(Remote::new(store)), keeping)).await;
 }
 
 async fn what_is_no_use_is_not_noted(open: Open) {
     let scene = scene(open);
     let (id, token) = scene.issue().await;
-    assert!(scene.service.verify(&token, &need("files:delete")).await.is_err());
-    assert!(scene.service.verify_strict(&token, &need("files:delete")).await.is_err());
+    assert!(scene.service.verify(&token, &requirement("files:delete")).await.is_err());
+    assert!(scene.service.verify_uncached(&token, &requirement("files:delete")).await.is_err());
     let (_, another) = scene.issue().await;
     let wrong = format!("{}{}", &token[..token.len() - 49], &another[another.len() - 49..]);
     assert!(scene.service.verify(&wrong, &any()).await.is_err());
@@ -133,7 +133,8 @@ async fn what_the_store_knows_is_not_noted_again(open: Open) {
 }
 
 async fn a_step_of_zero_notes_every_use(open: Open) {
-    let set = |builder: TokenServiceBuilder<SharedStore>| builder.last_used_step(Duration::ZERO);
+    let set =
+        |builder: TokenServiceBuilder<SharedStore>| builder.last_used_resolution(Duration::ZERO);
     let scene = scene_with(open, |store| store, set);
     let (id, token) = scene.issue().await;
     for _ in 0..3 {
@@ -187,7 +188,7 @@ async fn unused_since_knows_what_waits(open: Open) {
     let mut query = Query::new().unused_since(since).limit(3);
     let mut unused = Vec::new();
     loop {
-        let page = scene.service.every_owner().list(query.clone()).await.unwrap();
+        let page = scene.service.all_owners().list(query.clone()).await.unwrap();
         unused.extend(page.items.iter().map(|stored| stored.record.id()));
         match page.next {
             Some(next) => query = query.after(next),
@@ -201,7 +202,7 @@ async fn unused_since_knows_what_waits(open: Open) {
 }
 
 async fn without_recording_nothing_is_known(open: Open) {
-    let off = |builder: TokenServiceBuilder<Arc<Faulty>>| builder.without_last_used();
+    let off = |builder: TokenServiceBuilder<Arc<Faulty>>| builder.disable_last_used();
     let scene = scene_with(open, |store| Arc::new(Faulty::new(store)), off);
     let (id, token) = scene.issue().await;
     scene.service.store().arm(&[], Fault::None);
@@ -233,7 +234,7 @@ async fn without_recording_nothing_is_known(open: Open) {
 /// A store that does not track last use, over one that does.
 struct Forgetful(SharedStore);
 
-fn forgotten(mut stored: Stored) -> Stored {
+fn forgotten(mut stored: StoredRecord) -> StoredRecord {
     stored.last_used = LastUsed::NotTracked;
     stored
 }
@@ -244,7 +245,7 @@ impl TokenStore for Forgetful {
         self.0.insert(record).await
     }
 
-    async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+    async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
         Ok(self.0.find(id).await?.map(forgotten))
     }
 

@@ -198,7 +198,7 @@ async fn many_tokens_are_flushed_in_batches(open: Open) {
 async fn uses_that_nobody_flushes_are_an_event(open: Open) {
     // The step, and how long a use may wait.
     for (step, patience) in [(MINUTE, 10 * MINUTE), (MICRO, 10 * MINUTE), (HOUR, 10 * HOUR)] {
-        let set = |builder: TokenServiceBuilder<SharedStore>| builder.last_used_step(step);
+        let set = |builder: TokenServiceBuilder<SharedStore>| builder.last_used_resolution(step);
         let scene = scene_with(open, |store| store, set);
         let (id, token) = scene.issue().await;
         let (_, another) = scene.issue().await;
@@ -269,7 +269,8 @@ async fn a_removed_token_is_not_brought_back(open: Open) {
 /// Users, flushes and views on threads: what was used is never reported as unused, and in the end all
 /// is in the store.
 async fn threads_lose_no_use(open: Open) {
-    let set = |builder: TokenServiceBuilder<SharedStore>| builder.last_used_step(Duration::ZERO);
+    let set =
+        |builder: TokenServiceBuilder<SharedStore>| builder.last_used_resolution(Duration::ZERO);
     let scene = scene_with(open, |store| store, set);
     let mut tokens = Vec::new();
     for _ in 0..8 {

@@ -15,11 +15,13 @@ use futures_lite::future::block_on;
 use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof};
 use proptest::test_runner::TestRunner;
 use service_tokens::{
-    Clock, Direction, IssueRequest, ManageError, ManualClock, Query, Refusal, Replaces,
+    Clock, IssueRequest, ManageError, ManualClock, Order, Query, Refusal, ReplacedSecret,
     RevokeRequest, RotateRequest, ScopeSet, State, States, TokenId, TokenService, Tokens,
     VerifyError,
 };
-use support::{DAY, HOUR, MICRO, MINUTE, Open, SharedStore, any, builder, need, over_stores};
+use support::{
+    DAY, HOUR, MICRO, MINUTE, Open, SharedStore, any, builder, over_stores, requirement,
+};
 
 over_stores! {
     service_and_model_agree,
@@ -47,7 +49,7 @@ enum Step {
         token: usize,
         view: View,
         overlap: Duration,
-        replaces: Option<Replaces>,
+        replaces: Option<ReplacedSecret>,
         lifetime: Option<Duration>,
     },
     Revoke {
@@ -68,8 +70,8 @@ fn views() -> impl Strategy<Value = View> {
     prop_oneof![3 => Just(View::Every), 2 => (0..OWNERS.len()).prop_map(View::Owner)]
 }
 
-fn replaces() -> impl Strategy<Value = Option<Replaces>> {
-    prop_oneof![Just(None), Just(Some(Replaces::Newest)), Just(Some(Replaces::Oldest))]
+fn replaces() -> impl Strategy<Value = Option<ReplacedSecret>> {
+    prop_oneof![Just(None), Just(Some(ReplacedSecret::Newest)), Just(Some(ReplacedSecret::Oldest))]
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -184,7 +186,7 @@ impl World {
     fn view(&self, view: View) -> Tokens<'_, SharedStore> {
         match view {
             View::Owner(owner) => self.service.owner(OWNERS[owner]),
-            View::Every => self.service.every_owner(),
+            View::Every => self.service.all_owners(),
         }
     }
 
@@ -245,7 +247,7 @@ impl World {
         token: usize,
         view: View,
         overlap: Duration,
-        replaces: Option<Replaces>,
+        replaces: Option<ReplacedSecret>,
         lifetime: Option<Duration>,
     ) {
         let now = self.now;
@@ -272,7 +274,7 @@ impl World {
         };
         assert_eq!(kind(&outcome), expected);
         let Ok(rotated) = outcome else { return };
-        let lost = running.is_some() && replaces == Some(Replaces::Newest);
+        let lost = running.is_some() && replaces == Some(ReplacedSecret::Newest);
         let newest = model.secrets.len() - 1;
         model.secrets[newest].ends = Some(if lost { now } else { now + overlap });
         // No overlap at all says that there was a leak: then nothing older is accepted.
@@ -294,7 +296,7 @@ impl World {
             (true, true) => Kind::DoneBefore,
         };
         let told = match &outcome {
-            Ok(revoked) if revoked.already => Kind::DoneBefore,
+            Ok(revoked) if revoked.already_revoked => Kind::DoneBefore,
             outcome => kind(outcome),
         };
         assert_eq!(told, expected);
@@ -307,8 +309,8 @@ impl World {
             for (i, secret) in token.secrets.iter().enumerate() {
                 let refusals = token.refusals(i, self.now);
                 let outcome = self.service.verify(&secret.token, &any()).await;
-                let strict = self.service.verify_strict(&secret.token, &any()).await;
-                assert_eq!(outcome.is_ok(), strict.is_ok());
+                let uncached = self.service.verify_uncached(&secret.token, &any()).await;
+                assert_eq!(outcome.is_ok(), uncached.is_ok());
                 match outcome {
                     Ok(verified) => {
                         assert!(refusals.is_empty(), "accepted, and not for {refusals:?}");
@@ -323,7 +325,8 @@ impl World {
                         }
                     }
                 }
-                let uploads = self.service.verify(&secret.token, &need("files:upload")).await;
+                let uploads =
+                    self.service.verify(&secret.token, &requirement("files:upload")).await;
                 match uploads {
                     Ok(_) => assert!(refusals.is_empty() && !token.narrow),
                     Err(VerifyError::MissingScope(_)) => {
@@ -336,7 +339,7 @@ impl World {
         for view in [View::Every, View::Owner(0), View::Owner(1), View::Owner(2)] {
             let one = [State::Pending, State::Active, State::Expired, State::Revoked];
             let sets = one.map(States::from);
-            for states in sets.into_iter().chain([States::LIVE, States::DEAD, States::ALL]) {
+            for states in sets.into_iter().chain([States::LIVE, States::ENDED, States::ALL]) {
                 self.compare_lists(view, states).await;
             }
             for token in &self.tokens {
@@ -354,7 +357,7 @@ impl World {
             |token: &&ModelToken| token.seen_by(view) && states.includes(token.state(self.now));
         let mut expected: Vec<_> = self.tokens.iter().filter(selected).map(|t| t.id).collect();
         expected.sort_unstable();
-        for direction in [Direction::OldestFirst, Direction::NewestFirst] {
+        for direction in [Order::OldestFirst, Order::NewestFirst] {
             let mut listed = Vec::new();
             let mut query = Query::new().states(states).direction(direction).limit(3);
             loop {
@@ -395,7 +398,7 @@ fn world(open: Open, keeps: bool) -> (World, Box<dyn std::any::Any>) {
         if keeps { Arc::new(support::Remote::new(opened.store)) } else { opened.store };
     let mut service = builder(store).clock(clock.clone());
     if keeps {
-        service = service.keep_records(HOUR, 10);
+        service = service.cache_records(HOUR, 10);
     }
     let (service, now) = (service.build().unwrap(), clock.now());
     (World { clock, service, now, tokens: Vec::new(), dead: HashSet::new() }, opened.guard)

@@ -8,7 +8,7 @@ mod support;
 use std::sync::Arc;
 
 use service_tokens::{
-    Clock, IssueRequest, ManageError, ManualClock, Query, Refusal, Replaces, RevokeRequest,
+    Clock, IssueRequest, ManageError, ManualClock, Query, Refusal, ReplacedSecret, RevokeRequest,
     RotateRequest, StoreError, TokenId, TokenService, TokenStore, VerifyError,
 };
 use support::{
@@ -81,14 +81,14 @@ fn scene(open: Open) -> Scene {
         let store = rival_store.clone();
         Box::pin(async move {
             let service = builder(store.clone()).clock(ManualClock::default()).build().unwrap();
-            let tokens = service.every_owner();
+            let tokens = service.all_owners();
             if what == ISSUE {
                 let request = IssueRequest::new("rival", "developer", "rival").id(chosen_id());
                 let _ = service.issue(request).await;
                 return;
             }
             let Some(record) = records(&*store).await.pop() else { return };
-            let oldest = |request: RotateRequest| request.replacing(Replaces::Oldest);
+            let oldest = |request: RotateRequest| request.replacing(ReplacedSecret::Oldest);
             let _ = match what {
                 REVOKE => {
                     tokens.revoke(record.id(), RevokeRequest::new().by("rival")).await.map(drop)
@@ -166,14 +166,14 @@ async fn check_issue(scene: &Scene, request: IssueRequest, context: &dyn std::fm
             let verified = scene.sound.verify(&text(issued), &any()).await;
             let verified = verified.unwrap_or_else(|error| panic!("{context:?}: {error:?}"));
             assert_eq!(verified.id(), issued.record.id());
-            let stored = scene.sound.every_owner().get(issued.record.id()).await.unwrap();
+            let stored = scene.sound.all_owners().get(issued.record.id()).await.unwrap();
             assert_eq!(stored.record, issued.record, "{context:?}");
         }
         Err(error @ ManageError::Indeterminate { id, .. }) => {
             assert!(ours <= 1, "{context:?}");
             check_error(error, &scene.store, context);
             // The id that it names is the one to look at.
-            let found = scene.sound.every_owner().get(*id).await.is_ok();
+            let found = scene.sound.all_owners().get(*id).await.is_ok();
             assert_eq!(found, ours == 1, "{context:?}");
         }
         Err(error) => {
@@ -227,7 +227,7 @@ async fn issuing_under_a_chosen_id_makes_one_token_or_none(open: Open) {
 }
 
 async fn issuing_below_a_limit_makes_one_token_or_none(open: Open) {
-    let policy = || service_tokens::Policy::new().most_active_per_owner(1);
+    let policy = || service_tokens::Policy::new().max_active_per_owner(1);
     let mut courses = Courses::new(4, &FAULTS, &FAULTS);
     while let Some((script, rest)) = courses.script() {
         let mut scene = scene(open);
@@ -251,7 +251,7 @@ async fn rotating_loses_no_secret(open: Open) {
             scene.store.arm(&script, rest);
             let rotation =
                 if at_once { RotateRequest::at_once() } else { RotateRequest::with_overlap(HOUR) };
-            let outcome = scene.service.every_owner().rotate(id, rotation).await;
+            let outcome = scene.service.all_owners().rotate(id, rotation).await;
             scene.store.settle().await;
             courses.met(scene.store.calls().len());
             let context = (at_once, script, rest);
@@ -296,7 +296,7 @@ async fn revoking_is_never_a_false_success(open: Open) {
         let (id, token) = (issued.record.id(), text(&issued));
         scene.store.arm(&script, rest);
         let words = RevokeRequest::new().by("us").reason("leaked");
-        let outcome = scene.service.every_owner().revoke(id, words).await;
+        let outcome = scene.service.all_owners().revoke(id, words).await;
         scene.store.settle().await;
         courses.met(scene.store.calls().len());
         let context = (script, rest);
@@ -305,19 +305,23 @@ async fn revoking_is_never_a_false_success(open: Open) {
                 let refused = scene.sound.verify(&token, &any()).await.unwrap_err();
                 let rival = scene.store.calls().iter().any(|(_, f)| matches!(f, Fault::Rival(_)));
                 assert!(rival || refused.refusal() == Some(Refusal::Revoked), "{context:?}");
-                let stored = scene.sound.every_owner().get(id).await.unwrap().record;
+                let stored = scene.sound.all_owners().get(id).await.unwrap().record;
                 assert_eq!(stored.revocation(), revoked.record.revocation(), "{context:?}");
                 let by = stored.revocation().unwrap().by.as_deref();
-                assert_eq!(by, Some(if revoked.already { "rival" } else { "us" }), "{context:?}");
-                assert_eq!(revoked.already, scene.store.written() == 0, "{context:?}");
+                assert_eq!(
+                    by,
+                    Some(if revoked.already_revoked { "rival" } else { "us" }),
+                    "{context:?}"
+                );
+                assert_eq!(revoked.already_revoked, scene.store.written() == 0, "{context:?}");
             }
             Err(error) => {
                 check_error(&error, &scene.store, &context);
                 // Repeating does no harm and ends it.
                 scene.store.disarm();
-                scene.service.every_owner().revoke(id, RevokeRequest::new()).await.unwrap();
+                scene.service.all_owners().revoke(id, RevokeRequest::new()).await.unwrap();
                 assert!(scene.service.verify(&token, &any()).await.is_err(), "{context:?}");
-                let stored = scene.sound.every_owner().get(id).await.unwrap().record;
+                let stored = scene.sound.all_owners().get(id).await.unwrap().record;
                 assert!(stored.revocation().is_some(), "{context:?}");
             }
         }
@@ -353,17 +357,17 @@ async fn verifying_over_a_failing_store_accepts_nothing(open: Open) {
             let mut scene = scene(open);
             if kept {
                 let keeping = builder(scene.store.clone()).clock(scene.clock.clone());
-                scene.service = keeping.keep_records(HOUR, 100).build().unwrap();
+                scene.service = keeping.cache_records(HOUR, 100).build().unwrap();
             }
             let token = text(&scene.service.issue(request()).await.unwrap());
             scene.store.arm(&[], fault);
             for _ in 0..3 {
                 let plain = scene.service.verify(&token, &any()).await;
                 assert!(matches!(plain, Err(VerifyError::Unavailable(_))), "{fault:?}: {plain:?}");
-                let strict = scene.service.verify_strict(&token, &any()).await;
+                let uncached = scene.service.verify_uncached(&token, &any()).await;
                 assert!(
-                    matches!(strict, Err(VerifyError::Unavailable(_))),
-                    "{fault:?}: {strict:?}"
+                    matches!(uncached, Err(VerifyError::Unavailable(_))),
+                    "{fault:?}: {uncached:?}"
                 );
             }
             scene.store.disarm();
@@ -379,7 +383,7 @@ async fn a_late_rival_turns_a_lost_change_into_an_open_question(open: Open) {
     let id = scene.service.issue(request().expires_in(DAY)).await.unwrap().record.id();
     let script = [Fault::None, Fault::DoneAndLost, Fault::Rival(ROTATE_TWICE_AND_REVOKE)];
     scene.store.arm(&script, Fault::None);
-    let outcome = scene.service.every_owner().rotate(id, RotateRequest::at_once()).await;
+    let outcome = scene.service.all_owners().rotate(id, RotateRequest::at_once()).await;
     assert_eq!(scene.store.written(), 1);
     assert!(matches!(outcome, Err(ManageError::Indeterminate { .. })), "{outcome:?}");
 }

@@ -17,7 +17,7 @@ use moves::{GRANTS, Grants, Start, Step, What, names, starts, steps, with_end};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use service_tokens::{
-    IssueRequest, Issued, ManageError, ManualClock, Need, Policy, Record, ReservedScope,
+    IssueRequest, Issued, ManageError, ManualClock, Policy, Record, Requirement, ReservedScope,
     RevokeRequest, ScopeSet, State, TokenId, TokenService, TokenType, VerifiedToken,
 };
 use support::{DAY, Open, SharedStore, any, over_stores, text};
@@ -51,21 +51,25 @@ const TYPES: [&str; 3] = ["broad", "narrow", "mixed"];
 const OWNERS: [&str; 2] = ["acme", "globex"];
 
 /// What a grant permits, said without the crate: segments, and the reserved resource by name only.
-fn permits(grant: &str, need: &str) -> bool {
-    let (grant, need): (Vec<&str>, Vec<&str>) =
-        (grant.split(':').collect(), need.split(':').collect());
+fn permits(grant: &str, requirement: &str) -> bool {
+    let (grant, requirement): (Vec<&str>, Vec<&str>) =
+        (grant.split(':').collect(), requirement.split(':').collect());
     match grant.split_last() {
-        Some((&"*", [])) => need[0] != "service-tokens",
-        Some((&"*", start)) => need.len() > start.len() && need.starts_with(start),
-        _ => grant == need,
+        Some((&"*", [])) => requirement[0] != "service-tokens",
+        Some((&"*", start)) => requirement.len() > start.len() && requirement.starts_with(start),
+        _ => grant == requirement,
     }
 }
 
 /// One bit for each need.
 fn permitted<'g>(grants: impl Iterator<Item = &'g str>) -> u32 {
     let grants: Vec<&str> = grants.collect();
-    let met = |need: &&str| grants.iter().any(|grant| permits(grant, need));
-    NEEDS.iter().enumerate().filter(|(_, need)| met(need)).fold(0, |bits, (bit, _)| bits | 1 << bit)
+    let met = |requirement: &&str| grants.iter().any(|grant| permits(grant, requirement));
+    NEEDS
+        .iter()
+        .enumerate()
+        .filter(|(_, requirement)| met(requirement))
+        .fold(0, |bits, (bit, _)| bits | 1 << bit)
 }
 
 struct Obtained {
@@ -150,7 +154,7 @@ impl World {
                 self.service = service(&self.store, &self.clock, &types, &self.policy);
                 self.types = types;
             }
-            Step::Act { token, fresh, what } => {
+            Step::Operation { token, fresh, what } => {
                 let last = self.obtained.len() - 1;
                 let at = last - token % (last + 1).min(4);
                 let obtained = &mut self.obtained[at];
@@ -218,7 +222,7 @@ impl World {
         assert!(active, "a dead token acted");
         assert!(accepted, "an ended secret acted");
         if let Some(needed) = needed {
-            let at = NEEDS.iter().position(|need| *need == needed.as_str()).unwrap();
+            let at = NEEDS.iter().position(|requirement| *requirement == needed.as_str()).unwrap();
             assert!(effective >> at & 1 == 1, "without {needed}");
         }
         if let Some(target) = target {
@@ -288,11 +292,11 @@ impl World {
             let itself = record.id() == self.first.id();
             assert!(itself || record.issuers().contains(&self.first.id()), "nobody would find it");
             let effective = self.effective(&record);
-            for (bit, need) in NEEDS.iter().enumerate() {
-                let need = Need::scope(need).unwrap();
-                let may = self.service.verify(&obtained.token, &need).await.is_ok();
+            for (bit, requirement) in NEEDS.iter().enumerate() {
+                let requirement = Requirement::scope(requirement).unwrap();
+                let may = self.service.verify(&obtained.token, &requirement).await.is_ok();
                 assert_eq!(may, effective >> bit & 1 == 1);
-                assert!(!may || first >> bit & 1 == 1, "it may {need}");
+                assert!(!may || first >> bit & 1 == 1, "it may {requirement}");
             }
         }
     }

@@ -8,7 +8,7 @@ mod support;
 use std::sync::Arc;
 
 use service_tokens::{
-    Act, Event, Field, IssueRequest, ManageError, Need, NotPermitted, Query, Refusal,
+    Event, Field, IssueRequest, ManageError, NotPermitted, Operation, Query, Refusal, Requirement,
     ReservedScope, RevokeRequest, RotateRequest, Rule, TokenId, TokenService, VerifiedToken,
 };
 use support::acting::{
@@ -86,7 +86,7 @@ async fn the_record_is_read_again_for_each_act(open: Open) {
         let issued = scene.issue(request(&scopes).expires_in(HOUR)).await;
         let target = scene.issue(request(&["x"])).await.record.id();
         let (id, token) = (issued.record.id(), scene.verified(&issued).await);
-        let everyone = scene.service.every_owner();
+        let everyone = scene.service.all_owners();
         match death {
             "revoked" => scene.revoke(id).await,
             "expired" => scene.advance(HOUR),
@@ -133,7 +133,7 @@ async fn the_record_is_read_again_for_each_act(open: Open) {
 async fn a_kept_record_does_not_count(open: Open) {
     let scene = scene(open);
     let remote = Arc::new(Remote::new(scene.store.clone()));
-    let keeping = builder(remote.clone(), scene.clock.clone()).keep_records(HOUR, 100);
+    let keeping = builder(remote.clone(), scene.clock.clone()).cache_records(HOUR, 100);
     let keeping = keeping.build().unwrap();
     let issued = scene.issue(request(&["service-tokens:read"])).await;
     let verify = || async { keeping.verify(&text(&issued), &any()).await };
@@ -233,9 +233,9 @@ async fn it_revokes_what_may_do_more(open: Open) {
     let stronger = scene.issue(request(&["*", "service-tokens:*"])).await;
     let words = || RevokeRequest::new().by("cleaner").reason("left");
     let revoked = acts.revoke(stronger.record.id(), words()).await.unwrap();
-    assert!(!revoked.already);
+    assert!(!revoked.already_revoked);
     assert_eq!(revoked.record.revocation().unwrap().by.as_deref(), Some("cleaner"));
-    assert!(acts.revoke(stronger.record.id(), words()).await.unwrap().already);
+    assert!(acts.revoke(stronger.record.id(), words()).await.unwrap().already_revoked);
     assert!(scene.service.verify(&text(&stronger), &any()).await.is_err());
 }
 
@@ -248,7 +248,7 @@ async fn its_own_id_is_itself(open: Open) {
     let missing = NotPermitted::MissingScope(ReservedScope::RotateSelf);
     let rotation = RotateRequest::at_once;
     assert_eq!(not_permitted(acts.rotate(plain.id(), rotation()).await), missing);
-    assert!(!acts.revoke(plain.id(), RevokeRequest::new()).await.unwrap().already);
+    assert!(!acts.revoke(plain.id(), RevokeRequest::new()).await.unwrap().already_revoked);
     // To rotate others is not to rotate itself.
     let manager = scene.acting(&MANAGER).await;
     let acts = scene.service.on_behalf_of(&manager);
@@ -263,9 +263,9 @@ async fn its_own_id_is_itself(open: Open) {
 async fn a_service_that_issues_nothing_issues_nothing_on_behalf(open: Open) {
     let scene = scene(open);
     let token = scene.acting(&MANAGER).await;
-    scene.service.stop_issuing("INC-42").await.unwrap();
+    scene.service.pause_issuing("INC-42").await.unwrap();
     let outcome = scene.service.on_behalf_of(&token).issue(files()).await;
-    assert!(matches!(outcome, Err(ManageError::IssuingStopped { .. })), "{outcome:?}");
+    assert!(matches!(outcome, Err(ManageError::IssuingPaused { .. })), "{outcome:?}");
     assert_eq!(support::records(&*scene.store).await.len(), 1);
     scene.service.resume_issuing();
     let _ = scene.service.on_behalf_of(&token).issue(files()).await.unwrap();
@@ -294,7 +294,7 @@ async fn events_say_who_asked(open: Open) {
             Event::Listed { on_behalf_of, .. } => ("listed", *on_behalf_of),
             Event::Rotated { on_behalf_of, .. } => ("rotated", *on_behalf_of),
             Event::Revoked { on_behalf_of, .. } => ("revoked", *on_behalf_of),
-            Event::RevokedAlready { on_behalf_of, .. } => ("already", *on_behalf_of),
+            Event::AlreadyRevoked { on_behalf_of, .. } => ("already", *on_behalf_of),
             other => panic!("{other:?}"),
         })
         .collect();
@@ -306,7 +306,7 @@ async fn events_say_who_asked(open: Open) {
     for (_, outcome) in all_acts(&scene.service, &token, target).await {
         assert_eq!(not_active(outcome), Refusal::Revoked);
     }
-    let failed: Vec<(Act, Option<TokenId>, Option<TokenId>)> = scene
+    let failed: Vec<(Operation, Option<TokenId>, Option<TokenId>)> = scene
         .collected
         .take(&scene.service)
         .iter()
@@ -317,11 +317,11 @@ async fn events_say_who_asked(open: Open) {
         .collect();
     let (who, about) = (Some(token.id()), Some(target));
     let expected = [
-        (Act::Issue, None, who),
-        (Act::Get, about, who),
-        (Act::List, None, who),
-        (Act::Rotate, about, who),
-        (Act::Revoke, about, who),
+        (Operation::Issue, None, who),
+        (Operation::Get, about, who),
+        (Operation::List, None, who),
+        (Operation::Rotate, about, who),
+        (Operation::Revoke, about, who),
     ];
     assert_eq!(failed, expected);
 }
@@ -340,5 +340,5 @@ async fn acts_can_be_sent_to_other_threads(open: Open) {
     sent(&acts.get_self());
     sent(&acts.rotate_self(RotateRequest::at_once()));
     sent(&acts.revoke_self(RevokeRequest::new()));
-    assert!(scene.service.verify("x", &Need::authenticated()).await.is_err());
+    assert!(scene.service.verify("x", &Requirement::any_token()).await.is_err());
 }

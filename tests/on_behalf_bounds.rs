@@ -51,13 +51,13 @@ async fn what_it_issues_is_contained_in_its_scopes(open: Open) {
     ];
     let before = support::records(&*scene.store).await;
     for scopes in beyond {
-        refused(acts.issue(request(scopes)).await, Field::Scopes, Rule::BeyondActing);
+        refused(acts.issue(request(scopes)).await, Field::Scopes, Rule::ExceedsCallerScopes);
     }
     // Without scopes in the request it is the whole type's that count.
     refused(
         acts.issue(IssueRequest::new("acme", "all", "b")).await,
         Field::Scopes,
-        Rule::BeyondActing,
+        Rule::ExceedsCallerScopes,
     );
     // Nor may it be more than the type allows, whatever the acting token may.
     let beyond_type = files().scopes(set(&["files:delete"]));
@@ -71,11 +71,11 @@ async fn what_it_issues_is_contained_in_its_scopes(open: Open) {
     let narrow = narrow.token_type(token_type("other", &["queue:push"])).build().unwrap();
     let token = scene.acting(&["files:read", "service-tokens:issue"]).await;
     let acts = narrow.on_behalf_of(&token);
-    refused(acts.issue(files()).await, Field::Scopes, Rule::BeyondActing);
+    refused(acts.issue(files()).await, Field::Scopes, Rule::ExceedsCallerScopes);
     refused(
         acts.issue(IssueRequest::new("acme", "other", "b")).await,
         Field::Scopes,
-        Rule::BeyondActing,
+        Rule::ExceedsCallerScopes,
     );
     let _ = acts.issue(files().scopes(set(&["files:read"]))).await.unwrap();
 }
@@ -110,7 +110,7 @@ async fn what_it_issues_ends_with_it(open: Open) {
             if outliving {
                 assert!(end(outcome).is_none_or(|end| end > latest));
             } else {
-                refused(outcome, Field::ExpiresAt, Rule::OutlivesActing { latest });
+                refused(outcome, Field::ExpiresAt, Rule::OutlivesCaller { latest });
             }
         }
     }
@@ -159,11 +159,11 @@ async fn the_chain_of_issuers_has_an_end(open: Open) {
     }
     let before = support::records(&*scene.store).await;
     let deeper = scene.service.on_behalf_of(&token).issue(files()).await;
-    refused(deeper, Field::Issuers, Rule::TooMany { most: 16 });
+    refused(deeper, Field::Issuers, Rule::TooMany { max: 16 });
     // Nor does it come to know a secret of others.
     let other = scene.issue(files().expires_in(HOUR)).await.record.id();
     let rotated = scene.service.on_behalf_of(&token).rotate(other, RotateRequest::at_once()).await;
-    refused(rotated, Field::Issuers, Rule::TooMany { most: 16 });
+    refused(rotated, Field::Issuers, Rule::TooMany { max: 16 });
     assert_eq!(support::records(&*scene.store).await.len(), before.len() + 1);
     assert!(scene.record(other).await.issuers().is_empty());
 }
@@ -183,7 +183,7 @@ async fn it_rotates_what_may_do_no_more(open: Open) {
         let target = scene.issue(request(scopes).expires_in(DAY)).await;
         let before = scene.record(target.record.id()).await;
         let outcome = acts.rotate(target.record.id(), at_once()).await;
-        assert_eq!(not_permitted(outcome), NotPermitted::MayMore);
+        assert_eq!(not_permitted(outcome), NotPermitted::ExceedsCaller);
         assert_eq!(scene.record(target.record.id()).await, before);
         scene.service.verify(&text(&target), &any()).await.unwrap();
     }
@@ -191,11 +191,11 @@ async fn it_rotates_what_may_do_no_more(open: Open) {
     let target = scene.issue(request(&["files:read", "x"]).expires_in(DAY)).await.record.id();
     let narrow = scene.elsewhere([token_type("all", &["files:*", "service-tokens:*"])]);
     let outcome = narrow.on_behalf_of(&token).rotate(target, at_once()).await;
-    assert_eq!(not_permitted(outcome), NotPermitted::MayMore);
+    assert_eq!(not_permitted(outcome), NotPermitted::ExceedsCaller);
     // And of the acting one, what it may do now.
     let wide = scene.acting(&["files:*", "x", "service-tokens:rotate"]).await;
     let outcome = narrow.on_behalf_of(&wide).rotate(target, at_once()).await;
-    assert_eq!(not_permitted(outcome), NotPermitted::MayMore);
+    assert_eq!(not_permitted(outcome), NotPermitted::ExceedsCaller);
     let _ = scene.service.on_behalf_of(&wide).rotate(target, at_once()).await.unwrap();
     // Only active ones rotate, as ever.
     scene.revoke(target).await;
@@ -228,7 +228,7 @@ async fn what_it_rotates_ends_with_it(open: Open) {
             if contained || outliving {
                 assert!(outcome.is_ok(), "{outcome:?}");
             } else {
-                refused(outcome, Field::ExpiresAt, Rule::OutlivesActing { latest });
+                refused(outcome, Field::ExpiresAt, Rule::OutlivesCaller { latest });
                 assert_eq!(scene.record(target.id()).await, target);
             }
         }

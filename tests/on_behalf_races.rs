@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 
 use futures_lite::future::{block_on, poll_once};
 use service_tokens::{
-    Act, Event, IssueRequest, Issued, ManageError, ManualClock, NotPermitted, Policy, Query,
-    Refusal, Replaces, RotateRequest, States, TokenId, TokenService, VerifiedToken,
+    Event, IssueRequest, Issued, ManageError, ManualClock, NotPermitted, Operation, Policy, Query,
+    Refusal, ReplacedSecret, RotateRequest, States, TokenId, TokenService, VerifiedToken,
 };
 use support::acting::{builder, request, revoke_with_descendants, set};
 use support::{Collected, Fault, Faulty, HOUR, Open, Remote, SharedStore, any, over_stores, text};
@@ -84,7 +84,7 @@ async fn scene(open: Open) -> Scene {
 
 impl Scene {
     async fn live_below(&self, id: TokenId) -> Vec<TokenId> {
-        let page = self.sound.every_owner().list(Query::new().issuer(id)).await.unwrap();
+        let page = self.sound.all_owners().list(Query::new().issuer(id)).await.unwrap();
         page.items.iter().map(|stored| stored.record.id()).collect()
     }
 
@@ -111,7 +111,7 @@ async fn a_revocation_before_the_second_reading_leaves_nothing_issued(open: Open
                 (0, ManageError::NotPermitted(cause)) => assert_eq!(cause, revoked),
                 (1 | 2, ManageError::Overtaken { id, cause }) => {
                     assert_eq!(cause, revoked);
-                    let stored = scene.sound.every_owner().get(id).await.unwrap().record;
+                    let stored = scene.sound.all_owners().get(id).await.unwrap().record;
                     assert_eq!(stored.issuers(), [scene.token.id(), scene.parent]);
                     let revocation = stored.revocation().unwrap();
                     // Between the two the walk has met it; before the insert it could not.
@@ -131,12 +131,12 @@ async fn a_revocation_before_the_second_reading_leaves_nothing_issued(open: Open
 /// The crate's own reason is longer than what this policy lets callers say.
 async fn a_policy_of_short_reasons_leaves_nothing_issued_either(open: Open) {
     let scene = scene(open).await;
-    let policy = Policy::new().longest_reason(1);
+    let policy = Policy::new().max_reason_len(1);
     let service = builder(scene.store.clone(), Arc::default()).policy(policy).build().unwrap();
     scene.store.arm(&[Fault::None, Fault::Rival(REVOKE_WITH_DESCENDANTS)], Fault::None);
     let issued = service.on_behalf_of(&scene.token).issue(request(&["x"])).await;
     let Err(ManageError::Overtaken { id, .. }) = issued else { panic!("{issued:?}") };
-    let record = scene.sound.every_owner().get(id).await.unwrap().record;
+    let record = scene.sound.all_owners().get(id).await.unwrap().record;
     assert!(record.revocation().unwrap().reason.as_ref().unwrap().len() > 1);
     assert_eq!(scene.live_below(scene.token.id()).await, []);
 }
@@ -225,7 +225,7 @@ async fn a_revocation_before_the_second_reading_withholds_the_rotated_secret(ope
                 // the embedder repairs it.
                 1 | 2 => {
                     assert_eq!(older.is_ok(), overlap);
-                    let repair = RotateRequest::at_once().replacing(Replaces::Newest);
+                    let repair = RotateRequest::at_once().replacing(ReplacedSecret::Newest);
                     let repaired = scene.sound.owner("acme").rotate(target, repair).await.unwrap();
                     assert!(scene.sound.verify(&text(&repaired), &any()).await.is_ok());
                 }
@@ -303,13 +303,14 @@ async fn an_issue_that_was_given_up_is_found_by_the_walk(open: Open) {
         }
     }
     let events = collected.take(&service);
-    let [Event::Failed { act: Act::Issue, id: Some(id), on_behalf_of, .. }] = &events[..] else {
+    let [Event::Failed { act: Operation::Issue, id: Some(id), on_behalf_of, .. }] = &events[..]
+    else {
         panic!("{events:?}")
     };
     assert_eq!(*on_behalf_of, Some(token.id()));
-    assert!(sound.every_owner().get(*id).await.unwrap().record.revocation().is_none());
+    assert!(sound.all_owners().get(*id).await.unwrap().record.revocation().is_none());
     revoke_with_descendants(&sound, token.id()).await;
-    assert!(sound.every_owner().get(*id).await.unwrap().record.revocation().is_some());
+    assert!(sound.all_owners().get(*id).await.unwrap().record.revocation().is_some());
 }
 
 async fn threads_that_issue_and_one_that_revokes(open: Open) {
@@ -351,6 +352,6 @@ async fn threads_that_issue_and_one_that_revokes(open: Open) {
             assert_eq!(refused.refusal(), Some(Refusal::Revoked));
         }
         let live = Query::new().issuer(root.id()).states(States::LIVE);
-        assert!(service.every_owner().list(live).await.unwrap().items.is_empty());
+        assert!(service.all_owners().list(live).await.unwrap().items.is_empty());
     }
 }

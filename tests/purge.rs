@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_lite::future::poll_once;
 use service_tokens::{
-    BulkError, Clock, Event, Field, IssueRequest, ManageError, ManualClock, PAGE_MAX, Policy,
+    BulkError, Clock, Event, Field, IssueRequest, MAX_PAGE_LEN, ManageError, ManualClock, Policy,
     Refusal, RotateRequest, Rule, StoreError, SystemClock, TokenId, TokenService, TokenStore,
 };
 use support::many::{request, words};
@@ -60,7 +60,7 @@ fn scene(open: Open) -> Scene {
                 match what {
                     0 => {
                         let service = builder(store.clone()).clock(clock.clone()).build().unwrap();
-                        let _ = service.every_owner().revoke(id, words()).await.unwrap();
+                        let _ = service.all_owners().revoke(id, words()).await.unwrap();
                     }
                     1 => {
                         let version = store.find(id).await.unwrap().unwrap().version;
@@ -99,7 +99,7 @@ impl Scene {
 
     /// Counts, runs, and sees that both say the same.
     async fn purge(&self, retention: Duration) -> u64 {
-        let view = self.service.every_owner();
+        let view = self.service.all_owners();
         let before = self.ids().await;
         let counted = view.purge(retention).count().await.unwrap();
         assert_eq!(self.ids().await, before, "counting removed something");
@@ -111,7 +111,7 @@ impl Scene {
 
 async fn what_has_been_dead_for_longer_goes_and_nothing_else(open: Open) {
     let scene = scene(open);
-    let view = scene.service.every_owner();
+    let view = scene.service.all_owners();
     let never = scene.issue(request().never_expires()).await;
     let expires = scene.issue(request().expires_in(HOUR)).await;
     let both = scene.issue(request().expires_in(HOUR)).await;
@@ -160,11 +160,11 @@ async fn a_retention_below_a_day_is_refused(open: Open) {
     let scene = scene(open);
     let _ = scene.long_dead(1).await;
     scene.faulty.disarm();
-    let view = scene.service.every_owner();
+    let view = scene.service.all_owners();
     let refused = |error: ManageError| match error {
         ManageError::Invalid(invalid) => {
             assert_eq!(invalid.field, Field::Retention);
-            assert_eq!(invalid.rule, Rule::TooShort { shortest: DAY });
+            assert_eq!(invalid.rule, Rule::TooShort { min: DAY });
         }
         other => panic!("{other:?}"),
     };
@@ -189,10 +189,10 @@ async fn the_longest_retention_removes_nothing(open: Open) {
 async fn a_jump_of_the_clock_stops_it_until_that_is_acknowledged(open: Open) {
     let scene = scene(open);
     let id = scene.issue(request()).await;
-    let _ = scene.service.every_owner().revoke(id, words()).await.unwrap();
+    let _ = scene.service.all_owners().revoke(id, words()).await.unwrap();
     scene.clock.set(scene.service.now() + chrono::TimeDelta::days(5));
     let _ = scene.collected.take(&scene.service);
-    let view = scene.service.every_owner();
+    let view = scene.service.all_owners();
     for _ in 0..2 {
         assert!(matches!(view.purge(DAY).count().await, Err(ManageError::ClockJumped)));
         let error = view.purge(DAY).run().await.unwrap_err();
@@ -210,13 +210,13 @@ async fn a_jump_of_the_clock_stops_it_until_that_is_acknowledged(open: Open) {
 
 async fn a_jump_midway_stops_it_before_the_next_page(open: Open) {
     let scene = scene(open);
-    let many = PAGE_MAX + 10;
+    let many = MAX_PAGE_LEN + 10;
     let _ = scene.long_dead(many).await;
     // While the first record is removed.
     scene.faulty.arm(&[Fault::None, Fault::Rival(2)], Fault::None);
-    let error = scene.service.every_owner().purge(DAY).run().await.unwrap_err();
+    let error = scene.service.all_owners().purge(DAY).run().await.unwrap_err();
     assert!(matches!(error.cause, ManageError::ClockJumped));
-    assert_eq!((error.so_far.done, error.so_far.passes), (PAGE_MAX as u64, 1));
+    assert_eq!((error.so_far.done, error.so_far.passes), (MAX_PAGE_LEN as u64, 1));
     assert_eq!(scene.ids().await.len(), 10);
 }
 
@@ -225,12 +225,12 @@ async fn a_record_that_changes_meanwhile_is_looked_at_again(open: Open) {
     let _ = scene.long_dead(1).await;
     // Others revoke it after it was found: it is as dead as before, and goes.
     scene.faulty.arm(&[Fault::None, Fault::Rival(0)], Fault::None);
-    let outcome = scene.service.every_owner().purge(DAY).run().await.unwrap();
+    let outcome = scene.service.all_owners().purge(DAY).run().await.unwrap();
     assert_eq!((outcome.done, outcome.failed), (1, 0));
     // Others remove it.
     let _ = scene.long_dead(1).await;
     scene.faulty.arm(&[Fault::None, Fault::Rival(1)], Fault::None);
-    let outcome = scene.service.every_owner().purge(DAY).run().await.unwrap();
+    let outcome = scene.service.all_owners().purge(DAY).run().await.unwrap();
     assert_eq!((outcome.done, outcome.failed), (0, 0));
     assert!(scene.ids().await.is_empty());
 }
@@ -243,7 +243,7 @@ async fn a_record_of_a_newer_program_stays(open: Open) {
     scene.clock.set(SystemClock::new().now());
     assert!(scene.service.clock_jump() && scene.service.acknowledge_clock_jump());
     let _ = scene.long_dead(2).await;
-    let outcome = scene.service.every_owner().purge(DAY).run().await.unwrap();
+    let outcome = scene.service.all_owners().purge(DAY).run().await.unwrap();
     assert_eq!((outcome.done, outcome.failed), (4, 1));
     assert_eq!(outcome.failures[0].id, id);
     let error = &outcome.failures[0].error;
@@ -254,7 +254,7 @@ async fn a_record_of_a_newer_program_stays(open: Open) {
 async fn lost_answers_are_resolved(open: Open) {
     let scene = scene(open);
     let _ = scene.long_dead(1).await;
-    let view = scene.service.every_owner();
+    let view = scene.service.all_owners();
     // Removed, and nobody said so.
     scene.faulty.arm(&[Fault::None, Fault::DoneAndLost], Fault::None);
     assert_eq!(view.purge(DAY).run().await.unwrap().done, 1);
@@ -280,7 +280,7 @@ async fn a_store_that_fails_midway_says_how_far_it_came(open: Open) {
     let scene = scene(open);
     let _ = scene.long_dead(100).await;
     scene.faulty.arm(&[Fault::None; 31], Fault::Unavailable);
-    let error = scene.service.every_owner().purge(DAY).run().await.unwrap_err();
+    let error = scene.service.all_owners().purge(DAY).run().await.unwrap_err();
     assert!(matches!(error.cause, ManageError::Store(StoreError::Unavailable { .. })));
     assert_eq!(error.so_far.done, 30);
     let events = scene.collected.take(&scene.service);
@@ -293,15 +293,15 @@ async fn a_store_that_fails_midway_says_how_far_it_came(open: Open) {
 
 async fn dropped_midway_it_is_run_again(open: Open) {
     let scene = scene(open);
-    let many = PAGE_MAX + 200;
+    let many = MAX_PAGE_LEN + 200;
     let _ = scene.long_dead(many).await;
-    let mut run = Box::pin(scene.service.every_owner().purge(DAY).run());
+    let mut run = Box::pin(scene.service.all_owners().purge(DAY).run());
     assert!(poll_once(&mut run).await.is_none());
     drop(run);
     let events = scene.collected.take(&scene.service);
     let [Event::Purged { stopped: Some(why), .. }] = &events[..] else { panic!("{events:?}") };
     assert!(why.contains("gave up"), "{why}");
-    let _ = scene.service.every_owner().purge(DAY).run().await.unwrap();
+    let _ = scene.service.all_owners().purge(DAY).run().await.unwrap();
     assert!(scene.ids().await.is_empty());
 }
 
@@ -309,24 +309,25 @@ async fn what_is_kept_of_a_removed_record_counts_no_more(open: Open) {
     let opened = open();
     let clock = Arc::new(ManualClock::default());
     let remote = Arc::new(support::Remote::new(opened.store));
-    let service = builder(remote).clock(clock.clone()).keep_records(100 * DAY, 10).build().unwrap();
+    let service =
+        builder(remote).clock(clock.clone()).cache_records(100 * DAY, 10).build().unwrap();
     let token = text(&service.issue(request().expires_in(HOUR)).await.unwrap());
     service.verify(&token, &any()).await.unwrap();
     clock.advance(2 * DAY);
     let refusal = async || service.verify(&token, &any()).await.unwrap_err().refusal();
     assert_eq!(refusal().await, Some(Refusal::Expired));
-    assert_eq!(service.every_owner().purge(DAY).run().await.unwrap().done, 1);
+    assert_eq!(service.all_owners().purge(DAY).run().await.unwrap().done, 1);
     assert_eq!(refusal().await, Some(Refusal::UnknownId));
 }
 
 async fn a_token_may_live_and_die_while_it_runs(open: Open) {
     let scene = scene(open);
-    let _ = scene.long_dead(PAGE_MAX + 1).await;
+    let _ = scene.long_dead(MAX_PAGE_LEN + 1).await;
     let young = scene.issue(request().expires_in(HOUR)).await;
     let hand = scene.clock.clone();
-    let run = scene.service.every_owner().purge(DAY).on_progress(move |_| hand.advance(DAY)).run();
+    let run = scene.service.all_owners().purge(DAY).on_progress(move |_| hand.advance(DAY)).run();
     // What counts is the time at the beginning.
-    assert_eq!(run.await.unwrap().done, PAGE_MAX as u64 + 1);
+    assert_eq!(run.await.unwrap().done, MAX_PAGE_LEN as u64 + 1);
     assert_eq!(scene.ids().await, BTreeSet::from([young]));
     assert_eq!(scene.purge(DAY).await, 1);
 }

@@ -14,8 +14,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_lite::future::poll_once;
 use service_tokens::{
-    Event, ManageError, ManualClock, MemoryStore, Page, Query, Record, Refusal, Replaces,
-    RevokeRequest, RotateRequest, StoreError, Stored, TokenId, TokenService, TokenStore, Version,
+    Event, ManageError, ManualClock, MemoryStore, Page, Query, Record, Refusal, ReplacedSecret,
+    RevokeRequest, RotateRequest, StoreError, StoredRecord, TokenId, TokenService, TokenStore,
+    Version,
 };
 use support::acting;
 use support::many::{request, words};
@@ -54,7 +55,7 @@ async fn hundreds_of_changes_by_other_processes_do_not_hold_it_off(open: Open) {
     let issued = service.issue(request()).await.unwrap();
     faulty.arm(&[Fault::Rival(0); 1_000], Fault::None);
     let revoked = service.owner("acme").revoke(issued.record.id(), words()).await.unwrap();
-    assert!(!revoked.already);
+    assert!(!revoked.already_revoked);
     let refused = service.verify(&text(&issued), &any()).await.unwrap_err();
     assert_eq!(refused.refusal(), Some(Refusal::Revoked));
 }
@@ -98,9 +99,9 @@ async fn rotations_of_this_process_step_aside(open: Open) {
             Box::pin(async move {
                 let service = service.get().unwrap();
                 let token = token.get().unwrap();
-                let again = || RotateRequest::with_overlap(HOUR).replacing(Replaces::Newest);
+                let again = || RotateRequest::with_overlap(HOUR).replacing(ReplacedSecret::Newest);
                 let itself = service.on_behalf_of(token).rotate_self(again()).await;
-                let embedder = service.every_owner().rotate(token.id(), again()).await;
+                let embedder = service.all_owners().rotate(token.id(), again()).await;
                 rotated.lock().unwrap().extend([itself.map(drop), embedder.map(drop)]);
             })
         }
@@ -117,7 +118,7 @@ async fn rotations_of_this_process_step_aside(open: Open) {
     let _ = service.owner("acme").rotate(id, first).await.unwrap();
 
     faulty.arm(&[Fault::None, Fault::Rival(0)], Fault::None);
-    assert!(!service.owner("acme").revoke(id, words()).await.unwrap().already);
+    assert!(!service.owner("acme").revoke(id, words()).await.unwrap().already_revoked);
     let rotated = std::mem::take(&mut *rotated.lock().unwrap());
     assert_eq!(rotated.len(), 2);
     for outcome in rotated {
@@ -202,7 +203,7 @@ impl TokenStore for Slow {
         self.0.insert(record).await
     }
 
-    async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+    async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
         self.travel().await;
         let found = self.0.find(id).await;
         self.travel().await;
@@ -245,7 +246,8 @@ async fn a_token_that_rotates_itself_does_not_escape() {
                 let (service, stop) = (service.clone(), stop.clone());
                 tokio::spawn(async move {
                     while !stop.load(Ordering::SeqCst) {
-                        let again = RotateRequest::with_overlap(HOUR).replacing(Replaces::Newest);
+                        let again =
+                            RotateRequest::with_overlap(HOUR).replacing(ReplacedSecret::Newest);
                         let _ = service.on_behalf_of(&thief).rotate_self(again).await;
                         tokio::task::yield_now().await;
                     }
@@ -265,7 +267,7 @@ async fn a_token_that_rotates_itself_does_not_escape() {
             rotator.await.unwrap();
         }
         assert_eq!(failed.unwrap(), 0, "{turn}");
-        let record = here.every_owner().get(id).await.unwrap().record;
+        let record = here.all_owners().get(id).await.unwrap().record;
         assert!(record.revocation().is_some());
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use futures_lite::future::block_on;
 use service_tokens::{
-    Clock, Direction, Event, Field, IssueRequest, ManageError, ManualClock, PAGE_MAX, Query,
+    Clock, Event, Field, IssueRequest, MAX_PAGE_LEN, ManageError, ManualClock, Order, Query,
     Record, RevokeRequest, Rule, State, States, StoreError, TokenId, TokenService, TokenStore,
 };
 use support::many::{issue_many, live, words};
@@ -67,7 +67,7 @@ async fn every_filter_revokes_what_it_selects_and_nothing_else(open: Open) {
         all().issued_to_contains("backup"),
         all().issued_by("ops"),
         all().created_before(at(2)),
-        all().expiring_before(at(90 * 24 + 1)),
+        all().expires_before(at(90 * 24 + 1)),
         all().unused_since(at(1)),
         all().token_type("connector").issued_to("backup").issued_by("ops@acme"),
         all().issuer(TokenId::from_bytes([9; 16])),
@@ -80,7 +80,7 @@ async fn every_filter_revokes_what_it_selects_and_nothing_else(open: Open) {
             let tokens = mixture(&service, &clock).await;
             let view = match owner {
                 Some(owner) => service.owner(owner),
-                None => service.every_owner(),
+                None => service.all_owners(),
             };
             let before = records(&*opened.store).await;
             let last_used = service_tokens::LastUsed::Never;
@@ -129,10 +129,10 @@ async fn what_is_dead_stays_as_it_is(open: Open) {
     let active = service.issue(request()).await.unwrap().record.id();
     clock.advance(HOUR);
     let before = records(&*opened.store).await;
-    for states in [States::DEAD, States::ALL] {
+    for states in [States::ENDED, States::ALL] {
         let query = Query::new().states(states);
-        let outcome = service.every_owner().revoke_all(query, words()).run().await.unwrap();
-        assert_eq!(outcome.done, if states == States::DEAD { 2 } else { 0 });
+        let outcome = service.all_owners().revoke_all(query, words()).run().await.unwrap();
+        assert_eq!(outcome.done, if states == States::ENDED { 2 } else { 0 });
     }
     for (was, is) in before.iter().zip(records(&*opened.store).await) {
         if [pending, active].contains(&was.id()) {
@@ -152,7 +152,7 @@ async fn order_cursor_and_limit_of_the_query_do_not_count(open: Open) {
         let request = IssueRequest::new("acme", "connector", "backup");
         last = Some(service.issue(request).await.unwrap().record.id());
     }
-    let query = Query::new().direction(Direction::NewestFirst).after(last.unwrap()).limit(0);
+    let query = Query::new().direction(Order::NewestFirst).after(last.unwrap()).limit(0);
     let view = service.owner("acme");
     assert_eq!(view.revoke_all(query.clone(), words()).count().await.unwrap(), 10);
     assert_eq!(view.revoke_all(query, words()).run().await.unwrap().done, 10);
@@ -189,7 +189,7 @@ async fn unused_tokens_are_revoked_by_their_last_use(open: Open) {
 async fn a_broken_request_is_refused_before_anything_happens(open: Open) {
     let opened = open();
     let faulty = Arc::new(Faulty::new(opened.store.clone()));
-    let service = builder(faulty.clone()).without_last_used().build().unwrap();
+    let service = builder(faulty.clone()).disable_last_used().build().unwrap();
     let request = IssueRequest::new("acme", "connector", "backup");
     let token = text(&service.issue(request).await.unwrap());
     faulty.disarm();
@@ -199,11 +199,11 @@ async fn a_broken_request_is_refused_before_anything_happens(open: Open) {
         ManageError::Invalid(invalid) => assert_eq!((invalid.field, invalid.rule), (field, rule)),
         other => panic!("{other:?}"),
     };
-    let too_long = Rule::TooLong { longest: 1_000 };
+    let too_long = Rule::TooLong { max: 1_000 };
     let cases = [
         (Query::new(), RevokeRequest::new().by(" "), Field::RevokedBy, Rule::Empty),
         (Query::new(), RevokeRequest::new().reason(&long), Field::Reason, too_long),
-        (Query::new().issued_to(&long), words(), Field::IssuedTo, Rule::TooLong { longest: 1_024 }),
+        (Query::new().issued_to(&long), words(), Field::IssuedTo, Rule::TooLong { max: 1_024 }),
     ];
     for (query, request, field, rule) in cases {
         let counted = view.revoke_all(query.clone(), request.clone()).count().await;
@@ -251,7 +251,7 @@ async fn a_hundred_are_named_and_all_are_counted(open: Open) {
 async fn progress_is_told_after_every_page(open: Open) {
     let opened = open();
     let service = builder(opened.store.clone()).build().unwrap();
-    let many = PAGE_MAX + 500;
+    let many = MAX_PAGE_LEN + 500;
     let ids = issue_many(&opened.store, many).await;
     let mut told = Vec::new();
     let run = service.owner("acme").revoke_all(Query::new(), words());
@@ -312,12 +312,12 @@ async fn the_futures_can_be_spawned() {
     let service = Arc::new(builder(store).build().unwrap());
     let spawned = service.clone();
     let done = tokio::spawn(async move {
-        let view = spawned.every_owner();
+        let view = spawned.all_owners();
         let _ = view.revoke_all(Query::new(), words()).count().await.unwrap();
         let run = view.revoke_all(Query::new(), words()).on_progress(|_| {});
         let done = run.run().await.unwrap().done;
         let _ = view.purge(DAY).run().await.unwrap();
-        spawned.stop_issuing("enough").await.unwrap();
+        spawned.pause_issuing("enough").await.unwrap();
         done
     });
     assert_eq!(done.await.unwrap(), 10);
@@ -331,7 +331,7 @@ fn it_writes_only_by_compare_and_swap() {
         let service = builder(faulty.clone()).build().unwrap();
         let _ = issue_many(&opened.store, 3).await;
         faulty.disarm();
-        let _ = service.every_owner().revoke_all(Query::new(), words()).run().await.unwrap();
+        let _ = service.all_owners().revoke_all(Query::new(), words()).run().await.unwrap();
         let writes = faulty.calls().iter().filter(|(op, _)| op.writes()).count();
         assert_eq!(writes, 3);
         assert!(faulty.calls().iter().all(|(op, _)| !op.writes() || *op == Op::Replace));

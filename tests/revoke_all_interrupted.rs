@@ -134,7 +134,7 @@ async fn what_others_revoke_or_remove_meanwhile_is_no_failure(open: Open) {
         Box::pin(async move {
             let service = builder(store.clone()).build().unwrap();
             let id = ids[usize::from(what)];
-            let revoked = service.every_owner().revoke(id, RevokeRequest::new()).await.unwrap();
+            let revoked = service.all_owners().revoke(id, RevokeRequest::new()).await.unwrap();
             if what == 1 {
                 let version = store.find(revoked.record.id()).await.unwrap().unwrap().version;
                 store.remove(id, version).await.unwrap();
@@ -303,7 +303,7 @@ async fn a_slow_sink_loses_no_revocation(open: Open) {
         let done = &done;
         let service = &service;
         let run = scope.spawn(move || {
-            let run = service.every_owner().revoke_all(Query::new(), words());
+            let run = service.all_owners().revoke_all(Query::new(), words());
             let run = run.on_progress(|p| done.store(p.done as usize, Ordering::SeqCst)).run();
             let outcome = block_on(run).unwrap();
             let _ = ended.send(());
@@ -315,7 +315,7 @@ async fn a_slow_sink_loses_no_revocation(open: Open) {
         }
         for _ in 0..200 {
             // Single acts still find room, and are not lost.
-            let _ = block_on(service.every_owner().list(Query::new().limit(1))).unwrap();
+            let _ = block_on(service.all_owners().list(Query::new().limit(1))).unwrap();
         }
         assert!(
             end.recv_timeout(Duration::from_millis(300)).is_err(),

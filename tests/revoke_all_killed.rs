@@ -62,7 +62,7 @@ fn revoke_while_others_work(service: &TokenService<FileStore>, tell: impl Fn(&st
                 }
             });
         }
-        let view = service.every_owner();
+        let view = service.all_owners();
         let run = view.revoke_all(leaked(), words());
         let run = run.on_progress(|progress| tell(&format!("revoked {}\n", progress.done))).run();
         let outcome = block_on(run).unwrap();
@@ -157,7 +157,7 @@ fn what_a_kill_interrupts_goes_on_from_there() {
         let revocation = record.revocation().unwrap();
         assert_eq!((revocation.by.as_deref(), record.issued_to()), (Some("alice"), "backup"));
     }
-    let counted = block_on(service.every_owner().revoke_all(leaked(), words()).count());
+    let counted = block_on(service.all_owners().revoke_all(leaked(), words()).count());
     assert_eq!(counted.unwrap(), MANY - done);
 
     let went_on = revoke_while_others_work(&service, |_| ());

@@ -67,7 +67,7 @@ impl Tree {
     }
 
     async fn revoke_below(&self, id: TokenId) -> u64 {
-        let view = self.service.every_owner();
+        let view = self.service.all_owners();
         let counted = view.revoke_with_descendants(id, words()).count().await.unwrap();
         let outcome = view.revoke_with_descendants(id, words()).run().await.unwrap();
         assert_eq!((outcome.done, outcome.failed), (counted, 0));
@@ -100,7 +100,7 @@ async fn also_below_what_was_revoked_or_removed_before(open: Open) {
         for which in [vec![0], vec![1], vec![0, 1]] {
             let tree = tree(open).await;
             for id in which.iter().map(|at| [tree.head, tree.child][*at]) {
-                let _ = tree.service.every_owner().revoke(id, words()).await.unwrap();
+                let _ = tree.service.all_owners().revoke(id, words()).await.unwrap();
                 if removed {
                     tree.remove(id).await;
                 }
@@ -116,7 +116,7 @@ async fn a_head_that_withstands_does_not_save_its_descendants(open: Open) {
     let service = builder(opened.store.clone()).build().unwrap();
     let (head, _) = plant(&*opened.store, request(), newer).await;
     let (_, token) = plant(&*opened.store, request(), |record| below(record, &[head])).await;
-    let view = service.every_owner();
+    let view = service.all_owners();
     let outcome = view.revoke_with_descendants(head, words()).run().await.unwrap();
     assert_eq!((outcome.done, outcome.failed), (1, 1));
     assert_eq!(outcome.failures[0].id, head);
@@ -129,7 +129,7 @@ async fn a_head_that_cannot_be_read_does_not_save_them_either(open: Open) {
     let faulty = Arc::new(Faulty::new(tree.store.clone()));
     let service = builder(faulty.clone()).build().unwrap();
     faulty.arm(&[Fault::Corrupt], Fault::None);
-    let view = service.every_owner();
+    let view = service.all_owners();
     let outcome = view.revoke_with_descendants(tree.head, words()).run().await.unwrap();
     assert_eq!((outcome.done, outcome.failed), (3, 0), "in the second pass it could be read");
     assert_eq!(tree.accepted().await, [false, false, false, true]);
@@ -142,7 +142,7 @@ async fn a_head_that_cannot_be_read_does_not_save_them_either(open: Open) {
     script[0] = Fault::Corrupt;
     script[6] = Fault::Corrupt;
     faulty.arm(&script, Fault::None);
-    let view = service.every_owner();
+    let view = service.all_owners();
     let outcome = view.revoke_with_descendants(tree.head, words()).run().await.unwrap();
     assert_eq!((outcome.done, outcome.failed), (2, 1));
     assert_eq!(outcome.failures[0].id, tree.head);
@@ -178,7 +178,7 @@ async fn what_is_issued_below_meanwhile_is_found(open: Open) {
     script[2] = Fault::Rival(0);
     script[5] = Fault::Rival(0);
     faulty.arm(&script, Fault::None);
-    let view = service.every_owner();
+    let view = service.all_owners();
     let outcome = view.revoke_with_descendants(head, words()).run().await.unwrap();
     assert_eq!((outcome.done, outcome.failed), (3, 0));
     assert_eq!(view.list(Query::new()).await.unwrap().items.len(), 0);

@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use service_tokens::{
-    InvalidScope, Need, SCOPE_MAX_LEN, SCOPE_SET_MAX, Scope, ScopeSet, TYPE_NAME_MAX_LEN,
+    InvalidScope, MAX_SCOPE_LEN, MAX_SCOPES, MAX_TYPE_NAME_LEN, Requirement, Scope, ScopeSet,
     TokenType, TokenTypes,
 };
 
@@ -12,8 +12,8 @@ fn set(text: &str) -> ScopeSet {
     text.parse().unwrap()
 }
 
-fn permits(granted: &str, need: &str) -> bool {
-    set(granted).as_scopes().permits(&Need::scope(need).unwrap())
+fn permits(granted: &str, requirement: &str) -> bool {
+    set(granted).as_scopes().permits(&Requirement::scope(requirement).unwrap())
 }
 
 fn contains(outer: &str, inner: &str) -> bool {
@@ -23,8 +23,8 @@ fn contains(outer: &str, inner: &str) -> bool {
 #[test]
 fn each_rule_has_its_error() {
     use InvalidScope::*;
-    let longest = "a".repeat(SCOPE_MAX_LEN);
-    let longest_wildcard = format!("{}:*", "a".repeat(SCOPE_MAX_LEN - 2));
+    let longest = "a".repeat(MAX_SCOPE_LEN);
+    let longest_wildcard = format!("{}:*", "a".repeat(MAX_SCOPE_LEN - 2));
     for good in [
         "a",
         "Z",
@@ -47,10 +47,10 @@ fn each_rule_has_its_error() {
         assert_eq!(Scope::new(good).unwrap().as_str(), good);
         assert_eq!(good.parse::<ScopeSet>().unwrap().to_string(), good);
     }
-    assert_eq!((SCOPE_MAX_LEN, SCOPE_SET_MAX, TYPE_NAME_MAX_LEN), (256, 64, 64));
-    let over = "a".repeat(SCOPE_MAX_LEN + 1);
-    let over_wildcard = format!("{}:*", "a".repeat(SCOPE_MAX_LEN - 1));
-    let over_bytes = "é".repeat(SCOPE_MAX_LEN / 2 + 1);
+    assert_eq!((MAX_SCOPE_LEN, MAX_SCOPES, MAX_TYPE_NAME_LEN), (256, 64, 64));
+    let over = "a".repeat(MAX_SCOPE_LEN + 1);
+    let over_wildcard = format!("{}:*", "a".repeat(MAX_SCOPE_LEN - 1));
+    let over_bytes = "é".repeat(MAX_SCOPE_LEN / 2 + 1);
     let cases = [
         ("", Empty),
         (":", Empty),
@@ -95,9 +95,9 @@ fn each_rule_has_its_error() {
         assert_eq!(text.parse::<Scope>(), Err(error), "{text:?}");
         assert_eq!(ScopeSet::new([text]), Err(error), "{text:?}");
         assert_eq!(ScopeSet::new(["fine", text]), Err(error), "{text:?}");
-        assert_eq!(Need::scope(text), Err(error), "{text:?}");
-        assert_eq!(Need::all_of(["fine", text]), Err(error), "{text:?}");
-        assert_eq!(Need::any_of(["fine", text]), Err(error), "{text:?}");
+        assert_eq!(Requirement::scope(text), Err(error), "{text:?}");
+        assert_eq!(Requirement::all_of(["fine", text]), Err(error), "{text:?}");
+        assert_eq!(Requirement::any_of(["fine", text]), Err(error), "{text:?}");
         assert_eq!(TokenType::new("fine", [text]), Err(error), "{text:?}");
         let shown = format!("{error} {error:?}");
         assert!(text.len() < 3 || !shown.contains(text), "{shown}");
@@ -107,16 +107,16 @@ fn each_rule_has_its_error() {
 #[test]
 fn a_need_is_definite_and_not_nothing() {
     for wildcard in ["*", "a:*", "service-tokens:*"] {
-        assert_eq!(Need::scope(wildcard), Err(InvalidScope::WildcardInNeed));
-        assert_eq!(Need::all_of(["a", wildcard]), Err(InvalidScope::WildcardInNeed));
-        assert_eq!(Need::any_of([wildcard, "a"]), Err(InvalidScope::WildcardInNeed));
+        assert_eq!(Requirement::scope(wildcard), Err(InvalidScope::WildcardInRequirement));
+        assert_eq!(Requirement::all_of(["a", wildcard]), Err(InvalidScope::WildcardInRequirement));
+        assert_eq!(Requirement::any_of([wildcard, "a"]), Err(InvalidScope::WildcardInRequirement));
     }
     let nothing: [&str; 0] = [];
-    assert_eq!(Need::all_of(nothing), Err(InvalidScope::EmptyNeed));
-    assert_eq!(Need::any_of(nothing), Err(InvalidScope::EmptyNeed));
-    assert_eq!(Need::all_of(["a", "b:c"]).unwrap().scopes(), "a b:c");
-    assert_eq!(Need::any_of(["a", "b:c"]).unwrap().scopes(), "a b:c");
-    assert_eq!(Need::authenticated().scopes(), "");
+    assert_eq!(Requirement::all_of(nothing), Err(InvalidScope::EmptyRequirement));
+    assert_eq!(Requirement::any_of(nothing), Err(InvalidScope::EmptyRequirement));
+    assert_eq!(Requirement::all_of(["a", "b:c"]).unwrap().scopes(), "a b:c");
+    assert_eq!(Requirement::any_of(["a", "b:c"]).unwrap().scopes(), "a b:c");
+    assert_eq!(Requirement::any_token().scopes(), "");
 }
 
 #[test]
@@ -135,9 +135,9 @@ fn a_set_is_sorted_without_doubles_and_bounded() {
         assert_eq!(text.parse::<ScopeSet>(), Err(InvalidScope::Character), "{text:?}");
     }
     let many = |n: usize| (0..n).map(|i| format!("s{i}"));
-    assert!(ScopeSet::new(many(SCOPE_SET_MAX)).is_ok());
-    assert!(ScopeSet::new(many(SCOPE_SET_MAX).chain(many(SCOPE_SET_MAX))).is_ok(), "doubles");
-    assert_eq!(ScopeSet::new(many(SCOPE_SET_MAX + 1)), Err(InvalidScope::TooMany));
+    assert!(ScopeSet::new(many(MAX_SCOPES)).is_ok());
+    assert!(ScopeSet::new(many(MAX_SCOPES).chain(many(MAX_SCOPES))).is_ok(), "doubles");
+    assert_eq!(ScopeSet::new(many(MAX_SCOPES + 1)), Err(InvalidScope::TooMany));
 }
 
 #[test]
@@ -181,10 +181,14 @@ fn permission() {
         ("* a:*", "service-tokens:issue", false),
         ("", "a", false),
     ];
-    for (granted, need, expected) in cases {
-        assert_eq!(permits(granted, need), expected, "{granted:?} permits {need:?}");
+    for (granted, requirement, expected) in cases {
+        assert_eq!(permits(granted, requirement), expected, "{granted:?} permits {requirement:?}");
         // For something definite, containing is permitting.
-        assert_eq!(contains(granted, need), expected, "{granted:?} contains {need:?}");
+        assert_eq!(
+            contains(granted, requirement),
+            expected,
+            "{granted:?} contains {requirement:?}"
+        );
     }
 }
 
@@ -245,18 +249,18 @@ fn a_large_intersection_loses_nothing() {
 
 #[test]
 fn types() {
-    let longest = "t".repeat(TYPE_NAME_MAX_LEN);
+    let longest = "t".repeat(MAX_TYPE_NAME_LEN);
     for good in ["connector", "T", "a.b-c_d", "..", &longest] {
         assert_eq!(TokenType::new(good, ["a"]).unwrap().name(), good);
     }
-    let over = "t".repeat(TYPE_NAME_MAX_LEN + 1);
+    let over = "t".repeat(MAX_TYPE_NAME_LEN + 1);
     for bad in ["", &over, "a b", "a:b", "*", "é", " a", "a\n", "a\0"] {
         assert_eq!(TokenType::new(bad, ["a"]), Err(InvalidScope::TypeName), "{bad:?}");
     }
     let nothing: [&str; 0] = [];
     assert!(TokenType::new("none", nothing).unwrap().scopes().is_empty());
 
-    let developer = TokenType::new("developer", ["*"]).unwrap().described_as("Every API");
+    let developer = TokenType::new("developer", ["*"]).unwrap().with_description("Every API");
     assert_eq!(developer.description(), "Every API");
     let narrowed = TokenType::new("developer", ["files:*"]).unwrap();
     let types = TokenTypes::new([developer, TokenType::new("b", ["b"]).unwrap(), narrowed.clone()]);
@@ -302,8 +306,8 @@ fn sets() -> impl Strategy<Value = ScopeSet> {
 }
 
 /// Needs near the scopes of a set, which random ones would miss.
-fn nearby(set: &ScopeSet, more: &str) -> Vec<Need> {
-    let definite = |scope: &str| Need::scope(&scope.replace('*', more)).unwrap();
+fn nearby(set: &ScopeSet, more: &str) -> Vec<Requirement> {
+    let definite = |scope: &str| Requirement::scope(&scope.replace('*', more)).unwrap();
     set.as_scopes().iter().map(definite).collect()
 }
 
@@ -311,16 +315,16 @@ proptest! {
     #[test]
     fn what_is_contained_is_permitted(outer in sets(), inner in sets(), more in need_text()) {
         let contained = outer.as_scopes().contains(inner.as_scopes());
-        let mut needs = nearby(&inner, &more);
-        needs.push(Need::scope(&more).unwrap());
-        let all = needs.iter().all(|need| {
-            !inner.as_scopes().permits(need) || outer.as_scopes().permits(need)
+        let mut requirements = nearby(&inner, &more);
+        requirements.push(Requirement::scope(&more).unwrap());
+        let all = requirements.iter().all(|requirement| {
+            !inner.as_scopes().permits(requirement) || outer.as_scopes().permits(requirement)
         });
         prop_assert!(!contained || all, "{outer} contains {inner}");
         // Segments that no scope has tell whether a wildcard reaches as far as another.
-        let needs = nearby(&inner, "q.q:q.q");
-        let all = needs.iter().all(|need| {
-            !inner.as_scopes().permits(need) || outer.as_scopes().permits(need)
+        let requirements = nearby(&inner, "q.q:q.q");
+        let all = requirements.iter().all(|requirement| {
+            !inner.as_scopes().permits(requirement) || outer.as_scopes().permits(requirement)
         });
         prop_assert_eq!(contained, all, "{} contains {}", outer, inner);
     }
@@ -330,10 +334,10 @@ proptest! {
         let both = left.as_scopes().intersection(right.as_scopes());
         prop_assert!(left.as_scopes().contains(both.as_scopes()));
         prop_assert!(right.as_scopes().contains(both.as_scopes()));
-        for need in nearby(&left, &more).iter().chain(&nearby(&right, &more)) {
+        for requirement in nearby(&left, &more).iter().chain(&nearby(&right, &more)) {
             prop_assert_eq!(
-                both.as_scopes().permits(need),
-                left.as_scopes().permits(need) && right.as_scopes().permits(need)
+                both.as_scopes().permits(requirement),
+                left.as_scopes().permits(requirement) && right.as_scopes().permits(requirement)
             );
         }
         prop_assert_eq!(&both, &right.as_scopes().intersection(left.as_scopes()));
@@ -348,13 +352,13 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_permitted_by_the_empty_set(need in need_text()) {
-        prop_assert!(!permits("", &need));
+    fn nothing_is_permitted_by_the_empty_set(requirement in need_text()) {
+        prop_assert!(!permits("", &requirement));
     }
 
     #[test]
-    fn everything_but_the_reserved_resource_is_permitted_by_the_wildcard(need in need_text()) {
-        prop_assert_eq!(permits("*", &need), need.split(':').next() != Some("service-tokens"));
+    fn everything_but_the_reserved_resource_is_permitted_by_the_wildcard(requirement in need_text()) {
+        prop_assert_eq!(permits("*", &requirement), requirement.split(':').next() != Some("service-tokens"));
     }
 
     #[test]

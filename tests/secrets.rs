@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex};
 use futures_lite::future::block_on;
 use hmac::{Hmac, KeyInit, Mac};
 use service_tokens::{
-    Digests, Event, IssueRequest, Issued, KeyId, KeyRing, ManualClock, MemoryStore, Need, OsRandom,
-    Policy, Prefix, Query, Record, Replaces, RevokeRequest, RotateRequest, States, TokenService,
-    TokenType, check, parse,
+    Digests, Event, IssueRequest, Issued, KeyId, KeyRing, ManualClock, MemoryStore, OsRandom,
+    Policy, Prefix, Query, Record, ReplacedSecret, Requirement, RevokeRequest, RotateRequest,
+    States, TokenService, TokenType, check, parse,
 };
 use sha2::{Digest as _, Sha256};
-use support::{DAY, Fault, Faulty, HOUR, Remote, any, builder, collect_tracing, need, text};
+use support::{DAY, Fault, Faulty, HOUR, Remote, any, builder, collect_tracing, requirement, text};
 
 const KEY: [u8; 32] = *b"\x91key-bytes-that-nobody-may-see-\x02";
 const OLD_KEY: [u8; 32] = *b"\x92old-key-bytes-nobody-may-see--\x03";
@@ -170,7 +170,7 @@ async fn live(seen: &mut Seen, service: &TokenService<Arc<Faulty>>, clock: &Manu
     let issued = service.issue(request()).await.unwrap();
     let id = issued.record.id();
     let rotated = view.rotate(id, RotateRequest::with_overlap(HOUR)).await.unwrap();
-    let lost = RotateRequest::with_overlap(HOUR).replacing(Replaces::Newest);
+    let lost = RotateRequest::with_overlap(HOUR).replacing(ReplacedSecret::Newest);
     let again = view.rotate(id, lost).await.unwrap();
     let other = service.issue(request().expires_in(2 * HOUR)).await.unwrap();
     let four = [("first", &issued), ("second", &rotated), ("third", &again), ("other", &other)];
@@ -179,12 +179,12 @@ async fn live(seen: &mut Seen, service: &TokenService<Arc<Faulty>>, clock: &Manu
         seen.debug("an issued token", issued);
         seen.debug("a token", &issued.token);
     }
-    let scopes = [any(), need("files:read"), need("files:delete")];
+    let scopes = [any(), requirement("files:read"), requirement("files:delete")];
     for _ in 0..2 {
         for (name, issued) in four {
             let token = text(issued);
-            for need in &scopes {
-                let verified = service.verify(&token, need).await;
+            for requirement in &scopes {
+                let verified = service.verify(&token, requirement).await;
                 seen.outcome(&format!("verifying the {name}"), verified);
             }
             // Cut, lengthened, altered, with another prefix, upper case, quoted, in bytes.
@@ -328,7 +328,7 @@ fn no_debug_shows_a_secret() {
     canaries.check_debug("Matched", &matched);
     let connector = TokenType::new("connector", ["files:read", "files:upload"]).unwrap();
     let types = service_tokens::TokenTypes::new([connector]);
-    let verified = check(matched, service.now(), &Need::authenticated(), &types).unwrap();
+    let verified = check(matched, service.now(), &Requirement::any_token(), &types).unwrap();
     canaries.check_debug("VerifiedToken", &verified);
     canaries.check_debug("ParsedToken", &parsed);
     canaries.check_debug("Issued", &newer);
@@ -358,7 +358,7 @@ fn no_debug_shows_a_secret() {
             canaries.check_error("CorruptRecord", &error);
         }
     }
-    let keeping = builder(Arc::new(Remote::new(support::memory().store))).keep_records(HOUR, 10);
+    let keeping = builder(Arc::new(Remote::new(support::memory().store))).cache_records(HOUR, 10);
     let keeping = keeping.build().unwrap();
     let kept = block_on(keeping.issue(request())).unwrap();
     block_on(keeping.verify(&text(&kept), &any())).unwrap();
@@ -384,7 +384,7 @@ fn a_panic_shows_no_secret() {
         canaries.add("issued", &issued);
         let stored = block_on(service.owner("acme").get(issued.record.id())).unwrap();
         let verified = block_on(service.verify(&text(&issued), &any())).unwrap();
-        let refused = block_on(service.verify(&text(&issued), &need("x"))).unwrap_err();
+        let refused = block_on(service.verify(&text(&issued), &requirement("x"))).unwrap_err();
         panic!("{service:?} {issued:?} {stored:?} {verified:?} {refused:?}");
     }));
     let unwrapped = catch_unwind(AssertUnwindSafe(|| {
@@ -392,7 +392,7 @@ fn a_panic_shows_no_secret() {
         let issued = block_on(service.issue(request())).unwrap();
         canaries.add("issued", &issued);
         // What hasty code does with an error it did not expect, and with a value it did not.
-        let outcome = block_on(service.verify(&text(&issued), &need("x")));
+        let outcome = block_on(service.verify(&text(&issued), &requirement("x")));
         let _ = catch_unwind(AssertUnwindSafe(|| outcome.map(drop).unwrap()));
         let outcome: Result<(), Issued> =
             if issued.record.owner() == "acme" { Err(issued) } else { Ok(()) };

@@ -11,13 +11,13 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_lite::future::{block_on, poll_once};
 use service_tokens::{
-    Act, Clock, Event, IssueRequest, Issued, KeyId, KeyRing, MalformedToken, ManageError,
-    ManualClock, MemoryStore, Query, Refusal, RevokeRequest, RotateRequest, States, TokenId,
+    Clock, Event, IssueRequest, Issued, KeyId, KeyRing, MalformedToken, ManageError, ManualClock,
+    MemoryStore, Operation, Query, Refusal, RevokeRequest, RotateRequest, States, TokenId,
     TokenService, TokenType,
 };
 use support::{
-    Collected, Fault, Faulty, HOUR, Open, Remote, SharedStore, any, builder, collect_tracing, need,
-    over_stores, text,
+    Collected, Fault, Faulty, HOUR, Open, Remote, SharedStore, any, builder, collect_tracing,
+    over_stores, requirement, text,
 };
 use tracing::Level;
 
@@ -125,7 +125,7 @@ async fn every_act_that_succeeds_is_one_event(open: Open) {
         said(scene.one()),
         event!(Listed { owner: Some(owner.clone()), records: 0, on_behalf_of: nobody })
     );
-    let _ = scene.service.every_owner().list(Query::new()).await.unwrap();
+    let _ = scene.service.all_owners().list(Query::new()).await.unwrap();
     assert_eq!(
         said(scene.one()),
         event!(Listed { owner: None::<String>, records: 1, on_behalf_of: nobody })
@@ -166,44 +166,48 @@ async fn every_act_that_succeeds_is_one_event(open: Open) {
         event!(Revoked { id, owner: owner.clone(), by, reason, on_behalf_of: nobody })
     );
     let _ = view.revoke(id, words).await.unwrap();
-    assert_eq!(said(scene.one()), event!(RevokedAlready { id, owner, on_behalf_of: nobody }));
+    assert_eq!(said(scene.one()), event!(AlreadyRevoked { id, owner, on_behalf_of: nobody }));
 }
 
 async fn every_act_that_fails_is_one_event(open: Open) {
     let scene = scene(open);
     let id = scene.issue().await.record.id();
     let (view, foreign) = (scene.service.owner("acme"), scene.service.owner("globex"));
-    let failed = |act: Act, id: Option<TokenId>, error: ManageError| {
+    let failed = |act: Operation, id: Option<TokenId>, error: ManageError| {
         assert_eq!(
             said(scene.one()),
             event!(Failed { act, id, on_behalf_of: None::<TokenId>, cause: with_sources(&error) })
         );
     };
     let blank = IssueRequest::new("", "connector", "b");
-    failed(Act::Issue, None, scene.service.issue(blank).await.unwrap_err());
+    failed(Operation::Issue, None, scene.service.issue(blank).await.unwrap_err());
     let taken = request().id(id);
-    failed(Act::Issue, Some(id), scene.service.issue(taken).await.unwrap_err());
-    failed(Act::Get, Some(id), foreign.get(id).await.unwrap_err());
-    failed(Act::List, None, view.list(Query::new().limit(0)).await.unwrap_err());
+    failed(Operation::Issue, Some(id), scene.service.issue(taken).await.unwrap_err());
+    failed(Operation::Get, Some(id), foreign.get(id).await.unwrap_err());
+    failed(Operation::List, None, view.list(Query::new().limit(0)).await.unwrap_err());
     let rotation = RotateRequest::at_once();
-    failed(Act::Rotate, Some(id), foreign.rotate(id, rotation.clone()).await.unwrap_err());
-    failed(Act::Revoke, Some(id), foreign.revoke(id, RevokeRequest::new()).await.unwrap_err());
+    failed(Operation::Rotate, Some(id), foreign.rotate(id, rotation.clone()).await.unwrap_err());
+    failed(
+        Operation::Revoke,
+        Some(id),
+        foreign.revoke(id, RevokeRequest::new()).await.unwrap_err(),
+    );
 
     scene.store.arm(&[], Fault::Unavailable);
-    failed(Act::Issue, None, scene.service.issue(request()).await.unwrap_err());
-    failed(Act::Get, Some(id), view.get(id).await.unwrap_err());
-    failed(Act::List, None, view.list(Query::new()).await.unwrap_err());
-    failed(Act::Rotate, Some(id), view.rotate(id, rotation.clone()).await.unwrap_err());
-    failed(Act::Revoke, Some(id), view.revoke(id, RevokeRequest::new()).await.unwrap_err());
+    failed(Operation::Issue, None, scene.service.issue(request()).await.unwrap_err());
+    failed(Operation::Get, Some(id), view.get(id).await.unwrap_err());
+    failed(Operation::List, None, view.list(Query::new()).await.unwrap_err());
+    failed(Operation::Rotate, Some(id), view.rotate(id, rotation.clone()).await.unwrap_err());
+    failed(Operation::Revoke, Some(id), view.revoke(id, RevokeRequest::new()).await.unwrap_err());
     scene.store.arm(&[Fault::None, Fault::LostBefore], Fault::Unavailable);
     let open_question = view.revoke(id, RevokeRequest::new()).await.unwrap_err();
     assert!(matches!(open_question, ManageError::Indeterminate { .. }));
-    failed(Act::Revoke, Some(id), open_question);
+    failed(Operation::Revoke, Some(id), open_question);
     // The token that may be there is named, also where nobody chose its id.
     scene.store.arm(&[Fault::DoneAndLost], Fault::Unavailable);
     let open_question = scene.service.issue(request()).await.unwrap_err();
     let ManageError::Indeterminate { id, .. } = open_question else { panic!("{open_question}") };
-    failed(Act::Issue, Some(id), open_question);
+    failed(Operation::Issue, Some(id), open_question);
 }
 
 async fn every_refusal_is_one_event(open: Open) {
@@ -213,7 +217,7 @@ async fn every_refusal_is_one_event(open: Open) {
         async move {
             assert!(scene.service.verify(&token, &any()).await.is_err());
             let plain = scene.one();
-            assert!(scene.service.verify_strict(&token, &any()).await.is_err());
+            assert!(scene.service.verify_uncached(&token, &any()).await.is_err());
             assert_eq!(scene.one(), plain);
             plain
         }
@@ -236,10 +240,13 @@ async fn every_refusal_is_one_event(open: Open) {
     let expected = event!(Refused { id, reason: Refusal::WrongSecret });
     assert_eq!(said(refused(text(&other)).await), expected);
 
-    let missing = need("files:delete");
+    let missing = requirement("files:delete");
     assert!(scene.service.verify(&text(&issued), &missing).await.is_err());
     let scope = "files:delete".to_owned();
-    assert_eq!(said(scene.one()), event!(MissingScope { id: issued.record.id(), need: scope }));
+    assert_eq!(
+        said(scene.one()),
+        event!(MissingScope { id: issued.record.id(), requirement: scope })
+    );
 
     let pending = request().not_before(scene.clock.now() + TimeDelta::hours(1));
     let pending = scene.service.issue(pending).await.unwrap();
@@ -253,7 +260,7 @@ async fn every_refusal_is_one_event(open: Open) {
     let expected = event!(Refused { id: Some(brief.record.id()), reason: Refusal::Expired });
     assert_eq!(said(refused(text(&brief)).await), expected);
 
-    let view = scene.service.every_owner();
+    let view = scene.service.all_owners();
     let rotated = view.rotate(issued.record.id(), RotateRequest::at_once()).await.unwrap();
     let _ = scene.one();
     let expected = event!(EndedSecretPresented { id: issued.record.id() });
@@ -290,8 +297,8 @@ async fn an_accepted_verification_is_no_event(open: Open) {
     let scene = scene(open);
     let issued = scene.issue().await;
     for _ in 0..3 {
-        scene.service.verify(&text(&issued), &need("files:read")).await.unwrap();
-        scene.service.verify_strict(&text(&issued), &any()).await.unwrap();
+        scene.service.verify(&text(&issued), &requirement("files:read")).await.unwrap();
+        scene.service.verify_uncached(&text(&issued), &any()).await.unwrap();
     }
     assert_eq!(scene.collected.take(&scene.service), []);
 }
@@ -301,7 +308,7 @@ async fn a_refusal_behind_kept_records_is_one_event(open: Open) {
     let opened = open();
     let collected = Collected::default();
     let service = builder(Arc::new(Remote::new(opened.store.clone())))
-        .keep_records(HOUR, 100)
+        .cache_records(HOUR, 100)
         .events(collected.sink())
         .build()
         .unwrap();
@@ -309,9 +316,9 @@ async fn a_refusal_behind_kept_records_is_one_event(open: Open) {
     service.verify(&text(&issued), &any()).await.unwrap();
     let elsewhere = builder(opened.store).build().unwrap();
     let id = issued.record.id();
-    elsewhere.every_owner().revoke(id, RevokeRequest::new()).await.unwrap();
+    elsewhere.all_owners().revoke(id, RevokeRequest::new()).await.unwrap();
     let _ = collected.take(&service);
-    assert!(service.verify(&text(&issued), &need("files:delete")).await.is_err());
+    assert!(service.verify(&text(&issued), &requirement("files:delete")).await.is_err());
     let expected = event!(Refused { id: Some(id), reason: Refusal::Revoked });
     let told: Vec<String> = collected.take(&service).into_iter().map(said).collect();
     assert_eq!(told, [expected]);
@@ -332,7 +339,7 @@ async fn an_act_whose_caller_gives_up_is_one_event(open: Open) {
         assert!(poll_once(&mut act).await.is_none());
     }
     let events = collected.take(&service);
-    let [Event::Failed { act: Act::Revoke, id: Some(of), .. }] = &events[..] else {
+    let [Event::Failed { act: Operation::Revoke, id: Some(of), .. }] = &events[..] else {
         panic!("{events:?}")
     };
     assert_eq!(*of, id);
@@ -375,7 +382,7 @@ async fn by_default_each_is_one_event_of_tracing(open: Open) {
             one(Level::WARN, "token refused: its secret was replaced and has ended");
             let issued = service.issue(request()).await.unwrap();
             one(Level::INFO, "token issued");
-            assert!(service.verify(&text(&issued), &need("x")).await.is_err());
+            assert!(service.verify(&text(&issued), &requirement("x")).await.is_err());
             let fields = one(Level::INFO, "token refused: it lacks a scope");
             assert!(fields.contains(&field("need", "x")), "{fields:?}");
             store.arm(&[], Fault::Unavailable);

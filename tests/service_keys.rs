@@ -123,5 +123,5 @@ async fn a_prefix_can_be_changed(open: Open) {
     assert!(matches!(outcome, Err(BuildError::Prefix(InvalidPrefix::TooLong))));
     let doubled = with("acme", &[]).token_type(TokenType::new("connector", ["x"]).unwrap());
     let doubled = doubled.build();
-    assert!(matches!(doubled, Err(BuildError::DoubledType(name)) if name == "connector"));
+    assert!(matches!(doubled, Err(BuildError::DuplicateType(name)) if name == "connector"));
 }

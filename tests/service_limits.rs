@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use service_tokens::{
-    Clock, Field, IssueRequest, ManageError, OsRandom, PAGE_MAX, Policy, Query, RandomError,
+    Clock, Field, IssueRequest, MAX_PAGE_LEN, ManageError, OsRandom, Policy, Query, RandomError,
     RandomSource, Refusal, RevokeRequest, RotateRequest, Rule, ScopeSet, State, States, TokenId,
     TokenService, TokenType,
 };
@@ -72,38 +72,38 @@ async fn texts_have_limits_in_bytes(open: Open) {
     let issue = |request: IssueRequest| scene.service.issue(request);
     assert!(issue(IssueRequest::new(long(255), "connector", long(255))).await.is_ok());
     assert!(issue(request().issued_by(long(255))).await.is_ok());
-    let over = Rule::TooLong { longest: 255 };
+    let over = Rule::TooLong { max: 255 };
     refused(issue(IssueRequest::new(long(256), "connector", "b")).await, Field::Owner, over);
     refused(issue(IssueRequest::new("a", "connector", long(256))).await, Field::IssuedTo, over);
     refused(issue(request().issued_by(long(256))).await, Field::IssuedBy, over);
     assert_eq!(records(scene.service.store()).await.len(), 2);
 
-    let tokens = scene.service.every_owner();
+    let tokens = scene.service.all_owners();
     let id = issue(request()).await.unwrap().record.id();
     let revoke = |request: RevokeRequest| tokens.revoke(id, request);
     refused(revoke(RevokeRequest::new().by(long(256))).await, Field::RevokedBy, over);
-    let over = Rule::TooLong { longest: 1_000 };
+    let over = Rule::TooLong { max: 1_000 };
     refused(revoke(RevokeRequest::new().reason(long(1_001))).await, Field::Reason, over);
     assert_eq!(scene.state(id).await, State::Active);
     assert!(revoke(RevokeRequest::new().by(long(255)).reason(long(1_000))).await.is_ok());
 
     // The policy moves them, at most to what any record can hold.
-    let wide = scene_with(open, Policy::new().longest_text(1 << 20).longest_reason(1 << 20));
+    let wide = scene_with(open, Policy::new().max_text_len(1 << 20).max_reason_len(1 << 20));
     let at = IssueRequest::new(long(1_024), "connector", long(1_024)).issued_by(long(1_024));
     let id = wide.issue(at).await.record.id();
-    let over = Rule::TooLong { longest: 1_024 };
+    let over = Rule::TooLong { max: 1_024 };
     let too_long = IssueRequest::new(long(4_097), "connector", "b");
     refused(wide.service.issue(too_long).await, Field::Owner, over);
-    let tokens = wide.service.every_owner();
+    let tokens = wide.service.all_owners();
     let words = RevokeRequest::new().by(long(1_024));
     let too_long = words.clone().reason(long(4_097));
     refused(tokens.revoke(id, too_long).await, Field::Reason, over);
     assert!(tokens.revoke(id, words.reason(long(1_024))).await.is_ok());
-    let narrow = scene_with(open, Policy::new().longest_text(6));
+    let narrow = scene_with(open, Policy::new().max_text_len(6));
     refused(
         narrow.service.issue(request().issued_by("1234567")).await,
         Field::IssuedBy,
-        Rule::TooLong { longest: 6 },
+        Rule::TooLong { max: 6 },
     );
     assert!(narrow.service.issue(request().issued_by("123456")).await.is_ok());
 }
@@ -111,7 +111,7 @@ async fn texts_have_limits_in_bytes(open: Open) {
 async fn blank_texts_are_refused(open: Open) {
     let scene = scene(open);
     let issued = scene.issue(request()).await;
-    let (id, tokens) = (issued.record.id(), scene.service.every_owner());
+    let (id, tokens) = (issued.record.id(), scene.service.all_owners());
     for blank in ["", " ", "\n\t ", "\u{a0}\u{2003}\u{3000}"] {
         let issue = |request: IssueRequest| scene.service.issue(request);
         refused(issue(IssueRequest::new(blank, "connector", "b")).await, Field::Owner, Rule::Empty);
@@ -137,21 +137,21 @@ async fn metadata_has_limits(open: Open) {
     };
     assert_eq!(scene.issue(entries(16)).await.record.metadata().count(), 16);
     let over = scene.service.issue(entries(17)).await;
-    refused(over, Field::Metadata, Rule::TooMany { most: 16 });
+    refused(over, Field::Metadata, Rule::TooMany { max: 16 });
     let bytes = |bytes: usize| request().metadata(long(48), long(bytes - 48));
     assert!(scene.service.issue(bytes(2_048)).await.is_ok());
     let over = scene.service.issue(bytes(2_049)).await;
-    refused(over, Field::Metadata, Rule::TooLong { longest: 2_048 });
+    refused(over, Field::Metadata, Rule::TooLong { max: 2_048 });
     let nameless = scene.service.issue(request().metadata("", "x")).await;
     refused(nameless, Field::Metadata, Rule::Empty);
     assert!(scene.service.issue(request().metadata("x", "")).await.is_ok());
 
-    let wide = scene_with(open, Policy::new().most_metadata(1_000, 1 << 20));
+    let wide = scene_with(open, Policy::new().max_metadata_entries(1_000, 1 << 20));
     assert!(wide.service.issue(entries(64)).await.is_ok());
-    refused(wide.service.issue(entries(65)).await, Field::Metadata, Rule::TooMany { most: 64 });
+    refused(wide.service.issue(entries(65)).await, Field::Metadata, Rule::TooMany { max: 64 });
     assert!(wide.service.issue(bytes(8_192)).await.is_ok());
     let over = wide.service.issue(bytes(8_193)).await;
-    refused(over, Field::Metadata, Rule::TooLong { longest: 8_192 });
+    refused(over, Field::Metadata, Rule::TooLong { max: 8_192 });
 }
 
 async fn scopes_stay_within_the_type(open: Open) {
@@ -202,7 +202,7 @@ async fn types_must_be_known(open: Open) {
 /// The retry of the request that used the last place: it must learn that its token exists.
 async fn a_retry_at_the_limit_is_exists(open: Open) {
     let opened = open();
-    let policy = Policy::new().most_active_per_owner(1);
+    let policy = Policy::new().max_active_per_owner(1);
     let service = builder(opened.store.clone()).policy(policy).build().unwrap();
     let id = service.new_id().unwrap();
     let issue = |id| service.issue(IssueRequest::new("acme", "connector", "b").id(id));
@@ -210,12 +210,12 @@ async fn a_retry_at_the_limit_is_exists(open: Open) {
     let again = issue(id).await;
     assert!(matches!(again, Err(ManageError::Exists { id: of }) if of == id), "{again:?}");
     let another = issue(service.new_id().unwrap()).await;
-    assert!(matches!(another, Err(ManageError::TooManyActive { most: 1 })), "{another:?}");
+    assert!(matches!(another, Err(ManageError::TooManyActive { max: 1 })), "{another:?}");
 }
 
 async fn an_owner_has_a_most_of_live_tokens(open: Open) {
     for most in [1, 3] {
-        let scene = scene_with(open, Policy::new().most_active_per_owner(most));
+        let scene = scene_with(open, Policy::new().max_active_per_owner(most));
         let mut issued = Vec::new();
         for i in 0..most {
             // Pending ones count: they will work.
@@ -225,14 +225,14 @@ async fn an_owner_has_a_most_of_live_tokens(open: Open) {
             issued.push(scene.issue(request).await);
         }
         let over = scene.service.issue(request()).await;
-        assert!(matches!(over, Err(ManageError::TooManyActive { most: m }) if m == most));
+        assert!(matches!(over, Err(ManageError::TooManyActive { max: m }) if m == most));
         // Another owner's do not count, and the name is compared whole.
         for other in ["acm", "acme ", "Acme"] {
             let _ = scene.issue(IssueRequest::new(other, "connector", "b")).await;
         }
         // A dead one makes room: revoked, or expired to the microsecond.
         let id = issued[0].record.id();
-        scene.service.every_owner().revoke(id, RevokeRequest::new()).await.unwrap();
+        scene.service.all_owners().revoke(id, RevokeRequest::new()).await.unwrap();
         let _ = scene.issue(request().expires_in(HOUR)).await;
         scene.clock.advance(HOUR - MICRO);
         assert!(scene.service.issue(request()).await.is_err());
@@ -242,11 +242,11 @@ async fn an_owner_has_a_most_of_live_tokens(open: Open) {
         }
         assert!(scene.service.issue(request()).await.is_err());
     }
-    let closed = scene_with(open, Policy::new().most_active_per_owner(0));
+    let closed = scene_with(open, Policy::new().max_active_per_owner(0));
     let over = closed.service.issue(request()).await;
-    assert!(matches!(over, Err(ManageError::TooManyActive { most: 0 })), "{over:?}");
+    assert!(matches!(over, Err(ManageError::TooManyActive { max: 0 })), "{over:?}");
     // More than fits a page.
-    let many = scene_with(open, Policy::new().most_active_per_owner(1_001));
+    let many = scene_with(open, Policy::new().max_active_per_owner(1_001));
     for _ in 0..1_001 {
         let _ = many.issue(request()).await;
     }
@@ -255,19 +255,19 @@ async fn an_owner_has_a_most_of_live_tokens(open: Open) {
 
 async fn pages_have_limits(open: Open) {
     let scene = scene(open);
-    for _ in 0..PAGE_MAX + 1 {
+    for _ in 0..MAX_PAGE_LEN + 1 {
         let _ = scene.issue(request()).await;
     }
-    for view in [scene.service.owner("acme"), scene.service.every_owner()] {
+    for view in [scene.service.owner("acme"), scene.service.all_owners()] {
         let list = |limit: usize| view.list(Query::new().limit(limit));
-        let bounds = Rule::Bounds { most: PAGE_MAX };
-        for beyond in [0, PAGE_MAX + 1, usize::MAX] {
+        let bounds = Rule::Bounds { max: MAX_PAGE_LEN };
+        for beyond in [0, MAX_PAGE_LEN + 1, usize::MAX] {
             refused(list(beyond).await, Field::Limit, bounds);
         }
         assert_eq!(list(1).await.unwrap().items.len(), 1);
-        let page = list(PAGE_MAX).await.unwrap();
-        assert_eq!(page.items.len(), PAGE_MAX);
-        let rest = Query::new().limit(PAGE_MAX).after(page.next.unwrap());
+        let page = list(MAX_PAGE_LEN).await.unwrap();
+        assert_eq!(page.items.len(), MAX_PAGE_LEN);
+        let rest = Query::new().limit(MAX_PAGE_LEN).after(page.next.unwrap());
         assert_eq!(view.list(rest).await.unwrap().items.len(), 1);
         assert_eq!(view.list(Query::new()).await.unwrap().items.len(), 50);
     }
@@ -314,14 +314,14 @@ async fn a_failing_random_source_issues_nothing(open: Open) {
         assert!(matches!(outcome, Err(ManageError::Random(_))), "{outcome:?}");
     }
     random.after.store(0, Ordering::SeqCst);
-    let outcome = service.every_owner().rotate(id, RotateRequest::at_once()).await;
+    let outcome = service.all_owners().rotate(id, RotateRequest::at_once()).await;
     assert!(matches!(outcome, Err(ManageError::Random(_))), "{outcome:?}");
     assert_eq!(records(&*opened.store).await, before);
     assert!(service.verify(&text(&issued), &any()).await.is_ok());
     // Revoking needs no luck.
-    assert!(service.every_owner().revoke(id, RevokeRequest::new()).await.is_ok());
+    assert!(service.all_owners().revoke(id, RevokeRequest::new()).await.is_ok());
     assert_eq!(
-        service.every_owner().list(Query::new().states(States::ALL)).await.unwrap().items.len(),
+        service.all_owners().list(Query::new().states(States::ALL)).await.unwrap().items.len(),
         1
     );
 }
@@ -331,20 +331,20 @@ fn a_policy_tells_what_it_allows() {
     let day = Duration::from_secs(86_400);
     let policy = Policy::new()
         .default_lifetime(None)
-        .longest_lifetime(3 * day)
+        .max_lifetime(3 * day)
         .allow_never(true)
         .allow_outliving_issuer(true)
-        .longest_overlap(day)
-        .most_active_per_owner(7)
-        .longest_text(20)
-        .longest_reason(5_000)
-        .most_metadata(3, 100);
+        .max_overlap(day)
+        .max_active_per_owner(7)
+        .max_text_len(20)
+        .max_reason_len(5_000)
+        .max_metadata_entries(3, 100);
     let limits = policy.limits();
-    assert_eq!((limits.default_lifetime, limits.longest_lifetime), (None, Some(3 * day)));
+    assert_eq!((limits.default_lifetime, limits.max_lifetime), (None, Some(3 * day)));
     assert!(limits.never_allowed && limits.outliving_issuer_allowed);
-    assert_eq!((limits.longest_overlap, limits.most_active_per_owner), (day, Some(7)));
-    assert_eq!((limits.longest_text, limits.longest_reason), (20, 1_024));
-    assert_eq!((limits.most_metadata, limits.longest_metadata), (3, 100));
+    assert_eq!((limits.max_overlap, limits.max_active_per_owner), (day, Some(7)));
+    assert_eq!((limits.max_text_len, limits.max_reason_len), (20, 1_024));
+    assert_eq!((limits.max_metadata_entries, limits.max_metadata_bytes), (3, 100));
     let defaults = Policy::new().limits();
     assert_eq!(defaults.default_lifetime, Some(90 * day));
     assert!(!defaults.never_allowed && !defaults.outliving_issuer_allowed);

@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_lite::future::block_on;
 use service_tokens::{
-    IssueRequest, ManageError, MemoryStore, Need, Query, Refusal, RevokeRequest, RotateRequest,
-    ScopeSet, State, States, TokenId, TokenService, TokenStore, TokenType, VerifyError,
+    IssueRequest, ManageError, MemoryStore, Query, Refusal, Requirement, RevokeRequest,
+    RotateRequest, ScopeSet, State, States, TokenId, TokenService, TokenStore, TokenType,
+    VerifyError,
 };
-use support::{HOUR, Open, SharedStore, any, builder, need, over_stores, records, text};
+use support::{HOUR, Open, SharedStore, any, builder, over_stores, records, requirement, text};
 
 over_stores! {
     another_owners_token_does_not_exist,
@@ -70,7 +71,7 @@ async fn another_owners_token_does_not_exist(open: Open) {
     ] {
         assert!(matches!(outcome, Err(ManageError::NotFound { .. })));
     }
-    assert!(service.every_owner().get(id).await.is_ok());
+    assert!(service.all_owners().get(id).await.is_ok());
 }
 
 async fn a_bound_view_lists_its_owner_only(open: Open) {
@@ -97,8 +98,8 @@ async fn a_bound_view_lists_its_owner_only(open: Open) {
         let behind = Query::new().after(stored.record.id());
         assert!(owners(acme.list(behind).await).await.iter().all(|owner| owner == "acme"));
     }
-    assert_eq!(owners(service.every_owner().list(Query::new()).await).await.len(), 6);
-    let all = service.every_owner().list(Query::new().owner("globex")).await;
+    assert_eq!(owners(service.all_owners().list(Query::new()).await).await.len(), 6);
+    let all = service.all_owners().list(Query::new().owner("globex")).await;
     assert_eq!(owners(all).await, ["globex"; 3]);
 }
 
@@ -117,7 +118,7 @@ impl TokenStore for Careless {
     async fn find(
         &self,
         id: TokenId,
-    ) -> Result<Option<service_tokens::Stored>, service_tokens::StoreError> {
+    ) -> Result<Option<service_tokens::StoredRecord>, service_tokens::StoreError> {
         // Whatever is asked for, it is globex's.
         let mut all = records(&*self.0).await.into_iter();
         let globex = all.find(|record| record.owner() == "globex");
@@ -158,7 +159,7 @@ async fn a_store_that_answers_too_much_shows_nothing_of_others(open: Open) {
     assert_eq!(page.items.len(), 1);
     assert_eq!(page.items[0].record.owner(), "acme");
     // A record with another id is no answer, and never compared.
-    for view in [service.owner("acme"), service.owner("globex"), service.every_owner()] {
+    for view in [service.owner("acme"), service.owner("globex"), service.all_owners()] {
         let id = second.record.id();
         let got = view.get(id).await;
         assert!(matches!(got, Err(ManageError::Store(_))), "{got:?}");
@@ -177,7 +178,7 @@ fn every_kind_of_store_pointer_serves() {
         let service = builder(store).build().unwrap();
         let issued = service.issue(request("acme")).await.unwrap();
         let id = issued.record.id();
-        service.verify(&text(&issued), &need("files:read")).await.unwrap();
+        service.verify(&text(&issued), &requirement("files:read")).await.unwrap();
         let view = service.owner("acme");
         let rotated = view.rotate(id, RotateRequest::at_once()).await.unwrap();
         assert!(service.verify(&text(&issued), &any()).await.is_err());
@@ -204,17 +205,17 @@ fn every_kind_of_store_pointer_serves() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_futures_can_be_spawned() {
     let store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
-    let service = Arc::new(builder(store).keep_records(HOUR, 10).build().unwrap());
+    let service = Arc::new(builder(store).cache_records(HOUR, 10).build().unwrap());
     let life = tokio::spawn(async move {
         let issued = service.issue(request("acme")).await.unwrap();
         let view = service.owner("acme");
         let rotated = view.rotate(issued.record.id(), RotateRequest::at_once()).await.unwrap();
         service.verify(&text(&rotated), &any()).await.unwrap();
-        service.verify_strict(&text(&rotated), &any()).await.unwrap();
+        service.verify_uncached(&text(&rotated), &any()).await.unwrap();
         let _ = view.get(issued.record.id()).await.unwrap();
         let _ = view.list(Query::new()).await.unwrap();
         service.follow_changes().await.unwrap();
-        view.revoke(issued.record.id(), RevokeRequest::new()).await.unwrap().already
+        view.revoke(issued.record.id(), RevokeRequest::new()).await.unwrap().already_revoked
     });
     assert!(!life.await.unwrap());
 }
@@ -225,36 +226,36 @@ async fn needs_are_one_all_or_any(open: Open) {
     let scopes = ScopeSet::new(["files:*", "queue:push"]).unwrap();
     let request = IssueRequest::new("acme", "developer", "b").scopes(scopes);
     let token = text(&service.issue(request).await.unwrap());
-    let all = |scopes: &[&str]| Need::all_of(scopes).unwrap();
-    let any_of = |scopes: &[&str]| Need::any_of(scopes).unwrap();
+    let all = |scopes: &[&str]| Requirement::all_of(scopes).unwrap();
+    let any_of = |scopes: &[&str]| Requirement::any_of(scopes).unwrap();
     let permitted = [
         any(),
-        need("files:read"),
-        need("files:archive:read"),
+        requirement("files:read"),
+        requirement("files:archive:read"),
         all(&["files:read", "queue:push"]),
         any_of(&["queue:pop", "queue:push"]),
         any_of(&["files:x"]),
     ];
-    for need in permitted {
-        let verified = service.verify(&token, &need).await.unwrap();
-        assert!(verified.permits(&need));
+    for requirement in permitted {
+        let verified = service.verify(&token, &requirement).await.unwrap();
+        assert!(verified.permits(&requirement));
     }
     let missing = [
-        need("files"),
-        need("queue:pop"),
-        need("queue"),
-        need("filesx:read"),
-        need("Files:read"),
+        requirement("files"),
+        requirement("queue:pop"),
+        requirement("queue"),
+        requirement("filesx:read"),
+        requirement("Files:read"),
         all(&["files:read", "queue:pop"]),
         any_of(&["queue:pop", "queue"]),
     ];
-    for need in missing {
-        let outcome = service.verify(&token, &need).await;
+    for requirement in missing {
+        let outcome = service.verify(&token, &requirement).await;
         let Err(VerifyError::MissingScope(missing)) = outcome else {
-            panic!("{need}: {outcome:?}")
+            panic!("{requirement}: {outcome:?}")
         };
-        assert_eq!(missing.need, need);
-        assert!(!service.verify(&token, &any()).await.unwrap().permits(&need));
+        assert_eq!(missing.requirement, requirement);
+        assert!(!service.verify(&token, &any()).await.unwrap().permits(&requirement));
     }
 }
 
@@ -271,18 +272,18 @@ async fn types_narrow_and_never_widen(open: Open) {
     let token = text(&with(&["a:read", "a:write", "b:*"]).issue(request).await.unwrap());
     let narrower = with(&["a:read", "b:x"]);
     assert_eq!(narrower.verify(&token, &any()).await.unwrap().scopes().as_str(), "a:read b:x");
-    assert!(narrower.verify(&token, &need("a:write")).await.is_err());
-    assert!(narrower.verify(&token, &need("b:y")).await.is_err());
+    assert!(narrower.verify(&token, &requirement("a:write")).await.is_err());
+    assert!(narrower.verify(&token, &requirement("b:y")).await.is_err());
     // "Any" is met by one scope that both permit, not by one on either side.
-    let either = Need::any_of(["a:write", "c"]).unwrap();
+    let either = Requirement::any_of(["a:write", "c"]).unwrap();
     let outcome = with(&["a:read", "c"]).verify(&token, &either).await;
     assert!(matches!(outcome, Err(VerifyError::MissingScope(_))), "{outcome:?}");
     let wider = with(&["*"]);
     let scopes = wider.verify(&token, &any()).await.unwrap();
     assert_eq!(scopes.scopes().as_str(), "a:read a:write b:*");
-    assert!(wider.verify(&token, &need("c")).await.is_err());
+    assert!(wider.verify(&token, &requirement("c")).await.is_err());
     let none: &[&str] = &[];
-    assert!(with(none).verify(&token, &need("a:read")).await.is_err());
+    assert!(with(none).verify(&token, &requirement("a:read")).await.is_err());
 }
 
 async fn everything_is_not_management(open: Open) {
@@ -290,12 +291,12 @@ async fn everything_is_not_management(open: Open) {
     let service = builder(opened.store).build().unwrap();
     let request = IssueRequest::new("acme", "developer", "b");
     let token = text(&service.issue(request).await.unwrap());
-    service.verify(&token, &need("anything:at:all")).await.unwrap();
+    service.verify(&token, &requirement("anything:at:all")).await.unwrap();
     for reserved in ["service-tokens", "service-tokens:issue", "service-tokens:a:b"] {
-        let outcome = service.verify(&token, &need(reserved)).await;
+        let outcome = service.verify(&token, &requirement(reserved)).await;
         assert!(matches!(outcome, Err(VerifyError::MissingScope(_))), "{reserved}");
     }
-    service.verify(&token, &need("service-tokensx:issue")).await.unwrap();
+    service.verify(&token, &requirement("service-tokensx:issue")).await.unwrap();
 }
 
 async fn after_a_revocation_no_thread_is_accepted(open: Open) {
@@ -347,7 +348,7 @@ async fn of_many_revocations_one_is_the_first(open: Open) {
                     let view = service.owner("acme");
                     let revoked = block_on(view.revoke(id, words)).unwrap();
                     assert_eq!(revoked.record.state(service.now()), State::Revoked);
-                    if !revoked.already {
+                    if !revoked.already_revoked {
                         firsts.lock().unwrap().push(format!("{who}"));
                     }
                 });
@@ -355,7 +356,7 @@ async fn of_many_revocations_one_is_the_first(open: Open) {
         });
         let firsts = firsts.lock().unwrap().clone();
         assert_eq!(firsts.len(), 1, "{firsts:?}");
-        let record = service.every_owner().get(id).await.unwrap().record;
+        let record = service.all_owners().get(id).await.unwrap().record;
         assert_eq!(record.revocation().unwrap().by.as_deref(), Some(&*firsts[0]));
     }
 }

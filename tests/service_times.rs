@@ -51,7 +51,7 @@ async fn a_start_is_inclusive(open: Open) {
     let id = issued.record.id();
     scene.clock.advance(HOUR - MICRO);
     assert_eq!(scene.refusal(&text(&issued)).await, Some(Refusal::NotYetActive));
-    let rotated = scene.service.every_owner().rotate(id, RotateRequest::at_once()).await;
+    let rotated = scene.service.all_owners().rotate(id, RotateRequest::at_once()).await;
     assert!(matches!(rotated, Err(ManageError::NotRotated(_))), "{rotated:?}");
     scene.clock.advance(MICRO);
     assert_eq!(scene.refusal(&text(&issued)).await, None);
@@ -62,7 +62,7 @@ async fn a_start_is_inclusive(open: Open) {
 async fn an_overlap_ends_exclusively(open: Open) {
     let scene = scene(open);
     let older = scene.issue(request()).await;
-    let tokens = scene.service.every_owner();
+    let tokens = scene.service.all_owners();
     let rotation = RotateRequest::with_overlap(HOUR);
     let newer = tokens.rotate(older.record.id(), rotation).await.unwrap();
     scene.clock.advance(HOUR - MICRO);
@@ -76,7 +76,7 @@ async fn an_overlap_ends_exclusively(open: Open) {
 }
 
 async fn lifetimes_follow_the_policy(open: Open) {
-    let policy = Policy::new().default_lifetime(HOUR).longest_lifetime(DAY);
+    let policy = Policy::new().default_lifetime(HOUR).max_lifetime(DAY);
     let scene = scene_with(open, policy);
     let now = scene.clock.now();
     let by_default = scene.issue(request()).await.record;
@@ -97,14 +97,14 @@ async fn lifetimes_follow_the_policy(open: Open) {
     let below = latest + TimeDelta::nanoseconds(999);
     assert_eq!(scene.issue(request().expires_at(below)).await.record.expires_at(), Some(latest));
 
-    let unlimited = scene_with(open, Policy::new().longest_lifetime(None));
+    let unlimited = scene_with(open, Policy::new().max_lifetime(None));
     assert!(unlimited.service.issue(request().expires_in(1_000 * 366 * DAY)).await.is_ok());
 }
 
 async fn a_lifetime_of_a_rotation_follows_the_policy(open: Open) {
-    let scene = scene_with(open, Policy::new().default_lifetime(DAY).longest_lifetime(2 * DAY));
+    let scene = scene_with(open, Policy::new().default_lifetime(DAY).max_lifetime(2 * DAY));
     let issued = scene.issue(request()).await.record;
-    let tokens = scene.service.every_owner();
+    let tokens = scene.service.all_owners();
     scene.clock.advance(HOUR);
     let now = scene.clock.now();
     let over = RotateRequest::at_once().expires_in(2 * DAY + MICRO);
@@ -172,17 +172,17 @@ fn contradictory_policies_build_nothing() {
     let policy = Policy::new();
     assert_eq!(invalid(policy.clone().default_lifetime(None)), InvalidPolicy::DefaultNever);
     assert_eq!(invalid(policy.clone().default_lifetime(Duration::ZERO)), InvalidPolicy::NoLifetime);
-    let over = policy.clone().default_lifetime(DAY + MICRO).longest_lifetime(DAY);
+    let over = policy.clone().default_lifetime(DAY + MICRO).max_lifetime(DAY);
     assert_eq!(invalid(over), InvalidPolicy::DefaultTooLong);
-    let equal = policy.default_lifetime(DAY).longest_lifetime(DAY);
+    let equal = policy.default_lifetime(DAY).max_lifetime(DAY);
     assert!(builder(support::memory().store).policy(equal).build().is_ok());
 }
 
 async fn overlaps_follow_the_policy(open: Open) {
-    let scene = scene_with(open, Policy::new().longest_overlap(HOUR));
+    let scene = scene_with(open, Policy::new().max_overlap(HOUR));
     let now = scene.clock.now();
     let id = scene.issue(request()).await.record.id();
-    let tokens = scene.service.every_owner();
+    let tokens = scene.service.all_owners();
     let latest = now + delta(HOUR);
     let over = tokens.rotate(id, RotateRequest::with_overlap(HOUR + MICRO)).await;
     refused(over, Field::OlderEnds, Rule::TooLate { latest });
@@ -197,7 +197,7 @@ async fn overlaps_follow_the_policy(open: Open) {
 }
 
 async fn times_that_cannot_be_are_errors(open: Open) {
-    let policy = Policy::new().longest_lifetime(None).longest_overlap(Duration::MAX);
+    let policy = Policy::new().max_lifetime(None).max_overlap(Duration::MAX);
     let scene = scene_with(open, policy);
     let out = Rule::OutOfRange;
     let year_10_000: DateTime<Utc> = "9999-12-31T23:59:59.999999Z".parse().unwrap();
@@ -217,7 +217,7 @@ async fn times_that_cannot_be_are_errors(open: Open) {
     }
     assert!(records(scene.service.store()).await.is_empty());
     let issued = scene.issue(request().expires_at(year_10_000 - delta(MICRO))).await;
-    let (id, tokens) = (issued.record.id(), scene.service.every_owner());
+    let (id, tokens) = (issued.record.id(), scene.service.all_owners());
     for overlap in [Duration::MAX, Duration::from_micros(i64::MAX as u64)] {
         let rotation = RotateRequest::with_overlap(overlap);
         refused(tokens.rotate(id, rotation).await, Field::OlderEnds, out);
@@ -228,17 +228,17 @@ async fn times_that_cannot_be_are_errors(open: Open) {
         let rotation = RotateRequest::with_overlap_until(time);
         refused(tokens.rotate(id, rotation).await, Field::OlderEnds, out);
         // Filters may be any time at all.
-        let query = Query::new().expiring_before(time).created_before(time).unused_since(time);
+        let query = Query::new().expires_before(time).created_before(time).unused_since(time);
         assert!(tokens.list(query).await.is_ok());
     }
     assert_eq!(scene.refusal(&text(&issued)).await, None);
 
     // Policies so wide that no end lies beyond them.
-    let wide = Policy::new().longest_lifetime(Duration::MAX).longest_overlap(Duration::MAX);
+    let wide = Policy::new().max_lifetime(Duration::MAX).max_overlap(Duration::MAX);
     let wide = scene_with(open, wide);
     assert!(wide.service.issue(request().expires_in(7_000 * 365 * DAY)).await.is_ok());
     refused(wide.service.issue(request().expires_in(Duration::MAX)).await, end, out);
-    let by_default = Policy::new().longest_lifetime(None).default_lifetime(Duration::MAX);
+    let by_default = Policy::new().max_lifetime(None).default_lifetime(Duration::MAX);
     refused(scene_with(open, by_default).service.issue(request()).await, end, out);
 }
 
@@ -263,14 +263,14 @@ async fn a_clock_at_the_ends_of_time_panics_nowhere(open: Open) {
             scene.clock.set(then);
             let _ = service.clock_jump();
             if let Ok(issued) = &issued {
-                let tokens = service.every_owner();
+                let tokens = service.all_owners();
                 let id = issued.record.id();
                 assert!(service.verify(&text(issued), &any()).await.is_ok(), "{first} {then}");
                 let rotated = tokens.rotate(id, RotateRequest::at_once()).await;
                 let token = rotated.as_ref().map_or_else(|_| text(issued), text);
                 let _ = tokens.list(Query::new()).await.unwrap();
                 let revoked = tokens.revoke(id, RevokeRequest::new()).await.unwrap();
-                assert!(!revoked.already);
+                assert!(!revoked.already_revoked);
                 assert!(service.verify(&token, &any()).await.is_err());
                 // What was stored can be read again.
                 let stored = tokens.get(id).await.unwrap().record;

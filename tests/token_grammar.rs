@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use service_tokens::{
-    InvalidPrefix, InvalidTokenId, MalformedToken, PREFIX_MAX_LEN, Prefix, TOKEN_MAX_LEN, TokenId,
+    InvalidPrefix, InvalidTokenId, MAX_PREFIX_LEN, MAX_TOKEN_LEN, MalformedToken, Prefix, TokenId,
     parse, scanner_regex,
 };
 
@@ -52,9 +52,9 @@ fn broken() -> Vec<(Vec<u8>, MalformedToken)> {
     let texts = vec![
         (String::new(), Empty),
         // Length over all comes before everything else.
-        ("_".repeat(TOKEN_MAX_LEN + 1), TooLong),
-        (format!("{good}{}", "0".repeat(TOKEN_MAX_LEN + 1 - good.len())), TooLong),
-        (format!("{good}{}", "0".repeat(TOKEN_MAX_LEN - good.len())), Length),
+        ("_".repeat(MAX_TOKEN_LEN + 1), TooLong),
+        (format!("{good}{}", "0".repeat(MAX_TOKEN_LEN + 1 - good.len())), TooLong),
+        (format!("{good}{}", "0".repeat(MAX_TOKEN_LEN - good.len())), Length),
         ("x".into(), NoPrefix),
         (body.into(), NoPrefix),
         ("acmelive".into(), NoPrefix),
@@ -161,10 +161,10 @@ fn a_prefix_that_looks_like_a_version_is_no_trouble() {
 
 #[test]
 fn the_longest_token_has_the_longest_prefix() {
-    let prefix = "p".repeat(PREFIX_MAX_LEN);
+    let prefix = "p".repeat(MAX_PREFIX_LEN);
     let token = sealed(&format!("{prefix}_1{ID}{SECRET}"));
-    assert_eq!(token.len(), TOKEN_MAX_LEN);
-    assert_eq!(TOKEN_MAX_LEN, 105);
+    assert_eq!(token.len(), MAX_TOKEN_LEN);
+    assert_eq!(MAX_TOKEN_LEN, 105);
     let accepted = [Prefix::new(&prefix).unwrap()];
     assert!(parse(&token, &accepted).is_ok());
     let longer = parse(&format!("{token}0"), &accepted).err();
@@ -252,12 +252,12 @@ fn golden_tokens_of_version_1_parse_for_ever() {
 #[test]
 fn prefixes() {
     use InvalidPrefix::*;
-    let longest = "a".repeat(PREFIX_MAX_LEN);
+    let longest = "a".repeat(MAX_PREFIX_LEN);
     for good in ["a", "z", "a0", "acme", "acme_live", "a_0", "a_b_c_d", "x9_9x", &longest] {
         let prefix = Prefix::new(good).unwrap();
         assert_eq!((prefix.as_str(), prefix.to_string()), (good, good.to_owned()));
     }
-    assert_eq!(PREFIX_MAX_LEN, 32);
+    assert_eq!(MAX_PREFIX_LEN, 32);
     let (over, over_bytes) = ("a".repeat(33), "é".repeat(17));
     let cases = [
         ("", Empty),

@@ -16,10 +16,10 @@ use futures_lite::future::block_on;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof};
 use proptest::test_runner::TestRunner;
 use service_tokens::{
-    Clock, IssueRequest, LastUsed, ManualClock, Query, Replaces, RevokeRequest, RotateRequest,
-    TokenId, TokenService,
+    Clock, IssueRequest, LastUsed, ManualClock, Query, ReplacedSecret, RevokeRequest,
+    RotateRequest, TokenId, TokenService,
 };
-use support::{DAY, Fault, Faulty, HOUR, MICRO, MINUTE, Open, builder, need, over_stores};
+use support::{DAY, Fault, Faulty, HOUR, MICRO, MINUTE, Open, builder, over_stores, requirement};
 
 over_stores! {
     what_is_shown_agrees_with_what_happened,
@@ -34,7 +34,7 @@ enum Step {
         token: usize,
         before: usize,
         process: usize,
-        strict: bool,
+        uncached: bool,
     },
     /// The same with a need that no token of this type has.
     Refused {
@@ -43,7 +43,7 @@ enum Step {
     Rotate {
         token: usize,
         until_first_use: bool,
-        replaces: Replaces,
+        replaces: ReplacedSecret,
     },
     Revoke {
         token: usize,
@@ -67,10 +67,10 @@ fn steps() -> impl Strategy<Value = Step> {
     ];
     let faults = prop_oneof![4 => Just(Fault::None), 1 => Just(Fault::Unavailable),
         1 => Just(Fault::DoneAndLost)];
-    let replaces = prop_oneof![Just(Replaces::Newest), Just(Replaces::Oldest)];
+    let replaces = prop_oneof![Just(ReplacedSecret::Newest), Just(ReplacedSecret::Oldest)];
     prop_oneof![
         12 => (token(), 0..3usize, 0..2usize, any::<bool>())
-            .prop_map(|(token, before, process, strict)| Step::Use { token, before, process, strict }),
+            .prop_map(|(token, before, process, uncached)| Step::Use { token, before, process, uncached }),
         1 => token().prop_map(|token| Step::Refused { token }),
         3 => (token(), any::<bool>(), replaces).prop_map(|(token, until_first_use, replaces)| {
             Step::Rotate { token, until_first_use, replaces }
@@ -135,23 +135,25 @@ impl World {
             }
             Step::Refused { token } => {
                 let text = &self.tokens[token].secrets.last().unwrap().text;
-                assert!(self.processes[0].verify(text, &need("files:delete")).await.is_err());
+                assert!(
+                    self.processes[0].verify(text, &requirement("files:delete")).await.is_err()
+                );
             }
             Step::Revoke { token } => {
                 if let Some(token) = self.tokens.get_mut(token) {
-                    let view = self.processes[0].every_owner();
+                    let view = self.processes[0].all_owners();
                     view.revoke(token.id, RevokeRequest::new()).await.unwrap();
                     token.revoked = true;
                 }
             }
-            Step::Use { token, before, process, strict } => {
+            Step::Use { token, before, process, uncached } => {
                 let token = &mut self.tokens[token];
                 let newest = token.secrets.len() - 1;
                 let secret = newest.saturating_sub(before);
                 let (service, text) = (&self.processes[process], &token.secrets[secret].text);
-                let outcome = match strict {
+                let outcome = match uncached {
                     false => service.verify(text, &support::any()).await,
-                    true => service.verify_strict(text, &support::any()).await,
+                    true => service.verify_uncached(text, &support::any()).await,
                 };
                 assert_eq!(outcome.is_ok(), token.lives(secret, now), "{outcome:?}");
                 if outcome.is_err() {
@@ -174,14 +176,14 @@ impl World {
                     true => RotateRequest::until_first_use(HOUR),
                     false => RotateRequest::with_overlap(HOUR),
                 };
-                let view = self.processes[0].every_owner();
+                let view = self.processes[0].all_owners();
                 let rotated = view.rotate(token.id, request.replacing(replaces)).await;
                 assert_eq!(rotated.is_ok(), !token.revoked, "{rotated:?}");
                 let Ok(rotated) = rotated else { return };
                 let newest = token.secrets.len() - 1;
                 let running = |s: &Secret| s.ends.is_some_and(|end| now < end);
                 let older = token.secrets.iter().position(running);
-                if older.is_some() && replaces == Replaces::Newest {
+                if older.is_some() && replaces == ReplacedSecret::Newest {
                     token.secrets[newest].ends = Some(now);
                 } else {
                     if let Some(older) = older {
@@ -200,7 +202,7 @@ impl World {
         let now = self.clock.now();
         for (process, service) in self.processes.iter().enumerate() {
             let everything = Query::new().states(service_tokens::States::ALL);
-            let listed = service.every_owner().list(everything.clone()).await.unwrap().items;
+            let listed = service.all_owners().list(everything.clone()).await.unwrap().items;
             for token in &self.tokens {
                 // This process's uses and what the other one has flushed.
                 let known = token.used[process].max(token.flushed[1 - process]);
@@ -219,7 +221,7 @@ impl World {
                 for time in truth.into_iter().chain(known).chain([now]) {
                     for since in [time - micro, time, time + micro, time + self.step] {
                         let query = everything.clone().unused_since(since);
-                        let page = service.every_owner().list(query).await.unwrap();
+                        let page = service.all_owners().list(query).await.unwrap();
                         let unused = page.items.iter().any(|stored| stored.record.id() == token.id);
                         let used = known.is_some_and(|known| known >= since);
                         assert!(!(used && unused), "used at {known:?}, and not since {since}?");
@@ -249,11 +251,11 @@ async fn what_is_shown_agrees_with_what_happened(open: Open) {
             let stores = [(); 2].map(|()| Arc::new(Faulty::new(opened.store.clone())));
             let mut first = true;
             let processes = stores.clone().map(|store| {
-                let builder = builder(store).clock(clock.clone()).last_used_step(step);
+                let builder = builder(store).clock(clock.clone()).last_used_resolution(step);
                 // No staleness: what is kept for this long is as fresh as what is asked for.
                 let keep = kept && std::mem::take(&mut first);
                 match keep {
-                    true => builder.keep_records(Duration::ZERO, 100).build().unwrap(),
+                    true => builder.cache_records(Duration::ZERO, 100).build().unwrap(),
                     false => builder.build().unwrap(),
                 }
             });

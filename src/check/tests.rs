@@ -49,11 +49,16 @@ fn issue(token_type: &str, scopes: &[&str]) -> Issued {
 }
 
 impl Issued {
-    fn check(&self, now: i64, need: &Need, types: &TokenTypes) -> Result<VerifiedToken, Denied> {
+    fn check(
+        &self,
+        now: i64,
+        requirement: &Requirement,
+        types: &TokenTypes,
+    ) -> Result<VerifiedToken, Denied> {
         let accepted = [prefix()];
         let parsed = parse(self.token.expose_secret(), &accepted).unwrap();
         let matched = self.record.matches(&parsed, &Digests::plain()).unwrap();
-        check(matched, from_micros(now), need, types)
+        check(matched, from_micros(now), requirement, types)
     }
 
     /// The secret replaced at 2,500 and ended with that.
@@ -78,8 +83,8 @@ fn types(name: &str, scopes: &[&str]) -> TokenTypes {
     TokenTypes::new([TokenType::new(name, scopes).unwrap()])
 }
 
-fn need(scope: &str) -> Need {
-    Need::scope(scope).unwrap()
+fn requirement(scope: &str) -> Requirement {
+    Requirement::scope(scope).unwrap()
 }
 
 const EXPIRED: i64 = 3_000;
@@ -90,7 +95,7 @@ const ACTIVE: i64 = 2_500;
 fn the_first_refusal_that_applies_is_given() {
     let unknown = TokenTypes::default();
     let narrow = types("t", &["other"]);
-    let (wide, lacking) = (types("t", &["*"]), need("b"));
+    let (wide, lacking) = (types("t", &["*"]), requirement("b"));
     let token = || issue("t", &["a"]);
     let cases: [(Issued, i64, &TokenTypes, Option<Denied>); 13] = [
         (token().with_secret_ended().revoked(), EXPIRED, &unknown, Some(Denied::Revoked)),
@@ -111,9 +116,9 @@ fn the_first_refusal_that_applies_is_given() {
         assert_eq!(token.check(now, &lacking, types).err(), expected, "{index}");
         // A need without a scope passes the last refusal and no earlier one.
         let without = expected.filter(|denied| *denied != Denied::MissingScope);
-        assert_eq!(token.check(now, &Need::authenticated(), types).err(), without, "{index}");
+        assert_eq!(token.check(now, &Requirement::any_token(), types).err(), without, "{index}");
     }
-    assert!(token().check(ACTIVE, &need("a"), &wide).is_ok());
+    assert!(token().check(ACTIVE, &requirement("a"), &wide).is_ok());
 }
 
 #[test]
@@ -134,7 +139,7 @@ fn narrowing_a_type_narrows_its_tokens_and_widening_widens_none() {
         (&["*"], &["*", "service-tokens:issue"], "service-tokens:issue", false),
     ];
     for (issued, present, asked, expected) in cases {
-        let verified = issue("t", issued).check(ACTIVE, &need(asked), &types("t", present));
+        let verified = issue("t", issued).check(ACTIVE, &requirement(asked), &types("t", present));
         let denied = (!expected).then_some(Denied::MissingScope);
         assert_eq!(verified.err(), denied, "{issued:?} now {present:?}, asked {asked}");
     }
@@ -143,18 +148,18 @@ fn narrowing_a_type_narrows_its_tokens_and_widening_widens_none() {
 #[test]
 fn either_scope_must_be_permitted_by_both_sides() {
     let token = issue("t", &["a", "c"]);
-    let any = Need::any_of(["a", "b"]).unwrap();
+    let any = Requirement::any_of(["a", "b"]).unwrap();
     // The token has `a`, its type only `b`: each side would permit one of the two.
     assert_eq!(token.check(ACTIVE, &any, &types("t", &["b"])).err(), Some(Denied::MissingScope));
     assert!(token.check(ACTIVE, &any, &types("t", &["a", "b"])).is_ok());
-    let all = Need::all_of(["a", "c"]).unwrap();
+    let all = Requirement::all_of(["a", "c"]).unwrap();
     assert_eq!(token.check(ACTIVE, &all, &types("t", &["a"])).err(), Some(Denied::MissingScope));
     assert!(token.check(ACTIVE, &all, &types("t", &["*"])).is_ok());
 }
 
 #[test]
 fn a_type_is_known_by_its_exact_name() {
-    let any = Need::authenticated();
+    let any = Requirement::any_token();
     for name in ["T", "t.", "tt", "other"] {
         let checked = issue("t", &["a"]).check(ACTIVE, &any, &types(name, &["a"]));
         assert_eq!(checked.err(), Some(Denied::UnknownType), "{name}");
@@ -170,17 +175,21 @@ fn a_verified_token_carries_what_a_request_needs() {
         (&["*"], "files:* x"),
     ] {
         let token = issue("t", &["x", "files:*"]);
-        let verified = token.check(ACTIVE, &Need::authenticated(), &types("t", present)).unwrap();
+        let verified =
+            token.check(ACTIVE, &Requirement::any_token(), &types("t", present)).unwrap();
         assert_eq!(verified.id(), ID);
         assert_eq!((verified.owner(), verified.token_type()), ("owner", "t"));
         assert_eq!(verified.scopes().as_str(), effective);
-        assert_eq!(verified.permits(&need("files:write")), effective.contains("files:*"));
-        assert!(verified.permits(&Need::authenticated()));
+        assert_eq!(verified.permits(&requirement("files:write")), effective.contains("files:*"));
+        assert!(verified.permits(&Requirement::any_token()));
         assert_eq!(verified.created_at(), from_micros(1_000));
         assert_eq!(verified.not_before(), Some(from_micros(2_000)));
         assert_eq!(verified.expires_at(), Some(from_micros(3_000)));
-        assert_eq!(verified.age(), Duration::ZERO);
-        assert_eq!(verified.clone().aged(Duration::from_secs(3)).age(), Duration::from_secs(3));
+        assert_eq!(verified.staleness(), Duration::ZERO);
+        assert_eq!(
+            verified.clone().with_staleness(Duration::from_secs(3)).staleness(),
+            Duration::from_secs(3)
+        );
         // It outlives record and token.
         drop(token);
         assert_eq!(verified.clone(), verified);
@@ -202,7 +211,8 @@ fn debug_shows_neither_secret_nor_digest() {
     let bytes = token.record.to_bytes();
     let matched = token.record.matches(&parsed, &Digests::plain()).unwrap();
     let mut shown = format!("{matched:?}");
-    let verified = check(matched, from_micros(ACTIVE), &need("a"), &types("t", &["a"])).unwrap();
+    let verified =
+        check(matched, from_micros(ACTIVE), &requirement("a"), &types("t", &["a"])).unwrap();
     shown += &format!("{verified:?} {verified:#?}");
     assert!(shown.contains("owner") && shown.contains(&ID.to_string()));
     assert_eq!(parsed.secret(), secret.as_bytes());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::record::{FirstUse, Matched, Mismatch, Record, Texts};
-use crate::scope::{Need, Scopes};
+use crate::scope::{Requirement, Scopes};
 use crate::token::TokenId;
 
 /// A token that was found, matched and checked. Owned and cheap to clone: it travels with the
@@ -25,8 +25,8 @@ struct Verified {
     created_at: DateTime<Utc>,
     not_before: Option<DateTime<Utc>>,
     expires_at: Option<DateTime<Utc>>,
-    secret_made_at: DateTime<Utc>,
-    age: Duration,
+    secret_created_at: DateTime<Utc>,
+    staleness: Duration,
     follows: Follows,
 }
 
@@ -52,7 +52,7 @@ impl VerifiedToken {
     /// The record's token, with its scopes or with fewer.
     #[inline]
     pub(super) fn of(matched: &Matched<'_>, fewer: Option<Scopes<'_>>) -> Self {
-        let (record, secret_made_at) = (matched.record(), matched.secret_made_at());
+        let (record, secret_created_at) = (matched.record(), matched.secret_created_at());
         // Room first: a value of this size is not made elsewhere and moved.
         let mut token = Self(Box::write(
             Box::new_uninit(),
@@ -62,8 +62,8 @@ impl VerifiedToken {
                 created_at: record.created_at(),
                 not_before: record.not_before(),
                 expires_at: record.expires_at(),
-                secret_made_at,
-                age: Duration::ZERO,
+                secret_created_at,
+                staleness: Duration::ZERO,
                 follows: Follows { due: false, first_use: None },
             },
         ));
@@ -109,8 +109,8 @@ impl VerifiedToken {
     }
 
     /// Whether a further need of the same request is permitted.
-    pub fn permits(&self, need: &Need) -> bool {
-        self.scopes().permits(need)
+    pub fn permits(&self, requirement: &Requirement) -> bool {
+        self.scopes().permits(requirement)
     }
 
     /// When it was issued.
@@ -134,8 +134,8 @@ impl VerifiedToken {
     /// How old the record behind this verification may be, counted from before the store was asked.
     /// Zero where the store answered in this process.
     #[inline]
-    pub fn age(&self) -> Duration {
-        self.0.age
+    pub fn staleness(&self) -> Duration {
+        self.0.staleness
     }
 
     /// The comparison that was made for this token, on its record as it is now.
@@ -150,11 +150,11 @@ impl VerifiedToken {
         if !same {
             return Err(Mismatch::OtherId);
         }
-        record.matched_before(self.0.secret_made_at)
+        record.matched_before(self.0.secret_created_at)
     }
 
-    pub(crate) fn aged(mut self, age: Duration) -> Self {
-        self.0.age = age;
+    pub(crate) fn with_staleness(mut self, staleness: Duration) -> Self {
+        self.0.staleness = staleness;
         self
     }
 
@@ -180,7 +180,7 @@ impl fmt::Debug for VerifiedToken {
             .field("created_at", &self.created_at())
             .field("not_before", &self.not_before())
             .field("expires_at", &self.expires_at())
-            .field("age", &self.age())
+            .field("staleness", &self.staleness())
             .finish()
     }
 }

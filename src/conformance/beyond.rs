@@ -10,7 +10,9 @@ use super::sample::{NOW, Sample, at, gallery, labelled, metadata, now, nth, revo
 use super::turns::{join, poll_and_drop, within};
 use super::verdict::{Unkept, Verdict, broken, ensure};
 use crate::record::Record;
-use crate::store::{Change, ChangeStream, Found, StoreError, Stored, TokenStore, Version};
+use crate::store::{
+    Change, ChangeStream, RecordRef, StoreError, StoredRecord, TokenStore, Version,
+};
 use crate::token::TokenId;
 
 /// How long a change may take to be told. Far beyond what is useful; it only bounds the test.
@@ -48,7 +50,7 @@ pub(super) async fn handles_agree(first: Probe<'_>, second: Probe<'_>) -> Verdic
 
 fn lent_is(probe: Probe<'_>, id: TokenId, expected: Option<&Record>, when: &str) -> Verdict {
     let mut right = true;
-    probe.store.find_now(id, &mut |found: Option<Found<'_>>| {
+    probe.store.find_now(id, &mut |found: Option<RecordRef<'_>>| {
         right = found.map(|found| found.record) == expected;
     });
     ensure!(right, "{when}, find_now still lent what was there before");
@@ -57,7 +59,7 @@ fn lent_is(probe: Probe<'_>, id: TokenId, expected: Option<&Record>, when: &str)
 
 /// What a store held before it was closed.
 pub(super) struct Before {
-    there: Vec<Stored>,
+    there: Vec<StoredRecord>,
     removed: TokenId,
     replaced: (Record, Version),
 }
@@ -92,7 +94,7 @@ pub(super) async fn after_reopening(probe: Probe<'_>, before: &Before) -> Verdic
         let id = stored.record.id();
         let after = probe.present(id, "after the store was closed and opened again").await?;
         // Whether a version stays the same is the store's affair; what was replaced stays replaced.
-        let after = Stored { version: stored.version, ..after };
+        let after = StoredRecord { version: stored.version, ..after };
         same_stored(
             stored,
             &after,
@@ -147,7 +149,7 @@ pub(super) async fn changes_are_told(probe: Probe<'_>) -> Verdict {
     }
     while !waiting.is_empty() {
         match next(&mut *stream, "inserts while nobody waited").await? {
-            Change::Of(id) => waiting.retain(|waiting| *waiting != id),
+            Change::Record(id) => waiting.retain(|waiting| *waiting != id),
             Change::Missed => waiting.clear(),
         }
     }
@@ -262,7 +264,7 @@ pub(super) async fn while_failing(
         Err(error) => note("list", Ok(()), Some(error)),
     }
     let mut lent = true;
-    let answered = store.find_now(id, &mut |found: Option<Found<'_>>| {
+    let answered = store.find_now(id, &mut |found: Option<RecordRef<'_>>| {
         lent = found.is_some_and(|found| *found.record == known.record);
     });
     if answered && !lent {

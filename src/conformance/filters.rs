@@ -8,7 +8,7 @@ use super::probe::{Probe, everything, quote, same_ids, short, untouched};
 use super::sample::{DAY, NOW, Sample, TEXTS, at, long_texts, now, nth, revoked};
 use super::verdict::{Unkept, Verdict};
 use crate::record::{Record, State};
-use crate::store::{Direction, LastUsed, Query, States};
+use crate::store::{LastUsed, Order, Query, States};
 use crate::token::TokenId;
 
 const STATES: [State; 4] = [State::Pending, State::Active, State::Expired, State::Revoked];
@@ -60,7 +60,7 @@ fn single_filters() -> Vec<(&'static str, Query)> {
         filters.push(("states", all().states(state)));
     }
     filters.push(("states", all().states(States::LIVE)));
-    filters.push(("states", all().states(States::DEAD)));
+    filters.push(("states", all().states(States::ENDED)));
     filters.push(("states", all().states(States::from_iter([State::Pending, State::Revoked]))));
     filters.push(("states", all().states(States::from_iter([]))));
     for part in ["backup", "Backup", "nightly", "up", "", " ", "%", "_", "a_b", "a%b", "backups"] {
@@ -76,7 +76,7 @@ fn single_filters() -> Vec<(&'static str, Query)> {
         filters.push(("issued_by", all().issued_by(by)));
     }
     for time in boundaries() {
-        filters.push(("expiring_before", all().expiring_before(time)));
+        filters.push(("expires_before", all().expires_before(time)));
         filters.push(("created_before", all().created_before(time)));
     }
     filters
@@ -95,7 +95,7 @@ fn boundaries() -> Vec<DateTime<Utc>> {
 fn combinations() -> Vec<(&'static str, Query)> {
     let mut queries = Vec::new();
     for owner in ["acme", "acme-eu"] {
-        for states in [States::LIVE, States::DEAD, States::ALL] {
+        for states in [States::LIVE, States::ENDED, States::ALL] {
             let query = everything().owner(owner).states(states);
             queries.push(("owner and states", query.clone()));
             queries.push(("owner, states and type", query.clone().token_type("developer")));
@@ -103,7 +103,7 @@ fn combinations() -> Vec<(&'static str, Query)> {
             queries.push(("owner, states and label", labelled.clone()));
             queries.push(("owner, states and exact label", query.clone().issued_to("backup")));
             queries.push(("owner, states, label and issuer", labelled.issuer(nth(500))));
-            let ending = query.clone().expiring_before(at(NOW + 11 * DAY));
+            let ending = query.clone().expires_before(at(NOW + 11 * DAY));
             queries.push(("owner, states and end", ending.clone()));
             queries
                 .push(("owner, states, end and start", ending.created_before(at(NOW - 2 * DAY))));
@@ -119,7 +119,7 @@ fn combinations() -> Vec<(&'static str, Query)> {
             .issued_to_contains("u")
             .issuer(nth(500))
             .issued_by("ops")
-            .expiring_before(at(NOW + 100 * DAY))
+            .expires_before(at(NOW + 100 * DAY))
             .created_before(now()),
     ));
     queries
@@ -138,7 +138,7 @@ async fn selects(
         .filter(|(record, used)| query.matches(record, *used, now))
         .map(|(record, _)| record.id())
         .collect();
-    for direction in [Direction::OldestFirst, Direction::NewestFirst] {
+    for direction in [Order::OldestFirst, Order::NewestFirst] {
         let query = query.clone().direction(direction).limit(1_000);
         let seen = probe.walk(&query, now).await?;
         same_ids(&expected, seen.iter().map(|stored| stored.record.id()), what)?;
@@ -211,7 +211,7 @@ pub(super) async fn states_follow_now(probe: Probe<'_>) -> Verdict {
             let what = format!("a list of {state} tokens at {moment:?}");
             selects(probe, &records, &everything().states(state), moment, &what).await?;
         }
-        for (name, states) in [("live", States::LIVE), ("dead", States::DEAD)] {
+        for (name, states) in [("live", States::LIVE), ("dead", States::ENDED)] {
             let what = format!("a list of {name} tokens at {moment:?}");
             selects(probe, &records, &everything().states(states), moment, &what).await?;
         }
@@ -229,7 +229,7 @@ pub(super) async fn owners_stay_apart(probe: Probe<'_>) -> Verdict {
         }
     }
     probe.insert_all(&records).await?;
-    for direction in [Direction::OldestFirst, Direction::NewestFirst] {
+    for direction in [Order::OldestFirst, Order::NewestFirst] {
         for owner in owners.iter().copied().chain(["", "nobody", "x", "plai", " "]) {
             let expected = records.iter().filter(|r| r.owner() == owner).map(Record::id).collect();
             let what = format!("a list of the owner {}", quote(owner));

@@ -7,7 +7,7 @@ use super::sample::{
 use super::turns::{Boxed, join};
 use super::verdict::{Verdict, broken, ensure};
 use crate::record::Record;
-use crate::store::{Found, Stored};
+use crate::store::{RecordRef, StoredRecord};
 use crate::token::TokenId;
 
 pub(super) async fn read_your_writes(probe: Probe<'_>) -> Verdict {
@@ -184,10 +184,10 @@ pub(super) async fn find_now_agrees(probe: Probe<'_>) -> Verdict {
 async fn lent(probe: Probe<'_>, id: TokenId, when: &str) -> Verdict {
     let found = probe.find(id).await?;
     let mut calls = 0;
-    let mut lent: Option<Stored> = None;
-    let answered = probe.store.find_now(id, &mut |found: Option<Found<'_>>| {
+    let mut lent: Option<StoredRecord> = None;
+    let answered = probe.store.find_now(id, &mut |found: Option<RecordRef<'_>>| {
         calls += 1;
-        lent = found.map(|found| Stored {
+        lent = found.map(|found| StoredRecord {
             record: found.record.clone(),
             version: found.version,
             last_used: found.last_used(),

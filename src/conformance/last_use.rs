@@ -7,7 +7,7 @@ use super::sample::{DAY, NOW, Sample, at, labelled, now, nth};
 use super::turns::{Boxed, join};
 use super::verdict::{Unkept, Verdict, broken, ensure};
 use crate::record::Record;
-use crate::store::{Direction, Found, LastUsed, States};
+use crate::store::{LastUsed, Order, RecordRef, States};
 use crate::token::TokenId;
 
 pub(super) async fn last_use_is_told(probe: Probe<'_>) -> Verdict {
@@ -33,7 +33,7 @@ async fn tells(probe: Probe<'_>, id: TokenId, expected: LastUsed, when: &str) ->
         same(&expected, &stored.last_used, &format!("{when}, list showed the last use"))?;
     }
     let mut lent = None;
-    probe.store.find_now(id, &mut |found: Option<Found<'_>>| {
+    probe.store.find_now(id, &mut |found: Option<RecordRef<'_>>| {
         lent = found.map(|found| found.last_used());
     });
     match lent {
@@ -82,7 +82,7 @@ pub(super) async fn touch_creates_nothing(probe: Probe<'_>) -> Verdict {
     for missing in [nth(0), nth(2)] {
         probe.lacks(missing, "after a touch of an id without a record").await?;
         let mut lent = false;
-        probe.store.find_now(missing, &mut |found: Option<Found<'_>>| lent = found.is_some());
+        probe.store.find_now(missing, &mut |found: Option<RecordRef<'_>>| lent = found.is_some());
         ensure!(!lent, "after a touch of an id without a record, find_now lent one");
     }
     if probe.store.tracks_last_used() {
@@ -132,7 +132,7 @@ pub(super) async fn unused_since_is_honest(probe: Probe<'_>) -> Verdict {
     }
     for since in [-10 * DAY, -6 * DAY, -3 * DAY - 1, -3 * DAY, -3 * DAY + 1, -DAY, 0] {
         let since = at(NOW + since);
-        for direction in [Direction::OldestFirst, Direction::NewestFirst] {
+        for direction in [Order::OldestFirst, Order::NewestFirst] {
             let all = everything().direction(direction).unused_since(since);
             for query in [all.clone(), all.owner("acme").states(States::LIVE).limit(2)] {
                 let what = format!("a list of what was unused since {since:?}");

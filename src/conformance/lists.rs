@@ -6,20 +6,20 @@ use super::probe::{PAGES, Probe, everything, same_ids, same_stored, some};
 use super::sample::{Sample, gallery, id, labelled, now, nth};
 use super::verdict::{Unkept, Verdict, broken, ensure};
 use crate::record::Record;
-use crate::store::{Direction, Page, Query, States};
+use crate::store::{Order, Page, Query, States};
 use crate::token::TokenId;
 
-const DIRECTIONS: [Direction; 2] = [Direction::OldestFirst, Direction::NewestFirst];
+const DIRECTIONS: [Order; 2] = [Order::OldestFirst, Order::NewestFirst];
 
-fn in_words(direction: Direction) -> &'static str {
+fn in_words(direction: Order) -> &'static str {
     match direction {
-        Direction::OldestFirst => "oldest first",
-        Direction::NewestFirst => "newest first",
+        Order::OldestFirst => "oldest first",
+        Order::NewestFirst => "newest first",
     }
 }
 
 /// Every record, in this direction, so many to a page.
-fn paged(direction: Direction, limit: usize) -> Query {
+fn paged(direction: Order, limit: usize) -> Query {
     everything().direction(direction).limit(limit)
 }
 
@@ -99,8 +99,8 @@ fn in_order(ids: &[TokenId], query: &Query) -> Verdict {
     let direction = in_words(query.order());
     for pair in ids.windows(2) {
         let sorted = match query.order() {
-            Direction::OldestFirst => pair[0] < pair[1],
-            Direction::NewestFirst => pair[0] > pair[1],
+            Order::OldestFirst => pair[0] < pair[1],
+            Order::NewestFirst => pair[0] > pair[1],
         };
         let [first, second] = [pair[0], pair[1]];
         ensure!(sorted, "a page {direction} showed {second} directly behind {first}");
@@ -116,8 +116,8 @@ fn in_order(ids: &[TokenId], query: &Query) -> Verdict {
 pub(super) async fn directions_agree(probe: Probe<'_>) -> Verdict {
     crowd(probe).await?;
     for limit in [1, 4, 50] {
-        let oldest_first = walked(probe, &paged(Direction::OldestFirst, limit)).await?;
-        let mut newest_first = walked(probe, &paged(Direction::NewestFirst, limit)).await?;
+        let oldest_first = walked(probe, &paged(Order::OldestFirst, limit)).await?;
+        let mut newest_first = walked(probe, &paged(Order::NewestFirst, limit)).await?;
         newest_first.reverse();
         if let Some(at) = oldest_first.iter().zip(&newest_first).position(|(o, n)| o != n) {
             return broken(format!(
@@ -169,11 +169,11 @@ pub(super) async fn walk_is_complete(probe: Probe<'_>) -> Verdict {
 }
 
 /// Between two pages others insert, replace and remove, before and behind the cursor.
-async fn walk_among_writes(probe: Probe<'_>, direction: Direction) -> Verdict {
+async fn walk_among_writes(probe: Probe<'_>, direction: Order) -> Verdict {
     let mut staying: BTreeSet<TokenId> = walked(probe, &everything()).await?.into_iter().collect();
     let mut walked = Vec::new();
     let mut query = paged(direction, 3);
-    let step = if direction == Direction::OldestFirst { 1_000 } else { 2_000 };
+    let step = if direction == Order::OldestFirst { 1_000 } else { 2_000 };
     for n in 0.. {
         ensure!((n as usize) < PAGES, "a walk among writes did not end");
         let page = probe.page(&query, now()).await?;
@@ -191,8 +191,8 @@ async fn walk_among_writes(probe: Probe<'_>, direction: Direction) -> Verdict {
             let mut ahead = staying.iter().copied().filter(|id| query.is_behind_cursor(*id));
             let (lowest, highest) = (ahead.next(), ahead.next_back());
             let (nearest, farthest) = match direction {
-                Direction::OldestFirst => (lowest, highest),
-                Direction::NewestFirst => (highest, lowest),
+                Order::OldestFirst => (lowest, highest),
+                Order::NewestFirst => (highest, lowest),
             };
             let removed = if n % 2 == 0 { met.first().copied() } else { nearest };
             if let Some(id) = removed {
@@ -286,7 +286,7 @@ pub(super) async fn short_page_is_no_end(probe: Probe<'_>) -> Verdict {
             same_ids(&wanted, seen, &what("by a type that few records have"))?;
             let seen = walked(probe, &all(direction, limit).issued_to_contains("rare")).await?;
             same_ids(&wanted, seen, &what("by a label that few records have"))?;
-            let seen = walked(probe, &all(direction, limit).states(States::DEAD)).await?;
+            let seen = walked(probe, &all(direction, limit).states(States::ENDED)).await?;
             same_ids(&revoked, seen, &what("of dead tokens among live ones"))?;
         }
     }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::verdict::{Unkept, Verdict, broken, ensure};
 use crate::record::Record;
 use crate::store::{
-    Direction, LastUsed, Page, Query, States, StoreError, Stored, TokenStore, Version,
+    LastUsed, Order, Page, Query, States, StoreError, StoredRecord, TokenStore, Version,
 };
 use crate::token::TokenId;
 
@@ -30,12 +30,12 @@ impl Probe<'_> {
         Ok(())
     }
 
-    pub(super) async fn find(&self, id: TokenId) -> Result<Option<Stored>, Unkept> {
+    pub(super) async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, Unkept> {
         answered("find", self.store.find(id).await)
     }
 
     /// The record that must be there.
-    pub(super) async fn present(&self, id: TokenId, when: &str) -> Result<Stored, Unkept> {
+    pub(super) async fn present(&self, id: TokenId, when: &str) -> Result<StoredRecord, Unkept> {
         match self.find(id).await? {
             Some(stored) => Ok(stored),
             None => broken(format!("{when}, find answered that there is no record {id}")),
@@ -86,7 +86,7 @@ impl Probe<'_> {
         &self,
         query: &Query,
         now: DateTime<Utc>,
-    ) -> Result<Vec<Stored>, Unkept> {
+    ) -> Result<Vec<StoredRecord>, Unkept> {
         let mut walked = Vec::new();
         let mut query = query.clone();
         for _ in 0..PAGES {
@@ -104,7 +104,7 @@ pub(super) const PAGES: usize = 2_000;
 
 /// Every record there is, oldest first.
 pub(super) fn everything() -> Query {
-    Query::new().states(States::ALL).direction(Direction::OldestFirst)
+    Query::new().states(States::ALL).direction(Order::OldestFirst)
 }
 
 pub(super) fn answered<T>(what: &str, answer: Result<T, StoreError>) -> Result<T, Unkept> {
@@ -155,7 +155,7 @@ pub(super) fn same_record(expected: &Record, seen: &Record, what: &str) -> Verdi
     }
 }
 
-pub(super) fn same_stored(expected: &Stored, seen: &Stored, what: &str) -> Verdict {
+pub(super) fn same_stored(expected: &StoredRecord, seen: &StoredRecord, what: &str) -> Verdict {
     same_record(&expected.record, &seen.record, &format!("{what} a record"))?;
     same(&expected.version, &seen.version, what)?;
     same(&expected.last_used, &seen.last_used, &format!("{what} the last use"))
@@ -194,8 +194,8 @@ fn difference(expected: &Record, seen: &Record) -> Option<String> {
         })
         .or_else(|| field("the format", expected.format(), seen.format()))
         .or_else(|| {
-            let secrets = (expected.rotated_at(), expected.overlap(start));
-            field("the secrets' times", secrets, (seen.rotated_at(), seen.overlap(start)))
+            let secrets = (expected.secret_created_at(), expected.overlap(start));
+            field("the secrets' times", secrets, (seen.secret_created_at(), seen.overlap(start)))
         })
         .or_else(|| Some("its secrets, or fields that only a newer program can read".into()))
 }

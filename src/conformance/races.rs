@@ -7,7 +7,7 @@ use super::sample::{labelled, nth};
 use super::turns::{Boxed, block_on, join, poll_and_drop};
 use super::verdict::{Unkept, Verdict, broken, ensure};
 use crate::record::Record;
-use crate::store::{StoreError, Stored, TokenStore};
+use crate::store::{StoreError, StoredRecord, TokenStore};
 
 const RACERS: usize = 8;
 const ROUNDS: u32 = 12;
@@ -115,7 +115,7 @@ pub(super) async fn compete(handles: [Probe<'_>; 2]) -> Verdict {
 async fn add_up(store: &dyn TokenStore, n: u32, times: usize) -> Verdict {
     for _ in 0..times {
         loop {
-            let Stored { record, version, .. } = match store.find(nth(n)).await {
+            let StoredRecord { record, version, .. } = match store.find(nth(n)).await {
                 Ok(Some(stored)) => stored,
                 Ok(None) => return broken("a record that is only ever replaced was not found"),
                 Err(error) => return broken(format!("find failed: {}", with_sources(&error))),

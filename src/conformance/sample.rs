@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::verdict::Unkept;
 use crate::clock::from_micros;
 use crate::digest::StoredDigest;
-use crate::record::{NewRecord, OlderEnds, Record, Replaces, Rotation};
+use crate::record::{NewRecord, OlderEnds, Record, ReplacedSecret, Rotation};
 use crate::scope::ScopeSet;
 use crate::token::TokenId;
 
@@ -22,7 +22,7 @@ const SECOND: i64 = 1_767_225_600_000_000;
 pub(super) const DAY: i64 = 86_400_000_000;
 
 /// The longest text of a record, in bytes.
-pub(super) const LONGEST: usize = crate::record::TEXT_MAX_LEN;
+pub(super) const LONGEST: usize = crate::record::MAX_TEXT_LEN;
 
 pub(super) fn at(micros: i64) -> DateTime<Utc> {
     from_micros(micros)
@@ -136,7 +136,7 @@ fn rotated(
     micros: i64,
     secret: u8,
     older_ends: OlderEnds,
-    replaces: Option<Replaces>,
+    replaces: Option<ReplacedSecret>,
 ) -> Result<Record, Unkept> {
     let rotation = Rotation { digest: digest(secret), older_ends, replaces, expires_at: None };
     record.rotate(at(micros), &rotation).map_err(unmade)
@@ -167,7 +167,7 @@ pub(super) fn gallery() -> Result<Vec<(&'static str, Record)>, Unkept> {
         NOW - 7,
         4,
         OlderEnds::At(at(NOW + 11)),
-        Some(Replaces::Oldest),
+        Some(ReplacedSecret::Oldest),
     )?;
     let leaked = rotated(&Sample::nth(112).record()?, NOW - 3, 5, OlderEnds::Now, None)?;
     let full = Sample {

@@ -40,7 +40,7 @@ pub(super) fn trace(event: &Event) {
             let on_behalf_of = on_behalf_of.map(shown);
             tracing::info!(target: T, %id, ?owner, ?by, ?reason, on_behalf_of, "token revoked");
         }
-        Event::RevokedAlready { id, owner, on_behalf_of } => {
+        Event::AlreadyRevoked { id, owner, on_behalf_of } => {
             let on_behalf_of = on_behalf_of.map(shown);
             tracing::info!(target: T, %id, ?owner, on_behalf_of, "token was revoked before");
         }
@@ -59,7 +59,7 @@ pub(super) fn trace(event: &Event) {
                 tracing::info!(target: T, ?owner, ?retention, purged, "long dead records removed");
             }
         }
-        Event::IssuingStopped { reason } => {
+        Event::IssuingPaused { reason } => {
             tracing::warn!(target: T, ?reason, "issuing stopped");
         }
         Event::IssuingResumed => tracing::warn!(target: T, "issuing resumed"),
@@ -74,8 +74,8 @@ pub(super) fn trace(event: &Event) {
         Event::EndedSecretPresented { id } => {
             tracing::warn!(target: T, %id, "token refused: its secret was replaced and has ended");
         }
-        Event::MissingScope { id, need } => {
-            tracing::info!(target: T, %id, %need, "token refused: it lacks a scope");
+        Event::MissingScope { id, requirement } => {
+            tracing::info!(target: T, %id, %requirement, "token refused: it lacks a scope");
         }
         Event::StoreFailed { id, cause } => {
             let id = id.as_ref().map(tracing::field::display);

@@ -7,7 +7,7 @@ use super::{Matched, Mismatch, PresentedSecret, Record};
 impl Matched<'_> {
     /// When the presented secret was made: no two of a record are made at one time.
     #[inline]
-    pub(crate) fn secret_made_at(&self) -> DateTime<Utc> {
+    pub(crate) fn secret_created_at(&self) -> DateTime<Utc> {
         let record = self.record;
         let made_at = match self.presented {
             PresentedSecret::Newest => Some(record.newest.created_at),
@@ -27,14 +27,14 @@ impl Record {
     /// A newer program has written the record since.
     pub(crate) fn matched_before(
         &self,
-        secret_made_at: DateTime<Utc>,
+        secret_created_at: DateTime<Utc>,
     ) -> Result<Matched<'_>, Mismatch> {
         if self.is_newer() {
             return Err(Mismatch::NewerRecord);
         }
-        let presented = if self.newest.created_at == secret_made_at {
+        let presented = if self.newest.created_at == secret_created_at {
             PresentedSecret::Newest
-        } else if self.older().is_some_and(|older| older.created_at == secret_made_at) {
+        } else if self.older().is_some_and(|older| older.created_at == secret_created_at) {
             PresentedSecret::Older
         } else {
             PresentedSecret::Ended

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::field::{ISSUERS_MAX, METADATA_MAX, SCOPES_MAX_LEN, TEXT_MAX_LEN};
+use super::field::{MAX_ISSUERS, MAX_METADATA, MAX_SCOPES_LEN, MAX_TEXT_LEN};
 use super::frame::{CorruptRecord, Fields, Reader, Writer, time_bytes, unseal};
 use super::texts::Texts;
 use super::{EndedSecret, NewestSecret, OlderSecret, Rare, Record, Remark, Revocation};
@@ -29,7 +29,7 @@ use crate::token::TokenId;
 pub const RECORD_FORMAT: u8 = 1;
 
 /// The longest encoding of a record, in bytes.
-pub const RECORD_MAX_BYTES: usize = 65_536;
+pub const MAX_RECORD_BYTES: usize = 65_536;
 
 const MISSING: CorruptRecord = CorruptRecord("a required field is missing");
 
@@ -58,7 +58,7 @@ const FIRST_REMARK: u8 = 128;
 const REMARKS_MAX: usize = 16_384;
 
 impl Record {
-    /// The record's encoding, at most [`RECORD_MAX_BYTES`] long. A record that a newer program wrote
+    /// The record's encoding, at most [`MAX_RECORD_BYTES`] long. A record that a newer program wrote
     /// comes back byte for byte.
     pub fn to_bytes(&self) -> Vec<u8> {
         if let Some(newer) = self.rare.as_ref().and_then(|rare| rare.newer.as_ref()) {
@@ -95,7 +95,7 @@ impl Record {
     /// [`CorruptRecord`] if the bytes break a rule of the format or a limit that holds for every
     /// record.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CorruptRecord> {
-        if bytes.len() > RECORD_MAX_BYTES {
+        if bytes.len() > MAX_RECORD_BYTES {
             return Err(CorruptRecord("longer than any record"));
         }
         let (&format, body) = unseal(bytes)?.split_first().ok_or(CorruptRecord("empty"))?;
@@ -175,8 +175,8 @@ struct Head<'b> {
 impl<'b> Head<'b> {
     fn take(fields: &mut Fields<'b>) -> Result<Self, CorruptRecord> {
         let id = fields.take(ID, Reader::array)?.ok_or(MISSING)?;
-        let owner = fields.text(OWNER, TEXT_MAX_LEN)?.ok_or(MISSING)?;
-        let token_type = fields.text(TYPE, TEXT_MAX_LEN)?.ok_or(MISSING)?;
+        let owner = fields.text(OWNER, MAX_TEXT_LEN)?.ok_or(MISSING)?;
+        let token_type = fields.text(TYPE, MAX_TEXT_LEN)?.ok_or(MISSING)?;
         if !valid_type_name(token_type) {
             return Err(CorruptRecord("the type's name is not allowed"));
         }
@@ -184,13 +184,13 @@ impl<'b> Head<'b> {
             id: TokenId::from_bytes(id),
             owner,
             token_type,
-            issued_to: fields.text(ISSUED_TO, TEXT_MAX_LEN)?.ok_or(MISSING)?,
+            issued_to: fields.text(ISSUED_TO, MAX_TEXT_LEN)?.ok_or(MISSING)?,
             created_at: fields.time(CREATED_AT)?.ok_or(MISSING)?,
             scopes: scopes(fields)?,
             not_before: fields.time(NOT_BEFORE)?,
             expires_at: fields.time(EXPIRES_AT)?,
             revocation: revocation(fields)?,
-            issued_by: fields.text(ISSUED_BY, TEXT_MAX_LEN)?.map(Into::into),
+            issued_by: fields.text(ISSUED_BY, MAX_TEXT_LEN)?.map(Into::into),
             issuers: fields.take(ISSUERS, issuers)?.unwrap_or_default(),
         })
     }
@@ -239,7 +239,7 @@ impl<'b> Head<'b> {
 }
 
 fn scopes(fields: &mut Fields<'_>) -> Result<ScopeSet, CorruptRecord> {
-    let Some(text) = fields.text(SCOPES, SCOPES_MAX_LEN)? else { return Ok(ScopeSet::default()) };
+    let Some(text) = fields.text(SCOPES, MAX_SCOPES_LEN)? else { return Ok(ScopeSet::default()) };
     let scopes: ScopeSet = text.parse().map_err(|_| CorruptRecord("a scope is not allowed"))?;
     // Unsorted or doubled scopes would be a second spelling.
     if scopes.as_scopes().as_str() != text {
@@ -250,8 +250,8 @@ fn scopes(fields: &mut Fields<'_>) -> Result<ScopeSet, CorruptRecord> {
 
 fn revocation(fields: &mut Fields<'_>) -> Result<Option<Revocation>, CorruptRecord> {
     let at = fields.time(REVOKED_AT)?;
-    let by = fields.text(REVOKED_BY, TEXT_MAX_LEN)?.map(Into::into);
-    let reason = fields.text(REASON, TEXT_MAX_LEN)?.map(Into::into);
+    let by = fields.text(REVOKED_BY, MAX_TEXT_LEN)?.map(Into::into);
+    let reason = fields.text(REASON, MAX_TEXT_LEN)?.map(Into::into);
     match at {
         Some(at) => Ok(Some(Revocation { at, by, reason })),
         None if by.is_some() || reason.is_some() => Err(CorruptRecord("a revocation has no time")),
@@ -294,7 +294,7 @@ fn remarks(fields: &mut Fields<'_>) -> Result<Vec<Remark>, CorruptRecord> {
 }
 
 fn issuers(reader: &mut Reader<'_>) -> Result<Vec<TokenId>, CorruptRecord> {
-    if reader.is_empty() || reader.remaining() > ISSUERS_MAX * 16 {
+    if reader.is_empty() || reader.remaining() > MAX_ISSUERS * 16 {
         return Err(CorruptRecord("there are no or too many issuers"));
     }
     let mut issuers = Vec::new();
@@ -305,7 +305,7 @@ fn issuers(reader: &mut Reader<'_>) -> Result<Vec<TokenId>, CorruptRecord> {
 }
 
 fn metadata(reader: &mut Reader<'_>) -> Result<BTreeMap<String, String>, CorruptRecord> {
-    let (most, longest) = METADATA_MAX;
+    let (most, longest) = MAX_METADATA;
     let mut metadata = BTreeMap::<String, String>::new();
     let mut bytes = 0;
     while !reader.is_empty() {

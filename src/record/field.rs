@@ -7,20 +7,20 @@ use chrono::{DateTime, Utc};
 
 use super::NewRecord;
 use crate::clock::{RECORDABLE_MICROS, from_micros};
-use crate::scope::{SCOPE_MAX_LEN, SCOPE_SET_MAX, valid_type_name};
+use crate::scope::{MAX_SCOPE_LEN, MAX_SCOPES, valid_type_name};
 
 /// The longest owner, issued-to, actor or reason of any record, in bytes: short enough for an index of
 /// any database. A policy may be stricter.
-pub(crate) const TEXT_MAX_LEN: usize = 1_024;
+pub(crate) const MAX_TEXT_LEN: usize = 1_024;
 
 /// The longest text of all scopes together, in bytes: any set of the allowed size fits.
-pub(crate) const SCOPES_MAX_LEN: usize = SCOPE_SET_MAX * (SCOPE_MAX_LEN + 1) - 1;
+pub(crate) const MAX_SCOPES_LEN: usize = MAX_SCOPES * (MAX_SCOPE_LEN + 1) - 1;
 
 /// The most metadata entries, and the most bytes of all their keys and values together.
-pub(crate) const METADATA_MAX: (usize, usize) = (64, 8_192);
+pub(crate) const MAX_METADATA: (usize, usize) = (64, 8_192);
 
 /// The most issuers that a record keeps.
-pub(crate) const ISSUERS_MAX: usize = 16;
+pub(crate) const MAX_ISSUERS: usize = 16;
 
 /// A field that a caller filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -94,16 +94,16 @@ pub enum Rule {
     #[error("must not be empty")]
     Empty,
     /// More bytes than allowed.
-    #[error("has more than {longest} bytes")]
+    #[error("has more than {max} bytes")]
     TooLong {
         /// The most bytes allowed.
-        longest: usize,
+        max: usize,
     },
     /// More entries than allowed.
-    #[error("has more than {most} entries")]
+    #[error("has more than {max} entries")]
     TooMany {
         /// The most entries allowed.
-        most: usize,
+        max: usize,
     },
     /// No name of a type.
     #[error("is not a type's name")]
@@ -134,13 +134,13 @@ pub enum Rule {
     NotContained,
     /// Scopes beyond those that the acting token has at the moment.
     #[error("has a scope that the acting token does not contain")]
-    BeyondActing,
+    ExceedsCallerScopes,
     /// Another owner than the acting token's.
     #[error("is not the acting token's")]
     NotActings,
     /// An end later than that of the acting token.
     #[error("must not be after the acting token's end, {latest}")]
-    OutlivesActing {
+    OutlivesCaller {
         /// The latest time allowed.
         latest: DateTime<Utc>,
     },
@@ -151,16 +151,16 @@ pub enum Rule {
     #[error("is a UUID whose time is not within an hour of now")]
     NotRecent,
     /// A time span below the shortest allowed.
-    #[error("must be at least {shortest:?}")]
+    #[error("must be at least {min:?}")]
     TooShort {
         /// The shortest allowed.
-        shortest: Duration,
+        min: Duration,
     },
     /// Zero where at least one is needed, or more than allowed.
-    #[error("must be between 1 and {most}")]
+    #[error("must be between 1 and {max}")]
     Bounds {
         /// The largest value allowed.
-        most: usize,
+        max: usize,
     },
 }
 
@@ -182,7 +182,7 @@ impl Field {
 
     /// Refuses a text that has more bytes.
     pub(crate) fn at_most(self, text: &str, longest: usize) -> Result<(), InvalidField> {
-        if text.len() > longest { Err(self.breaks(Rule::TooLong { longest })) } else { Ok(()) }
+        if text.len() > longest { Err(self.breaks(Rule::TooLong { max: longest })) } else { Ok(()) }
     }
 
     /// Refuses a text that is blank or has more bytes.
@@ -217,14 +217,14 @@ pub(crate) fn nearest_valid(time: DateTime<Utc>) -> DateTime<Utc> {
 
 /// The limits that hold for every record, whatever the policy.
 pub(crate) fn check_new(new: &NewRecord<'_>) -> Result<(), InvalidField> {
-    Field::Owner.filled(new.owner, TEXT_MAX_LEN)?;
-    Field::IssuedTo.filled(new.issued_to, TEXT_MAX_LEN)?;
+    Field::Owner.filled(new.owner, MAX_TEXT_LEN)?;
+    Field::IssuedTo.filled(new.issued_to, MAX_TEXT_LEN)?;
     if !valid_type_name(new.token_type) {
         return Err(Field::Type.breaks(Rule::Name));
     }
-    Field::Scopes.at_most(new.scopes.as_scopes().as_str(), SCOPES_MAX_LEN)?;
-    if new.scopes.as_scopes().iter().count() > SCOPE_SET_MAX {
-        return Err(Field::Scopes.breaks(Rule::TooMany { most: SCOPE_SET_MAX }));
+    Field::Scopes.at_most(new.scopes.as_scopes().as_str(), MAX_SCOPES_LEN)?;
+    if new.scopes.as_scopes().iter().count() > MAX_SCOPES {
+        return Err(Field::Scopes.breaks(Rule::TooMany { max: MAX_SCOPES }));
     }
     Field::CreatedAt.in_range(new.created_at)?;
     if let Some(start) = new.not_before {
@@ -240,20 +240,20 @@ pub(crate) fn check_new(new: &NewRecord<'_>) -> Result<(), InvalidField> {
         }
     }
     if let Some(by) = new.issued_by {
-        Field::IssuedBy.filled(by, TEXT_MAX_LEN)?;
+        Field::IssuedBy.filled(by, MAX_TEXT_LEN)?;
     }
-    if new.issuers.len() > ISSUERS_MAX {
-        return Err(Field::Issuers.breaks(Rule::TooMany { most: ISSUERS_MAX }));
+    if new.issuers.len() > MAX_ISSUERS {
+        return Err(Field::Issuers.breaks(Rule::TooMany { max: MAX_ISSUERS }));
     }
-    let (entries, bytes) = METADATA_MAX;
+    let (entries, bytes) = MAX_METADATA;
     if new.metadata.len() > entries {
-        return Err(Field::Metadata.breaks(Rule::TooMany { most: entries }));
+        return Err(Field::Metadata.breaks(Rule::TooMany { max: entries }));
     }
     if new.metadata.keys().any(String::is_empty) {
         return Err(Field::Metadata.breaks(Rule::Empty));
     }
     if new.metadata.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() > bytes {
-        return Err(Field::Metadata.breaks(Rule::TooLong { longest: bytes }));
+        return Err(Field::Metadata.breaks(Rule::TooLong { max: bytes }));
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ impl Record {
     pub(crate) fn first_used(&self, first_use: &FirstUse, now: DateTime<Utc>) -> Option<Self> {
         let ends = self.overlap(now)?.ends_on_first_use
             && self.newest.digest == first_use.newest
-            && self.died_at(now).is_none()
+            && self.ended_at(now).is_none()
             && !self.is_newer();
         if !ends {
             return None;

@@ -1,7 +1,7 @@
 //! Who obtained a token through which others.
 
 use super::Record;
-use super::field::{Field, ISSUERS_MAX, InvalidField, Rule};
+use super::field::{Field, InvalidField, MAX_ISSUERS, Rule};
 use crate::token::TokenId;
 
 impl Record {
@@ -27,8 +27,8 @@ impl Record {
                 issuers.push(*id);
             }
         }
-        if issuers.len() > ISSUERS_MAX {
-            return Err(Field::Issuers.breaks(Rule::TooMany { most: ISSUERS_MAX }));
+        if issuers.len() > MAX_ISSUERS {
+            return Err(Field::Issuers.breaks(Rule::TooMany { max: MAX_ISSUERS }));
         }
         let mut rare = self.rare.take().map(|rare| *rare).unwrap_or_default();
         rare.issuers = issuers;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::field::{Field, InvalidField, Rule, TEXT_MAX_LEN, nearest_valid};
+use super::field::{Field, InvalidField, MAX_TEXT_LEN, Rule, nearest_valid};
 use super::{EndedSecret, NewestSecret, OlderSecret, Rare, Record, Revocation};
 use crate::clock::whole_micros;
 use crate::digest::StoredDigest;
@@ -51,7 +51,7 @@ pub(crate) enum OlderEnds {
 
 /// Which secret a rotation replaces while an overlap of two runs. Without one it makes no difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replaces {
+pub enum ReplacedSecret {
     /// The newest, because the answer that carried it was lost. It ends at once; the older one keeps
     /// the end that it has, be it with the first use of the newest, which is now the one that this
     /// rotation makes. Unless the rotation is one at once: a leak ends both.
@@ -68,7 +68,7 @@ pub(crate) struct Rotation {
     /// When the replaced secret ends.
     pub(crate) older_ends: OlderEnds,
     /// Required while an overlap runs.
-    pub(crate) replaces: Option<Replaces>,
+    pub(crate) replaces: Option<ReplacedSecret>,
     /// A new end of the token; the old one stays if there is none.
     pub(crate) expires_at: Option<Option<DateTime<Utc>>>,
 }
@@ -121,7 +121,7 @@ impl Record {
     }
 
     /// When the token died or will die: the earlier of revocation and expiry. For an index column.
-    pub fn dies_at(&self) -> Option<DateTime<Utc>> {
+    pub fn ends_at(&self) -> Option<DateTime<Utc>> {
         match (self.revocation().map(|revocation| revocation.at), self.expires_at()) {
             (Some(revoked), Some(expires)) => Some(revoked.min(expires)),
             (revoked, expires) => revoked.or(expires),
@@ -129,9 +129,9 @@ impl Record {
     }
 
     /// When the token died, if it is dead at `now`.
-    pub fn died_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub fn ended_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         // Revoked is a state: it holds whatever the clock says.
-        self.dies_at().filter(|end| self.revocation().is_some() || now >= *end)
+        self.ends_at().filter(|end| self.revocation().is_some() || now >= *end)
     }
 
     /// The record, revoked; `None` if it is so already: the first revocation stands.
@@ -152,7 +152,7 @@ impl Record {
             return Err(RevokeDenied::NewerRecord);
         }
         for (field, text) in [(Field::RevokedBy, by), (Field::Reason, reason)] {
-            text.map_or(Ok(()), |text| field.filled(text, TEXT_MAX_LEN))?;
+            text.map_or(Ok(()), |text| field.filled(text, MAX_TEXT_LEN))?;
         }
         let mut revoked = self.clone();
         revoked.rare.get_or_insert_default().revocation = Some(Revocation {
@@ -212,7 +212,7 @@ impl Record {
             &mut rotated.newest,
             NewestSecret { digest: rotation.digest, created_at: now.max(next) },
         );
-        if overlap && rotation.replaces == Some(Replaces::Newest) {
+        if overlap && rotation.replaces == Some(ReplacedSecret::Newest) {
             rare.ended = Some(newest.ended(now));
             if rotation.older_ends == OlderEnds::Now
                 && let Some(older) = rare.older.take()

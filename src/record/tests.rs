@@ -12,8 +12,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::from_micros;
 use crate::digest::DIGEST_LEN;
-use crate::record::field::{METADATA_MAX, SCOPES_MAX_LEN, TEXT_MAX_LEN};
-use crate::scope::{SCOPE_MAX_LEN, SCOPE_SET_MAX};
+use crate::record::field::{MAX_METADATA, MAX_SCOPES_LEN, MAX_TEXT_LEN};
+use crate::scope::{MAX_SCOPE_LEN, MAX_SCOPES};
 
 /// The last microsecond of the year 9999.
 const LATEST: i64 = 253_402_300_799_999_999;
@@ -127,7 +127,7 @@ fn texts() -> impl Strategy<Value = String> {
     prop_oneof![
         8 => vec(any::<char>(), 1..12).prop_map(String::from_iter),
         1 => (126..130usize).prop_map(|n| "n".repeat(n)),
-        1 => Just("m".repeat(TEXT_MAX_LEN)),
+        1 => Just("m".repeat(MAX_TEXT_LEN)),
     ]
     .boxed()
 }
@@ -200,7 +200,7 @@ prop_compose! {
         created_at in times(),
         not_before in proptest::option::of(times()),
         expires_at in proptest::option::of(times()),
-        (digest, rotated_at) in (digests(), times()),
+        (digest, secret_created_at) in (digests(), times()),
         rare in proptest::option::weighted(0.8, rares().boxed()),
     ) -> Record {
         let mut record = Record {
@@ -208,7 +208,7 @@ prop_compose! {
             created_at,
             not_before,
             expires_at,
-            newest: NewestSecret { digest, created_at: rotated_at },
+            newest: NewestSecret { digest, created_at: secret_created_at },
             texts: Texts::new(&owner, &token_type, scopes.as_scopes().as_str(), &issued_to),
             format: RECORD_FORMAT,
             rare: None,
@@ -222,11 +222,11 @@ prop_compose! {
 fn each_limit_of_a_new_record() {
     use Rule::*;
     type Change = fn(&mut Draft);
-    let longest = TEXT_MAX_LEN;
+    let longest = MAX_TEXT_LEN;
     let fine: [Change; 12] = [
-        |d| d.owner = "x".repeat(TEXT_MAX_LEN),
-        |d| d.issued_to = "x".repeat(TEXT_MAX_LEN),
-        |d| d.issued_by = Some("x".repeat(TEXT_MAX_LEN)),
+        |d| d.owner = "x".repeat(MAX_TEXT_LEN),
+        |d| d.issued_to = "x".repeat(MAX_TEXT_LEN),
+        |d| d.issued_by = Some("x".repeat(MAX_TEXT_LEN)),
         |d| d.token_type = "x".repeat(64),
         |d| d.created_at = 0,
         |d| (d.created_at, d.not_before) = (LATEST, Some(LATEST)),
@@ -246,15 +246,15 @@ fn each_limit_of_a_new_record() {
     let broken: [(Change, Field, Rule); 23] = [
         (|d| d.owner = String::new(), Field::Owner, Empty),
         (|d| d.owner = " \u{3000}\n".into(), Field::Owner, Empty),
-        (|d| d.owner = "x".repeat(TEXT_MAX_LEN + 1), Field::Owner, TooLong { longest }),
-        (|d| d.owner = "é".repeat(TEXT_MAX_LEN / 2) + "x", Field::Owner, TooLong { longest }),
+        (|d| d.owner = "x".repeat(MAX_TEXT_LEN + 1), Field::Owner, TooLong { max: longest }),
+        (|d| d.owner = "é".repeat(MAX_TEXT_LEN / 2) + "x", Field::Owner, TooLong { max: longest }),
         (|d| d.issued_to = String::new(), Field::IssuedTo, Empty),
-        (|d| d.issued_to = "x".repeat(TEXT_MAX_LEN + 1), Field::IssuedTo, TooLong { longest }),
+        (|d| d.issued_to = "x".repeat(MAX_TEXT_LEN + 1), Field::IssuedTo, TooLong { max: longest }),
         (|d| d.issued_by = Some("\t".into()), Field::IssuedBy, Empty),
         (
-            |d| d.issued_by = Some("x".repeat(TEXT_MAX_LEN + 1)),
+            |d| d.issued_by = Some("x".repeat(MAX_TEXT_LEN + 1)),
             Field::IssuedBy,
-            TooLong { longest },
+            TooLong { max: longest },
         ),
         (|d| d.token_type = String::new(), Field::Type, Name),
         (|d| d.token_type = "x".repeat(65), Field::Type, Name),
@@ -274,18 +274,18 @@ fn each_limit_of_a_new_record() {
         (
             |d| d.issuers = vec![TokenId::from_bytes([1; 16]); 17],
             Field::Issuers,
-            TooMany { most: 16 },
+            TooMany { max: 16 },
         ),
         (
             |d| d.metadata = (0..65).map(|i| (i.to_string(), String::new())).collect(),
             Field::Metadata,
-            TooMany { most: 64 },
+            TooMany { max: 64 },
         ),
         (|d| d.metadata = [(String::new(), "v".into())].into(), Field::Metadata, Empty),
         (
             |d| d.metadata = [("k".into(), "v".repeat(8_192))].into(),
             Field::Metadata,
-            TooLong { longest: METADATA_MAX.1 },
+            TooLong { max: MAX_METADATA.1 },
         ),
     ];
     for (index, (change, field, rule)) in broken.into_iter().enumerate() {
@@ -297,9 +297,9 @@ fn each_limit_of_a_new_record() {
 
 /// As many scopes as a set may have, each as long as one may be.
 fn largest_scopes() -> ScopeSet {
-    let scopes = (0..SCOPE_SET_MAX).map(|i| format!("{i:02}{}", "s".repeat(SCOPE_MAX_LEN - 2)));
+    let scopes = (0..MAX_SCOPES).map(|i| format!("{i:02}{}", "s".repeat(MAX_SCOPE_LEN - 2)));
     let scopes = ScopeSet::new(scopes).unwrap();
-    assert_eq!(scopes.as_scopes().as_str().len(), SCOPES_MAX_LEN);
+    assert_eq!(scopes.as_scopes().as_str().len(), MAX_SCOPES_LEN);
     scopes
 }
 
@@ -310,7 +310,7 @@ fn an_intersection_over_the_limit_is_no_records_scopes() {
     let (left, right) = (ScopeSet::new(left).unwrap(), ScopeSet::new(right).unwrap());
     let mut draft = Draft::new();
     draft.scopes = left.as_scopes().intersection(right.as_scopes());
-    let error = Field::Scopes.breaks(Rule::TooMany { most: SCOPE_SET_MAX });
+    let error = Field::Scopes.breaks(Rule::TooMany { max: MAX_SCOPES });
     assert_eq!(draft.record(), Err(error));
 }
 

@@ -1,13 +1,13 @@
 //! The grammar of one scope, and what one covers of another.
 
 /// The longest scope, in bytes.
-pub const SCOPE_MAX_LEN: usize = 256;
+pub const MAX_SCOPE_LEN: usize = 256;
 
 /// The most scopes in one set.
-pub const SCOPE_SET_MAX: usize = 64;
+pub const MAX_SCOPES: usize = 64;
 
 /// The longest name of a token type, in bytes.
-pub const TYPE_NAME_MAX_LEN: usize = 64;
+pub const MAX_TYPE_NAME_LEN: usize = 64;
 
 /// The resource that `*` does not reach: management of the tokens themselves.
 pub(super) const RESERVED: &str = "service-tokens";
@@ -19,8 +19,8 @@ pub enum InvalidScope {
     /// The scope, or a segment of it between two colons, is empty.
     #[error("a scope and each of its segments has at least one character")]
     Empty,
-    /// Longer than [`SCOPE_MAX_LEN`].
-    #[error("a scope has at most {SCOPE_MAX_LEN} bytes")]
+    /// Longer than [`MAX_SCOPE_LEN`].
+    #[error("a scope has at most {MAX_SCOPE_LEN} bytes")]
     TooLong,
     /// A character other than `A-Z a-z 0-9 _ . -`, with `:` between segments.
     #[error("a scope has only the characters A-Z a-z 0-9 _ . - with : between segments")]
@@ -30,21 +30,21 @@ pub enum InvalidScope {
     Wildcard,
     /// A need with a wildcard: a request asks for something definite.
     #[error("a need contains no wildcard")]
-    WildcardInNeed,
+    WildcardInRequirement,
     /// A need for all or any of no scopes.
     #[error("a need names at least one scope")]
-    EmptyNeed,
-    /// More than [`SCOPE_SET_MAX`] scopes.
-    #[error("a set has at most {SCOPE_SET_MAX} scopes")]
+    EmptyRequirement,
+    /// More than [`MAX_SCOPES`] scopes.
+    #[error("a set has at most {MAX_SCOPES} scopes")]
     TooMany,
-    /// A type's name is empty, longer than [`TYPE_NAME_MAX_LEN`], or has other characters than a
+    /// A type's name is empty, longer than [`MAX_TYPE_NAME_LEN`], or has other characters than a
     /// scope's segment.
-    #[error("a type's name has 1 to {TYPE_NAME_MAX_LEN} of the characters A-Z a-z 0-9 _ . -")]
+    #[error("a type's name has 1 to {MAX_TYPE_NAME_LEN} of the characters A-Z a-z 0-9 _ . -")]
     TypeName,
 }
 
 pub(super) fn validate(scope: &str) -> Result<(), InvalidScope> {
-    if scope.len() > SCOPE_MAX_LEN {
+    if scope.len() > MAX_SCOPE_LEN {
         return Err(InvalidScope::TooLong);
     }
     let mut segments = scope.split(':').peekable();

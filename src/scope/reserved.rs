@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::need::Need;
+use super::requirement::Requirement;
 
 /// The scopes that permit a token to manage tokens: what each stands for is the same in every
 /// service. They are ordinary scopes but for one thing: `*` does not reach them. `service-tokens:*`
@@ -24,8 +24,8 @@ use super::need::Need;
 /// use service_tokens::{ReservedScope, TokenType};
 ///
 /// let auditor = TokenType::new("auditor", [ReservedScope::Read, ReservedScope::Introspect])?;
-/// assert!(auditor.scopes().permits(&ReservedScope::Read.need()));
-/// assert!(!TokenType::new("developer", ["*"])?.scopes().permits(&ReservedScope::Read.need()));
+/// assert!(auditor.scopes().permits(&ReservedScope::Read.requirement()));
+/// assert!(!TokenType::new("developer", ["*"])?.scopes().permits(&ReservedScope::Read.requirement()));
 /// # Ok::<(), service_tokens::InvalidScope>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,8 +63,8 @@ impl ReservedScope {
     }
 
     /// The need for this scope.
-    pub fn need(self) -> Need {
-        Need::of_valid(self.as_str())
+    pub fn requirement(self) -> Requirement {
+        Requirement::of_valid(self.as_str())
     }
 }
 
@@ -94,12 +94,12 @@ mod tests {
             let (resource, _) = reserved.as_str().split_once(':').unwrap();
             assert_eq!(resource, RESERVED);
             assert_eq!(Scope::new(reserved.as_str()).unwrap().as_str(), reserved.to_string());
-            assert_eq!(Need::scope(reserved.as_str()).unwrap(), reserved.need());
-            assert!(!every.as_scopes().permits(&reserved.need()));
-            assert!(managing.as_scopes().permits(&reserved.need()));
+            assert_eq!(Requirement::scope(reserved.as_str()).unwrap(), reserved.requirement());
+            assert!(!every.as_scopes().permits(&reserved.requirement()));
+            assert!(managing.as_scopes().permits(&reserved.requirement()));
             for other in ReservedScope::ALL {
                 let only = ScopeSet::new([reserved]).unwrap();
-                assert_eq!(only.as_scopes().permits(&other.need()), reserved == other);
+                assert_eq!(only.as_scopes().permits(&other.requirement()), reserved == other);
             }
         }
     }

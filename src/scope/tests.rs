@@ -18,31 +18,31 @@ impl Pattern {
         self.segments.iter().copied().chain(wildcard).collect::<Vec<_>>().join(":")
     }
 
-    fn permits(&self, need: &[&str]) -> bool {
+    fn permits(&self, requirement: &[&str]) -> bool {
         let enough = match self.more {
-            true => need.len() > self.segments.len(),
-            false => need.len() == self.segments.len(),
+            true => requirement.len() > self.segments.len(),
+            false => requirement.len() == self.segments.len(),
         };
-        let named = !self.segments.is_empty() || need[0] != RESERVED;
-        enough && named && self.segments.iter().zip(need).all(|(own, asked)| own == asked)
+        let named = !self.segments.is_empty() || requirement[0] != RESERVED;
+        enough && named && self.segments.iter().zip(requirement).all(|(own, asked)| own == asked)
     }
 }
 
 /// All needs up to three segments. The `z` stands for everything that no pattern names.
-fn needs() -> Vec<Vec<&'static str>> {
+fn requirements() -> Vec<Vec<&'static str>> {
     let letters = ["a", "b", RESERVED, "z"];
-    let mut needs: Vec<Vec<&str>> = Vec::new();
+    let mut requirements: Vec<Vec<&str>> = Vec::new();
     let mut last: Vec<Vec<&str>> = vec![Vec::new()];
     for _ in 0..3 {
-        let longer = |need: &Vec<&'static str>| {
-            let need = need.clone();
-            letters.map(|letter| [need.clone(), vec![letter]].concat())
+        let longer = |requirement: &Vec<&'static str>| {
+            let requirement = requirement.clone();
+            letters.map(|letter| [requirement.clone(), vec![letter]].concat())
         };
         last = last.iter().flat_map(longer).collect();
-        needs.extend(last.iter().cloned());
+        requirements.extend(last.iter().cloned());
     }
-    assert_eq!(needs.len(), 4 + 16 + 64);
-    needs
+    assert_eq!(requirements.len(), 4 + 16 + 64);
+    requirements
 }
 
 /// All patterns up to two segments, with and without a wildcard behind.
@@ -66,36 +66,39 @@ struct Case {
     permitted: u128,
 }
 
-fn case(of: &[&Pattern], needs: &[Vec<&str>]) -> Case {
-    let permitted = needs.iter().enumerate().fold(0, |permitted, (bit, need)| {
-        permitted | u128::from(of.iter().any(|pattern| pattern.permits(need))) << bit
+fn case(of: &[&Pattern], requirements: &[Vec<&str>]) -> Case {
+    let permitted = requirements.iter().enumerate().fold(0, |permitted, (bit, requirement)| {
+        permitted | u128::from(of.iter().any(|pattern| pattern.permits(requirement))) << bit
     });
     Case { set: ScopeSet::new(of.iter().map(|pattern| pattern.text())).unwrap(), permitted }
 }
 
 /// Every set of none, one or two patterns.
-fn cases(needs: &[Vec<&str>]) -> Vec<Case> {
+fn cases(requirements: &[Vec<&str>]) -> Vec<Case> {
     let patterns = patterns();
-    let mut cases = vec![case(&[], needs)];
+    let mut cases = vec![case(&[], requirements)];
     for (index, first) in patterns.iter().enumerate() {
-        cases.push(case(&[first], needs));
-        cases.extend(patterns[index + 1..].iter().map(|second| case(&[first, second], needs)));
+        cases.push(case(&[first], requirements));
+        cases.extend(
+            patterns[index + 1..].iter().map(|second| case(&[first, second], requirements)),
+        );
     }
     assert_eq!(cases.len(), 1 + 25 + 300);
     cases
 }
 
-fn permitted(scopes: Scopes<'_>, needs: &[Need]) -> u128 {
-    needs
+fn permitted(scopes: Scopes<'_>, requirements: &[Requirement]) -> u128 {
+    requirements
         .iter()
         .enumerate()
-        .fold(0, |all, (bit, need)| all | u128::from(scopes.permits(need)) << bit)
+        .fold(0, |all, (bit, requirement)| all | u128::from(scopes.permits(requirement)) << bit)
 }
 
 #[test]
 fn permits_agrees_with_the_oracle() {
-    let all = needs();
-    let asked: Vec<Need> = all.iter().map(|need| Need::scope(&need.join(":")).unwrap()).collect();
+    let all = requirements();
+    let asked: Vec<Requirement> =
+        all.iter().map(|requirement| Requirement::scope(&requirement.join(":")).unwrap()).collect();
     for case in cases(&all) {
         assert_eq!(permitted(case.set.as_scopes(), &asked), case.permitted, "{}", case.set);
     }
@@ -103,7 +106,7 @@ fn permits_agrees_with_the_oracle() {
 
 #[test]
 fn contains_agrees_with_the_oracle() {
-    let cases = cases(&needs());
+    let cases = cases(&requirements());
     for outer in &cases {
         for inner in &cases {
             let expected = inner.permitted & !outer.permitted == 0;
@@ -115,8 +118,9 @@ fn contains_agrees_with_the_oracle() {
 
 #[test]
 fn intersection_agrees_with_the_oracle() {
-    let all = needs();
-    let asked: Vec<Need> = all.iter().map(|need| Need::scope(&need.join(":")).unwrap()).collect();
+    let all = requirements();
+    let asked: Vec<Requirement> =
+        all.iter().map(|requirement| Requirement::scope(&requirement.join(":")).unwrap()).collect();
     let cases = cases(&all);
     // What a set of scopes permits is known by its text once `permits` agrees.
     let mut known = std::collections::HashMap::new();
@@ -141,8 +145,8 @@ fn intersection_agrees_with_the_oracle() {
 
 #[test]
 fn all_and_any_are_built_from_single_scopes() {
-    let all = needs();
-    let texts: Vec<String> = all.iter().map(|need| need.join(":")).collect();
+    let all = requirements();
+    let texts: Vec<String> = all.iter().map(|requirement| requirement.join(":")).collect();
     for case in cases(&all).iter().step_by(7) {
         for first in 0..texts.len() {
             for second in (0..texts.len()).step_by(5) {
@@ -150,10 +154,10 @@ fn all_and_any_are_built_from_single_scopes() {
                     (case.permitted >> first & 1 == 1, case.permitted >> second & 1 == 1);
                 let asked = [&texts[first], &texts[second]];
                 let scopes = case.set.as_scopes();
-                assert_eq!(scopes.permits(&Need::all_of(asked).unwrap()), one && two);
-                assert_eq!(scopes.permits(&Need::any_of(asked).unwrap()), one || two);
+                assert_eq!(scopes.permits(&Requirement::all_of(asked).unwrap()), one && two);
+                assert_eq!(scopes.permits(&Requirement::any_of(asked).unwrap()), one || two);
             }
         }
-        assert!(case.set.as_scopes().permits(&Need::authenticated()));
+        assert!(case.set.as_scopes().permits(&Requirement::any_token()));
     }
 }

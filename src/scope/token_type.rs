@@ -1,6 +1,6 @@
 //! Named bundles of scopes.
 
-use super::grammar::{InvalidScope, TYPE_NAME_MAX_LEN, plain};
+use super::grammar::{InvalidScope, MAX_TYPE_NAME_LEN, plain};
 use super::{ScopeSet, Scopes};
 
 /// A named bundle of scopes that the embedder defines, such as `connector` or `developer`.
@@ -34,7 +34,7 @@ impl TokenType {
 
     /// Adds the sentence that people see when they choose a type.
     #[must_use]
-    pub fn described_as(mut self, sentence: &str) -> Self {
+    pub fn with_description(mut self, sentence: &str) -> Self {
         self.description = sentence.into();
         self
     }
@@ -57,7 +57,7 @@ impl TokenType {
 }
 
 pub(crate) fn valid_type_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= TYPE_NAME_MAX_LEN && plain(name)
+    !name.is_empty() && name.len() <= MAX_TYPE_NAME_LEN && plain(name)
 }
 
 /// The types that a service knows. A token of a type that is not among them is permitted nothing.

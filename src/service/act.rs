@@ -12,10 +12,10 @@ use super::underway::Underway;
 use crate::clock::whole_micros;
 use crate::digest::StoredDigest;
 use crate::error::ManageError;
-use crate::event::Act;
+use crate::event::Operation;
 use crate::record::{Field, InvalidField, NewRecord, OlderEnds, Record, Rotation, Rule};
 use crate::secret::Secret;
-use crate::store::{Query, States, Stored, TokenStore};
+use crate::store::{Query, States, StoredRecord, TokenStore};
 use crate::token::{Token, TokenId};
 
 /// How far a chosen id's time may be from now.
@@ -39,7 +39,7 @@ pub struct Revoked {
     /// The record, with the revocation that stands.
     pub record: Record,
     /// Whether it had been revoked before: nothing changed then.
-    pub already: bool,
+    pub already_revoked: bool,
 }
 
 impl<S: TokenStore> TokenService<S> {
@@ -57,16 +57,16 @@ impl<S: TokenStore> TokenService<S> {
     /// - [`ManageError::Exists`] if there is a token with the chosen id. If it is this owner's, that
     ///   goes before all others: also where the request would be refused by now, its repetition says
     ///   that it was done.
-    /// - [`ManageError::IssuingStopped`] while [issuing is stopped](Self::stop_issuing).
+    /// - [`ManageError::IssuingPaused`] while [issuing is stopped](Self::pause_issuing).
     /// - [`ManageError::Random`] if the random source failed.
     /// - [`ManageError::Store`] if the store failed.
     pub async fn issue(&self, request: IssueRequest) -> Result<Issued, ManageError> {
-        let mut act = self.begin(Act::Issue, request.id);
+        let mut act = self.begin(Operation::Issue, request.id);
         let outcome = self.try_issue(&request, None, &mut act).await;
         act.end(outcome.map(|(issued, _)| issued), |issued| request.issued(issued, None))
     }
 
-    pub(super) fn begin(&self, act: Act, id: Option<TokenId>) -> Underway<'_> {
+    pub(super) fn begin(&self, act: Operation, id: Option<TokenId>) -> Underway<'_> {
         Underway::new(&self.events, act, id)
     }
 
@@ -130,7 +130,7 @@ impl<S: TokenStore> TokenService<S> {
         }
         let scopes = request.scopes.as_ref().map_or(present, |asked| asked.as_scopes());
         if acting.is_some_and(|acting| !acting.token.scopes().contains(scopes)) {
-            return Err(Field::Scopes.breaks(Rule::BeyondActing).into());
+            return Err(Field::Scopes.breaks(Rule::ExceedsCallerScopes).into());
         }
         let id = match request.id {
             Some(id) => recent_v7(id, now)?,
@@ -177,10 +177,11 @@ impl<S: TokenStore> TokenService<S> {
         let mut live = 0;
         loop {
             let page = self.store.list(&query, now).await?;
-            let matching = |stored: &&Stored| query.matches(&stored.record, stored.last_used, now);
+            let matching =
+                |stored: &&StoredRecord| query.matches(&stored.record, stored.last_used, now);
             live += page.items.iter().filter(matching).count();
             if live >= most {
-                return Err(ManageError::TooManyActive { most });
+                return Err(ManageError::TooManyActive { max: most });
             }
             match page.next {
                 Some(next) => query = query.after(next),
@@ -224,7 +225,7 @@ impl<S: TokenStore> TokenService<S> {
                 {
                     return Err(Field::ExpiresAt.breaks(Rule::NotAfterNotBefore).into());
                 }
-                if let Some(made_at) = request.if_rotated_at {
+                if let Some(made_at) = request.if_secret_created_at {
                     present.expect_newest(made_at)?;
                 }
                 let rotated = present.rotate(now, &rotation)?;
@@ -274,7 +275,7 @@ impl<S: TokenStore> TokenService<S> {
                 Ok(revoked)
             })
             .await?;
-        Ok(Revoked { already: record.revocation() != ours.as_ref(), record })
+        Ok(Revoked { already_revoked: record.revocation() != ours.as_ref(), record })
     }
 
     pub(super) fn check_revocation(&self, request: &RevokeRequest) -> Result<(), ManageError> {

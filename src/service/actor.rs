@@ -6,7 +6,7 @@ use super::TokenService;
 use crate::check::{VerifiedToken, check};
 use crate::error::{ManageError, NotPermitted, Refusal, VerifyError, other_record};
 use crate::record::{Mismatch, Record};
-use crate::scope::{Need, ReservedScope};
+use crate::scope::{Requirement, ReservedScope};
 use crate::store::TokenStore;
 use crate::token::TokenId;
 
@@ -74,7 +74,7 @@ impl<S: TokenStore> TokenService<S> {
             self.no_longer_kept(token.id());
             NotPermitted::NotActive(refusal)
         };
-        let any = Need::authenticated();
+        let any = Requirement::any_token();
         let verified = token
             .matched_on(present)
             .map_err(|mismatch| match mismatch {
@@ -93,7 +93,7 @@ impl<S: TokenStore> TokenService<S> {
             Err(VerifyError::MissingScope(_)) => return Err(other_record().into()),
         };
         match scope {
-            Some(scope) if !verified.permits(&scope.need()) => {
+            Some(scope) if !verified.permits(&scope.requirement()) => {
                 Err(NotPermitted::MissingScope(scope).into())
             }
             _ => Ok(verified),
@@ -112,7 +112,7 @@ impl<S: TokenStore> TokenService<S> {
         match actor {
             Actor::Embedder(_) => Ok(None),
             Actor::Token(acting) if !acting.token.scopes().contains(present.scopes()) => {
-                Err(NotPermitted::MayMore.into())
+                Err(NotPermitted::ExceedsCaller.into())
             }
             Actor::Token(acting) => Ok(self.policy.latest_below(acting.token.expires_at())),
             Actor::Itself(token, scope) => {

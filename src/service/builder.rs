@@ -33,7 +33,7 @@ pub enum BuildError {
     Prefix(#[from] InvalidPrefix),
     /// Two types have the same name.
     #[error("two token types have the name {0}")]
-    DoubledType(String),
+    DuplicateType(String),
     /// The policy contradicts itself.
     #[error(transparent)]
     Policy(#[from] InvalidPolicy),
@@ -56,7 +56,7 @@ pub struct TokenServiceBuilder<S> {
     random: Arc<dyn RandomSource>,
     sink: Option<Box<dyn EventSink>>,
     keep: Option<(Duration, usize)>,
-    last_used_step: Option<Duration>,
+    last_used_resolution: Option<Duration>,
 }
 
 impl<S: TokenStore> TokenService<S> {
@@ -73,7 +73,7 @@ impl<S: TokenStore> TokenService<S> {
             random: Arc::new(OsRandom),
             sink: None,
             keep: None,
-            last_used_step: Some(STEP),
+            last_used_resolution: Some(STEP),
         }
     }
 }
@@ -131,12 +131,12 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     /// whether it still runs is read from the store, and elsewhere the older secret is accepted for
     /// `longest` at most. Records are kept, never verdicts:
     /// expiry, types and scopes are checked every time, and a refusal that rests on a kept record is
-    /// read again first, at most once per id per 100 ms. [`TokenService::verify_strict`] asks the
+    /// read again first, at most once per id per 100 ms. [`TokenService::verify_uncached`] asks the
     /// store in any case, and [`VerifiedToken::age`](crate::VerifiedToken::age) tells how old an
     /// answer may be.
     ///
     /// A store that answers on the spot ([`TokenStore::find_now`]) is always current and never kept.
-    pub fn keep_records(mut self, longest: Duration, most: usize) -> Self {
+    pub fn cache_records(mut self, longest: Duration, most: usize) -> Self {
         self.keep = Some((longest, most));
         self
     }
@@ -146,8 +146,8 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     ///
     /// What is noted waits in memory for [`TokenService::flush_last_used`], which says what can be
     /// lost. Processes over one store should have the same step.
-    pub fn last_used_step(mut self, step: Duration) -> Self {
-        self.last_used_step = Some(step);
+    pub fn last_used_resolution(mut self, step: Duration) -> Self {
+        self.last_used_resolution = Some(step);
         self
     }
 
@@ -156,8 +156,8 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     /// store has of others, and refuses queries by it: a "never" that is wrong gets tokens revoked.
     ///
     /// A store that does not track last use needs no word: it comes to the same.
-    pub fn without_last_used(mut self) -> Self {
-        self.last_used_step = None;
+    pub fn disable_last_used(mut self) -> Self {
+        self.last_used_resolution = None;
         self
     }
 
@@ -178,14 +178,14 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
                 self.types[..*i].iter().any(|earlier| earlier.name() == token_type.name())
             });
             let name = doubled.map(|(_, token_type)| token_type.name().to_owned());
-            return Err(BuildError::DoubledType(name.unwrap_or_default()));
+            return Err(BuildError::DuplicateType(name.unwrap_or_default()));
         }
         let events = match self.sink {
             None => Events::Tracing,
             Some(sink) => Events::queued(sink, EVENT_QUEUE, self.clock.clone())
                 .map_err(BuildError::EventThread)?,
         };
-        let step = self.last_used_step.filter(|_| self.store.tracks_last_used());
+        let step = self.last_used_resolution.filter(|_| self.store.tracks_last_used());
         Ok(TokenService {
             store: Arc::new(self.store),
             prefixes,

@@ -10,7 +10,7 @@ use super::side_by_side::{Boxed, SideBySide};
 use super::underway::GIVEN_UP;
 use crate::error::ManageError;
 use crate::event::{Event, Events, with_sources};
-use crate::store::{Query, States, StoreError, Stored, TokenStore};
+use crate::store::{Query, States, StoreError, StoredRecord, TokenStore};
 use crate::token::TokenId;
 
 /// Acts at a time, so that a store which commits in groups, or is far away, is fast all the same.
@@ -80,7 +80,7 @@ pub(super) trait Deed: Send + Sync {
     fn may_go_on(&self) -> Result<(), ManageError>;
 
     /// Does it; `false` if there was nothing to do any more.
-    fn act(&self, found: Stored) -> impl Future<Output = Result<bool, ManageError>> + Send;
+    fn act(&self, found: StoredRecord) -> impl Future<Output = Result<bool, ManageError>> + Send;
 
     /// The one event of the whole act.
     fn event(&self, outcome: &BulkOutcome, stopped: Option<String>) -> Event;
@@ -170,14 +170,14 @@ impl<'t, S: TokenStore> Walk<'t, S> {
     async fn page(
         &self,
         cursor: Option<TokenId>,
-    ) -> Result<(Vec<Stored>, Option<TokenId>), ManageError> {
+    ) -> Result<(Vec<StoredRecord>, Option<TokenId>), ManageError> {
         let query = self.which.clone();
         let query = if let Some(cursor) = cursor { query.after(cursor) } else { query };
         let page = self.tokens.page(query, self.tokens.service.earlier().time).await?;
         Ok((page.items, page.next))
     }
 
-    async fn first(&self, id: TokenId) -> Result<Option<Stored>, ManageError> {
+    async fn first(&self, id: TokenId) -> Result<Option<StoredRecord>, ManageError> {
         let service = self.tokens.service;
         let found = service.find(id).await?;
         let now = service.earlier().time;
@@ -187,7 +187,7 @@ impl<'t, S: TokenStore> Walk<'t, S> {
 
     fn acts<'a, D: Deed>(
         &'a self,
-        found: Vec<Stored>,
+        found: Vec<StoredRecord>,
         deed: &'a D,
     ) -> SideBySide<'a, (TokenId, Result<bool, ManageError>)> {
         let events = &self.tokens.service.events;
@@ -204,7 +204,7 @@ impl<'t, S: TokenStore> Walk<'t, S> {
     /// Acts on these records. What was begun is brought to its end, also when the store fails.
     async fn act_on<D: Deed>(
         &self,
-        found: Vec<Stored>,
+        found: Vec<StoredRecord>,
         deed: &D,
         tally: &mut Tally<'_, D>,
     ) -> Result<(), ManageError> {

@@ -5,7 +5,7 @@ use super::kept::Kept;
 use crate::digest::StoredDigest;
 use crate::error::{ManageError, other_record};
 use crate::record::Record;
-use crate::store::{StoreError, Stored, TokenStore, Version};
+use crate::store::{StoreError, StoredRecord, TokenStore, Version};
 use crate::token::TokenId;
 
 /// How often an act is tried when answers are lost, or others change the same token.
@@ -59,7 +59,7 @@ impl<S: TokenStore> TokenService<S> {
         Err(exhausted(id, lost))
     }
 
-    pub(super) async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+    pub(super) async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
         found(&*self.store, id).await
     }
 
@@ -141,10 +141,10 @@ impl Drop for Fence<'_> {
 
 /// The record, if it is there and, for a bound view, the owner's: another's does not exist.
 pub(super) fn owned(
-    found: Option<Stored>,
+    found: Option<StoredRecord>,
     owner: Option<&str>,
     id: TokenId,
-) -> Result<Stored, ManageError> {
+) -> Result<StoredRecord, ManageError> {
     found
         .filter(|stored| owner.is_none_or(|owner| stored.record.owner() == owner))
         .ok_or(ManageError::NotFound { id })
@@ -154,7 +154,7 @@ pub(super) fn owned(
 pub(super) async fn found<S: TokenStore + ?Sized>(
     store: &S,
     id: TokenId,
-) -> Result<Option<Stored>, StoreError> {
+) -> Result<Option<StoredRecord>, StoreError> {
     match store.find(id).await? {
         Some(stored) if stored.record.id() != id => Err(other_record()),
         found => Ok(found),

@@ -12,7 +12,7 @@ use crate::store::TokenStore;
 
 impl<S: TokenStore> TokenService<S> {
     /// Stops issuing, for a reason that every refused caller is told
-    /// ([`ManageError::IssuingStopped`]; whoever repeats a request that was done learns that,
+    /// ([`ManageError::IssuingPaused`]; whoever repeats a request that was done learns that,
     /// [`ManageError::Exists`]). Verifying, listing, rotating, revoking and purging go on.
     ///
     /// It waits for the issues that are under way: when it has returned, this service hands out no
@@ -36,13 +36,13 @@ impl<S: TokenStore> TokenService<S> {
     /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
     /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
     /// # let request = || IssueRequest::new("acme", "connector", "backup");
-    /// service.stop_issuing("INC-42: the deployment account leaked").await?;
+    /// service.pause_issuing("INC-42: the deployment account leaked").await?;
     /// let refused = service.issue(request()).await;
-    /// assert!(matches!(refused, Err(ManageError::IssuingStopped { .. })));
+    /// assert!(matches!(refused, Err(ManageError::IssuingPaused { .. })));
     ///
     /// let theirs = Query::new().issued_by("deployment");
     /// let request_words = RevokeRequest::new().by("alice").reason("INC-42");
-    /// let _ = service.every_owner().revoke_all(theirs, request_words).run().await?;
+    /// let _ = service.all_owners().revoke_all(theirs, request_words).run().await?;
     /// service.resume_issuing();
     /// # assert!(service.issue(request()).await.is_ok());
     /// # Ok(()) }
@@ -52,11 +52,11 @@ impl<S: TokenStore> TokenService<S> {
     ///
     /// [`ManageError::Invalid`] if the reason is empty or longer than the policy allows a reason to
     /// be; issuing goes on then.
-    pub async fn stop_issuing(&self, reason: impl Into<String>) -> Result<(), ManageError> {
+    pub async fn pause_issuing(&self, reason: impl Into<String>) -> Result<(), ManageError> {
         let reason = reason.into();
         self.policy.check_text(Field::Reason, &reason)?;
         let stop = self.issuing.stop(&reason);
-        self.events.emit(Event::IssuingStopped { reason });
+        self.events.emit(Event::IssuingPaused { reason });
         poll_fn(|context| self.issuing.poll_idle(stop, context)).await;
         Ok(())
     }
@@ -99,7 +99,7 @@ impl Issuing {
     pub(super) fn enter(&self) -> Result<Inside<'_>, ManageError> {
         let mut state = self.lock();
         if let Some(reason) = &state.reason {
-            return Err(ManageError::IssuingStopped { reason: reason.clone() });
+            return Err(ManageError::IssuingPaused { reason: reason.clone() });
         }
         state.inside += 1;
         Ok(Inside(self))

@@ -46,7 +46,7 @@ impl<S: TokenStore> TokenService<S> {
     ///
     /// When the process dies, what was noted since the last flush that succeeded is lost. So the store's
     /// last use of a token is behind the true one by less than that time and one
-    /// [step](super::TokenServiceBuilder::last_used_step) more: 70 seconds for the default step and the
+    /// [step](super::TokenServiceBuilder::last_used_resolution) more: 70 seconds for the default step and the
     /// ten seconds above.
     ///
     /// It can be called from several tasks at once, and its future can be dropped: no use is forgotten
@@ -54,7 +54,7 @@ impl<S: TokenStore> TokenService<S> {
     /// an [event](Event::LastUsedStalled) of the verification that notices. They take up to some
     /// hundred bytes for each token.
     ///
-    /// On a store that does not track last use, or [without](super::TokenServiceBuilder::without_last_used)
+    /// On a store that does not track last use, or [without](super::TokenServiceBuilder::disable_last_used)
     /// recording, there is nothing to flush.
     ///
     /// # Errors

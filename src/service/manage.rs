@@ -10,9 +10,9 @@ use super::actor::Actor;
 use super::changes::owned;
 use super::request::{RevokeRequest, RotateRequest};
 use crate::error::ManageError;
-use crate::event::{Act, Event};
+use crate::event::{Event, Operation};
 use crate::record::{Field, Rule};
-use crate::store::{PAGE_MAX, Page, Query, StoreError, Stored, TokenStore};
+use crate::store::{MAX_PAGE_LEN, Page, Query, StoreError, StoredRecord, TokenStore};
 use crate::token::TokenId;
 
 impl<S: TokenStore> TokenService<S> {
@@ -22,13 +22,13 @@ impl<S: TokenStore> TokenService<S> {
     }
 
     /// The tokens of all owners: for operators, never for a request on behalf of one owner.
-    pub fn every_owner(&self) -> Tokens<'_, S> {
+    pub fn all_owners(&self) -> Tokens<'_, S> {
         Tokens { service: self, owner: None }
     }
 }
 
 /// A view on the tokens of one owner ([`TokenService::owner`]) or of all
-/// ([`TokenService::every_owner`]).
+/// ([`TokenService::all_owners`]).
 ///
 /// ```
 /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
@@ -59,13 +59,13 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
     ///
     /// [`ManageError::NotFound`] if there is none in this view, [`ManageError::Store`] if the store
     /// failed.
-    pub async fn get(&self, id: TokenId) -> Result<Stored, ManageError> {
-        let act = self.service.begin(Act::Get, Some(id));
+    pub async fn get(&self, id: TokenId) -> Result<StoredRecord, ManageError> {
+        let act = self.service.begin(Operation::Get, Some(id));
         let outcome = self.try_get(id).await;
         act.end(outcome, |_| Event::Read { id, on_behalf_of: None })
     }
 
-    pub(super) async fn try_get(&self, id: TokenId) -> Result<Stored, ManageError> {
+    pub(super) async fn try_get(&self, id: TokenId) -> Result<StoredRecord, ManageError> {
         let uses = self.service.view_of_uses();
         let mut stored = owned(self.service.find(id).await?, self.owner, id)?;
         uses.show(&mut stored);
@@ -102,11 +102,11 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
     ///
     /// # Errors
     ///
-    /// [`ManageError::Invalid`] for a limit of zero or above [`PAGE_MAX`], [`ManageError::Store`] if
+    /// [`ManageError::Invalid`] for a limit of zero or above [`MAX_PAGE_LEN`], [`ManageError::Store`] if
     /// the store failed, or if the query asks for last use and the store does not track it or this
-    /// service [records none](super::TokenServiceBuilder::without_last_used).
+    /// service [records none](super::TokenServiceBuilder::disable_last_used).
     pub async fn list(&self, query: Query) -> Result<Page, ManageError> {
-        let act = self.service.begin(Act::List, None);
+        let act = self.service.begin(Operation::List, None);
         let outcome = self.try_list(query).await;
         act.end(outcome, |page| Event::Listed {
             owner: self.owner.map(str::to_owned),
@@ -125,8 +125,8 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
         mut query: Query,
         now: DateTime<Utc>,
     ) -> Result<Page, ManageError> {
-        if !(1..=PAGE_MAX).contains(&query.given_limit()) {
-            return Err(Field::Limit.breaks(Rule::Bounds { most: PAGE_MAX }).into());
+        if !(1..=MAX_PAGE_LEN).contains(&query.given_limit()) {
+            return Err(Field::Limit.breaks(Rule::Bounds { max: MAX_PAGE_LEN }).into());
         }
         query.check_texts()?;
         if let Some(owner) = self.owner {
@@ -160,7 +160,7 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
     /// - [`ManageError::Contended`] also if the token is being revoked at this moment.
     /// - [`ManageError::Random`], [`ManageError::Store`] and [`ManageError::Indeterminate`] as they say.
     pub async fn rotate(&self, id: TokenId, request: RotateRequest) -> Result<Issued, ManageError> {
-        let act = self.service.begin(Act::Rotate, Some(id));
+        let act = self.service.begin(Operation::Rotate, Some(id));
         let outcome = self.service.try_rotate(&Actor::Embedder(self.owner), id, &request).await;
         act.end(outcome, |issued| request.rotated(issued, None))
     }
@@ -185,7 +185,7 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
         id: TokenId,
         request: RevokeRequest,
     ) -> Result<Revoked, ManageError> {
-        let act = self.service.begin(Act::Revoke, Some(id));
+        let act = self.service.begin(Operation::Revoke, Some(id));
         let outcome = self.service.try_revoke(&Actor::Embedder(self.owner), id, &request).await;
         act.end(outcome, |revoked| request.revoked(revoked, None))
     }

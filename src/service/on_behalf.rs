@@ -10,9 +10,9 @@ use super::request::{IssueRequest, RevokeRequest, RotateRequest};
 use super::underway::Underway;
 use crate::check::VerifiedToken;
 use crate::error::{ManageError, NotPermitted, Refusal};
-use crate::event::{Act, Event};
+use crate::event::{Event, Operation};
 use crate::scope::ReservedScope;
-use crate::store::{Page, Query, StoreError, Stored, TokenStore};
+use crate::store::{Page, Query, StoreError, StoredRecord, TokenStore};
 use crate::token::TokenId;
 
 /// Why a new token is revoked before anybody has seen it.
@@ -50,7 +50,7 @@ impl<S: TokenStore> TokenService<S> {
 ///
 /// ```
 /// use service_tokens::{
-///     IssueRequest, ManageError, MemoryStore, Need, NotPermitted, Query, ReservedScope, ScopeSet,
+///     IssueRequest, ManageError, MemoryStore, Requirement, NotPermitted, Query, ReservedScope, ScopeSet,
 ///     TokenService, TokenType,
 /// };
 ///
@@ -62,7 +62,7 @@ impl<S: TokenStore> TokenService<S> {
 /// let deployer = service.issue(IssueRequest::new("acme", "deployer", "CI")).await?;
 ///
 /// // In the handler of a request that came with this token:
-/// let verified = service.verify(deployer.token.expose_secret(), &Need::authenticated()).await?;
+/// let verified = service.verify(deployer.token.expose_secret(), &Requirement::any_token()).await?;
 /// let token = service.on_behalf_of(&verified);
 /// let issued = token.issue(IssueRequest::new("acme", "connector", "staging")).await?;
 /// assert_eq!(issued.record.issuers(), [verified.id()]);
@@ -93,8 +93,8 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     ///
     /// - [`ManageError::NotPermitted`] as the [type](Self) says.
     /// - [`ManageError::Invalid`] also for another owner ([`Rule::NotActings`](crate::Rule::NotActings)),
-    ///   scopes beyond the acting token's ([`Rule::BeyondActing`](crate::Rule::BeyondActing)), an end
-    ///   after its ([`Rule::OutlivesActing`](crate::Rule::OutlivesActing)) and a chain of issuers that
+    ///   scopes beyond the acting token's ([`Rule::ExceedsCallerScopes`](crate::Rule::ExceedsCallerScopes)), an end
+    ///   after its ([`Rule::OutlivesCaller`](crate::Rule::OutlivesCaller)) and a chain of issuers that
     ///   would be too long.
     /// - [`ManageError::Overtaken`] if the acting token ended during the act: the new one is revoked.
     /// - [`ManageError::Store`] also if the acting token could not be read another time: the new one
@@ -102,7 +102,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     ///   that nobody knows.
     /// - All others of [`TokenService::issue`].
     pub async fn issue(self, request: IssueRequest) -> Result<Issued, ManageError> {
-        let mut act = self.begin(Act::Issue, request.id);
+        let mut act = self.begin(Operation::Issue, request.id);
         let outcome = self.try_issue(&request, &mut act).await;
         act.end(outcome, |issued| request.issued(issued, self.asks()))
     }
@@ -159,10 +159,10 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     /// # Errors
     ///
     /// - [`ManageError::NotPermitted`] as the [type](Self) says, and
-    ///   [`NotPermitted::MayMore`] for a token whose scopes are not contained.
+    ///   [`NotPermitted::ExceedsCaller`] for a token whose scopes are not contained.
     /// - [`ManageError::NotFound`] if the owner has no such token.
     /// - [`ManageError::Invalid`] also for an end after the acting token's
-    ///   ([`Rule::OutlivesActing`](crate::Rule::OutlivesActing)), be it the one that the token has, and
+    ///   ([`Rule::OutlivesCaller`](crate::Rule::OutlivesCaller)), be it the one that the token has, and
     ///   for too many issuers.
     /// - [`ManageError::Overtaken`] if the acting token ended during the act, and
     ///   [`ManageError::Indeterminate`] also if it could not be read another time.
@@ -171,7 +171,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         if id == self.token.id() {
             return self.rotate_self(request).await;
         }
-        let act = self.begin(Act::Rotate, Some(id));
+        let act = self.begin(Operation::Rotate, Some(id));
         let outcome = self.try_rotate(id, &request).await;
         act.end(outcome, |rotated| request.rotated(rotated, self.asks()))
     }
@@ -205,7 +205,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         if id == self.token.id() {
             return self.revoke_self(request).await;
         }
-        let act = self.begin(Act::Revoke, Some(id));
+        let act = self.begin(Operation::Revoke, Some(id));
         let outcome = match self.service.acting(self.token, ReservedScope::Revoke).await {
             Ok(acting) => self.service.try_revoke(&Actor::Token(&acting), id, &request).await,
             Err(error) => Err(error),
@@ -220,11 +220,11 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     ///
     /// [`ManageError::NotPermitted`] as the [type](Self) says, [`ManageError::NotFound`] if the owner
     /// has no such token, [`ManageError::Store`] if the store failed.
-    pub async fn get(self, id: TokenId) -> Result<Stored, ManageError> {
+    pub async fn get(self, id: TokenId) -> Result<StoredRecord, ManageError> {
         if id == self.token.id() {
             return self.get_self().await;
         }
-        let act = self.begin(Act::Get, Some(id));
+        let act = self.begin(Operation::Get, Some(id));
         let outcome = async {
             let acting = self.service.acting(self.token, ReservedScope::Read).await?;
             let owner = Some(acting.token.owner());
@@ -239,7 +239,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     ///
     /// [`ManageError::NotPermitted`] as the [type](Self) says, and those of [`Tokens::list`].
     pub async fn list(self, query: Query) -> Result<Page, ManageError> {
-        let act = self.begin(Act::List, None);
+        let act = self.begin(Operation::List, None);
         let outcome = async {
             let acting = self.service.acting(self.token, ReservedScope::Read).await?;
             let owner = Some(acting.token.owner());
@@ -258,11 +258,11 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     ///
     /// [`ManageError::NotPermitted`] if the token is not accepted any more, [`ManageError::Store`] if
     /// the store failed.
-    pub async fn get_self(self) -> Result<Stored, ManageError> {
+    pub async fn get_self(self) -> Result<StoredRecord, ManageError> {
         let id = self.token.id();
-        let act = self.begin(Act::Get, Some(id));
+        let act = self.begin(Operation::Get, Some(id));
         let outcome = async {
-            let stored = self.service.every_owner().try_get(id).await.map_err(gone)?;
+            let stored = self.service.all_owners().try_get(id).await.map_err(gone)?;
             self.service.admit(self.token, &stored.record, None)?;
             Ok(stored)
         };
@@ -277,7 +277,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     ///   else has revoked it.
     /// - All others of [`Tokens::revoke`].
     pub async fn revoke_self(self, request: RevokeRequest) -> Result<Revoked, ManageError> {
-        let act = self.begin(Act::Revoke, Some(self.token.id()));
+        let act = self.begin(Operation::Revoke, Some(self.token.id()));
         let actor = Actor::Itself(self.token, None);
         let outcome = self.service.try_revoke(&actor, self.token.id(), &request).await;
         act.end(outcome.map_err(gone), |revoked| request.revoked(revoked, self.asks()))
@@ -292,16 +292,16 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     ///
     /// - [`ManageError::NotPermitted`] as the [type](Self) says.
     /// - [`ManageError::Invalid`] also for an end after the present one
-    ///   ([`Rule::OutlivesActing`](crate::Rule::OutlivesActing)).
+    ///   ([`Rule::OutlivesCaller`](crate::Rule::OutlivesCaller)).
     /// - All others of [`Tokens::rotate`].
     pub async fn rotate_self(self, request: RotateRequest) -> Result<Issued, ManageError> {
-        let act = self.begin(Act::Rotate, Some(self.token.id()));
+        let act = self.begin(Operation::Rotate, Some(self.token.id()));
         let actor = Actor::Itself(self.token, Some(ReservedScope::RotateSelf));
         let outcome = self.service.try_rotate(&actor, self.token.id(), &request).await;
         act.end(outcome.map_err(gone), |rotated| request.rotated(rotated, self.asks()))
     }
 
-    fn begin(self, act: Act, id: Option<TokenId>) -> Underway<'s> {
+    fn begin(self, act: Operation, id: Option<TokenId>) -> Underway<'s> {
         self.service.begin(act, id).on_behalf_of(self.token.id())
     }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::request::Expiry;
 use crate::clock::{from_micros, whole_micros};
-use crate::record::{Field, InvalidField, METADATA_MAX, Rule, TEXT_MAX_LEN};
+use crate::record::{Field, InvalidField, MAX_METADATA, MAX_TEXT_LEN, Rule};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -30,19 +30,19 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// use service_tokens::Policy;
 ///
 /// let day = Duration::from_secs(86_400);
-/// let policy = Policy::new().default_lifetime(30 * day).longest_lifetime(90 * day);
+/// let policy = Policy::new().default_lifetime(30 * day).max_lifetime(90 * day);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Policy {
     default_lifetime: Option<Duration>,
-    longest_lifetime: Option<Duration>,
+    max_lifetime: Option<Duration>,
     allow_never: bool,
     allow_outliving_issuer: bool,
-    longest_overlap: Duration,
-    most_active_per_owner: Option<usize>,
-    longest_text: usize,
-    longest_reason: usize,
+    max_overlap: Duration,
+    max_active_per_owner: Option<usize>,
+    max_text_len: usize,
+    max_reason_len: usize,
     metadata: (usize, usize),
 }
 
@@ -53,23 +53,23 @@ pub struct PolicyLimits {
     /// How long a token lives if the request does not say; `None` is for ever.
     pub default_lifetime: Option<Duration>,
     /// The longest a token with an end may live; `None` is no limit.
-    pub longest_lifetime: Option<Duration>,
+    pub max_lifetime: Option<Duration>,
     /// Whether a token may have no end.
     pub never_allowed: bool,
     /// Whether a token may live longer than the one on whose behalf it was issued or rotated.
     pub outliving_issuer_allowed: bool,
     /// The longest that an older secret may live on after a rotation.
-    pub longest_overlap: Duration,
+    pub max_overlap: Duration,
     /// The most active and pending tokens of one owner; `None` is no limit.
-    pub most_active_per_owner: Option<usize>,
+    pub max_active_per_owner: Option<usize>,
     /// The longest owner, issued-to, issued-by and revoked-by, in bytes.
-    pub longest_text: usize,
+    pub max_text_len: usize,
     /// The longest reason of a revocation, in bytes.
-    pub longest_reason: usize,
+    pub max_reason_len: usize,
     /// The most metadata entries.
-    pub most_metadata: usize,
+    pub max_metadata_entries: usize,
     /// The most bytes of all metadata keys and values together.
-    pub longest_metadata: usize,
+    pub max_metadata_bytes: usize,
 }
 
 /// Why a policy contradicts itself.
@@ -98,13 +98,13 @@ impl Policy {
     pub fn new() -> Self {
         Self {
             default_lifetime: Some(90 * DAY),
-            longest_lifetime: Some(366 * DAY),
+            max_lifetime: Some(366 * DAY),
             allow_never: false,
             allow_outliving_issuer: false,
-            longest_overlap: 30 * DAY,
-            most_active_per_owner: None,
-            longest_text: 255,
-            longest_reason: 1_000,
+            max_overlap: 30 * DAY,
+            max_active_per_owner: None,
+            max_text_len: 255,
+            max_reason_len: 1_000,
             metadata: (16, 2_048),
         }
     }
@@ -117,8 +117,8 @@ impl Policy {
 
     /// The longest a token may live; `None` is no limit. It does not concern tokens without an end:
     /// see [`allow_never`](Self::allow_never).
-    pub fn longest_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
-        self.longest_lifetime = lifetime.into();
+    pub fn max_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
+        self.max_lifetime = lifetime.into();
         self
     }
 
@@ -136,8 +136,8 @@ impl Policy {
     }
 
     /// The longest that an older secret may live on after a rotation.
-    pub fn longest_overlap(mut self, overlap: Duration) -> Self {
-        self.longest_overlap = overlap;
+    pub fn max_overlap(mut self, overlap: Duration) -> Self {
+        self.max_overlap = overlap;
         self
     }
 
@@ -145,26 +145,26 @@ impl Policy {
     ///
     /// Best effort: requests that are handled at the same moment do not see each other and may
     /// exceed it by their number.
-    pub fn most_active_per_owner(mut self, most: impl Into<Option<usize>>) -> Self {
-        self.most_active_per_owner = most.into();
+    pub fn max_active_per_owner(mut self, most: impl Into<Option<usize>>) -> Self {
+        self.max_active_per_owner = most.into();
         self
     }
 
     /// The longest owner, issued-to, issued-by and revoked-by, in bytes; at most 1,024.
-    pub fn longest_text(mut self, bytes: usize) -> Self {
-        self.longest_text = bytes.min(TEXT_MAX_LEN);
+    pub fn max_text_len(mut self, bytes: usize) -> Self {
+        self.max_text_len = bytes.min(MAX_TEXT_LEN);
         self
     }
 
     /// The longest reason of a revocation, in bytes; at most 1,024.
-    pub fn longest_reason(mut self, bytes: usize) -> Self {
-        self.longest_reason = bytes.min(TEXT_MAX_LEN);
+    pub fn max_reason_len(mut self, bytes: usize) -> Self {
+        self.max_reason_len = bytes.min(MAX_TEXT_LEN);
         self
     }
 
     /// The most metadata entries (at most 64) and bytes of all of them (at most 8,192).
-    pub fn most_metadata(mut self, entries: usize, bytes: usize) -> Self {
-        self.metadata = (entries.min(METADATA_MAX.0), bytes.min(METADATA_MAX.1));
+    pub fn max_metadata_entries(mut self, entries: usize, bytes: usize) -> Self {
+        self.metadata = (entries.min(MAX_METADATA.0), bytes.min(MAX_METADATA.1));
         self
     }
 
@@ -177,23 +177,23 @@ impl Policy {
     /// assert!(Policy::new().allow_never(true).limits().never_allowed);
     /// ```
     pub fn limits(&self) -> PolicyLimits {
-        let (most_metadata, longest_metadata) = self.metadata;
+        let (max_metadata_entries, max_metadata_bytes) = self.metadata;
         PolicyLimits {
             default_lifetime: self.default_lifetime,
-            longest_lifetime: self.longest_lifetime,
+            max_lifetime: self.max_lifetime,
             never_allowed: self.allow_never,
             outliving_issuer_allowed: self.allow_outliving_issuer,
-            longest_overlap: self.longest_overlap,
-            most_active_per_owner: self.most_active_per_owner,
-            longest_text: self.longest_text,
-            longest_reason: self.longest_reason,
-            most_metadata,
-            longest_metadata,
+            max_overlap: self.max_overlap,
+            max_active_per_owner: self.max_active_per_owner,
+            max_text_len: self.max_text_len,
+            max_reason_len: self.max_reason_len,
+            max_metadata_entries,
+            max_metadata_bytes,
         }
     }
 
     pub(crate) fn check(&self) -> Result<(), InvalidPolicy> {
-        match (self.default_lifetime, self.longest_lifetime) {
+        match (self.default_lifetime, self.max_lifetime) {
             (None, _) if !self.allow_never => Err(InvalidPolicy::DefaultNever),
             (Some(Duration::ZERO), _) => Err(InvalidPolicy::NoLifetime),
             (Some(default), Some(longest)) if default > longest => {
@@ -204,7 +204,7 @@ impl Policy {
     }
 
     pub(crate) fn active_limit(&self) -> Option<usize> {
-        self.most_active_per_owner
+        self.max_active_per_owner
     }
 
     /// The end of a token whose secret is made at `now`.
@@ -224,7 +224,7 @@ impl Policy {
             Expiry::Never if self.allow_never => return Ok(None),
             Expiry::Never => return Err(field.breaks(Rule::Required)),
         };
-        let latest = self.longest_lifetime.and_then(|longest| later(now, longest, field).ok());
+        let latest = self.max_lifetime.and_then(|longest| later(now, longest, field).ok());
         within(field, end, now, latest)?;
         Ok(Some(end))
     }
@@ -266,12 +266,12 @@ impl Policy {
             Expiry::At(end) => whole_micros(end),
             Expiry::Default | Expiry::Never => return Err(field.breaks(Rule::Required)),
         };
-        within(field, end, now, later(now, self.longest_overlap, field).ok())?;
+        within(field, end, now, later(now, self.max_overlap, field).ok())?;
         Ok(Some(end))
     }
 
     pub(crate) fn check_text(&self, field: Field, text: &str) -> Result<(), InvalidField> {
-        let longest = if field == Field::Reason { self.longest_reason } else { self.longest_text };
+        let longest = if field == Field::Reason { self.max_reason_len } else { self.max_text_len };
         field.filled(text, longest)
     }
 
@@ -281,10 +281,10 @@ impl Policy {
     ) -> Result<(), InvalidField> {
         let (most, longest) = self.metadata;
         if entries.len() > most {
-            return Err(Field::Metadata.breaks(Rule::TooMany { most }));
+            return Err(Field::Metadata.breaks(Rule::TooMany { max: most }));
         }
         if entries.map(|(key, value)| key.len() + value.len()).sum::<usize>() > longest {
-            return Err(Field::Metadata.breaks(Rule::TooLong { longest }));
+            return Err(Field::Metadata.breaks(Rule::TooLong { max: longest }));
         }
         Ok(())
     }
@@ -297,7 +297,7 @@ pub(crate) fn ends_by(
 ) -> Result<(), InvalidField> {
     match latest {
         Some(latest) if end.is_none_or(|end| end > latest) => {
-            Err(Field::ExpiresAt.breaks(Rule::OutlivesActing { latest }))
+            Err(Field::ExpiresAt.breaks(Rule::OutlivesCaller { latest }))
         }
         _ => Ok(()),
     }

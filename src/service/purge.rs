@@ -10,9 +10,9 @@ use super::changes::{ATTEMPTS, exhausted, unresolved};
 use super::manage::Tokens;
 use crate::clock::{Earlier, from_micros, micros};
 use crate::error::ManageError;
-use crate::event::{Act, Event};
+use crate::event::{Event, Operation};
 use crate::record::{Field, Rule};
-use crate::store::{Query, StoreError, Stored, TokenStore};
+use crate::store::{Query, StoreError, StoredRecord, TokenStore};
 
 /// The shortest retention: whoever comes back after a bad night still finds what happened.
 const SHORTEST: Duration = Duration::from_secs(86_400);
@@ -37,7 +37,7 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = TokenService::builder(MemoryStore::new(), "acme_live").build()?;
     /// let half_a_year = Duration::from_secs(180 * 86_400);
-    /// let outcome = service.every_owner().purge(half_a_year).run().await?;
+    /// let outcome = service.all_owners().purge(half_a_year).run().await?;
     /// println!("{} records removed", outcome.done);
     /// # Ok(()) }
     /// ```
@@ -72,7 +72,7 @@ impl<'t, S: TokenStore> Purge<'t, S> {
     ///
     /// As [`run`](Self::run).
     pub async fn count(self) -> Result<u64, ManageError> {
-        let act = self.tokens.service.begin(Act::Count, None);
+        let act = self.tokens.service.begin(Operation::Count, None);
         let (walk, deed) = self.parts();
         let outcome = walk.count(&deed).await;
         let owner = self.tokens.owner.map(str::to_owned);
@@ -101,8 +101,8 @@ impl<'t, S: TokenStore> Purge<'t, S> {
 
     fn parts(&self) -> (Walk<'t, S>, Removals<'t, S>) {
         let began = self.tokens.service.earlier();
-        let died_before = ago(began.time, self.retention);
-        let walk = Walk::new(self.tokens, Query::new().died_before(died_before), None);
+        let ended_before = ago(began.time, self.retention);
+        let walk = Walk::new(self.tokens, Query::new().ended_before(ended_before), None);
         let deed = Removals {
             tokens: self.tokens,
             which: walk.which().clone(),
@@ -128,7 +128,7 @@ struct Removals<'t, S> {
 impl<S: TokenStore> Deed for Removals<'_, S> {
     fn may_go_on(&self) -> Result<(), ManageError> {
         if self.retention < SHORTEST {
-            return Err(Field::Retention.breaks(Rule::TooShort { shortest: SHORTEST }).into());
+            return Err(Field::Retention.breaks(Rule::TooShort { min: SHORTEST }).into());
         }
         if self.began.doubted || self.tokens.service.clock_jump() {
             return Err(ManageError::ClockJumped);
@@ -136,7 +136,7 @@ impl<S: TokenStore> Deed for Removals<'_, S> {
         Ok(())
     }
 
-    async fn act(&self, mut found: Stored) -> Result<bool, ManageError> {
+    async fn act(&self, mut found: StoredRecord) -> Result<bool, ManageError> {
         let service = self.tokens.service;
         let id = found.record.id();
         let mut lost = None;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::record::Replaces;
+use crate::record::ReplacedSecret;
 use crate::scope::ScopeSet;
 use crate::token::TokenId;
 
@@ -128,9 +128,9 @@ impl IssueRequest {
 pub struct RotateRequest {
     pub(crate) older_ends: Expiry,
     pub(crate) on_first_use: bool,
-    pub(crate) replaces: Option<Replaces>,
+    pub(crate) replaces: Option<ReplacedSecret>,
     pub(crate) expiry: Option<Expiry>,
-    pub(crate) if_rotated_at: Option<DateTime<Utc>>,
+    pub(crate) if_secret_created_at: Option<DateTime<Utc>>,
     pub(crate) by: Option<String>,
 }
 
@@ -141,7 +141,7 @@ impl RotateRequest {
             on_first_use: false,
             replaces: None,
             expiry: None,
-            if_rotated_at: None,
+            if_secret_created_at: None,
             by: None,
         }
     }
@@ -181,13 +181,13 @@ impl RotateRequest {
     }
 
     /// Says which secret is replaced. Required while an overlap of two runs.
-    pub fn replacing(mut self, which: Replaces) -> Self {
+    pub fn replacing(mut self, which: ReplacedSecret) -> Self {
         self.replaces = Some(which);
         self
     }
 
     /// Rotates only if the newest secret is still the one made at this time: the
-    /// [`Record::rotated_at`](crate::Record::rotated_at) that the caller has read. Otherwise it is
+    /// [`Record::secret_created_at`](crate::Record::secret_created_at) that the caller has read. Otherwise it is
     /// refused with [`RotateDenied::RotatedSince`](crate::RotateDenied::RotatedSince), and nothing
     /// changes.
     ///
@@ -202,7 +202,7 @@ impl RotateRequest {
     /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
     /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
     /// # let record = service.issue(IssueRequest::new("acme", "connector", "backup")).await?.record;
-    /// let request = RotateRequest::at_once().if_rotated_at(record.rotated_at());
+    /// let request = RotateRequest::at_once().if_secret_created_at(record.secret_created_at());
     /// let acme = service.owner("acme");
     ///
     /// acme.rotate(record.id(), request.clone()).await?;
@@ -210,8 +210,8 @@ impl RotateRequest {
     /// assert!(matches!(second, Err(ManageError::NotRotated(RotateDenied::RotatedSince))));
     /// # Ok(()) }
     /// ```
-    pub fn if_rotated_at(mut self, time: DateTime<Utc>) -> Self {
-        self.if_rotated_at = Some(time);
+    pub fn if_secret_created_at(mut self, time: DateTime<Utc>) -> Self {
+        self.if_secret_created_at = Some(time);
         self
     }
 

@@ -6,8 +6,8 @@ use super::bulk::{BulkError, BulkOutcome, BulkProgress, Deed, OnProgress, Walk};
 use super::manage::Tokens;
 use super::request::RevokeRequest;
 use crate::error::ManageError;
-use crate::event::{Act, Event};
-use crate::store::{Query, States, Stored, TokenStore};
+use crate::event::{Event, Operation};
+use crate::store::{Query, States, StoredRecord, TokenStore};
 use crate::token::TokenId;
 
 impl<'s, S: TokenStore> Tokens<'s, S> {
@@ -26,7 +26,7 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
     ///
     /// Tokens that are issued while it runs are found too, by the last pass at the latest. Where they
     /// are issued faster than they are revoked it finds no end:
-    /// [stop issuing](crate::TokenService::stop_issuing) first.
+    /// [stop issuing](crate::TokenService::pause_issuing) first.
     ///
     /// ```
     /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
@@ -98,7 +98,7 @@ impl<'t, S: TokenStore> RevokeAll<'t, S> {
     ///
     /// As [`run`](Self::run).
     pub async fn count(self) -> Result<u64, ManageError> {
-        let act = self.deed.tokens.service.begin(Act::Count, None);
+        let act = self.deed.tokens.service.begin(Operation::Count, None);
         let outcome = self.walk.count(&self.deed).await;
         let owner = self.deed.tokens.owner.map(str::to_owned);
         act.end(outcome, |count| Event::Counted { owner, records: *count })
@@ -137,7 +137,7 @@ struct Revocations<'t, S> {
 }
 
 impl<S: TokenStore> Revocations<'_, S> {
-    fn used_since_found(&self, found: &mut Stored) -> bool {
+    fn used_since_found(&self, found: &mut StoredRecord) -> bool {
         let uses = self.tokens.service.view_of_uses();
         uses.show(found);
         !self.which.is_unused(&found.record, uses.latest(found.last_used))
@@ -149,12 +149,12 @@ impl<S: TokenStore> Deed for Revocations<'_, S> {
         self.tokens.service.check_revocation(&self.request)
     }
 
-    async fn act(&self, mut found: Stored) -> Result<bool, ManageError> {
+    async fn act(&self, mut found: StoredRecord) -> Result<bool, ManageError> {
         if self.used_since_found(&mut found) {
             return Ok(false);
         }
         match self.tokens.revoke(found.record.id(), self.request.clone()).await {
-            Ok(revoked) => Ok(!revoked.already),
+            Ok(revoked) => Ok(!revoked.already_revoked),
             // Purged meanwhile.
             Err(ManageError::NotFound { .. }) => Ok(false),
             Err(error) => Err(error),

@@ -21,7 +21,7 @@ impl IssueRequest {
 impl RotateRequest {
     pub(super) fn rotated(&self, rotated: &Issued, on_behalf_of: Option<TokenId>) -> Event {
         let record = &rotated.record;
-        let overlap = record.overlap(record.rotated_at());
+        let overlap = record.overlap(record.secret_created_at());
         Event::Rotated {
             id: record.id(),
             owner: record.owner().to_owned(),
@@ -36,8 +36,8 @@ impl RotateRequest {
 impl RevokeRequest {
     pub(super) fn revoked(&self, revoked: &Revoked, on_behalf_of: Option<TokenId>) -> Event {
         let (id, owner) = (revoked.record.id(), revoked.record.owner().to_owned());
-        if revoked.already {
-            return Event::RevokedAlready { id, owner, on_behalf_of };
+        if revoked.already_revoked {
+            return Event::AlreadyRevoked { id, owner, on_behalf_of };
         }
         let (by, reason) = (self.by.clone(), self.reason.clone());
         Event::Revoked { id, owner, by, reason, on_behalf_of }

@@ -1,7 +1,7 @@
 //! An act of management from its beginning to its one event.
 
 use crate::error::ManageError;
-use crate::event::{Act, Event, Events, with_sources};
+use crate::event::{Event, Events, Operation, with_sources};
 use crate::token::TokenId;
 
 /// What the event of an act says whose future was dropped: nobody is there to take the outcome.
@@ -11,7 +11,7 @@ pub(super) const GIVEN_UP: &str = "the caller gave up before the end: the act ma
 /// while the store works: what the store did then would otherwise leave no trace.
 pub(super) struct Underway<'s> {
     events: &'s Events,
-    act: Act,
+    act: Operation,
     id: Option<TokenId>,
     made: Option<TokenId>,
     on_behalf_of: Option<TokenId>,
@@ -19,7 +19,7 @@ pub(super) struct Underway<'s> {
 }
 
 impl<'s> Underway<'s> {
-    pub(super) fn new(events: &'s Events, act: Act, id: Option<TokenId>) -> Self {
+    pub(super) fn new(events: &'s Events, act: Operation, id: Option<TokenId>) -> Self {
         Self { events, act, id, made: None, on_behalf_of: None, told: false }
     }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::clock::{from_micros, micros};
-use crate::store::{LastUse, LastUsed, Stored};
+use crate::store::{LastUse, LastUsed, StoredRecord};
 use crate::token::TokenId;
 pub(super) use recent::Recent;
 
@@ -235,7 +235,7 @@ impl<'u> View<'u> {
     }
 
     /// Makes the last use the later of what the store answered with and what waits.
-    pub(super) fn show(&self, stored: &mut Stored) {
+    pub(super) fn show(&self, stored: &mut StoredRecord) {
         let Some(uses) = self.0 else {
             stored.last_used = LastUsed::NotTracked;
             return;

@@ -1,7 +1,7 @@
 //! Verification: parse, find, match, check, one way through.
 
 mod later;
-mod permit;
+mod two_step;
 mod verdict;
 
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use super::TokenService;
 use crate::check::VerifiedToken;
 use crate::error::{Refusal, VerifyError};
 use crate::event::Event;
-use crate::scope::Need;
+use crate::scope::Requirement;
 use crate::store::{Change, StoreError, TokenStore};
 use crate::token::{TokenId, parse};
 
@@ -31,7 +31,7 @@ type Later<'f> = Pin<Box<dyn Future<Output = Outcome> + Send + 'f>>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Freshness {
     Kept,
-    Strict,
+    Uncached,
 }
 
 /// When an acceptance is a use.
@@ -42,7 +42,7 @@ enum Use {
 }
 
 impl<S: TokenStore> TokenService<S> {
-    /// Verifies the token of an `Authorization: Bearer` header, and that it may do what `need` says.
+    /// Verifies the token of an `Authorization: Bearer` header, and that it may do what `requirement` says.
     /// The token alone: without `Bearer` and without white space around it.
     ///
     /// A malformed token is refused before the store is asked. Every refusal is one event.
@@ -58,13 +58,17 @@ impl<S: TokenStore> TokenService<S> {
     /// - [`VerifyError::Refused`] if it is no active token of this service.
     /// - [`VerifyError::MissingScope`] if it is and may not do this.
     /// - [`VerifyError::Unavailable`] if the store gave no answer: closed, never open.
-    pub async fn verify<T>(&self, token: &T, need: &Need) -> Result<VerifiedToken, VerifyError>
+    pub async fn verify<T>(
+        &self,
+        token: &T,
+        requirement: &Requirement,
+    ) -> Result<VerifiedToken, VerifyError>
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
         // Here and in its siblings each is moved as it was made, an acceptance in two parts and a refusal as a
         // whole: otherwise the processor waits for what it has just written.
-        match self.verify_now(token.as_ref(), need, Freshness::Kept, Use::Now) {
+        match self.verify_now(token.as_ref(), requirement, Freshness::Kept, Use::Now) {
             Ok(Ok(verified)) => Ok(verified),
             Ok(refused) => whole(refused),
             Err(later) => later.await,
@@ -72,20 +76,20 @@ impl<S: TokenStore> TokenService<S> {
     }
 
     /// As [`verify`](Self::verify), and the store is asked in any case: no
-    /// [kept record](super::TokenServiceBuilder::keep_records) is used.
+    /// [kept record](super::TokenServiceBuilder::cache_records) is used.
     ///
     /// # Errors
     ///
     /// As [`verify`](Self::verify).
-    pub async fn verify_strict<T>(
+    pub async fn verify_uncached<T>(
         &self,
         token: &T,
-        need: &Need,
+        requirement: &Requirement,
     ) -> Result<VerifiedToken, VerifyError>
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
-        match self.verify_now(token.as_ref(), need, Freshness::Strict, Use::Now) {
+        match self.verify_now(token.as_ref(), requirement, Freshness::Uncached, Use::Now) {
             Ok(Ok(verified)) => Ok(verified),
             Ok(refused) => whole(refused),
             Err(later) => later.await,
@@ -110,7 +114,7 @@ impl<S: TokenStore> TokenService<S> {
         kept.forget_all();
         loop {
             match changes.next().await {
-                Ok(Change::Of(id)) => kept.forget(id),
+                Ok(Change::Record(id)) => kept.forget(id),
                 Ok(Change::Missed) => kept.forget_all(),
                 Err(error) => {
                     kept.forget_all();
@@ -125,7 +129,7 @@ impl<S: TokenStore> TokenService<S> {
     fn verify_now<'f>(
         &'f self,
         token: &'f [u8],
-        need: &'f Need,
+        requirement: &'f Requirement,
         freshness: Freshness,
         usage: Use,
     ) -> Result<Outcome, Later<'f>> {
@@ -140,16 +144,16 @@ impl<S: TokenStore> TokenService<S> {
         let mut verdict = None;
         let answered = self.store.find_now(id, &mut |found| {
             let found = found.map(|found| (found.record, found.last_use()));
-            verdict = Some(self.judge(&token, found, now, need));
+            verdict = Some(self.judge(&token, found, now, requirement));
         });
         if !answered {
-            return Err(self.verify_later(token, need, freshness, usage));
+            return Err(self.verify_later(token, requirement, freshness, usage));
         }
         match verdict {
             Some(Ok(accepted)) if accepted.is_all() => Ok(Ok(accepted.verified)),
             Some(Ok(accepted)) => self.conclude(id, accepted, now, usage),
             Some(Err(rejected)) => {
-                Ok(Err(self.refuse(Some(id), rejected.into_error(id, need), freshness)))
+                Ok(Err(self.refuse(Some(id), rejected.into_error(id, requirement), freshness)))
             }
             // A store that claims to have answered and lent nothing gave no answer.
             None => {
@@ -163,7 +167,7 @@ impl<S: TokenStore> TokenService<S> {
     #[cold]
     fn refuse(&self, id: Option<TokenId>, error: VerifyError, freshness: Freshness) -> VerifyError {
         // What the store has just refused must not be accepted from a kept record.
-        if let (VerifyError::Refused(_), Freshness::Strict, Some(kept), Some(id)) =
+        if let (VerifyError::Refused(_), Freshness::Uncached, Some(kept), Some(id)) =
             (&error, freshness, &self.kept, id)
         {
             kept.forget(id);

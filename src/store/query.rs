@@ -2,17 +2,17 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{LastUsed, Stored};
-use crate::record::{Field, InvalidField, Record, State, TEXT_MAX_LEN};
+use super::{LastUsed, StoredRecord};
+use crate::record::{Field, InvalidField, MAX_TEXT_LEN, Record, State};
 use crate::token::TokenId;
 
 /// The most records on a page.
-pub const PAGE_MAX: usize = 1_000;
+pub const MAX_PAGE_LEN: usize = 1_000;
 
 /// The order of a list. Ids sort by time of issue, to the millisecond; within one in no particular
 /// order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Direction {
+pub enum Order {
     /// Newest first.
     #[default]
     NewestFirst,
@@ -28,7 +28,7 @@ impl States {
     /// Tokens that work or will: active and pending.
     pub const LIVE: Self = Self(0b0011);
     /// Tokens that will never work again: expired and revoked.
-    pub const DEAD: Self = Self(0b1100);
+    pub const ENDED: Self = Self(0b1100);
     /// All of them.
     pub const ALL: Self = Self(0b1111);
 
@@ -71,13 +71,13 @@ impl FromIterator<State> for States {
 /// a page.
 ///
 /// ```
-/// use service_tokens::{Direction, Query, State};
+/// use service_tokens::{Order, Query, State};
 ///
 /// let query = Query::new()
 ///     .token_type("connector")
 ///     .states(State::Revoked)
 ///     .issued_to_contains("backup")
-///     .direction(Direction::OldestFirst)
+///     .direction(Order::OldestFirst)
 ///     .limit(20);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,11 +89,11 @@ pub struct Query {
     issued_to_contains: Option<String>,
     issuer: Option<TokenId>,
     issued_by: Option<String>,
-    expiring_before: Option<DateTime<Utc>>,
+    expires_before: Option<DateTime<Utc>>,
     created_before: Option<DateTime<Utc>>,
     unused_since: Option<DateTime<Utc>>,
-    died_before: Option<DateTime<Utc>>,
-    direction: Direction,
+    ended_before: Option<DateTime<Utc>>,
+    direction: Order,
     after: Option<TokenId>,
     limit: usize,
 }
@@ -115,11 +115,11 @@ impl Query {
             issued_to_contains: None,
             issuer: None,
             issued_by: None,
-            expiring_before: None,
+            expires_before: None,
             created_before: None,
             unused_since: None,
-            died_before: None,
-            direction: Direction::NewestFirst,
+            ended_before: None,
+            direction: Order::NewestFirst,
             after: None,
             limit: 50,
         }
@@ -176,8 +176,8 @@ impl Query {
 
     /// Only those with an end before this time.
     #[must_use]
-    pub fn expiring_before(mut self, time: DateTime<Utc>) -> Self {
-        self.expiring_before = Some(time);
+    pub fn expires_before(mut self, time: DateTime<Utc>) -> Self {
+        self.expires_before = Some(time);
         self
     }
 
@@ -201,16 +201,16 @@ impl Query {
     }
 
     /// Only those that were dead before this time: expired or revoked, whichever came first. Sets the
-    /// states to [`States::DEAD`].
+    /// states to [`States::ENDED`].
     #[must_use]
-    pub fn died_before(mut self, time: DateTime<Utc>) -> Self {
-        self.died_before = Some(time);
-        self.states(States::DEAD)
+    pub fn ended_before(mut self, time: DateTime<Utc>) -> Self {
+        self.ended_before = Some(time);
+        self.states(States::ENDED)
     }
 
     /// Newest or oldest first.
     #[must_use]
-    pub fn direction(mut self, direction: Direction) -> Self {
+    pub fn direction(mut self, direction: Order) -> Self {
         self.direction = direction;
         self
     }
@@ -222,7 +222,7 @@ impl Query {
         self
     }
 
-    /// At most this many on a page: 1 to [`PAGE_MAX`].
+    /// At most this many on a page: 1 to [`MAX_PAGE_LEN`].
     #[must_use]
     pub fn limit(mut self, records: usize) -> Self {
         self.limit = records;
@@ -270,13 +270,13 @@ impl Query {
     }
 
     /// The end before which records were asked for.
-    pub fn expiring_before_filter(&self) -> Option<DateTime<Utc>> {
-        self.expiring_before
+    pub fn expires_before_filter(&self) -> Option<DateTime<Utc>> {
+        self.expires_before
     }
 
-    /// The time before which records must have died: see [`Record::dies_at`].
-    pub fn died_before_filter(&self) -> Option<DateTime<Utc>> {
-        self.died_before
+    /// The time before which records must have died: see [`Record::ends_at`].
+    pub fn ended_before_filter(&self) -> Option<DateTime<Utc>> {
+        self.ended_before
     }
 
     /// The time since which records must not have been used.
@@ -285,7 +285,7 @@ impl Query {
     }
 
     /// The order.
-    pub fn order(&self) -> Direction {
+    pub fn order(&self) -> Order {
         self.direction
     }
 
@@ -294,9 +294,9 @@ impl Query {
         self.after
     }
 
-    /// The most records on the page: the limit, within 1 and [`PAGE_MAX`].
+    /// The most records on the page: the limit, within 1 and [`MAX_PAGE_LEN`].
     pub fn page_len(&self) -> usize {
-        self.limit.clamp(1, PAGE_MAX)
+        self.limit.clamp(1, MAX_PAGE_LEN)
     }
 
     /// Refuses texts that no record could hold: stores are told that a query's are bounded.
@@ -309,14 +309,14 @@ impl Query {
             (Field::IssuedBy, &self.issued_by),
         ];
         texts.iter().try_for_each(|(field, text)| match text {
-            Some(text) => field.at_most(text, TEXT_MAX_LEN),
+            Some(text) => field.at_most(text, MAX_TEXT_LEN),
             None => Ok(()),
         })
     }
 
     /// For a walk over all of them: from the oldest on, in pages as long as may be.
     pub(crate) fn walked(self) -> Self {
-        Self { after: None, direction: Direction::OldestFirst, limit: PAGE_MAX, ..self }
+        Self { after: None, direction: Order::OldestFirst, limit: MAX_PAGE_LEN, ..self }
     }
 
     pub(crate) fn given_limit(&self) -> usize {
@@ -335,10 +335,10 @@ impl Query {
             && self.issued_to_contains.as_ref().is_none_or(|t| record.issued_to().contains(&**t))
             && self.issuer.is_none_or(|issuer| record.issuers().contains(&issuer))
             && self.issued_by.as_deref().is_none_or(|by| record.issued_by() == Some(by))
-            && self.expiring_before.is_none_or(|t| record.expires_at().is_some_and(|end| end < t))
+            && self.expires_before.is_none_or(|t| record.expires_at().is_some_and(|end| end < t))
             && self.created_before.is_none_or(|t| record.created_at() < t)
             && self.is_unused(record, last_used)
-            && self.died_before.is_none_or(|t| record.died_at(now).is_some_and(|end| end < t))
+            && self.ended_before.is_none_or(|t| record.ended_at(now).is_some_and(|end| end < t))
     }
 
     /// Whether a record is one of those asked for, as far as its last use goes.
@@ -350,8 +350,8 @@ impl Query {
     pub fn is_behind_cursor(&self, id: TokenId) -> bool {
         match (self.after, self.direction) {
             (None, _) => true,
-            (Some(cursor), Direction::OldestFirst) => id > cursor,
-            (Some(cursor), Direction::NewestFirst) => id < cursor,
+            (Some(cursor), Order::OldestFirst) => id > cursor,
+            (Some(cursor), Order::NewestFirst) => id < cursor,
         }
     }
 }
@@ -372,14 +372,14 @@ fn unused_since(record: &Record, last_used: LastUsed, time: DateTime<Utc>) -> bo
 #[non_exhaustive]
 pub struct Page {
     /// The records, in order. There may be none although there is a next page.
-    pub items: Vec<Stored>,
+    pub items: Vec<StoredRecord>,
     /// The place behind which the next page starts, for [`Query::after`]; `None` at the end.
     pub next: Option<TokenId>,
 }
 
 impl Page {
     /// For authors of stores.
-    pub fn new(items: Vec<Stored>, next: Option<TokenId>) -> Self {
+    pub fn new(items: Vec<StoredRecord>, next: Option<TokenId>) -> Self {
         Self { items, next }
     }
 }

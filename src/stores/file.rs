@@ -28,16 +28,16 @@ use chrono::{DateTime, Utc};
 
 pub use compaction::Compacted;
 pub use open_error::OpenError;
-pub use options::{CutOff, FileStoreOptions, Opening, OpeningProgress};
+pub use options::{FileStoreOptions, OpenProgress, OpenReport, TruncatedTail};
 
 use crate::record::{CorruptRecord, Record};
-use crate::store::{Found, Page, Query, StoreError, Stored, TokenStore, Version};
+use crate::store::{Page, Query, RecordRef, StoreError, StoredRecord, TokenStore, Version};
 use crate::token::TokenId;
 use format::Framer;
 use journal::{Journal, Place};
 use open::Opened;
 use open_error::io_error;
-use queue::{Act, Queue, Request};
+use queue::{Operation, Queue, Request};
 use refusal::closed;
 use reply::reply;
 use writer::{Shared, Writer};
@@ -103,7 +103,7 @@ pub struct FileStore {
     writer: Mutex<Option<JoinHandle<()>>>,
     read_only: bool,
     path: PathBuf,
-    opening: Opening,
+    opening: OpenReport,
 }
 
 impl FileStore {
@@ -149,7 +149,7 @@ impl FileStore {
     }
 
     /// What opening found.
-    pub fn opening(&self) -> Opening {
+    pub fn opening(&self) -> OpenReport {
         self.opening
     }
 
@@ -209,9 +209,9 @@ impl FileStore {
         self.shared.queue.push(request)
     }
 
-    async fn change(&self, act: Act) -> Result<Version, StoreError> {
+    async fn change(&self, act: Operation) -> Result<Version, StoreError> {
         let (promise, reply) = reply();
-        self.push(Request::Act(act, promise))?;
+        self.push(Request::Operation(act, promise))?;
         reply.await.unwrap_or_else(|| Err(StoreError::indeterminate(WriterGone)))
     }
 }
@@ -259,21 +259,21 @@ impl fmt::Debug for FileStore {
 impl TokenStore for FileStore {
     async fn insert(&self, record: &Record) -> Result<Version, StoreError> {
         let bytes = encode(record)?;
-        self.change(Act::Insert { record: record.clone(), bytes }).await
+        self.change(Operation::Insert { record: record.clone(), bytes }).await
     }
 
-    async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+    async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
         self.readable()?;
         Ok(self.shared.table.find(id))
     }
 
     async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
         let bytes = encode(record)?;
-        self.change(Act::Replace { record: record.clone(), bytes, expected }).await
+        self.change(Operation::Replace { record: record.clone(), bytes, expected }).await
     }
 
     async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError> {
-        self.change(Act::Remove { id, expected }).await.map(drop)
+        self.change(Operation::Remove { id, expected }).await.map(drop)
     }
 
     async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
@@ -288,12 +288,12 @@ impl TokenStore for FileStore {
     async fn touch(&self, uses: &[(TokenId, DateTime<Utc>)]) -> Result<(), StoreError> {
         for uses in uses.chunks(USES_AT_ONCE) {
             let uses = uses.iter().map(|(id, used)| (*id, used.timestamp_micros())).collect();
-            self.change(Act::Touch { uses }).await?;
+            self.change(Operation::Touch { uses }).await?;
         }
         Ok(())
     }
 
-    fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<Found<'_>>)) -> bool {
+    fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<RecordRef<'_>>)) -> bool {
         !self.is_closed() && self.shared.table.find_now(id, visit)
     }
 }

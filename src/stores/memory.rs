@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::table::{Row, Table};
 use crate::record::Record;
-use crate::store::{Found, Page, Query, StoreError, Stored, TokenStore, Version};
+use crate::store::{Page, Query, RecordRef, StoreError, StoredRecord, TokenStore, Version};
 use crate::token::TokenId;
 
 /// Keeps records in memory: for tests, and for services that issue their tokens anew at every start.
@@ -59,7 +59,7 @@ impl TokenStore for MemoryStore {
         self.table.insert(Row::new(record.clone(), self.next_version()))
     }
 
-    async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+    async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
         Ok(self.table.find(id))
     }
 
@@ -84,7 +84,7 @@ impl TokenStore for MemoryStore {
         Ok(())
     }
 
-    fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<Found<'_>>)) -> bool {
+    fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<RecordRef<'_>>)) -> bool {
         self.table.find_now(id, visit)
     }
 }

@@ -17,7 +17,7 @@ use crate::clock::from_micros;
 use crate::record::Record;
 #[cfg(feature = "memory")]
 use crate::store::StoreError;
-use crate::store::{Direction, Found, LastUsed, Page, Query, Stored, Version};
+use crate::store::{LastUsed, Order, Page, Query, RecordRef, StoredRecord, Version};
 use crate::token::TokenId;
 
 /// Records looked at for one page. A filter that few records pass gives short pages, not long waits.
@@ -72,8 +72,12 @@ impl Row {
         self.last_used.get().map_or(LastUsed::Never, |micros| LastUsed::At(from_micros(micros)))
     }
 
-    fn to_stored(&self) -> Stored {
-        Stored { record: self.record.clone(), version: self.version, last_used: self.last_used() }
+    fn to_stored(&self) -> StoredRecord {
+        StoredRecord {
+            record: self.record.clone(),
+            version: self.version,
+            last_used: self.last_used(),
+        }
     }
 }
 
@@ -100,12 +104,12 @@ impl UsedAt {
 
 /// Where each id stands in the order of all and in that of its owner.
 #[derive(Debug, Default)]
-struct Order {
+struct Index {
     all: BTreeSet<TokenId>,
     by_owner: BTreeMap<Box<str>, BTreeSet<TokenId>>,
 }
 
-impl Order {
+impl Index {
     fn insert(&mut self, record: &Record) {
         self.all.insert(record.id());
         if let Some(ids) = self.by_owner.get_mut(record.owner()) {
@@ -136,10 +140,10 @@ impl Order {
         };
         let behind = behind.map_or(Bound::Unbounded, Bound::Excluded);
         match query.order() {
-            Direction::OldestFirst => {
+            Order::OldestFirst => {
                 ids.range((behind, Bound::Unbounded)).take(most).copied().collect()
             }
-            Direction::NewestFirst => {
+            Order::NewestFirst => {
                 ids.range((Bound::Unbounded, behind)).rev().take(most).copied().collect()
             }
         }
@@ -153,7 +157,7 @@ pub(crate) struct Table {
     /// Read without a lock. Changed only while the order is locked for writing, so that each change is
     /// one step.
     rows: Rows,
-    order: RwLock<Order>,
+    order: RwLock<Index>,
 }
 
 impl Table {
@@ -167,13 +171,17 @@ impl Table {
         visit(self.rows.pin().get(&id))
     }
 
-    pub(crate) fn find(&self, id: TokenId) -> Option<Stored> {
+    pub(crate) fn find(&self, id: TokenId) -> Option<StoredRecord> {
         self.visit(id, |row| row.map(Row::to_stored))
     }
 
-    pub(crate) fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<Found<'_>>)) -> bool {
+    pub(crate) fn find_now(
+        &self,
+        id: TokenId,
+        visit: &mut dyn FnMut(Option<RecordRef<'_>>),
+    ) -> bool {
         self.visit(id, |row| {
-            visit(row.map(|row| Found::used_at(&row.record, row.version, row.last_used.get())));
+            visit(row.map(|row| RecordRef::used_at(&row.record, row.version, row.last_used.get())));
         });
         true
     }
@@ -266,7 +274,7 @@ impl Table {
     }
 
     pub(crate) fn list(&self, query: &Query, now: DateTime<Utc>) -> Page {
-        let mut items: Vec<Stored> = Vec::new();
+        let mut items: Vec<StoredRecord> = Vec::new();
         let (mut behind, mut looked_at, mut chunk) = (query.cursor(), 0, CHUNK.0);
         while looked_at < LOOKED_AT {
             let ids = read(&self.order).ids(query, behind, chunk);
@@ -331,7 +339,7 @@ impl Loader {
             let all = all.ok().and_then(|thread| thread.join().ok());
             (all.unwrap_or_else(|| all_ids(rows)), by_owner)
         });
-        Table { rows: self.0, order: RwLock::new(Order { all, by_owner }) }
+        Table { rows: self.0, order: RwLock::new(Index { all, by_owner }) }
     }
 }
 

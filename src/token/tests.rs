@@ -168,7 +168,7 @@ proptest! {
         prop_assert_eq!(parsed.prefix(), prefix.as_str());
         prop_assert_eq!(parsed.id(), TokenId::from_value(id));
         prop_assert_eq!(parsed.secret(), &characters);
-        prop_assert!(token.expose_secret().len() <= TOKEN_MAX_LEN);
+        prop_assert!(token.expose_secret().len() <= MAX_TOKEN_LEN);
     }
 
     /// Whatever parses is the one spelling of its parts: printed again it is the same text.
@@ -232,7 +232,7 @@ fn write_golden_tokens() {
         lines.insert(format!("{} {prefix} {id} {}", token.expose_secret(), id.to_uuid()));
     };
     let longest = "a1_b2_c3_d4_e5_f6_g7_h8_i9_j0_k1";
-    assert_eq!(longest.len(), PREFIX_MAX_LEN);
+    assert_eq!(longest.len(), MAX_PREFIX_LEN);
     let v7 = 0x017F_22E2_79B0_7CC3_98C4_DC0C_0C07_398F;
     for prefix in ["a", "acme", "acme_live", "sk_1", "a_1_1", "z9", longest] {
         for id in [0, 1, u128::MAX, u128::MAX - 1, v7, 1 << 127, 62u128.pow(20)] {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use service_tokens::{IssueRequest, Replaces, RotateRequest};
+use service_tokens::{IssueRequest, ReplacedSecret, RotateRequest};
 
 use super::support::HOUR;
 
@@ -66,14 +66,14 @@ enum Overlap {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rotation {
     overlap: Overlap,
-    replaces: Option<Replaces>,
+    replaces: Option<ReplacedSecret>,
     end: End,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     /// One of the latest tokens that were obtained acts: by a verification of now, or by its last one.
-    Act {
+    Operation {
         token: usize,
         fresh: bool,
         what: What,
@@ -114,8 +114,11 @@ fn rotations() -> impl Strategy<Value = Rotation> {
         1 => Just(Overlap::Until),
         1 => Just(Overlap::UntilFirstUse),
     ];
-    let replaces =
-        prop_oneof![Just(None), Just(Some(Replaces::Newest)), Just(Some(Replaces::Oldest))];
+    let replaces = prop_oneof![
+        Just(None),
+        Just(Some(ReplacedSecret::Newest)),
+        Just(Some(ReplacedSecret::Oldest))
+    ];
     (overlaps, replaces, ends()).prop_map(|(overlap, replaces, end)| Rotation {
         overlap,
         replaces,
@@ -142,7 +145,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         12 => (0..1_000usize, proptest::bool::weighted(0.7), what)
-            .prop_map(|(token, fresh, what)| Step::Act { token, fresh, what }),
+            .prop_map(|(token, fresh, what)| Step::Operation { token, fresh, what }),
         1 => (1..12u32).prop_map(|hours| Step::Pass(hours * HOUR)),
         1 => (busy_grants(), proptest::bool::ANY, grants(), busy_grants()).prop_map(
             |(broad, wide, narrow, mixed)| {

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use service_tokens::conformance::{Promise, StoreFactory, run};
 use service_tokens::{
-    BoxError, Change, ChangeStream, Direction, Found, MemoryStore, Page, Query, Record, States,
-    StoreError, Stored, TokenId, TokenStore, Version,
+    BoxError, Change, ChangeStream, MemoryStore, Order, Page, Query, Record, RecordRef, States,
+    StoreError, StoredRecord, TokenId, TokenStore, Version,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -39,10 +39,9 @@ impl Backend {
     }
 
     /// Everything, oldest first.
-    pub(crate) async fn rows(&self) -> Answer<Vec<Stored>> {
+    pub(crate) async fn rows(&self) -> Answer<Vec<StoredRecord>> {
         let mut rows = Vec::new();
-        let mut query =
-            Query::new().states(States::ALL).direction(Direction::OldestFirst).limit(1_000);
+        let mut query = Query::new().states(States::ALL).direction(Order::OldestFirst).limit(1_000);
         loop {
             let page = self.list(&query, DateTime::UNIX_EPOCH).await?;
             rows.extend(page.items);
@@ -77,7 +76,7 @@ impl TokenStore for Backend {
         Ok(version)
     }
 
-    async fn find(&self, id: TokenId) -> Answer<Option<Stored>> {
+    async fn find(&self, id: TokenId) -> Answer<Option<StoredRecord>> {
         self.up()?;
         self.memory.find(id).await
     }
@@ -117,7 +116,7 @@ impl TokenStore for Backend {
         Ok(Some(Box::new(Told(told))))
     }
 
-    fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<Found<'_>>)) -> bool {
+    fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<RecordRef<'_>>)) -> bool {
         self.up().is_ok() && self.memory.find_now(id, visit)
     }
 }
@@ -128,7 +127,7 @@ pub(crate) struct Told(pub(crate) UnboundedReceiver<TokenId>);
 impl ChangeStream for Told {
     async fn next(&mut self) -> Answer<Change> {
         let lost = || StoreError::unavailable("the stream ended");
-        self.0.recv().await.map(Change::Of).ok_or_else(lost)
+        self.0.recv().await.map(Change::Record).ok_or_else(lost)
     }
 }
 
@@ -139,7 +138,7 @@ pub(crate) trait Fault: Send + Sync {
         to.insert(record).await
     }
 
-    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<StoredRecord>> {
         to.find(id).await
     }
 
@@ -171,7 +170,7 @@ pub(crate) trait Fault: Send + Sync {
         &self,
         to: &Backend,
         id: TokenId,
-        visit: &mut dyn FnMut(Option<Found<'_>>),
+        visit: &mut dyn FnMut(Option<RecordRef<'_>>),
     ) -> bool {
         to.find_now(id, visit)
     }
@@ -199,7 +198,7 @@ impl TokenStore for Planted {
         self.fault.insert(&self.backend, record).await
     }
 
-    async fn find(&self, id: TokenId) -> Answer<Option<Stored>> {
+    async fn find(&self, id: TokenId) -> Answer<Option<StoredRecord>> {
         self.fault.find(&self.backend, id).await
     }
 
@@ -227,7 +226,7 @@ impl TokenStore for Planted {
         self.fault.changes(&self.backend).await
     }
 
-    fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<Found<'_>>)) -> bool {
+    fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<RecordRef<'_>>)) -> bool {
         self.fault.find_now(&self.backend, id, visit)
     }
 }

@@ -8,10 +8,11 @@ use super::harness::{Answer, Backend, Fault};
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, Utc};
 use service_tokens::{
-    Found, LastUsed, Page, Query, Record, StoreError, Stored, TokenId, TokenStore, Version,
+    LastUsed, Page, Query, Record, RecordRef, StoreError, StoredRecord, TokenId, TokenStore,
+    Version,
 };
 
-type Visit<'v> = &'v mut dyn FnMut(Option<Found<'_>>);
+type Visit<'v> = &'v mut dyn FnMut(Option<RecordRef<'_>>);
 
 pub(crate) struct TouchRewrites;
 
@@ -88,11 +89,11 @@ impl Fault for TouchStopsAtAMissingRecord {
 pub(crate) struct TouchGoesBack(Mutex<HashMap<TokenId, DateTime<Utc>>>);
 
 impl TouchGoesBack {
-    fn told(&self, stored: Stored) -> Stored {
+    fn told(&self, stored: StoredRecord) -> StoredRecord {
         let last = self.0.lock().unwrap().get(&stored.record.id()).copied();
         match (last, stored.last_used) {
             (Some(last), LastUsed::At(_)) => {
-                Stored::new(stored.record, stored.version, LastUsed::At(last))
+                StoredRecord::new(stored.record, stored.version, LastUsed::At(last))
             }
             _ => stored,
         }
@@ -106,7 +107,7 @@ impl Fault for TouchGoesBack {
         to.touch(uses).await
     }
 
-    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<StoredRecord>> {
         Ok(to.find(id).await?.map(|stored| self.told(stored)))
     }
 
@@ -131,8 +132,8 @@ impl Fault for TouchInSeconds {
     }
 }
 
-fn untracked(stored: Stored, last_used: LastUsed) -> Stored {
-    Stored::new(stored.record, stored.version, last_used)
+fn untracked(stored: StoredRecord, last_used: LastUsed) -> StoredRecord {
+    StoredRecord::new(stored.record, stored.version, last_used)
 }
 
 /// A store that does not track last use: honest, or with one of two faults.
@@ -159,7 +160,7 @@ impl Fault for Untracked {
         Ok(())
     }
 
-    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<StoredRecord>> {
         Ok(to.find(id).await?.map(|stored| untracked(stored, self.last_used())))
     }
 
@@ -175,7 +176,7 @@ impl Fault for Untracked {
     fn find_now(&self, to: &Backend, id: TokenId, visit: Visit<'_>) -> bool {
         let last_used = self.last_used();
         to.find_now(id, &mut |found| {
-            visit(found.map(|found| Found::new(found.record, found.version, last_used)))
+            visit(found.map(|found| RecordRef::new(found.record, found.version, last_used)))
         })
     }
 }

@@ -6,9 +6,9 @@ use super::content::edited;
 use super::harness::{Answer, Backend, Fault};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use service_tokens::{Direction, Page, Query, Record, Stored, TokenId, TokenStore, Version};
+use service_tokens::{Order, Page, Query, Record, StoredRecord, TokenId, TokenStore, Version};
 
-fn id(stored: &Stored) -> TokenId {
+fn id(stored: &StoredRecord) -> TokenId {
     stored.record.id()
 }
 
@@ -16,18 +16,18 @@ fn id(stored: &Stored) -> TokenId {
 async fn selected(
     to: &Backend,
     query: &Query,
-    matches: impl Fn(&Stored) -> bool,
-) -> Answer<Vec<Stored>> {
+    matches: impl Fn(&StoredRecord) -> bool,
+) -> Answer<Vec<StoredRecord>> {
     let mut rows = to.rows().await?;
     rows.retain(matches);
-    if query.order() == Direction::NewestFirst {
+    if query.order() == Order::NewestFirst {
         rows.reverse();
     }
     Ok(rows)
 }
 
 /// A page of rows that are all behind the cursor.
-fn page(mut rows: Vec<Stored>, length: usize) -> Page {
+fn page(mut rows: Vec<StoredRecord>, length: usize) -> Page {
     let next = (rows.len() > length).then(|| id(&rows[length - 1]));
     rows.truncate(length);
     Page::new(rows, next)
@@ -60,7 +60,7 @@ async fn as_if(
     now: DateTime<Utc>,
     other: impl Fn(&Record) -> Record,
 ) -> Answer<Page> {
-    let matches = |stored: &Stored| {
+    let matches = |stored: &StoredRecord| {
         query.is_behind_cursor(id(stored))
             && query.matches(&other(&stored.record), stored.last_used, now)
     };
@@ -76,10 +76,12 @@ lists!(EdgeIsSkipped, |to, query, now| {
 });
 
 lists!(EdgeIsRepeated, |to, query, now| {
-    let from =
-        |stored: &Stored| query.is_behind_cursor(id(stored)) || query.cursor() == Some(id(stored));
-    let matches =
-        |stored: &Stored| from(stored) && query.matches(&stored.record, stored.last_used, now);
+    let from = |stored: &StoredRecord| {
+        query.is_behind_cursor(id(stored)) || query.cursor() == Some(id(stored))
+    };
+    let matches = |stored: &StoredRecord| {
+        from(stored) && query.matches(&stored.record, stored.last_used, now)
+    };
     let rows = selected(to, query, matches).await?;
     // One more, or the walk would not go on.
     let length = query.page_len() + usize::from(query.cursor().is_some());
@@ -123,14 +125,14 @@ lists!(
 lists!(NewestFirstLosesTheOldest, |to, query, now| {
     let mut page = to.list(query, now).await?;
     let oldest = to.rows().await?.first().map(id);
-    if query.order() == Direction::NewestFirst {
+    if query.order() == Order::NewestFirst {
         page.items.retain(|stored| Some(id(stored)) != oldest);
     }
     Ok(page)
 });
 
 lists!(DirectionIsIgnored, |to, query, now| {
-    to.list(&query.clone().direction(Direction::OldestFirst), now).await
+    to.list(&query.clone().direction(Order::OldestFirst), now).await
 });
 
 lists!(
@@ -141,13 +143,13 @@ lists!(
         let mut rows = to.rows().await?;
         rows.retain(|stored| {
             let behind = query.cursor().is_none_or(|cursor| match query.order() {
-                Direction::OldestFirst => place(id(stored)) > place(cursor),
-                Direction::NewestFirst => place(id(stored)) < place(cursor),
+                Order::OldestFirst => place(id(stored)) > place(cursor),
+                Order::NewestFirst => place(id(stored)) < place(cursor),
             });
             behind && query.matches(&stored.record, stored.last_used, now)
         });
         rows.sort_by_key(|stored| place(id(stored)));
-        if query.order() == Direction::NewestFirst {
+        if query.order() == Order::NewestFirst {
             rows.reverse();
         }
         Ok(page(rows, query.page_len()))
@@ -251,11 +253,11 @@ lists!(OnlyTheNearestIssuerIsSearched, |to, query, now| {
 });
 
 lists!(EndIsInclusive, |to, query, now| {
-    match query.expiring_before_filter() {
+    match query.expires_before_filter() {
         None => to.list(query, now).await,
         Some(end) => {
             let later = end.checked_add_signed(TimeDelta::microseconds(1)).unwrap_or(end);
-            to.list(&query.clone().expiring_before(later), now).await
+            to.list(&query.clone().expires_before(later), now).await
         }
     }
 });
@@ -297,7 +299,7 @@ lists!(ListShowsNoMetadata, |to, query, now| {
 
 /// Shows what it showed first.
 #[derive(Default)]
-pub(crate) struct ListIsKept(std::sync::Mutex<BTreeMap<TokenId, Stored>>);
+pub(crate) struct ListIsKept(std::sync::Mutex<BTreeMap<TokenId, StoredRecord>>);
 
 #[async_trait]
 impl Fault for ListIsKept {

@@ -9,20 +9,21 @@ use super::harness::{Answer, Backend, Fault, Told};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use service_tokens::{
-    Change, ChangeStream, Found, LastUsed, Page, Query, Record, StoreError, Stored, TokenId,
-    TokenStore, Version,
+    Change, ChangeStream, LastUsed, Page, Query, Record, RecordRef, StoreError, StoredRecord,
+    TokenId, TokenStore, Version,
 };
 use tokio::sync::mpsc::unbounded_channel;
 
-type Visit<'v> = &'v mut dyn FnMut(Option<Found<'_>>);
+type Visit<'v> = &'v mut dyn FnMut(Option<RecordRef<'_>>);
 
 pub(crate) struct IdsHaveNoCase;
 
 #[async_trait]
 impl Fault for IdsHaveNoCase {
-    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<StoredRecord>> {
         let text = id.to_string();
-        let alike = |stored: &Stored| text.eq_ignore_ascii_case(&stored.record.id().to_string());
+        let alike =
+            |stored: &StoredRecord| text.eq_ignore_ascii_case(&stored.record.id().to_string());
         Ok(to.rows().await?.into_iter().find(alike))
     }
 
@@ -35,11 +36,12 @@ pub(crate) struct IdsAreHalves;
 
 #[async_trait]
 impl Fault for IdsAreHalves {
-    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<StoredRecord>> {
         if let Some(stored) = to.find(id).await? {
             return Ok(Some(stored));
         }
-        let alike = |stored: &Stored| stored.record.id().to_bytes()[8..] == id.to_bytes()[8..];
+        let alike =
+            |stored: &StoredRecord| stored.record.id().to_bytes()[8..] == id.to_bytes()[8..];
         Ok(to.rows().await?.into_iter().find(alike))
     }
 
@@ -52,7 +54,7 @@ pub(crate) struct FindTakesTheNext;
 
 #[async_trait]
 impl Fault for FindTakesTheNext {
-    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<StoredRecord>> {
         Ok(to.rows().await?.into_iter().find(|stored| stored.record.id() >= id))
     }
 
@@ -63,7 +65,7 @@ impl Fault for FindTakesTheNext {
 
 /// Answers once more with what was there before a write.
 #[derive(Default)]
-pub(crate) struct FindIsStale(Mutex<HashMap<TokenId, Stored>>);
+pub(crate) struct FindIsStale(Mutex<HashMap<TokenId, StoredRecord>>);
 
 #[async_trait]
 impl Fault for FindIsStale {
@@ -74,7 +76,7 @@ impl Fault for FindIsStale {
         Ok(version)
     }
 
-    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<StoredRecord>> {
         let stale = self.0.lock().unwrap().remove(&id);
         if stale.is_some() { Ok(stale) } else { to.find(id).await }
     }
@@ -82,7 +84,7 @@ impl Fault for FindIsStale {
 
 /// Each handle keeps what it has found, and forgets it at its own writes only.
 #[derive(Default)]
-pub(crate) struct HandleKeeps(Mutex<HashMap<TokenId, Option<Stored>>>);
+pub(crate) struct HandleKeeps(Mutex<HashMap<TokenId, Option<StoredRecord>>>);
 
 #[async_trait]
 impl Fault for HandleKeeps {
@@ -106,7 +108,7 @@ impl Fault for HandleKeeps {
         to.touch(uses).await
     }
 
-    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<StoredRecord>> {
         let kept = self.0.lock().unwrap().get(&id).cloned();
         if let Some(kept) = kept {
             return Ok(kept);
@@ -156,7 +158,7 @@ impl Fault for FindNowIsStale {
         to.find_now(id, &mut |found| {
             visit(found.map(|found| {
                 let record = kept.entry(id).or_insert_with(|| found.record.clone());
-                Found::new(record, found.version, found.last_used())
+                RecordRef::new(record, found.version, found.last_used())
             }));
         })
     }
@@ -167,7 +169,7 @@ pub(crate) struct FindNowKnowsNoLastUse;
 impl Fault for FindNowKnowsNoLastUse {
     fn find_now(&self, to: &Backend, id: TokenId, visit: Visit<'_>) -> bool {
         to.find_now(id, &mut |found| {
-            visit(found.map(|found| Found::new(found.record, found.version, LastUsed::Never)));
+            visit(found.map(|found| RecordRef::new(found.record, found.version, LastUsed::Never)));
         })
     }
 }
@@ -237,7 +239,7 @@ pub(crate) struct FailureIsNotFound;
 
 #[async_trait]
 impl Fault for FailureIsNotFound {
-    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<StoredRecord>> {
         to.find(id).await.or(Ok(None))
     }
 }
@@ -328,7 +330,7 @@ impl ChangeStream for Lossy {
     async fn next(&mut self) -> Answer<Change> {
         let mut change = self.0.next().await?;
         while let Ok(later) = self.0.0.try_recv() {
-            change = Change::Of(later);
+            change = Change::Record(later);
         }
         Ok(change)
     }

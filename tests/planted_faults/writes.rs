@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_lite::future::yield_now;
 use service_tokens::{
-    Found, LastUsed, Page, Query, Record, StoreError, Stored, TokenId, TokenStore, Version,
+    LastUsed, Page, Query, Record, RecordRef, StoreError, StoredRecord, TokenId, TokenStore,
+    Version,
 };
 
 pub(crate) struct InsertOverwrites;
@@ -220,10 +221,10 @@ fn used(id: TokenId, last_used: LastUsed) -> Vec<(TokenId, DateTime<Utc>)> {
 pub(crate) struct ReplaceForgetsLastUse(Mutex<HashSet<TokenId>>);
 
 impl ReplaceForgetsLastUse {
-    fn forgetful(&self, stored: Stored) -> Stored {
+    fn forgetful(&self, stored: StoredRecord) -> StoredRecord {
         let forgotten = self.0.lock().unwrap().contains(&stored.record.id());
         let last_used = if forgotten { LastUsed::Never } else { stored.last_used };
-        Stored::new(stored.record, stored.version, last_used)
+        StoredRecord::new(stored.record, stored.version, last_used)
     }
 }
 
@@ -240,7 +241,7 @@ impl Fault for ReplaceForgetsLastUse {
         to.touch(uses).await
     }
 
-    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<StoredRecord>> {
         Ok(to.find(id).await?.map(|stored| self.forgetful(stored)))
     }
 
@@ -250,7 +251,7 @@ impl Fault for ReplaceForgetsLastUse {
         Ok(Page::new(items, page.next))
     }
 
-    fn find_now(&self, _: &Backend, _: TokenId, _: &mut dyn FnMut(Option<Found<'_>>)) -> bool {
+    fn find_now(&self, _: &Backend, _: TokenId, _: &mut dyn FnMut(Option<RecordRef<'_>>)) -> bool {
         false
     }
 }
@@ -289,11 +290,11 @@ impl Fault for VersionIsAHash {
         to.remove(id, expected).await
     }
 
-    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<Stored>> {
+    async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<StoredRecord>> {
         let found = to.find(id).await?;
         Ok(found.map(|stored| {
             let version = hash(&stored.record);
-            Stored::new(stored.record, version, stored.last_used)
+            StoredRecord::new(stored.record, version, stored.last_used)
         }))
     }
 
@@ -303,7 +304,7 @@ impl Fault for VersionIsAHash {
         Ok(page)
     }
 
-    fn find_now(&self, _: &Backend, _: TokenId, _: &mut dyn FnMut(Option<Found<'_>>)) -> bool {
+    fn find_now(&self, _: &Backend, _: TokenId, _: &mut dyn FnMut(Option<RecordRef<'_>>)) -> bool {
         false
     }
 }

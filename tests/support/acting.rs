@@ -82,11 +82,11 @@ impl Scene {
     }
 
     pub(crate) async fn record(&self, id: TokenId) -> Record {
-        self.service.every_owner().get(id).await.unwrap().record
+        self.service.all_owners().get(id).await.unwrap().record
     }
 
     pub(crate) async fn revoke(&self, id: TokenId) {
-        self.service.every_owner().revoke(id, RevokeRequest::new()).await.unwrap();
+        self.service.all_owners().revoke(id, RevokeRequest::new()).await.unwrap();
     }
 
     /// Another process over the same records, whose types these are.
@@ -111,7 +111,7 @@ impl Scene {
 /// Revokes a token and everything that it may have obtained.
 pub(crate) async fn revoke_with_descendants<S: TokenStore>(service: &TokenService<S>, id: TokenId) {
     let words = RevokeRequest::new().by("rival");
-    let outcome = service.every_owner().revoke_with_descendants(id, words).run().await.unwrap();
+    let outcome = service.all_owners().revoke_with_descendants(id, words).run().await.unwrap();
     assert_eq!(outcome.failed, 0);
 }
 

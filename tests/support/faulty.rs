@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use service_tokens::{Page, Query, Record, StoreError, Stored, TokenId, TokenStore, Version};
+use service_tokens::{Page, Query, Record, StoreError, StoredRecord, TokenId, TokenStore, Version};
 
 use super::SharedStore;
 
@@ -164,7 +164,7 @@ impl TokenStore for Faulty {
         self.call(Op::Insert, Some(Write::Insert(record.clone())), self.inner.insert(record)).await
     }
 
-    async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+    async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
         self.call(Op::Find, None, self.inner.find(id)).await
     }
 

@@ -26,7 +26,7 @@ pub(crate) fn scene_with(open: Open, longest: Duration, most: usize) -> Scene {
     let opened = open();
     let clock = Arc::new(ManualClock::default());
     let remote = Arc::new(Remote::new(opened.store.clone()));
-    let service = builder(remote.clone()).clock(clock.clone()).keep_records(longest, most);
+    let service = builder(remote.clone()).clock(clock.clone()).cache_records(longest, most);
     let service = service.build().unwrap();
     let elsewhere = builder(opened.store).clock(clock.clone()).build().unwrap();
     Scene { clock, remote, service, elsewhere, _guard: opened.guard }
@@ -55,12 +55,12 @@ impl Scene {
 
     pub(crate) async fn revoke_elsewhere(&self, id: TokenId) {
         let words = RevokeRequest::new();
-        self.elsewhere.every_owner().revoke(id, words).await.unwrap();
+        self.elsewhere.all_owners().revoke(id, words).await.unwrap();
     }
 
     pub(crate) async fn rotate_elsewhere(&self, id: TokenId) -> String {
         let rotation = RotateRequest::at_once();
-        text(&self.elsewhere.every_owner().rotate(id, rotation).await.unwrap())
+        text(&self.elsewhere.all_owners().rotate(id, rotation).await.unwrap())
     }
 }
 

@@ -20,8 +20,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use service_tokens::{
-    Event, Issued, MemoryStore, Need, Query, Record, States, TokenService, TokenServiceBuilder,
-    TokenStore, TokenType,
+    Event, Issued, MemoryStore, Query, Record, Requirement, States, TokenService,
+    TokenServiceBuilder, TokenStore, TokenType,
 };
 
 pub(crate) use courses::Courses;
@@ -86,13 +86,13 @@ pub(crate) fn builder<S: TokenStore>(store: S) -> TokenServiceBuilder<S> {
         .token_type(TokenType::new("developer", ["*"]).unwrap())
 }
 
-pub(crate) fn need(scope: &str) -> Need {
-    Need::scope(scope).unwrap()
+pub(crate) fn requirement(scope: &str) -> Requirement {
+    Requirement::scope(scope).unwrap()
 }
 
 /// What any active token may.
-pub(crate) fn any() -> Need {
-    Need::authenticated()
+pub(crate) fn any() -> Requirement {
+    Requirement::any_token()
 }
 
 pub(crate) fn text(issued: &Issued) -> String {
@@ -102,10 +102,8 @@ pub(crate) fn text(issued: &Issued) -> String {
 /// Every record of a store, oldest first.
 pub(crate) async fn records(store: &dyn TokenStore) -> Vec<Record> {
     let now = chrono::DateTime::UNIX_EPOCH;
-    let mut query = Query::new()
-        .states(States::ALL)
-        .direction(service_tokens::Direction::OldestFirst)
-        .limit(1_000);
+    let mut query =
+        Query::new().states(States::ALL).direction(service_tokens::Order::OldestFirst).limit(1_000);
     let mut all = Vec::new();
     loop {
         let page = store.list(&query, now).await.unwrap();

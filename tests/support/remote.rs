@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use service_tokens::{
-    Change, ChangeStream, Page, Query, Record, StoreError, Stored, TokenId, TokenStore, Version,
+    Change, ChangeStream, Page, Query, Record, StoreError, StoredRecord, TokenId, TokenStore,
+    Version,
 };
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -112,7 +113,7 @@ impl TokenStore for Remote {
         self.inner.insert(record).await
     }
 
-    async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+    async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
         self.finds.fetch_add(1, Ordering::SeqCst);
         let answer = if self.failing.load(Ordering::SeqCst) {
             Err(StoreError::unavailable("no route to the store"))

@@ -79,7 +79,7 @@ impl<S: TokenStore> Scene<S> {
     }
 
     pub(crate) async fn overlap_runs(&self, id: TokenId) -> bool {
-        let record = self.service.every_owner().get(id).await.unwrap().record;
+        let record = self.service.all_owners().get(id).await.unwrap().record;
         record.overlap(self.clock.now()).is_some()
     }
 }

@@ -59,7 +59,7 @@ impl Scene {
     }
 
     pub(crate) async fn state(&self, id: TokenId) -> State {
-        let stored = self.service.every_owner().get(id).await.unwrap();
+        let stored = self.service.all_owners().get(id).await.unwrap();
         stored.record.state(self.clock.now())
     }
 }

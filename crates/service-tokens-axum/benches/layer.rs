@@ -19,7 +19,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
-use service_tokens::{IssueRequest, MemoryStore, Need, TokenService, TokenType};
+use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
 use service_tokens_axum::{Bearer, BearerLayer, RequireLayer};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -48,16 +48,16 @@ async fn router() -> (Router, String) {
     let issued = service.issue(IssueRequest::new("acme", "connector", "backup")).await.unwrap();
     let token = issued.token.expose_secret();
     // As in a service that flushes every few seconds, nearly every use finds an earlier one noted.
-    service.verify(token, &Need::authenticated()).await.unwrap();
+    service.verify(token, &Requirement::any_token()).await.unwrap();
     service.flush_last_used().await.unwrap();
 
     let layer = BearerLayer::new(service);
-    let upload = || Need::scope("files:upload").unwrap();
+    let upload = || Requirement::scope("files:upload").unwrap();
     let router = Router::new()
         .route("/require", get(ok).layer(RequireLayer::new(upload())))
         .route("/extractor", get(async |_: Bearer| "ok"))
         .layer(layer.clone())
-        .merge(Router::new().route("/need", get(ok)).layer(layer.need(upload())))
+        .merge(Router::new().route("/need", get(ok)).layer(layer.requirement(upload())))
         .merge(
             Router::new()
                 .route("/nothing", get(ok))

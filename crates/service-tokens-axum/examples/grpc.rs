@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use service_tokens::{IssueRequest, MemoryStore, Need, TokenService, TokenType};
+use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
 use service_tokens_axum::BearerLayer;
 use tokio::net::TcpListener;
 use tonic::Request;
@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let server = Server::builder()
-        .layer(BearerLayer::new(tokens.clone()).need(Need::scope("health:read")?))
+        .layer(BearerLayer::new(tokens.clone()).requirement(Requirement::scope("health:read")?))
         .add_service(health);
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
 

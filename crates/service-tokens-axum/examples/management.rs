@@ -13,8 +13,10 @@ use service_tokens_axum::management;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let every = ReservedScope::ALL.map(ReservedScope::as_str).into_iter().chain(["*"]);
     let service = TokenService::builder(MemoryStore::new(), "acme_test")
-        .token_type(TokenType::new("connector", ["files:upload"])?.described_as("may upload files"))
-        .token_type(TokenType::new("manager", every)?.described_as("manages tokens"))
+        .token_type(
+            TokenType::new("connector", ["files:upload"])?.with_description("may upload files"),
+        )
+        .token_type(TokenType::new("manager", every)?.with_description("manages tokens"))
         .build()?;
     let manager = service.issue(IssueRequest::new("acme", "manager", "an operator")).await?;
 

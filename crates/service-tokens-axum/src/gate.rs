@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{Extensions, HeaderMap};
-use service_tokens::{Need, VerifiedToken};
+use service_tokens::{Requirement, VerifiedToken};
 
 use crate::realm::Realm;
 use crate::rejected::Rejected;
@@ -18,7 +18,7 @@ pub(crate) type Noting = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// A layer's service, whatever its store.
 pub(crate) trait Above: Send + Sync {
     /// Tells the event of a need that is not met.
-    fn tell_missing(&self, token: &VerifiedToken, need: &Need);
+    fn tell_missing(&self, token: &VerifiedToken, requirement: &Requirement);
 
     /// Notes the use of the gate's token, as far as that need not wait for the store; the rest is
     /// returned.
@@ -67,14 +67,14 @@ impl Gate {
     }
 
     /// Whether there is a token that may do this.
-    pub(crate) fn check(&self, need: &Need) -> Result<(), Rejection> {
+    pub(crate) fn check(&self, requirement: &Requirement) -> Result<(), Rejection> {
         let token = self.token().ok_or(Rejection::NoCredentials)?;
-        if token.permits(need) {
+        if token.permits(requirement) {
             return Ok(());
         }
         self.0.refused.store(true, Ordering::Relaxed);
-        self.0.layer.tell_missing(token, need);
-        Err(Rejection::InsufficientScope(Box::new(need.clone())))
+        self.0.layer.tell_missing(token, requirement);
+        Err(Rejection::InsufficientScope(Box::new(requirement.clone())))
     }
 
     /// As an answer of the layer above.

@@ -25,8 +25,8 @@ pub(crate) fn refusal(rejection: &Rejection) -> Response {
         Rejection::NoCredentials => ("16", "a bearer token is needed".into()),
         Rejection::MalformedCredentials => ("16", "the credentials are malformed".into()),
         Rejection::InvalidToken => ("16", "the token is not accepted".into()),
-        Rejection::InsufficientScope(need) => {
-            ("7", format!("the token lacks the scope for this: {need}"))
+        Rejection::InsufficientScope(requirement) => {
+            ("7", format!("the token lacks the scope for this: {requirement}"))
         }
         Rejection::Unavailable => ("14", "tokens cannot be verified at the moment".into()),
         Rejection::NoLayer => ("13", "the service is set up wrongly".into()),

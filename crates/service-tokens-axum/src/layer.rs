@@ -10,24 +10,24 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::response::IntoResponse;
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
-use service_tokens::{Need, TokenService, TokenStore, VerifiedToken, VerifyError};
+use service_tokens::{Requirement, TokenService, TokenStore, VerifiedToken, VerifyError};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::answering::Answering;
 use crate::at_once::at_once;
 use crate::credentials::{NoBearer, Presented};
 use crate::gate::{Above, Gate, Noting, Using};
 use crate::realm::{InvalidRealm, Realm};
 use crate::rejected::Rejected;
 use crate::rejection::Rejection;
+use crate::response_future::ResponseFuture;
 
 /// Lets requests through that come with an active token of a [`TokenService`], and refuses all others.
 ///
 /// ```
 /// # use std::sync::Arc;
 /// use axum::{Router, routing::{get, post}};
-/// use service_tokens::{Need, TokenService};
+/// use service_tokens::{Requirement, TokenService};
 /// # use service_tokens::{InvalidScope, MemoryStore, TokenType};
 /// use service_tokens_axum::{Bearer, BearerLayer, RequireLayer};
 ///
@@ -61,7 +61,7 @@ use crate::rejection::Rejection;
 ///
 /// # What a request needs
 ///
-/// With [`need`](Self::need) the layer itself checks what the token may do. Without, any active token
+/// With [`requirement`](Self::need) the layer itself checks what the token may do. Without, any active token
 /// is let through, and a [`RequireLayer`](crate::RequireLayer) on the route or router below it says what
 /// is needed.
 ///
@@ -109,9 +109,9 @@ pub struct BearerLayer<S> {
 
 struct Settings<S> {
     service: Arc<TokenService<S>>,
-    need: Option<Need>,
+    requirement: Option<Requirement>,
     optional: bool,
-    strict: bool,
+    uncached: bool,
     realm: Realm,
 }
 
@@ -119,14 +119,15 @@ impl<S: TokenStore> BearerLayer<S> {
     /// Every request needs an active token of this service.
     pub fn new(service: Arc<TokenService<S>>) -> Self {
         let realm = Realm::default();
-        let settings = Settings { service, need: None, optional: false, strict: false, realm };
+        let settings =
+            Settings { service, requirement: None, optional: false, uncached: false, realm };
         Self { settings: Arc::new(settings) }
     }
 
     /// Every token must be permitted this. Refused otherwise: 403 `insufficient_scope`. A request that
     /// an [optional](Self::optional) layer lets through without a token is not held to it.
-    pub fn need(mut self, need: Need) -> Self {
-        self.settings_mut().need = Some(need);
+    pub fn requirement(mut self, requirement: Requirement) -> Self {
+        self.settings_mut().requirement = Some(requirement);
         self
     }
 
@@ -137,9 +138,9 @@ impl<S: TokenStore> BearerLayer<S> {
         self
     }
 
-    /// Asks the store in any case, as [`TokenService::verify_strict`] does.
-    pub fn strict(mut self) -> Self {
-        self.settings_mut().strict = true;
+    /// Asks the store in any case, as [`TokenService::verify_uncached`] does.
+    pub fn uncached(mut self) -> Self {
+        self.settings_mut().uncached = true;
         self
     }
 
@@ -168,9 +169,9 @@ impl<S> Clone for Settings<S> {
     fn clone(&self) -> Self {
         Self {
             service: self.service.clone(),
-            need: self.need.clone(),
+            requirement: self.requirement.clone(),
             optional: self.optional,
-            strict: self.strict,
+            uncached: self.uncached,
             realm: self.realm.clone(),
         }
     }
@@ -179,9 +180,9 @@ impl<S> Clone for Settings<S> {
 impl<S> fmt::Debug for BearerLayer<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BearerLayer")
-            .field("need", &self.settings.need)
+            .field("need", &self.settings.requirement)
             .field("optional", &self.settings.optional)
-            .field("strict", &self.settings.strict)
+            .field("strict", &self.settings.uncached)
             .field("realm", &self.settings.realm)
             .finish_non_exhaustive()
     }
@@ -225,7 +226,7 @@ where
 {
     type Response = Response<Body>;
     type Error = I::Error;
-    type Future = Answering<I::Future, I::Error>;
+    type Future = ResponseFuture<I::Future, I::Error>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), I::Error>> {
         self.inner.poll_ready(context)
@@ -239,26 +240,26 @@ where
                 let extensions = request.extensions_mut();
                 extensions.remove::<VerifiedToken>();
                 extensions.insert(Gate::new(settings.clone(), None));
-                return Answering::inside(self.inner.call(request), None);
+                return ResponseFuture::inside(self.inner.call(request), None);
             }
             Err(no_bearer) => {
-                return Answering::rejected(settings.reject(no_bearer.into(), &request));
+                return ResponseFuture::rejected(settings.reject(no_bearer.into(), &request));
             }
         };
         let mut authenticating = Box::pin(settings.clone().authenticate(presented));
         if let Some(authenticated) = at_once(&mut authenticating) {
             return match settings.admit(authenticated, &mut request) {
-                Ok(using) => Answering::inside(self.inner.call(request), Some(using)),
-                Err(rejected) => Answering::rejected(rejected),
+                Ok(using) => ResponseFuture::inside(self.inner.call(request), Some(using)),
+                Err(rejected) => ResponseFuture::rejected(rejected),
             };
         }
         let settings = settings.clone();
         // The one that is ready is called, and its clone waits for the next request.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
-        Answering::later(async move {
+        ResponseFuture::later(async move {
             match settings.admit(authenticating.await, &mut request) {
-                Ok(using) => Answering::inside(inner.call(request), Some(using)).await,
+                Ok(using) => ResponseFuture::inside(inner.call(request), Some(using)).await,
                 Err(rejected) => Ok(rejected.into_response()),
             }
         })
@@ -267,9 +268,9 @@ where
 
 impl<S: TokenStore + 'static> Settings<S> {
     async fn authenticate(self: Arc<Self>, token: Presented) -> Result<VerifiedToken, VerifyError> {
-        match self.strict {
+        match self.uncached {
             false => self.service.authenticate(&token).await,
-            true => self.service.authenticate_strict(&token).await,
+            true => self.service.authenticate_uncached(&token).await,
         }
     }
 
@@ -285,8 +286,8 @@ impl<S: TokenStore + 'static> Settings<S> {
     ) -> Result<Using, Rejected> {
         let token = authenticated.map_err(|error| self.reject(error.into(), request))?;
         let gate = Gate::new(self.clone(), Some(token.clone()));
-        if let Some(need) = &self.need {
-            gate.check(need).map_err(|rejection| self.reject(rejection, request))?;
+        if let Some(requirement) = &self.requirement {
+            gate.check(requirement).map_err(|rejection| self.reject(rejection, request))?;
         }
         // There is exactly one.
         if let Some(authorization) = request.headers_mut().get_mut(AUTHORIZATION) {
@@ -300,16 +301,16 @@ impl<S: TokenStore + 'static> Settings<S> {
 }
 
 impl<S: TokenStore + 'static> Above for Settings<S> {
-    fn tell_missing(&self, token: &VerifiedToken, need: &Need) {
+    fn tell_missing(&self, token: &VerifiedToken, requirement: &Requirement) {
         // It waits for nothing, because nothing is permitted.
-        drop(at_once(&mut Box::pin(self.service.permit(token, need))));
+        drop(at_once(&mut Box::pin(self.service.authorize(token, requirement))));
     }
 
     fn note(self: Arc<Self>, gate: Gate) -> Option<Noting> {
         let mut noting: Noting = Box::pin(async move {
             if let Some(token) = gate.token() {
                 // Any active token may do that.
-                let _ = self.service.permit(token, &Need::authenticated()).await;
+                let _ = self.service.authorize(token, &Requirement::any_token()).await;
             }
         });
         match at_once(&mut noting) {

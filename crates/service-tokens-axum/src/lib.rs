@@ -115,9 +115,9 @@
 //!
 //! | | default | why | change |
 //! | --- | --- | --- | --- |
-//! | what a request needs | an active token, whatever it may do | types differ; a route says what it needs | [`RequireLayer`], [`BearerLayer::need`] |
+//! | what a request needs | an active token, whatever it may do | types differ; a route says what it needs | [`RequireLayer`], [`BearerLayer::requirement`] |
 //! | no token | refused | closed unless somebody has said otherwise | [`BearerLayer::optional`] |
-//! | kept records | used by the layer and by `/authorize` and `/ext-authz`; never by management, introspection or revocation | speed for every request; acts on tokens want the truth | [`BearerLayer::strict`]; [none are kept](service_tokens::TokenServiceBuilder::keep_records) by default |
+//! | kept records | used by the layer and by `/authorize` and `/ext-authz`; never by management, introspection or revocation | speed for every request; acts on tokens want the truth | [`BearerLayer::uncached`]; [none are kept](service_tokens::TokenServiceBuilder::cache_records) by default |
 //! | realm | `service-tokens`; at most 256 characters of visible ASCII | a challenge needs one parameter (RFC 6750 §3) | [`BearerLayer::realm`], for what the layers refuse |
 //! | `Retry-After` | 1 second; 60 while issuing is stopped | a store is back soon or late, and nobody waits long in vain; people resume issuing | fixed |
 //! | body of a management request | 65,536 bytes | the size of the largest record | fixed |
@@ -148,7 +148,6 @@ mod readme {}
 
 #[cfg(any(feature = "management", feature = "standards"))]
 mod announced;
-mod answering;
 mod at_once;
 mod credentials;
 mod extract;
@@ -164,13 +163,14 @@ mod realm;
 mod rejected;
 mod rejection;
 mod require;
+mod response_future;
 #[cfg(feature = "standards")]
 pub mod standards;
 
-pub use answering::Answering;
 pub use extract::Bearer;
 pub use layer::{BearerLayer, BearerService};
 pub use realm::InvalidRealm;
 pub use rejected::Rejected;
 pub use rejection::Rejection;
 pub use require::{RequireLayer, RequireService};
+pub use response_future::ResponseFuture;

@@ -93,7 +93,7 @@
 //! | 409 | `exists` | `id` |
 //! | 409 | `not-active`, `too-many-active` | |
 //! | 409 | `overlap-runs` | `field`, `rule`: say what the rotation is `replacing` |
-//! | 409 | `rotated-since` | `field`, `rule`: `if_rotated_at` does not hold any more |
+//! | 409 | `rotated-since` | `field`, `rule`: `if_secret_created_at` does not hold any more |
 //! | 413, 415 | `body-too-large`, `unsupported-media-type` | |
 //! | 503 | `unavailable` | `Retry-After`; nothing changed, but that an issue may leave a revoked token |
 //! | 503 | `indeterminate` | `Retry-After`, `id`: it may have changed |

@@ -101,13 +101,13 @@ fn file(kind: &'static str, text: &'static str) -> MethodRouter {
 
 /// 405; the router adds `Allow`.
 async fn other_method() -> Response {
-    let mut response = strict();
+    let mut response = uncached();
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     response
 }
 
 /// An answer with the headers of all.
-fn strict() -> Response {
+fn uncached() -> Response {
     let mut response = Response::new(Body::empty());
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
@@ -128,7 +128,7 @@ fn answer(
     tag: &HeaderValue,
     asked: &HeaderMap,
 ) -> Response {
-    let mut response = strict();
+    let mut response = uncached();
     let headers = response.headers_mut();
     headers.insert(ETAG, tag.clone());
     if holds(tag, asked) {

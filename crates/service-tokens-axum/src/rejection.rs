@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use service_tokens::{Need, NotPermitted, VerifyError};
+use service_tokens::{NotPermitted, Requirement, VerifyError};
 
 use crate::credentials::NoBearer;
 use crate::problem::{NO_STORE, Problem};
@@ -25,7 +25,7 @@ pub enum Rejection {
     /// same for every reason.
     InvalidToken,
     /// An active token that may not do this: 403 `insufficient_scope`, naming what it lacks.
-    InsufficientScope(Box<Need>),
+    InsufficientScope(Box<Requirement>),
     /// The store gave no answer: 503.
     Unavailable,
     /// An extractor or a need without the layer above it: 500.
@@ -44,7 +44,9 @@ impl From<NoBearer> for Rejection {
 impl From<VerifyError> for Rejection {
     fn from(error: VerifyError) -> Self {
         match error {
-            VerifyError::MissingScope(missing) => Self::InsufficientScope(Box::new(missing.need)),
+            VerifyError::MissingScope(missing) => {
+                Self::InsufficientScope(Box::new(missing.requirement))
+            }
             VerifyError::Unavailable(_) => Self::Unavailable,
             // A refusal, and whatever will be added to it.
             _ => Self::InvalidToken,
@@ -55,9 +57,13 @@ impl From<VerifyError> for Rejection {
 impl From<NotPermitted> for Rejection {
     fn from(not: NotPermitted) -> Self {
         match not {
-            NotPermitted::MissingScope(scope) => Self::InsufficientScope(Box::new(scope.need())),
+            NotPermitted::MissingScope(scope) => {
+                Self::InsufficientScope(Box::new(scope.requirement()))
+            }
             // There is no scope that could be named.
-            NotPermitted::MayMore => Self::InsufficientScope(Box::new(Need::authenticated())),
+            NotPermitted::ExceedsCaller => {
+                Self::InsufficientScope(Box::new(Requirement::any_token()))
+            }
             _ => Self::InvalidToken,
         }
     }
@@ -98,8 +104,8 @@ impl Rejection {
             Self::NoCredentials => realm.challenge(""),
             Self::MalformedCredentials => realm.challenge(", error=\"invalid_request\""),
             Self::InvalidToken => realm.challenge(", error=\"invalid_token\""),
-            Self::InsufficientScope(need) => {
-                let scopes = need.scopes();
+            Self::InsufficientScope(requirement) => {
+                let scopes = requirement.scopes();
                 // An empty list of scopes is none (RFC 6749 §3.3).
                 let scopes = match &*scopes {
                     "" => String::new(),
@@ -130,12 +136,12 @@ impl Rejection {
                 problem.detail("One `Authorization` header is needed, with `Bearer` and one token.")
             }
             Self::InvalidToken => problem.detail("It is no active token of this service."),
-            Self::InsufficientScope(need) if need.scopes().is_empty() => {
+            Self::InsufficientScope(requirement) if requirement.scopes().is_empty() => {
                 problem.detail("It lacks a scope.")
             }
-            Self::InsufficientScope(need) => problem
-                .detail(format!("It lacks the scope for this: {need}."))
-                .with("scope", need.scopes()),
+            Self::InsufficientScope(requirement) => problem
+                .detail(format!("It lacks the scope for this: {requirement}."))
+                .with("scope", requirement.scopes()),
             Self::Unavailable => problem.detail("Repeat the request later."),
             Self::NoLayer => problem,
         }

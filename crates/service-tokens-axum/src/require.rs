@@ -6,24 +6,24 @@ use std::task::{Context, Poll};
 use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
 use http::{Request, Response};
-use service_tokens::{InvalidScope, Need};
+use service_tokens::{InvalidScope, Requirement};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::answering::Answering;
 use crate::gate::Gate;
+use crate::response_future::ResponseFuture;
 
 /// Says what a route or a router needs, below a [`BearerLayer`](crate::BearerLayer).
 ///
 /// ```
 /// use axum::{Router, routing::{get, post}};
-/// use service_tokens::Need;
+/// use service_tokens::Requirement;
 /// use service_tokens_axum::RequireLayer;
 ///
 /// let files: Router = Router::new()
 ///     .route("/files", post(|| async { "stored" }).layer(RequireLayer::scope("files:upload")?))
 ///     .route("/files/{name}", get(|| async { "content" }))
-///     .layer(RequireLayer::new(Need::any_of(["files:read", "files:upload"])?));
+///     .layer(RequireLayer::new(Requirement::any_of(["files:read", "files:upload"])?));
 /// # Ok::<(), service_tokens::InvalidScope>(())
 /// ```
 ///
@@ -36,13 +36,13 @@ use crate::gate::Gate;
 /// `tracing` under the target `service_tokens`.
 #[derive(Debug, Clone)]
 pub struct RequireLayer {
-    need: Arc<Need>,
+    requirement: Arc<Requirement>,
 }
 
 impl RequireLayer {
     /// Needs this.
-    pub fn new(need: Need) -> Self {
-        Self { need: Arc::new(need) }
+    pub fn new(requirement: Requirement) -> Self {
+        Self { requirement: Arc::new(requirement) }
     }
 
     /// Needs one scope.
@@ -51,7 +51,7 @@ impl RequireLayer {
     ///
     /// [`InvalidScope`] if it is no scope or contains a wildcard.
     pub fn scope(scope: &str) -> Result<Self, InvalidScope> {
-        Need::scope(scope).map(Self::new)
+        Requirement::scope(scope).map(Self::new)
     }
 }
 
@@ -59,7 +59,7 @@ impl<I> Layer<I> for RequireLayer {
     type Service = RequireService<I>;
 
     fn layer(&self, inner: I) -> Self::Service {
-        RequireService { inner, need: self.need.clone() }
+        RequireService { inner, requirement: self.requirement.clone() }
     }
 }
 
@@ -67,7 +67,7 @@ impl<I> Layer<I> for RequireLayer {
 #[derive(Debug, Clone)]
 pub struct RequireService<I> {
     inner: I,
-    need: Arc<Need>,
+    requirement: Arc<Requirement>,
 }
 
 impl<I, B, R> Service<Request<B>> for RequireService<I>
@@ -79,7 +79,7 @@ where
 {
     type Response = Response<Body>;
     type Error = I::Error;
-    type Future = Answering<I::Future, I::Error>;
+    type Future = ResponseFuture<I::Future, I::Error>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), I::Error>> {
         self.inner.poll_ready(context)
@@ -88,11 +88,11 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (extensions, headers) = (request.extensions(), request.headers());
         let checked = Gate::above(extensions, headers, "RequireLayer").and_then(|gate| {
-            gate.check(&self.need).map_err(|rejection| gate.reject(rejection, headers))
+            gate.check(&self.requirement).map_err(|rejection| gate.reject(rejection, headers))
         });
         match checked {
-            Ok(()) => Answering::inside(self.inner.call(request), None),
-            Err(rejected) => Answering::rejected(rejected),
+            Ok(()) => ResponseFuture::inside(self.inner.call(request), None),
+            Err(rejected) => ResponseFuture::rejected(rejected),
         }
     }
 }

@@ -155,7 +155,7 @@ async fn who_does_not_pass() {
     let connector = token(&service, "acme", "connector").await;
     let revoked = service.issue(IssueRequest::new("acme", "connector", "x")).await.unwrap();
     let id = revoked.record.id();
-    service.every_owner().revoke(id, RevokeRequest::new()).await.unwrap();
+    service.all_owners().revoke(id, RevokeRequest::new()).await.unwrap();
     let address = serve(standards::router(service)).await;
     let invalid = format!("{CHALLENGE}, error=\"invalid_token\"");
     let bearer = format!("Authorization: Bearer {connector}");
@@ -239,7 +239,7 @@ async fn passing_is_a_use_and_nothing_else_is() {
     let address = serve(standards::router(service.clone())).await;
     let issued = service.issue(IssueRequest::new("acme", "connector", "x")).await.unwrap();
     let (id, old) = (issued.record.id(), issued.token);
-    let last_used = async || service.every_owner().get(id).await.unwrap().last_used;
+    let last_used = async || service.all_owners().get(id).await.unwrap().last_used;
     clock.advance(Duration::from_secs(60));
     let rotate = RotateRequest::until_first_use(Duration::from_secs(3600));
     let new = service.owner("acme").rotate(id, rotate).await.unwrap().token;
@@ -280,7 +280,7 @@ async fn a_store_without_an_answer_is_503() {
 async fn kept_records_will_do() {
     let service = TokenService::builder(Faulty::new(), "acme_test")
         .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
-        .keep_records(Duration::from_secs(60), 100)
+        .cache_records(Duration::from_secs(60), 100)
         .build()
         .unwrap();
     let service = Arc::new(service);

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::routing::get;
 use service_tokens::{
-    FileStore, IssueRequest, MemoryStore, Need, RevokeRequest, TokenService, TokenStore, TokenType,
+    FileStore, IssueRequest, MemoryStore, Requirement, RevokeRequest, TokenService, TokenStore,
+    TokenType,
 };
 use service_tokens_axum::{Bearer, BearerLayer, RequireLayer};
 use support::failing::Failing;
@@ -37,12 +38,12 @@ async fn a_store_without_an_answer_is_503_and_nothing_passes() {
     let service = over(store.clone());
     let header = issued(&service).await;
     let bearer = || BearerLayer::new(service.clone());
-    let upload = || Need::scope("files:upload").unwrap();
+    let upload = || Requirement::scope("files:upload").unwrap();
     for layer in [
         bearer(),
-        bearer().need(upload()),
-        bearer().strict(),
-        bearer().strict().need(upload()),
+        bearer().requirement(upload()),
+        bearer().uncached(),
+        bearer().uncached().requirement(upload()),
         bearer().optional(),
     ] {
         let address = serve(Router::new().route("/", get(ok)).layer(layer)).await;
@@ -66,22 +67,22 @@ async fn a_store_without_an_answer_is_503_and_nothing_passes() {
 /// What another node has revoked: a kept record does not know it, unless the layer is strict.
 #[tokio::test]
 async fn a_strict_layer_does_not_go_by_kept_records() {
-    for (strict, status) in [(false, 200), (true, 401)] {
+    for (uncached, status) in [(false, 200), (true, 401)] {
         let store = Failing::default();
         let hour = std::time::Duration::from_secs(3_600);
         let connector = TokenType::new("connector", ["files:upload"]).unwrap();
         let here = TokenService::builder(store.clone(), "acme_test").token_type(connector);
-        let here = Arc::new(here.keep_records(hour, 100).build().unwrap());
+        let here = Arc::new(here.cache_records(hour, 100).build().unwrap());
         let elsewhere = over(store);
         let request = IssueRequest::new("acme", "connector", "backup");
         let issued = here.issue(request).await.unwrap();
         let token = issued.token.expose_secret();
-        here.verify(token, &Need::authenticated()).await.unwrap();
+        here.verify(token, &Requirement::any_token()).await.unwrap();
         let revocation = RevokeRequest::new();
         elsewhere.owner("acme").revoke(issued.record.id(), revocation).await.unwrap();
 
         let layer = BearerLayer::new(here);
-        let layer = if strict { layer.strict() } else { layer };
+        let layer = if uncached { layer.uncached() } else { layer };
         let address = serve(Router::new().route("/", get(ok)).layer(layer)).await;
         let header = format!("Authorization: Bearer {token}");
         assert_eq!(send(address, "GET", "/", &[&header], "").await.status, status);

@@ -13,8 +13,8 @@ use axum::Router;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use service_tokens::{
-    IssueRequest, LastUsed, ManualClock, MemoryStore, Need, Policy, RevokeRequest, RotateRequest,
-    TokenService, TokenServiceBuilder, TokenStore, TokenType,
+    IssueRequest, LastUsed, ManualClock, MemoryStore, Policy, Requirement, RevokeRequest,
+    RotateRequest, TokenService, TokenServiceBuilder, TokenStore, TokenType,
 };
 use service_tokens_axum::standards;
 use support::faulty::{Fault, Faulty};
@@ -199,8 +199,8 @@ async fn the_caller_needs_an_active_token_with_the_scope() {
     // `*` does not reach the reserved scopes.
     let developer = token(&service, "acme", "developer").await;
     let revoked = token(&service, "acme", "manager").await;
-    let id = service.verify(&revoked, &Need::authenticated()).await.unwrap().id();
-    service.every_owner().revoke(id, RevokeRequest::new()).await.unwrap();
+    let id = service.verify(&revoked, &Requirement::any_token()).await.unwrap().id();
+    service.all_owners().revoke(id, RevokeRequest::new()).await.unwrap();
     let address = serve(standards::router(service)).await;
     let body = format!("token={developer}");
 
@@ -333,7 +333,7 @@ async fn an_active_answer_is_a_use_and_no_other_is() {
     let globex = token(&service, "globex", "manager").await;
     let issued = service.issue(IssueRequest::new("acme", "connector", "x")).await.unwrap();
     let (id, old) = (issued.record.id(), issued.token);
-    let last_used = async || service.every_owner().get(id).await.unwrap().last_used;
+    let last_used = async || service.all_owners().get(id).await.unwrap().last_used;
     let day = Duration::from_secs(86_400);
     clock.advance(Duration::from_secs(60));
     let new = service.owner("acme").rotate(id, RotateRequest::until_first_use(day)).await.unwrap();
@@ -377,18 +377,18 @@ async fn kept_records_are_not_asked() {
     let clock = Arc::new(ManualClock::default());
     let store = Arc::new(MemoryStore::new());
     let minute = Duration::from_secs(60);
-    let here = builder(Faulty::over(store.clone()), &clock).keep_records(minute, 100).build();
+    let here = builder(Faulty::over(store.clone()), &clock).cache_records(minute, 100).build();
     let here = Arc::new(here.unwrap());
     let elsewhere = builder(store, &clock).build().unwrap();
     let address = serve(standards::router(here.clone())).await;
     let caller = caller(&here, "acme").await;
     let token = issue(&here, IssueRequest::new("acme", "connector", "backup")).await;
     let ids = [&token, &caller]
-        .map(async |token| here.verify(token, &Need::authenticated()).await.unwrap().id());
+        .map(async |token| here.verify(token, &Requirement::any_token()).await.unwrap().id());
     for (id, asker) in ids.into_iter().zip(["the token", "the caller"]) {
         let id = id.await;
         assert_eq!(ask(address, &caller, &token).await.status, 200, "{asker}");
-        elsewhere.every_owner().revoke(id, RevokeRequest::new()).await.unwrap();
+        elsewhere.all_owners().revoke(id, RevokeRequest::new()).await.unwrap();
         let answer = ask(address, &caller, &token).await;
         match asker {
             "the token" => inactive(&answer),

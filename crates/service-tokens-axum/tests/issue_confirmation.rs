@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use service_tokens::{
-    MemoryStore, Page, Query, Record, StoreError, Stored, TokenId, TokenStore, Version,
+    MemoryStore, Page, Query, Record, StoreError, StoredRecord, TokenId, TokenStore, Version,
 };
 use support::managed::{name, scene_with};
 
@@ -28,7 +28,7 @@ impl TokenStore for Blinking {
         self.inner.insert(record).await
     }
 
-    async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+    async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
         let left = self.before.load(Ordering::SeqCst);
         self.before.store(left.saturating_sub(1), Ordering::SeqCst);
         if left == 1 {

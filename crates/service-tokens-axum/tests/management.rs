@@ -8,7 +8,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use service_tokens::Need;
+use service_tokens::Requirement;
 use support::managed::{nested, scene};
 
 fn text(value: &Value) -> &str {
@@ -41,7 +41,7 @@ async fn a_token_is_issued_shown_listed_rotated_and_revoked() {
         "created_at": "2026-01-01T00:00:00Z",
         "not_before": null,
         "expires_at": "2026-01-01T01:00:00Z",
-        "rotated_at": "2026-01-01T00:00:00Z",
+        "secret_created_at": "2026-01-01T00:00:00Z",
         "issued_by": manager_id,
         "issuers": [manager_id],
         "metadata": { "ticket": "OPS-1" },
@@ -51,7 +51,11 @@ async fn a_token_is_issued_shown_listed_rotated_and_revoked() {
     let mut shown = token.clone();
     let secret = shown.as_object_mut().unwrap().remove("token").unwrap();
     assert_eq!(shown, expected);
-    scene.service.verify(text(&secret), &Need::scope("files:upload").unwrap()).await.unwrap();
+    scene
+        .service
+        .verify(text(&secret), &Requirement::scope("files:upload").unwrap())
+        .await
+        .unwrap();
 
     scene.clock.advance(Duration::from_micros(1_500));
     let one = scene.manage("GET", &format!("/tokens/{id}"), "").await;
@@ -68,7 +72,7 @@ async fn a_token_is_issued_shown_listed_rotated_and_revoked() {
     assert_eq!(rotated.status, 200, "{rotated:?}");
     let rotated = rotated.json();
     assert_ne!(rotated["token"], secret);
-    assert_eq!(rotated["rotated_at"], "2026-01-01T00:00:00.001500Z");
+    assert_eq!(rotated["secret_created_at"], "2026-01-01T00:00:00.001500Z");
     let overlap = json!({ "ends_at": "2026-01-01T00:01:00.001500Z", "ends_on_first_use": true });
     assert_eq!(rotated["overlap"], overlap);
 
@@ -126,10 +130,10 @@ async fn the_types_and_the_policy_are_told() {
     );
     let policy = json!({
         "default_lifetime": 90 * 86_400,
-        "longest_lifetime": 366 * 86_400,
+        "max_lifetime": 366 * 86_400,
         "never_allowed": false,
         "outliving_issuer_allowed": false,
-        "longest_overlap": 30 * 86_400,
+        "max_overlap": 30 * 86_400,
     });
     assert_eq!((&types["policy"], &types["issuing_stopped"]), (&policy, &Value::Null));
 

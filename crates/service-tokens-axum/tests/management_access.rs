@@ -12,7 +12,7 @@ use axum::Router;
 use axum::routing::get;
 use serde_json::json;
 use service_tokens::{
-    FileStore, MemoryStore, Need, RevokeRequest, TokenService, TokenStore, TokenType,
+    FileStore, MemoryStore, Requirement, RevokeRequest, TokenService, TokenStore, TokenType,
 };
 use service_tokens_axum::management;
 use support::managed::{self, Scene, builder, checked, name, problem, scene, scene_with};
@@ -205,7 +205,7 @@ async fn nobody_issues_or_rotates_into_more_than_they_have() {
         assert_eq!((refused.status, &*name(&refused)), (403, "beyond-acting-token"), "{refused:?}");
         let challenge = "Bearer realm=\"service-tokens\", error=\"insufficient_scope\"";
         assert_eq!(refused.header("www-authenticate"), Some(challenge));
-        scene.service.verify(&before, &Need::authenticated()).await.unwrap();
+        scene.service.verify(&before, &Requirement::any_token()).await.unwrap();
     }
     // Its own id is itself, and that it may not rotate.
     let itself = scene.ask(&clerk, "POST", &format!("/tokens/{clerk_id}/rotate"), "").await;
@@ -217,19 +217,19 @@ async fn nobody_issues_or_rotates_into_more_than_they_have() {
 
 #[tokio::test]
 async fn a_token_revoked_elsewhere_is_refused_at_once_though_records_are_kept() {
-    let need = Need::authenticated();
+    let requirement = Requirement::any_token();
     for (method, path, _) in endpoints() {
         // For each anew: whoever notices the revocation tells the others.
         let scene = scene_with(Arc::new(managed::Sick::default()), |builder| {
-            builder.keep_records(Duration::from_secs(3_600), 1_000)
+            builder.cache_records(Duration::from_secs(3_600), 1_000)
         })
         .await;
-        scene.service.verify(&scene.manager, &need).await.unwrap();
+        scene.service.verify(&scene.manager, &requirement).await.unwrap();
         // Another node on the same store, of which this one is not told.
         let other = builder(Arc::clone(scene.service.store()), &scene.clock).build().unwrap();
         let id = scene.manager_id.parse().unwrap();
         let _ = other.owner("acme").revoke(id, RevokeRequest::new()).await.unwrap();
-        scene.service.verify(&scene.manager, &need).await.expect("it is kept");
+        scene.service.verify(&scene.manager, &requirement).await.expect("it is kept");
         let refused = scene.manage(method, &path, "").await;
         assert_eq!((refused.status, &*name(&refused)), (401, "invalid-token"), "{path}");
     }
@@ -292,7 +292,7 @@ async fn no_answer_but_issue_and_rotate_has_a_token_and_none_a_digest() {
             .await,
     );
     answers.push(scene.manage("POST", &format!("{path}/revoke"), "").await);
-    let page = scene.service.every_owner().list(service_tokens::Query::new()).await.unwrap();
+    let page = scene.service.all_owners().list(service_tokens::Query::new()).await.unwrap();
     let digests: Vec<_> = page.items.iter().map(|stored| stored.record.to_bytes()).collect();
     assert!(!digests.is_empty());
     for answer in answers {

@@ -16,7 +16,7 @@ const MAX: usize = 64 * 1024;
 #[tokio::test]
 async fn each_field_of_an_issue_has_its_rules() {
     let scene = scene_with(MemoryStore::new(), |builder| {
-        builder.policy(Policy::new().longest_text(255).most_metadata(2, 20))
+        builder.policy(Policy::new().max_text_len(255).max_metadata_entries(2, 20))
     })
     .await;
     let long = "x".repeat(256);
@@ -178,8 +178,8 @@ async fn each_field_of_a_rotation_has_its_rules() {
         (r#"{"replacing":"both"}"#, "replacing", "must be one of: newest, oldest"),
         (r#"{"replacing":0}"#, "replacing", "must be one of: newest, oldest"),
         (
-            r#"{"if_rotated_at":"now"}"#,
-            "if_rotated_at",
+            r#"{"if_secret_created_at":"now"}"#,
+            "if_secret_created_at",
             "must be a time as RFC 3339 writes it, with an offset",
         ),
         (r#"{"expires_in":0}"#, "expires_in", "must be after now"),
@@ -197,7 +197,7 @@ async fn each_field_of_a_rotation_has_its_rules() {
         }
     }
     let shown = scene.manage("GET", &format!("/tokens/{id}"), "").await.json();
-    assert_eq!(shown["rotated_at"], shown["created_at"], "it was not rotated");
+    assert_eq!(shown["secret_created_at"], shown["created_at"], "it was not rotated");
 }
 
 #[tokio::test]

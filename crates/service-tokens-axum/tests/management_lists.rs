@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use service_tokens::{IssueRequest, MemoryStore, Need, RevokeRequest, TokenStore};
+use service_tokens::{IssueRequest, MemoryStore, Requirement, RevokeRequest, TokenStore};
 use service_tokens_axum::management;
 use support::managed::{self, Scene, builder, problem, scene, scene_with};
 
@@ -67,7 +67,7 @@ async fn many() -> Scene<MemoryStore> {
         } else if n % 3 != 0 {
             scene
                 .service
-                .verify(issued.token.expose_secret(), &Need::authenticated())
+                .verify(issued.token.expose_secret(), &Requirement::any_token())
                 .await
                 .unwrap();
         }
@@ -117,7 +117,7 @@ async fn every_filter_gives_each_token_exactly_once_in_both_directions() {
             Box::new(|t| t["issued_by"] == "alice & co=?" && state(t, &["active", "pending"])),
         ),
         (
-            "state=all&expiring_before=2026-01-01T03:00:00Z",
+            "state=all&expires_before=2026-01-01T03:00:00Z",
             Box::new(|t| before(t, "expires_at", "2026-01-01T03:00:00Z")),
         ),
         (
@@ -134,11 +134,11 @@ async fn every_filter_gives_each_token_exactly_once_in_both_directions() {
             }),
         ),
         (
-            "died_before=2026-01-01T03:30:00Z",
+            "ended_before=2026-01-01T03:30:00Z",
             Box::new(|t| died(t).is_some_and(|at| &*at < "2026-01-01T03:30:00Z")),
         ),
         (
-            "died_before=2026-01-01T03:30:00Z&state=revoked",
+            "ended_before=2026-01-01T03:30:00Z&state=revoked",
             Box::new(|t| {
                 t["state"] == "revoked" && died(t).is_some_and(|at| &*at < "2026-01-01T03:30:00Z")
             }),
@@ -203,10 +203,10 @@ async fn a_broken_parameter_is_named_with_its_rule() {
             "issuer",
             "a token id is 22 characters of 0-9A-Za-z with a value below 2^128",
         ),
-        ("expiring_before=2026".into(), "expiring_before", time),
+        ("expires_before=2026".into(), "expires_before", time),
         ("created_before=2026-01-01T00:00:00".into(), "created_before", time),
         ("unused_since=2026-01-01T00:00:00+00:00".into(), "unused_since", time),
-        ("died_before=now".into(), "died_before", time),
+        ("ended_before=now".into(), "ended_before", time),
     ];
     for (query, field, rule) in cases {
         let answer = scene.manage("GET", &format!("/tokens?{query}"), "").await;
@@ -267,10 +267,10 @@ async fn a_cursor_holds_for_its_list_alone_on_any_node() {
         &format!("{first}&state=all"),
         &format!("{first}&issued_by=alice"),
         &format!("{first}&issuer={}", scene.manager_id),
-        &format!("{first}&expiring_before=2030-01-01T00:00:00Z"),
+        &format!("{first}&expires_before=2030-01-01T00:00:00Z"),
         &format!("{first}&created_before=2030-01-01T00:00:00Z"),
         &format!("{first}&unused_since=2030-01-01T00:00:00Z"),
-        &format!("{first}&died_before=2030-01-01T00:00:00Z"),
+        &format!("{first}&ended_before=2030-01-01T00:00:00Z"),
     ] {
         refused(&scene.manager, filter, &cursor).await;
     }
@@ -279,7 +279,7 @@ async fn a_cursor_holds_for_its_list_alone_on_any_node() {
     // The same filter in another field.
     let page = scene.manage("GET", "/tokens?limit=2&created_before=2030-01-01T00:00:00Z", "").await;
     let other = page.json()["next"].as_str().unwrap().to_owned();
-    refused(&scene.manager, "expiring_before=2030-01-01T00:00:00Z", &other).await;
+    refused(&scene.manager, "expires_before=2030-01-01T00:00:00Z", &other).await;
 
     // Every character altered, and every length.
     for at in 0..cursor.len() {

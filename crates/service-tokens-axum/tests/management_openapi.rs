@@ -112,7 +112,7 @@ async fn a_parameter_that_nobody_knows_is_a_described_400() {
 #[tokio::test]
 async fn texts_are_described_as_long_as_a_policy_can_allow() {
     let scene = scene_with(MemoryStore::new(), |builder| {
-        builder.policy(Policy::new().longest_text(usize::MAX).longest_reason(usize::MAX))
+        builder.policy(Policy::new().max_text_len(usize::MAX).max_reason_len(usize::MAX))
     })
     .await;
     let api = support::send(scene.address, "GET", "/openapi.json", &[], "").await.json();

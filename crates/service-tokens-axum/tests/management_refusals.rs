@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use service_tokens::{
-    MemoryStore, Need, OsRandom, Policy, RandomError, RandomSource, RevokeRequest,
+    MemoryStore, OsRandom, Policy, RandomError, RandomSource, Requirement, RevokeRequest,
 };
 use support::faulty::{Fault, Faulty};
 use support::managed::{Op, Sick, name, problem, scene, scene_with};
@@ -29,13 +29,15 @@ async fn a_rotation_that_is_refused_says_what_to_do() {
     assert_eq!(problem(&runs), (409, "overlap-runs".into(), "replacing".into(), rule.into()));
     let replaced = scene.manage("POST", &path, r#"{"overlap_for":60,"replacing":"newest"}"#).await;
     assert_eq!(replaced.status, 200);
-    let need = Need::authenticated();
-    scene.service.verify(first["token"].as_str().unwrap(), &need).await.unwrap_err();
+    let requirement = Requirement::any_token();
+    scene.service.verify(first["token"].as_str().unwrap(), &requirement).await.unwrap_err();
 
-    let since = json!({ "if_rotated_at": first["rotated_at"], "replacing": "oldest" }).to_string();
+    let since =
+        json!({ "if_secret_created_at": first["secret_created_at"], "replacing": "oldest" })
+            .to_string();
     let refused = scene.manage("POST", &path, &since).await;
     assert_eq!((refused.status, name(&refused)), (409, "rotated-since".into()));
-    let since = json!({ "if_rotated_at": replaced.json()["rotated_at"], "replacing": "oldest" });
+    let since = json!({ "if_secret_created_at": replaced.json()["secret_created_at"], "replacing": "oldest" });
     let rotated = scene.manage("POST", &path, &since.to_string()).await;
     assert_eq!((rotated.status, &rotated.json()["overlap"]), (200, &Value::Null));
 
@@ -85,7 +87,7 @@ async fn an_existing_token_says_when_it_rotates_and_what_else_helps() {
 #[tokio::test]
 async fn too_many_active_tokens_are_409() {
     let scene = scene_with(MemoryStore::new(), |builder| {
-        builder.policy(Policy::new().most_active_per_owner(2))
+        builder.policy(Policy::new().max_active_per_owner(2))
     })
     .await;
     assert_eq!(scene.manage("POST", "/tokens", BODY).await.status, 201);
@@ -98,7 +100,7 @@ async fn while_issuing_is_stopped_everything_else_goes_on() {
     let scene = scene().await;
     let (id, _) = scene.issue("connector").await;
     let (_, reader) = scene.issue("read").await;
-    scene.service.stop_issuing("INC-42: the deployment account leaked").await.unwrap();
+    scene.service.pause_issuing("INC-42: the deployment account leaked").await.unwrap();
     let refused = scene.manage("POST", "/tokens", BODY).await;
     assert_eq!((refused.status, name(&refused)), (503, "issuing-stopped".into()));
     assert_eq!(refused.json()["reason"], "INC-42: the deployment account leaked");
@@ -166,7 +168,10 @@ async fn a_store_that_fails_is_503_and_says_nothing_of_itself() {
     }
     store.mend();
     let shown = scene.manage("GET", &format!("/tokens/{id}"), "").await.json();
-    assert_eq!((&shown["state"], &shown["rotated_at"]), (&json!("active"), &shown["created_at"]));
+    assert_eq!(
+        (&shown["state"], &shown["secret_created_at"]),
+        (&json!("active"), &shown["created_at"])
+    );
 
     // The answer to a change is lost, and nothing can be read.
     store.lost(Op::Replace, 0);
@@ -194,7 +199,7 @@ async fn what_others_changed_meanwhile_again_and_again_is_503() {
             assert_eq!(contended.json()["id"], **about);
         }
     }
-    scene.service.verify(&token, &Need::authenticated()).await.unwrap();
+    scene.service.verify(&token, &Requirement::any_token()).await.unwrap();
 }
 
 #[tokio::test]
@@ -220,7 +225,7 @@ async fn without_random_bytes_there_is_no_new_secret() {
         assert_eq!((failed.status, &*name(&failed)), (503, "unavailable"), "{path}");
     }
     for token in [&token, &scene.manager] {
-        scene.service.verify(token, &Need::authenticated()).await.unwrap();
+        scene.service.verify(token, &Requirement::any_token()).await.unwrap();
     }
 }
 

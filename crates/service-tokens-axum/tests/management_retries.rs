@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use service_tokens::{
-    FileStore, IssueRequest, ManualClock, MemoryStore, Need, TokenId, TokenService, TokenStore,
+    FileStore, IssueRequest, ManualClock, MemoryStore, Requirement, TokenId, TokenService,
+    TokenStore,
 };
 use service_tokens_axum::management;
 use support::managed::{self, Op, Scene, Sick, builder, name, problem, scene, scene_with};
@@ -25,7 +26,7 @@ fn key<S: TokenStore>(service: &TokenService<S>) -> (String, String) {
 
 async fn named<S: TokenStore>(service: &TokenService<S>) -> usize {
     let query = service_tokens::Query::new().issued_to("once").states(service_tokens::States::ALL);
-    service.every_owner().list(query).await.unwrap().items.len()
+    service.all_owners().list(query).await.unwrap().items.len()
 }
 
 fn exists(answer: &support::Answer, id: &str) {
@@ -54,7 +55,7 @@ async fn the_key_is_the_id_and_a_retry_names_it() {
     // The way to a secret when the first answer was lost.
     let rotated = scene.manage("POST", &format!("/tokens/{id}/rotate"), "").await;
     let token = rotated.json()["token"].as_str().unwrap().to_owned();
-    scene.service.verify(&token, &Need::scope("files:upload").unwrap()).await.unwrap();
+    scene.service.verify(&token, &Requirement::scope("files:upload").unwrap()).await.unwrap();
 
     scene.clock.advance(Duration::from_secs(2));
     exists(&scene.with("/tokens", BODY, &[&key]).await, &id);
@@ -96,7 +97,7 @@ async fn a_retry_that_would_be_refused_by_now_names_the_token() {
     // Issuing went on, and the hour had not passed.
     let (key, id) = self::key(&scene.service);
     assert_eq!(scene.with("/tokens", BODY, &[&key]).await.status, 201);
-    scene.service.stop_issuing("INC-42").await.unwrap();
+    scene.service.pause_issuing("INC-42").await.unwrap();
     exists(&scene.with("/tokens", BODY, &[&key]).await, &id);
     scene.clock.advance(Duration::from_secs(3_660));
     exists(&scene.with("/tokens", BODY, &[&key]).await, &id);

@@ -29,7 +29,7 @@ async fn whatever_is_asked_about_an_id_of_theirs_is_answered_as_about_none() {
     let (revoked, _) = issue(&service, "other", "connector").await;
     let id = revoked.parse().unwrap();
     let request = service_tokens::RevokeRequest::new();
-    let _ = service.every_owner().revoke(id, request).await.unwrap();
+    let _ = service.all_owners().revoke(id, request).await.unwrap();
     // Of one owner whose name begins like the other's.
     let (longer, _) = issue(&service, "acme2", "connector").await;
     let ids: Vec<_> = theirs.iter().map(|(id, _)| id.clone()).chain([revoked, longer]).collect();
@@ -53,7 +53,7 @@ async fn whatever_is_asked_about_an_id_of_theirs_is_answered_as_about_none() {
             &[
                 "",
                 r#"{"replacing":"oldest"}"#,
-                r#"{"if_rotated_at":"2020-01-01T00:00:00Z"}"#,
+                r#"{"if_secret_created_at":"2020-01-01T00:00:00Z"}"#,
                 r#"{"expires_in":1}"#,
                 r#"{"never_expires":true}"#,
                 r#"{"overlap_for":9999999999}"#,
@@ -82,8 +82,8 @@ async fn whatever_is_asked_about_an_id_of_theirs_is_answered_as_about_none() {
     }
     // Nothing became of it.
     for (id, token) in &theirs {
-        let record = service.every_owner().get(id.parse().unwrap()).await.unwrap().record;
-        assert!(record.revocation().is_none() && record.rotated_at() == record.created_at());
+        let record = service.all_owners().get(id.parse().unwrap()).await.unwrap().record;
+        assert!(record.revocation().is_none() && record.secret_created_at() == record.created_at());
         let form = format!("token={token}");
         let bearer = format!("Authorization: Bearer {mine}");
         let headers = [&*bearer, "Content-Type: application/x-www-form-urlencoded"];

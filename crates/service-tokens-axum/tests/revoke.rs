@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use service_tokens::{
-    IssueRequest, Issued, KeyId, KeyRing, LastUsed, ManualClock, MemoryStore, Need, Record,
-    Refusal, RevokeRequest, RotateRequest, State, TokenId, TokenService, TokenServiceBuilder,
+    IssueRequest, Issued, KeyId, KeyRing, LastUsed, ManualClock, MemoryStore, Record, Refusal,
+    Requirement, RevokeRequest, RotateRequest, State, TokenId, TokenService, TokenServiceBuilder,
     TokenStore, TokenType,
 };
 use service_tokens_axum::standards;
@@ -35,7 +35,7 @@ async fn issue<S: TokenStore>(service: &TokenService<S>, request: IssueRequest) 
 }
 
 async fn record<S: TokenStore>(service: &TokenService<S>, id: TokenId) -> Record {
-    service.every_owner().get(id).await.unwrap().record
+    service.all_owners().get(id).await.unwrap().record
 }
 
 async fn revoke(address: SocketAddr, token: &str) -> Answer {
@@ -85,12 +85,12 @@ async fn whoever_holds_a_token_revokes_it_for_good() {
     let body = format!("token={token}&token_type_hint=access_token");
     settled(&send(address, "POST", &path, &[FORM, &foreign], &body).await);
 
-    let refused = service.verify(token, &Need::authenticated()).await.unwrap_err();
+    let refused = service.verify(token, &Requirement::any_token()).await.unwrap_err();
     assert_eq!(refused.refusal(), Some(Refusal::Revoked));
     let first = record(&service, id).await;
     assert!(first.revocation().is_some());
-    assert_eq!(service.every_owner().get(id).await.unwrap().last_used, LastUsed::Never);
-    assert!(service.verify(other.token.expose_secret(), &Need::authenticated()).await.is_ok());
+    assert_eq!(service.all_owners().get(id).await.unwrap().last_used, LastUsed::Never);
+    assert!(service.verify(other.token.expose_secret(), &Requirement::any_token()).await.is_ok());
 
     clock.advance(Duration::from_secs(60));
     settled(&revoke(address, token).await);
@@ -109,7 +109,7 @@ async fn both_secrets_of_an_overlap_revoke_the_token() {
         let held = if newer { &new } else { &old };
         settled(&revoke(address, held.token.expose_secret()).await);
         for token in [&old.token, &new.token] {
-            let refused = service.verify(token.expose_secret(), &Need::authenticated()).await;
+            let refused = service.verify(token.expose_secret(), &Requirement::any_token()).await;
             assert_eq!(refused.unwrap_err().refusal(), Some(Refusal::Revoked));
         }
     }
@@ -172,7 +172,7 @@ async fn a_token_with_the_line_end_of_its_file_is_no_success() {
         assert_eq!(answer.status, 400, "{answer:?}");
         assert_eq!(answer.json()["error"], "invalid_request");
     }
-    service.verify(&token, &Need::authenticated()).await.unwrap();
+    service.verify(&token, &Requirement::any_token()).await.unwrap();
 }
 
 #[tokio::test]
@@ -210,9 +210,9 @@ async fn what_another_node_may_accept_is_not_called_revoked() {
     let token = issued.token.expose_secret();
 
     undecided(&revoke(serve(standards::router(plain)).await, token).await);
-    assert!(keyed.verify(token, &Need::authenticated()).await.is_ok());
+    assert!(keyed.verify(token, &Requirement::any_token()).await.is_ok());
     settled(&revoke(serve(standards::router(keyed.clone())).await, token).await);
-    assert!(keyed.verify(token, &Need::authenticated()).await.is_err());
+    assert!(keyed.verify(token, &Requirement::any_token()).await.is_err());
 }
 
 /// What a newer program may write of the same token: `alter` is given all but the checksum.
@@ -252,7 +252,7 @@ async fn what_a_newer_program_may_accept_is_not_called_revoked() {
         let store = MemoryStore::new();
         store.insert(&record).await.unwrap();
         let service = Arc::new(builder(store, &clock).build().unwrap());
-        let refused = service.verify(token, &Need::authenticated()).await.unwrap_err();
+        let refused = service.verify(token, &Requirement::any_token()).await.unwrap_err();
         assert_eq!(refused.refusal(), Some(refusal));
         let address = serve(standards::router(service.clone())).await;
         undecided(&revoke(address, token).await);
@@ -265,17 +265,17 @@ async fn a_secret_that_a_kept_record_does_not_know_is_revoked() {
     let clock = Arc::new(ManualClock::default());
     let store = Arc::new(MemoryStore::new());
     let hour = Duration::from_secs(3600);
-    let here = builder(Faulty::over(store.clone()), &clock).keep_records(hour, 100).build();
+    let here = builder(Faulty::over(store.clone()), &clock).cache_records(hour, 100).build();
     let here = Arc::new(here.unwrap());
     let elsewhere = builder(store, &clock).build().unwrap();
     let address = serve(standards::router(here.clone())).await;
     let old = issue(&here, connector()).await;
     let id = old.record.id();
-    here.verify(old.token.expose_secret(), &Need::authenticated()).await.unwrap();
+    here.verify(old.token.expose_secret(), &Requirement::any_token()).await.unwrap();
     // A refusal by the kept record: it is read again, and for a while no more.
     let there = builder(MemoryStore::new(), &clock).build().unwrap();
     let wrong = issue(&there, connector().id(id)).await;
-    here.verify(wrong.token.expose_secret(), &Need::authenticated()).await.unwrap_err();
+    here.verify(wrong.token.expose_secret(), &Requirement::any_token()).await.unwrap_err();
 
     let new = elsewhere.owner("acme").rotate(id, RotateRequest::at_once()).await.unwrap();
     settled(&revoke(address, new.token.expose_secret()).await);
@@ -308,10 +308,10 @@ async fn exactly_one_token_in_a_form() {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert_eq!(answer.json()["error"], "invalid_request");
     }
-    assert!(service.verify(token, &Need::authenticated()).await.is_ok());
+    assert!(service.verify(token, &Requirement::any_token()).await.is_ok());
     let charset = format!("{FORM};charset=utf-8");
     settled(&send(address, "POST", "/revoke", &[&charset], &format!("token={token}")).await);
-    assert!(service.verify(token, &Need::authenticated()).await.is_err());
+    assert!(service.verify(token, &Requirement::any_token()).await.is_err());
 }
 
 #[tokio::test]
@@ -358,5 +358,5 @@ async fn many_at_once_all_succeed() {
     }
     assert!(service.store().replaces() > 1, "nobody was in anybody's way");
     let acme = service.owner("acme");
-    assert!(acme.revoke(issued.record.id(), RevokeRequest::new()).await.unwrap().already);
+    assert!(acme.revoke(issued.record.id(), RevokeRequest::new()).await.unwrap().already_revoked);
 }

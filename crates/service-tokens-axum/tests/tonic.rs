@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use service_tokens::{IssueRequest, LastUsed, Need, TokenService, TokenType};
+use service_tokens::{IssueRequest, LastUsed, Requirement, TokenService, TokenType};
 use service_tokens_axum::{BearerLayer, RequireLayer};
 use tokio::net::TcpListener;
 use tonic::metadata::MetadataValue;
@@ -72,12 +72,13 @@ async fn a_grpc_service_is_protected() {
     let id = connector.record.id();
     let connector = format!("Bearer {}", connector.token.expose_secret());
     let developer = format!("Bearer {}", support::token(&service, "acme", "developer").await);
-    let read = || Need::scope("health:read").unwrap();
+    let read = || Requirement::scope("health:read").unwrap();
     let below = tower::ServiceBuilder::new()
         .layer(BearerLayer::new(service.clone()))
         .layer(RequireLayer::new(read()))
         .into_inner();
-    let servers = [serve(BearerLayer::new(service.clone()).need(read())).await, serve(below).await];
+    let servers =
+        [serve(BearerLayer::new(service.clone()).requirement(read())).await, serve(below).await];
     for address in servers {
         let client = &mut client(address).await;
         let answer = check(client, Some(&developer)).await.unwrap();
@@ -158,7 +159,8 @@ async fn a_need_without_a_layer_is_internal() {
 async fn the_http_status_says_the_same() {
     use axum::routing::post;
     let (service, _) = support::service();
-    let layer = BearerLayer::new(service.clone()).need(Need::scope("files:delete").unwrap());
+    let layer =
+        BearerLayer::new(service.clone()).requirement(Requirement::scope("files:delete").unwrap());
     let app = axum::Router::new().route("/", post(async || "ok")).layer(layer);
     let address = support::serve(app).await;
     let connector =

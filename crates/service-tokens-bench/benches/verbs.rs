@@ -14,7 +14,7 @@ use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion};
 use futures_lite::future::block_on;
 use service_tokens::{
-    FileStore, IssueRequest, MemoryStore, Need, Policy, Query, RevokeRequest, TokenId,
+    FileStore, IssueRequest, MemoryStore, Policy, Query, Requirement, RevokeRequest, TokenId,
     TokenService, TokenStore, TokenType,
 };
 
@@ -29,7 +29,7 @@ struct Filled<S> {
 fn fill<S: TokenStore>(store: S, size: usize) -> Filled<S> {
     let service = TokenService::builder(store, "acme_live")
         .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
-        .policy(Policy::new().longest_text(64))
+        .policy(Policy::new().max_text_len(64))
         .build()
         .unwrap();
     // Many at a time, so that the file store commits them in groups.
@@ -80,7 +80,7 @@ fn shuffle<T>(items: &mut [T]) {
 }
 
 fn verify<S: TokenStore>(group: &mut BenchmarkGroup<'_, WallTime>, filled: &Filled<S>, size: &str) {
-    let need = Need::scope("files:upload").unwrap();
+    let requirement = Requirement::scope("files:upload").unwrap();
     let stranger = fill(MemoryStore::new(), 1_000);
     let some = || filled.tokens.iter().take(1_000);
     let wrong_secrets: Vec<String> = some().map(|token| wrong_secret(token)).collect();
@@ -96,7 +96,7 @@ fn verify<S: TokenStore>(group: &mut BenchmarkGroup<'_, WallTime>, filled: &Fill
         group.bench_function(format!("{name}/{size}"), |b| {
             b.iter(|| {
                 let token = tokens.next().map_or("", String::as_str);
-                let outcome = block_on(filled.service.verify(token, &need));
+                let outcome = block_on(filled.service.verify(token, &requirement));
                 assert_eq!(outcome.is_ok(), accepted);
                 black_box(outcome)
             });
@@ -137,7 +137,7 @@ fn manage<S: TokenStore>(groups: &mut Criterion, store: &str, filled: &Filled<S>
     groups.bench_function(&format!("revoke/{store}/{size}"), |b| {
         b.iter_batched(
             || block_on(issue()).unwrap().record.id(),
-            |id: TokenId| block_on(service.every_owner().revoke(id, RevokeRequest::new())).unwrap(),
+            |id: TokenId| block_on(service.all_owners().revoke(id, RevokeRequest::new())).unwrap(),
             BatchSize::SmallInput,
         );
     });

@@ -80,16 +80,13 @@ impl Floor {
 
     /// Verifies.
     #[inline]
-    pub fn verify(&self, token: &[u8], need: u64) -> Option<Accepted> {
+    pub fn verify(&self, token: &[u8], requirement: u64) -> Option<Accepted> {
         let (id, secret) = parse(token)?;
         let row = self.rows.get(&id)?;
         let same = equal(&hash(secret), &row.hash);
-        (same && now() < row.expires_at && row.scopes & need == need).then_some(Accepted {
-            id,
-            owner: row.owner,
-            scopes: row.scopes,
-            expires_at: row.expires_at,
-        })
+        (same && now() < row.expires_at && row.scopes & requirement == requirement).then_some(
+            Accepted { id, owner: row.owner, scopes: row.scopes, expires_at: row.expires_at },
+        )
     }
 }
 

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use service_tokens::{
-    IssueRequest, Need, TokenId, TokenService, TokenServiceBuilder, TokenStore, TokenType,
+    IssueRequest, Requirement, TokenId, TokenService, TokenServiceBuilder, TokenStore, TokenType,
     VerifiedToken,
 };
 
@@ -81,7 +81,7 @@ impl<S: TokenStore> Filled<S> {
         let tokens = Tokens::new(issued.iter().map(|(text, _)| text));
         // As a service that has run for a while: every token was used, and that is flushed.
         for (text, _) in &issued {
-            ready(service.verify(text, &need())).expect("a verified token");
+            ready(service.verify(text, &requirement())).expect("a verified token");
         }
         flush(&service);
         Self { service, tokens, ids: issued.into_iter().map(|(_, id)| id).collect() }
@@ -94,11 +94,11 @@ impl<S: TokenStore> Filled<S> {
 
     /// As [`verifying`](Self::verifying), with tokens that have a typing error.
     pub fn refusing<'s>(&'s self, mistyped: &'s Tokens) -> impl FnMut(usize) + 's {
-        let need = need();
+        let requirement = requirement();
         let mut walk = mistyped.from(0);
         move |times| {
             for _ in 0..times {
-                assert!(black_box(ready(self.service.verify(walk.step(), &need))).is_err());
+                assert!(black_box(ready(self.service.verify(walk.step(), &requirement))).is_err());
             }
         }
     }
@@ -110,19 +110,20 @@ pub fn verifying<'s, S: TokenStore>(
     tokens: &'s Tokens,
     start: usize,
 ) -> impl FnMut(usize) + 's {
-    let need = need();
+    let requirement = requirement();
     let mut walk = tokens.from(start);
     move |times| {
         for _ in 0..times {
-            let verified = ready(service.verify(walk.step(), &need)).expect("a verified token");
+            let verified =
+                ready(service.verify(walk.step(), &requirement)).expect("a verified token");
             read(&verified);
         }
     }
 }
 
 /// What every verification asks for.
-pub fn need() -> Need {
-    Need::scope(NEED).expect("a scope")
+pub fn requirement() -> Requirement {
+    Requirement::scope(NEED).expect("a scope")
 }
 
 /// Reads every field, as a handler and its audit log between them do.
@@ -135,7 +136,7 @@ fn read(verified: &VerifiedToken) {
     black_box(verified.created_at());
     black_box(verified.not_before());
     black_box(verified.expires_at());
-    black_box(verified.age());
+    black_box(verified.staleness());
 }
 
 /// What an embedder calls about once a second beside its requests.

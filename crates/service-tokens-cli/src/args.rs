@@ -119,7 +119,7 @@ impl Words {
             "prefix" => self.set(&mut settings.prefix, value::prefix)?,
             "accept-prefix" => self.push(&mut settings.accepted, value::prefix)?,
             "type-def" => self.push(&mut settings.types, value::type_def)?,
-            "longest-lifetime" => self.set(&mut settings.longest_lifetime, value::duration)?,
+            "max-lifetime" => self.set(&mut settings.max_lifetime, value::duration)?,
             "allow-never" => self.flag(&mut settings.allow_never)?,
             _ => {
                 self.settings = settings;

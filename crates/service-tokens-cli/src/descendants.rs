@@ -5,7 +5,7 @@ use std::iter;
 
 use futures_lite::future::block_on;
 use service_tokens::{
-    FileStore, ManageError, PAGE_MAX, Query, Record, RevokeRequest, States, TokenId, Tokens,
+    FileStore, MAX_PAGE_LEN, ManageError, Query, Record, RevokeRequest, States, TokenId, Tokens,
 };
 
 use crate::outcome::Outcome;
@@ -13,7 +13,7 @@ use crate::progress::Progress;
 
 /// What is to be revoked.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct RecordRef {
     /// How many live tokens that is.
     pub(crate) live: u64,
     /// Selected tokens, dead or alive, below which is every live one that is not selected itself.
@@ -21,12 +21,15 @@ pub(crate) struct Found {
 }
 
 /// Looks for them. A selected token that is dead counts by what it issued.
-pub(crate) fn find(view: Tokens<'_, FileStore>, selected: &Query) -> Result<Found, ManageError> {
+pub(crate) fn find(
+    view: Tokens<'_, FileStore>,
+    selected: &Query,
+) -> Result<RecordRef, ManageError> {
     let mut chosen = HashSet::new();
     each(view, selected.clone().states(States::ALL), |record| {
         chosen.insert(record.id());
     })?;
-    let mut found = Found::default();
+    let mut found = RecordRef::default();
     each(view, Query::new().states(States::LIVE), |record| {
         // Of several the farthest: it tends to stand above the others' other descendants too.
         let head = record.issuers().iter().rfind(|issuer| chosen.contains(issuer));
@@ -41,7 +44,7 @@ fn each(
     mut query: Query,
     mut look: impl FnMut(&Record),
 ) -> Result<(), ManageError> {
-    query = query.limit(PAGE_MAX);
+    query = query.limit(MAX_PAGE_LEN);
     loop {
         let page = block_on(view.list(query.clone()))?;
         page.items.iter().for_each(|stored| look(&stored.record));
@@ -57,7 +60,7 @@ pub(crate) fn revoke(
     view: Tokens<'_, FileStore>,
     selected: &Query,
     request: &RevokeRequest,
-    mut found: Found,
+    mut found: RecordRef,
 ) -> Outcome {
     let mut progress = Progress::new("revoking");
     let (total, mut all) = (found.live, Outcome::default());

@@ -48,7 +48,7 @@ impl Filters {
             "issued-to-contains" => query.issued_to_contains(words.value(value::text)?),
             "issuer" => query.issuer(words.value(value::id)?),
             "issued-by" => query.issued_by(words.value(value::text)?),
-            "expiring-before" => query.expiring_before(words.value(value::ahead)?),
+            "expires-before" => query.expires_before(words.value(value::ahead)?),
             "created-before" => query.created_before(words.value(value::ago)?),
             "unused-since" => query.unused_since(words.value(value::ago)?),
             _ => return Ok(false),

@@ -2,21 +2,21 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
-use service_tokens::{LastUsed, Stored};
+use service_tokens::{LastUsed, StoredRecord};
 
 /// What a list tells of a token: one object, without line breaks.
-pub(crate) fn listed(stored: &Stored, now: DateTime<Utc>) -> String {
+pub(crate) fn listed(stored: &StoredRecord, now: DateTime<Utc>) -> String {
     let mut object = Object::default();
     object.listed(stored, now);
     object.finish()
 }
 
 /// All that is known of a token.
-pub(crate) fn shown(stored: &Stored, now: DateTime<Utc>) -> String {
+pub(crate) fn shown(stored: &StoredRecord, now: DateTime<Utc>) -> String {
     let record = &stored.record;
     let mut object = Object::default();
     object.listed(stored, now);
-    object.field("rotated_at", time(record.rotated_at()));
+    object.field("secret_created_at", time(record.secret_created_at()));
     if let Some(overlap) = record.overlap(now) {
         object.field("older_secret_ends_at", time(overlap.ends_at));
         object.field("older_secret_ends_on_first_use", overlap.ends_on_first_use);
@@ -48,7 +48,7 @@ fn time(time: DateTime<Utc>) -> String {
 struct Object(String);
 
 impl Object {
-    fn listed(&mut self, stored: &Stored, now: DateTime<Utc>) {
+    fn listed(&mut self, stored: &StoredRecord, now: DateTime<Utc>) {
         let record = &stored.record;
         self.field("id", record.id().to_string());
         self.field("type", record.token_type());

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use futures_lite::future::block_on;
-use service_tokens::{Direction, PAGE_MAX, State, States};
+use service_tokens::{MAX_PAGE_LEN, Order, State, States};
 
 use crate::args::Words;
 use crate::filters::{Filters, filters_help};
@@ -45,11 +45,11 @@ left out where there is none.
 pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     let mut filters = Filters::default();
     let mut states = Vec::new();
-    let (mut oldest_first, mut as_json, mut limit, mut died_before) = (false, false, None, None);
+    let (mut oldest_first, mut as_json, mut limit, mut ended_before) = (false, false, None, None);
     while let Some(option) = words.next_option()? {
         match &*option {
             "state" => words.push(&mut states, self::states)?,
-            "died-before" => words.set(&mut died_before, value::ago)?,
+            "ended-before" => words.set(&mut ended_before, value::ago)?,
             "oldest-first" => words.flag(&mut oldest_first)?,
             "json" => words.flag(&mut as_json)?,
             "limit" => words.set(&mut limit, value::number)?,
@@ -59,14 +59,14 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     }
     let [] = words.operands([])?;
     let mut query = filters.query();
-    if let Some(time) = died_before {
-        query = query.died_before(time);
+    if let Some(time) = ended_before {
+        query = query.ended_before(time);
     }
     if !states.is_empty() {
         query = query.states(states.concat().into_iter().collect::<States>());
     }
     if oldest_first {
-        query = query.direction(Direction::OldestFirst);
+        query = query.direction(Order::OldestFirst);
     }
 
     let service = words.settings.open(Access::Read)?;
@@ -74,7 +74,8 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     let mut table = Table::default();
     let (mut left, mut listed) = (limit.map_or(usize::MAX, capped), 0);
     while left > 0 {
-        let page = block_on(service.every_owner().list(query.clone().limit(left.min(PAGE_MAX))))?;
+        let page =
+            block_on(service.all_owners().list(query.clone().limit(left.min(MAX_PAGE_LEN))))?;
         left -= page.items.len().min(left);
         listed += page.items.len();
         let now = service.now();

@@ -46,7 +46,7 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     let service = words.settings.open(access)?;
     let view = match &owner {
         Some(owner) => service.owner(owner),
-        None => service.every_owner(),
+        None => service.all_owners(),
     };
     let count = block_on(view.purge(retention).count())?;
     if dry_run {

@@ -80,7 +80,7 @@ fn one(
     request: RevokeRequest,
     yes: bool,
 ) -> Result<(), Stop> {
-    let view = service.every_owner();
+    let view = service.all_owners();
     let record = block_on(view.get(id))?.record;
     if let Some(revocation) = record.revocation() {
         let at = time(revocation.at);
@@ -102,7 +102,7 @@ fn several(
     request: &RevokeRequest,
     yes: bool,
 ) -> Result<(), Stop> {
-    let view = service.every_owner();
+    let view = service.all_owners();
     let (mut found, mut unknown) = (Vec::new(), 0_u64);
     for id in ids {
         match block_on(view.get(*id)) {
@@ -124,7 +124,7 @@ fn several(
     let (mut outcome, total) = (Outcome::default(), found.len() as u64);
     for (id, at) in found.iter().map(|record| record.id()).zip(1..) {
         let revoked = block_on(view.revoke(id, request.clone()));
-        if !outcome.add_one(id, revoked.map(|revoked| !revoked.already)) {
+        if !outcome.add_one(id, revoked.map(|revoked| !revoked.already_revoked)) {
             break;
         }
         progress.show(at, total);

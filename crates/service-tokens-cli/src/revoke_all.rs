@@ -56,7 +56,7 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
 
     let access = if dry_run { Access::Read } else { Access::Change };
     let service = words.settings.open(access)?;
-    let view = service.every_owner();
+    let view = service.all_owners();
     let request = request(by, reason);
     let family = match with_descendants {
         true => Some(descendants::find(view, &filters.query())?),

@@ -1,7 +1,7 @@
 //! `tokens rotate`
 
 use futures_lite::future::block_on;
-use service_tokens::{Replaces, RotateRequest};
+use service_tokens::{ReplacedSecret, RotateRequest};
 
 use crate::args::Words;
 use crate::handover::hand_over;
@@ -29,10 +29,10 @@ standard output. The id stays.
 gets it.
 ";
 
-fn replaces(text: &str) -> Result<Replaces, String> {
+fn replaces(text: &str) -> Result<ReplacedSecret, String> {
     match text {
-        "newest" => Ok(Replaces::Newest),
-        "oldest" => Ok(Replaces::Oldest),
+        "newest" => Ok(ReplacedSecret::Newest),
+        "oldest" => Ok(ReplacedSecret::Oldest),
         _ => Err("must be newest or oldest".into()),
     }
 }
@@ -71,11 +71,11 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     }
 
     let service = words.settings.open(Access::Change)?;
-    let rotated = block_on(service.every_owner().rotate(id, request))?;
+    let rotated = block_on(service.all_owners().rotate(id, request))?;
     // Whoever reads the token from a pipe may want the file.
     drop(service);
     let record = &rotated.record;
-    let older = match record.overlap(record.rotated_at()) {
+    let older = match record.overlap(record.secret_created_at()) {
         Some(overlap) if overlap.ends_on_first_use => format!(
             "The older secret ends when the new one is first used, at the latest: {}.",
             time(overlap.ends_at)

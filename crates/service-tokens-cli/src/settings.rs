@@ -19,12 +19,12 @@ const DEFAULT_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
 
 fn types() -> Result<Vec<TokenType>, InvalidScope> {
     Ok(vec![
-        TokenType::new("connector", ["files:upload"])?.described_as("may upload files"),
+        TokenType::new("connector", ["files:upload"])?.with_description("may upload files"),
         TokenType::new("developer", ["*"])?
-            .described_as("for all available APIs. Handle it with caution"),
+            .with_description("for all available APIs. Handle it with caution"),
         // It issues nothing that may do more than itself, hence `*`.
         TokenType::new("manager", ["*", "service-tokens:*"])?
-            .described_as("may manage tokens, and use every API"),
+            .with_description("may manage tokens, and use every API"),
     ])
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Settings {
     pub(crate) prefix: Option<Prefix>,
     pub(crate) accepted: Vec<Prefix>,
     pub(crate) types: Vec<TokenType>,
-    pub(crate) longest_lifetime: Option<Duration>,
+    pub(crate) max_lifetime: Option<Duration>,
     pub(crate) allow_never: bool,
 }
 
@@ -91,8 +91,8 @@ impl Settings {
     pub(crate) fn over<S: TokenStore>(&self, store: S) -> Result<TokenService<S>, Stop> {
         let types = self.types()?;
         let mut policy = Policy::new().allow_never(self.allow_never);
-        if let Some(longest) = self.longest_lifetime {
-            policy = policy.longest_lifetime(longest);
+        if let Some(longest) = self.max_lifetime {
+            policy = policy.max_lifetime(longest);
             policy = policy.default_lifetime(DEFAULT_LIFETIME.min(longest));
         }
         let [own, accepted @ ..] = &*self.prefixes()? else {

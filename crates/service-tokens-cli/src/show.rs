@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
 use futures_lite::future::block_on;
-use service_tokens::Stored;
+use service_tokens::StoredRecord;
 
 use crate::args::Words;
 use crate::json;
@@ -18,7 +18,7 @@ knows any more.
 
   tokens show ID [--json]
 
-  --json    one JSON object: what `tokens list --json` tells, and rotated_at,
+  --json    one JSON object: what `tokens list --json` tells, and secret_created_at,
             older_secret_ends_at, older_secret_ends_on_first_use, issued_by,
             issuers, revoked_at, revoked_by, reason and newer_format, those
             that there are; newer_format is true where a newer version wrote
@@ -38,7 +38,7 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     let id = words.id()?;
 
     let service = words.settings.open(Access::Read)?;
-    let stored = block_on(service.every_owner().get(id))?;
+    let stored = block_on(service.all_owners().get(id))?;
     let now = service.now();
     let mut out = io::stdout().lock();
     if as_json {
@@ -50,7 +50,7 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     Ok(())
 }
 
-fn lines(stored: &Stored, now: DateTime<Utc>) -> Vec<(&'static str, String)> {
+fn lines(stored: &StoredRecord, now: DateTime<Utc>) -> Vec<(&'static str, String)> {
     let record = &stored.record;
     let mut lines = vec![
         ("ID", record.id().to_string()),
@@ -64,8 +64,8 @@ fn lines(stored: &Stored, now: DateTime<Utc>) -> Vec<(&'static str, String)> {
         ("Last Used", last_used(stored.last_used)),
     ];
     lines.extend(record.not_before().map(|start| ("Not Before", time(start))));
-    if record.rotated_at() != record.created_at() {
-        lines.push(("Rotated At", time(record.rotated_at())));
+    if record.secret_created_at() != record.created_at() {
+        lines.push(("Rotated At", time(record.secret_created_at())));
     }
     lines.extend(record.overlap(now).map(|both| {
         let first_use =

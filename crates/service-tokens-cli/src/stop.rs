@@ -123,7 +123,7 @@ fn not_allowed(invalid: InvalidField) -> String {
             invalid.rule
         ),
         Rule::NotAfterNotBefore => format!("{option} must be after --not-before"),
-        Rule::TooShort { shortest } => {
+        Rule::TooShort { min: shortest } => {
             format!("{option} is at least {}d", shortest.as_secs() / 86_400)
         }
         rule => format!("{option} {rule}"),

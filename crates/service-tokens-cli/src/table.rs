@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
-use service_tokens::Stored;
+use service_tokens::StoredRecord;
 
 use crate::text::{end, last_used, time, visible};
 
@@ -25,7 +25,7 @@ impl Table {
     pub(crate) fn page(
         &mut self,
         out: &mut impl Write,
-        items: &[Stored],
+        items: &[StoredRecord],
         now: DateTime<Utc>,
     ) -> io::Result<()> {
         let mut rows = Vec::with_capacity(items.len() + 1);
@@ -47,7 +47,7 @@ impl Table {
     }
 }
 
-fn row(stored: &Stored, now: DateTime<Utc>) -> [String; HEADS.len()] {
+fn row(stored: &StoredRecord, now: DateTime<Utc>) -> [String; HEADS.len()] {
     let record = &stored.record;
     [
         record.id().to_string(),

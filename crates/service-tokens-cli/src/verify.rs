@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use futures_lite::future::block_on;
-use service_tokens::{FileStore, Need, TokenService, VerifyError};
+use service_tokens::{FileStore, Requirement, TokenService, VerifyError};
 
 use crate::args::Words;
 use crate::lines::{LINE_MAX, Line, Lines};
@@ -34,18 +34,20 @@ Verifying here counts as no use of the token.
 ";
 
 pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
-    let mut needs = Vec::new();
+    let mut requirements = Vec::new();
     while let Some(option) = words.next_option()? {
         match &*option {
-            "need" => words.push(&mut needs, value::text)?,
+            "need" => words.push(&mut requirements, value::text)?,
             _ => return Err(words.unknown(&option)),
         }
     }
     // No message may repeat an operand: it is a token, as a rule.
     let [] = words.operands([])?;
-    let need = match needs.is_empty() {
-        true => Need::authenticated(),
-        false => Need::all_of(needs).map_err(|e| words.mistake(&format!("--need: {e}")))?,
+    let requirement = match requirements.is_empty() {
+        true => Requirement::any_token(),
+        false => {
+            Requirement::all_of(requirements).map_err(|e| words.mistake(&format!("--need: {e}")))?
+        }
     };
 
     let stdin = io::stdin().lock();
@@ -63,7 +65,7 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     while let Some(line) = given.next().map_err(Stop::input)? {
         lines += 1;
         let answer = match line {
-            Line::Whole(line) => answer(&service, &line, &need),
+            Line::Whole(line) => answer(&service, &line, &requirement),
             Line::TooLong => Err(format!("the line is longer than {LINE_MAX} bytes")),
         };
         refused += u64::from(answer.is_err());
@@ -84,9 +86,13 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     }
 }
 
-fn answer(service: &TokenService<FileStore>, line: &[u8], need: &Need) -> Result<String, String> {
+fn answer(
+    service: &TokenService<FileStore>,
+    line: &[u8],
+    requirement: &Requirement,
+) -> Result<String, String> {
     let token = token_of(line)?;
-    match block_on(service.verify(token, need)) {
+    match block_on(service.verify(token, requirement)) {
         Ok(verified) => Ok(format!(
             "{} {} {} {}",
             verified.id(),

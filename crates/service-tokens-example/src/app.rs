@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, put};
-use service_tokens::{Need, TokenService, TokenStore};
+use service_tokens::{Requirement, TokenService, TokenStore};
 use service_tokens_axum::{BearerLayer, RequireLayer, management, page, standards};
 
 use tower_http::limit::RequestBodyLimitLayer;
@@ -18,8 +18,8 @@ pub(crate) fn router<S: TokenStore + 'static>(
     service: Arc<TokenService<S>>,
     uploads: Uploads,
 ) -> Result<Router, Box<dyn Error>> {
-    let upload = RequireLayer::new(Need::scope("files:upload")?);
-    let read = RequireLayer::new(Need::scope("files:read")?);
+    let upload = RequireLayer::new(Requirement::scope("files:upload")?);
+    let read = RequireLayer::new(Requirement::scope("files:read")?);
 
     let protected = Router::new()
         .route("/files", get(files::list).route_layer(read.clone()))

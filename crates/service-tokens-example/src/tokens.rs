@@ -21,12 +21,16 @@ pub(crate) fn builder(journal: &Path) -> Result<TokenServiceBuilder<FileStore>, 
     // `*` does not reach the scopes for managing tokens, so the manager's type names them.
     let manager = ReservedScope::ALL.map(ReservedScope::as_str).into_iter().chain(["*"]);
     Ok(TokenService::builder(FileStore::open(journal)?, "acme_live")
-        .token_type(TokenType::new("connector", ["files:upload"])?.described_as("may upload files"))
+        .token_type(
+            TokenType::new("connector", ["files:upload"])?.with_description("may upload files"),
+        )
         .token_type(
             TokenType::new("developer", ["*"])?
-                .described_as("for all available APIs. Handle it with caution"),
+                .with_description("for all available APIs. Handle it with caution"),
         )
-        .token_type(TokenType::new("manager", manager)?.described_as("may manage service tokens"))
+        .token_type(
+            TokenType::new("manager", manager)?.with_description("may manage service tokens"),
+        )
         // Here people issue tokens on the page. What they issue may live longer than the token with
         // which they happened to sign in. Where programs issue tokens, keep the default.
         .policy(Policy::new().allow_outliving_issuer(true)))

@@ -99,8 +99,8 @@ fn each_rule_has_its_message() {
         (1, Some(long(17)), Err(LONG)),
         (2, None, Err(MISSING)),
         (2, Some(vec![]), Err(TEXT)),
-        (2, Some(long(TEXT_MAX_LEN)), Ok(())),
-        (2, Some(long(TEXT_MAX_LEN + 1)), Err(TEXT)),
+        (2, Some(long(MAX_TEXT_LEN)), Ok(())),
+        (2, Some(long(MAX_TEXT_LEN + 1)), Err(TEXT)),
         (2, Some(vec![0xff]), Err(UTF8)),
         (2, Some(vec![0xc0, 0x80]), Err(UTF8)),
         (2, Some(vec![0xed, 0xa0, 0x80]), Err(UTF8)),
@@ -111,7 +111,7 @@ fn each_rule_has_its_message() {
         (3, Some(long(65)), Err("the type's name is not allowed")),
         (3, Some(b"a:b".to_vec()), Err("the type's name is not allowed")),
         (4, None, Err(MISSING)),
-        (4, Some(long(TEXT_MAX_LEN + 1)), Err(TEXT)),
+        (4, Some(long(MAX_TEXT_LEN + 1)), Err(TEXT)),
         (5, None, Err(MISSING)),
         (5, Some(time(0)), Ok(())),
         (5, Some(time(-1)), Err(TIME)),
@@ -130,7 +130,7 @@ fn each_rule_has_its_message() {
         (6, Some(scopes(64).into_bytes()), Ok(())),
         (6, Some(scopes(65).into_bytes()), Err("a scope is not allowed")),
         (6, Some(largest_scopes().to_string().into_bytes()), Ok(())),
-        (6, Some(long(SCOPES_MAX_LEN + 1)), Err(TEXT)),
+        (6, Some(long(MAX_SCOPES_LEN + 1)), Err(TEXT)),
         (7, Some(time(LATEST)), Ok(())),
         (7, Some(time(LATEST + 1)), Err(TIME)),
         (8, Some(time(LATEST)), Ok(())),
@@ -152,8 +152,8 @@ fn each_rule_has_its_message() {
         (12, Some(time(LATEST + 1)), Err(TIME)),
         (13, Some(b"x".to_vec()), Err("a revocation has no time")),
         (14, Some(b"x".to_vec()), Err("a revocation has no time")),
-        (15, Some(long(TEXT_MAX_LEN)), Ok(())),
-        (15, Some(long(TEXT_MAX_LEN + 1)), Err(TEXT)),
+        (15, Some(long(MAX_TEXT_LEN)), Ok(())),
+        (15, Some(long(MAX_TEXT_LEN + 1)), Err(TEXT)),
         (16, Some(vec![]), Err(ISSUERS)),
         (16, Some(long(15)), Err(EARLY)),
         (16, Some(long(17)), Err(EARLY)),
@@ -225,7 +225,7 @@ fn the_frame_has_one_spelling() {
 #[test]
 fn the_largest_record_fits() {
     let mut largest = full();
-    let text = "x".repeat(TEXT_MAX_LEN);
+    let text = "x".repeat(MAX_TEXT_LEN);
     let scopes = largest_scopes();
     largest.texts = Texts::new(&text, &"t".repeat(64), scopes.as_scopes().as_str(), &text);
     let rare = largest.rare.as_mut().unwrap();
@@ -237,7 +237,7 @@ fn the_largest_record_fits() {
     revocation.reason = Some(text.as_str().into());
     let bytes = largest.to_bytes();
     assert_eq!(bytes.len(), 30_455);
-    assert!(bytes.len() <= RECORD_MAX_BYTES);
+    assert!(bytes.len() <= MAX_RECORD_BYTES);
     assert_eq!(Record::from_bytes(&bytes), Ok(largest));
 }
 
@@ -249,10 +249,10 @@ fn the_longest_encoding_of_any_format() {
         frame(2, &fields)
     };
     let rest = of(60_000).len() - 60_000;
-    let longest = of(RECORD_MAX_BYTES - rest);
-    assert_eq!(longest.len(), RECORD_MAX_BYTES);
+    let longest = of(MAX_RECORD_BYTES - rest);
+    assert_eq!(longest.len(), MAX_RECORD_BYTES);
     assert!(Record::from_bytes(&longest).is_ok());
-    assert_eq!(refusal(&of(RECORD_MAX_BYTES - rest + 1)), "longer than any record");
+    assert_eq!(refusal(&of(MAX_RECORD_BYTES - rest + 1)), "longer than any record");
 }
 
 /// Cut off anywhere, also between two fields, a record is no record: a revocation comes late.
@@ -389,7 +389,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read(record in records()) {
         let bytes = record.to_bytes();
-        prop_assert!(bytes.len() <= RECORD_MAX_BYTES);
+        prop_assert!(bytes.len() <= MAX_RECORD_BYTES);
         prop_assert_eq!(Record::from_bytes(&bytes), Ok(record));
     }
 

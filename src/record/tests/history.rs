@@ -47,7 +47,7 @@ impl Model {
         &mut self,
         now: i64,
         older_ends: OlderEnds,
-        replaces: Option<Replaces>,
+        replaces: Option<ReplacedSecret>,
         expires_at: Option<Option<i64>>,
     ) -> Result<(), RotateDenied> {
         if self.state(now) != State::Active {
@@ -66,12 +66,12 @@ impl Model {
                 end.timestamp_micros().max(now)
             }
         };
-        let lost = overlap && replaces == Some(Replaces::Newest);
+        let lost = overlap && replaces == Some(ReplacedSecret::Newest);
         if lost && matches!(older_ends, OlderEnds::Now) {
             self.ends[living[0]] = Some(now);
         }
         let end = if lost { now } else { wanted };
-        if overlap && replaces == Some(Replaces::Oldest) {
+        if overlap && replaces == Some(ReplacedSecret::Oldest) {
             self.ends[living[0]] = Some(now);
         }
         self.ends[newest] = Some(end);
@@ -152,9 +152,9 @@ impl Model {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Act {
+enum Operation {
     Pass(i64),
-    Rotate(OlderEnds2, Option<Replaces>, Option<Option<i64>>),
+    Rotate(OlderEnds2, Option<ReplacedSecret>, Option<Option<i64>>),
     Revoke,
     /// The newest secret but so many is presented, and what follows is done so much later.
     Use(usize, i64),
@@ -168,23 +168,23 @@ enum OlderEnds2 {
     FirstUse(i64),
 }
 
-fn acts() -> impl Strategy<Value = Act> {
+fn acts() -> impl Strategy<Value = Operation> {
     let ends = prop_oneof![
         1 => Just(OlderEnds2::Now),
         3 => (-2..20i64).prop_map(OlderEnds2::In),
         2 => (-2..20i64).prop_map(OlderEnds2::FirstUse),
     ];
     let replaces = prop_oneof![
-        2 => Just(None), 2 => Just(Some(Replaces::Newest)), 2 => Just(Some(Replaces::Oldest)),
+        2 => Just(None), 2 => Just(Some(ReplacedSecret::Newest)), 2 => Just(Some(ReplacedSecret::Oldest)),
     ];
     let expiry = prop_oneof![
         8 => Just(None), 1 => Just(Some(None)), 1 => (1..40i64).prop_map(|end| Some(Some(end))),
     ];
     prop_oneof![
-        8 => (0..8i64).prop_map(Act::Pass),
-        12 => (ends, replaces, expiry).prop_map(|(e, r, x)| Act::Rotate(e, r, x)),
-        1 => Just(Act::Revoke),
-        8 => (0..3usize, prop_oneof![3 => Just(0), 1 => 0..4i64]).prop_map(|(s, t)| Act::Use(s, t)),
+        8 => (0..8i64).prop_map(Operation::Pass),
+        12 => (ends, replaces, expiry).prop_map(|(e, r, x)| Operation::Rotate(e, r, x)),
+        1 => Just(Operation::Revoke),
+        8 => (0..3usize, prop_oneof![3 => Just(0), 1 => 0..4i64]).prop_map(|(s, t)| Operation::Use(s, t)),
     ]
 }
 
@@ -212,8 +212,8 @@ proptest! {
         };
         for (step, act) in history.into_iter().enumerate() {
             match act {
-                Act::Pass(micros) => now += micros,
-                Act::Rotate(ends, replaces, expiry) => {
+                Operation::Pass(micros) => now += micros,
+                Operation::Rotate(ends, replaces, expiry) => {
                     let older_ends = match ends {
                         OlderEnds2::Now => OlderEnds::Now,
                         OlderEnds2::In(after) => at(now + after),
@@ -235,15 +235,15 @@ proptest! {
                             prop_assert_eq!(rotated.id(), record.id());
                             prop_assert_eq!(rotated.owner(), record.owner());
                             prop_assert_eq!(rotated.created_at(), record.created_at());
-                            prop_assert!(rotated.rotated_at() >= from_micros(now));
-                            prop_assert!(rotated.rotated_at() > record.rotated_at());
+                            prop_assert!(rotated.secret_created_at() >= from_micros(now));
+                            prop_assert!(rotated.secret_created_at() > record.secret_created_at());
                             prop_assert!(rotated.holds(&rotation.digest));
                             record = rotated;
                         }
                         Err(denied) => prop_assert_eq!(expected, Err(denied)),
                     }
                 }
-                Act::Use(before, later) => {
+                Operation::Use(before, later) => {
                     let secret = (model.ends.len() - 1).saturating_sub(before);
                     let first_use = first_use_of(&record, secret, now);
                     now += later;
@@ -251,7 +251,7 @@ proptest! {
                     prop_assert_eq!(used.is_some(), model.first_use(secret, now));
                     record = used.unwrap_or(record);
                 }
-                Act::Revoke => {
+                Operation::Revoke => {
                     let by = step.to_string();
                     let revoked = record.revoke(from_micros(now), Some(&by), None).unwrap();
                     prop_assert_eq!(revoked.is_none(), model.revoked.is_some());
@@ -279,7 +279,7 @@ proptest! {
         now in moments(),
         end in moments(),
         expiry in proptest::option::of(proptest::option::of(moments())),
-        replaces in prop_oneof![Just(None), Just(Some(Replaces::Newest))],
+        replaces in prop_oneof![Just(None), Just(Some(ReplacedSecret::Newest))],
         by in proptest::option::of("\\PC{0,3}"),
         reason in proptest::option::of("[ \n]{0,2}|x{4090,4100}"),
     ) {
@@ -293,7 +293,7 @@ proptest! {
             }
         }
         let blank = |text: &Option<String>| text.as_ref().is_some_and(|t| t.trim().is_empty());
-        let long = reason.as_ref().is_some_and(|reason| reason.len() > TEXT_MAX_LEN);
+        let long = reason.as_ref().is_some_and(|reason| reason.len() > MAX_TEXT_LEN);
         match record.revoke(now, by.as_deref(), reason.as_deref()) {
             Ok(revoked) => {
                 let revoked = revoked.unwrap();

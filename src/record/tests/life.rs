@@ -3,7 +3,7 @@
 use super::*;
 use crate::check::{Denied, check};
 use crate::record::field::Rule;
-use crate::scope::{Need, TokenType, TokenTypes};
+use crate::scope::{Requirement, TokenType, TokenTypes};
 use crate::secret::{RandomError, RandomSource, Secret};
 use crate::token::{Prefix, Token, parse};
 
@@ -47,7 +47,7 @@ pub(super) fn verdict(record: &Record, secret: usize, now: i64) -> Verdict {
         Ok(matched) => matched,
         Err(mismatch) => return Verdict::Mismatch(mismatch),
     };
-    match check(matched, from_micros(now), &Need::authenticated(), &types) {
+    match check(matched, from_micros(now), &Requirement::any_token(), &types) {
         Ok(verified) => {
             assert_eq!(verified.id(), ID);
             Verdict::Accepted
@@ -74,7 +74,7 @@ pub(super) fn issued(now: i64, not_before: Option<i64>, expires_at: Option<i64>)
 pub(super) fn rotation(
     secret: usize,
     older_ends: OlderEnds,
-    replaces: Option<Replaces>,
+    replaces: Option<ReplacedSecret>,
 ) -> Rotation {
     Rotation { digest: digest_of(secret), older_ends, replaces, expires_at: None }
 }
@@ -96,11 +96,11 @@ fn start_and_end_to_the_microsecond() {
     ] {
         assert_eq!((record.state(from_micros(now)), verdict(&record, 0, now)), (state, expected));
         let died = (state == State::Expired).then(|| from_micros(3_000));
-        assert_eq!(record.died_at(from_micros(now)), died);
+        assert_eq!(record.ended_at(from_micros(now)), died);
     }
     // Nanoseconds decide nothing.
     let late = from_micros(2_999) + chrono::Duration::nanoseconds(999);
-    assert_eq!((record.state(late), record.died_at(late)), (State::Active, None));
+    assert_eq!((record.state(late), record.ended_at(late)), (State::Active, None));
 }
 
 #[test]
@@ -142,14 +142,14 @@ fn the_first_use_of_the_newest_ends_the_older() {
     assert_eq!(verdict(&used, 0, 2_000), Verdict::Denied(Denied::SecretEnded));
     assert_eq!(verdict(&used, 1, 2_000), Verdict::Accepted);
     assert_eq!(used.ended().unwrap().ended_at, from_micros(2_000));
-    assert_eq!(used.rotated_at(), rotated.rotated_at());
+    assert_eq!(used.secret_created_at(), rotated.secret_created_at());
     // Once is enough.
     assert_eq!(
         (first_use_of(&used, 1, 2_000), used.first_used(&first, from_micros(2_000))),
         (None, None)
     );
     // What came in between: nothing is lost, nothing else ended.
-    let again = rotation(2, until_first_use, Some(Replaces::Oldest));
+    let again = rotation(2, until_first_use, Some(ReplacedSecret::Oldest));
     let newer = rotated.rotate(from_micros(1_900), &again).unwrap();
     let revoked = rotated.revoke(from_micros(1_900), None, None).unwrap().unwrap();
     let strange = rotated.as_if_newer().unwrap();
@@ -172,7 +172,7 @@ fn replacing_a_lost_newest_keeps_the_older_one_s_rule() {
         let record = issued(1_000, None, None)
             .rotate(from_micros(1_500), &rotation(1, first, None))
             .unwrap()
-            .rotate(from_micros(1_600), &rotation(2, second, Some(Replaces::Newest)))
+            .rotate(from_micros(1_600), &rotation(2, second, Some(ReplacedSecret::Newest)))
             .unwrap();
         let overlap = Overlap { ends_at: from_micros(9_000), ends_on_first_use };
         assert_eq!(record.overlap(from_micros(1_600)), Some(overlap));
@@ -201,7 +201,7 @@ fn one_rotation_can_end_both_secrets() {
     let twice = record
         .rotate(from_micros(1_500), &rotation(1, at(9_000), None))
         .unwrap()
-        .rotate(from_micros(1_600), &rotation(2, OlderEnds::Now, Some(Replaces::Oldest)))
+        .rotate(from_micros(1_600), &rotation(2, OlderEnds::Now, Some(ReplacedSecret::Oldest)))
         .unwrap();
     assert_eq!(verdict(&twice, 0, 1_600), Verdict::Mismatch(Mismatch::WrongSecret));
     assert_eq!(verdict(&twice, 1, 1_600), Verdict::Denied(Denied::SecretEnded));
@@ -245,19 +245,19 @@ fn the_first_revocation_stands() {
     for now in [0, 1_999, 2_000, 3_000, LATEST] {
         assert_eq!(verdict(&revoked, 0, now), Verdict::Denied(Denied::Revoked));
     }
-    assert_eq!(revoked.died_at(from_micros(2_500)), Some(now));
+    assert_eq!(revoked.ended_at(from_micros(2_500)), Some(now));
     // Revoked after its end, it died of that.
     let late = record.revoke(from_micros(4_000), None, None).unwrap().unwrap();
-    assert_eq!(late.died_at(from_micros(4_000)), Some(from_micros(3_000)));
+    assert_eq!(late.ended_at(from_micros(4_000)), Some(from_micros(3_000)));
 }
 
 #[test]
 fn a_revocation_that_no_record_can_hold_is_refused() {
     let record = issued(1_000, None, None);
     let now = from_micros(2_000);
-    let long = "x".repeat(TEXT_MAX_LEN + 1);
+    let long = "x".repeat(MAX_TEXT_LEN + 1);
     let invalid = |field: Field, rule| Err(RevokeDenied::Invalid(InvalidField { field, rule }));
-    let too_long = Rule::TooLong { longest: TEXT_MAX_LEN };
+    let too_long = Rule::TooLong { max: MAX_TEXT_LEN };
     assert_eq!(record.revoke(now, Some(""), None), invalid(Field::RevokedBy, Rule::Empty));
     assert_eq!(record.revoke(now, Some(&long), None), invalid(Field::RevokedBy, too_long));
     assert_eq!(record.revoke(now, None, Some(" ")), invalid(Field::Reason, Rule::Empty));

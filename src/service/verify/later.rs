@@ -12,7 +12,7 @@ use crate::clock::Moment;
 use crate::digest::HashedSecret;
 use crate::error::VerifyError;
 use crate::record::Record;
-use crate::scope::Need;
+use crate::scope::Requirement;
 use crate::store::{LastUse, TokenStore};
 use crate::token::TokenId;
 
@@ -20,16 +20,16 @@ impl<S: TokenStore> TokenService<S> {
     pub(super) fn verify_later<'f>(
         &'f self,
         token: HashedSecret<'f>,
-        need: &'f Need,
+        requirement: &'f Requirement,
         freshness: Freshness,
         usage: Use,
     ) -> Later<'f> {
         Box::pin(async move {
             let verdict = match &self.kept {
                 Some(kept) if freshness == Freshness::Kept => {
-                    self.verify_kept(kept, &token, need).await
+                    self.verify_kept(kept, &token, requirement).await
                 }
-                _ => self.verify_found(&token, need).await,
+                _ => self.verify_found(&token, requirement).await,
             };
             match verdict {
                 Ok((accepted, now)) => match self.conclude(token.id(), accepted, now, usage) {
@@ -44,19 +44,19 @@ impl<S: TokenStore> TokenService<S> {
     async fn verify_found(
         &self,
         token: &HashedSecret<'_>,
-        need: &Need,
+        requirement: &Requirement,
     ) -> Result<(Accepted, Moment), VerifyError> {
         let asked_at = self.clock.monotonic();
         let found = self.store.find(token.id()).await?;
         let found = found.as_ref().map(|stored| (&stored.record, stored.last_used.into()));
-        self.judge_answer(token, found, asked_at, need)
+        self.judge_answer(token, found, asked_at, requirement)
     }
 
     async fn verify_kept(
         &self,
         kept: &Arc<Kept>,
         token: &HashedSecret<'_>,
-        need: &Need,
+        requirement: &Requirement,
     ) -> Result<(Accepted, Moment), VerifyError> {
         let began = self.clock.monotonic();
         let id = token.id();
@@ -78,7 +78,7 @@ impl<S: TokenStore> TokenService<S> {
             };
             // A kept record comes without its last use.
             let found = answer.record.as_deref().map(|record| (record, LastUse::Never));
-            let outcome = self.judge_answer(token, found, answer.asked_at, need);
+            let outcome = self.judge_answer(token, found, answer.asked_at, requirement);
             if outcome.is_ok() || latest {
                 return outcome;
             }
@@ -102,13 +102,13 @@ impl<S: TokenStore> TokenService<S> {
         token: &HashedSecret<'_>,
         found: Option<(&Record, LastUse)>,
         asked_at: Duration,
-        need: &Need,
+        requirement: &Requirement,
     ) -> Result<(Accepted, Moment), VerifyError> {
         // The time after the answer: what expired while the store was asked is expired.
         let now = self.now_coarse();
         let accepted = self
-            .judge(token, found, now, need)
-            .map_err(|rejected| rejected.into_error(token.id(), need))?;
-        Ok((accepted.aged(self.clock.monotonic().saturating_sub(asked_at)), now))
+            .judge(token, found, now, requirement)
+            .map_err(|rejected| rejected.into_error(token.id(), requirement))?;
+        Ok((accepted.with_staleness(self.clock.monotonic().saturating_sub(asked_at)), now))
     }
 }

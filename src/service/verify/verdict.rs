@@ -9,7 +9,7 @@ use crate::clock::Moment;
 use crate::digest::HashedSecret;
 use crate::error::{Refusal, VerifyError};
 use crate::record::{Mismatch, Record};
-use crate::scope::Need;
+use crate::scope::Requirement;
 use crate::store::{LastUse, TokenStore};
 use crate::token::TokenId;
 
@@ -25,8 +25,8 @@ impl Accepted {
         !self.follows.due && self.follows.first_use.is_none()
     }
 
-    pub(super) fn aged(mut self, age: Duration) -> Self {
-        self.verified = self.verified.aged(age);
+    pub(super) fn with_staleness(mut self, staleness: Duration) -> Self {
+        self.verified = self.verified.with_staleness(staleness);
         self
     }
 }
@@ -41,11 +41,11 @@ pub(super) enum Rejected {
 
 impl Rejected {
     #[cold]
-    pub(super) fn into_error(self, id: TokenId, need: &Need) -> VerifyError {
+    pub(super) fn into_error(self, id: TokenId, requirement: &Requirement) -> VerifyError {
         match self {
             Self::UnknownId => VerifyError::Refused(Refusal::UnknownId),
             Self::Mismatch(mismatch) => VerifyError::mismatch(mismatch),
-            Self::Denied(denied) => VerifyError::denied(denied, id, need),
+            Self::Denied(denied) => VerifyError::denied(denied, id, requirement),
         }
     }
 }
@@ -57,7 +57,7 @@ impl<S: TokenStore> TokenService<S> {
         token: &HashedSecret<'_>,
         found: Option<(&Record, LastUse)>,
         now: Moment,
-        need: &Need,
+        requirement: &Requirement,
     ) -> Result<Accepted, Rejected> {
         let Some((record, last_used)) = found else {
             self.digests.verify_nothing(token);
@@ -65,7 +65,8 @@ impl<S: TokenStore> TokenService<S> {
         };
         let matched = record.matches_hashed(token, &self.digests).map_err(Rejected::Mismatch)?;
         let first_use = matched.first_use(now.time).map(Box::new);
-        let verified = check(matched, now.time, need, &self.types).map_err(Rejected::Denied)?;
+        let verified =
+            check(matched, now.time, requirement, &self.types).map_err(Rejected::Denied)?;
         let due = self.uses.as_ref().is_some_and(|uses| uses.is_due(last_used, now.micros));
         Ok(Accepted { verified, follows: Follows { due, first_use } })
     }

@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 
 use super::format::{Framer, USES_MAX, put_len};
 use super::journal::Failure;
-use super::queue::{Act, ActPromise};
+use super::queue::{ActPromise, Operation};
 use crate::record::Record;
 use crate::store::{StoreError, Version};
 use crate::stores::table::{Row, Table};
@@ -83,23 +83,23 @@ impl Batch {
     /// Decides on an act as if all before it had succeeded.
     pub(super) fn add(
         &mut self,
-        act: Act,
+        act: Operation,
         promise: ActPromise,
         table: &Table,
         last_version: &mut u64,
     ) {
         let (rests_on_batch, answer) = match act {
-            Act::Insert { record, bytes } => {
+            Operation::Insert { record, bytes } => {
                 (self.knows(record.id()), self.insert(table, last_version, record, &bytes))
             }
-            Act::Replace { record, bytes, expected } => {
+            Operation::Replace { record, bytes, expected } => {
                 let rests = self.knows(record.id());
                 (rests, self.replace(table, last_version, record, &bytes, expected))
             }
-            Act::Remove { id, expected } => {
+            Operation::Remove { id, expected } => {
                 (self.knows(id), self.remove(table, last_version, id, expected))
             }
-            Act::Touch { uses } => (false, self.touch(table, uses)),
+            Operation::Touch { uses } => (false, self.touch(table, uses)),
         };
         let rests_on_batch = rests_on_batch || answer.is_ok();
         self.answers.push(Answer { promise, answer, rests_on_batch });

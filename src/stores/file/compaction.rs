@@ -11,7 +11,7 @@ use std::sync::{Arc, mpsc};
 use hashbrown::HashMap;
 
 use super::disk::{Directory, Disk};
-use super::format::{Act, Framer, HEADER_LEN, Header, Uses};
+use super::format::{Framer, HEADER_LEN, Header, Operation, Uses};
 use super::frames::{Frames, Unreadable};
 use super::journal::{Failure, Journal};
 use super::lock::NotLocked;
@@ -121,9 +121,9 @@ impl Job {
         let mut output = Output::create(self)?;
         while let Some(frame) = copied.next()? {
             let offset = frame.offset;
-            let act = Act::read(frame.body);
+            let act = Operation::read(frame.body);
             let act = act.map_err(|what| NotCompacted::Damaged { offset, what })?;
-            if let Act::Put { id, version, record, .. } = act
+            if let Operation::Put { id, version, record, .. } = act
                 && let Some(row) = latest.get(&id).filter(|row| row.version == version)
             {
                 output.framer.put(&mut output.buffer, id, version, row.last_used, record);
@@ -162,18 +162,20 @@ impl Job {
         let mut latest: HashMap<TokenId, Latest> = HashMap::new();
         while let Some(frame) = frames.next()? {
             let offset = frame.offset;
-            match Act::read(frame.body).map_err(|what| NotCompacted::Damaged { offset, what })? {
-                Act::Put { id, version, last_used, .. } => {
+            match Operation::read(frame.body)
+                .map_err(|what| NotCompacted::Damaged { offset, what })?
+            {
+                Operation::Put { id, version, last_used, .. } => {
                     let row = latest.entry(id).or_insert(Latest { version, last_used });
                     row.version = row.version.max(version);
                     row.last_used = row.last_used.max(last_used);
                 }
-                Act::Remove { id, version } => {
+                Operation::Remove { id, version } => {
                     if latest.get(&id).is_some_and(|row| row.version < version) {
                         latest.remove(&id);
                     }
                 }
-                Act::Touch(uses) => touch(&mut latest, uses),
+                Operation::Touch(uses) => touch(&mut latest, uses),
             }
             self.go_on()?;
         }

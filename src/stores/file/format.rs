@@ -61,7 +61,7 @@
 
 use crc32fast::Hasher;
 
-use crate::record::RECORD_MAX_BYTES;
+use crate::record::MAX_RECORD_BYTES;
 use crate::secret::{RandomError, RandomSource};
 use crate::token::TokenId;
 
@@ -84,7 +84,7 @@ const REMOVE_LEN: usize = 1 + 16 + 8 + 1;
 const USE_LEN: usize = 16 + 8;
 const BODY_MIN: usize = REMOVE_LEN;
 const BODY_MAX: usize = 66_000;
-const _: () = assert!(PUT_HEAD + RECORD_MAX_BYTES < BODY_MAX);
+const _: () = assert!(PUT_HEAD + MAX_RECORD_BYTES < BODY_MAX);
 
 /// The most uses in one frame.
 pub(super) const USES_MAX: usize = 2_000;
@@ -312,13 +312,13 @@ impl FrameHeader {
 
 /// What a frame's body tells.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Act<'b> {
+pub(super) enum Operation<'b> {
     Put { id: TokenId, version: u64, last_used: Option<i64>, record: &'b [u8] },
     Remove { id: TokenId, version: u64 },
     Touch(Uses<'b>),
 }
 
-impl<'b> Act<'b> {
+impl<'b> Operation<'b> {
     /// Reads a body whose checksum was found right.
     pub(super) fn read(body: &'b [u8]) -> Result<Self, &'static str> {
         let (&end, body) = body.split_last().ok_or(SHORT)?;

@@ -11,7 +11,7 @@ use super::format::{HEADER_LEN, Header, NoHeader};
 use super::frames::{Frames, Unreadable, written_end};
 use super::lock::{Lock, Locks, NotLocked, refuses_writing};
 use super::open_error::{OpenError, io_error};
-use super::options::{CutOff, FileStoreOptions, Opening, OpeningProgress};
+use super::options::{FileStoreOptions, OpenProgress, OpenReport, TruncatedTail};
 use super::replay::{Replayed, replay};
 use super::writer::Paths;
 use crate::secret::{OsRandom, RandomError};
@@ -23,7 +23,7 @@ pub(super) struct Opened {
     pub(super) header: Header,
     pub(super) sequence: u64,
     pub(super) replayed: Replayed,
-    pub(super) opening: Opening,
+    pub(super) opening: OpenReport,
     pub(super) locks: Locks,
     /// Whether nothing may be changed.
     pub(super) read_only: bool,
@@ -72,18 +72,18 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
         Frames::new(file, header.seed(), end).map_err(|error| reading(error.into()))?;
     let mut report = |bytes_read| {
         if let Some(report) = &mut options.on_progress {
-            report(OpeningProgress { bytes_read, bytes_total: end });
+            report(OpenProgress { bytes_read, bytes_total: end });
         }
     };
     let replayed = replay(&mut frames, &header, end, &mut report).map_err(reading)?;
     let (offset, sequence) = (frames.offset(), frames.sequence());
-    let cut_off = (offset < length).then(|| CutOff { offset, bytes: length - offset });
+    let cut_off = (offset < length).then(|| TruncatedTail { offset, bytes: length - offset });
     let mut disk = options.directory.adopt(frames.into_file(), path);
     if offset < header.base_len {
         let what = "the file ends earlier than when it was made";
         return Err(reading(Unreadable::Damaged { offset, what }));
     }
-    if let Some(CutOff { offset, bytes }) = cut_off {
+    if let Some(TruncatedTail { offset, bytes }) = cut_off {
         let path = path.display();
         tracing::warn!(%path, offset, bytes, "an unfinished write at the journal's end is left out");
     }
@@ -93,7 +93,7 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
             .map_err(io_error("making durable", path))?;
     }
     let records = replayed.table.len();
-    let opening = Opening { created, records, bytes: offset, cut_off, took: began.elapsed() };
+    let opening = OpenReport { created, records, bytes: offset, cut_off, took: began.elapsed() };
     Ok(Opened { paths, disk, header, sequence, replayed, opening, locks, read_only: !write })
 }
 

@@ -24,7 +24,7 @@ pub struct FileStoreOptions {
     pub(super) read_only: bool,
     pub(super) must_exist: bool,
     pub(super) compact_above: u64,
-    pub(super) on_progress: Option<Box<dyn FnMut(OpeningProgress) + Send>>,
+    pub(super) on_progress: Option<Box<dyn FnMut(OpenProgress) + Send>>,
     pub(super) directory: Arc<dyn Directory>,
 }
 
@@ -68,7 +68,7 @@ impl FileStoreOptions {
     }
 
     /// Calls this every few megabytes while the file is read, on the thread that opens.
-    pub fn on_progress(mut self, report: impl FnMut(OpeningProgress) + Send + 'static) -> Self {
+    pub fn on_progress(mut self, report: impl FnMut(OpenProgress) + Send + 'static) -> Self {
         self.on_progress = Some(Box::new(report));
         self
     }
@@ -112,7 +112,7 @@ impl fmt::Debug for FileStoreOptions {
 /// How far an opening has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct OpeningProgress {
+pub struct OpenProgress {
     /// Bytes of the file read so far.
     pub bytes_read: u64,
     /// Bytes that there are to read.
@@ -122,7 +122,7 @@ pub struct OpeningProgress {
 /// What opening found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Opening {
+pub struct OpenReport {
     /// Whether the file was created.
     pub created: bool,
     /// Records in the store.
@@ -130,7 +130,7 @@ pub struct Opening {
     /// Bytes of the file, without what was cut off.
     pub bytes: u64,
     /// The unfinished write at the end, if there was one.
-    pub cut_off: Option<CutOff>,
+    pub cut_off: Option<TruncatedTail>,
     /// How long it took.
     pub took: Duration,
 }
@@ -139,7 +139,7 @@ pub struct Opening {
 /// leaves it where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct CutOff {
+pub struct TruncatedTail {
     /// Where it began.
     pub offset: u64,
     /// How long it was.

@@ -16,14 +16,14 @@ const WAITING_MAX: usize = 64 << 20;
 const ACT_OVERHEAD: usize = 512;
 
 /// A change of the records.
-pub(super) enum Act {
+pub(super) enum Operation {
     Insert { record: Record, bytes: Vec<u8> },
     Replace { record: Record, bytes: Vec<u8>, expected: Version },
     Remove { id: TokenId, expected: Version },
     Touch { uses: Vec<(TokenId, i64)> },
 }
 
-impl Act {
+impl Operation {
     fn weight(&self) -> usize {
         ACT_OVERHEAD
             + match self {
@@ -40,7 +40,7 @@ pub(super) type CompactPromise = Promise<Result<Compacted, StoreError>>;
 
 #[expect(clippy::large_enum_variant, reason = "nearly all are the large one")]
 pub(super) enum Request {
-    Act(Act, ActPromise),
+    Operation(Operation, ActPromise),
     Compact(CompactPromise),
     /// From the thread that compacts.
     Compaction(Outcome),
@@ -73,7 +73,7 @@ impl Queue {
     /// Hands a request of a caller to the writer.
     pub(super) fn push(&self, request: Request) -> Result<(), StoreError> {
         let weight = match &request {
-            Request::Act(act, _) => act.weight(),
+            Request::Operation(act, _) => act.weight(),
             _ => ACT_OVERHEAD,
         };
         let mut state = self.lock();

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, scope};
 
-use super::format::{Act, Header, put_len};
+use super::format::{Header, Operation, put_len};
 use super::frames::{Frames, Unreadable};
 use crate::record::Record;
 use crate::store::Version;
@@ -89,10 +89,11 @@ fn decode_all(
     while let Some(frame) = frames.next()? {
         let offset = frame.offset;
         let damaged = |what| Unreadable::Damaged { offset, what };
-        match Act::read(frame.body).map_err(damaged)? {
+        match Operation::read(frame.body).map_err(damaged)? {
             // The second of a pair says what the first said.
-            Act::Put { id, version, last_used: None, .. } if last_put == Some((id, version)) => {}
-            Act::Put { id, version, last_used, record } => {
+            Operation::Put { id, version, last_used: None, .. }
+                if last_put == Some((id, version)) => {}
+            Operation::Put { id, version, last_used, record } => {
                 last_put = Some((id, version));
                 let encoded_len = record.len();
                 let record =
@@ -104,11 +105,11 @@ fn decode_all(
                 row.touch(last_used);
                 acts.push(Decoded::Put(row));
             }
-            Act::Remove { id, version } => {
+            Operation::Remove { id, version } => {
                 last_put = None;
                 acts.push(Decoded::Remove(id, version));
             }
-            Act::Touch(uses) => acts.extend(uses.map(|(id, used)| Decoded::Touch(id, used))),
+            Operation::Touch(uses) => acts.extend(uses.map(|(id, used)| Decoded::Touch(id, used))),
         }
         if acts.len() >= HANDED_OVER.0 {
             let full = std::mem::replace(&mut acts, Vec::with_capacity(HANDED_OVER.0));

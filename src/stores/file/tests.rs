@@ -113,7 +113,7 @@ fn revoked(record: &Record) -> Record {
 
 fn rotated(record: &Record, n: u64) -> Record {
     let older_ends = OlderEnds::At(now() + Duration::days(1));
-    let replaces = Some(crate::record::Replaces::Oldest);
+    let replaces = Some(crate::record::ReplacedSecret::Oldest);
     let rotation = Rotation { digest: digest(n), older_ends, replaces, expires_at: None };
     record.rotate(now(), &rotation).unwrap()
 }

@@ -85,7 +85,7 @@ impl Writer {
             requests = taken;
             for request in requests.drain(..) {
                 match request {
-                    Request::Act(act, promise) => {
+                    Request::Operation(act, promise) => {
                         batch.add(act, promise, &self.shared.table, &mut self.last_version);
                         if batch.is_full() {
                             self.commit(&mut batch);

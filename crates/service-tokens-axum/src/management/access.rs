@@ -6,7 +6,9 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use http::header::{AUTHORIZATION, Entry};
 use http::request::Parts;
-use service_tokens::{Need, OnBehalf, ReservedScope, TokenService, TokenStore, VerifiedToken};
+use service_tokens::{
+    OnBehalf, Requirement, ReservedScope, TokenService, TokenStore, VerifiedToken,
+};
 
 use super::failure::Failure;
 use crate::credentials::bearer;
@@ -29,17 +31,17 @@ impl<S> Clone for Closed<S> {
 
 /// What an endpoint needs of its caller.
 pub(super) trait Access: Send {
-    fn need() -> Need;
+    fn requirement() -> Requirement;
 }
 
 macro_rules! access {
-    ($($(#[$doc:meta])* $name:ident => $need:expr;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident => $requirement:expr;)*) => {$(
         $(#[$doc])*
         pub(super) struct $name;
 
         impl Access for $name {
-            fn need() -> Need {
-                $need
+            fn requirement() -> Requirement {
+                $requirement
             }
         }
     )*};
@@ -47,16 +49,16 @@ macro_rules! access {
 
 access! {
     /// Any active token, for what it does with itself.
-    Active => Need::authenticated();
-    Read => ReservedScope::Read.need();
-    Issue => ReservedScope::Issue.need();
-    Rotate => ReservedScope::Rotate.need();
-    RotateSelf => ReservedScope::RotateSelf.need();
-    Revoke => ReservedScope::Revoke.need();
+    Active => Requirement::any_token();
+    Read => ReservedScope::Read.requirement();
+    Issue => ReservedScope::Issue.requirement();
+    Rotate => ReservedScope::Rotate.requirement();
+    RotateSelf => ReservedScope::RotateSelf.requirement();
+    Revoke => ReservedScope::Revoke.requirement();
     /// For forms in which somebody issues, or filters a list.
-    ReadOrIssue => Need::any_of([ReservedScope::Read, ReservedScope::Issue])
+    ReadOrIssue => Requirement::any_of([ReservedScope::Read, ReservedScope::Issue])
         // Closed if this could fail: nobody reads the types then.
-        .unwrap_or_else(|_| ReservedScope::Issue.need());
+        .unwrap_or_else(|_| ReservedScope::Issue.requirement());
 }
 
 /// A request whose token was verified strictly and may do `A`. Its extraction looks at nothing else of
@@ -77,7 +79,8 @@ impl<A: Access, S: TokenStore + 'static> FromRequestParts<Closed<S>> for Caller<
         }
         let text = bearer(&parts.headers).map_err(Rejection::from)?;
         let service = Arc::clone(&closed.0);
-        let token = service.verify_strict(text, &A::need()).await.map_err(Rejection::from)?;
+        let token =
+            service.verify_uncached(text, &A::requirement()).await.map_err(Rejection::from)?;
         Ok(Self { service, token, access: PhantomData })
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn refused(
 ) -> Failure {
     match error {
         ManageError::Invalid(field) => invalid(field),
-        ManageError::TooManyActive { most } => conflict("too-many-active", "Too many active tokens")
+        ManageError::TooManyActive { max: most } => conflict("too-many-active", "Too many active tokens")
             .detail(format!("This owner has {most} and may not have more: revoke one first.")),
         ManageError::Exists { id } => conflict("exists", "The token exists")
             .detail(
@@ -69,7 +69,7 @@ pub(super) fn refused(
             )
             .id(id),
         ManageError::NotFound { .. } => not_found(),
-        ManageError::IssuingStopped { reason } => Failure::new(
+        ManageError::IssuingPaused { reason } => Failure::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "issuing-stopped",
             "Issuing is stopped",
@@ -120,7 +120,7 @@ fn indeterminate(id: TokenId) -> Failure {
 
 fn not_permitted(cause: NotPermitted) -> Failure {
     match cause {
-        NotPermitted::MayMore => Failure::new(
+        NotPermitted::ExceedsCaller => Failure::new(
             StatusCode::FORBIDDEN,
             "beyond-acting-token",
             "The token may do more than the acting one",
@@ -139,7 +139,7 @@ fn not_rotated(denied: RotateDenied) -> Failure {
             .field("replacing", "is required while an overlap runs")
             .detail("Say which of the two is replaced: newest if its answer was lost, or oldest."),
         RotateDenied::RotatedSince => conflict("rotated-since", "The token was rotated since")
-            .field("if_rotated_at", "is not when the newest secret was made")
+            .field("if_secret_created_at", "is not when the newest secret was made")
             .detail("Look at the token, and decide anew whether to rotate it."),
         // Not the service's way to say these.
         _ => conflict("not-rotated", "The token was not rotated"),

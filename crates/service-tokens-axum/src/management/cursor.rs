@@ -5,7 +5,7 @@
 //! is no secret and protects none: whoever makes one up gets pages of their own list, which they can
 //! list anyway. It is there so that a cursor cannot be used by mistake with another list.
 
-use service_tokens::{Direction, Query, State, TokenId};
+use service_tokens::{Order, Query, State, TokenId};
 use sha2::{Digest, Sha256};
 
 /// The characters of a token id.
@@ -43,10 +43,10 @@ fn digest(owner: &str, query: &Query, last: TokenId) -> TokenId {
     }
     part(query.issuer_filter().map(TokenId::to_bytes).as_ref().map_or(&[], |id| &id[..]));
     for time in [
-        query.expiring_before_filter(),
+        query.expires_before_filter(),
         query.created_before_filter(),
         query.unused_since_filter(),
-        query.died_before_filter(),
+        query.ended_before_filter(),
     ] {
         part(time.map(super::token::time).unwrap_or_default().as_bytes());
     }
@@ -55,8 +55,8 @@ fn digest(owner: &str, query: &Query, last: TokenId) -> TokenId {
             .map(|state| u8::from(query.states_filter().includes(state))),
     );
     part(match query.order() {
-        Direction::NewestFirst => b"newest",
-        Direction::OldestFirst => b"oldest",
+        Order::NewestFirst => b"newest",
+        Order::OldestFirst => b"oldest",
     });
     part(&last.to_bytes());
     let mut half = [0; 16];

@@ -47,13 +47,13 @@ struct PolicyJson {
     default_lifetime: Option<u64>,
     /// The longest that a token with an end may live. Null is no limit.
     #[schema(required)]
-    longest_lifetime: Option<u64>,
+    max_lifetime: Option<u64>,
     /// Whether a token may have no end.
     never_allowed: bool,
     /// Whether a token may live longer than the one that issues or rotates it.
     outliving_issuer_allowed: bool,
     /// The longest that an older secret may live on after a rotation.
-    longest_overlap: u64,
+    max_overlap: u64,
 }
 
 answers! { Types => [(200, answer(JSON, &TypesJson::name(), "The types and the policy."))]; }
@@ -81,10 +81,10 @@ pub(super) async fn types<S: TokenStore + 'static>(
         types: types.collect(),
         policy: PolicyJson {
             default_lifetime: limits.default_lifetime.map(|lifetime| lifetime.as_secs()),
-            longest_lifetime: limits.longest_lifetime.as_ref().map(Duration::as_secs),
+            max_lifetime: limits.max_lifetime.as_ref().map(Duration::as_secs),
             never_allowed: limits.never_allowed,
             outliving_issuer_allowed: limits.outliving_issuer_allowed,
-            longest_overlap: limits.longest_overlap.as_secs(),
+            max_overlap: limits.max_overlap.as_secs(),
         },
         issuing_stopped: caller.service().issuing_stopped(),
     };

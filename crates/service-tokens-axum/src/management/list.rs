@@ -4,7 +4,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use service_tokens::{
-    Direction, InvalidField, PAGE_MAX, Query, Rule, TYPE_NAME_MAX_LEN, TokenId, TokenStore,
+    InvalidField, MAX_PAGE_LEN, MAX_TYPE_NAME_LEN, Order, Query, Rule, TokenId, TokenStore,
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -31,7 +31,7 @@ pub(super) struct ListQuery {
     token_type: Option<String>,
     /// Only in these states: `live` (active and pending: the default), `dead` (expired and revoked),
     /// `all`, or some of `pending`, `active`, `expired` and `revoked` with commas between. With
-    /// `died_before` the default is `dead`.
+    /// `ended_before` the default is `dead`.
     #[param(
         nullable = false,
         value_type = Option<String>,
@@ -52,7 +52,7 @@ pub(super) struct ListQuery {
     issued_by: Option<String>,
     /// Only those with an end before this time.
     #[param(nullable = false, value_type = Option<String>, format = DateTime)]
-    expiring_before: Option<Time>,
+    expires_before: Option<Time>,
     /// Only those issued before this time.
     #[param(nullable = false, value_type = Option<String>, format = DateTime)]
     created_before: Option<Time>,
@@ -61,10 +61,10 @@ pub(super) struct ListQuery {
     unused_since: Option<Time>,
     /// Only those that were expired or revoked before this time.
     #[param(nullable = false, value_type = Option<String>, format = DateTime)]
-    died_before: Option<Time>,
+    ended_before: Option<Time>,
     /// `newest` (the default) or `oldest` first.
     #[param(nullable = false, inline)]
-    direction: Option<Order>,
+    direction: Option<OrderParameter>,
     /// The most tokens on the page; 50 unless said.
     #[param(nullable = false, value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
     limit: Option<Number>,
@@ -76,7 +76,8 @@ pub(super) struct ListQuery {
 /// The order of a list, by time of issue.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Order {
+#[schema(as = Order)]
+enum OrderParameter {
     Newest,
     Oldest,
 }
@@ -122,19 +123,19 @@ pub(super) async fn list<S: TokenStore + 'static>(
 fn query_of(owner: &str, asked: ListQuery) -> Result<Query, Failure> {
     let bounded = |name: &str, text: String, longest| {
         if text.len() > longest {
-            return Err(query::refused(name, Rule::TooLong { longest }.to_string()));
+            return Err(query::refused(name, Rule::TooLong { max: longest }.to_string()));
         }
         Ok(text)
     };
     let mut query = Query::new();
-    if let Some(Time(time)) = asked.died_before {
-        query = query.died_before(time);
+    if let Some(Time(time)) = asked.ended_before {
+        query = query.ended_before(time);
     }
     if let Some(StateFilter(states)) = asked.state {
         query = query.states(states);
     }
     if let Some(name) = asked.token_type {
-        query = query.token_type(bounded("type", name, TYPE_NAME_MAX_LEN)?);
+        query = query.token_type(bounded("type", name, MAX_TYPE_NAME_LEN)?);
     }
     if let Some(text) = asked.issued_to {
         query = query.issued_to(bounded("issued_to", text, TEXT_MAX)?);
@@ -148,8 +149,8 @@ fn query_of(owner: &str, asked: ListQuery) -> Result<Query, Failure> {
     if let Some(by) = asked.issued_by {
         query = query.issued_by(bounded("issued_by", by, TEXT_MAX)?);
     }
-    if let Some(Time(time)) = asked.expiring_before {
-        query = query.expiring_before(time);
+    if let Some(Time(time)) = asked.expires_before {
+        query = query.expires_before(time);
     }
     if let Some(Time(time)) = asked.created_before {
         query = query.created_before(time);
@@ -159,13 +160,13 @@ fn query_of(owner: &str, asked: ListQuery) -> Result<Query, Failure> {
     }
     if let Some(order) = asked.direction {
         query = query.direction(match order {
-            Order::Newest => Direction::NewestFirst,
-            Order::Oldest => Direction::OldestFirst,
+            OrderParameter::Newest => Order::NewestFirst,
+            OrderParameter::Oldest => Order::OldestFirst,
         });
     }
     if let Some(Number(limit)) = asked.limit {
-        if !(1..=PAGE_MAX).contains(&limit) {
-            return Err(query::refused("limit", Rule::Bounds { most: PAGE_MAX }.to_string()));
+        if !(1..=MAX_PAGE_LEN).contains(&limit) {
+            return Err(query::refused("limit", Rule::Bounds { max: MAX_PAGE_LEN }.to_string()));
         }
         query = query.limit(limit);
     }

@@ -70,8 +70,8 @@ impl Rotation {
         if let Some(which) = body.replacing {
             request = request.replacing(which.into());
         }
-        if let Some(Time(time)) = body.if_rotated_at {
-            request = request.if_rotated_at(time);
+        if let Some(Time(time)) = body.if_secret_created_at {
+            request = request.if_secret_created_at(time);
         }
         let end = End::of(body.expires_in, body.expires_at, body.never_expires)?;
         request = match end {

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use service_tokens::{InvalidField, ManageError, Stored, TokenStore};
+use service_tokens::{InvalidField, ManageError, StoredRecord, TokenStore};
 
 use super::access::{Caller, Read};
 use super::answer::{json, refused};
@@ -31,7 +31,7 @@ pub(super) async fn show<S: TokenStore + 'static>(
 
 pub(super) fn answer<A, S: TokenStore>(
     caller: &Caller<A, S>,
-    found: Result<Stored, ManageError>,
+    found: Result<StoredRecord, ManageError>,
 ) -> Result<Response, Failure> {
     let named = |wrong: InvalidField| invalid(wrong, &wrong.field.to_string());
     let stored = found.map_err(|error| refused(error, named))?;

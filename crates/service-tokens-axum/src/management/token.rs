@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
-use service_tokens::{Issued, LastUsed, Record, Revoked, Stored};
+use service_tokens::{Issued, LastUsed, Record, Revoked, StoredRecord};
 use utoipa::ToSchema;
 
 /// A time in UTC with `Z`, in as many digits as it needs.
@@ -50,7 +50,7 @@ pub(super) struct TokenJson {
     last_used_at: Option<Option<String>>,
     /// When its newest secret was made.
     #[schema(format = DateTime)]
-    rotated_at: String,
+    secret_created_at: String,
     /// Who issued it: the id of a token, or a name that the service's operator gave.
     #[schema(required)]
     issued_by: Option<String>,
@@ -143,7 +143,7 @@ impl TokenJson {
                 Some(LastUsed::Never) => Some(None),
                 Some(LastUsed::NotTracked) | None => None,
             },
-            rotated_at: time(record.rotated_at()),
+            secret_created_at: time(record.secret_created_at()),
             issued_by: record.issued_by().map(str::to_owned),
             issuers: record.issuers().iter().map(ToString::to_string).collect(),
             metadata: record.metadata().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
@@ -159,7 +159,7 @@ impl TokenJson {
         }
     }
 
-    pub(super) fn stored(stored: &Stored, now: DateTime<Utc>) -> Self {
+    pub(super) fn stored(stored: &StoredRecord, now: DateTime<Utc>) -> Self {
         Self::new(&stored.record, Some(stored.last_used), now)
     }
 }
@@ -176,6 +176,6 @@ impl<'i> IssuedJson<'i> {
 impl RevokedJson {
     pub(super) fn new(revoked: &Revoked, now: DateTime<Utc>) -> Self {
         let record = TokenJson::new(&revoked.record, None, now);
-        Self { record, already_revoked: revoked.already }
+        Self { record, already_revoked: revoked.already_revoked }
     }
 }

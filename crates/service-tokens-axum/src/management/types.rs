@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
-use service_tokens::{InvalidField, Replaces, Rule, State, States};
+use service_tokens::{InvalidField, ReplacedSecret, Rule, State, States};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
@@ -77,7 +77,7 @@ impl FromStr for StateFilter {
     fn from_str(text: &str) -> Result<Self, ()> {
         let states = match text {
             "live" => Some(States::LIVE),
-            "dead" => Some(States::DEAD),
+            "dead" => Some(States::ENDED),
             "all" => Some(States::ALL),
             several => several
                 .split(',')
@@ -273,9 +273,9 @@ pub(super) struct RotateBody {
     /// Which of two secrets is replaced. Required while an overlap runs.
     #[schema(nullable = false)]
     pub(super) replacing: Option<Replacing>,
-    /// Rotate only if the token's `rotated_at` is still this.
+    /// Rotate only if the token's `secret_created_at` is still this.
     #[schema(nullable = false, value_type = Option<String>, format = DateTime)]
-    pub(super) if_rotated_at: Option<Time>,
+    pub(super) if_secret_created_at: Option<Time>,
     /// The token ends so many seconds after this rotation.
     #[schema(nullable = false, value_type = Option<u64>, minimum = 1, maximum = 253_402_300_799_u64)]
     pub(super) expires_in: Option<Seconds>,
@@ -296,7 +296,7 @@ pub(super) enum Replacing {
     Oldest,
 }
 
-impl From<Replacing> for Replaces {
+impl From<Replacing> for ReplacedSecret {
     fn from(replacing: Replacing) -> Self {
         match replacing {
             Replacing::Newest => Self::Newest,

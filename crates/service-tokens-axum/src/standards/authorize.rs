@@ -8,7 +8,7 @@ use http::header::HeaderName;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use service_tokens::{InvalidScope, Need, TokenService, TokenStore, VerifiedToken};
+use service_tokens::{InvalidScope, Requirement, TokenService, TokenStore, VerifiedToken};
 
 use super::answer;
 use crate::credentials::bearer;
@@ -55,14 +55,14 @@ async fn verify<S: TokenStore>(
     prefix: &str,
 ) -> Result<VerifiedToken, Rejection> {
     let token = bearer(&parts.headers)?;
-    match need(parts.uri.path(), prefix) {
+    match requirement(parts.uri.path(), prefix) {
         // One step: whoever lacks the scope has not used the token.
-        Ok(need) => Ok(service.verify(token, &need).await?),
+        Ok(requirement) => Ok(service.verify(token, &requirement).await?),
         Err(invalid) => {
             tracing::warn!(%invalid, "a proxy asks for what is no scope, and nobody passes");
             service.authenticate(token).await?;
             // There is no scope that could be named.
-            Err(Rejection::InsufficientScope(Box::new(Need::authenticated())))
+            Err(Rejection::InsufficientScope(Box::new(Requirement::any_token())))
         }
     }
 }
@@ -80,11 +80,11 @@ fn refused(rejection: Rejection) -> Response {
 }
 
 /// The need in the first segment below the prefix, decoded once.
-fn need(path: &str, prefix: &str) -> Result<Need, InvalidScope> {
+fn requirement(path: &str, prefix: &str) -> Result<Requirement, InvalidScope> {
     let below = path.strip_prefix(prefix).unwrap_or_default();
     let segment = below.split('/').next().unwrap_or_default();
     let scope = percent_decode_str(segment).decode_utf8().map_err(|_| InvalidScope::Character)?;
-    Need::scope(&scope)
+    Requirement::scope(&scope)
 }
 
 /// This status with who the token is.

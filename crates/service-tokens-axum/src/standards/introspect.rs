@@ -6,7 +6,9 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::HeaderMap;
 use serde::Serialize;
-use service_tokens::{Need, ReservedScope, TokenService, TokenStore, VerifiedToken, VerifyError};
+use service_tokens::{
+    Requirement, ReservedScope, TokenService, TokenStore, VerifiedToken, VerifyError,
+};
 
 use super::{answer, form};
 use crate::credentials::bearer;
@@ -57,7 +59,7 @@ async fn caller<S: TokenStore>(
     headers: &HeaderMap,
 ) -> Result<VerifiedToken, Rejection> {
     let token = bearer(headers)?;
-    Ok(service.verify_strict(token, &ReservedScope::Introspect.need()).await?)
+    Ok(service.verify_uncached(token, &ReservedScope::Introspect.requirement()).await?)
 }
 
 /// Why there is no active token to tell of.
@@ -81,12 +83,12 @@ async fn ask<S: TokenStore>(
     caller: &VerifiedToken,
     token: &str,
 ) -> Result<VerifiedToken, Inactivity> {
-    let verified = service.authenticate_strict(token).await?;
+    let verified = service.authenticate_uncached(token).await?;
     if verified.owner() != caller.owner() {
         return Err(Inactivity::Inactive);
     }
     // Only what is told as active was used.
-    service.permit(&verified, &Need::authenticated()).await?;
+    service.authorize(&verified, &Requirement::any_token()).await?;
     Ok(verified)
 }
 

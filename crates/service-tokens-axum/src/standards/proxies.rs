@@ -23,7 +23,7 @@
 //!
 //! None has a body, and each has `Cache-Control: no-store`. That the request passes is a use of the
 //! token; a refusal is none. Records that the service
-//! [keeps](service_tokens::TokenServiceBuilder::keep_records) are used, as by any layer.
+//! [keeps](service_tokens::TokenServiceBuilder::cache_records) are used, as by any layer.
 //!
 //! What the server around the router cannot read, it refuses before this endpoint is asked: control
 //! characters in a header, or more headers than it takes. So ask with the `Authorization` header and no
@@ -61,7 +61,7 @@
 //!   path does, but strangers could fill the log with warnings.
 //! - **Cache nothing.** A cached answer is neither a use nor up to date. nginx writes the keys of its cache
 //!   to disk, and the key would have to contain the token. Where the store is far away, let the service
-//!   [keep records](service_tokens::TokenServiceBuilder::keep_records): that is bounded, and revocations
+//!   [keep records](service_tokens::TokenServiceBuilder::cache_records): that is bounded, and revocations
 //!   come in at once.
 //! - **Decide and forward by the same path.** Where the backend reads `/a/../b` otherwise than the proxy
 //!   does, a path that is open in one is closed in the other. Safest is to close `/` and to open paths.

@@ -43,12 +43,12 @@ pub(super) async fn revoke<S: TokenStore + 'static>(
 
 async fn revoke_held<S: TokenStore>(service: &TokenService<S>, token: &str) -> Outcome {
     let request = RevokeRequest::new();
-    let revoked = match service.authenticate_strict(token).await {
+    let revoked = match service.authenticate_uncached(token).await {
         Ok(verified) => service.on_behalf_of(&verified).revoke_self(request).await,
         // Its secret was right, or this would not be known of it.
         Err(VerifyError::Refused(Refusal::NotYetActive | Refusal::UnknownType)) => {
             let Some(id) = id_of(token) else { return Outcome::Undecided };
-            service.every_owner().revoke(id, request).await
+            service.all_owners().revoke(id, request).await
         }
         Err(VerifyError::Refused(refusal)) => return after(refusal),
         Err(_) => return Outcome::Undecided,

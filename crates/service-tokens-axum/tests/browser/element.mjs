@@ -53,7 +53,7 @@ export class Element {
     await this.#page.mouse.click(point.x, point.y);
   }
 
-  // Replaces what a field holds, as by pasting.
+  // ReplacedSecret what a field holds, as by pasting.
   async fill(text) {
     await this.call(function () {
       this.scrollIntoView({ block: 'nearest' });

@@ -34,7 +34,7 @@ scene('with an overlap old and new are both accepted', { before }, async ({ serv
   assert.equal(await service.upload(old), 200);
   assert.equal((await person.rows()).filter((row) => row['Issued To'] === 'Nightly backup').length, 1, 'the same token');
   const [record] = await service.list('issued_to=Nightly%20backup');
-  const overlap = Date.parse(record.overlap.ends_at) - Date.parse(record.rotated_at);
+  const overlap = Date.parse(record.overlap.ends_at) - Date.parse(record.secret_created_at);
   assert.ok(Math.abs(overlap - 3_600_000) < 5000, `${overlap} ms`);
 
   // A second time while two are valid: the person says which one goes.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use service_tokens::{
-    MemoryStore, Page, Query, Record, StoreError, Stored, TokenId, TokenStore, Version,
+    MemoryStore, Page, Query, Record, StoreError, StoredRecord, TokenId, TokenStore, Version,
 };
 
 /// A store that answers nothing while it fails.
@@ -36,7 +36,7 @@ impl TokenStore for Failing {
         self.answer()?.insert(record).await
     }
 
-    async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+    async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
         // As with every store that is not in this process.
         tokio::task::yield_now().await;
         self.answer()?.find(id).await

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use service_tokens::{
-    MemoryStore, Page, Query, Record, StoreError, Stored, TokenId, TokenStore, Version,
+    MemoryStore, Page, Query, Record, StoreError, StoredRecord, TokenId, TokenStore, Version,
 };
 
 /// What becomes of a call that fails.
@@ -104,7 +104,7 @@ impl TokenStore for Faulty {
         self.inner.insert(record).await
     }
 
-    async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+    async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
         let found = match self.finds.next() {
             None => self.inner.find(id).await,
             Some(Fault::Panics) => panic!("a secret of the store"),

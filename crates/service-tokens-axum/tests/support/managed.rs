@@ -9,8 +9,8 @@ use axum::Router;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use service_tokens::{
-    IssueRequest, ManualClock, MemoryStore, Page, Query, Record, ReservedScope, StoreError, Stored,
-    TokenId, TokenService, TokenServiceBuilder, TokenStore, TokenType, Version,
+    IssueRequest, ManualClock, MemoryStore, Page, Query, Record, ReservedScope, StoreError,
+    StoredRecord, TokenId, TokenService, TokenServiceBuilder, TokenStore, TokenType, Version,
 };
 use service_tokens_axum::management;
 
@@ -227,7 +227,7 @@ impl TokenStore for Sick {
         self.answer(Op::Insert, self.inner.insert(record)).await
     }
 
-    async fn find(&self, id: TokenId) -> Result<Option<Stored>, StoreError> {
+    async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
         if self.is_gone(id) {
             return Ok(None);
         }

@@ -60,7 +60,7 @@ impl Scene {
             .token_type(TokenType::new("connector", ["files:upload"]).expect("a type"))
             .token_type(TokenType::new("reader", ["files:read"]).expect("a type"))
             .token_type(TokenType::new("developer", ["*"]).expect("a type"))
-            .policy(Policy::new().longest_text(1024))
+            .policy(Policy::new().max_text_len(1024))
             .build();
         let service = Arc::new(service.expect("a service"));
         let router = serve(standards::router(service.clone())).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_lite::future::block_on;
 use service_tokens::{
-    FileStore, IssueRequest, Need, RevokeRequest, Token, TokenService, TokenType,
+    FileStore, IssueRequest, Requirement, RevokeRequest, Token, TokenService, TokenType,
 };
 
 use crate::tool::{Tool, finish, of_2020};
@@ -103,7 +103,7 @@ fn with_descendants_what_an_account_made_ends_with_all_below_it() {
         .unwrap();
     let request = |token_type: &str| IssueRequest::new("acme", token_type, "x");
     let below = |token: &Token, token_type: &str| {
-        let any = Need::authenticated();
+        let any = Requirement::any_token();
         let verified = block_on(service.verify(token.expose_secret(), &any)).unwrap();
         let issuer = service.on_behalf_of(&verified);
         let issued = block_on(issuer.issue(request(token_type))).unwrap();

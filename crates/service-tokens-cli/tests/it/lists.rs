@@ -74,7 +74,7 @@ fn json_has_these_words_and_no_others() {
 
     tool.run(&["revoke", &id, "--yes", "--by", "ada", "--reason", "stolen"]).done();
     let shown = objects(&tool.run(&["show", &id, "--json"]).done().out).remove(0);
-    expected.extend(["rotated_at", "revoked_at", "revoked_by", "reason"].map(String::from));
+    expected.extend(["secret_created_at", "revoked_at", "revoked_by", "reason"].map(String::from));
     assert_eq!(words(&shown), expected);
     assert_eq!((&shown["revoked_by"], &shown["reason"]), (&"ada".into(), &"stolen".into()));
 }

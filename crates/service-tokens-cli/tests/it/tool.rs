@@ -87,7 +87,7 @@ impl Tool {
         let clock = ManualClock::new(DateTime::from_timestamp(1_577_836_800, 0).unwrap());
         let service = TokenService::builder(FileStore::open(self.path()).unwrap(), "acme_live")
             .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
-            .policy(Policy::new().longest_lifetime(None))
+            .policy(Policy::new().max_lifetime(None))
             .clock(clock);
         service.build().unwrap()
     }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use service_tokens::{
-    Clock, FileStore, IssueRequest, Issued, ManualClock, Need, RevokeRequest, SystemClock,
+    Clock, FileStore, IssueRequest, Issued, ManualClock, Requirement, RevokeRequest, SystemClock,
     TokenService,
 };
 use tokio::task::JoinSet;
@@ -118,7 +118,7 @@ async fn sample(
                 .expires_in(Duration::from_secs(lifetime * 86_400));
             tokens[n] = Some(service.issue(request).await?);
         } else if let Some(issued) = &tokens[n] {
-            service.verify(issued.token.expose_secret(), &Need::authenticated()).await?;
+            service.verify(issued.token.expose_secret(), &Requirement::any_token()).await?;
             if revoked {
                 let request = RevokeRequest::new().by("Ada Lovelace").reason("the server is gone");
                 service.owner(OWNER).revoke(issued.record.id(), request).await?;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::record::State;
-use crate::store::{Direction, LastUsed, Query, States, StoreError, TokenStore, Version};
+use crate::store::{LastUsed, Order, Query, States, StoreError, TokenStore, Version};
 
 #[test]
 fn everything_is_there_after_reopening() {
@@ -108,7 +108,7 @@ fn pages_are_complete_in_both_directions() {
         block_on(futures_lite::future::poll_once(&mut future));
     }
     block_on(store.insert(&record(3_000))).unwrap();
-    for direction in [Direction::OldestFirst, Direction::NewestFirst] {
+    for direction in [Order::OldestFirst, Order::NewestFirst] {
         for limit in [1, 4, 30, 1_000] {
             let mut query = Query::new().states(State::Revoked).direction(direction).limit(limit);
             let mut found = Vec::new();
@@ -122,7 +122,7 @@ fn pages_are_complete_in_both_directions() {
                 }
             }
             let mut expected: Vec<_> = (0..30).map(|n| id(n * 100 + 7)).collect();
-            if direction == Direction::NewestFirst {
+            if direction == Order::NewestFirst {
                 expected.reverse();
             }
             assert_eq!(found, expected);

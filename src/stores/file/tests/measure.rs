@@ -101,7 +101,7 @@ fn a_million() {
     let began = Instant::now();
     for n in 0..1_000 {
         let query = Query::new().after(id(n * 997));
-        let query = query.direction(crate::store::Direction::OldestFirst);
+        let query = query.direction(crate::store::Order::OldestFirst);
         let _page = block_on(store.list(&query, now())).unwrap();
     }
     report("pages of 50", 1_000, began);

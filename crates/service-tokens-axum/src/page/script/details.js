@@ -15,7 +15,7 @@ function openDetails(token) {
   if (token.not_before) fact('Valid From', exact(token.not_before));
   fact('Expiration', token.expires_at ? exact(token.expires_at) : 'Never');
   fact('Last Used', ...exactLastUsed(token));
-  if (token.rotated_at && token.rotated_at !== token.created_at) fact('Rotated At', exact(token.rotated_at));
+  if (token.secret_created_at && token.secret_created_at !== token.created_at) fact('Rotated At', exact(token.secret_created_at));
   if (token.overlap) fact('Old Secret', ...oldSecret(token.overlap));
   if (token.issued_by) fact('Issued By', named(token.issued_by));
   if (token.revocation) fact('Revoked', ...revocation(token.revocation));

@@ -6,7 +6,7 @@ const PRESETS = [7, 30, 90, 365].map((days) => (days * DAY) / SECOND);
  * The latest end that a new token may have, in milliseconds; infinite if there is none. What a token
  * creates lives no longer than itself, unless the policy says otherwise.
  */
-function latestEnd({ longest_lifetime: longest, outliving_issuer_allowed: outliving }) {
+function latestEnd({ max_lifetime: longest, outliving_issuer_allowed: outliving }) {
   const byPolicy = longest === null ? Infinity : now() + longest * SECOND;
   const bySelf = self.expires_at && !outliving ? Date.parse(self.expires_at) : Infinity;
   return { latest: Math.min(byPolicy, bySelf), bySelf: bySelf < byPolicy };
@@ -17,9 +17,9 @@ function presets(policy) {
   const { latest, bySelf } = latestEnd(policy);
   const fitting = PRESETS.filter((seconds) => bySelf
     ? now() + seconds * SECOND < latest
-    : policy.longest_lifetime === null || seconds <= policy.longest_lifetime);
+    : policy.max_lifetime === null || seconds <= policy.max_lifetime);
   if (fitting.length || bySelf) return fitting;
-  return [policy.longest_lifetime];
+  return [policy.max_lifetime];
 }
 
 /** The preset to begin with: the policy's default, or what comes closest below it. */

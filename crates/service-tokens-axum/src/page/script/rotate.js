@@ -13,7 +13,7 @@ const UNTIL_FIRST_USE = (7 * DAY) / SECOND;
 function openRotate(token) {
   const parts = stamp('rotate-dialog');
   const { form, name, ends, hint } = parts;
-  const longest = catalogue.policy.longest_overlap;
+  const longest = catalogue.policy.max_overlap;
   name.textContent = token.issued_to;
   for (const { text, seconds } of OVERLAPS) {
     if (seconds <= longest) ends.append(new Option(text, String(seconds)));
@@ -37,7 +37,7 @@ function openRotate(token) {
         token = await afterLostAnswer(parts, token, signal);
         drawHint();
       }
-      const body = { ...overlap(ends.value, latest), if_rotated_at: token.rotated_at };
+      const body = { ...overlap(ends.value, latest), if_secret_created_at: token.secret_created_at };
       const replacing = form.elements.replacing?.value;
       if (replacing) body.replacing = replacing;
       const path = token.id === self.id ? 'tokens/self/rotate' : `tokens/${token.id}/rotate`;
@@ -78,7 +78,7 @@ function drawReplacing({ overlap, overlapText, replacing }, token) {
 /** The token as it is after an answer was lost: if it was rotated, the lost secret is the newest. */
 async function afterLostAnswer(parts, token, signal) {
   const fresh = await ask('GET', token.id === self.id ? 'tokens/self' : `tokens/${token.id}`, { signal });
-  if (fresh.rotated_at !== token.rotated_at) {
+  if (fresh.secret_created_at !== token.secret_created_at) {
     drawReplacing(parts, fresh);
     for (const input of parts.replacing.querySelectorAll('input')) input.checked = input.value === 'newest';
   }

@@ -142,7 +142,7 @@ fn paths(random: &mut Random, tokens: &Tokens) -> Request {
                 "issuer=1",
                 "unused_since=now",
                 "created_before=%ff",
-                "expiring_before=",
+                "expires_before=",
                 "type=connector&type=developer",
                 "page=2",
                 "x",

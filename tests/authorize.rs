@@ -13,13 +13,13 @@ use futures_lite::future::block_on;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any as arbitrary, prop_oneof};
 use proptest::test_runner::TestRunner;
 use service_tokens::{
-    Event, LastUsed, Need, Refusal, RevokeRequest, RotateRequest, TokenId, TokenService,
+    Event, LastUsed, Refusal, Requirement, RevokeRequest, RotateRequest, TokenId, TokenService,
     TokenStore, VerifiedToken, VerifyError,
 };
 use support::rotated::{self, Scene};
 use support::{
-    DAY, Fault, HOUR, MICRO, MINUTE, Open, Opened, Remote, SharedStore, any, builder, need,
-    over_stores, used,
+    DAY, Fault, HOUR, MICRO, MINUTE, Open, Opened, Remote, SharedStore, any, builder, over_stores,
+    requirement, used,
 };
 
 over_stores! {
@@ -35,31 +35,31 @@ over_stores! {
 }
 
 async fn the_first_step_is_no_use_and_the_second_is(open: Open) {
-    async fn check<S: TokenStore>(scene: Scene<S>, strict: bool, path: &str) {
+    async fn check<S: TokenStore>(scene: Scene<S>, uncached: bool, path: &str) {
         let (id, older, newer) = scene.rotated().await;
-        let authenticated = match strict {
+        let authenticated = match uncached {
             false => scene.service.authenticate(&newer).await.unwrap(),
-            true => scene.service.authenticate_strict(&newer).await.unwrap(),
+            true => scene.service.authenticate_uncached(&newer).await.unwrap(),
         };
         assert_eq!(authenticated.id(), id, "{path}");
-        assert!(authenticated.permits(&need("files:upload")), "{path}");
+        assert!(authenticated.permits(&requirement("files:upload")), "{path}");
         assert!(scene.overlap_runs(id).await, "{path}");
         let last_used = || async { scene.service.owner("acme").get(id).await.unwrap().last_used };
         assert_eq!(last_used().await, LastUsed::Never, "{path}");
         assert_eq!(events(&scene), [], "{path}");
 
         scene.clock.advance(MICRO);
-        scene.service.permit(&authenticated, &need("files:upload")).await.unwrap();
-        scene.service.permit(&authenticated, &need("files:read")).await.unwrap();
+        scene.service.authorize(&authenticated, &requirement("files:upload")).await.unwrap();
+        scene.service.authorize(&authenticated, &requirement("files:read")).await.unwrap();
         scene.overlap_ended(id);
         assert!(!scene.overlap_runs(id).await, "{path}");
         assert_eq!(last_used().await, LastUsed::At(scene.service.now()), "{path}");
         assert!(!scene.accepts(&older).await, "{path}");
     }
-    for strict in [false, true] {
-        check(rotated::scene(open), strict, "on the spot").await;
-        check(rotated::remote(open).1, strict, "after a question").await;
-        check(keeping(open).1, strict, "kept").await;
+    for uncached in [false, true] {
+        check(rotated::scene(open), uncached, "on the spot").await;
+        check(rotated::remote(open).1, uncached, "after a question").await;
+        check(keeping(open).1, uncached, "kept").await;
     }
 }
 
@@ -67,20 +67,20 @@ async fn a_missing_scope_is_no_use(open: Open) {
     let scene = rotated::scene(open);
     let (id, older, newer) = scene.rotated().await;
     let authenticated = scene.service.authenticate(&newer).await.unwrap();
-    let either = Need::any_of(["files:delete", "queue:push"]).unwrap();
-    let refused = scene.service.permit(&authenticated, &either).await.unwrap_err();
+    let either = Requirement::any_of(["files:delete", "queue:push"]).unwrap();
+    let refused = scene.service.authorize(&authenticated, &either).await.unwrap_err();
     let VerifyError::MissingScope(missing) = refused else { panic!("{refused:?}") };
-    assert_eq!((missing.id, &missing.need), (id, &either));
+    assert_eq!((missing.id, &missing.requirement), (id, &either));
     let told = events(&scene);
-    let [Event::MissingScope { id: of, need, .. }] = &told[..] else { panic!("{told:?}") };
-    assert_eq!((*of, &**need), (id, "files:delete queue:push"));
+    let [Event::MissingScope { id: of, requirement, .. }] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((*of, &**requirement), (id, "files:delete queue:push"));
 
     assert!(scene.overlap_runs(id).await);
     let last_used = scene.service.owner("acme").get(id).await.unwrap().last_used;
     assert_eq!(last_used, LastUsed::Never);
     assert!(scene.accepts(&older).await);
     // A refusal does not take away what an acceptance is to do.
-    scene.service.permit(&authenticated, &any()).await.unwrap();
+    scene.service.authorize(&authenticated, &any()).await.unwrap();
     assert!(!scene.overlap_runs(id).await);
 }
 
@@ -98,13 +98,13 @@ async fn the_first_step_refuses_as_verify_does(open: Open) {
     );
     for token in [&*older, &*dead, &*wrong, "", "acme_live_1"] {
         let one = scene.service.verify(token, &any()).await.unwrap_err();
-        let [first, strict] = [
+        let [first, uncached] = [
             scene.service.authenticate(token).await.unwrap_err(),
-            scene.service.authenticate_strict(token).await.unwrap_err(),
+            scene.service.authenticate_uncached(token).await.unwrap_err(),
         ];
         assert!(one.refusal().is_some(), "{token}");
         assert_eq!(first.refusal(), one.refusal(), "{token}");
-        assert_eq!(strict.refusal(), one.refusal(), "{token}");
+        assert_eq!(uncached.refusal(), one.refusal(), "{token}");
         let told = scene.collected.take(&scene.service);
         let [a, b, c] = &told[..] else { panic!("{told:?}") };
         assert!(a == b && b == c, "{told:?}");
@@ -113,12 +113,13 @@ async fn the_first_step_refuses_as_verify_does(open: Open) {
 }
 
 async fn several_needs_of_one_request_are_one_use(open: Open) {
-    let scene = used::scene_with(open, |store| store, |builder| builder.last_used_step(MICRO));
+    let scene =
+        used::scene_with(open, |store| store, |builder| builder.last_used_resolution(MICRO));
     let (id, token) = scene.issue().await;
     let authenticated = scene.service.authenticate(&token).await.unwrap();
     let at = scene.service.now();
     for scope in ["files:read", "files:upload", "files:read"] {
-        scene.service.permit(&authenticated, &need(scope)).await.unwrap();
+        scene.service.authorize(&authenticated, &requirement(scope)).await.unwrap();
         assert_eq!(scene.shown(id).await, LastUsed::At(at));
     }
     assert_eq!((scene.flush().await, scene.flush().await), (1, 0));
@@ -131,21 +132,22 @@ async fn the_uses_of_requests_are_noted_once_a_step(open: Open) {
     for (later, noted) in [(Duration::ZERO, 1), (MINUTE - MICRO, 0), (MICRO, 1)] {
         scene.clock.advance(later);
         let authenticated = scene.service.authenticate(&token).await.unwrap();
-        scene.service.permit(&authenticated, &any()).await.unwrap();
+        scene.service.authorize(&authenticated, &any()).await.unwrap();
         assert_eq!(scene.flush().await, noted, "{later:?}");
     }
     assert_eq!(scene.stored(id).await, LastUsed::At(first + MINUTE));
 }
 
 async fn after_a_verification_nothing_is_noted_again(open: Open) {
-    let scene = used::scene_with(open, |store| store, |builder| builder.last_used_step(MICRO));
+    let scene =
+        used::scene_with(open, |store| store, |builder| builder.last_used_resolution(MICRO));
     let (id, token) = scene.issue().await;
     let verified = scene.service.verify(&token, &any()).await.unwrap();
     let used_at = scene.service.now();
     scene.clock.advance(MINUTE);
-    scene.service.permit(&verified, &need("files:read")).await.unwrap();
+    scene.service.authorize(&verified, &requirement("files:read")).await.unwrap();
     assert_eq!(scene.shown(id).await, LastUsed::At(used_at));
-    let refused = scene.service.permit(&verified, &need("files:delete")).await;
+    let refused = scene.service.authorize(&verified, &requirement("files:delete")).await;
     assert!(matches!(refused, Err(VerifyError::MissingScope(_))), "{refused:?}");
 }
 
@@ -155,9 +157,9 @@ async fn a_strict_first_step_asks_the_store(open: Open) {
     scene.service.authenticate(&token).await.unwrap();
     assert_eq!(remote.finds(), 1);
     let kept = scene.service.authenticate(&token).await.unwrap();
-    scene.service.permit(&kept, &any()).await.unwrap();
+    scene.service.authorize(&kept, &any()).await.unwrap();
     assert_eq!(remote.finds(), 0, "it was kept, and permitting asks nobody");
-    scene.service.authenticate_strict(&token).await.unwrap();
+    scene.service.authenticate_uncached(&token).await.unwrap();
     assert_eq!(remote.finds(), 1);
 }
 
@@ -165,9 +167,10 @@ async fn a_store_without_an_answer_refuses(open: Open) {
     let scene = used::faulty(open);
     let (_, token) = scene.issue().await;
     scene.service.store().arm(&[], Fault::Unavailable);
-    for refused in
-        [scene.service.authenticate(&token).await, scene.service.authenticate_strict(&token).await]
-    {
+    for refused in [
+        scene.service.authenticate(&token).await,
+        scene.service.authenticate_uncached(&token).await,
+    ] {
         assert!(matches!(refused, Err(VerifyError::Unavailable(_))), "{refused:?}");
     }
 }
@@ -181,7 +184,7 @@ async fn two_steps_are_one_verification(open: Open) {
     );
     let outcome = TestRunner::new(config).run(&histories, |(step, history)| {
         block_on(async {
-            let with = || used::scene_with(open, |store| store, |b| b.last_used_step(step));
+            let with = || used::scene_with(open, |store| store, |b| b.last_used_resolution(step));
             let (one, two) = (World::new(with()).await, World::new(with()).await);
             let (mut one, mut two) = (one, two);
             for step in history {
@@ -199,7 +202,7 @@ enum Step {
     Use {
         before: usize,
         may: bool,
-        strict: bool,
+        uncached: bool,
     },
     Rotate {
         until_first_use: bool,
@@ -214,7 +217,7 @@ fn steps() -> impl Strategy<Value = Step> {
         prop_oneof![Just(MICRO), Just(MINUTE / 2), Just(MINUTE), Just(HOUR), Just(90 * DAY)];
     prop_oneof![
         12 => (0..3usize, arbitrary::<bool>(), arbitrary::<bool>())
-            .prop_map(|(before, may, strict)| Step::Use { before, may, strict }),
+            .prop_map(|(before, may, uncached)| Step::Use { before, may, uncached }),
         4 => arbitrary::<bool>().prop_map(|until_first_use| Step::Rotate { until_first_use }),
         1 => Just(Step::Revoke),
         3 => Just(Step::Flush),
@@ -247,35 +250,36 @@ impl World {
             Step::Flush => drop(scene.service.flush_last_used().await.unwrap()),
             Step::Revoke => {
                 let words = RevokeRequest::new();
-                scene.service.every_owner().revoke(*id, words).await.unwrap();
+                scene.service.all_owners().revoke(*id, words).await.unwrap();
             }
             Step::Rotate { until_first_use } => {
                 let request = match until_first_use {
                     true => RotateRequest::until_first_use(HOUR),
                     false => RotateRequest::with_overlap(HOUR),
                 };
-                if let Ok(rotated) = scene.service.every_owner().rotate(*id, request).await {
+                if let Ok(rotated) = scene.service.all_owners().rotate(*id, request).await {
                     secrets.push(support::text(&rotated));
                 }
             }
-            Step::Use { before, may, strict } => {
+            Step::Use { before, may, uncached } => {
                 let text = &secrets[(secrets.len() - 1).saturating_sub(*before)];
-                let need = need(if *may { "files:read" } else { "files:delete" });
+                let requirement = requirement(if *may { "files:read" } else { "files:delete" });
                 let service = &scene.service;
-                let outcome = match (two, strict) {
-                    (false, false) => service.verify(text, &need).await,
-                    (false, true) => service.verify_strict(text, &need).await,
+                let outcome = match (two, uncached) {
+                    (false, false) => service.verify(text, &requirement).await,
+                    (false, true) => service.verify_uncached(text, &requirement).await,
                     (true, false) => {
-                        permitted(service, service.authenticate(text).await, &need).await
+                        permitted(service, service.authenticate(text).await, &requirement).await
                     }
                     (true, true) => {
-                        permitted(service, service.authenticate_strict(text).await, &need).await
+                        permitted(service, service.authenticate_uncached(text).await, &requirement)
+                            .await
                     }
                 };
                 refused = outcome.err().map(|error| (error.refusal(), error.to_string()));
             }
         }
-        let shown = scene.service.every_owner().get(*id).await.unwrap();
+        let shown = scene.service.all_owners().get(*id).await.unwrap();
         let overlap = shown.record.overlap(scene.service.now()).is_some();
         let mut events = scene.collected.take(&scene.service);
         events.retain(|event| !matches!(event, Event::Read { .. } | Event::Listed { .. }));
@@ -288,10 +292,10 @@ impl World {
 async fn permitted<S: TokenStore>(
     service: &TokenService<S>,
     authenticated: Result<VerifiedToken, VerifyError>,
-    need: &Need,
+    requirement: &Requirement,
 ) -> Result<VerifiedToken, VerifyError> {
     let token = authenticated?;
-    service.permit(&token, need).await?;
+    service.authorize(&token, requirement).await?;
     Ok(token)
 }
 
@@ -302,7 +306,7 @@ fn keeping(open: Open) -> (Arc<Remote>, Scene<Arc<Remote>>) {
     scene.service = builder(remote.clone())
         .clock(scene.clock.clone())
         .events(scene.collected.sink())
-        .keep_records(DAY, 100)
+        .cache_records(DAY, 100)
         .build()
         .unwrap();
     (remote, scene)

@@ -13,7 +13,7 @@ use axum::response::Response;
 use axum::routing::{any, get};
 use axum::{Extension, Router};
 use service_tokens::{
-    Event, IssueRequest, Issued, LastUsed, MemoryStore, Need, RotateRequest, TokenService,
+    Event, IssueRequest, Issued, LastUsed, MemoryStore, Requirement, RotateRequest, TokenService,
     TokenStore, TokenType, VerifiedToken,
 };
 use service_tokens_axum::{Bearer, BearerLayer, RequireLayer};
@@ -31,8 +31,8 @@ async fn ok() -> &'static str {
     "ok"
 }
 
-fn need(scope: &str) -> Need {
-    Need::scope(scope).unwrap()
+fn requirement(scope: &str) -> Requirement {
+    Requirement::scope(scope).unwrap()
 }
 
 fn require(scope: &str) -> RequireLayer {
@@ -85,13 +85,20 @@ async fn a_missing_scope_is_no_use_wherever_the_need_stands() {
     let bearer = || BearerLayer::new(service.clone());
     let delete = || get(ok).layer(require("files:delete"));
     let routers = [
-        ("layer", Router::new().route("/", get(ok)).layer(bearer().need(need("files:delete")))),
+        (
+            "layer",
+            Router::new()
+                .route("/", get(ok))
+                .layer(bearer().requirement(requirement("files:delete"))),
+        ),
         (
             "strict",
-            Router::new().route("/", get(ok)).layer(bearer().strict().need(need("files:delete"))),
+            Router::new()
+                .route("/", get(ok))
+                .layer(bearer().uncached().requirement(requirement("files:delete"))),
         ),
         ("route", Router::new().route("/", delete()).layer(bearer())),
-        ("strict route", Router::new().route("/", delete()).layer(bearer().strict())),
+        ("strict route", Router::new().route("/", delete()).layer(bearer().uncached())),
         (
             "router",
             Router::new().route("/", get(ok)).layer(require("files:delete")).layer(bearer()),
@@ -115,20 +122,25 @@ async fn a_missing_scope_is_no_use_wherever_the_need_stands() {
         insufficient(&token.get(router, "/").await, "files:delete");
         assert!(!token.used().await, "{name}");
     }
-    service.verify(&token.older, &Need::authenticated()).await.unwrap();
+    service.verify(&token.older, &Requirement::any_token()).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_need_that_is_met_is_a_use() {
     let (service, _) = service();
     let bearer = || BearerLayer::new(service.clone());
-    let either = Need::any_of(["files:delete", "files:upload"]).unwrap();
+    let either = Requirement::any_of(["files:delete", "files:upload"]).unwrap();
     let upload = || get(ok).layer(require("files:upload"));
     let routers = [
-        ("layer", Router::new().route("/", get(ok)).layer(bearer().need(need("files:upload")))),
-        ("any of", Router::new().route("/", get(ok)).layer(bearer().need(either.clone()))),
+        (
+            "layer",
+            Router::new()
+                .route("/", get(ok))
+                .layer(bearer().requirement(requirement("files:upload"))),
+        ),
+        ("any of", Router::new().route("/", get(ok)).layer(bearer().requirement(either.clone()))),
         ("route", Router::new().route("/", upload()).layer(bearer())),
-        ("strict", Router::new().route("/", upload()).layer(bearer().strict())),
+        ("strict", Router::new().route("/", upload()).layer(bearer().uncached())),
         ("optional", Router::new().route("/", upload()).layer(bearer().optional())),
         (
             "router",
@@ -154,7 +166,7 @@ async fn a_need_that_is_met_is_a_use() {
         let answer = token.get(router, "/").await;
         assert_eq!((answer.status, &*answer.body), (200, "ok"), "{name}");
         assert!(token.used().await, "{name}");
-        let ended = service.verify(&token.older, &Need::authenticated()).await;
+        let ended = service.verify(&token.older, &Requirement::any_token()).await;
         assert!(ended.is_err(), "{name}");
     }
 }
@@ -167,13 +179,13 @@ async fn a_use_is_noted_when_the_request_has_been_answered() {
     let (tokens, old) = (service.clone(), older.clone());
     let handler = async move |_: Bearer| {
         let old = old.lock().unwrap().clone();
-        tokens.verify(&old, &Need::authenticated()).await.is_ok().to_string()
+        tokens.verify(&old, &Requirement::any_token()).await.is_ok().to_string()
     };
     let bearer = || BearerLayer::new(service.clone());
     let app = Router::new().route("/", get(handler));
     for (name, router) in [
         ("extractor", app.clone().layer(bearer())),
-        ("layer", app.clone().layer(bearer().need(need("files:upload")))),
+        ("layer", app.clone().layer(bearer().requirement(requirement("files:upload")))),
         ("router", app.layer(require("files:upload")).layer(bearer())),
     ] {
         let token = Token::new(&service).await;
@@ -210,7 +222,11 @@ async fn a_need_that_refuses_is_the_last_word() {
     };
     for (name, status, router) in [
         ("outer need", 403, delete.clone().layer(require("files:upload")).layer(bearer())),
-        ("need of the layer", 403, delete.clone().layer(bearer().need(need("files:upload")))),
+        (
+            "need of the layer",
+            403,
+            delete.clone().layer(bearer().requirement(requirement("files:upload"))),
+        ),
         ("extractor above", 403, delete.clone().layer(from_fn(extracts)).layer(bearer())),
         ("hidden", 200, delete.clone().layer(from_fn(hides)).layer(bearer())),
         (
@@ -224,7 +240,7 @@ async fn a_need_that_refuses_is_the_last_word() {
         assert_eq!(token.get(router, "/").await.status, status, "{name}");
         assert_eq!(next(), "missing scope", "{name}");
         assert!(!token.used().await, "{name}");
-        service.verify(&token.older, &Need::authenticated()).await.unwrap();
+        service.verify(&token.older, &Requirement::any_token()).await.unwrap();
     }
 }
 
@@ -250,7 +266,7 @@ async fn every_need_on_the_way_must_be_met() {
     for path in ["/files/both", "/files/outer"] {
         assert_eq!(token.get(app.clone(), path).await.status, 200);
     }
-    let both = RequireLayer::new(Need::all_of(["files:upload", "files:delete"]).unwrap());
+    let both = RequireLayer::new(Requirement::all_of(["files:upload", "files:delete"]).unwrap());
     let app = Router::new().route("/", get(ok).layer(both)).layer(BearerLayer::new(service));
     insufficient(&token.get(app, "/").await, "files:upload files:delete");
 }
@@ -321,7 +337,7 @@ async fn a_request_that_comes_to_no_end_is_a_use() {
     let bearer = || BearerLayer::new(service.clone());
     for router in [
         app.clone().layer(bearer()),
-        app.clone().layer(bearer().need(need("files:upload"))),
+        app.clone().layer(bearer().requirement(requirement("files:upload"))),
         app.layer(require("files:upload")).layer(bearer()),
     ] {
         let wait = Duration::from_millis(20);
@@ -386,8 +402,18 @@ async fn over_a_store_that_must_be_waited_for() {
     for (router, statuses) in [
         (Router::new().route("/", get(ok)).layer(bearer()), [200, 401]),
         (Router::new().route("/", get(ok)).layer(bearer().optional()), [200, 200]),
-        (Router::new().route("/", get(ok)).layer(bearer().need(need("files:upload"))), [200, 401]),
-        (Router::new().route("/", get(ok)).layer(bearer().need(need("files:delete"))), [403, 401]),
+        (
+            Router::new()
+                .route("/", get(ok))
+                .layer(bearer().requirement(requirement("files:upload"))),
+            [200, 401],
+        ),
+        (
+            Router::new()
+                .route("/", get(ok))
+                .layer(bearer().requirement(requirement("files:delete"))),
+            [403, 401],
+        ),
         (
             Router::new().route("/", get(ok).layer(require("files:upload"))).layer(bearer()),
             [200, 401],

@@ -16,7 +16,7 @@ use crate::rejected::Rejected;
 pin_project! {
     /// The future of a [`BearerService`](crate::BearerService) or a
     /// [`RequireService`](crate::RequireService), around that of the service further in.
-    pub struct Answering<F, E> {
+    pub struct ResponseFuture<F, E> {
         #[pin]
         step: Step<F, E>,
     }
@@ -33,7 +33,7 @@ pin_project! {
 /// An answer that something else must be waited for.
 type Later<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
 
-impl<F, E> Answering<F, E> {
+impl<F, E> ResponseFuture<F, E> {
     /// That of the service further in, and then the use of the token is noted.
     pub(crate) fn inside(inner: F, using: Option<Using>) -> Self {
         Self { step: Step::Inside { inner, using } }
@@ -53,7 +53,7 @@ impl<F, E> Answering<F, E> {
     }
 }
 
-impl<F, E, R> Future for Answering<F, E>
+impl<F, E, R> Future for ResponseFuture<F, E>
 where
     F: Future<Output = Result<Response<R>, E>>,
     E: Send + 'static,
@@ -84,7 +84,7 @@ where
     }
 }
 
-impl<F, E> fmt::Debug for Answering<F, E> {
+impl<F, E> fmt::Debug for ResponseFuture<F, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answering").finish_non_exhaustive()
     }

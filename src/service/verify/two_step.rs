@@ -4,22 +4,22 @@ use super::super::TokenService;
 use super::{Freshness, Use, whole};
 use crate::check::{Denied, VerifiedToken};
 use crate::error::VerifyError;
-use crate::scope::Need;
+use crate::scope::Requirement;
 use crate::store::TokenStore;
 
 /// What a first step asks for; it outlives every future.
-static ANY: Need = Need::authenticated();
+static ANY: Requirement = Requirement::any_token();
 
 impl<S: TokenStore> TokenService<S> {
     /// The first of two steps: whose token this is. As [`verify`](Self::verify) for any active token,
     /// and an acceptance is no use: nothing is noted and no overlap ends before
-    /// [`permit`](Self::permit).
+    /// [`authorize`](Self::permit).
     ///
     /// For middleware that stands above the place where it is known what a request needs. Wherever it
     /// is known at once, `verify` is the shorter way.
     ///
     /// ```
-    /// use service_tokens::{IssueRequest, MemoryStore, Need, TokenService, TokenType, VerifyError};
+    /// use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType, VerifyError};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
@@ -29,9 +29,9 @@ impl<S: TokenStore> TokenService<S> {
     ///
     /// let token = service.authenticate(issued.token.expose_secret()).await?;
     /// // … the request finds its route, and the route says what it needs.
-    /// let refused = service.permit(&token, &Need::scope("files:delete")?).await.unwrap_err();
+    /// let refused = service.authorize(&token, &Requirement::scope("files:delete")?).await.unwrap_err();
     /// assert!(matches!(refused, VerifyError::MissingScope(_)));
-    /// service.permit(&token, &Need::scope("files:upload")?).await?;
+    /// service.authorize(&token, &Requirement::scope("files:upload")?).await?;
     /// # Ok(()) }
     /// ```
     ///
@@ -50,16 +50,16 @@ impl<S: TokenStore> TokenService<S> {
     }
 
     /// As [`authenticate`](Self::authenticate), and the store is asked in any case, as by
-    /// [`verify_strict`](Self::verify_strict).
+    /// [`verify_uncached`](Self::verify_uncached).
     ///
     /// # Errors
     ///
     /// As [`authenticate`](Self::authenticate).
-    pub async fn authenticate_strict<T>(&self, token: &T) -> Result<VerifiedToken, VerifyError>
+    pub async fn authenticate_uncached<T>(&self, token: &T) -> Result<VerifiedToken, VerifyError>
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
-        match self.verify_now(token.as_ref(), &ANY, Freshness::Strict, Use::WhenPermitted) {
+        match self.verify_now(token.as_ref(), &ANY, Freshness::Uncached, Use::WhenPermitted) {
             Ok(Ok(verified)) => Ok(verified),
             Ok(refused) => whole(refused),
             Err(later) => later.await,
@@ -67,7 +67,7 @@ impl<S: TokenStore> TokenService<S> {
     }
 
     /// The second step: whether the token that this service has just
-    /// [authenticated](Self::authenticate) may do what `need` says.
+    /// [authenticated](Self::authenticate) may do what `requirement` says.
     ///
     /// An acceptance is a use, with all that [`verify`](Self::verify) says of one. A refusal is none,
     /// and it is an [event](crate::Event::MissingScope). A request with several needs may ask for
@@ -78,10 +78,14 @@ impl<S: TokenStore> TokenService<S> {
     /// # Errors
     ///
     /// [`VerifyError::MissingScope`], and no other.
-    pub async fn permit(&self, token: &VerifiedToken, need: &Need) -> Result<(), VerifyError> {
+    pub async fn authorize(
+        &self,
+        token: &VerifiedToken,
+        requirement: &Requirement,
+    ) -> Result<(), VerifyError> {
         let id = token.id();
-        if !token.permits(need) {
-            let missing = VerifyError::denied(Denied::MissingScope, id, need);
+        if !token.permits(requirement) {
+            let missing = VerifyError::denied(Denied::MissingScope, id, requirement);
             return Err(self.refuse(Some(id), missing, Freshness::Kept));
         }
         let follows = token.follows();

@@ -7,25 +7,25 @@ use super::grammar::{InvalidScope, validate};
 /// What a request asks for. Build it once, beside the route it belongs to.
 ///
 /// ```
-/// use service_tokens::Need;
+/// use service_tokens::Requirement;
 ///
-/// let upload = Need::scope("files:upload")?;
-/// let either = Need::any_of(["files:read", "files:upload"])?;
-/// let both = Need::all_of(["files:read", "queue:push"])?;
-/// assert!(Need::scope("files:*").is_err(), "a request asks for something definite");
+/// let upload = Requirement::scope("files:upload")?;
+/// let either = Requirement::any_of(["files:read", "files:upload"])?;
+/// let both = Requirement::all_of(["files:read", "queue:push"])?;
+/// assert!(Requirement::scope("files:*").is_err(), "a request asks for something definite");
 /// # Ok::<(), service_tokens::InvalidScope>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Need(pub(super) NeedKind);
+pub struct Requirement(pub(super) RequirementKind);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) enum NeedKind {
-    Authenticated,
+pub(super) enum RequirementKind {
+    AnyToken,
     All(Box<[Box<str>]>),
     Any(Box<[Box<str>]>),
 }
 
-impl Need {
+impl Requirement {
     /// One scope.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ impl Need {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        Ok(Self(NeedKind::All(needs(scopes)?)))
+        Ok(Self(RequirementKind::All(requirements(scopes)?)))
     }
 
     /// At least one of these scopes.
@@ -58,59 +58,61 @@ impl Need {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        Ok(Self(NeedKind::Any(needs(scopes)?)))
+        Ok(Self(RequirementKind::Any(requirements(scopes)?)))
     }
 
     /// One scope that is known to be a need.
     pub(super) fn of_valid(scope: &str) -> Self {
-        Self(NeedKind::All([scope.into()].into()))
+        Self(RequirementKind::All([scope.into()].into()))
     }
 
     /// No scope at all: any active token will do, for example to look itself up.
-    pub const fn authenticated() -> Self {
-        Self(NeedKind::Authenticated)
+    pub const fn any_token() -> Self {
+        Self(RequirementKind::AnyToken)
     }
 
     /// The scopes asked for, as a challenge names them (RFC 6750 §3): with single spaces between.
     pub fn scopes(&self) -> String {
         match &self.0 {
-            NeedKind::Authenticated => String::new(),
-            NeedKind::All(needs) | NeedKind::Any(needs) => needs.join(" "),
+            RequirementKind::AnyToken => String::new(),
+            RequirementKind::All(requirements) | RequirementKind::Any(requirements) => {
+                requirements.join(" ")
+            }
         }
     }
 }
 
-fn needs<I>(scopes: I) -> Result<Box<[Box<str>]>, InvalidScope>
+fn requirements<I>(scopes: I) -> Result<Box<[Box<str>]>, InvalidScope>
 where
     I: IntoIterator,
     I::Item: AsRef<str>,
 {
-    let mut needs: Vec<Box<str>> = Vec::new();
+    let mut requirements: Vec<Box<str>> = Vec::new();
     for scope in scopes {
         validate(scope.as_ref())?;
         if scope.as_ref().ends_with('*') {
-            return Err(InvalidScope::WildcardInNeed);
+            return Err(InvalidScope::WildcardInRequirement);
         }
-        needs.push(scope.as_ref().into());
+        requirements.push(scope.as_ref().into());
     }
-    if needs.is_empty() {
-        return Err(InvalidScope::EmptyNeed);
+    if requirements.is_empty() {
+        return Err(InvalidScope::EmptyRequirement);
     }
-    Ok(needs.into())
+    Ok(requirements.into())
 }
 
-impl fmt::Debug for Need {
+impl fmt::Debug for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Need({self})")
     }
 }
 
-impl fmt::Display for Need {
+impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            NeedKind::Authenticated => f.write_str("any active token"),
-            NeedKind::All(needs) => f.write_str(&needs.join(" and ")),
-            NeedKind::Any(needs) => f.write_str(&needs.join(" or ")),
+            RequirementKind::AnyToken => f.write_str("any active token"),
+            RequirementKind::All(requirements) => f.write_str(&requirements.join(" and ")),
+            RequirementKind::Any(requirements) => f.write_str(&requirements.join(" or ")),
         }
     }
 }

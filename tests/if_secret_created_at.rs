@@ -9,7 +9,7 @@ use std::sync::{Arc, Barrier};
 
 use futures_lite::future::block_on;
 use service_tokens::{
-    Clock, ManageError, ManualClock, Record, Replaces, RotateDenied, RotateRequest,
+    Clock, ManageError, ManualClock, Record, ReplacedSecret, RotateDenied, RotateRequest,
 };
 use support::acting::{builder, request, scene};
 use support::scene::delta;
@@ -22,7 +22,7 @@ over_stores! {
 }
 
 fn at_once(record: &Record) -> RotateRequest {
-    RotateRequest::at_once().if_rotated_at(record.rotated_at())
+    RotateRequest::at_once().if_secret_created_at(record.secret_created_at())
 }
 
 #[track_caller]
@@ -38,7 +38,7 @@ async fn it_rotates_that_secret_only(open: Open) {
     let acme = scene.service.owner("acme");
     // The clock stands still all the while: each secret has its own time nevertheless.
     let first = acme.rotate(id, at_once(&issued.record)).await.unwrap();
-    assert!(first.record.rotated_at() > issued.record.rotated_at());
+    assert!(first.record.secret_created_at() > issued.record.secret_created_at());
     let second = acme.rotate(id, at_once(&first.record)).await.unwrap();
     for stale in [&issued.record, &first.record] {
         rotated_since(acme.rotate(id, at_once(stale)).await);
@@ -47,21 +47,23 @@ async fn it_rotates_that_secret_only(open: Open) {
         rotated_since(acts.rotate_self(at_once(stale)).await);
     }
     for off in [delta(MICRO), -delta(MICRO)] {
-        let rotation = RotateRequest::at_once().if_rotated_at(second.record.rotated_at() + off);
+        let rotation =
+            RotateRequest::at_once().if_secret_created_at(second.record.secret_created_at() + off);
         rotated_since(acme.rotate(id, rotation).await);
     }
     assert_eq!(scene.record(id).await, second.record);
     // In an overlap too, where it says more than that one runs.
-    let overlap = RotateRequest::with_overlap(HOUR).if_rotated_at(second.record.rotated_at());
+    let overlap =
+        RotateRequest::with_overlap(HOUR).if_secret_created_at(second.record.secret_created_at());
     let third = acme.rotate(id, overlap.clone()).await.unwrap();
     rotated_since(acme.rotate(id, overlap.clone()).await);
-    rotated_since(acme.rotate(id, overlap.replacing(Replaces::Oldest)).await);
-    let replacing = at_once(&third.record).replacing(Replaces::Newest);
+    rotated_since(acme.rotate(id, overlap.replacing(ReplacedSecret::Oldest)).await);
+    let replacing = at_once(&third.record).replacing(ReplacedSecret::Newest);
     let _ = acme.rotate(id, replacing).await.unwrap();
     // One finer than a record keeps times is the one it was rounded to.
     let issued = scene.issue(request(&["x"])).await.record;
-    let finer = issued.rotated_at() + chrono::TimeDelta::nanoseconds(999);
-    let rotation = RotateRequest::at_once().if_rotated_at(finer);
+    let finer = issued.secret_created_at() + chrono::TimeDelta::nanoseconds(999);
+    let rotation = RotateRequest::at_once().if_secret_created_at(finer);
     assert!(acme.rotate(issued.id(), rotation).await.is_ok());
 }
 
@@ -92,7 +94,7 @@ async fn a_lost_answer_is_not_taken_for_anothers(open: Open) {
         let clock = Arc::new(ManualClock::default());
         let service = builder(store.clone(), clock.clone()).build().unwrap();
         let record = service.issue(request(&["x"])).await.unwrap().record;
-        assert_eq!(record.rotated_at(), clock.now());
+        assert_eq!(record.secret_created_at(), clock.now());
         store.arm(&[Fault::None, fault], Fault::None);
         let rotated = service.owner("acme").rotate(record.id(), at_once(&record)).await.unwrap();
         store.disarm();

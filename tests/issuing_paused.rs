@@ -39,13 +39,13 @@ async fn everything_else_goes_on(open: Open) {
     let first = service.issue(request()).await.unwrap();
     let second = service.issue(request()).await.unwrap();
     assert_eq!(service.issuing_stopped(), None);
-    service.stop_issuing("INC-42").await.unwrap();
+    service.pause_issuing("INC-42").await.unwrap();
     assert_eq!(service.issuing_stopped().as_deref(), Some("INC-42"));
 
     let unknown = service.new_id().unwrap();
     for request in [request(), request().id(unknown), request().owner_of_nothing()] {
         match service.issue(request).await {
-            Err(ManageError::IssuingStopped { reason }) => assert_eq!(reason, "INC-42"),
+            Err(ManageError::IssuingPaused { reason }) => assert_eq!(reason, "INC-42"),
             other => panic!("{other:?}"),
         }
     }
@@ -62,7 +62,7 @@ async fn everything_else_goes_on(open: Open) {
     assert_eq!(view.purge(DAY).run().await.unwrap().done, 2);
 
     // Another reason, then on.
-    service.stop_issuing("INC-43").await.unwrap();
+    service.pause_issuing("INC-43").await.unwrap();
     assert_eq!(service.issuing_stopped().as_deref(), Some("INC-43"));
     assert!(service.resume_issuing());
     assert!(!service.resume_issuing());
@@ -114,10 +114,10 @@ async fn it_waits_for_what_is_under_way(open: Open) {
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
     let mut context = Context::from_waker(&waker);
-    let mut stop = Box::pin(service.stop_issuing("INC-42"));
+    let mut stop = Box::pin(service.pause_issuing("INC-42"));
     let mut poll = |context: &mut Context<'_>| stop.as_mut().poll(context);
     assert!(poll(&mut context).is_pending());
-    assert!(matches!(service.issue(request()).await, Err(ManageError::IssuingStopped { .. })));
+    assert!(matches!(service.issue(request()).await, Err(ManageError::IssuingPaused { .. })));
     permits.add_permits(2);
     let [first, second] = issues;
     let first = first.await.unwrap();
@@ -147,7 +147,7 @@ async fn it_waits_for_the_second_reading_of_an_acting_token(open: Open) {
         readings += remote.finds();
     }
     assert_eq!(records(&*opened.store).await.len(), 2);
-    let mut stop = Box::pin(service.stop_issuing("INC-42"));
+    let mut stop = Box::pin(service.pause_issuing("INC-42"));
     assert!(poll_once(&mut stop).await.is_none(), "a token is handed out after that");
     remote.release(1);
     let _ = act.await.unwrap();
@@ -159,7 +159,7 @@ async fn an_issue_that_is_dropped_is_waited_for_no_more(open: Open) {
     let service = builder(faulty).build().unwrap();
     let mut issue = Box::pin(service.issue(request()));
     assert!(poll_once(&mut issue).await.is_none());
-    let mut stop = Box::pin(service.stop_issuing("INC-42"));
+    let mut stop = Box::pin(service.pause_issuing("INC-42"));
     assert!(poll_once(&mut stop).await.is_none());
     drop(issue);
     stop.await.unwrap();
@@ -171,7 +171,7 @@ async fn resuming_lets_those_go_who_wait(open: Open) {
     let service = builder(faulty).build().unwrap();
     let mut issue = Box::pin(service.issue(request()));
     assert!(poll_once(&mut issue).await.is_none());
-    let mut stop = Box::pin(service.stop_issuing("INC-42"));
+    let mut stop = Box::pin(service.pause_issuing("INC-42"));
     assert!(poll_once(&mut stop).await.is_none());
     service.resume_issuing();
     stop.await.unwrap();
@@ -184,7 +184,7 @@ async fn a_stop_that_is_dropped_stops_all_the_same(open: Open) {
     let service = builder(faulty).build().unwrap();
     let mut issue = Box::pin(service.issue(request()));
     assert!(poll_once(&mut issue).await.is_none());
-    let mut stop = Box::pin(service.stop_issuing("INC-42"));
+    let mut stop = Box::pin(service.pause_issuing("INC-42"));
     assert!(poll_once(&mut stop).await.is_none());
     drop(stop);
     assert!(service.issue(request()).await.is_err());
@@ -196,9 +196,9 @@ async fn a_stop_that_is_dropped_stops_all_the_same(open: Open) {
 async fn a_broken_reason_stops_nothing(open: Open) {
     let opened = open();
     let service = builder(opened.store).build().unwrap();
-    let longest = Rule::TooLong { longest: 1_000 };
+    let longest = Rule::TooLong { max: 1_000 };
     for (reason, rule) in [(String::new(), Rule::Empty), ("x".repeat(1_001), longest)] {
-        match service.stop_issuing(reason).await {
+        match service.pause_issuing(reason).await {
             Err(ManageError::Invalid(invalid)) => {
                 assert_eq!((invalid.field, invalid.rule), (Field::Reason, rule));
             }
@@ -206,7 +206,7 @@ async fn a_broken_reason_stops_nothing(open: Open) {
         }
         let _ = service.issue(request()).await.unwrap();
     }
-    service.stop_issuing("x".repeat(1_000)).await.unwrap();
+    service.pause_issuing("x".repeat(1_000)).await.unwrap();
 }
 
 async fn a_failing_issue_is_over(open: Open) {
@@ -216,16 +216,16 @@ async fn a_failing_issue_is_over(open: Open) {
     faulty.arm(&[], Fault::Unavailable);
     assert!(service.issue(request()).await.is_err());
     assert!(service.issue(IssueRequest::new("", "connector", "x")).await.is_err());
-    service.stop_issuing("INC-42").await.unwrap();
+    service.pause_issuing("INC-42").await.unwrap();
 }
 
 async fn changes_are_events(open: Open) {
     let opened = open();
     let collected = Collected::default();
     let service = builder(opened.store).events(collected.sink()).build().unwrap();
-    service.stop_issuing("INC-42").await.unwrap();
+    service.pause_issuing("INC-42").await.unwrap();
     let events = collected.take(&service);
-    let [Event::IssuingStopped { reason, .. }] = &events[..] else { panic!("{events:?}") };
+    let [Event::IssuingPaused { reason, .. }] = &events[..] else { panic!("{events:?}") };
     assert_eq!(reason, "INC-42");
     assert!(service.issue(request()).await.is_err());
     let events = collected.take(&service);
@@ -252,7 +252,7 @@ async fn after_a_stop_no_thread_makes_a_token(open: Open) {
                         loop {
                             match block_on(service.issue(request())) {
                                 Ok(_) => issued += 1,
-                                Err(ManageError::IssuingStopped { .. }) => return issued,
+                                Err(ManageError::IssuingPaused { .. }) => return issued,
                                 Err(other) => panic!("{other:?}"),
                             }
                         }
@@ -261,7 +261,7 @@ async fn after_a_stop_no_thread_makes_a_token(open: Open) {
                 .collect();
             start.wait();
             while block_on(records(&*opened.store)).is_empty() {}
-            block_on(service.stop_issuing("INC-42")).unwrap();
+            block_on(service.pause_issuing("INC-42")).unwrap();
             let at_once = block_on(records(&*opened.store)).len();
             let issued: usize = issuers.into_iter().map(|issuer| issuer.join().unwrap()).sum();
             assert_eq!(at_once, issued, "a token appeared after the stop");
