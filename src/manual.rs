@@ -1,22 +1,22 @@
-//! The manual: pages to be read, beside the reference of each item.
+//! The manual explains each subject on a page. The reference of each item has the details.
 //!
-//! | page | |
+//! | page | contents |
 //! | --- | --- |
-//! | [The token format](token_format) | what stands where in a token, and why; a parser in another language; secret scanners |
-//! | [The life of a token](life) | states, expiry, rotation, last use, purge, events, and what clocks do to them |
-//! | [Scopes and types](scopes_and_types) | what permits what; reserved scopes; tokens that issue tokens |
-//! | [Choosing a store](choosing_a_store) | memory, file or your own; backups; keeping records |
-//! | [Writing a store](writing_a_store) | from the schema to the conformance suite, over a database table |
-//! | [Rotation and incidents](rotation_and_incidents) | step by step, for two in the morning |
-//! | [Keys and digests](keys_and_digests) | what is stored of a secret, and the life of a key ring |
+//! | [The token format](token_format) | the parts of a token and their reasons; a parser in another language; secret scanners |
+//! | [The life of a token](life) | states, verifying, expiry, rotation, last use, purge, events, and the effect of clocks |
+//! | [Scopes and types](scopes_and_types) | scopes and requirements; types; reserved scopes; tokens that issue tokens |
+//! | [Choosing a store](choosing_a_store) | a store in memory, in a file or of your own; backups; the cache of records |
+//! | [Writing a store](writing_a_store) | a store over a database table, from the schema to the conformance suite |
+//! | [Rotation and incidents](rotation_and_incidents) | instructions to follow step by step, also in the middle of the night |
+//! | [Keys and digests](keys_and_digests) | the stored form of a secret, and the life of a key ring |
 //! | [Defaults](defaults) | every default and limit, its reason, and how to change it |
-//! | [What is measured](measured) | targets and figures, and how to repeat them |
+//! | [Measurements](measured) | targets and figures, and how to repeat the measurements |
 #![cfg_attr(
     not(all(feature = "memory", feature = "file", feature = "conformance")),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
-/// A page is its Markdown file.
+/// Declares one module per page. The documentation of the module is the Markdown file of the page.
 macro_rules! pages {
     ($($page:ident $file:literal)+) => {
         $(
