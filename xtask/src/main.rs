@@ -1,0 +1,64 @@
+//! The commands that people use on this repository.
+
+mod api;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  quickstart    run the quickstart example
+  test          run the tests of the README
+  campaigns     run the long tests, each at its full length
+  page          run the tests of the Service Tokens page in a browser
+  api           compare the public API with the snapshot in api/; --bless writes it
+  ci            run every check
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(|argument| &**argument).collect();
+    let outcome = match *arguments {
+        ["quickstart"] => cargo(&["run", "--example", "quickstart", "--features", "file"]),
+        ["test"] => cargo(&["test", "--all-features"]),
+        ["campaigns"] => cargo(&["test", "--all-features", "--", "--ignored", "campaign"]),
+        ["page"] => run(Command::new("bash").arg(".ci/browser")),
+        ["api"] => api::compare(),
+        ["api", "--bless"] => api::bless(),
+        ["ci"] => run(Command::new("bash").arg(".ci/run")),
+        [] | ["-h" | "--help" | "help"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => Err(format!("unknown arguments: {arguments:?}\n\n{HELP}").into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns the root of the workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Runs cargo with these arguments.
+fn cargo(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
+    run(Command::new(env!("CARGO")).args(arguments))
+}
+
+/// Runs a command in the root of the workspace.
+///
+/// # Errors
+///
+/// The command cannot be started, or it fails.
+fn run(command: &mut Command) -> Result<(), Box<dyn Error>> {
+    let status = command.current_dir(root()).status()?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?} failed with {status}").into()) }
+}
