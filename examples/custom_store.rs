@@ -16,10 +16,8 @@ use std::process::ExitCode;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use service_tokens::conformance::{StoreFactory, run};
-use service_tokens::{
-    BoxError, LastUsed, Order, Page, Query, Record, StoreError, StoredRecord, TokenId, TokenStore,
-    Version,
-};
+use service_tokens::store::{BoxError, LastUsed, Order, StoreError, Version};
+use service_tokens::{Page, Query, Record, StoredRecord, TokenId, TokenStore};
 use tempfile::TempDir;
 
 /// Keeps each record in a file: eight bytes of version, then the record's encoding.

@@ -6,8 +6,9 @@
 use std::error::Error;
 use std::path::Path;
 
+use service_tokens::store::States;
 use service_tokens::{
-    FileStore, IssueRequest, Query, Requirement, RevokeRequest, States, TokenService, TokenType,
+    FileStore, IssueRequest, Query, Requirement, RevokeRequest, TokenService, TokenType,
 };
 
 fn open(path: &Path) -> Result<TokenService<FileStore>, Box<dyn Error>> {

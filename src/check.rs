@@ -40,7 +40,8 @@ pub enum Denied {
 /// before it cannot be left out, and their record cannot be exchanged.
 ///
 /// ```
-/// use service_tokens::{Denied, Digests, Mismatch, Requirement, ParsedToken, Record, TokenTypes};
+/// use service_tokens::steps::{Digests, ParsedToken, TokenTypes};
+/// use service_tokens::{Denied, Mismatch, Record, Requirement};
 /// use service_tokens::{VerifiedToken, check};
 ///
 /// fn verify(token: &ParsedToken<'_>, record: &Record, types: &TokenTypes) -> Option<VerifiedToken> {
@@ -52,7 +53,8 @@ pub enum Denied {
 /// Without the comparison there is nothing to pass on:
 ///
 /// ```compile_fail,E0308
-/// use service_tokens::{Requirement, Record, TokenTypes, VerifiedToken, check};
+/// use service_tokens::steps::TokenTypes;
+/// use service_tokens::{Record, Requirement, VerifiedToken, check};
 ///
 /// fn verify(record: &Record, types: &TokenTypes) -> Option<VerifiedToken> {
 ///     check(record, chrono::DateTime::UNIX_EPOCH, &Requirement::any_token(), types).ok()
@@ -62,7 +64,8 @@ pub enum Denied {
 /// A proof cannot be made by hand:
 ///
 /// ```compile_fail,E0451
-/// use service_tokens::{Matched, Record};
+/// use service_tokens::steps::Matched;
+/// use service_tokens::Record;
 ///
 /// fn forge(record: &Record) -> Matched<'_> {
 ///     Matched { record, ..todo!() }
@@ -72,7 +75,8 @@ pub enum Denied {
 /// The record cannot be exchanged between the comparison and the check:
 ///
 /// ```compile_fail,E0506
-/// use service_tokens::{Digests, Requirement, ParsedToken, Record, TokenTypes, VerifiedToken, check};
+/// use service_tokens::steps::{Digests, ParsedToken, TokenTypes};
+/// use service_tokens::{Record, Requirement, VerifiedToken, check};
 ///
 /// fn verify(token: &ParsedToken<'_>, mut record: Record, other: Record, types: &TokenTypes)
 ///     -> Option<VerifiedToken>
@@ -86,7 +90,8 @@ pub enum Denied {
 /// One proof serves one check:
 ///
 /// ```compile_fail,E0382
-/// use service_tokens::{Matched, Requirement, TokenTypes, check};
+/// use service_tokens::steps::{Matched, TokenTypes};
+/// use service_tokens::{Requirement, check};
 ///
 /// fn twice(matched: Matched<'_>, types: &TokenTypes) {
 ///     let now = chrono::DateTime::UNIX_EPOCH;

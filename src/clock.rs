@@ -99,7 +99,7 @@ fn system_now() -> DateTime<Utc> {
 /// ```
 /// use std::sync::Arc;
 /// use std::time::Duration;
-/// use service_tokens::{Clock, ManualClock};
+/// use service_tokens::clock::{Clock, ManualClock};
 ///
 /// let clock = Arc::new(ManualClock::default());
 /// let before = clock.now();

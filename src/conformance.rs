@@ -56,7 +56,8 @@
 //! ```
 //! use async_trait::async_trait;
 //! use service_tokens::conformance::{Outcome, Promise, StoreFactory, check};
-//! use service_tokens::{BoxError, MemoryStore};
+//! use service_tokens::store::BoxError;
+//! use service_tokens::MemoryStore;
 //! use std::sync::Arc;
 //!
 //! struct Factory;

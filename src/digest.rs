@@ -128,11 +128,12 @@ pub enum InvalidKey {
 /// digests](crate::manual::keys_and_digests) goes through the life of a key.
 ///
 /// ```
-/// use service_tokens::{KeyId, KeyRing};
+/// use service_tokens::digest::KeyId;
+/// use service_tokens::KeyRing;
 ///
 /// # let (this_year, last_year) = ([1u8; 32], [2u8; 32]);
 /// let keys = KeyRing::new(KeyId(*b"2026"), &this_year)?.retired(KeyId(*b"2025"), &last_year)?;
-/// # Ok::<(), service_tokens::InvalidKey>(())
+/// # Ok::<(), service_tokens::digest::InvalidKey>(())
 /// ```
 #[derive(Clone)]
 pub struct KeyRing {

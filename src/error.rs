@@ -51,7 +51,8 @@ pub enum Refusal {
 /// A token was not accepted. Its `Display` is fit for the client.
 ///
 /// ```
-/// use service_tokens::{MalformedToken, Refusal, VerifyError};
+/// use service_tokens::token::MalformedToken;
+/// use service_tokens::{Refusal, VerifyError};
 ///
 /// let error = VerifyError::Refused(Refusal::Malformed(MalformedToken::Checksum));
 /// assert_eq!(error.to_string(), VerifyError::Refused(Refusal::Revoked).to_string());

@@ -128,7 +128,8 @@
 //! # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
 //! use std::sync::Arc;
 //! use std::time::Duration;
-//! use service_tokens::{ManualClock, Refusal};
+//! use service_tokens::clock::ManualClock;
+//! use service_tokens::Refusal;
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let clock = Arc::new(ManualClock::default());

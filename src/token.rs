@@ -97,7 +97,7 @@ pub enum InvalidPrefix {
 /// format](crate::manual::token_format).
 ///
 /// ```
-/// use service_tokens::Prefix;
+/// use service_tokens::steps::Prefix;
 ///
 /// assert!(Prefix::new("acme_live").is_ok());
 /// assert!(Prefix::new("Acme").is_err());
@@ -235,11 +235,13 @@ impl fmt::Debug for ParsedToken<'_> {
 /// [`MalformedToken`] names the first rule that is broken, in the order of its variants.
 ///
 /// ```
-/// use service_tokens::{MalformedToken, Prefix, parse};
+/// use service_tokens::parse;
+/// use service_tokens::steps::Prefix;
+/// use service_tokens::token::MalformedToken;
 ///
 /// let ours = [Prefix::new("acme_live")?];
 /// assert_eq!(parse("acme_test_1x", &ours).unwrap_err(), MalformedToken::UnknownPrefix);
-/// # Ok::<(), service_tokens::InvalidPrefix>(())
+/// # Ok::<(), service_tokens::token::InvalidPrefix>(())
 /// ```
 #[inline]
 pub fn parse<'t, T>(token: &'t T, accepted: &[Prefix]) -> Result<ParsedToken<'t>, MalformedToken>
@@ -312,13 +314,14 @@ fn unlike_v1(bytes: &[u8], accepted: &[Prefix]) -> MalformedToken {
 /// digits there is none.
 ///
 /// ```
-/// use service_tokens::{Prefix, scanner_regex};
+/// use service_tokens::steps::Prefix;
+/// use service_tokens::token::scanner_regex;
 ///
 /// assert_eq!(
 ///     scanner_regex(&[Prefix::new("acme_live")?, Prefix::new("acme_test")?]),
 ///     r"(?:acme_live|acme_test)_1[0-9A-Za-z]{71}\b",
 /// );
-/// # Ok::<(), service_tokens::InvalidPrefix>(())
+/// # Ok::<(), service_tokens::token::InvalidPrefix>(())
 /// ```
 pub fn scanner_regex(prefixes: &[Prefix]) -> String {
     let names: Vec<&str> = prefixes.iter().map(Prefix::as_str).collect();

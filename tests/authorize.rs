@@ -12,9 +12,10 @@ use std::time::Duration;
 use futures_lite::future::block_on;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any as arbitrary, prop_oneof};
 use proptest::test_runner::TestRunner;
+use service_tokens::store::LastUsed;
 use service_tokens::{
-    Event, LastUsed, Refusal, Requirement, RevokeRequest, RotateRequest, TokenId, TokenService,
-    TokenStore, VerifiedToken, VerifyError,
+    Event, Refusal, Requirement, RevokeRequest, RotateRequest, TokenId, TokenService, TokenStore,
+    VerifiedToken, VerifyError,
 };
 use support::rotated::{self, Scene};
 use support::{

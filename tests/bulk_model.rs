@@ -14,9 +14,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_lite::future::block_on;
 use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof};
 use proptest::test_runner::TestRunner;
+use service_tokens::clock::ManualClock;
+use service_tokens::record::Revocation;
 use service_tokens::{
-    IssueRequest, ManageError, ManualClock, Query, Revocation, RevokeRequest, RotateRequest,
-    TokenId, TokenService,
+    IssueRequest, ManageError, Query, RevokeRequest, RotateRequest, TokenId, TokenService,
 };
 use support::{DAY, HOUR, MICRO, Open, SharedStore, any, builder, over_stores, records, text};
 

@@ -13,10 +13,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_lite::future::block_on;
-use service_tokens::{
-    Clock, IssueRequest, MAX_PAGE_LEN, ManageError, ManualClock, Query, State, TokenId,
-    TokenService,
-};
+use service_tokens::clock::{Clock, ManualClock};
+use service_tokens::store::MAX_PAGE_LEN;
+use service_tokens::{IssueRequest, ManageError, Query, State, TokenId, TokenService};
 use support::many::{request, words};
 use support::planted::{below, plant};
 use support::{DAY, HOUR, Open, SharedStore, any, builder, over_stores, records, text};

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use service_tokens::conformance::{Outcome, Promise, StoreFactory, run};
-use service_tokens::{BoxError, FileStore, conformance_tests};
+use service_tokens::store::BoxError;
+use service_tokens::{FileStore, conformance_tests};
 use tempfile::TempDir;
 
 struct InAFolder;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use service_tokens::conformance::{Outcome, Promise, StoreFactory, fresh, run};
-use service_tokens::{BoxError, MemoryStore, TokenStore, conformance_tests};
+use service_tokens::store::BoxError;
+use service_tokens::{MemoryStore, TokenStore, conformance_tests};
 
 conformance_tests!(
     mod by_itself,

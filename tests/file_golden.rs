@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 
 use chrono::DateTime;
 use futures_lite::future::block_on;
-use service_tokens::{
-    FileStore, FileStoreOptions, LastUsed, Query, Record, State, States, StoredRecord, TokenId,
-    TokenStore,
-};
+use service_tokens::file::FileStoreOptions;
+use service_tokens::store::{LastUsed, States};
+use service_tokens::{FileStore, Query, Record, State, StoredRecord, TokenId, TokenStore};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
@@ -19,7 +18,8 @@ fn golden(name: &str) -> PathBuf {
 
 /// One line for each record: id, version, last use, encoding.
 fn lines(store: &FileStore) -> String {
-    let query = Query::new().states(States::ALL).direction(service_tokens::Order::OldestFirst);
+    let query =
+        Query::new().states(States::ALL).direction(service_tokens::store::Order::OldestFirst);
     let page = block_on(store.list(&query, DateTime::UNIX_EPOCH)).unwrap();
     let line = |stored: &StoredRecord| {
         let used = match stored.last_used {

@@ -11,9 +11,12 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures_lite::future::poll_once;
+use service_tokens::clock::{Clock, ManualClock};
+use service_tokens::record::{Field, ReplacedSecret, Rule};
+use service_tokens::store::LastUsed;
 use service_tokens::{
-    Clock, Event, Field, IssueRequest, LastUsed, ManageError, ManualClock, Policy, Query, Refusal,
-    ReplacedSecret, RevokeRequest, RotateRequest, Rule, TokenService, TokenStore, VerifyError,
+    Event, IssueRequest, ManageError, Policy, Query, Refusal, RevokeRequest, RotateRequest,
+    TokenService, TokenStore, VerifyError,
 };
 use support::rotated::{Scene, remote, scene, scene_over};
 use support::{

@@ -9,10 +9,9 @@ mod support;
 use std::sync::Arc;
 
 use futures_lite::future::block_on;
-use service_tokens::{
-    Clock, Event, ManualClock, Refusal, ReplacedSecret, RevokeRequest, RotateRequest, State,
-    TokenStore,
-};
+use service_tokens::clock::{Clock, ManualClock};
+use service_tokens::record::ReplacedSecret;
+use service_tokens::{Event, Refusal, RevokeRequest, RotateRequest, State, TokenStore};
 use support::rotated::{Scene, scene, scene_over};
 use support::{
     Fault, Faulty, HOUR, MICRO, MINUTE, Op, Open, Opened, any, builder, over_stores, records, text,

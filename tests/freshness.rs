@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures_lite::future::{block_on, poll_once};
+use service_tokens::clock::Clock;
+use service_tokens::store::{Change, StoreError};
 use service_tokens::{
-    Change, Clock, IssueRequest, Refusal, RevokeRequest, RotateRequest, StoreError, TokenId,
-    TokenStore, VerifyError,
+    IssueRequest, Refusal, RevokeRequest, RotateRequest, TokenId, TokenStore, VerifyError,
 };
 use support::keeping::{LONGEST, refusal, scene, scene_with};
 use support::{DAY, HOUR, MICRO, Open, Remote, any, builder, over_stores, text};

@@ -9,9 +9,9 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use service_tokens::{
-    Clock, IssueRequest, Issued, Refusal, StoreError, TokenId, TokenService, VerifyError,
-};
+use service_tokens::clock::Clock;
+use service_tokens::store::StoreError;
+use service_tokens::{IssueRequest, Issued, Refusal, TokenId, TokenService, VerifyError};
 use support::keeping::{LONGEST, Scene, refusal, scene, scene_with};
 use support::{MICRO, Open, SharedStore, any, builder, over_stores, requirement, text};
 

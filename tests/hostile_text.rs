@@ -8,9 +8,12 @@ mod support;
 
 use futures_lite::future::block_on;
 use proptest::prelude::{ProptestConfig, any as arbitrary, proptest};
+use service_tokens::record::Field;
+use service_tokens::store::States;
+use service_tokens::token::MAX_TOKEN_LEN;
 use service_tokens::{
-    Field, IssueRequest, MAX_TOKEN_LEN, ManageError, MemoryStore, Policy, Query, Record, Refusal,
-    RevokeRequest, State, States, TokenId, TokenService,
+    IssueRequest, ManageError, MemoryStore, Policy, Query, Record, Refusal, RevokeRequest, State,
+    TokenId, TokenService,
 };
 use support::{Open, any, builder, collect_tracing, over_stores, text};
 

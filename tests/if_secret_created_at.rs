@@ -8,9 +8,9 @@ mod support;
 use std::sync::{Arc, Barrier};
 
 use futures_lite::future::block_on;
-use service_tokens::{
-    Clock, ManageError, ManualClock, Record, ReplacedSecret, RotateDenied, RotateRequest,
-};
+use service_tokens::clock::{Clock, ManualClock};
+use service_tokens::record::{ReplacedSecret, RotateDenied};
+use service_tokens::{ManageError, Record, RotateRequest};
 use support::acting::{builder, request, scene};
 use support::scene::delta;
 use support::{Fault, Faulty, HOUR, MICRO, Open, any, over_stores, text};

@@ -9,9 +9,10 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use service_tokens::clock::{Clock, ManualClock};
+use service_tokens::store::StoreError;
 use service_tokens::{
-    Clock, IssueRequest, ManageError, ManualClock, Policy, RevokeRequest, StoreError, TokenId,
-    TokenService, TokenStore,
+    IssueRequest, ManageError, Policy, RevokeRequest, TokenId, TokenService, TokenStore,
 };
 use support::acting;
 use support::{Fault, Faulty, HOUR, MINUTE, Open, any, builder, over_stores, records, text};

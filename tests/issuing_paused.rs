@@ -10,9 +10,9 @@ use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures_lite::future::{block_on, poll_once};
-use service_tokens::{
-    Event, Field, IssueRequest, ManageError, ManualClock, Query, RotateRequest, Rule,
-};
+use service_tokens::clock::ManualClock;
+use service_tokens::record::{Field, Rule};
+use service_tokens::{Event, IssueRequest, ManageError, Query, RotateRequest};
 use support::many::{request, words};
 use support::{
     Collected, DAY, Fault, Faulty, Open, Remote, acting, any, builder, over_stores, records, text,

@@ -7,9 +7,12 @@ mod support;
 
 use std::sync::Arc;
 
+use service_tokens::clock::ManualClock;
+use service_tokens::error::NotPermitted;
+use service_tokens::record::{Field, Rule};
 use service_tokens::{
-    Field, IssueRequest, ManageError, ManualClock, NotPermitted, Policy, Refusal, ReservedScope,
-    RevokeRequest, RotateRequest, Rule, TokenId, TokenService, VerifiedToken,
+    IssueRequest, ManageError, Policy, Refusal, ReservedScope, RevokeRequest, RotateRequest,
+    TokenId, TokenService, VerifiedToken,
 };
 use support::acting::{builder, not_active, not_permitted, request, scene, scene_with, token_type};
 use support::scene::{delta, refused};
@@ -82,7 +85,8 @@ async fn with_its_scope_a_token_rotates_itself(open: Open) {
         assert_eq!(newer.expires_at(), token.expires_at());
         assert!(rotated.record.issuers().is_empty());
         // At once: by that its own verified secret ends too.
-        let leak = RotateRequest::at_once().replacing(service_tokens::ReplacedSecret::Newest);
+        let leak =
+            RotateRequest::at_once().replacing(service_tokens::record::ReplacedSecret::Newest);
         let last = scene.service.on_behalf_of(&newer).rotate_self(leak.clone()).await.unwrap();
         assert_eq!(not_active(acts.rotate_self(leak).await), Refusal::SecretEnded);
         assert_eq!(scene.verified(&last).await.id(), token.id());

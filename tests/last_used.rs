@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use service_tokens::clock::Clock;
+use service_tokens::store::{LastUsed, StoreError, Version};
 use service_tokens::{
-    Clock, LastUsed, ManageError, Page, Query, Record, RevokeRequest, StoreError, StoredRecord,
-    TokenId, TokenServiceBuilder, TokenStore, Version,
+    ManageError, Page, Query, Record, RevokeRequest, StoredRecord, TokenId, TokenServiceBuilder,
+    TokenStore,
 };
 use support::used::{Scene, remote, scene, scene_with};
 use support::{

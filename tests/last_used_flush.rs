@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures_lite::future::{block_on, poll_once};
-use service_tokens::{Clock, Event, LastUsed, Query, TokenServiceBuilder, TokenStore};
+use service_tokens::clock::Clock;
+use service_tokens::store::LastUsed;
+use service_tokens::{Event, Query, TokenServiceBuilder, TokenStore};
 use support::used::{faulty, remote, scene, scene_with};
 use support::{DAY, Fault, HOUR, MICRO, MINUTE, Op, Open, SharedStore, any, over_stores};
 

@@ -14,10 +14,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_lite::future::block_on;
 use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof};
 use proptest::test_runner::TestRunner;
+use service_tokens::clock::{Clock, ManualClock};
+use service_tokens::record::ReplacedSecret;
+use service_tokens::store::{Order, States};
 use service_tokens::{
-    Clock, IssueRequest, ManageError, ManualClock, Order, Query, Refusal, ReplacedSecret,
-    RevokeRequest, RotateRequest, ScopeSet, State, States, TokenId, TokenService, Tokens,
-    VerifyError,
+    IssueRequest, ManageError, Query, Refusal, RevokeRequest, RotateRequest, ScopeSet, State,
+    TokenId, TokenService, Tokens, VerifyError,
 };
 use support::{
     DAY, HOUR, MICRO, MINUTE, Open, SharedStore, any, builder, over_stores, requirement,

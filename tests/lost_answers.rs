@@ -7,9 +7,12 @@ mod support;
 
 use std::sync::Arc;
 
+use service_tokens::clock::{Clock, ManualClock};
+use service_tokens::record::ReplacedSecret;
+use service_tokens::store::StoreError;
 use service_tokens::{
-    Clock, IssueRequest, ManageError, ManualClock, Query, Refusal, ReplacedSecret, RevokeRequest,
-    RotateRequest, StoreError, TokenId, TokenService, TokenStore, VerifyError,
+    IssueRequest, ManageError, Query, Refusal, RevokeRequest, RotateRequest, TokenId, TokenService,
+    TokenStore, VerifyError,
 };
 use support::{
     Courses, DAY, Fault, Faulty, HOUR, Op, Open, any, builder, over_stores, records, text,
@@ -401,7 +404,7 @@ fn the_double_does_what_it_says() {
         assert_eq!(scene.store.written(), 1);
         assert!(scene.store.find(record.id()).await.unwrap().is_some());
         scene.store.arm(&[Fault::LostBefore, Fault::Unavailable], Fault::None);
-        assert!(scene.store.replace(&record, service_tokens::Version(1)).await.is_err());
+        assert!(scene.store.replace(&record, service_tokens::store::Version(1)).await.is_err());
         assert!(scene.store.find(record.id()).await.is_err());
         assert_eq!(scene.store.written(), 0);
     });

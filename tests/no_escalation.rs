@@ -16,9 +16,10 @@ use futures_lite::future::block_on;
 use moves::{GRANTS, Grants, Start, Step, What, names, starts, steps, with_end};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use service_tokens::clock::ManualClock;
 use service_tokens::{
-    IssueRequest, Issued, ManageError, ManualClock, Policy, Record, Requirement, ReservedScope,
-    RevokeRequest, ScopeSet, State, TokenId, TokenService, TokenType, VerifiedToken,
+    IssueRequest, Issued, ManageError, Policy, Record, Requirement, ReservedScope, RevokeRequest,
+    ScopeSet, State, TokenId, TokenService, TokenType, VerifiedToken,
 };
 use support::{DAY, Open, SharedStore, any, over_stores, text};
 

@@ -7,9 +7,12 @@ mod support;
 
 use std::sync::Arc;
 
+use service_tokens::error::NotPermitted;
+use service_tokens::event::Operation;
+use service_tokens::record::{Field, Rule};
 use service_tokens::{
-    Event, Field, IssueRequest, ManageError, NotPermitted, Operation, Query, Refusal, Requirement,
-    ReservedScope, RevokeRequest, RotateRequest, Rule, TokenId, TokenService, VerifiedToken,
+    Event, IssueRequest, ManageError, Query, Refusal, Requirement, ReservedScope, RevokeRequest,
+    RotateRequest, TokenId, TokenService, VerifiedToken,
 };
 use support::acting::{
     MANAGER, builder, files, not_active, not_permitted, request, scene, token_type,
@@ -213,7 +216,7 @@ async fn another_owner_does_not_exist(open: Open) {
             let page = acts.list(query).await.unwrap();
             assert_eq!((page.items.len(), page.next), (0, None));
         }
-        let all = acts.list(Query::new().states(service_tokens::States::ALL)).await.unwrap();
+        let all = acts.list(Query::new().states(service_tokens::store::States::ALL)).await.unwrap();
         assert!(all.items.iter().all(|stored| stored.record.owner() == "acme"));
         if !dead {
             scene.service.verify(&text(&foreign), &any()).await.unwrap();

@@ -5,9 +5,11 @@
 
 mod support;
 
+use service_tokens::clock::Clock;
+use service_tokens::error::NotPermitted;
+use service_tokens::record::{Field, Rule};
 use service_tokens::{
-    Clock, Field, IssueRequest, ManageError, NotPermitted, Policy, Query, RotateRequest, Rule,
-    TokenId, VerifiedToken,
+    IssueRequest, ManageError, Policy, Query, RotateRequest, TokenId, VerifiedToken,
 };
 use support::acting::{
     MANAGER, builder, files, not_permitted, request, scene, scene_with, set, token_type,

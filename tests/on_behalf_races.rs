@@ -11,9 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_lite::future::{block_on, poll_once};
+use service_tokens::clock::ManualClock;
+use service_tokens::error::NotPermitted;
+use service_tokens::event::Operation;
+use service_tokens::record::ReplacedSecret;
+use service_tokens::store::States;
 use service_tokens::{
-    Event, IssueRequest, Issued, ManageError, ManualClock, NotPermitted, Operation, Policy, Query,
-    Refusal, ReplacedSecret, RotateRequest, States, TokenId, TokenService, VerifiedToken,
+    Event, IssueRequest, Issued, ManageError, Policy, Query, Refusal, RotateRequest, TokenId,
+    TokenService, VerifiedToken,
 };
 use support::acting::{builder, request, revoke_with_descendants, set};
 use support::{Collected, Fault, Faulty, HOUR, Open, Remote, SharedStore, any, over_stores, text};

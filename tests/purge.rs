@@ -10,9 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
+use service_tokens::bulk::BulkError;
+use service_tokens::clock::{Clock, ManualClock, SystemClock};
+use service_tokens::record::{Field, Rule};
+use service_tokens::store::{MAX_PAGE_LEN, StoreError};
 use service_tokens::{
-    BulkError, Clock, Event, Field, IssueRequest, MAX_PAGE_LEN, ManageError, ManualClock, Policy,
-    Refusal, RotateRequest, Rule, StoreError, SystemClock, TokenId, TokenService, TokenStore,
+    Event, IssueRequest, ManageError, Policy, Refusal, RotateRequest, TokenId, TokenService,
+    TokenStore,
 };
 use support::many::{request, words};
 use support::planted::{newer, plant};

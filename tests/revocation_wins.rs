@@ -13,10 +13,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_lite::future::poll_once;
+use service_tokens::clock::ManualClock;
+use service_tokens::record::ReplacedSecret;
+use service_tokens::store::{StoreError, Version};
 use service_tokens::{
-    Event, ManageError, ManualClock, MemoryStore, Page, Query, Record, Refusal, ReplacedSecret,
-    RevokeRequest, RotateRequest, StoreError, StoredRecord, TokenId, TokenService, TokenStore,
-    Version,
+    Event, ManageError, MemoryStore, Page, Query, Record, Refusal, RevokeRequest, RotateRequest,
+    StoredRecord, TokenId, TokenService, TokenStore,
 };
 use support::acting;
 use support::many::{request, words};

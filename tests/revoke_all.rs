@@ -9,9 +9,12 @@ mod support;
 use std::sync::Arc;
 
 use futures_lite::future::block_on;
+use service_tokens::clock::{Clock, ManualClock};
+use service_tokens::record::{Field, Rule};
+use service_tokens::store::{MAX_PAGE_LEN, Order, States, StoreError};
 use service_tokens::{
-    Clock, Event, Field, IssueRequest, MAX_PAGE_LEN, ManageError, ManualClock, Order, Query,
-    Record, RevokeRequest, Rule, State, States, StoreError, TokenId, TokenService, TokenStore,
+    Event, IssueRequest, ManageError, Query, Record, RevokeRequest, State, TokenId, TokenService,
+    TokenStore,
 };
 use support::many::{issue_many, live, words};
 use support::planted::{newer, plant};
@@ -83,7 +86,7 @@ async fn every_filter_revokes_what_it_selects_and_nothing_else(open: Open) {
                 None => service.all_owners(),
             };
             let before = records(&*opened.store).await;
-            let last_used = service_tokens::LastUsed::Never;
+            let last_used = service_tokens::store::LastUsed::Never;
             let selected = |record: &Record| {
                 owner.is_none_or(|owner| record.owner() == owner)
                     && query.matches(record, last_used, service.now())

@@ -11,9 +11,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use futures_lite::future::{block_on, poll_once};
+use service_tokens::bulk::BulkProgress;
+use service_tokens::clock::ManualClock;
+use service_tokens::store::StoreError;
 use service_tokens::{
-    BulkProgress, Event, IssueRequest, ManageError, ManualClock, Query, RevokeRequest, StoreError,
-    TokenId, TokenService, TokenStore,
+    Event, IssueRequest, ManageError, Query, RevokeRequest, TokenId, TokenService, TokenStore,
 };
 use support::many::{issue_many, live, request, words};
 use support::{Collected, Fault, Faulty, Open, any, builder, over_stores, records, text};

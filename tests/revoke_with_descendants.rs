@@ -7,9 +7,9 @@ mod support;
 
 use std::sync::Arc;
 
+use service_tokens::store::StoreError;
 use service_tokens::{
-    Event, IssueRequest, ManageError, Query, RevokeRequest, StoreError, TokenId, TokenService,
-    TokenStore,
+    Event, IssueRequest, ManageError, Query, RevokeRequest, TokenId, TokenService, TokenStore,
 };
 use support::many::{request, words};
 use support::planted::{below, newer, plant};

@@ -3,10 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use proptest::prelude::*;
-use service_tokens::{
-    InvalidScope, MAX_SCOPE_LEN, MAX_SCOPES, MAX_TYPE_NAME_LEN, Requirement, Scope, ScopeSet,
-    TokenType, TokenTypes,
-};
+use service_tokens::scope::{MAX_SCOPE_LEN, MAX_SCOPES, MAX_TYPE_NAME_LEN};
+use service_tokens::steps::TokenTypes;
+use service_tokens::{InvalidScope, Requirement, Scope, ScopeSet, TokenType};
 
 fn set(text: &str) -> ScopeSet {
     text.parse().unwrap()

@@ -11,10 +11,15 @@ use std::sync::{Arc, Mutex};
 
 use futures_lite::future::block_on;
 use hmac::{Hmac, KeyInit, Mac};
+use service_tokens::clock::ManualClock;
+use service_tokens::digest::KeyId;
+use service_tokens::random::OsRandom;
+use service_tokens::record::ReplacedSecret;
+use service_tokens::steps::{Digests, Prefix};
+use service_tokens::store::States;
 use service_tokens::{
-    Digests, Event, IssueRequest, Issued, KeyId, KeyRing, ManualClock, MemoryStore, OsRandom,
-    Policy, Prefix, Query, Record, ReplacedSecret, Requirement, RevokeRequest, RotateRequest,
-    States, TokenService, TokenType, check, parse,
+    Event, IssueRequest, Issued, KeyRing, MemoryStore, Policy, Query, Record, Requirement,
+    RevokeRequest, RotateRequest, TokenService, TokenType, check, parse,
 };
 use sha2::{Digest as _, Sha256};
 use support::{DAY, Fault, Faulty, HOUR, Remote, any, builder, collect_tracing, requirement, text};
@@ -327,7 +332,7 @@ fn no_debug_shows_a_secret() {
     let matched = newer.record.matches(&parsed, &digests).unwrap();
     canaries.check_debug("Matched", &matched);
     let connector = TokenType::new("connector", ["files:read", "files:upload"]).unwrap();
-    let types = service_tokens::TokenTypes::new([connector]);
+    let types = service_tokens::steps::TokenTypes::new([connector]);
     let verified = check(matched, service.now(), &Requirement::any_token(), &types).unwrap();
     canaries.check_debug("VerifiedToken", &verified);
     canaries.check_debug("ParsedToken", &parsed);

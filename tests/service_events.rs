@@ -10,10 +10,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_lite::future::{block_on, poll_once};
+use service_tokens::clock::{Clock, ManualClock};
+use service_tokens::digest::KeyId;
+use service_tokens::event::Operation;
+use service_tokens::store::States;
+use service_tokens::token::MalformedToken;
 use service_tokens::{
-    Clock, Event, IssueRequest, Issued, KeyId, KeyRing, MalformedToken, ManageError, ManualClock,
-    MemoryStore, Operation, Query, Refusal, RevokeRequest, RotateRequest, States, TokenId,
-    TokenService, TokenType,
+    Event, IssueRequest, Issued, KeyRing, ManageError, MemoryStore, Query, Refusal, RevokeRequest,
+    RotateRequest, TokenId, TokenService, TokenType,
 };
 use support::{
     Collected, Fault, Faulty, HOUR, Open, Remote, SharedStore, any, builder, collect_tracing,

@@ -5,9 +5,11 @@
 
 mod support;
 
+use service_tokens::digest::KeyId;
+use service_tokens::token::{InvalidPrefix, MalformedToken};
 use service_tokens::{
-    BuildError, InvalidPrefix, IssueRequest, KeyId, KeyRing, MalformedToken, Refusal,
-    RevokeRequest, RotateRequest, TokenService, TokenType,
+    BuildError, IssueRequest, KeyRing, Refusal, RevokeRequest, RotateRequest, TokenService,
+    TokenType,
 };
 use support::{HOUR, Open, any, builder, over_stores, text};
 

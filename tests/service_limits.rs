@@ -9,10 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use service_tokens::clock::Clock;
+use service_tokens::random::{OsRandom, RandomError, RandomSource};
+use service_tokens::record::{Field, Rule};
+use service_tokens::store::{MAX_PAGE_LEN, States};
 use service_tokens::{
-    Clock, Field, IssueRequest, MAX_PAGE_LEN, ManageError, OsRandom, Policy, Query, RandomError,
-    RandomSource, Refusal, RevokeRequest, RotateRequest, Rule, ScopeSet, State, States, TokenId,
-    TokenService, TokenType,
+    IssueRequest, ManageError, Policy, Query, Refusal, RevokeRequest, RotateRequest, ScopeSet,
+    State, TokenId, TokenService, TokenType,
 };
 use support::scene::{delta, refused, request, scene, scene_with};
 use support::{HOUR, MICRO, MINUTE, Open, any, builder, over_stores, records, text};

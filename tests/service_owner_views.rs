@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_lite::future::block_on;
+use service_tokens::store::States;
 use service_tokens::{
     IssueRequest, ManageError, MemoryStore, Query, Refusal, Requirement, RevokeRequest,
-    RotateRequest, ScopeSet, State, States, TokenId, TokenService, TokenStore, TokenType,
-    VerifyError,
+    RotateRequest, ScopeSet, State, TokenId, TokenService, TokenStore, TokenType, VerifyError,
 };
 use support::{HOUR, Open, SharedStore, any, builder, over_stores, records, requirement, text};
 
@@ -111,14 +111,14 @@ impl TokenStore for Careless {
     async fn insert(
         &self,
         record: &service_tokens::Record,
-    ) -> Result<service_tokens::Version, service_tokens::StoreError> {
+    ) -> Result<service_tokens::store::Version, service_tokens::store::StoreError> {
         self.0.insert(record).await
     }
 
     async fn find(
         &self,
         id: TokenId,
-    ) -> Result<Option<service_tokens::StoredRecord>, service_tokens::StoreError> {
+    ) -> Result<Option<service_tokens::StoredRecord>, service_tokens::store::StoreError> {
         // Whatever is asked for, it is globex's.
         let mut all = records(&*self.0).await.into_iter();
         let globex = all.find(|record| record.owner() == "globex");
@@ -128,16 +128,16 @@ impl TokenStore for Careless {
     async fn replace(
         &self,
         record: &service_tokens::Record,
-        expected: service_tokens::Version,
-    ) -> Result<service_tokens::Version, service_tokens::StoreError> {
+        expected: service_tokens::store::Version,
+    ) -> Result<service_tokens::store::Version, service_tokens::store::StoreError> {
         self.0.replace(record, expected).await
     }
 
     async fn remove(
         &self,
         id: TokenId,
-        expected: service_tokens::Version,
-    ) -> Result<(), service_tokens::StoreError> {
+        expected: service_tokens::store::Version,
+    ) -> Result<(), service_tokens::store::StoreError> {
         self.0.remove(id, expected).await
     }
 
@@ -145,7 +145,7 @@ impl TokenStore for Careless {
         &self,
         _: &Query,
         now: chrono::DateTime<chrono::Utc>,
-    ) -> Result<service_tokens::Page, service_tokens::StoreError> {
+    ) -> Result<service_tokens::Page, service_tokens::store::StoreError> {
         self.0.list(&Query::new().states(States::ALL), now).await
     }
 }

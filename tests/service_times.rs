@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use service_tokens::clock::{Clock, ManualClock};
+use service_tokens::policy::InvalidPolicy;
+use service_tokens::record::{Field, Rule};
 use service_tokens::{
-    BuildError, Clock, Event, Field, InvalidPolicy, ManageError, ManualClock, Policy, Query,
-    Refusal, RevokeRequest, RotateRequest, Rule, State,
+    BuildError, Event, ManageError, Policy, Query, Refusal, RevokeRequest, RotateRequest, State,
 };
 use support::scene::{delta, refused, request, scene, scene_with};
 use support::{Collected, DAY, HOUR, MICRO, Open, any, builder, over_stores, records, text};

@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use proptest::prelude::*;
-use service_tokens::{
-    InvalidPrefix, InvalidTokenId, MAX_PREFIX_LEN, MAX_TOKEN_LEN, MalformedToken, Prefix, TokenId,
-    parse, scanner_regex,
+use service_tokens::steps::Prefix;
+use service_tokens::token::{
+    InvalidPrefix, InvalidTokenId, MAX_PREFIX_LEN, MAX_TOKEN_LEN, MalformedToken, scanner_regex,
 };
+use service_tokens::{TokenId, parse};
 
 const GOLDEN: &str = include_str!("golden/tokens_v1.txt");
 

@@ -15,10 +15,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_lite::future::block_on;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof};
 use proptest::test_runner::TestRunner;
-use service_tokens::{
-    Clock, IssueRequest, LastUsed, ManualClock, Query, ReplacedSecret, RevokeRequest,
-    RotateRequest, TokenId, TokenService,
-};
+use service_tokens::clock::{Clock, ManualClock};
+use service_tokens::record::ReplacedSecret;
+use service_tokens::store::LastUsed;
+use service_tokens::{IssueRequest, Query, RevokeRequest, RotateRequest, TokenId, TokenService};
 use support::{DAY, Fault, Faulty, HOUR, MICRO, MINUTE, Open, builder, over_stores, requirement};
 
 over_stores! {
@@ -201,7 +201,7 @@ impl World {
     async fn compare(&self) {
         let now = self.clock.now();
         for (process, service) in self.processes.iter().enumerate() {
-            let everything = Query::new().states(service_tokens::States::ALL);
+            let everything = Query::new().states(service_tokens::store::States::ALL);
             let listed = service.all_owners().list(everything.clone()).await.unwrap().items;
             for token in &self.tokens {
                 // This process's uses and what the other one has flushed.

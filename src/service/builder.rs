@@ -152,7 +152,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     }
 
     /// Records no last use, for instance over a store that cannot be written to. This service then
-    /// shows every token's as [`LastUsed::NotTracked`](crate::LastUsed::NotTracked), whatever the
+    /// shows every token's as [`LastUsed::NotTracked`](crate::store::LastUsed::NotTracked), whatever the
     /// store has of others, and refuses queries by it: a "never" that is wrong gets tokens revoked.
     ///
     /// A store that does not track last use needs no word: it comes to the same.

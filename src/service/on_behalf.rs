@@ -49,8 +49,9 @@ impl<S: TokenStore> TokenService<S> {
 /// [`Tokens::revoke_with_descendants`] gets rid of a token and of everything it may have obtained.
 ///
 /// ```
+/// use service_tokens::error::NotPermitted;
 /// use service_tokens::{
-///     IssueRequest, ManageError, MemoryStore, Requirement, NotPermitted, Query, ReservedScope, ScopeSet,
+///     IssueRequest, ManageError, MemoryStore, Query, Requirement, ReservedScope, ScopeSet,
 ///     TokenService, TokenType,
 /// };
 ///
@@ -92,9 +93,9 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     /// # Errors
     ///
     /// - [`ManageError::NotPermitted`] as the [type](Self) says.
-    /// - [`ManageError::Invalid`] also for another owner ([`Rule::NotActings`](crate::Rule::NotActings)),
-    ///   scopes beyond the acting token's ([`Rule::ExceedsCallerScopes`](crate::Rule::ExceedsCallerScopes)), an end
-    ///   after its ([`Rule::OutlivesCaller`](crate::Rule::OutlivesCaller)) and a chain of issuers that
+    /// - [`ManageError::Invalid`] also for another owner ([`Rule::NotActings`](crate::record::Rule::NotActings)),
+    ///   scopes beyond the acting token's ([`Rule::ExceedsCallerScopes`](crate::record::Rule::ExceedsCallerScopes)), an end
+    ///   after its ([`Rule::OutlivesCaller`](crate::record::Rule::OutlivesCaller)) and a chain of issuers that
     ///   would be too long.
     /// - [`ManageError::Overtaken`] if the acting token ended during the act: the new one is revoked.
     /// - [`ManageError::Store`] also if the acting token could not be read another time: the new one
@@ -162,7 +163,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     ///   [`NotPermitted::ExceedsCaller`] for a token whose scopes are not contained.
     /// - [`ManageError::NotFound`] if the owner has no such token.
     /// - [`ManageError::Invalid`] also for an end after the acting token's
-    ///   ([`Rule::OutlivesCaller`](crate::Rule::OutlivesCaller)), be it the one that the token has, and
+    ///   ([`Rule::OutlivesCaller`](crate::record::Rule::OutlivesCaller)), be it the one that the token has, and
     ///   for too many issuers.
     /// - [`ManageError::Overtaken`] if the acting token ended during the act, and
     ///   [`ManageError::Indeterminate`] also if it could not be read another time.
@@ -292,7 +293,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     ///
     /// - [`ManageError::NotPermitted`] as the [type](Self) says.
     /// - [`ManageError::Invalid`] also for an end after the present one
-    ///   ([`Rule::OutlivesCaller`](crate::Rule::OutlivesCaller)).
+    ///   ([`Rule::OutlivesCaller`](crate::record::Rule::OutlivesCaller)).
     /// - All others of [`Tokens::rotate`].
     pub async fn rotate_self(self, request: RotateRequest) -> Result<Issued, ManageError> {
         let act = self.begin(Operation::Rotate, Some(self.token.id()));

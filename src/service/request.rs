@@ -188,7 +188,7 @@ impl RotateRequest {
 
     /// Rotates only if the newest secret is still the one made at this time: the
     /// [`Record::secret_created_at`](crate::Record::secret_created_at) that the caller has read. Otherwise it is
-    /// refused with [`RotateDenied::RotatedSince`](crate::RotateDenied::RotatedSince), and nothing
+    /// refused with [`RotateDenied::RotatedSince`](crate::record::RotateDenied::RotatedSince), and nothing
     /// changes.
     ///
     /// Of two that rotate the same token at the same moment one succeeds then; without it both do, and
@@ -196,7 +196,8 @@ impl RotateRequest {
     ///
     /// ```
     /// # use service_tokens::{IssueRequest, ManageError, MemoryStore, TokenService, TokenType};
-    /// use service_tokens::{RotateDenied, RotateRequest};
+    /// use service_tokens::record::RotateDenied;
+    /// use service_tokens::RotateRequest;
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")

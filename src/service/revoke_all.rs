@@ -121,7 +121,7 @@ impl<'t, S: TokenStore> RevokeAll<'t, S> {
     /// # Errors
     ///
     /// [`BulkError`] says what was done before and what stopped it: [`ManageError::Invalid`] if a text
-    /// is empty or too long and [`StoreError::Unsupported`](crate::StoreError::Unsupported) for
+    /// is empty or too long and [`StoreError::Unsupported`](crate::store::StoreError::Unsupported) for
     /// [`Query::unused_since`] on a store that does not track last use, both before anything was done;
     /// [`ManageError::Store`] if the store failed or holds what is no record.
     pub async fn run(self) -> Result<BulkOutcome, BulkError> {

@@ -8,7 +8,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// What can go wrong in a store. Authors of stores make these; the service acts on their kind.
 ///
 /// ```
-/// use service_tokens::StoreError;
+/// use service_tokens::store::StoreError;
 ///
 /// let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
 /// let error = StoreError::unavailable(refused);

@@ -71,7 +71,8 @@ impl FromIterator<State> for States {
 /// a page.
 ///
 /// ```
-/// use service_tokens::{Order, Query, State};
+/// use service_tokens::store::Order;
+/// use service_tokens::{Query, State};
 ///
 /// let query = Query::new()
 ///     .token_type("connector")

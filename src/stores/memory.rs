@@ -19,7 +19,7 @@ use crate::token::TokenId;
 /// ```
 /// use service_tokens::{MemoryStore, Query, TokenStore};
 ///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), service_tokens::StoreError> {
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), service_tokens::store::StoreError> {
 /// let store = MemoryStore::new();
 /// assert!(store.list(&Query::new(), chrono::DateTime::UNIX_EPOCH).await?.items.is_empty());
 /// # Ok(()) }

@@ -21,7 +21,7 @@ use crate::secret::{RandomError, RandomSource};
 /// let id: TokenId = "05Swf3OEdIgE2bQlsPJ8wB".parse()?;
 /// assert_eq!(id.to_string(), "05Swf3OEdIgE2bQlsPJ8wB");
 /// assert_eq!(TokenId::from_uuid(id.to_uuid()), id);
-/// # Ok::<(), service_tokens::InvalidTokenId>(())
+/// # Ok::<(), service_tokens::token::InvalidTokenId>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 // Two numbers, that travel in registers: bytes are copied sixteen at a time, and a processor that has just

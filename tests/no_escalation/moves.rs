@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use service_tokens::{IssueRequest, ReplacedSecret, RotateRequest};
+use service_tokens::record::ReplacedSecret;
+use service_tokens::{IssueRequest, RotateRequest};
 
 use super::support::HOUR;
 

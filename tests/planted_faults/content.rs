@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::harness::{Answer, Backend, Fault};
 use async_trait::async_trait;
-use service_tokens::{Record, TokenStore, Version};
+use service_tokens::store::Version;
+use service_tokens::{Record, TokenStore};
 
 const TEXTS: [u8; 5] = [2, 4, 13, 14, 15];
 const TIMES: [u8; 4] = [5, 7, 8, 12];

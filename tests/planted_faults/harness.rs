@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use service_tokens::conformance::{Promise, StoreFactory, run};
-use service_tokens::{
-    BoxError, Change, ChangeStream, MemoryStore, Order, Page, Query, Record, RecordRef, States,
-    StoreError, StoredRecord, TokenId, TokenStore, Version,
+use service_tokens::store::{
+    BoxError, Change, ChangeStream, Order, RecordRef, States, StoreError, Version,
 };
+use service_tokens::{MemoryStore, Page, Query, Record, StoredRecord, TokenId, TokenStore};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 pub(crate) type Answer<T> = Result<T, StoreError>;

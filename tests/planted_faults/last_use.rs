@@ -7,10 +7,8 @@ use super::content::edited;
 use super::harness::{Answer, Backend, Fault};
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, Utc};
-use service_tokens::{
-    LastUsed, Page, Query, Record, RecordRef, StoreError, StoredRecord, TokenId, TokenStore,
-    Version,
-};
+use service_tokens::store::{LastUsed, RecordRef, StoreError, Version};
+use service_tokens::{Page, Query, Record, StoredRecord, TokenId, TokenStore};
 
 type Visit<'v> = &'v mut dyn FnMut(Option<RecordRef<'_>>);
 

@@ -6,7 +6,8 @@ use super::content::edited;
 use super::harness::{Answer, Backend, Fault};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use service_tokens::{Order, Page, Query, Record, StoredRecord, TokenId, TokenStore, Version};
+use service_tokens::store::{Order, Version};
+use service_tokens::{Page, Query, Record, StoredRecord, TokenId, TokenStore};
 
 fn id(stored: &StoredRecord) -> TokenId {
     stored.record.id()

@@ -8,10 +8,8 @@ use super::content::edited;
 use super::harness::{Answer, Backend, Fault, Told};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use service_tokens::{
-    Change, ChangeStream, LastUsed, Page, Query, Record, RecordRef, StoreError, StoredRecord,
-    TokenId, TokenStore, Version,
-};
+use service_tokens::store::{Change, ChangeStream, LastUsed, RecordRef, StoreError, Version};
+use service_tokens::{Page, Query, Record, StoredRecord, TokenId, TokenStore};
 use tokio::sync::mpsc::unbounded_channel;
 
 type Visit<'v> = &'v mut dyn FnMut(Option<RecordRef<'_>>);

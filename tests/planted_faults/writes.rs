@@ -8,10 +8,8 @@ use super::harness::{Answer, Backend, Fault};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_lite::future::yield_now;
-use service_tokens::{
-    LastUsed, Page, Query, Record, RecordRef, StoreError, StoredRecord, TokenId, TokenStore,
-    Version,
-};
+use service_tokens::store::{LastUsed, RecordRef, StoreError, Version};
+use service_tokens::{Page, Query, Record, StoredRecord, TokenId, TokenStore};
 
 pub(crate) struct InsertOverwrites;
 

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use service_tokens::clock::ManualClock;
+use service_tokens::error::NotPermitted;
+use service_tokens::store::States;
 use service_tokens::{
-    IssueRequest, Issued, ManageError, ManualClock, NotPermitted, Policy, Query, Record, Refusal,
-    RevokeRequest, ScopeSet, States, TokenId, TokenService, TokenServiceBuilder, TokenStore,
-    TokenType, VerifiedToken,
+    IssueRequest, Issued, ManageError, Policy, Query, Record, Refusal, RevokeRequest, ScopeSet,
+    TokenId, TokenService, TokenServiceBuilder, TokenStore, TokenType, VerifiedToken,
 };
 
 use super::{Collected, Open, SharedStore, any, text};

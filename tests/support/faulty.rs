@@ -6,7 +6,8 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use service_tokens::{Page, Query, Record, StoreError, StoredRecord, TokenId, TokenStore, Version};
+use service_tokens::store::{StoreError, Version};
+use service_tokens::{Page, Query, Record, StoredRecord, TokenId, TokenStore};
 
 use super::SharedStore;
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use service_tokens::clock::ManualClock;
 use service_tokens::{
-    IssueRequest, Issued, ManualClock, Refusal, RevokeRequest, RotateRequest, TokenId,
-    TokenService, VerifiedToken, VerifyError,
+    IssueRequest, Issued, Refusal, RevokeRequest, RotateRequest, TokenId, TokenService,
+    VerifiedToken, VerifyError,
 };
 
 use super::{MINUTE, Open, Remote, SharedStore, any, builder, text};

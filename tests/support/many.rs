@@ -1,6 +1,8 @@
 //! Many alike tokens, and what is left of them.
 
-use service_tokens::{Clock, IssueRequest, RevokeRequest, States, SystemClock, TokenId};
+use service_tokens::clock::{Clock, SystemClock};
+use service_tokens::store::States;
+use service_tokens::{IssueRequest, RevokeRequest, TokenId};
 
 use super::{SharedStore, builder, records};
 

@@ -19,9 +19,10 @@ use std::any::Any;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use service_tokens::store::States;
 use service_tokens::{
-    Event, Issued, MemoryStore, Query, Record, Requirement, States, TokenService,
-    TokenServiceBuilder, TokenStore, TokenType,
+    Event, Issued, MemoryStore, Query, Record, Requirement, TokenService, TokenServiceBuilder,
+    TokenStore, TokenType,
 };
 
 pub(crate) use courses::Courses;
@@ -102,8 +103,10 @@ pub(crate) fn text(issued: &Issued) -> String {
 /// Every record of a store, oldest first.
 pub(crate) async fn records(store: &dyn TokenStore) -> Vec<Record> {
     let now = chrono::DateTime::UNIX_EPOCH;
-    let mut query =
-        Query::new().states(States::ALL).direction(service_tokens::Order::OldestFirst).limit(1_000);
+    let mut query = Query::new()
+        .states(States::ALL)
+        .direction(service_tokens::store::Order::OldestFirst)
+        .limit(1_000);
     let mut all = Vec::new();
     loop {
         let page = store.list(&query, now).await.unwrap();

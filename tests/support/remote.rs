@@ -5,10 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use service_tokens::{
-    Change, ChangeStream, Page, Query, Record, StoreError, StoredRecord, TokenId, TokenStore,
-    Version,
-};
+use service_tokens::store::{Change, ChangeStream, StoreError, Version};
+use service_tokens::{Page, Query, Record, StoredRecord, TokenId, TokenStore};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 

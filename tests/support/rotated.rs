@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use service_tokens::clock::{Clock, ManualClock};
 use service_tokens::{
-    Clock, Event, IssueRequest, ManualClock, Refusal, RotateRequest, TokenId, TokenService,
-    TokenStore, VerifyError,
+    Event, IssueRequest, Refusal, RotateRequest, TokenId, TokenService, TokenStore, VerifyError,
 };
 
 use super::{Collected, HOUR, Open, Opened, Remote, SharedStore, any, builder, text};

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use service_tokens::clock::{Clock, ManualClock};
+use service_tokens::record::{Field, InvalidField, Rule};
 use service_tokens::{
-    Clock, Field, InvalidField, IssueRequest, Issued, ManageError, ManualClock, Policy, Refusal,
-    Rule, State, TokenId, TokenService,
+    IssueRequest, Issued, ManageError, Policy, Refusal, State, TokenId, TokenService,
 };
 
 use super::{Open, SharedStore, any, builder};

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use service_tokens::clock::{Clock, ManualClock};
+use service_tokens::store::LastUsed;
 use service_tokens::{
-    Clock, Event, IssueRequest, LastUsed, ManualClock, Query, TokenId, TokenService,
-    TokenServiceBuilder, TokenStore,
+    Event, IssueRequest, Query, TokenId, TokenService, TokenServiceBuilder, TokenStore,
 };
 
 use super::{Collected, Faulty, Open, Opened, Remote, SharedStore, any, builder, text};

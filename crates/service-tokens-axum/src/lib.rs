@@ -85,7 +85,8 @@
 //! use std::{sync::Arc, time::Duration};
 //!
 //! use axum::{Router, body::Body, http::{Request, StatusCode, header::AUTHORIZATION}, routing::get};
-//! use service_tokens::{IssueRequest, ManualClock, MemoryStore, TokenService, TokenType};
+//! use service_tokens::clock::ManualClock;
+//! use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
 //! use service_tokens_axum::BearerLayer;
 //! use tower::ServiceExt; // tower's feature `util`
 //!

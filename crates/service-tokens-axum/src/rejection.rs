@@ -3,7 +3,8 @@
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use service_tokens::{NotPermitted, Requirement, VerifyError};
+use service_tokens::error::NotPermitted;
+use service_tokens::{Requirement, VerifyError};
 
 use crate::credentials::NoBearer;
 use crate::problem::{NO_STORE, Problem};

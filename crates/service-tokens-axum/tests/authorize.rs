@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use service_tokens::store::LastUsed;
 use service_tokens::{
-    IssueRequest, LastUsed, MemoryStore, RevokeRequest, RotateRequest, TokenService, TokenType,
+    IssueRequest, MemoryStore, RevokeRequest, RotateRequest, TokenService, TokenType,
 };
 use service_tokens_axum::standards;
 use support::faulty::{Fault, Faulty};

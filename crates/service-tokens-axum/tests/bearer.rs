@@ -10,9 +10,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::any;
-use service_tokens::{
-    IssueRequest, ManualClock, MemoryStore, RevokeRequest, RotateRequest, TokenService,
-};
+use service_tokens::clock::ManualClock;
+use service_tokens::{IssueRequest, MemoryStore, RevokeRequest, RotateRequest, TokenService};
 use service_tokens_axum::{Bearer, BearerLayer, RequireLayer};
 use support::{Answer, exchange, send, serve, service, token};
 

@@ -12,9 +12,10 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{any, get};
 use axum::{Extension, Router};
+use service_tokens::store::LastUsed;
 use service_tokens::{
-    Event, IssueRequest, Issued, LastUsed, MemoryStore, Requirement, RotateRequest, TokenService,
-    TokenStore, TokenType, VerifiedToken,
+    Event, IssueRequest, Issued, MemoryStore, Requirement, RotateRequest, TokenService, TokenStore,
+    TokenType, VerifiedToken,
 };
 use service_tokens_axum::{Bearer, BearerLayer, RequireLayer};
 use support::failing::Failing;

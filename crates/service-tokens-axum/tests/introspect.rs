@@ -12,9 +12,11 @@ use std::time::Duration;
 use axum::Router;
 use chrono::{DateTime, Utc};
 use serde_json::json;
+use service_tokens::clock::ManualClock;
+use service_tokens::store::LastUsed;
 use service_tokens::{
-    IssueRequest, LastUsed, ManualClock, MemoryStore, Policy, Requirement, RevokeRequest,
-    RotateRequest, TokenService, TokenServiceBuilder, TokenStore, TokenType,
+    IssueRequest, MemoryStore, Policy, Requirement, RevokeRequest, RotateRequest, TokenService,
+    TokenServiceBuilder, TokenStore, TokenType,
 };
 use service_tokens_axum::standards;
 use support::faulty::{Fault, Faulty};

@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use service_tokens::{
-    MemoryStore, Page, Query, Record, StoreError, StoredRecord, TokenId, TokenStore, Version,
-};
+use service_tokens::store::{StoreError, Version};
+use service_tokens::{MemoryStore, Page, Query, Record, StoredRecord, TokenId, TokenStore};
 use support::managed::{name, scene_with};
 
 /// A store of which one `find` gets no answer.

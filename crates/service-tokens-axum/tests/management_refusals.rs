@@ -10,9 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use service_tokens::{
-    MemoryStore, OsRandom, Policy, RandomError, RandomSource, Requirement, RevokeRequest,
-};
+use service_tokens::random::{OsRandom, RandomError, RandomSource};
+use service_tokens::{MemoryStore, Policy, Requirement, RevokeRequest};
 use support::faulty::{Fault, Faulty};
 use support::managed::{Op, Sick, name, problem, scene, scene_with};
 

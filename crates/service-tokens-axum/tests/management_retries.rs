@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use service_tokens::clock::ManualClock;
 use service_tokens::{
-    FileStore, IssueRequest, ManualClock, MemoryStore, Requirement, TokenId, TokenService,
-    TokenStore,
+    FileStore, IssueRequest, MemoryStore, Requirement, TokenId, TokenService, TokenStore,
 };
 use service_tokens_axum::management;
 use support::managed::{self, Op, Scene, Sick, builder, name, problem, scene, scene_with};
@@ -25,7 +25,8 @@ fn key<S: TokenStore>(service: &TokenService<S>) -> (String, String) {
 }
 
 async fn named<S: TokenStore>(service: &TokenService<S>) -> usize {
-    let query = service_tokens::Query::new().issued_to("once").states(service_tokens::States::ALL);
+    let query =
+        service_tokens::Query::new().issued_to("once").states(service_tokens::store::States::ALL);
     service.all_owners().list(query).await.unwrap().items.len()
 }
 

@@ -9,10 +9,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use service_tokens::clock::ManualClock;
+use service_tokens::digest::KeyId;
+use service_tokens::store::LastUsed;
 use service_tokens::{
-    IssueRequest, Issued, KeyId, KeyRing, LastUsed, ManualClock, MemoryStore, Record, Refusal,
-    Requirement, RevokeRequest, RotateRequest, State, TokenId, TokenService, TokenServiceBuilder,
-    TokenStore, TokenType,
+    IssueRequest, Issued, KeyRing, MemoryStore, Record, Refusal, Requirement, RevokeRequest,
+    RotateRequest, State, TokenId, TokenService, TokenServiceBuilder, TokenStore, TokenType,
 };
 use service_tokens_axum::standards;
 use support::faulty::{Fault, Faulty};

@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use service_tokens::{IssueRequest, LastUsed, Requirement, TokenService, TokenType};
+use service_tokens::store::LastUsed;
+use service_tokens::{IssueRequest, Requirement, TokenService, TokenType};
 use service_tokens_axum::{BearerLayer, RequireLayer};
 use tokio::net::TcpListener;
 use tonic::metadata::MetadataValue;

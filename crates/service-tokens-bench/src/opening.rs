@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use service_tokens::{FileStore, FileStoreOptions};
+use service_tokens::FileStore;
+use service_tokens::file::FileStoreOptions;
 
 use crate::child::{numbers, start, tell};
 use crate::figure::{Asked, Figure};

@@ -4,9 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::iter;
 
 use futures_lite::future::block_on;
-use service_tokens::{
-    FileStore, MAX_PAGE_LEN, ManageError, Query, Record, RevokeRequest, States, TokenId, Tokens,
-};
+use service_tokens::store::{MAX_PAGE_LEN, States};
+use service_tokens::{FileStore, ManageError, Query, Record, RevokeRequest, TokenId, Tokens};
 
 use crate::outcome::Outcome;
 use crate::progress::Progress;

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
-use service_tokens::{LastUsed, StoredRecord};
+use service_tokens::StoredRecord;
+use service_tokens::store::LastUsed;
 
 /// What a list tells of a token: one object, without line breaks.
 pub(crate) fn listed(stored: &StoredRecord, now: DateTime<Utc>) -> String {

@@ -3,7 +3,8 @@
 use std::io::{self, BufWriter, Write};
 
 use futures_lite::future::block_on;
-use service_tokens::{MAX_PAGE_LEN, Order, State, States};
+use service_tokens::State;
+use service_tokens::store::{MAX_PAGE_LEN, Order, States};
 
 use crate::args::Words;
 use crate::filters::{Filters, filters_help};

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use service_tokens::{BulkError, BulkOutcome, FileStore, ManageError, TokenId, TokenService};
+use service_tokens::bulk::{BulkError, BulkOutcome};
+use service_tokens::{FileStore, ManageError, TokenId, TokenService};
 
 use crate::compact::compact;
 use crate::stop::{Stop, chain, note};

@@ -1,7 +1,8 @@
 //! `tokens rotate`
 
 use futures_lite::future::block_on;
-use service_tokens::{ReplacedSecret, RotateRequest};
+use service_tokens::RotateRequest;
+use service_tokens::record::ReplacedSecret;
 
 use crate::args::Words;
 use crate::handover::hand_over;

@@ -15,5 +15,5 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
         return Err(words.unknown(&option));
     }
     let [] = words.operands([])?;
-    print(service_tokens::scanner_regex(&words.settings.prefixes()?))
+    print(service_tokens::token::scanner_regex(&words.settings.prefixes()?))
 }

@@ -5,9 +5,10 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use service_tokens::file::{FileStoreOptions, OpenError};
+use service_tokens::steps::Prefix;
 use service_tokens::{
-    FileStore, FileStoreOptions, InvalidScope, MemoryStore, OpenError, Policy, Prefix,
-    TokenService, TokenStore, TokenType,
+    FileStore, InvalidScope, MemoryStore, Policy, TokenService, TokenStore, TokenType,
 };
 
 use crate::progress::Progress;

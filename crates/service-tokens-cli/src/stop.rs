@@ -5,7 +5,8 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-use service_tokens::{Field, InvalidField, ManageError, RotateDenied, Rule};
+use service_tokens::ManageError;
+use service_tokens::record::{Field, InvalidField, RotateDenied, Rule};
 
 /// Why the program ends early.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! How texts and times are shown to people.
 
 use chrono::{DateTime, Utc};
-use service_tokens::{LastUsed, Record};
+use service_tokens::Record;
+use service_tokens::store::LastUsed;
 
 /// A text that somebody else has written, fit for a terminal: line breaks, escapes, marks that turn
 /// the direction of writing, and whatever else does not show, are spelled out.

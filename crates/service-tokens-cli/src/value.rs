@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use service_tokens::{IssueRequest, Prefix, RotateRequest, TokenId, TokenType};
+use service_tokens::steps::Prefix;
+use service_tokens::{IssueRequest, RotateRequest, TokenId, TokenType};
 
 /// Any text.
 pub(crate) fn text(text: &str) -> Result<String, String> {

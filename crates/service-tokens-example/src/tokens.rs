@@ -3,8 +3,9 @@
 use std::error::Error;
 use std::path::Path;
 
+use service_tokens::file::OpenError;
 use service_tokens::{
-    FileStore, OpenError, Policy, ReservedScope, TokenService, TokenServiceBuilder, TokenType,
+    FileStore, Policy, ReservedScope, TokenService, TokenServiceBuilder, TokenType,
 };
 
 /// Who all tokens of this service belong to. A service with several customers has one owner for each,

@@ -15,7 +15,7 @@ pub enum OpenError {
     },
     /// The file has several names (hard links). It is not opened for writing: when it is compacted,
     /// another file takes one of the names, and under the others revoked tokens would be alive.
-    /// Remove the other names, or open it for [reading only](crate::FileStoreOptions::read_only).
+    /// Remove the other names, or open it for [reading only](crate::file::FileStoreOptions::read_only).
     #[error("{} has {names} names: remove the other hard links", path.display())]
     SeveralNames {
         /// The file.

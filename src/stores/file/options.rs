@@ -12,12 +12,12 @@ use super::open_error::OpenError;
 /// How a [`FileStore`] is opened.
 ///
 /// ```no_run
-/// use service_tokens::FileStoreOptions;
+/// use service_tokens::file::FileStoreOptions;
 ///
 /// let store = FileStoreOptions::new()
 ///     .on_progress(|p| eprintln!("{} of {} bytes", p.bytes_read, p.bytes_total))
 ///     .open("/var/lib/acme/tokens.journal")?;
-/// # Ok::<(), service_tokens::OpenError>(())
+/// # Ok::<(), service_tokens::file::OpenError>(())
 /// ```
 #[must_use]
 pub struct FileStoreOptions {
@@ -41,7 +41,7 @@ impl FileStoreOptions {
     }
 
     /// Opens for verifying and listing only; every change is refused with
-    /// [`StoreError::ReadOnly`](crate::StoreError::ReadOnly). The file must be there.
+    /// [`StoreError::ReadOnly`](crate::store::StoreError::ReadOnly). The file must be there.
     ///
     /// Any number of read-only stores may be open at once, but none beside one that writes: it would
     /// not learn of what that one revokes. So a writer is refused while readers are open, and readers

@@ -5,7 +5,10 @@ use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
-use service_tokens::{ManageError, NotPermitted, RotateDenied, StoreError, TokenId};
+use service_tokens::error::NotPermitted;
+use service_tokens::record::RotateDenied;
+use service_tokens::store::StoreError;
+use service_tokens::{ManageError, TokenId};
 
 use super::failure::Failure;
 use crate::rejection::Rejection;
@@ -55,7 +58,7 @@ fn unavailable() -> Failure {
 /// What a refused or failed act answers. `invalid` names the fields as the request does.
 pub(super) fn refused(
     error: ManageError,
-    invalid: impl FnOnce(service_tokens::InvalidField) -> Failure,
+    invalid: impl FnOnce(service_tokens::record::InvalidField) -> Failure,
 ) -> Failure {
     match error {
         ManageError::Invalid(field) => invalid(field),

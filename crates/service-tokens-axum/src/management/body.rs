@@ -4,7 +4,7 @@ use axum::extract::{FromRequest, Request};
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
-use service_tokens::InvalidField;
+use service_tokens::record::InvalidField;
 
 use super::failure::Failure;
 use super::json::{Broken, Json};

@@ -5,7 +5,8 @@
 //! is no secret and protects none: whoever makes one up gets pages of their own list, which they can
 //! list anyway. It is there so that a cursor cannot be used by mistake with another list.
 
-use service_tokens::{Order, Query, State, TokenId};
+use service_tokens::store::Order;
+use service_tokens::{Query, State, TokenId};
 use sha2::{Digest, Sha256};
 
 /// The characters of a token id.

@@ -3,9 +3,8 @@
 use axum::response::Response;
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use service_tokens::{
-    Field, InvalidField, IssueRequest, ManageError, ScopeSet, TokenId, TokenStore,
-};
+use service_tokens::record::{Field, InvalidField};
+use service_tokens::{IssueRequest, ManageError, ScopeSet, TokenId, TokenStore};
 use uuid::Uuid;
 
 use super::access::{Caller, Issue};

@@ -3,9 +3,10 @@
 use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use service_tokens::{
-    InvalidField, MAX_PAGE_LEN, MAX_TYPE_NAME_LEN, Order, Query, Rule, TokenId, TokenStore,
-};
+use service_tokens::record::{InvalidField, Rule};
+use service_tokens::scope::MAX_TYPE_NAME_LEN;
+use service_tokens::store::{MAX_PAGE_LEN, Order};
+use service_tokens::{Query, TokenId, TokenStore};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Caller, Read};

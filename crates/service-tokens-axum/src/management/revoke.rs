@@ -45,7 +45,8 @@ pub(super) fn answer<A, S: TokenStore>(
     caller: &Caller<A, S>,
     revoked: Result<Revoked, ManageError>,
 ) -> Result<Response, Failure> {
-    let named = |wrong: service_tokens::InvalidField| invalid(wrong, &wrong.field.to_string());
+    let named =
+        |wrong: service_tokens::record::InvalidField| invalid(wrong, &wrong.field.to_string());
     let revoked = revoked.map_err(|error| refused(error, named))?;
     json(StatusCode::OK, &RevokedJson::new(&revoked, caller.service().now()))
 }

@@ -2,7 +2,8 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use service_tokens::{Field, InvalidField, ManageError, RotateRequest, TokenId, TokenStore};
+use service_tokens::record::{Field, InvalidField};
+use service_tokens::{ManageError, RotateRequest, TokenId, TokenStore};
 
 use super::access::{Caller, Rotate};
 use super::answer::{json, refused};

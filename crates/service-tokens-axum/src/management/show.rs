@@ -2,7 +2,8 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use service_tokens::{InvalidField, ManageError, StoredRecord, TokenStore};
+use service_tokens::record::InvalidField;
+use service_tokens::{ManageError, StoredRecord, TokenStore};
 
 use super::access::{Caller, Read};
 use super::answer::{json, refused};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
-use service_tokens::{Issued, LastUsed, Record, Revoked, StoredRecord};
+use service_tokens::store::LastUsed;
+use service_tokens::{Issued, Record, Revoked, StoredRecord};
 use utoipa::ToSchema;
 
 /// A time in UTC with `Z`, in as many digits as it needs.

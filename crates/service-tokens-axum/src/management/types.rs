@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
-use service_tokens::{InvalidField, ReplacedSecret, Rule, State, States};
+use service_tokens::State;
+use service_tokens::record::{InvalidField, ReplacedSecret, Rule};
+use service_tokens::store::States;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 

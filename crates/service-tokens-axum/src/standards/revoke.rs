@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
+use service_tokens::error::NotPermitted;
+use service_tokens::steps::Prefix;
 use service_tokens::{
-    ManageError, NotPermitted, Prefix, Refusal, RevokeRequest, TokenId, TokenService, TokenStore,
-    VerifyError, parse,
+    ManageError, Refusal, RevokeRequest, TokenId, TokenService, TokenStore, VerifyError, parse,
 };
 
 use super::form::BadForm;

@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use service_tokens::{
-    MemoryStore, Page, Query, Record, StoreError, StoredRecord, TokenId, TokenStore, Version,
-};
+use service_tokens::store::{StoreError, Version};
+use service_tokens::{MemoryStore, Page, Query, Record, StoredRecord, TokenId, TokenStore};
 
 /// A store that answers nothing while it fails.
 #[derive(Clone, Default)]

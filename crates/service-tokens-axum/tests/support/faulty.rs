@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use service_tokens::{
-    MemoryStore, Page, Query, Record, StoreError, StoredRecord, TokenId, TokenStore, Version,
-};
+use service_tokens::store::{StoreError, Version};
+use service_tokens::{MemoryStore, Page, Query, Record, StoredRecord, TokenId, TokenStore};
 
 /// What becomes of a call that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

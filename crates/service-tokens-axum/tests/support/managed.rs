@@ -8,9 +8,11 @@ use async_trait::async_trait;
 use axum::Router;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use service_tokens::clock::ManualClock;
+use service_tokens::store::{StoreError, Version};
 use service_tokens::{
-    IssueRequest, ManualClock, MemoryStore, Page, Query, Record, ReservedScope, StoreError,
-    StoredRecord, TokenId, TokenService, TokenServiceBuilder, TokenStore, TokenType, Version,
+    IssueRequest, MemoryStore, Page, Query, Record, ReservedScope, StoredRecord, TokenId,
+    TokenService, TokenServiceBuilder, TokenStore, TokenType,
 };
 use service_tokens_axum::management;
 

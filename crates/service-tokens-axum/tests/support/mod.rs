@@ -16,9 +16,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use service_tokens::{
-    IssueRequest, ManualClock, MemoryStore, ReservedScope, TokenService, TokenType,
-};
+use service_tokens::clock::ManualClock;
+use service_tokens::{IssueRequest, MemoryStore, ReservedScope, TokenService, TokenType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -7,7 +7,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use service_tokens::{FileStore, MemoryStore, RandomError, RandomSource, TokenStore};
+use service_tokens::random::{RandomError, RandomSource};
+use service_tokens::{FileStore, MemoryStore, TokenStore};
 use service_tokens_bench::floor::{Floor, hash, secret};
 use service_tokens_bench::place::scratch;
 use service_tokens_bench::service::{Filled, filled_with};

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use service_tokens::{FileStore, FileStoreOptions};
+use service_tokens::FileStore;
+use service_tokens::file::FileStoreOptions;
 
 use crate::tool::{Ran, Tool, finish};
 

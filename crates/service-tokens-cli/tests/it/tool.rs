@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use futures_lite::future::block_on;
-use service_tokens::{
-    FileStore, IssueRequest, ManualClock, Policy, Prefix, TokenService, TokenType, parse,
-};
+use service_tokens::clock::ManualClock;
+use service_tokens::steps::Prefix;
+use service_tokens::{FileStore, IssueRequest, Policy, TokenService, TokenType, parse};
 use tempfile::TempDir;
 
 /// A folder and the program over a file in it.

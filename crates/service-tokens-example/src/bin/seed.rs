@@ -17,10 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use service_tokens::{
-    Clock, FileStore, IssueRequest, Issued, ManualClock, Requirement, RevokeRequest, SystemClock,
-    TokenService,
-};
+use service_tokens::clock::{Clock, ManualClock, SystemClock};
+use service_tokens::{FileStore, IssueRequest, Issued, Requirement, RevokeRequest, TokenService};
 use tokio::task::JoinSet;
 
 use tokens::OWNER;

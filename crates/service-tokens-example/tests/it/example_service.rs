@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::running::{self, Running, answer, program, status};
 use chrono::DateTime;
-use service_tokens::{FileStore, LastUsed, Query, States, TokenStore};
+use service_tokens::store::{LastUsed, States};
+use service_tokens::{FileStore, Query, TokenStore};
 
 /// The limits of the example, and what a busy machine may add.
 const CUT_OFF: Duration = Duration::from_secs(10);
