@@ -1,52 +1,11 @@
 //! What can go wrong in the service, for the caller and for the log.
 
-use crate::check::Denied;
-use crate::digest::KeyId;
-use crate::record::{InvalidField, Mismatch, RevokeDenied, RotateDenied};
+use crate::record::{InvalidField, RevokeDenied, RotateDenied};
+use crate::refusal::Refusal;
 use crate::scope::{Requirement, ReservedScope};
 use crate::secret::RandomError;
 use crate::store::StoreError;
-use crate::token::{MalformedToken, TokenId};
-
-/// Why a token was refused: for logs, metrics and the embedder's own code. Do not answer it to the
-/// client: whoever tries tokens must not learn which part was right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// It does not obey the grammar; no store was asked.
-    #[error(transparent)]
-    Malformed(MalformedToken),
-    /// There is no record with its id.
-    #[error("no record has this id")]
-    UnknownId,
-    /// Its secret is none of the record's.
-    #[error("the secret is wrong")]
-    WrongSecret,
-    /// Its secret was replaced by a rotation and has ended.
-    #[error("the secret was replaced and has ended")]
-    SecretEnded,
-    /// It was revoked.
-    #[error("the token was revoked")]
-    Revoked,
-    /// Its end has come.
-    #[error("the token has expired")]
-    Expired,
-    /// Its start lies ahead.
-    #[error("the token is not yet active")]
-    NotYetActive,
-    /// The service knows no type of its name.
-    #[error("the token's type is unknown to this service")]
-    UnknownType,
-    /// A newer program wrote its record.
-    #[error("a newer program wrote the record")]
-    NewerRecord,
-    /// Its digest is of a scheme that this crate does not know.
-    #[error("the digest's scheme {0} is unknown")]
-    UnknownScheme(u8),
-    /// Its digest is under a key that the ring does not have.
-    #[error("the key {0} is not in the key ring")]
-    MissingKey(KeyId),
-}
+use crate::token::TokenId;
 
 /// A token was not accepted. Its `Display` is fit for the client.
 ///
@@ -84,39 +43,23 @@ pub struct MissingScope {
 }
 
 impl VerifyError {
-    /// The exact reason of a refusal.
+    /// Returns the reason of a refusal, or `None` if the store gave no answer.
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::Refused(refusal) => Some(*refusal),
-            _ => None,
+            Self::MissingScope(_) => Some(Refusal::MissingScope),
+            Self::Unavailable(_) => None,
         }
     }
 
-    pub(crate) fn mismatch(mismatch: Mismatch) -> Self {
-        Self::Refused(match mismatch {
-            // A store that answers with another row answers nothing.
-            Mismatch::OtherId => return other_record().into(),
-            Mismatch::NewerRecord => Refusal::NewerRecord,
-            Mismatch::WrongSecret => Refusal::WrongSecret,
-            Mismatch::UnknownScheme(scheme) => Refusal::UnknownScheme(scheme),
-            Mismatch::MissingKey(key) => Refusal::MissingKey(key),
-        })
-    }
-
-    pub(crate) fn denied(denied: Denied, id: TokenId, requirement: &Requirement) -> Self {
-        Self::Refused(match denied {
-            Denied::MissingScope => {
-                return Self::MissingScope(Box::new(MissingScope {
-                    id,
-                    requirement: requirement.clone(),
-                }));
+    /// The error of a token that was refused under this requirement.
+    pub(crate) fn refused(refusal: Refusal, id: TokenId, requirement: &Requirement) -> Self {
+        match refusal {
+            Refusal::MissingScope => {
+                Self::MissingScope(Box::new(MissingScope { id, requirement: requirement.clone() }))
             }
-            Denied::Revoked => Refusal::Revoked,
-            Denied::SecretEnded => Refusal::SecretEnded,
-            Denied::Expired => Refusal::Expired,
-            Denied::NotYetActive => Refusal::NotYetActive,
-            Denied::UnknownType => Refusal::UnknownType,
-        })
+            refusal => Self::Refused(refusal),
+        }
     }
 }
 

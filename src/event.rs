@@ -13,7 +13,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::clock::{Clock, ClockJump};
-use crate::error::{Refusal, VerifyError};
+use crate::error::VerifyError;
+use crate::refusal::Refusal;
 use crate::store::Query;
 use crate::token::TokenId;
 use queue::Queue;

@@ -54,10 +54,7 @@
 //!
 //! # The way of a token
 //!
-//! [`parse`] refuses what is malformed without asking anybody. The store finds the record of the id.
-//! [`Record::matches`] compares the secret and gives a proof ([`Matched`]) that borrows the record, and
-//! [`check()`](check()) turns proof, time and need into a [`VerifiedToken`] or a refusal.
-//! [`TokenService::verify`] is these four steps; the steps are public, and none can be skipped.
+//! The module [`steps`] has the four steps of a verification.
 //!
 //! # Recipes
 //!
@@ -174,22 +171,25 @@ mod event;
 ))]
 pub mod manual;
 mod record;
+mod refusal;
 mod scope;
 mod secret;
 mod service;
+pub mod steps;
 mod store;
 mod stores;
 mod token;
 
-pub use check::{Denied, VerifiedToken, check};
+pub use check::VerifiedToken;
 pub use clock::{Clock, ClockJump, ManualClock, SystemClock};
 pub use digest::{Digests, InvalidKey, KeyId, KeyRing};
-pub use error::{ManageError, MissingScope, NotPermitted, Refusal, VerifyError};
+pub use error::{ManageError, MissingScope, NotPermitted, VerifyError};
 pub use event::{Event, EventSink, Operation};
 pub use record::{
-    CorruptRecord, Field, InvalidField, MAX_RECORD_BYTES, Matched, Mismatch, Overlap,
-    RECORD_FORMAT, Record, ReplacedSecret, Revocation, RotateDenied, Rule, State,
+    CorruptRecord, Field, InvalidField, MAX_RECORD_BYTES, Matched, Overlap, RECORD_FORMAT, Record,
+    ReplacedSecret, Revocation, RotateDenied, Rule, State,
 };
+pub use refusal::Refusal;
 pub use scope::{
     InvalidScope, MAX_SCOPE_LEN, MAX_SCOPES, MAX_TYPE_NAME_LEN, Requirement, ReservedScope, Scope,
     ScopeSet, Scopes, TokenType, TokenTypes,
@@ -212,5 +212,6 @@ pub use stores::{
 };
 pub use token::{
     InvalidPrefix, InvalidTokenId, MAX_PREFIX_LEN, MAX_TOKEN_LEN, MalformedToken, ParsedToken,
-    Prefix, Token, TokenId, parse, scanner_regex,
+    Prefix, Token, TokenId, scanner_regex,
 };
+pub use {async_trait::async_trait, chrono, uuid};

@@ -24,7 +24,8 @@ pub use life::{ReplacedSecret, RotateDenied, State};
 pub(crate) use texts::Texts;
 
 use crate::clock::whole_micros;
-use crate::digest::{Digests, HashedSecret, KeyId, StoredDigest, Unverifiable};
+use crate::digest::{Digests, HashedSecret, KeyId, StoredDigest};
+use crate::refusal::Refusal;
 use crate::scope::{ScopeSet, Scopes};
 use crate::token::{ParsedToken, TokenId};
 
@@ -292,20 +293,27 @@ impl Record {
             || self.ended().is_some_and(|ended| ended.digest == *digest)
     }
 
-    /// Holds the token's secret against the record: the proof that they belong together.
+    /// Compares the token's secret with the record's digests and returns the proof that they match.
     ///
-    /// The proof borrows this very record, so that no other can be put in its place before
-    /// [`check`](crate::check()) consumes it.
+    /// The proof borrows this record, so no other record can take its place before
+    /// [`Matched::authorize`] consumes the proof.
     ///
     /// # Errors
     ///
-    /// [`Mismatch`] says what kept them apart.
+    /// - [`Refusal::UnknownId`] if the record has another id than the token.
+    /// - [`Refusal::NewerRecord`] if a newer program wrote the record.
+    /// - [`Refusal::WrongSecret`] if no digest matches; [`Refusal::UnknownScheme`] or
+    ///   [`Refusal::MissingKey`] if a digest could not be compared and no other matches.
+    ///
+    /// # Examples
+    ///
+    /// The module [`steps`](crate::steps) shows it between the other steps.
     #[inline]
     pub fn matches<'r>(
         &'r self,
         token: &ParsedToken<'_>,
         digests: &Digests,
-    ) -> Result<Matched<'r>, Mismatch> {
+    ) -> Result<Matched<'r>, Refusal> {
         self.matches_hashed(&digests.hash(token.id(), token.presented()), digests)
     }
 
@@ -314,16 +322,16 @@ impl Record {
         &'r self,
         hashed: &HashedSecret<'_>,
         digests: &Digests,
-    ) -> Result<Matched<'r>, Mismatch> {
+    ) -> Result<Matched<'r>, Refusal> {
         if self.id != hashed.id() {
-            return Err(Mismatch::OtherId);
+            return Err(Refusal::UnknownId);
         }
         if self.is_newer() {
-            return Err(Mismatch::NewerRecord);
+            return Err(Refusal::NewerRecord);
         }
-        let mut mismatch = match digests.verify(&self.newest.digest, hashed) {
+        let mut refusal = match digests.verify(&self.newest.digest, hashed) {
             Ok(true) => return Ok(Matched { record: self, presented: PresentedSecret::Newest }),
-            Ok(false) => Mismatch::WrongSecret,
+            Ok(false) => Refusal::WrongSecret,
             Err(unverifiable) => unverifiable.into(),
         };
         let others = [
@@ -335,10 +343,10 @@ impl Record {
             match digests.verify(digest, hashed) {
                 Ok(true) => return Ok(Matched { record: self, presented }),
                 Ok(false) => {}
-                Err(unverifiable) => mismatch = unverifiable.into(),
+                Err(unverifiable) => refusal = unverifiable.into(),
             }
         }
-        Err(mismatch)
+        Err(refusal)
     }
 }
 
@@ -363,31 +371,6 @@ impl fmt::Debug for Record {
     }
 }
 
-/// Why a token's secret and a record do not belong together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Mismatch {
-    /// The record has another id than the token: the store answered with the wrong row.
-    OtherId,
-    /// A newer program wrote the record.
-    NewerRecord,
-    /// No digest of the record fits the secret.
-    WrongSecret,
-    /// A digest is of a scheme this crate does not know, and no other fits.
-    UnknownScheme(u8),
-    /// A digest is under a key that the ring does not have, and no other fits.
-    MissingKey(KeyId),
-}
-
-impl From<Unverifiable> for Mismatch {
-    fn from(unverifiable: Unverifiable) -> Self {
-        match unverifiable {
-            Unverifiable::Scheme(scheme) => Self::UnknownScheme(scheme),
-            Unverifiable::Key(key) => Self::MissingKey(key),
-        }
-    }
-}
-
 /// Which of a record's secrets was presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PresentedSecret {
@@ -397,10 +380,12 @@ pub(crate) enum PresentedSecret {
     Ended,
 }
 
-/// The proof that a presented secret is one of this record's. Only [`Record::matches`] makes it and
-/// only [`check`](crate::check()) turns it into a verified token.
+/// The proof that a presented secret is one of this record's secrets.
+///
+/// [`Record::matches`] makes it, and [`authorize`](Self::authorize) turns it into a
+/// [`VerifiedToken`](crate::VerifiedToken).
 #[derive(Debug)]
-#[must_use = "a match alone verifies nothing: pass it to `check`"]
+#[must_use = "a match alone verifies nothing: call `authorize`"]
 pub struct Matched<'r> {
     record: &'r Record,
     presented: PresentedSecret,

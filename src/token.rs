@@ -197,6 +197,53 @@ pub struct ParsedToken<'t> {
 }
 
 impl<'t> ParsedToken<'t> {
+    /// Parses a token whose prefix is one of `accepted`. Any bytes give an answer, without an allocation
+    /// and without a look-up. [The token format](crate::manual::token_format) describes the grammar.
+    ///
+    /// # Errors
+    ///
+    /// [`MalformedToken`] names the first broken rule in the order of its variants.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::steps::{ParsedToken, Prefix};
+    /// use service_tokens::token::MalformedToken;
+    ///
+    /// let ours = [Prefix::new("acme_live")?];
+    /// let refused = ParsedToken::parse("acme_test_1x", &ours).unwrap_err();
+    /// assert_eq!(refused, MalformedToken::UnknownPrefix);
+    /// # Ok::<(), service_tokens::token::InvalidPrefix>(())
+    /// ```
+    #[inline]
+    pub fn parse<T>(token: &'t T, accepted: &[Prefix]) -> Result<Self, MalformedToken>
+    where
+        T: AsRef<[u8]> + ?Sized,
+    {
+        let bytes = token.as_ref();
+        let Some((prefix, body)) = split_v1(bytes, accepted) else {
+            return Err(unlike_v1(bytes, accepted));
+        };
+        if !all_base62(body) {
+            // A further underscore would be the last: the body is behind that one.
+            return Err(if body.contains(&b'_') {
+                unlike_v1(bytes, accepted)
+            } else {
+                MalformedToken::Character
+            });
+        }
+        let (id, rest) = body.split_first_chunk().ok_or(MalformedToken::Length)?;
+        let presented = rest.first_chunk().ok_or(MalformedToken::Length)?;
+        let given = rest.last_chunk::<{ V1.checksum }>().ok_or(MalformedToken::Length)?;
+        // A number has one spelling in characters of the alphabet, so a token has one checksum.
+        let covered = &bytes[..bytes.len() - V1.checksum];
+        if decode_base62(given) != u64::from(crc32fast::hash(covered)) {
+            return Err(MalformedToken::Checksum);
+        }
+        let id = decode_id(id).ok_or(MalformedToken::IdRange)?;
+        Ok(Self { prefix, id: TokenId::from_value(id), presented })
+    }
+
     /// The id to look up.
     pub fn id(&self) -> TokenId {
         self.id
@@ -225,51 +272,6 @@ impl fmt::Debug for ParsedToken<'_> {
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
-}
-
-/// Reads a token. Total (any bytes in, an answer out), without allocation and without a look-up. What
-/// a token looks like, and why: [the token format](crate::manual::token_format).
-///
-/// # Errors
-///
-/// [`MalformedToken`] names the first rule that is broken, in the order of its variants.
-///
-/// ```
-/// use service_tokens::parse;
-/// use service_tokens::steps::Prefix;
-/// use service_tokens::token::MalformedToken;
-///
-/// let ours = [Prefix::new("acme_live")?];
-/// assert_eq!(parse("acme_test_1x", &ours).unwrap_err(), MalformedToken::UnknownPrefix);
-/// # Ok::<(), service_tokens::token::InvalidPrefix>(())
-/// ```
-#[inline]
-pub fn parse<'t, T>(token: &'t T, accepted: &[Prefix]) -> Result<ParsedToken<'t>, MalformedToken>
-where
-    T: AsRef<[u8]> + ?Sized,
-{
-    let bytes = token.as_ref();
-    let Some((prefix, body)) = split_v1(bytes, accepted) else {
-        return Err(unlike_v1(bytes, accepted));
-    };
-    if !all_base62(body) {
-        // A further underscore would be the last: the body is behind that one.
-        return Err(if body.contains(&b'_') {
-            unlike_v1(bytes, accepted)
-        } else {
-            MalformedToken::Character
-        });
-    }
-    let (id, rest) = body.split_first_chunk().ok_or(MalformedToken::Length)?;
-    let presented = rest.first_chunk().ok_or(MalformedToken::Length)?;
-    let given = rest.last_chunk::<{ V1.checksum }>().ok_or(MalformedToken::Length)?;
-    // A number has one spelling in characters of the alphabet, so a token has one checksum.
-    let covered = &bytes[..bytes.len() - V1.checksum];
-    if decode_base62(given) != u64::from(crc32fast::hash(covered)) {
-        return Err(MalformedToken::Checksum);
-    }
-    let id = decode_id(id).ok_or(MalformedToken::IdRange)?;
-    Ok(ParsedToken { prefix, id: TokenId::from_value(id), presented })
 }
 
 /// The prefix, and the body behind its version, if the text has the shape of version 1.
@@ -309,7 +311,7 @@ fn unlike_v1(bytes: &[u8], accepted: &[Prefix]) -> MalformedToken {
 
 /// A regular expression that finds tokens with any of these prefixes in text, for secret scanners.
 ///
-/// Written for the common subset of RE2, PCRE, Rust and JavaScript. A match is a candidate; [`parse`]
+/// Written for the common subset of RE2, PCRE, Rust and JavaScript. A match is a candidate; [`ParsedToken::parse`]
 /// decides. It has no word boundary in front: behind an escaped line break (`\\n`) or a percent sign's
 /// digits there is none.
 ///

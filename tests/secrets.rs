@@ -15,11 +15,11 @@ use service_tokens::clock::ManualClock;
 use service_tokens::digest::KeyId;
 use service_tokens::random::OsRandom;
 use service_tokens::record::ReplacedSecret;
-use service_tokens::steps::{Digests, Prefix};
+use service_tokens::steps::{Digests, ParsedToken, Prefix};
 use service_tokens::store::States;
 use service_tokens::{
     Event, IssueRequest, Issued, KeyRing, MemoryStore, Policy, Query, Record, Requirement,
-    RevokeRequest, RotateRequest, TokenService, TokenType, check, parse,
+    RevokeRequest, RotateRequest, TokenService, TokenType,
 };
 use sha2::{Digest as _, Sha256};
 use support::{DAY, Fault, Faulty, HOUR, Remote, any, builder, collect_tracing, requirement, text};
@@ -208,10 +208,10 @@ async fn live(seen: &mut Seen, service: &TokenService<Arc<Faulty>>, clock: &Manu
             for altered in altered {
                 seen.outcome("an altered token", service.verify(&altered, &any()).await);
                 let prefixes = [Prefix::new("acme_live").unwrap()];
-                seen.outcome("parsing", parse(&altered, &prefixes));
+                seen.outcome("parsing", ParsedToken::parse(&altered, &prefixes));
             }
             let prefixes = [Prefix::new("acme_live").unwrap()];
-            seen.debug("a parsed token", &parse(&token, &prefixes).unwrap());
+            seen.debug("a parsed token", &ParsedToken::parse(&token, &prefixes).unwrap());
             let mut invalid = token.into_bytes();
             invalid.push(0xff);
             seen.outcome("bytes", service.verify(&invalid, &any()).await);
@@ -327,13 +327,13 @@ fn no_debug_shows_a_secret() {
 
     let token = text(&newer);
     let prefixes = [Prefix::new("acme_live").unwrap()];
-    let parsed = parse(&token, &prefixes).unwrap();
+    let parsed = ParsedToken::parse(&token, &prefixes).unwrap();
     let digests = Digests::keyed(ring());
     let matched = newer.record.matches(&parsed, &digests).unwrap();
     canaries.check_debug("Matched", &matched);
     let connector = TokenType::new("connector", ["files:read", "files:upload"]).unwrap();
     let types = service_tokens::steps::TokenTypes::new([connector]);
-    let verified = check(matched, service.now(), &Requirement::any_token(), &types).unwrap();
+    let verified = matched.authorize(service.now(), &Requirement::any_token(), &types).unwrap();
     canaries.check_debug("VerifiedToken", &verified);
     canaries.check_debug("ParsedToken", &parsed);
     canaries.check_debug("Issued", &newer);
@@ -351,7 +351,7 @@ fn no_debug_shows_a_secret() {
     let revoked = block_on(view.revoke(newer.record.id(), RevokeRequest::new())).unwrap();
     canaries.check_debug("Revoked", &revoked);
     let other = Digests::keyed(KeyRing::new(KeyId(*b"else"), &[5; 32]).unwrap());
-    canaries.check_debug("Mismatch", &newer.record.matches(&parsed, &other).unwrap_err());
+    canaries.check_debug("Refusal", &newer.record.matches(&parsed, &other).unwrap_err());
     let weak = KeyRing::new(KeyId(*b"weak"), &KEY[..31]).unwrap_err();
     canaries.check_error("InvalidKey", &weak);
     let doubled = ring().retired(KeyId(*b"old_"), &KEY).unwrap_err();

@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use proptest::prelude::*;
-use service_tokens::steps::Prefix;
+use service_tokens::TokenId;
+use service_tokens::steps::{ParsedToken, Prefix};
 use service_tokens::token::{
     InvalidPrefix, InvalidTokenId, MAX_PREFIX_LEN, MAX_TOKEN_LEN, MalformedToken, scanner_regex,
 };
-use service_tokens::{TokenId, parse};
 
 const GOLDEN: &str = include_str!("golden/tokens_v1.txt");
 
@@ -41,7 +41,7 @@ fn ours() -> [Prefix; 2] {
 }
 
 fn refusal(text: impl AsRef<[u8]>) -> Option<MalformedToken> {
-    parse(text.as_ref(), &ours()).err()
+    ParsedToken::parse(text.as_ref(), &ours()).err()
 }
 
 /// Texts that break one rule each; what they break the checksum of, they are sealed again.
@@ -131,7 +131,7 @@ fn broken() -> Vec<(Vec<u8>, MalformedToken)> {
 #[test]
 fn each_rule_has_its_error() {
     let good = token();
-    assert_eq!(parse(&good, &ours()).unwrap().id().to_string(), ID);
+    assert_eq!(ParsedToken::parse(&good, &ours()).unwrap().id().to_string(), ID);
     for (text, error) in broken() {
         assert_eq!(refusal(&text), Some(error), "{}", text.escape_ascii());
     }
@@ -139,14 +139,14 @@ fn each_rule_has_its_error() {
 
 #[test]
 fn nothing_is_accepted_where_no_prefix_is() {
-    assert_eq!(parse(&token(), &[]).unwrap_err(), MalformedToken::UnknownPrefix);
+    assert_eq!(ParsedToken::parse(&token(), &[]).unwrap_err(), MalformedToken::UnknownPrefix);
 }
 
 #[test]
 fn each_of_several_prefixes_is_accepted_and_told_apart() {
     for prefix in ["acme_live", "a"] {
         let token = sealed(&format!("{prefix}_1{ID}{SECRET}"));
-        assert_eq!(parse(&token, &ours()).unwrap().prefix(), prefix);
+        assert_eq!(ParsedToken::parse(&token, &ours()).unwrap().prefix(), prefix);
     }
 }
 
@@ -156,7 +156,7 @@ fn a_prefix_that_looks_like_a_version_is_no_trouble() {
     let accepted = ["a", "a_1", "a_1_1"].map(|prefix| Prefix::new(prefix).unwrap());
     for prefix in &accepted {
         let token = sealed(&format!("{prefix}_1{ID}{SECRET}"));
-        assert_eq!(parse(&token, &accepted).unwrap().prefix(), prefix.as_str());
+        assert_eq!(ParsedToken::parse(&token, &accepted).unwrap().prefix(), prefix.as_str());
     }
 }
 
@@ -167,8 +167,8 @@ fn the_longest_token_has_the_longest_prefix() {
     assert_eq!(token.len(), MAX_TOKEN_LEN);
     assert_eq!(MAX_TOKEN_LEN, 105);
     let accepted = [Prefix::new(&prefix).unwrap()];
-    assert!(parse(&token, &accepted).is_ok());
-    let longer = parse(&format!("{token}0"), &accepted).err();
+    assert!(ParsedToken::parse(&token, &accepted).is_ok());
+    let longer = ParsedToken::parse(&format!("{token}0"), &accepted).err();
     assert_eq!(longer, Some(MalformedToken::TooLong));
 }
 
@@ -240,7 +240,7 @@ fn golden_tokens_of_version_1_parse_for_ever() {
         let [token, prefix, id, uuid] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
         assert_eq!(sealed(&token[..token.len() - 6]), token);
         let accepted = [Prefix::new("other").unwrap(), Prefix::new(prefix).unwrap()];
-        let parsed = parse(token, &accepted).unwrap();
+        let parsed = ParsedToken::parse(token, &accepted).unwrap();
         assert_eq!(parsed.prefix(), prefix);
         assert_eq!(parsed.id(), id.parse().unwrap());
         assert_eq!(parsed.id().to_string(), id);
@@ -384,7 +384,7 @@ proptest! {
     ) {
         let text = pieces.concat();
         let text = if seal { sealed(&text) } else { text };
-        if parse(&text, &ours()).is_ok() {
+        if ParsedToken::parse(&text, &ours()).is_ok() {
             prop_assert_eq!(sealed(&text[..text.len() - 6]), text);
         }
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::record::{FirstUse, Matched, Mismatch, Record, Texts};
+use crate::record::{FirstUse, Matched, Record, Texts};
+use crate::refusal::Refusal;
 use crate::scope::{Requirement, Scopes};
 use crate::token::TokenId;
 
@@ -142,13 +143,13 @@ impl VerifiedToken {
     ///
     /// # Errors
     ///
-    /// [`Mismatch::OtherId`] if it is another token's record, [`Mismatch::NewerRecord`].
-    pub(crate) fn matched_on<'r>(&self, record: &'r Record) -> Result<Matched<'r>, Mismatch> {
+    /// [`Refusal::UnknownId`] if it is another token's record, [`Refusal::NewerRecord`].
+    pub(crate) fn matched_on<'r>(&self, record: &'r Record) -> Result<Matched<'r>, Refusal> {
         let same = record.id() == self.id()
             && record.owner() == self.owner()
             && record.created_at() == self.created_at();
         if !same {
-            return Err(Mismatch::OtherId);
+            return Err(Refusal::UnknownId);
         }
         record.matched_before(self.0.secret_created_at)
     }

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Matched, Mismatch, PresentedSecret, Record};
+use super::{Matched, PresentedSecret, Record};
+use crate::refusal::Refusal;
 
 impl Matched<'_> {
     /// When the presented secret was made: no two of a record are made at one time.
@@ -28,9 +29,9 @@ impl Record {
     pub(crate) fn matched_before(
         &self,
         secret_created_at: DateTime<Utc>,
-    ) -> Result<Matched<'_>, Mismatch> {
+    ) -> Result<Matched<'_>, Refusal> {
         if self.is_newer() {
-            return Err(Mismatch::NewerRecord);
+            return Err(Refusal::NewerRecord);
         }
         let presented = if self.newest.created_at == secret_created_at {
             PresentedSecret::Newest

@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use super::TokenService;
-use crate::check::{VerifiedToken, check};
-use crate::error::{ManageError, NotPermitted, Refusal, VerifyError, other_record};
-use crate::record::{Mismatch, Record};
+use crate::check::VerifiedToken;
+use crate::error::{ManageError, NotPermitted};
+use crate::record::Record;
+use crate::refusal::Refusal;
 use crate::scope::{Requirement, ReservedScope};
 use crate::store::TokenStore;
 use crate::token::TokenId;
@@ -77,21 +78,8 @@ impl<S: TokenStore> TokenService<S> {
         let any = Requirement::any_token();
         let verified = token
             .matched_on(present)
-            .map_err(|mismatch| match mismatch {
-                // Not the token that was verified: that one is gone.
-                Mismatch::OtherId => VerifyError::Refused(Refusal::UnknownId),
-                mismatch => VerifyError::mismatch(mismatch),
-            })
-            .and_then(|matched| {
-                check(matched, self.now(), &any, &self.types)
-                    .map_err(|denied| VerifyError::denied(denied, token.id(), &any))
-            });
-        let verified = match verified {
-            Ok(verified) => verified,
-            Err(VerifyError::Refused(refusal)) => return Err(not_active(refusal).into()),
-            Err(VerifyError::Unavailable(error)) => return Err((*error).into()),
-            Err(VerifyError::MissingScope(_)) => return Err(other_record().into()),
-        };
+            .and_then(|matched| matched.authorize(self.now(), &any, &self.types))
+            .map_err(not_active)?;
         match scope {
             Some(scope) if !verified.permits(&scope.requirement()) => {
                 Err(NotPermitted::MissingScope(scope).into())

@@ -8,11 +8,12 @@ use std::pin::Pin;
 
 use super::TokenService;
 use crate::check::VerifiedToken;
-use crate::error::{Refusal, VerifyError};
+use crate::error::VerifyError;
 use crate::event::Event;
+use crate::refusal::Refusal;
 use crate::scope::Requirement;
 use crate::store::{Change, StoreError, TokenStore};
-use crate::token::{TokenId, parse};
+use crate::token::{ParsedToken, TokenId};
 
 type Outcome = Result<VerifiedToken, VerifyError>;
 
@@ -133,7 +134,7 @@ impl<S: TokenStore> TokenService<S> {
         freshness: Freshness,
         usage: Use,
     ) -> Result<Outcome, Later<'f>> {
-        let token = match parse(token, &self.prefixes) {
+        let token = match ParsedToken::parse(token, &self.prefixes) {
             Ok(token) => self.digests.hash(token.id(), token.presented()),
             Err(malformed) => {
                 let malformed = VerifyError::Refused(Refusal::Malformed(malformed));

@@ -140,7 +140,7 @@ fn debug_shows_the_id_and_nothing_of_the_secret() {
     let id = TokenId::from_bytes([1; 16]);
     let token = Token::assemble(&prefix, id, &secret(&CHARACTERS));
     let accepted = [prefix];
-    let parsed = parse(token.expose_secret(), &accepted).unwrap();
+    let parsed = ParsedToken::parse(token.expose_secret(), &accepted).unwrap();
     let shown = format!("{token:?} {token:#?} {parsed:?} {parsed:#?} {:?}", secret(&CHARACTERS));
     assert!(shown.contains(&id.to_string()));
     let secret = str::from_utf8(&CHARACTERS).unwrap();
@@ -164,7 +164,7 @@ proptest! {
     fn what_is_printed_parses(prefix in prefixes(), id: u128, characters in secrets()) {
         let token = Token::assemble(&prefix, TokenId::from_value(id), &secret(&characters));
         let accepted = [prefix.clone()];
-        let parsed = parse(token.expose_secret(), &accepted).unwrap();
+        let parsed = ParsedToken::parse(token.expose_secret(), &accepted).unwrap();
         prop_assert_eq!(parsed.prefix(), prefix.as_str());
         prop_assert_eq!(parsed.id(), TokenId::from_value(id));
         prop_assert_eq!(parsed.secret(), &characters);
@@ -182,7 +182,7 @@ proptest! {
         let sum = if sealed { base62(u128::from(crc32_bitwise(text.as_bytes())), 6) } else { "000000".into() };
         text += &sum;
         let accepted = [prefix.clone()];
-        match parse(&text, &accepted) {
+        match ParsedToken::parse(&text, &accepted) {
             Ok(parsed) => {
                 let again = Token::assemble(&prefix, parsed.id(), &secret(parsed.secret()));
                 prop_assert_eq!(again.expose_secret(), text);
@@ -209,7 +209,7 @@ fn golden_tokens_are_what_is_generated_today() {
     for line in GOLDEN.lines().filter(|line| !line.starts_with('#')) {
         let [token, prefix, id, _] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
         let accepted = [Prefix::new(prefix).unwrap()];
-        let parsed = parse(token, &accepted).unwrap();
+        let parsed = ParsedToken::parse(token, &accepted).unwrap();
         let id: TokenId = id.parse().unwrap();
         let again = Token::assemble(&accepted[0], id, &secret(parsed.secret()));
         assert_eq!(again.expose_secret(), token);

@@ -2,8 +2,9 @@
 
 use super::super::TokenService;
 use super::{Freshness, Use, whole};
-use crate::check::{Denied, VerifiedToken};
+use crate::check::VerifiedToken;
 use crate::error::VerifyError;
+use crate::refusal::Refusal;
 use crate::scope::Requirement;
 use crate::store::TokenStore;
 
@@ -85,7 +86,7 @@ impl<S: TokenStore> TokenService<S> {
     ) -> Result<(), VerifyError> {
         let id = token.id();
         if !token.permits(requirement) {
-            let missing = VerifyError::denied(Denied::MissingScope, id, requirement);
+            let missing = VerifyError::refused(Refusal::MissingScope, id, requirement);
             return Err(self.refuse(Some(id), missing, Freshness::Kept));
         }
         let follows = token.follows();

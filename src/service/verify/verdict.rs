@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::super::TokenService;
 use super::{Later, Outcome, Use};
-use crate::check::{Denied, Follows, VerifiedToken, check};
+use crate::check::{Follows, VerifiedToken};
 use crate::clock::Moment;
 use crate::digest::HashedSecret;
-use crate::error::{Refusal, VerifyError};
-use crate::record::{Mismatch, Record};
+use crate::error::{VerifyError, other_record};
+use crate::record::Record;
+use crate::refusal::Refusal;
 use crate::scope::Requirement;
 use crate::store::{LastUse, TokenStore};
 use crate::token::TokenId;
@@ -31,21 +32,26 @@ impl Accepted {
     }
 }
 
-/// Why a token was not accepted. An error is made of it where it is needed: this is small.
+/// Why a token is not accepted. The error is made where it is needed, because this is small.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Rejected {
-    UnknownId,
-    Mismatch(Mismatch),
-    Denied(Denied),
+    /// The store answered with the record of another id, which is a failure of the store.
+    OtherRecord,
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Rejected {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 impl Rejected {
     #[cold]
     pub(super) fn into_error(self, id: TokenId, requirement: &Requirement) -> VerifyError {
         match self {
-            Self::UnknownId => VerifyError::Refused(Refusal::UnknownId),
-            Self::Mismatch(mismatch) => VerifyError::mismatch(mismatch),
-            Self::Denied(denied) => VerifyError::denied(denied, id, requirement),
+            Self::OtherRecord => other_record().into(),
+            Self::Refused(refusal) => VerifyError::refused(refusal, id, requirement),
         }
     }
 }
@@ -61,12 +67,14 @@ impl<S: TokenStore> TokenService<S> {
     ) -> Result<Accepted, Rejected> {
         let Some((record, last_used)) = found else {
             self.digests.verify_nothing(token);
-            return Err(Rejected::UnknownId);
+            return Err(Refusal::UnknownId.into());
         };
-        let matched = record.matches_hashed(token, &self.digests).map_err(Rejected::Mismatch)?;
+        if record.id() != token.id() {
+            return Err(Rejected::OtherRecord);
+        }
+        let matched = record.matches_hashed(token, &self.digests)?;
         let first_use = matched.first_use(now.time).map(Box::new);
-        let verified =
-            check(matched, now.time, requirement, &self.types).map_err(Rejected::Denied)?;
+        let verified = matched.authorize(now.time, requirement, &self.types)?;
         let due = self.uses.as_ref().is_some_and(|uses| uses.is_due(last_used, now.micros));
         Ok(Accepted { verified, follows: Follows { due, first_use } })
     }

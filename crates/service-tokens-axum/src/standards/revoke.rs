@@ -6,9 +6,9 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use service_tokens::error::NotPermitted;
-use service_tokens::steps::Prefix;
+use service_tokens::steps::{ParsedToken, Prefix};
 use service_tokens::{
-    ManageError, Refusal, RevokeRequest, TokenId, TokenService, TokenStore, VerifyError, parse,
+    ManageError, Refusal, RevokeRequest, TokenId, TokenService, TokenStore, VerifyError,
 };
 
 use super::form::BadForm;
@@ -83,5 +83,5 @@ fn after(refusal: Refusal) -> Outcome {
 fn id_of(token: &str) -> Option<TokenId> {
     let (prefix, _) = token.rsplit_once('_')?;
     let prefix = Prefix::new(prefix).ok()?;
-    Some(parse(token, &[prefix]).ok()?.id())
+    Some(ParsedToken::parse(token, &[prefix]).ok()?.id())
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use chrono::DateTime;
 use futures_lite::future::block_on;
 use service_tokens::clock::ManualClock;
-use service_tokens::steps::Prefix;
-use service_tokens::{FileStore, IssueRequest, Policy, TokenService, TokenType, parse};
+use service_tokens::steps::{ParsedToken, Prefix};
+use service_tokens::{FileStore, IssueRequest, Policy, TokenService, TokenType};
 use tempfile::TempDir;
 
 /// A folder and the program over a file in it.
@@ -161,7 +161,7 @@ impl Ran {
         assert_eq!(self.status, Some(0), "{self:?}");
         let token = self.out.strip_suffix('\n').unwrap().to_owned();
         let accepted = [Prefix::new("acme_live").unwrap()];
-        let id = parse(&token, &accepted).unwrap().id().to_string();
+        let id = ParsedToken::parse(&token, &accepted).unwrap().id().to_string();
         assert!(!self.err.contains(&token) && !self.err.contains(&token[40..]), "{self:?}");
         assert!(self.err.contains(&id), "{self:?}");
         (id, token)
