@@ -31,7 +31,7 @@
 //!
 //! A **token** is the plaintext bearer string that a client holds ([`Token`]). Its **id** is the public
 //! half ([`TokenId`]), its **secret** the private one. What is stored is a **record** ([`Record`]) with
-//! a **digest** of the secret. A **type** ([`TokenType`]) is a named bundle of **scopes** ([`Scope`]);
+//! a **digest** of the secret. A **type** ([`TokenType`]) is a named bundle of **scopes** ([`ScopeSet`]);
 //! what a request asks for is a **need** ([`Requirement`]). Each record belongs to an **owner**, the tenant or
 //! account, and was **issued to** somebody, which is a label for people.
 //!
@@ -191,7 +191,7 @@ pub use record::{
 };
 pub use refusal::Refusal;
 pub use scope::{
-    InvalidScope, MAX_SCOPE_LEN, MAX_SCOPES, MAX_TYPE_NAME_LEN, Requirement, ReservedScope, Scope,
+    InvalidScope, MAX_SCOPE_LEN, MAX_SCOPES, MAX_TYPE_NAME_LEN, Requirement, ReservedScope,
     ScopeSet, Scopes, TokenType, TokenTypes,
 };
 pub use secret::{OsRandom, RandomError, RandomSource};

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use service_tokens::scope::{MAX_SCOPE_LEN, MAX_SCOPES, MAX_TYPE_NAME_LEN};
 use service_tokens::steps::TokenTypes;
-use service_tokens::{InvalidScope, Requirement, Scope, ScopeSet, TokenType};
+use service_tokens::{InvalidScope, Requirement, ScopeSet, TokenType};
 
 fn set(text: &str) -> ScopeSet {
     text.parse().unwrap()
@@ -43,7 +43,7 @@ fn each_rule_has_its_error() {
         "service-tokens:*",
         "service-tokens:issue",
     ] {
-        assert_eq!(Scope::new(good).unwrap().as_str(), good);
+        assert_eq!(ScopeSet::new([good]).unwrap().to_string(), good);
         assert_eq!(good.parse::<ScopeSet>().unwrap().to_string(), good);
     }
     assert_eq!((MAX_SCOPE_LEN, MAX_SCOPES, MAX_TYPE_NAME_LEN), (256, 64, 64));
@@ -90,8 +90,6 @@ fn each_rule_has_its_error() {
         ("\u{200b}", Character),
     ];
     for (text, error) in cases {
-        assert_eq!(Scope::new(text), Err(error), "{text:?}");
-        assert_eq!(text.parse::<Scope>(), Err(error), "{text:?}");
         assert_eq!(ScopeSet::new([text]), Err(error), "{text:?}");
         assert_eq!(ScopeSet::new(["fine", text]), Err(error), "{text:?}");
         assert_eq!(Requirement::scope(text), Err(error), "{text:?}");
@@ -269,13 +267,31 @@ fn types() {
     assert_eq!(types.iter().count(), 2);
 }
 
+#[test]
+fn literals_and_texts_make_equal_requirements() {
+    use std::hash::BuildHasher;
+    let hash = |requirement: &Requirement| {
+        std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(requirement)
+    };
+    let literal = service_tokens::requirement!("a:b", "c");
+    let owned = Requirement::all_of(["a:b", "c"]).unwrap();
+    assert_eq!(literal, owned);
+    assert_eq!(hash(&literal), hash(&owned));
+    assert_eq!("a:b c".parse(), Ok(owned.clone()));
+    assert_eq!(Requirement::try_from("a:b c"), Ok(owned));
+    assert_ne!(literal, Requirement::any_of(["a:b", "c"]).unwrap());
+    assert_ne!(literal, service_tokens::requirement!("a:b"));
+    assert_eq!("".parse::<Requirement>(), Err(InvalidScope::EmptyRequirement));
+    assert_eq!("a  b".parse::<Requirement>(), Err(InvalidScope::Empty));
+    assert_eq!("a:*".parse::<Requirement>(), Err(InvalidScope::WildcardInRequirement));
+}
+
 #[cfg(feature = "serde")]
 #[test]
 fn scopes_are_serialized_as_their_text() {
     assert_eq!(serde_json::to_string(&set("b a:*")).unwrap(), "\"a:* b\"");
     assert_eq!(serde_json::from_str::<ScopeSet>("\"b a:*\"").unwrap(), set("a:* b"));
-    assert_eq!(serde_json::to_string(&Scope::new("a:*").unwrap()).unwrap(), "\"a:*\"");
-    assert!(serde_json::from_str::<Scope>("\"a*\"").is_err());
+    assert!(serde_json::from_str::<ScopeSet>("\"a*\"").is_err());
     assert!(serde_json::from_str::<ScopeSet>("\"a  b\"").is_err());
 }
 
@@ -368,6 +384,6 @@ proptest! {
     #[test]
     fn scopes_are_exactly_their_expression(text in "[ab:*. é]{0,8}") {
         let expected = regex::Regex::new(r"^(?:\*|[A-Za-z0-9_.-]+(?::[A-Za-z0-9_.-]+)*(?::\*)?)$");
-        prop_assert_eq!(Scope::new(&text).is_ok(), expected.unwrap().is_match(&text));
+        prop_assert_eq!(ScopeSet::new([&text]).is_ok(), expected.unwrap().is_match(&text));
     }
 }
