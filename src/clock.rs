@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 pub use guarded::ClockJump;
 pub(crate) use guarded::{Earlier, GuardedClock, Moment};
@@ -35,19 +35,26 @@ pub trait Clock: Send + Sync {
     fn monotonic(&self) -> Duration;
 }
 
-impl<C: Clock + ?Sized> Clock for Arc<C> {
-    fn now(&self) -> DateTime<Utc> {
-        (**self).now()
-    }
+macro_rules! forward {
+    ($($pointer:ident)+) => {$(
+        #[deny(clippy::missing_trait_methods)]
+        impl<C: Clock + ?Sized> Clock for $pointer<C> {
+            fn now(&self) -> DateTime<Utc> {
+                (**self).now()
+            }
 
-    fn coarse_micros(&self) -> i64 {
-        (**self).coarse_micros()
-    }
+            fn coarse_micros(&self) -> i64 {
+                (**self).coarse_micros()
+            }
 
-    fn monotonic(&self) -> Duration {
-        (**self).monotonic()
-    }
+            fn monotonic(&self) -> Duration {
+                (**self).monotonic()
+            }
+        }
+    )+};
 }
+
+forward!(Arc Box);
 
 /// The operating system's clocks. On Linux verification reads the one that moves with the kernel's
 /// tick, every 1 to 10 ms: it costs a fraction.
@@ -161,6 +168,11 @@ pub(crate) fn from_micros(micros: i64) -> DateTime<Utc> {
     } else {
         DateTime::<Utc>::MAX_UTC
     })
+}
+
+/// The time as text, as messages and events show it.
+pub(crate) fn rfc3339(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
 /// So many whole microseconds, or as many as can be counted.

@@ -1,9 +1,9 @@
 //! What can go wrong in the service, for the caller and for the log.
 
+use crate::random::RandomError;
 use crate::record::{InvalidField, RevokeDenied, RotateDenied};
 use crate::refusal::Refusal;
 use crate::scope::{Requirement, ReservedScope};
-use crate::secret::RandomError;
 use crate::store::StoreError;
 use crate::token::TokenId;
 

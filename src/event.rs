@@ -1,6 +1,8 @@
 //! What happened: one typed event for each act of management and each refusal.
 
 mod queue;
+#[cfg(feature = "serde")]
+mod serialize;
 mod trace;
 
 use std::error::Error;
@@ -22,6 +24,7 @@ use trace::trace;
 
 /// An act of management.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Operation {
     /// Issuing a token.
@@ -56,6 +59,11 @@ impl fmt::Display for Operation {
 /// Texts come from callers and may hold anything, line breaks included: escape them where they are
 /// written.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(tag = "event", rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Event {
     /// A token was issued.
@@ -110,6 +118,7 @@ pub enum Event {
         /// By whom.
         by: Option<String>,
         /// When the older secret ends, if it did not end at once.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::optional_time"))]
         older_ends_at: Option<DateTime<Utc>>,
         /// Whether it ends already when the new one is first used.
         older_ends_on_first_use: bool,
@@ -164,6 +173,7 @@ pub enum Event {
         /// The owner it was confined to.
         owner: Option<String>,
         /// Which.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::filter"))]
         which: Box<Query>,
         /// A token that was to be revoked with them: they are its descendants.
         with: Option<TokenId>,
@@ -184,6 +194,10 @@ pub enum Event {
         /// The owner it was confined to.
         owner: Option<String>,
         /// How long they had to be dead.
+        #[cfg_attr(
+            feature = "serde",
+            serde(rename = "retention_seconds", serialize_with = "serialize::seconds")
+        )]
         retention: Duration,
         /// How many were removed.
         purged: u64,
@@ -204,8 +218,8 @@ pub enum Event {
     /// acts have events of their own for that.
     #[non_exhaustive]
     Failed {
-        /// Which.
-        act: Operation,
+        /// The operation that failed.
+        operation: Operation,
         /// The token concerned, where there was one.
         id: Option<TokenId>,
         /// The token that asked for it, if one did.
@@ -259,22 +273,133 @@ pub enum Event {
         /// How many tokens' uses wait.
         waiting: usize,
         /// Since when the oldest does.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::time"))]
         oldest: DateTime<Utc>,
     },
     /// The wall clock jumped against the monotonic one.
-    ClockJumped(ClockJump),
+    ClockJumped(
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::clock_jump"))] ClockJump,
+    ),
     /// Events were dropped because the sink was too slow.
     #[non_exhaustive]
     Lost {
-        /// How many acts of management and other events of which there are few.
-        acts: u64,
-        /// How many refusals.
+        /// The number of lost events of management operations, and of other events that are rare.
+        operations: u64,
+        /// The number of lost refusals.
         refusals: u64,
     },
 }
 
 impl Event {
-    /// Whether anybody can cause as many as they like.
+    /// Returns the stable name of the event's kind in `snake_case`, for a column of a table or the label
+    /// of a metric. The feature `serde` writes it as the field `event`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::Event;
+    ///
+    /// assert_eq!(Event::IssuingResumed.name(), "issuing_resumed");
+    /// ```
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Issued { .. } => "issued",
+            Self::Read { .. } => "read",
+            Self::Counted { .. } => "counted",
+            Self::Listed { .. } => "listed",
+            Self::Rotated { .. } => "rotated",
+            Self::OverlapEnded { .. } => "overlap_ended",
+            Self::OverlapNotEnded { .. } => "overlap_not_ended",
+            Self::Revoked { .. } => "revoked",
+            Self::AlreadyRevoked { .. } => "already_revoked",
+            Self::RevokedAll { .. } => "revoked_all",
+            Self::Purged { .. } => "purged",
+            Self::IssuingPaused { .. } => "issuing_paused",
+            Self::IssuingResumed => "issuing_resumed",
+            Self::Failed { .. } => "failed",
+            Self::Refused { .. } => "refused",
+            Self::EndedSecretPresented { .. } => "ended_secret_presented",
+            Self::MissingScope { .. } => "missing_scope",
+            Self::StoreFailed { .. } => "store_failed",
+            Self::LastUsedNotFlushed { .. } => "last_used_not_flushed",
+            Self::LastUsedStalled { .. } => "last_used_stalled",
+            Self::ClockJumped(_) => "clock_jumped",
+            Self::Lost { .. } => "lost",
+        }
+    }
+
+    /// Returns the id of the token that the event is about, or `None` if it is not about one token.
+    ///
+    /// The id in a refusal comes from the client, which can write any id into a text.
+    pub fn id(&self) -> Option<TokenId> {
+        match self {
+            Self::Issued { id, .. }
+            | Self::Read { id, .. }
+            | Self::Rotated { id, .. }
+            | Self::OverlapEnded { id, .. }
+            | Self::OverlapNotEnded { id, .. }
+            | Self::Revoked { id, .. }
+            | Self::AlreadyRevoked { id, .. }
+            | Self::EndedSecretPresented { id }
+            | Self::MissingScope { id, .. } => Some(*id),
+            Self::Failed { id, .. } | Self::Refused { id, .. } | Self::StoreFailed { id, .. } => {
+                *id
+            }
+            Self::Counted { .. }
+            | Self::Listed { .. }
+            | Self::RevokedAll { .. }
+            | Self::Purged { .. }
+            | Self::IssuingPaused { .. }
+            | Self::IssuingResumed
+            | Self::LastUsedNotFlushed { .. }
+            | Self::LastUsedStalled { .. }
+            | Self::ClockJumped(_)
+            | Self::Lost { .. } => None,
+        }
+    }
+
+    /// Returns the owner of the token, or the owner that the operation was limited to. `None` if the
+    /// event does not carry an owner.
+    pub fn owner(&self) -> Option<&str> {
+        match self {
+            Self::Issued { owner, .. }
+            | Self::Rotated { owner, .. }
+            | Self::OverlapEnded { owner, .. }
+            | Self::Revoked { owner, .. }
+            | Self::AlreadyRevoked { owner, .. } => Some(owner),
+            Self::Counted { owner, .. }
+            | Self::Listed { owner, .. }
+            | Self::RevokedAll { owner, .. }
+            | Self::Purged { owner, .. } => owner.as_deref(),
+            Self::Read { .. }
+            | Self::OverlapNotEnded { .. }
+            | Self::IssuingPaused { .. }
+            | Self::IssuingResumed
+            | Self::Failed { .. }
+            | Self::Refused { .. }
+            | Self::EndedSecretPresented { .. }
+            | Self::MissingScope { .. }
+            | Self::StoreFailed { .. }
+            | Self::LastUsedNotFlushed { .. }
+            | Self::LastUsedStalled { .. }
+            | Self::ClockJumped(_)
+            | Self::Lost { .. } => None,
+        }
+    }
+
+    /// Returns the person or program that the request named as the one who issued, rotated or revoked.
+    /// `None` if the request named none, or if the event has no such field.
+    pub fn by(&self) -> Option<&str> {
+        match self {
+            Self::Issued { by, .. }
+            | Self::Rotated { by, .. }
+            | Self::Revoked { by, .. }
+            | Self::RevokedAll { by, .. } => by.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether a client can cause any number of them.
     fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::MissingScope { .. } | Self::StoreFailed { .. })
     }
@@ -327,6 +452,22 @@ impl Event {
 pub trait EventSink: Send + Sync + 'static {
     /// Takes note of an event that happened at `at`, by the wall clock.
     fn record(&self, event: &Event, at: DateTime<Utc>);
+}
+
+/// A sink behind an `Arc`, which the program may share with the service.
+#[deny(clippy::missing_trait_methods)]
+impl<S: EventSink + ?Sized> EventSink for Arc<S> {
+    fn record(&self, event: &Event, at: DateTime<Utc>) {
+        (**self).record(event, at);
+    }
+}
+
+// Not for every `Box<S>`: a boxed closure is a closure, so it is a sink already.
+#[deny(clippy::missing_trait_methods)]
+impl EventSink for Box<dyn EventSink> {
+    fn record(&self, event: &Event, at: DateTime<Utc>) {
+        (**self).record(event, at);
+    }
 }
 
 impl<F: Fn(&Event) + Send + Sync + 'static> EventSink for F {
@@ -403,3 +544,6 @@ impl Drop for Events {
 fn guarded(call: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(call));
 }
+
+#[cfg(test)]
+mod tests;

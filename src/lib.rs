@@ -170,6 +170,7 @@ mod event;
     all(doctest, feature = "memory", feature = "file", feature = "conformance")
 ))]
 pub mod manual;
+pub mod random;
 mod record;
 mod refusal;
 mod scope;
@@ -185,6 +186,7 @@ pub use clock::{Clock, ClockJump, ManualClock, SystemClock};
 pub use digest::{Digests, InvalidKey, KeyId, KeyRing};
 pub use error::{ManageError, MissingScope, NotPermitted, VerifyError};
 pub use event::{Event, EventSink, Operation};
+pub use random::{OsRandom, RandomError, RandomSource};
 pub use record::{
     CorruptRecord, Field, InvalidField, MAX_RECORD_BYTES, Matched, Overlap, RECORD_FORMAT, Record,
     ReplacedSecret, Revocation, RotateDenied, Rule, State,
@@ -194,7 +196,6 @@ pub use scope::{
     InvalidScope, MAX_SCOPE_LEN, MAX_SCOPES, MAX_TYPE_NAME_LEN, Requirement, ReservedScope,
     ScopeSet, Scopes, TokenType, TokenTypes,
 };
-pub use secret::{OsRandom, RandomError, RandomSource};
 pub use service::{
     BuildError, BulkError, BulkFailure, BulkOutcome, BulkProgress, Flushed, InvalidPolicy,
     IssueRequest, Issued, OnBehalf, Policy, PolicyLimits, Purge, RevokeAll, RevokeRequest, Revoked,

@@ -28,6 +28,7 @@ use crate::token::MalformedToken;
 /// # assert_eq!(metric(&VerifyError::Refused(Refusal::Expired)), "expired");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Refusal {
     /// The token does not follow the grammar. The store was not asked.

@@ -33,6 +33,17 @@ pub enum LastUsed {
     At(DateTime<Utc>),
 }
 
+impl LastUsed {
+    /// Returns the time in microseconds since 1970, if one is known.
+    #[inline]
+    pub(crate) fn micros(self) -> Option<i64> {
+        match self {
+            Self::At(time) => Some(time.timestamp_micros()),
+            Self::Never | Self::NotTracked => None,
+        }
+    }
+}
+
 /// A record as a store holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -60,51 +71,38 @@ pub struct RecordRef<'s> {
     pub record: &'s Record,
     /// Its version.
     pub version: Version,
-    last_used: LastUse,
-}
-
-/// [`LastUsed`] in microseconds since 1970: in a verification it is compared and not shown.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum LastUse {
-    NotTracked,
-    Never,
-    At(i64),
-}
-
-impl From<LastUsed> for LastUse {
-    fn from(used: LastUsed) -> Self {
-        match used {
-            LastUsed::NotTracked => Self::NotTracked,
-            LastUsed::Never => Self::Never,
-            LastUsed::At(time) => Self::At(time.timestamp_micros()),
-        }
-    }
+    /// Whether the store tracks last uses, and the last one in microseconds since 1970. A verification
+    /// compares the number and needs no calendar.
+    tracked: bool,
+    used_micros: Option<i64>,
 }
 
 impl<'s> RecordRef<'s> {
-    /// For authors of stores.
+    /// Creates the answer of a store.
     pub fn new(record: &'s Record, version: Version, last_used: LastUsed) -> Self {
-        Self { record, version, last_used: last_used.into() }
+        let tracked = last_used != LastUsed::NotTracked;
+        Self { record, version, tracked, used_micros: last_used.micros() }
     }
 
     #[cfg(any(feature = "memory", feature = "file"))]
     #[inline]
     pub(crate) fn used_at(record: &'s Record, version: Version, used: Option<i64>) -> Self {
-        Self { record, version, last_used: used.map_or(LastUse::Never, LastUse::At) }
+        Self { record, version, tracked: true, used_micros: used }
     }
 
-    /// Its last use.
+    /// Returns the token's last use.
     pub fn last_used(&self) -> LastUsed {
-        match self.last_used {
-            LastUse::NotTracked => LastUsed::NotTracked,
-            LastUse::Never => LastUsed::Never,
-            LastUse::At(micros) => LastUsed::At(from_micros(micros)),
+        match self.used_micros {
+            Some(micros) => LastUsed::At(from_micros(micros)),
+            None if self.tracked => LastUsed::Never,
+            None => LastUsed::NotTracked,
         }
     }
 
+    /// Returns the last use in microseconds since 1970, if one is known.
     #[inline]
-    pub(crate) fn last_use(&self) -> LastUse {
-        self.last_used
+    pub(crate) fn used_micros(&self) -> Option<i64> {
+        self.used_micros
     }
 }
 

@@ -41,6 +41,7 @@ pub const MAX_TOKEN_LEN: usize = MAX_PREFIX_LEN + 1 + V1.body();
 
 /// Why a text is no token of this service. It names the rule, never a character of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum MalformedToken {
     /// There is nothing.

@@ -314,7 +314,7 @@ async fn events_say_who_asked(open: Open) {
         .take(&scene.service)
         .iter()
         .map(|event| match event {
-            Event::Failed { act, id, on_behalf_of, .. } => (*act, *id, *on_behalf_of),
+            Event::Failed { operation, id, on_behalf_of, .. } => (*operation, *id, *on_behalf_of),
             other => panic!("{other:?}"),
         })
         .collect();

@@ -308,7 +308,8 @@ async fn an_issue_that_was_given_up_is_found_by_the_walk(open: Open) {
         }
     }
     let events = collected.take(&service);
-    let [Event::Failed { act: Operation::Issue, id: Some(id), on_behalf_of, .. }] = &events[..]
+    let [Event::Failed { operation: Operation::Issue, id: Some(id), on_behalf_of, .. }] =
+        &events[..]
     else {
         panic!("{events:?}")
     };

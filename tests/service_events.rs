@@ -343,7 +343,7 @@ async fn an_act_whose_caller_gives_up_is_one_event(open: Open) {
         assert!(poll_once(&mut act).await.is_none());
     }
     let events = collected.take(&service);
-    let [Event::Failed { act: Operation::Revoke, id: Some(of), .. }] = &events[..] else {
+    let [Event::Failed { operation: Operation::Revoke, id: Some(of), .. }] = &events[..] else {
         panic!("{events:?}")
     };
     assert_eq!(*of, id);

@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::*;
 use crate::clock::from_micros;
 use crate::digest::Digests;
+use crate::random::OsRandom;
 use crate::record::{NewRecord, OlderEnds, Record, Rotation};
 use crate::scope::{ScopeSet, TokenType};
-use crate::secret::{OsRandom, Secret};
+use crate::secret::Secret;
 use crate::token::{ParsedToken, Prefix, Token, TokenId};
 
 const ID: TokenId = TokenId::from_bytes([7; 16]);

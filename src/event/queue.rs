@@ -33,7 +33,7 @@ struct Waiting {
 /// What did not fit since the last delivery.
 #[derive(Default)]
 struct Lost {
-    acts: u64,
+    operations: u64,
     refusals: u64,
     last: Option<DateTime<Utc>>,
 }
@@ -65,7 +65,7 @@ impl Queue {
         } else {
             let lost = waiting.lost.get_or_insert_default();
             lost.refusals += u64::from(refusal);
-            lost.acts += u64::from(!refusal);
+            lost.operations += u64::from(!refusal);
             lost.last = Some(at);
         }
         drop(waiting);
@@ -106,8 +106,8 @@ impl Queue {
                 guarded(|| waker.wake());
             }
             events.iter().for_each(|(event, at)| deliver(event, *at));
-            if let Some(Lost { acts, refusals, last: Some(at) }) = lost {
-                deliver(&Event::Lost { acts, refusals }, at);
+            if let Some(Lost { operations, refusals, last: Some(at) }) = lost {
+                deliver(&Event::Lost { operations, refusals }, at);
             }
             self.lock().delivered = came;
             self.delivered.notify_all();

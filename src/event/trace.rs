@@ -63,9 +63,9 @@ pub(super) fn trace(event: &Event) {
             tracing::warn!(target: T, ?reason, "issuing stopped");
         }
         Event::IssuingResumed => tracing::warn!(target: T, "issuing resumed"),
-        Event::Failed { act, id, on_behalf_of, cause } => {
+        Event::Failed { operation, id, on_behalf_of, cause } => {
             let (id, on_behalf_of) = (id.map(shown), on_behalf_of.map(shown));
-            tracing::warn!(target: T, %act, id, on_behalf_of, ?cause, "act failed");
+            tracing::warn!(target: T, %operation, id, on_behalf_of, ?cause, "act failed");
         }
         Event::Refused { id, reason } => {
             let id = id.as_ref().map(tracing::field::display);
@@ -90,8 +90,8 @@ pub(super) fn trace(event: &Event) {
         Event::ClockJumped(jump) => {
             tracing::warn!(target: T, by = %jump.by, "the wall clock jumped");
         }
-        Event::Lost { acts, refusals } => {
-            tracing::warn!(target: T, acts, refusals, "events were dropped");
+        Event::Lost { operations, refusals } => {
+            tracing::warn!(target: T, operations, refusals, "events were dropped");
         }
     }
 }

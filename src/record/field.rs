@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::NewRecord;
-use crate::clock::{RECORDABLE_MICROS, from_micros};
+use crate::clock::{RECORDABLE_MICROS, from_micros, rfc3339};
 use crate::scope::{MAX_SCOPE_LEN, MAX_SCOPES, valid_type_name};
 
 /// The longest owner, issued-to, actor or reason of any record, in bytes: short enough for an index of
@@ -118,7 +118,7 @@ pub enum Rule {
     #[error("must be after not_before")]
     NotAfterNotBefore,
     /// A time beyond what the policy allows.
-    #[error("must not be after {latest}")]
+    #[error("must not be after {}", rfc3339(*latest))]
     TooLate {
         /// The latest time allowed.
         latest: DateTime<Utc>,
@@ -132,14 +132,14 @@ pub enum Rule {
     /// Scopes beyond those of the type.
     #[error("has a scope that the type does not contain")]
     NotContained,
-    /// Scopes beyond those that the acting token has at the moment.
-    #[error("has a scope that the acting token does not contain")]
+    /// A scope that the calling token does not have at the moment.
+    #[error("has a scope that the calling token does not have")]
     ExceedsCallerScopes,
     /// Another owner than the acting token's.
     #[error("is not the acting token's")]
     NotActings,
-    /// An end later than that of the acting token.
-    #[error("must not be after the acting token's end, {latest}")]
+    /// An end later than that of the calling token.
+    #[error("must not be after {}, when the calling token expires", rfc3339(*latest))]
     OutlivesCaller {
         /// The latest time allowed.
         latest: DateTime<Utc>,

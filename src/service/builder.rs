@@ -13,8 +13,8 @@ use super::uses::{Recent, STEP, Uses};
 use crate::clock::{Clock, GuardedClock, SystemClock};
 use crate::digest::{Digests, KeyRing};
 use crate::event::{EventSink, Events};
+use crate::random::{OsRandom, RandomSource};
 use crate::scope::{TokenType, TokenTypes};
-use crate::secret::{OsRandom, RandomSource};
 use crate::store::TokenStore;
 use crate::token::{InvalidPrefix, Prefix};
 

@@ -51,7 +51,7 @@ impl<'s> Underway<'s> {
                     _ => self.id,
                 };
                 let cause = with_sources(error);
-                Event::Failed { act: self.act, id, on_behalf_of: self.on_behalf_of, cause }
+                Event::Failed { operation: self.act, id, on_behalf_of: self.on_behalf_of, cause }
             }
         });
         outcome
@@ -63,7 +63,7 @@ impl Drop for Underway<'_> {
         if !self.told {
             let id = self.made.or(self.id);
             self.events.emit(Event::Failed {
-                act: self.act,
+                operation: self.act,
                 id,
                 on_behalf_of: self.on_behalf_of,
                 cause: GIVEN_UP.into(),

@@ -18,7 +18,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::clock::{from_micros, micros};
-use crate::store::{LastUse, LastUsed, StoredRecord};
+use crate::store::{LastUsed, StoredRecord};
 use crate::token::TokenId;
 pub(super) use recent::Recent;
 
@@ -87,11 +87,8 @@ impl Uses {
 
     /// Whether a use at `now` is to be noted, as far as the store's answer tells.
     #[inline]
-    pub(super) fn is_due(&self, last_use: LastUse, now: i64) -> bool {
-        match last_use {
-            LastUse::At(used) => self.is_step_over(used, now),
-            LastUse::Never | LastUse::NotTracked => true,
-        }
+    pub(super) fn is_due(&self, used: Option<i64>, now: i64) -> bool {
+        used.is_none_or(|used| self.is_step_over(used, now))
     }
 
     fn is_step_over(&self, noted: i64, now: i64) -> bool {

@@ -144,7 +144,7 @@ impl<S: TokenStore> TokenService<S> {
         let (id, now) = (token.id(), self.now_coarse());
         let mut verdict = None;
         let answered = self.store.find_now(id, &mut |found| {
-            let found = found.map(|found| (found.record, found.last_use()));
+            let found = found.map(|found| (found.record, found.used_micros()));
             verdict = Some(self.judge(&token, found, now, requirement));
         });
         if !answered {

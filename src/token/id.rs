@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::base62::{ID_LEN, all_base62, decode_id, encode_base62};
-use crate::secret::{RandomError, RandomSource};
+use crate::random::{RandomError, RandomSource};
 
 /// The public half of a token: in the token itself, in lists, logs and revocations. Never secret.
 ///

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::secret::{RandomError, RandomSource};
+use crate::random::{RandomError, RandomSource};
 use chrono::DateTime;
 
 const GOLDEN: &str = include_str!("../../tests/golden/tokens_v1.txt");

@@ -1,9 +1,10 @@
 //! The life of a record: each limit to the microsecond, each refusal.
 
 use super::*;
+use crate::random::{RandomError, RandomSource};
 use crate::record::field::Rule;
 use crate::scope::{Requirement, TokenType, TokenTypes};
-use crate::secret::{RandomError, RandomSource, Secret};
+use crate::secret::Secret;
 use crate::token::{ParsedToken, Prefix, Token};
 
 pub(super) const ID: TokenId = TokenId::from_bytes(*b"0123456789abcdef");

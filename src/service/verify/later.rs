@@ -13,7 +13,7 @@ use crate::digest::HashedSecret;
 use crate::error::VerifyError;
 use crate::record::Record;
 use crate::scope::Requirement;
-use crate::store::{LastUse, TokenStore};
+use crate::store::TokenStore;
 use crate::token::TokenId;
 
 impl<S: TokenStore> TokenService<S> {
@@ -48,7 +48,7 @@ impl<S: TokenStore> TokenService<S> {
     ) -> Result<(Accepted, Moment), VerifyError> {
         let asked_at = self.clock.monotonic();
         let found = self.store.find(token.id()).await?;
-        let found = found.as_ref().map(|stored| (&stored.record, stored.last_used.into()));
+        let found = found.as_ref().map(|stored| (&stored.record, stored.last_used.micros()));
         self.judge_answer(token, found, asked_at, requirement)
     }
 
@@ -77,7 +77,7 @@ impl<S: TokenStore> TokenService<S> {
                 }
             };
             // A kept record comes without its last use.
-            let found = answer.record.as_deref().map(|record| (record, LastUse::Never));
+            let found = answer.record.as_deref().map(|record| (record, None));
             let outcome = self.judge_answer(token, found, answer.asked_at, requirement);
             if outcome.is_ok() || latest {
                 return outcome;
@@ -100,7 +100,7 @@ impl<S: TokenStore> TokenService<S> {
     fn judge_answer(
         &self,
         token: &HashedSecret<'_>,
-        found: Option<(&Record, LastUse)>,
+        found: Option<(&Record, Option<i64>)>,
         asked_at: Duration,
         requirement: &Requirement,
     ) -> Result<(Accepted, Moment), VerifyError> {

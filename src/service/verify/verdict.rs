@@ -11,7 +11,7 @@ use crate::error::{VerifyError, other_record};
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::scope::Requirement;
-use crate::store::{LastUse, TokenStore};
+use crate::store::TokenStore;
 use crate::token::TokenId;
 
 /// A token that was accepted, and what its use brings with it.
@@ -61,11 +61,11 @@ impl<S: TokenStore> TokenService<S> {
     pub(super) fn judge(
         &self,
         token: &HashedSecret<'_>,
-        found: Option<(&Record, LastUse)>,
+        found: Option<(&Record, Option<i64>)>,
         now: Moment,
         requirement: &Requirement,
     ) -> Result<Accepted, Rejected> {
-        let Some((record, last_used)) = found else {
+        let Some((record, used)) = found else {
             self.digests.verify_nothing(token);
             return Err(Refusal::UnknownId.into());
         };
@@ -75,7 +75,7 @@ impl<S: TokenStore> TokenService<S> {
         let matched = record.matches_hashed(token, &self.digests)?;
         let first_use = matched.first_use(now.time).map(Box::new);
         let verified = matched.authorize(now.time, requirement, &self.types)?;
-        let due = self.uses.as_ref().is_some_and(|uses| uses.is_due(last_used, now.micros));
+        let due = self.uses.as_ref().is_some_and(|uses| uses.is_due(used, now.micros));
         Ok(Accepted { verified, follows: Follows { due, first_use } })
     }
 

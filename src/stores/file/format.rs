@@ -61,8 +61,8 @@
 
 use crc32fast::Hasher;
 
+use crate::random::{RandomError, RandomSource};
 use crate::record::MAX_RECORD_BYTES;
-use crate::secret::{RandomError, RandomSource};
 use crate::token::TokenId;
 
 /// The format that this crate reads and writes.

@@ -14,7 +14,7 @@ use super::open_error::{OpenError, io_error};
 use super::options::{FileStoreOptions, OpenProgress, OpenReport, TruncatedTail};
 use super::replay::{Replayed, replay};
 use super::writer::Paths;
-use crate::secret::{OsRandom, RandomError};
+use crate::random::{OsRandom, RandomError};
 
 /// What opening gives the store.
 pub(super) struct Opened {
