@@ -1,4 +1,7 @@
-//! What time it is, and whether that can be believed.
+//! The clocks that the service reads.
+//!
+//! [`SystemClock`] is the default and [`ManualClock`] is for tests. Implement [`Clock`] to take the time
+//! from another source. A [`ClockJump`] is what the service reports if the wall clock was set.
 
 mod guarded;
 

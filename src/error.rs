@@ -1,4 +1,7 @@
-//! What can go wrong in the service, for the caller and for the log.
+//! The errors of the service.
+//!
+//! [`VerifyError`] is for verifications and [`ManageError`] for management operations. Each says which
+//! HTTP status fits it.
 
 use crate::random::RandomError;
 use crate::record::{InvalidField, RevokeDenied, RotateDenied};

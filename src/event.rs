@@ -1,4 +1,7 @@
-//! What happened: one typed event for each act of management and each refusal.
+//! Events: one for each management operation and each refusal.
+//!
+//! [`Event`] says what happened, and an [`EventSink`] receives the events. Without a sink they go to
+//! `tracing`. With the feature `serde` an event can be written to a table or a log as one flat map.
 
 mod queue;
 #[cfg(feature = "serde")]

@@ -1,66 +1,73 @@
-//! API keys and machine tokens for your own service: issued once, shown once, verified on every
-//! request, revoked for good, on the storage you already run.
+//! API keys and machine tokens for your own service.
+//!
+//! A token is issued once, shown once, verified on every request and revoked for good, on the storage
+//! that you already run. The rules are correct by default: secrets are stored as digests, a revocation
+//! cannot be undone, a refused client does not learn the reason, and a failure of the storage never
+//! accepts a token.
 //!
 //! ```
-//! use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
+//! use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType, requirement};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let service = TokenService::builder(MemoryStore::new(), "acme_live")
 //!     .token_type(TokenType::new("connector", ["files:upload"])?)
 //!     .build()?;
 //! let issued = service.issue(IssueRequest::new("acme", "connector", "nightly backup")).await?;
-//! let verified = service.verify(issued.token.expose_secret(), &Requirement::scope("files:upload")?).await?;
+//!
+//! let text = issued.token.expose_secret(); // Show it once: only a digest is stored.
+//! let verified = service.verify(text, &requirement!("files:upload")).await?;
 //! assert_eq!((verified.owner(), verified.token_type()), ("acme", "connector"));
 //! # Ok(()) }
 //! ```
 //!
-//! # What it does, and what not
+//! # Overview
 //!
-//! It makes tokens, keeps digests of them, and answers whether a token may do something now. It gives
-//! you lists of tokens, rotation with an overlap, revocation that nothing undoes, and one event for
-//! everything that happens: to `tracing`, and lost unless the program installs a subscriber, such as
-//! `tracing_subscriber::fmt().init()`, or [gives a sink](manual::life#events). It speaks no HTTP,
-//! spawns no tasks and assumes no async runtime; it knows no passwords, no sessions and no tokens that
-//! verify without a store.
+//! - [`TokenService`] issues, verifies, lists, rotates and revokes tokens. [`Tokens`] is its view of one
+//!   owner or of all, and [`OnBehalf`] lets one token manage others.
+//! - [`TokenType`] names a bundle of scopes, and [`Requirement`] is what a request requires. The macro
+//!   [`requirement!`] checks the scopes at compile time.
+//! - [`TokenStore`] is the storage: [`MemoryStore`], `FileStore` or your own.
+//! - [`Event`] reports every operation and every refusal, to `tracing` or to your [`EventSink`].
+//! - [`VerifyError`] and [`ManageError`] say which HTTP status fits; [`Refusal`] is the reason for your
+//!   logs.
 //!
-//! For HTTP there is a package beside it,
-//! [`service-tokens-axum`](https://docs.rs/service-tokens-axum/latest/service_tokens_axum/index.html): a
-//! layer for axum, tower and tonic, the standard endpoints, a management API and its page.
+//! The root has the names that most programs need. The rest is in modules: [`store`], [`record`],
+//! [`event`], [`clock`], [`random`], [`digest`], [`scope`], [`token`], `file`, [`bulk`], [`error`],
+//! [`policy`] and [`steps`]. [`async_trait`](macro@async_trait), [`chrono`] and [`uuid`] are
+//! re-exported, because they are part of the API.
+//!
+//! The crate opens no socket, spawns no task and needs no async runtime. It has no passwords, no sessions
+//! and no tokens that verify without a store. For HTTP there is
+//! [`service-tokens-axum`](https://docs.rs/service-tokens-axum/latest/service_tokens_axum/index.html):
+//! a layer for axum, tower and tonic, the standard endpoints, a management API and its page.
 //!
 //! # Words
 //!
 //! A **token** is the plaintext bearer string that a client holds ([`Token`]). Its **id** is the public
-//! half ([`TokenId`]), its **secret** the private one. What is stored is a **record** ([`Record`]) with
-//! a **digest** of the secret. A **type** ([`TokenType`]) is a named bundle of **scopes** ([`ScopeSet`]);
-//! what a request asks for is a **need** ([`Requirement`]). Each record belongs to an **owner**, the tenant or
-//! account, and was **issued to** somebody, which is a label for people.
+//! half ([`TokenId`]), and its **secret** the private half. The store holds a **record** ([`Record`])
+//! with a **digest** of the secret. A **type** ([`TokenType`]) is a named bundle of **scopes**
+//! ([`ScopeSet`]). A request has a **requirement** ([`Requirement`]). Each record belongs to an
+//! **owner**, which is the tenant or account, and has an **issued to**, which is a label for people.
 //!
 //! # Manual
 //!
 //! The [manual] explains what the reference of an item cannot:
 //!
-//! - [the token format](manual::token_format): what stands where, and why; reading one in another
-//!   language; secret scanners
-//! - [the life of a token](manual::life): states, verifying, rotation, last use, purge,
-//!   events, clocks
-//! - [scopes and types](manual::scopes_and_types): what permits what; tokens that issue tokens
-//! - [choosing a store](manual::choosing_a_store): memory, one file or your own; backups; keeping
-//!   records
+//! - [the token format](manual::token_format): the parts of a token and their reasons; a parser in
+//!   another language; secret scanners
+//! - [the life of a token](manual::life): states, verification, rotation, last use, purge, events, clocks
+//! - [scopes and types](manual::scopes_and_types): which scope permits which; tokens that issue tokens
+//! - [choosing a store](manual::choosing_a_store): memory, one file or your own; backups; the cache
 //! - [writing a store](manual::writing_a_store): from the schema to the conformance suite
-//! - [rotation and incidents](manual::rotation_and_incidents): step by step, for two in the morning
-//! - [keys and digests](manual::keys_and_digests): what is stored of a secret, and the life of a key
+//! - [rotation and incidents](manual::rotation_and_incidents): runbooks, step by step
+//! - [keys and digests](manual::keys_and_digests): how a secret is stored, and the life of a key
 //! - [defaults](manual::defaults): every default and limit, its reason, and how to change it
-//! - [what is measured](manual::measured): targets, figures, and how to repeat them
-//!
-//! # The way of a token
-//!
-//! The module [`steps`] has the four steps of a verification.
+//! - [measurements](manual::measured): targets, figures, and how to repeat them
 //!
 //! # Recipes
 //!
-//! Three types: who may upload files, who may use every API, and who may manage tokens.
-//! `*` does not reach the reserved scopes `service-tokens:…`, so that a leaked Developer token cannot
-//! mint others:
+//! Three types: one uploads files, one uses every API, and one manages tokens. `*` does not cover the
+//! reserved scopes `service-tokens:…`, so a leaked developer token cannot issue others:
 //!
 //! ```
 //! use service_tokens::TokenType;
@@ -81,10 +88,10 @@
 //! # Ok::<(), service_tokens::InvalidScope>(())
 //! ```
 //!
-//! What a manager issues [on behalf of itself](TokenService::on_behalf_of) may do no more than it may: one
-//! that is to issue Connectors has `files:upload` too, or `*`.
+//! A token that a manager issues [on behalf of itself](TokenService::on_behalf_of) may do no more than
+//! the manager. To issue connectors, a manager needs `files:upload` too, or `*`.
 //!
-//! A request that may be repeated without making a second token, because the caller chose the id:
+//! A request that can be repeated without a second token, because the caller chooses the id:
 //!
 //! ```
 //! # use service_tokens::{IssueRequest, ManageError, MemoryStore, TokenService, TokenType};
@@ -99,7 +106,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A new secret, while the old one is accepted for another day:
+//! A rotation, with the old secret accepted for one more day:
 //!
 //! ```
 //! # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
@@ -119,7 +126,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Your own tests, with a clock that moves only when told to:
+//! A test of your own, with a clock that moves only when the test moves it:
 //!
 //! ```
 //! # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
@@ -146,73 +153,74 @@
 //!
 //! # Features
 //!
-//! | feature | |
+//! | feature | content |
 //! | --- | --- |
-//! | `memory` (default) | `MemoryStore`: for tests, and tokens made anew at each start |
-//! | `file` | `FileStore`: a journal in one file, every record in memory |
-//! | `conformance` | the suite that any [`TokenStore`] must pass |
-//! | `serde` | ids, scopes and states to and from text |
+//! | `memory` (default) | `MemoryStore`, for tests and for tokens that are issued again at each start |
+//! | `file` | `FileStore`: a journal in one file, with every record in memory |
+//! | `conformance` | the suite that every [`TokenStore`] must pass |
+//! | `serde` | ids, scopes and states to and from text; events to a map |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(all(doctest, feature = "memory", feature = "conformance"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+pub mod bulk;
 mod check;
-mod clock;
+pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-mod digest;
-mod error;
-mod event;
-// As the README: the examples of its pages need every feature.
+pub mod digest;
+pub mod error;
+pub mod event;
+#[cfg(feature = "file")]
+pub mod file;
+// Like the README, the examples of its pages need every feature.
 #[cfg(any(
     all(doc, not(doctest)),
     all(doctest, feature = "memory", feature = "file", feature = "conformance")
 ))]
 pub mod manual;
+pub mod policy;
 pub mod random;
-mod record;
+pub mod record;
 mod refusal;
-mod scope;
+pub mod scope;
 mod secret;
 mod service;
 pub mod steps;
-mod store;
+pub mod store;
 mod stores;
-mod token;
+pub mod token;
+
+pub use {async_trait::async_trait, chrono, uuid};
 
 pub use check::VerifiedToken;
-pub use clock::{Clock, ClockJump, ManualClock, SystemClock};
-pub use digest::{Digests, InvalidKey, KeyId, KeyRing};
-pub use error::{ManageError, MissingScope, NotPermitted, VerifyError};
-pub use event::{Event, EventSink, Operation};
-pub use random::{OsRandom, RandomError, RandomSource};
-pub use record::{
-    CorruptRecord, Field, InvalidField, MAX_RECORD_BYTES, Matched, Overlap, RECORD_FORMAT, Record,
-    ReplacedSecret, Revocation, RotateDenied, Rule, State,
-};
 pub use refusal::Refusal;
-pub use scope::{
-    InvalidScope, MAX_SCOPE_LEN, MAX_SCOPES, MAX_TYPE_NAME_LEN, Requirement, ReservedScope,
-    ScopeSet, Scopes, TokenType, TokenTypes,
-};
 pub use service::{
-    BuildError, BulkError, BulkFailure, BulkOutcome, BulkProgress, Flushed, InvalidPolicy,
-    IssueRequest, Issued, OnBehalf, Policy, PolicyLimits, Purge, RevokeAll, RevokeRequest, Revoked,
-    RotateRequest, TokenService, TokenServiceBuilder, Tokens,
-};
-pub use store::{
-    BoxError, Change, ChangeStream, LastUsed, MAX_PAGE_LEN, Order, Page, Query, RecordRef, States,
-    StoreError, StoredRecord, TokenStore, Version,
+    BuildError, Flushed, IssueRequest, Issued, OnBehalf, RevokeRequest, Revoked, RotateRequest,
+    TokenService, TokenServiceBuilder, Tokens,
 };
 #[cfg(feature = "memory")]
 pub use stores::MemoryStore;
+
+#[doc(inline)]
+pub use digest::KeyRing;
+#[doc(inline)]
+pub use error::{ManageError, VerifyError};
+#[doc(inline)]
+pub use event::{Event, EventSink};
 #[cfg(feature = "file")]
-pub use stores::{
-    Compacted, FileStore, FileStoreOptions, OpenError, OpenProgress, OpenReport, TruncatedTail,
-};
-pub use token::{
-    InvalidPrefix, InvalidTokenId, MAX_PREFIX_LEN, MAX_TOKEN_LEN, MalformedToken, ParsedToken,
-    Prefix, Token, TokenId, scanner_regex,
-};
-pub use {async_trait::async_trait, chrono, uuid};
+#[doc(inline)]
+pub use file::FileStore;
+#[doc(inline)]
+pub use policy::Policy;
+#[doc(inline)]
+pub use record::{Record, State};
+#[doc(inline)]
+pub use scope::{InvalidScope, Requirement, ReservedScope, ScopeSet, TokenType};
+#[doc(inline)]
+pub use store::{Page, Query, StoredRecord, TokenStore};
+#[doc(inline)]
+pub use token::{Token, TokenId};

@@ -1,4 +1,7 @@
-//! The stored row: what is known of a token, without the token.
+//! The stored row of a token: everything that is known of it, except its secret.
+//!
+//! [`Record`] is the row. The module also has the parts of a record, the limits of its fields, and the
+//! errors for values that break them.
 
 mod again;
 mod bytes;

@@ -1,4 +1,8 @@
-//! Scopes, sets of scopes, requirements and token types.
+//! Scopes, requirements and token types.
+//!
+//! A [`ScopeSet`] is a grant, a [`Requirement`] is what a request requires, and a [`TokenType`] is a
+//! named grant. The limits of their texts are constants here. The manual explains the rules in
+//! [scopes and types](crate::manual::scopes_and_types).
 
 mod grammar;
 mod requirement;

@@ -1,4 +1,8 @@
-//! The contract between the service and whatever keeps its records.
+//! The contract between the service and the storage that holds its records.
+//!
+//! Implement [`TokenStore`] for the storage that you already run. The module also has the types that a
+//! store receives and returns, and the error that it reports. The manual goes through an
+//! implementation in [writing a store](crate::manual::writing_a_store).
 
 mod error;
 mod query;

@@ -1,4 +1,7 @@
-//! The token grammar, version 1: one definition for the parser, the generator and secret scanners.
+//! Tokens: their ids, their grammar, and the expression for secret scanners.
+//!
+//! [`Token`] is the plaintext that a client holds, and [`TokenId`] is its public half. One definition of
+//! the grammar, version 1, serves the parser, the generator and secret scanners:
 //!
 //! ```text
 //! acme_live_1 01JX…22 characters…  …43 characters…  …6 characters…

@@ -57,7 +57,7 @@ fn a_sink_that_blocks_holds_nothing_up_and_loses_are_told() {
     assert!(service.flush_events(SOON));
     let seen = seen.lock().unwrap();
     let lost = |event: &Event| match event {
-        Event::Lost { acts, refusals, .. } => {
+        Event::Lost { operations, refusals, .. } => {
             assert_eq!(*acts, 0);
             *refusals
         }

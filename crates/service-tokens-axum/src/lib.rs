@@ -143,6 +143,8 @@
 //!
 //! Without them are left the layers, the extractor and their answers.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(all(doctest, feature = "page"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
