@@ -15,26 +15,26 @@ use chrono::{DateTime, SecondsFormat, Utc};
 pub use guarded::ClockJump;
 pub(crate) use guarded::{Earlier, GuardedClock, Moment};
 
-/// Where the time comes from. The default is [`SystemClock`]; tests use [`ManualClock`].
+/// A source of time. The default is [`SystemClock`], and tests use [`ManualClock`].
 ///
 /// # Contract
 ///
-/// `now` may jump (somebody set the clock); `monotonic` never runs backwards and never jumps. The
+/// `now` may jump, because the clock can be set. `monotonic` must never run backwards and never jump. The
 /// service compares the two: see [`TokenService::clock_jump`](crate::TokenService::clock_jump).
-/// `coarse_micros` is read on every verification, and the others where a store is waited for: they
-/// must be cheap.
+/// All three must be cheap: each verification reads `coarse_micros`, and the others too if it waits for a
+/// store.
 pub trait Clock: Send + Sync {
-    /// The wall-clock time. Anything below a microsecond is cut off.
+    /// Returns the wall-clock time. The service drops anything below a microsecond.
     fn now(&self) -> DateTime<Utc>;
 
-    /// The wall-clock time for a verification, in microseconds since 1970. It may lag behind
-    /// [`now`](Self::now) by some milliseconds, at most ten, if that makes it cheaper: a token may be
-    /// accepted for so much longer than its end says.
+    /// Returns the wall-clock time for a verification, in microseconds since 1970. It may lag behind
+    /// [`now`](Self::now) by at most ten milliseconds if that makes it cheaper. A token may be accepted
+    /// for that much longer than its expiry time says.
     fn coarse_micros(&self) -> i64 {
         self.now().timestamp_micros()
     }
 
-    /// The time since some fixed, arbitrary moment.
+    /// Returns the time since a fixed, arbitrary moment.
     fn monotonic(&self) -> Duration;
 }
 
@@ -59,15 +59,15 @@ macro_rules! forward {
 
 forward!(Arc Box);
 
-/// The operating system's clocks. On Linux verification reads the one that moves with the kernel's
-/// tick, every 1 to 10 ms: it costs a fraction.
+/// The operating system's clocks. On Linux a verification reads the coarse clock, which moves with the
+/// kernel's tick every 1 to 10 ms, because reading it costs a fraction.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     start: Instant,
 }
 
 impl SystemClock {
-    /// A clock whose monotonic time counts from now.
+    /// Creates a clock whose monotonic time counts from now.
     pub fn new() -> Self {
         Self { start: Instant::now() }
     }
@@ -104,7 +104,7 @@ fn system_now() -> DateTime<Utc> {
     from_micros(now)
 }
 
-/// A clock that moves only when told to: for tests of the embedder's own.
+/// A clock that moves only when the program moves it, for tests.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -123,12 +123,12 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that stands at `now`.
+    /// Creates a clock that is stopped at `now`.
     pub fn new(now: DateTime<Utc>) -> Self {
         Self { wall: AtomicI64::new(now.timestamp_micros()), monotonic: AtomicI64::new(0) }
     }
 
-    /// Lets time pass: wall clock and monotonic clock move together.
+    /// Advances the wall clock and the monotonic clock together.
     pub fn advance(&self, by: Duration) {
         let by = micros(by);
         for clock in [&self.wall, &self.monotonic] {
@@ -137,15 +137,15 @@ impl ManualClock {
         }
     }
 
-    /// Sets the wall clock, as an operator or a time server would: the monotonic clock stands still. A
-    /// service's time does not follow it backwards.
+    /// Sets the wall clock, as an operator or a time server would. The monotonic clock does not move, and
+    /// the time of a service never runs backwards.
     pub fn set(&self, now: DateTime<Utc>) {
         self.wall.store(now.timestamp_micros(), Ordering::SeqCst);
     }
 }
 
 impl Default for ManualClock {
-    /// A clock that stands at 2026-01-01T00:00:00Z.
+    /// Creates a clock that is stopped at 2026-01-01T00:00:00Z.
     fn default() -> Self {
         Self::new(from_micros(1_767_225_600_000_000))
     }
@@ -161,10 +161,10 @@ impl Clock for ManualClock {
     }
 }
 
-/// The times that a record can hold, in microseconds: the years 1970 to 9999.
+/// The times that a record can hold, in microseconds since 1970: the years 1970 to 9999.
 pub(crate) const RECORDABLE_MICROS: RangeInclusive<i64> = 0..=253_402_300_799_999_999;
 
-/// A time from microseconds since 1970; beyond what `chrono` can express, its nearest end.
+/// Converts microseconds since 1970. A time that `chrono` cannot express becomes the nearest one.
 pub(crate) fn from_micros(micros: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros).unwrap_or(if micros < 0 {
         DateTime::<Utc>::MIN_UTC
@@ -178,12 +178,12 @@ pub(crate) fn rfc3339(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
-/// So many whole microseconds, or as many as can be counted.
+/// Converts a duration to whole microseconds, saturating.
 pub(crate) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// The time as records keep it.
+/// Rounds a time down to whole microseconds, as records store it.
 pub(crate) fn whole_micros(time: DateTime<Utc>) -> DateTime<Utc> {
     from_micros(time.timestamp_micros())
 }

@@ -26,14 +26,14 @@ use crate::token::TokenId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Version(pub u64);
 
-/// When a token was last accepted, as far as the store knows.
+/// The time at which a token was last accepted, as far as the store knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LastUsed {
-    /// The store does not keep it.
+    /// The store does not track last uses.
     NotTracked,
-    /// It was never touched.
+    /// The token was never used.
     Never,
-    /// The latest time it was touched with.
+    /// The latest time that [`TokenStore::touch`] received.
     At(DateTime<Utc>),
 }
 
@@ -54,14 +54,14 @@ impl LastUsed {
 pub struct StoredRecord {
     /// The record.
     pub record: Record,
-    /// Its version, for the next [`TokenStore::replace`] or [`TokenStore::remove`].
+    /// The record's version, for the next [`TokenStore::replace`] or [`TokenStore::remove`].
     pub version: Version,
-    /// Its last use.
+    /// The token's last use.
     pub last_used: LastUsed,
 }
 
 impl StoredRecord {
-    /// For authors of stores.
+    /// Creates the answer of a store.
     pub fn new(record: Record, version: Version, last_used: LastUsed) -> Self {
         Self { record, version, last_used }
     }
@@ -73,7 +73,7 @@ impl StoredRecord {
 pub struct RecordRef<'s> {
     /// The record.
     pub record: &'s Record,
-    /// Its version.
+    /// The record's version.
     pub version: Version,
     /// Whether the store tracks last uses, and the last one in microseconds since 1970. A verification
     /// compares the number and needs no calendar.
@@ -110,25 +110,25 @@ impl<'s> RecordRef<'s> {
     }
 }
 
-/// What [`ChangeStream::next`] tells.
+/// An entry of a change feed, as [`ChangeStream::next`] returns it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
     /// The record of this id was inserted, replaced or removed.
     Record(TokenId),
-    /// Changes may have been missed: whoever keeps records must forget them all.
+    /// Changes may have been missed, so every cached record must be dropped.
     Missed,
 }
 
-/// Changed ids, as they happen, wherever in the system the change was made.
+/// A feed of the ids whose records change, also if another process writes them.
 #[async_trait]
 pub trait ChangeStream: Send {
     /// Waits for the next change. Dropping the future loses no change.
     ///
     /// # Errors
     ///
-    /// The stream broke and gives nothing any more. Ask the store for a new one and treat all that
-    /// happened in between as [`Change::Missed`].
+    /// The stream broke and gives nothing more. Open a new one with [`TokenStore::changes`] and treat the
+    /// time in between as [`Change::Missed`].
     async fn next(&mut self) -> Result<Change, StoreError>;
 }
 
@@ -176,7 +176,7 @@ pub trait ChangeStream: Send {
 /// **New methods come with correct defaults**, so that a store written today stays one.
 #[async_trait]
 pub trait TokenStore: Send + Sync + 'static {
-    /// Keeps a new record and returns its first version.
+    /// Stores a new record and returns its first version.
     ///
     /// # Errors
     ///
@@ -184,7 +184,7 @@ pub trait TokenStore: Send + Sync + 'static {
     /// equal (`insert_never_overwrites`).
     async fn insert(&self, record: &Record) -> Result<Version, StoreError>;
 
-    /// The record with this id, or `None`.
+    /// Returns the record with this id, or `None` if there is none.
     ///
     /// # Errors
     ///
@@ -192,8 +192,8 @@ pub trait TokenStore: Send + Sync + 'static {
     /// id.
     async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError>;
 
-    /// Puts a record in the place of the one with its id, if that still has the version `expected`;
-    /// returns the new version. The last use stays (`replace_keeps_last_use`).
+    /// Replaces the record with the same id if that still has the version `expected`, and returns the new
+    /// version. The last use stays (`replace_keeps_last_use`).
     ///
     /// # Errors
     ///
@@ -245,7 +245,7 @@ pub trait TokenStore: Send + Sync + 'static {
         false
     }
 
-    /// Notes when tokens were last used.
+    /// Records when tokens were last used.
     ///
     /// For each id the later of the noted and the given time stays (`touch_keeps_the_latest`). An id
     /// without a record is passed over; none is created (`touch_creates_nothing`). Record and version
@@ -261,7 +261,7 @@ pub trait TokenStore: Send + Sync + 'static {
         Ok(())
     }
 
-    /// A stream of the ids whose records change from now on, or `None` if this store has none.
+    /// Opens a stream of the ids whose records change from now on. `None` if this store has none.
     ///
     /// A change is told after it can be read, at least once, also if another process made it
     /// (`changes_are_told`); a touch is no change.

@@ -230,7 +230,7 @@ async fn changes_are_events(open: Open) {
     assert!(service.issue(request()).await.is_err());
     let events = collected.take(&service);
     let [Event::Failed { cause, .. }] = &events[..] else { panic!("{events:?}") };
-    assert_eq!(cause, "issuing is stopped: INC-42");
+    assert_eq!(cause, "issuing is paused: INC-42");
     assert!(service.resume_issuing());
     assert_eq!(collected.take(&service), [Event::IssuingResumed]);
     assert!(!service.resume_issuing());

@@ -58,7 +58,7 @@ fn a_sink_that_blocks_holds_nothing_up_and_loses_are_told() {
     let seen = seen.lock().unwrap();
     let lost = |event: &Event| match event {
         Event::Lost { operations, refusals, .. } => {
-            assert_eq!(*acts, 0);
+            assert_eq!(*operations, 0);
             *refusals
         }
         _ => 0,

@@ -1,4 +1,4 @@
-//! What a verification returns.
+//! The result of a verification.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::refusal::Refusal;
 use crate::scope::{Requirement, Scopes};
 use crate::token::TokenId;
 
-/// A token that was found, matched and checked. Owned and cheap to clone: it travels with the
-/// request.
+/// A token that was found, compared and authorized. It owns its data and is cheap to clone, so that it
+/// can be passed along with the request.
 ///
-/// Verifying shares nothing that all cores would write: a hot token scales.
+/// A verification writes to no memory that other cores share, so a token in use on all cores scales.
 // One allocation, so that it moves through futures and extensions as a pointer.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VerifiedToken(Box<Verified>);
@@ -31,16 +31,16 @@ struct Verified {
     follows: Follows,
 }
 
-/// What follows when the use of the token is permitted; nothing, once it was.
+/// The work that follows when the use of the token is permitted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Follows {
-    /// Whether the use is to be noted, as far as the store's answer tells.
+    /// Whether the use must be noted, according to the last use that the store returned.
     pub(crate) due: bool,
-    /// Boxed, because hardly any is one.
+    /// Boxed, because few uses are the first.
     pub(crate) first_use: Option<Box<FirstUse>>,
 }
 
-/// It is no part of what was verified.
+/// Always equal, because it is not part of the verified data.
 impl PartialEq for Follows {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -50,11 +50,11 @@ impl PartialEq for Follows {
 impl Eq for Follows {}
 
 impl VerifiedToken {
-    /// The record's token, with its scopes or with fewer.
+    /// Creates the token of the record, with its scopes or with fewer.
     #[inline]
     pub(super) fn of(matched: &Matched<'_>, fewer: Option<Scopes<'_>>) -> Self {
         let (record, secret_created_at) = (matched.record(), matched.secret_created_at());
-        // Room first: a value of this size is not made elsewhere and moved.
+        // Allocate first, so that the value is built in place and not copied.
         let mut token = Self(Box::write(
             Box::new_uninit(),
             Verified {
@@ -79,67 +79,68 @@ impl VerifiedToken {
         token
     }
 
-    /// The token's public id, for logs and audit trails.
+    /// Returns the token's public id, for logs and audit trails.
     #[inline]
     pub fn id(&self) -> TokenId {
         self.0.id
     }
 
-    /// The tenant or account that the token belongs to.
+    /// Returns the tenant or account that the token belongs to.
     #[inline]
     pub fn owner(&self) -> &str {
         self.0.texts.owner()
     }
 
-    /// The name of the token's type.
+    /// Returns the name of the token's type.
     #[inline]
     pub fn token_type(&self) -> &str {
         self.0.texts.token_type()
     }
 
-    /// The human label: which service was this given to.
+    /// Returns the label for people: the service or person that the token was issued to.
     #[inline]
     pub fn issued_to(&self) -> &str {
         self.0.texts.issued_to()
     }
 
-    /// What the token may do now: the scopes it was issued with and the type's, intersected.
+    /// Returns the effective scopes: the intersection of the scopes that the token was issued with and the
+    /// scopes of its type.
     #[inline]
     pub fn scopes(&self) -> Scopes<'_> {
         self.0.texts.scopes()
     }
 
-    /// Whether a further need of the same request is permitted.
+    /// Returns whether the token fulfils a further requirement of the same request.
     pub fn permits(&self, requirement: &Requirement) -> bool {
         self.scopes().permits(requirement)
     }
 
-    /// When it was issued.
+    /// Returns the time at which the token was issued.
     #[inline]
     pub fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
     }
 
-    /// From when on it is accepted; inclusive.
+    /// Returns the time from which on the token is accepted (inclusive).
     #[inline]
     pub fn not_before(&self) -> Option<DateTime<Utc>> {
         self.0.not_before
     }
 
-    /// From when on it is dead; exclusive. `None` is never.
+    /// Returns the time at which the token expires (exclusive), or `None` if it never does.
     #[inline]
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
         self.0.expires_at
     }
 
-    /// How old the record behind this verification may be, counted from before the store was asked.
-    /// Zero where the store answered in this process.
+    /// Returns how old the record of this verification may be, counted from before the store was
+    /// queried. It is zero if the store answered in this process without waiting.
     #[inline]
     pub fn staleness(&self) -> Duration {
         self.0.staleness
     }
 
-    /// The comparison that was made for this token, on its record as it is now.
+    /// Applies the comparison that was made for this token to its record as it is now.
     ///
     /// # Errors
     ///
@@ -159,7 +160,7 @@ impl VerifiedToken {
         self
     }
 
-    /// The token with what is to follow when its use is permitted.
+    /// Attaches the work that follows when the use of the token is permitted.
     pub(crate) fn followed_by(mut self, follows: Follows) -> Self {
         self.0.follows = follows;
         self

@@ -1,11 +1,11 @@
-//! What can go wrong in a store.
+//! The errors of a store.
 
 use crate::record::{CorruptRecord, Record};
 
-/// The cause behind a [`StoreError`], as the storage's own driver reports it.
+/// The cause of a [`StoreError`], as the driver of the storage reports it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What can go wrong in a store. Authors of stores make these; the service acts on their kind.
+/// The error of a store. Authors of stores create it, and the service acts on its kind.
 ///
 /// ```
 /// use service_tokens::store::StoreError;
@@ -17,12 +17,12 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// A record with this id exists; nothing was written.
+    /// A record with this id exists. Nothing was written.
     #[error("a record with this id exists")]
     Exists,
-    /// The record is not the one that the caller read: another version, owner or creation time, or
-    /// none at all. Nothing was written; read again.
-    #[error("the record changed meanwhile")]
+    /// The record is not the one that the caller read: it has another version, owner or creation time, or
+    /// it does not exist. Nothing was written. Read it again.
+    #[error("the record was changed since it was read")]
     Conflict,
     /// The store cannot be reached or cannot answer. Nothing was written.
     #[error("the store is unavailable and wrote nothing")]
@@ -30,13 +30,13 @@ pub enum StoreError {
         /// The cause.
         source: BoxError,
     },
-    /// The answer was lost: the change may have been written or not. Reading tells.
-    #[error("the store's answer was lost: the change may have been written")]
+    /// The answer was lost, so the write may have happened. Read the record to find out.
+    #[error("the store's answer was lost, and the write may have happened")]
     Indeterminate {
         /// The cause.
         source: BoxError,
     },
-    /// There is no room. Nothing was written; reading goes on.
+    /// The storage is full. Nothing was written, and reading still works.
     #[error("the store is full and wrote nothing")]
     Full {
         /// The cause.
@@ -45,16 +45,16 @@ pub enum StoreError {
     /// The store was opened for reading only.
     #[error("the store is read-only")]
     ReadOnly,
-    /// A newer program wrote the record; this one must not replace it.
-    #[error("a newer program wrote the record: use that one to change it")]
+    /// A newer program wrote the record, so this program must not replace it.
+    #[error("a newer program wrote the record: use that program to change it")]
     NewerFormat,
-    /// What is stored is no record, or not the one it should be.
+    /// The stored bytes are not a valid record, or are the record of another id.
     #[error("the stored record is damaged")]
     Corrupt {
         /// The cause.
         source: BoxError,
     },
-    /// The store does not keep what the query asks for.
+    /// The store does not have the data that the query needs.
     #[error("the store does not support this query: {what}")]
     Unsupported {
         /// What it lacks.
@@ -63,38 +63,38 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// [`StoreError::Unavailable`] with its cause.
+    /// Creates [`StoreError::Unavailable`] with its cause.
     pub fn unavailable(source: impl Into<BoxError>) -> Self {
         Self::Unavailable { source: source.into() }
     }
 
-    /// [`StoreError::Indeterminate`] with its cause.
+    /// Creates [`StoreError::Indeterminate`] with its cause.
     pub fn indeterminate(source: impl Into<BoxError>) -> Self {
         Self::Indeterminate { source: source.into() }
     }
 
-    /// [`StoreError::Full`] with its cause.
+    /// Creates [`StoreError::Full`] with its cause.
     pub fn full(source: impl Into<BoxError>) -> Self {
         Self::Full { source: source.into() }
     }
 
-    /// [`StoreError::Corrupt`] with its cause.
+    /// Creates [`StoreError::Corrupt`] with its cause.
     pub fn corrupt(source: impl Into<BoxError>) -> Self {
         Self::Corrupt { source: source.into() }
     }
 
-    /// The error for a query by last use on a store that does not track it.
+    /// Creates the error for a query by last use on a store that does not track it.
     pub fn last_use_not_tracked() -> Self {
         Self::Unsupported { what: "last use is not tracked" }
     }
 
-    /// Whether `replacement` may take the place of `present`, for a store that has both at hand.
-    /// Comparing the version is the store's own part.
+    /// Checks whether `replacement` may replace `present`, for a store that has both at hand. The store
+    /// compares the version itself.
     ///
     /// # Errors
     ///
     /// [`StoreError::NewerFormat`] or [`StoreError::Conflict`], as
-    /// [`TokenStore::replace`](super::TokenStore::replace) asks for.
+    /// [`TokenStore::replace`](super::TokenStore::replace) requires.
     pub fn check_replacement(present: &Record, replacement: &Record) -> Result<(), Self> {
         if present.is_newer() {
             return Err(Self::NewerFormat);

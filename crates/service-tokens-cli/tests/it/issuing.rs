@@ -120,7 +120,7 @@ fn a_rotation_says_what_becomes_of_the_older_secret() {
         }
     }
     let third = tool.run(&["rotate", &id, "--overlap", "1h", "--replacing", "newest"]).token().1;
-    assert_eq!(verdict(&second), "refused the secret was replaced and has ended\n");
+    assert_eq!(verdict(&second), "refused the token's secret was replaced and has ended\n");
     assert!(verdict(&first).starts_with("accepted") && verdict(&third).starts_with("accepted"));
 
     let oldest = ["rotate", &id, "--overlap", "1h", "--replacing", "oldest", "--expires", "2h"];

@@ -77,7 +77,7 @@ fn needs_prefixes_and_types_count() {
     let verify = |words: &[&str]| tool.answer(&[&["verify"], words].concat(), &token);
     verify(&["--need", "files:upload"]).done();
     let refused = verify(&["--need", "files:upload", "--need", "files:read"]);
-    let reason = "refused the token lacks the scope for this: files:upload and files:read\n";
+    let reason = "refused the token lacks the required scope: files:upload and files:read\n";
     assert_eq!((refused.status, &*refused.out), (Some(1), reason));
     verify(&["--need", "files:*"]).misused("--need");
     let other_type = verify(&["--type-def", "developer=*"]);
