@@ -17,7 +17,7 @@ pub(crate) use guarded::{Earlier, GuardedClock, Moment};
 /// # Contract
 ///
 /// `now` may jump (somebody set the clock); `monotonic` never runs backwards and never jumps. The
-/// service compares the two: see [`TokenService::clock_jump`](crate::TokenService::clock_jump).
+/// service compares the two: see [`TokenService::has_clock_jumped`](crate::TokenService::has_clock_jumped).
 /// `coarse_micros` is read on every verification, and the others where a store is waited for: they
 /// must be cheap.
 pub trait Clock: Send + Sync {

@@ -177,8 +177,8 @@ pub enum ManageError {
         /// The id.
         id: TokenId,
     },
-    /// An operator has [stopped issuing](crate::TokenService::pause_issuing).
-    #[error("issuing is stopped: {reason}")]
+    /// An operator has [paused issuing](crate::TokenService::pause_issuing).
+    #[error("issuing is paused: {reason}")]
     IssuingPaused {
         /// The operator's words: for those who manage tokens, not for strangers.
         reason: String,

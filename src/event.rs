@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::{Clock, ClockJump};
 use crate::error::{Refusal, VerifyError};
-use crate::store::Query;
+use crate::store::Filter;
 use crate::token::TokenId;
 use queue::Queue;
 use trace::trace;
@@ -162,8 +162,8 @@ pub enum Event {
     RevokedAll {
         /// The owner it was confined to.
         owner: Option<String>,
-        /// Which.
-        which: Box<Query>,
+        /// The filter that selected them.
+        filter: Box<Filter>,
         /// A token that was to be revoked with them: they are its descendants.
         with: Option<TokenId>,
         /// How many were revoked by this act.
@@ -305,7 +305,7 @@ impl Event {
 ///
 /// Without a sink events go to `tracing`, in the thread and span of the request, under the target
 /// `service_tokens`: acts that change something and refusals as `INFO`, reads as `DEBUG`, and what an
-/// operator should look at (a failed act, issuing stopped, an ended secret, an overlap that did not end,
+/// operator should look at (a failed act, issuing paused, an ended secret, an overlap that did not end,
 /// a store without an answer, last uses that are not flushed, a clock jump) as `WARN`.
 ///
 /// ```

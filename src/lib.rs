@@ -8,7 +8,7 @@
 //! let service = TokenService::builder(MemoryStore::new(), "acme_live")
 //!     .token_type(TokenType::new("connector", ["files:upload"])?)
 //!     .build()?;
-//! let issued = service.issue(IssueRequest::new("acme", "connector", "nightly backup")).await?;
+//! let issued = service.owner("acme").issue(IssueRequest::new("connector", "nightly backup")).await?;
 //! let verified = service.verify(issued.token.expose_secret(), &Requirement::scope("files:upload")?).await?;
 //! assert_eq!((verified.owner(), verified.token_type()), ("acme", "connector"));
 //! # Ok(()) }
@@ -95,10 +95,10 @@
 //! # let service = TokenService::builder(MemoryStore::new(), "acme_live")
 //! #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
 //! let id = service.new_id()?; // or any UUID of version 7: `TokenId::from_uuid`
-//! let request = || IssueRequest::new("acme", "connector", "nightly backup").id(id);
+//! let request = || IssueRequest::new("connector", "nightly backup").id(id);
 //!
-//! service.issue(request()).await?;
-//! assert!(matches!(service.issue(request()).await, Err(ManageError::Exists { .. })));
+//! service.owner("acme").issue(request()).await?;
+//! assert!(matches!(service.owner("acme").issue(request()).await, Err(ManageError::Exists { .. })));
 //! # Ok(()) }
 //! ```
 //!
@@ -112,7 +112,7 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let service = TokenService::builder(MemoryStore::new(), "acme_live")
 //! #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
-//! # let old = service.issue(IssueRequest::new("acme", "connector", "nightly backup")).await?;
+//! # let old = service.owner("acme").issue(IssueRequest::new("connector", "nightly backup")).await?;
 //! # let id = old.record.id();
 //! let overlap = RotateRequest::with_overlap(Duration::from_secs(86_400));
 //! let new = service.owner("acme").rotate(id, overlap).await?;
@@ -138,8 +138,8 @@
 //!     .clock(clock.clone())
 //!     .build()?;
 //! let minute = Duration::from_secs(60);
-//! let request = IssueRequest::new("acme", "connector", "a test").expires_in(minute);
-//! let token = service.issue(request).await?.token;
+//! let request = IssueRequest::new("connector", "a test").expires_in(minute);
+//! let token = service.owner("acme").issue(request).await?.token;
 //!
 //! clock.advance(minute);
 //! let refused = service.verify(token.expose_secret(), &Requirement::any_token()).await.unwrap_err();
@@ -196,13 +196,13 @@ pub use scope::{
 };
 pub use secret::{OsRandom, RandomError, RandomSource};
 pub use service::{
-    BuildError, BulkError, BulkFailure, BulkOutcome, BulkProgress, Flushed, InvalidPolicy,
-    IssueRequest, Issued, OnBehalf, Policy, PolicyLimits, Purge, RevokeAll, RevokeRequest, Revoked,
-    RotateRequest, TokenService, TokenServiceBuilder, Tokens,
+    AllOwners, BuildError, BulkError, BulkFailure, BulkOutcome, BulkProgress, FlushTimeout,
+    Flushed, InvalidPolicy, IssueRequest, Issued, OnBehalf, OneOwner, Policy, Purge, Resumed,
+    RevokeAll, RevokeRequest, Revoked, RotateRequest, TokenService, TokenServiceBuilder, Tokens,
 };
 pub use store::{
-    BoxError, Change, ChangeStream, LastUsed, MAX_PAGE_LEN, Order, Page, Query, RecordRef, States,
-    StoreError, StoredRecord, TokenStore, Version,
+    BoxError, Change, ChangeStream, Filter, LastUsed, ListRequest, MAX_PAGE_LEN, Order, Page,
+    RecordRef, States, StoreError, StoredRecord, TokenStore, Version,
 };
 #[cfg(feature = "memory")]
 pub use stores::MemoryStore;

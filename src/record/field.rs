@@ -135,9 +135,6 @@ pub enum Rule {
     /// Scopes beyond those that the acting token has at the moment.
     #[error("has a scope that the acting token does not contain")]
     ExceedsCallerScopes,
-    /// Another owner than the acting token's.
-    #[error("is not the acting token's")]
-    NotActings,
     /// An end later than that of the acting token.
     #[error("must not be after the acting token's end, {latest}")]
     OutlivesCaller {
