@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use service_tokens::conformance::{StoreFactory, run};
 use service_tokens::store::{BoxError, LastUsed, Order, StoreError, Version};
-use service_tokens::{Page, Query, Record, StoredRecord, TokenId, TokenStore};
+use service_tokens::{ListRequest, Page, Record, StoredRecord, TokenId, TokenStore};
 use tempfile::TempDir;
 
 /// Keeps each record in a file: eight bytes of version, then the record's encoding.
@@ -135,24 +135,24 @@ impl TokenStore for DirectoryStore {
         self.sync()
     }
 
-    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
-        if query.unused_since_filter().is_some() {
+    async fn list(&self, query: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
+        if query.filter.unused_since.is_some() {
             return Err(StoreError::last_use_not_tracked());
         }
         let mut ids = self.ids().map_err(StoreError::unavailable)?;
-        ids.retain(|id| query.is_behind_cursor(*id));
-        if query.order() == Order::NewestFirst {
+        ids.retain(|id| query.is_past_cursor(*id));
+        if query.order == Order::NewestFirst {
             ids.reverse();
         }
         let mut items = Vec::new();
         for id in ids {
-            if items.len() == query.page_len() {
+            if items.len() == query.limit {
                 let next = items.last().map(|last: &StoredRecord| last.record.id());
                 return Ok(Page::new(items, next));
             }
             // A record that was removed since the directory was read is passed over.
             let stored = self.read(id)?;
-            items.extend(stored.filter(|s| query.matches(&s.record, s.last_used, now)));
+            items.extend(stored.filter(|s| query.filter.matches(&s.record, s.last_used, now)));
         }
         Ok(Page::new(items, None))
     }

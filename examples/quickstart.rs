@@ -8,7 +8,8 @@ use std::path::Path;
 
 use service_tokens::store::States;
 use service_tokens::{
-    FileStore, IssueRequest, Query, Requirement, RevokeRequest, TokenService, TokenType,
+    FileStore, Filter, IssueRequest, ListRequest, Requirement, RevokeRequest, TokenService,
+    TokenType,
 };
 
 fn open(path: &Path) -> Result<TokenService<FileStore>, Box<dyn Error>> {
@@ -30,8 +31,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let service = open(&path)?;
 
     println!("Two programs ask for access, and each is issued a token:\n");
-    let backup = service.issue(IssueRequest::new("acme", "connector", "Nightly backup")).await?;
-    let laptop = service.issue(IssueRequest::new("acme", "developer", "Ada's laptop")).await?;
+    let backup =
+        service.owner("acme").issue(IssueRequest::new("connector", "Nightly backup")).await?;
+    let laptop =
+        service.owner("acme").issue(IssueRequest::new("developer", "Ada's laptop")).await?;
     println!("    Authorization: Bearer {}", backup.token.expose_secret());
     println!("    Authorization: Bearer {}\n", laptop.token.expose_secret());
     println!("That was the only time they were shown. The file keeps digests:\n");
@@ -81,7 +84,7 @@ async fn print_table(service: &TokenService<FileStore>) -> Result<(), Box<dyn Er
     println!(
         "    {id:<22}  {token_type:<9}  {issued_to:<14}  {created_at:<16}  {expiration:<10}  {state}"
     );
-    let everything = Query::new().states(States::ALL);
+    let everything = ListRequest::from(Filter::new().states(States::ALL));
     for stored in service.owner("acme").list(everything).await?.items {
         let record = stored.record;
         println!(

@@ -20,7 +20,7 @@ pub(crate) use guarded::{Earlier, GuardedClock, Moment};
 /// # Contract
 ///
 /// `now` may jump, because the clock can be set. `monotonic` must never run backwards and never jump. The
-/// service compares the two: see [`TokenService::clock_jump`](crate::TokenService::clock_jump).
+/// service compares the two: see [`TokenService::has_clock_jumped`](crate::TokenService::has_clock_jumped).
 /// All three must be cheap: each verification reads `coarse_micros`, and the others too if it waits for a
 /// store.
 pub trait Clock: Send + Sync {

@@ -20,7 +20,7 @@ use chrono::{DateTime, Utc};
 use crate::clock::{Clock, ClockJump};
 use crate::error::VerifyError;
 use crate::refusal::Refusal;
-use crate::store::Query;
+use crate::store::Filter;
 use crate::token::TokenId;
 use queue::Queue;
 use trace::trace;
@@ -177,9 +177,9 @@ pub enum Event {
     RevokedAll {
         /// The owner that the operation was limited to.
         owner: Option<String>,
-        /// The filter.
+        /// The filter that selected the tokens.
         #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::filter"))]
-        which: Box<Query>,
+        filter: Box<Filter>,
         /// The token whose descendants were selected, and that was revoked with them.
         with: Option<TokenId>,
         /// The number of tokens that this operation revoked.

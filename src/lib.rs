@@ -12,7 +12,8 @@
 //! let service = TokenService::builder(MemoryStore::new(), "acme_live")
 //!     .token_type(TokenType::new("connector", ["files:upload"])?)
 //!     .build()?;
-//! let issued = service.issue(IssueRequest::new("acme", "connector", "nightly backup")).await?;
+//! let acme = service.owner("acme");
+//! let issued = acme.issue(IssueRequest::new("connector", "nightly backup")).await?;
 //!
 //! let text = issued.token.expose_secret(); // Show it once: only a digest is stored.
 //! let verified = service.verify(text, &requirement!("files:upload")).await?;
@@ -99,10 +100,10 @@
 //! # let service = TokenService::builder(MemoryStore::new(), "acme_live")
 //! #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
 //! let id = service.new_id()?; // or any UUID of version 7: `TokenId::from_uuid`
-//! let request = || IssueRequest::new("acme", "connector", "nightly backup").id(id);
+//! let request = || IssueRequest::new("connector", "nightly backup").id(id);
 //!
-//! service.issue(request()).await?;
-//! assert!(matches!(service.issue(request()).await, Err(ManageError::Exists { .. })));
+//! service.owner("acme").issue(request()).await?;
+//! assert!(matches!(service.owner("acme").issue(request()).await, Err(ManageError::Exists { .. })));
 //! # Ok(()) }
 //! ```
 //!
@@ -116,7 +117,7 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let service = TokenService::builder(MemoryStore::new(), "acme_live")
 //! #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
-//! # let old = service.issue(IssueRequest::new("acme", "connector", "nightly backup")).await?;
+//! # let old = service.owner("acme").issue(IssueRequest::new("connector", "nightly backup")).await?;
 //! # let id = old.record.id();
 //! let overlap = RotateRequest::with_overlap(Duration::from_secs(86_400));
 //! let new = service.owner("acme").rotate(id, overlap).await?;
@@ -142,8 +143,8 @@
 //!     .clock(clock.clone())
 //!     .build()?;
 //! let minute = Duration::from_secs(60);
-//! let request = IssueRequest::new("acme", "connector", "a test").expires_in(minute);
-//! let token = service.issue(request).await?.token;
+//! let request = IssueRequest::new("connector", "a test").expires_in(minute);
+//! let token = service.owner("acme").issue(request).await?.token;
 //!
 //! clock.advance(minute);
 //! let refused = service.verify(token.expose_secret(), &Requirement::any_token()).await.unwrap_err();
@@ -199,8 +200,8 @@ pub use {async_trait::async_trait, chrono, uuid};
 pub use check::VerifiedToken;
 pub use refusal::Refusal;
 pub use service::{
-    BuildError, Flushed, IssueRequest, Issued, OnBehalf, RevokeRequest, Revoked, RotateRequest,
-    TokenService, TokenServiceBuilder, Tokens,
+    AllOwners, BuildError, FlushTimeout, Flushed, IssueRequest, Issued, OnBehalf, OneOwner,
+    Resumed, RevokeRequest, Revoked, RotateRequest, TokenService, TokenServiceBuilder, Tokens,
 };
 #[cfg(feature = "memory")]
 pub use stores::MemoryStore;
@@ -221,6 +222,6 @@ pub use record::{Record, State};
 #[doc(inline)]
 pub use scope::{InvalidScope, Requirement, ReservedScope, ScopeSet, TokenType};
 #[doc(inline)]
-pub use store::{Page, Query, StoredRecord, TokenStore};
+pub use store::{Filter, ListRequest, Page, StoredRecord, TokenStore};
 #[doc(inline)]
 pub use token::{Token, TokenId};

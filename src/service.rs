@@ -31,10 +31,11 @@ use chrono::{DateTime, Utc};
 pub use act::{Issued, Revoked};
 pub use builder::{BuildError, TokenServiceBuilder};
 pub use bulk::{BulkError, BulkFailure, BulkOutcome, BulkProgress};
+pub use issuing::Resumed;
 pub use last_use::Flushed;
-pub use manage::Tokens;
+pub use manage::{AllOwners, OneOwner, Tokens};
 pub use on_behalf::OnBehalf;
-pub use policy::{InvalidPolicy, Policy, PolicyLimits};
+pub use policy::{InvalidPolicy, Policy};
 pub use purge::Purge;
 pub use request::{IssueRequest, RevokeRequest, RotateRequest};
 pub use revoke_all::RevokeAll;
@@ -63,7 +64,7 @@ use uses::{Recent, Uses};
 ///     .token_type(TokenType::new("connector", ["files:upload"])?)
 ///     .build()?;
 ///
-/// let issued = service.issue(IssueRequest::new("acme", "connector", "nightly backup")).await?;
+/// let issued = service.owner("acme").issue(IssueRequest::new("connector", "nightly backup")).await?;
 /// let token = issued.token.expose_secret();
 ///
 /// let upload = Requirement::scope("files:upload")?;
@@ -92,6 +93,13 @@ pub struct TokenService<S> {
     /// The first uses that were to end an overlap lately.
     first_uses: Recent,
 }
+
+/// The error returned by [`TokenService::flush_events`]: the event sink had not received all events when
+/// the time was over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the event sink had not received all events when the time was over")]
+#[non_exhaustive]
+pub struct FlushTimeout;
 
 impl<S> TokenService<S> {
     /// The types this service knows.
@@ -150,24 +158,28 @@ impl<S> TokenService<S> {
     /// the clock has caught up. One that ran ahead and is corrected keeps the later time until the
     /// process ends, for verifications and single acts. Purging and revoking many go by what the
     /// clock reads then.
-    pub fn clock_jump(&self) -> bool {
+    pub fn has_clock_jumped(&self) -> bool {
         self.earlier().doubted
     }
 
-    /// Says that an operator has looked at the clock and believes what it reads now; whether there
-    /// was a jump.
+    /// Acknowledges that the clock jumped: an operator has looked at the clock and trusts the time it
+    /// reads now. Returns the latest jump that was not acknowledged before, or `None` if there was none.
     ///
     /// Purging and revoking many go by that reading from then on, also where the service's own time
     /// stays ahead of it because the clock ran ahead once. Verification goes by the time that stays
     /// ahead: tokens expire early here until the process is started anew.
-    pub fn acknowledge_clock_jump(&self) -> bool {
+    pub fn acknowledge_clock_jump(&self) -> Option<ClockJump> {
         self.clock.acknowledge()
     }
 
-    /// Waits, blocking the thread, until the event sink has had all events so far, at most for
-    /// `longest`; whether it has. Call it before the process ends, so that no event is lost.
-    pub fn flush_events(&self, longest: Duration) -> bool {
-        self.events.flush(longest)
+    /// Blocks the thread until the event sink has received all events so far, at most for `timeout`.
+    /// Call it before the process ends, so that no event is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`FlushTimeout`] if events still waited when the time was over. They stay in the queue.
+    pub fn flush_events(&self, timeout: Duration) -> Result<(), FlushTimeout> {
+        if self.events.flush(timeout) { Ok(()) } else { Err(FlushTimeout) }
     }
 
     /// A regular expression for secret scanners that finds this service's tokens in text, those

@@ -5,7 +5,8 @@
 //! implementation in [writing a store](crate::manual::writing_a_store).
 
 mod error;
-mod query;
+mod filter;
+mod list;
 
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use error::{BoxError, StoreError};
-pub use query::{MAX_PAGE_LEN, Order, Page, Query, States};
+pub use filter::{Filter, States};
+pub use list::{ListRequest, MAX_PAGE_LEN, Order, Page};
 
 use crate::clock::from_micros;
 use crate::record::Record;
@@ -164,7 +166,7 @@ pub trait ChangeStream: Send {
 ///
 /// **Who controls what.** Anyone who can reach the service chooses the *id* given to
 /// [`find`](Self::find): it may be any 128-bit number. Whoever may issue tokens chooses the texts in
-/// a record, and whoever may list them the texts in a [`Query`]; both are bounded in length and
+/// a record, and whoever may list them the texts in a [`Filter`]; both are bounded in length and
 /// otherwise arbitrary. Never put them into a query language unescaped. Secrets never reach a store.
 /// A store in turn is trusted: whoever can write to it can forge records.
 ///
@@ -218,15 +220,15 @@ pub trait TokenStore: Send + Sync + 'static {
     /// (`remove_needs_the_version`).
     async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError>;
 
-    /// One page of the records that `query` selects at the time `now`, in the order of their ids as
+    /// One page of the records that `request` selects at the time `now`, in the order of their ids as
     /// unsigned numbers, which is the order of issue (`list_is_in_order`, `directions_agree`). Each
     /// is as [`find`](Self::find) would answer (`list_agrees_with_find`).
     ///
-    /// [`Query::matches`] decides over each record; a store may use its indexes to look at fewer,
+    /// [`Filter::matches`] decides over each record; a store may use its indexes to look at fewer,
     /// with the same result (`filters_are_exact`). Call it on every record all the same: a later
-    /// version of this crate may have filters for which there is no column yet. The page starts behind [`Query::cursor`], which is
+    /// version of this crate may have filters for which there is no column yet. The page starts behind [`ListRequest::after`], which is
     /// a place in the order and need not (any more) be a record's id (`cursor_is_a_place`), and holds
-    /// at most [`Query::page_len`] records (`page_length_holds`). It may hold fewer, even none, and
+    /// at most [`ListRequest::limit`] records (`page_length_holds`). It may hold fewer, even none, and
     /// still have a successor: only a missing [`Page::next`] is the end (`short_page_is_no_end`). A
     /// walk from page to page meets each record that was there before it began, is not removed and
     /// keeps matching, exactly once (`walk_is_complete`).
@@ -237,7 +239,7 @@ pub trait TokenStore: Send + Sync + 'static {
     ///   (`unused_since_is_honest`).
     /// - [`StoreError::Corrupt`] if a row that may belong on the page is no record: leaving it out
     ///   would hide a token.
-    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError>;
+    async fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError>;
 
     /// Whether this store keeps when tokens were last used. If so, a new record's last use is
     /// [`LastUsed::Never`]; if not, every record's is [`LastUsed::NotTracked`] (`last_use_is_told`).
@@ -307,8 +309,8 @@ macro_rules! forward {
                 (**self).remove(id, expected).await
             }
 
-            async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
-                (**self).list(query, now).await
+            async fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
+                (**self).list(request, now).await
             }
 
             fn tracks_last_used(&self) -> bool {

@@ -17,7 +17,7 @@ use proptest::test_runner::TestRunner;
 use service_tokens::clock::ManualClock;
 use service_tokens::record::Revocation;
 use service_tokens::{
-    IssueRequest, ManageError, Query, RevokeRequest, RotateRequest, TokenId, TokenService,
+    Filter, IssueRequest, ManageError, RevokeRequest, RotateRequest, TokenId, TokenService,
 };
 use support::{DAY, HOUR, MICRO, Open, SharedStore, any, builder, over_stores, records, text};
 
@@ -145,8 +145,8 @@ impl Token {
     }
 }
 
-fn query(which: &Which, now: DateTime<Utc>) -> Query {
-    let mut query = Query::new();
+fn query(which: &Which, now: DateTime<Utc>) -> Filter {
+    let mut query = Filter::new();
     if let Some(owner) = which.owner {
         query = query.owner(OWNERS[owner]);
     }
@@ -179,11 +179,11 @@ impl World {
         (!self.tokens.is_empty()).then(|| *self.tokens.keys().nth(n % self.tokens.len()).unwrap())
     }
 
-    fn view(&self, view: Option<usize>) -> service_tokens::Tokens<'_, SharedStore> {
-        match view {
-            Some(owner) => self.service.owner(OWNERS[owner]),
-            None => self.service.all_owners(),
-        }
+    fn view(
+        &self,
+        view: Option<usize>,
+    ) -> service_tokens::Tokens<'_, SharedStore, service_tokens::AllOwners> {
+        self.service.owner_or_all(view.map(|owner| OWNERS[owner]))
     }
 
     async fn step(&mut self, step: Step) {
@@ -195,12 +195,13 @@ impl World {
                 self.stopped = true;
             }
             Step::ResumeIssuing => {
-                assert_eq!(self.service.resume_issuing(), self.stopped);
+                let was_paused =
+                    self.service.resume_issuing() == service_tokens::Resumed::WasPaused;
+                assert_eq!(was_paused, self.stopped);
                 self.stopped = false;
             }
             Step::Issue { owner, token_type, label, actor, lifetime, later } => {
-                let mut request =
-                    IssueRequest::new(OWNERS[owner], TYPES[token_type], LABELS[label]);
+                let mut request = IssueRequest::new(TYPES[token_type], LABELS[label]);
                 request = request.expires_in(lifetime);
                 if let Some(by) = ACTORS[actor] {
                     request = request.issued_by(by);
@@ -209,7 +210,7 @@ impl World {
                 if let Some(start) = start {
                     request = request.not_before(start);
                 }
-                match self.service.issue(request).await {
+                match self.service.owner(OWNERS[owner]).issue(request).await {
                     Ok(issued) => {
                         assert!(!self.stopped);
                         let token = Token {
@@ -315,7 +316,7 @@ impl World {
         for gone in &self.gone {
             assert!(self.service.verify(gone, &any()).await.is_err());
         }
-        assert_eq!(self.service.issuing_stopped().is_some(), self.stopped);
+        assert_eq!(self.service.issuing_paused().is_some(), self.stopped);
     }
 }
 

@@ -15,7 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_lite::future::block_on;
 use service_tokens::clock::{Clock, ManualClock};
 use service_tokens::store::MAX_PAGE_LEN;
-use service_tokens::{IssueRequest, ManageError, Query, State, TokenId, TokenService};
+use service_tokens::{Filter, IssueRequest, ManageError, State, TokenId, TokenService};
 use support::many::{request, words};
 use support::planted::{below, plant};
 use support::{DAY, HOUR, Open, SharedStore, any, builder, over_stores, records, text};
@@ -56,7 +56,7 @@ impl Scene {
     }
 
     async fn issue(&self, request: IssueRequest) -> (TokenId, String) {
-        let issued = self.service.issue(request).await.unwrap();
+        let issued = self.service.owner("acme").issue(request).await.unwrap();
         (issued.record.id(), text(&issued))
     }
 }
@@ -70,7 +70,7 @@ async fn a_purge_after_a_corrected_jump_keeps_what_lives(open: Open) {
     let view = scene.service.all_owners();
     assert!(matches!(view.purge(DAY).count().await, Err(ManageError::ClockJumped)));
     // The operator sees that the clock is right, and says so.
-    assert!(scene.service.acknowledge_clock_jump());
+    assert!(scene.service.acknowledge_clock_jump().is_some());
     assert!(scene.service.now() > scene.clock.now() + TimeDelta::days(300));
     assert_eq!(view.purge(DAY).count().await.unwrap(), 1);
     assert_eq!(view.purge(DAY).run().await.unwrap().done, 1);
@@ -86,7 +86,10 @@ async fn revoking_many_after_a_corrected_jump_misses_nothing(open: Open) {
         let (_, child) = plant(&*scene.store, request(), |record| below(record, &[id])).await;
         scene.runs_ahead(TimeDelta::days(400));
         if acknowledged {
-            assert!(scene.service.clock_jump() && scene.service.acknowledge_clock_jump());
+            assert!(
+                scene.service.has_clock_jumped()
+                    && scene.service.acknowledge_clock_jump().is_some()
+            );
         }
         let view = scene.service.all_owners();
         scene.other.verify(&token, &any()).await.unwrap();
@@ -94,9 +97,9 @@ async fn revoking_many_after_a_corrected_jump_misses_nothing(open: Open) {
         let outcome = view.revoke_with_descendants(id, words()).run().await.unwrap();
         assert_eq!((outcome.done, outcome.failed), (2, 0));
         let (_, third) = scene.issue(request()).await;
-        let fourth = text(&scene.other.issue(request()).await.unwrap());
-        assert_eq!(view.revoke_all(Query::new(), words()).count().await.unwrap(), 2);
-        assert_eq!(view.revoke_all(Query::new(), words()).run().await.unwrap().done, 2);
+        let fourth = text(&scene.other.owner("acme").issue(request()).await.unwrap());
+        assert_eq!(view.revoke_all(Filter::new(), words()).count().await.unwrap(), 2);
+        assert_eq!(view.revoke_all(Filter::new(), words()).run().await.unwrap().done, 2);
         for token in [token, child, third, fourth] {
             assert!(scene.other.verify(&token, &any()).await.is_err());
         }
@@ -111,12 +114,12 @@ async fn revoking_many_after_an_acknowledged_jump_leaves_what_expired(open: Open
     scene.clock.set(right + TimeDelta::days(2));
     let view = scene.service.all_owners();
     // Noticed by the act itself, and by each of its counts.
-    assert_eq!(view.revoke_all(Query::new(), words()).count().await.unwrap(), 1);
-    assert!(scene.service.acknowledge_clock_jump());
-    assert_eq!(view.revoke_all(Query::new(), words()).count().await.unwrap(), 0);
+    assert_eq!(view.revoke_all(Filter::new(), words()).count().await.unwrap(), 1);
+    assert!(scene.service.acknowledge_clock_jump().is_some());
+    assert_eq!(view.revoke_all(Filter::new(), words()).count().await.unwrap(), 0);
     assert_eq!(view.revoke_with_descendants(expired, words()).count().await.unwrap(), 0);
     scene.clock.set(right);
-    assert_eq!(view.revoke_all(Query::new(), words()).run().await.unwrap().done, 1);
+    assert_eq!(view.revoke_all(Filter::new(), words()).run().await.unwrap().done, 1);
     let record = view.get(expired).await.unwrap().record;
     assert_eq!(record.state(scene.service.now()), State::Revoked);
 }
@@ -126,11 +129,11 @@ async fn a_small_error_that_was_corrected_counts_as_well(open: Open) {
     let scene = scene(open);
     let (_, token) = scene.issue(request().expires_in(Duration::from_secs(50))).await;
     scene.runs_ahead(TimeDelta::seconds(55));
-    assert!(!scene.service.clock_jump());
+    assert!(!scene.service.has_clock_jumped());
     assert!(scene.service.verify(&token, &any()).await.is_err());
     scene.other.verify(&token, &any()).await.unwrap();
     let view = scene.service.all_owners();
-    assert_eq!(view.revoke_all(Query::new(), words()).run().await.unwrap().done, 1);
+    assert_eq!(view.revoke_all(Filter::new(), words()).run().await.unwrap().done, 1);
 }
 
 /// A clock whose monotonic side can be held for one thread, or go on while a thread is stopped.
@@ -186,7 +189,7 @@ async fn a_purge_does_not_wait_for_another_thread_to_note_the_jump(open: Open) {
     let opened = open();
     let clock = Held::new();
     let service = builder(opened.store.clone()).clock(clock.clone()).build().unwrap();
-    let _ = service.issue(request().expires_in(HOUR)).await.unwrap();
+    let _ = service.owner("acme").issue(request().expires_in(HOUR)).await.unwrap();
     clock.jump();
     let outcome = std::thread::scope(|threads| {
         threads.spawn(|| {
@@ -200,8 +203,8 @@ async fn a_purge_does_not_wait_for_another_thread_to_note_the_jump(open: Open) {
     });
     assert!(matches!(outcome.unwrap_err().cause, ManageError::ClockJumped));
     assert_eq!(records(&*opened.store).await.len(), 1);
-    assert!(service.acknowledge_clock_jump());
-    assert!(!service.clock_jump(), "one jump was noted twice");
+    assert!(service.acknowledge_clock_jump().is_some());
+    assert!(!service.has_clock_jumped(), "one jump was noted twice");
 }
 
 async fn a_purge_notices_the_jump_though_its_thread_is_stopped(open: Open) {
@@ -210,7 +213,7 @@ async fn a_purge_notices_the_jump_though_its_thread_is_stopped(open: Open) {
     let service = builder(opened.store.clone()).clock(clock.clone()).build().unwrap();
     let many = MAX_PAGE_LEN + 1;
     for _ in 0..many {
-        let _ = service.issue(request().expires_in(HOUR)).await.unwrap();
+        let _ = service.owner("acme").issue(request().expires_in(HOUR)).await.unwrap();
     }
     clock.jump();
     clock.stops.store(true, Ordering::SeqCst);

@@ -10,7 +10,9 @@ use chrono::DateTime;
 use futures_lite::future::block_on;
 use service_tokens::file::FileStoreOptions;
 use service_tokens::store::{LastUsed, States};
-use service_tokens::{FileStore, Query, Record, State, StoredRecord, TokenId, TokenStore};
+use service_tokens::{
+    FileStore, Filter, ListRequest, Record, State, StoredRecord, TokenId, TokenStore,
+};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
@@ -18,8 +20,8 @@ fn golden(name: &str) -> PathBuf {
 
 /// One line for each record: id, version, last use, encoding.
 fn lines(store: &FileStore) -> String {
-    let query =
-        Query::new().states(States::ALL).direction(service_tokens::store::Order::OldestFirst);
+    let query = ListRequest::from(Filter::new().states(States::ALL))
+        .order(service_tokens::store::Order::OldestFirst);
     let page = block_on(store.list(&query, DateTime::UNIX_EPOCH)).unwrap();
     let line = |stored: &StoredRecord| {
         let used = match stored.last_used {
@@ -34,7 +36,7 @@ fn lines(store: &FileStore) -> String {
 }
 
 fn records(store: &FileStore) -> BTreeMap<u8, Record> {
-    let query = Query::new().states(States::ALL);
+    let query = ListRequest::from(Filter::new().states(States::ALL));
     let page = block_on(store.list(&query, DateTime::UNIX_EPOCH)).unwrap();
     let number = |id: TokenId| id.to_bytes()[7];
     page.items.into_iter().map(|stored| (number(stored.record.id()), stored.record)).collect()

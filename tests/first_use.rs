@@ -15,7 +15,7 @@ use service_tokens::clock::{Clock, ManualClock};
 use service_tokens::record::{Field, ReplacedSecret, Rule};
 use service_tokens::store::LastUsed;
 use service_tokens::{
-    Event, IssueRequest, ManageError, Policy, Query, Refusal, RevokeRequest, RotateRequest,
+    Event, IssueRequest, ListRequest, ManageError, Policy, Refusal, RevokeRequest, RotateRequest,
     TokenService, TokenStore, VerifyError,
 };
 use support::rotated::{Scene, remote, scene, scene_over};
@@ -111,7 +111,7 @@ async fn what_is_no_use_ends_nothing(open: Open) {
     let wrong = format!("{}{}", &newer[..newer.len() - 49], &another[another.len() - 49..]);
     assert!(scene.service.verify(&wrong, &any()).await.is_err());
     let _ = scene.service.owner("acme").get(id).await.unwrap();
-    let _ = scene.service.owner("acme").list(Query::new()).await.unwrap();
+    let _ = scene.service.owner("acme").list(ListRequest::new()).await.unwrap();
     let in_vain = scene.service.owner("globex").revoke(id, RevokeRequest::new()).await;
     assert!(in_vain.is_err());
     assert!(scene.accepts(&older).await);
@@ -153,8 +153,8 @@ async fn the_policy_bounds_the_latest_end(open: Open) {
     let clock = Arc::new(ManualClock::default());
     let policy = Policy::new().max_overlap(HOUR);
     let service = builder(opened.store).clock(clock.clone()).policy(policy).build().unwrap();
-    let request = IssueRequest::new("acme", "connector", "b");
-    let id = service.issue(request).await.unwrap().record.id();
+    let request = IssueRequest::new("connector", "b");
+    let id = service.owner("acme").issue(request).await.unwrap().record.id();
     let latest = clock.now() + TimeDelta::hours(1);
     let micro = TimeDelta::microseconds(1);
     for (request, rule) in [

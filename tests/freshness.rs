@@ -78,8 +78,8 @@ async fn nothing_slides(open: Open) {
 
 async fn what_expires_while_it_is_kept_is_expired(open: Open) {
     let scene = scene_with(open, DAY, 1_000);
-    let request = IssueRequest::new("acme", "connector", "b").expires_in(HOUR);
-    let token = text(&scene.elsewhere.issue(request).await.unwrap());
+    let request = IssueRequest::new("connector", "b").expires_in(HOUR);
+    let token = text(&scene.elsewhere.owner("acme").issue(request).await.unwrap());
     scene.verify(&token).await.unwrap();
     scene.clock.advance(HOUR - MICRO);
     scene.verify(&token).await.unwrap();
@@ -102,12 +102,12 @@ async fn changes_through_the_same_service_count_at_once(open: Open) {
     // Also an id that was asked for before there was a record.
     let millis = u128::try_from(scene.clock.now().timestamp_millis()).unwrap();
     let id = TokenId::from_bytes((millis << 80 | 7 << 76 | 0b10 << 62 | 1).to_be_bytes());
-    let request = || IssueRequest::new("acme", "connector", "b").id(id);
+    let request = || IssueRequest::new("connector", "b").id(id);
     let other = builder(support::memory().store).clock(scene.clock.clone()).build().unwrap();
-    let early = text(&other.issue(request()).await.unwrap());
+    let early = text(&other.owner("acme").issue(request()).await.unwrap());
     assert_eq!(refusal(scene.verify(&early).await), Some(Refusal::UnknownId));
     assert_eq!(refusal(scene.verify(&early).await), Some(Refusal::UnknownId));
-    let token = text(&scene.service.issue(request()).await.unwrap());
+    let token = text(&scene.service.owner("acme").issue(request()).await.unwrap());
     scene.verify(&token).await.unwrap();
 }
 

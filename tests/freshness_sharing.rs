@@ -161,8 +161,8 @@ async fn a_failure_reaches_all_who_waited_and_is_not_kept(open: Open) {
 /// A token with this token's id that no record knows the secret of.
 async fn forged(scene: &Scene, issued: &Issued) -> String {
     let other = builder(support::memory().store).clock(scene.clock.clone()).build().unwrap();
-    let request = IssueRequest::new("x", "connector", "x").id(issued.record.id());
-    text(&other.issue(request).await.unwrap())
+    let request = IssueRequest::new("connector", "x").id(issued.record.id());
+    text(&other.owner("x").issue(request).await.unwrap())
 }
 
 async fn a_refusal_asks_again_at_most_once_per_100_ms(open: Open) {
@@ -188,9 +188,9 @@ async fn a_refusal_asks_again_at_most_once_per_100_ms(open: Open) {
     }
     scene.asked(1);
     let unknown = builder(support::memory().store).build().unwrap();
-    let unknown = IssueRequest::new("x", "connector", "x").id(unknown_id(&unknown).await);
+    let unknown = IssueRequest::new("connector", "x").id(unknown_id(&unknown).await);
     let other = builder(support::memory().store).build().unwrap();
-    let unknown = text(&other.issue(unknown).await.unwrap());
+    let unknown = text(&other.owner("acme").issue(unknown).await.unwrap());
     for _ in 0..100 {
         assert_eq!(refusal(scene.verify(&unknown).await), Some(Refusal::UnknownId));
     }
@@ -199,7 +199,7 @@ async fn a_refusal_asks_again_at_most_once_per_100_ms(open: Open) {
 }
 
 async fn unknown_id(service: &TokenService<SharedStore>) -> TokenId {
-    service.issue(IssueRequest::new("x", "connector", "x")).await.unwrap().record.id()
+    service.owner("x").issue(IssueRequest::new("connector", "x")).await.unwrap().record.id()
 }
 
 async fn a_refusal_over_a_kept_record_is_corrected(open: Open) {
@@ -253,11 +253,11 @@ async fn a_fresh_token_works_at_once(open: Open) {
     let scene = scene(open);
     let millis = u128::try_from(scene.clock.now().timestamp_millis()).unwrap();
     let id = TokenId::from_bytes((millis << 80 | 7 << 76 | 0b10 << 62 | 1).to_be_bytes());
-    let request = || IssueRequest::new("acme", "connector", "b").id(id);
+    let request = || IssueRequest::new("connector", "b").id(id);
     let other = builder(support::memory().store).clock(scene.clock.clone()).build().unwrap();
-    let early = text(&other.issue(request()).await.unwrap());
+    let early = text(&other.owner("acme").issue(request()).await.unwrap());
     assert_eq!(refusal(scene.verify(&early).await), Some(Refusal::UnknownId));
-    let token = text(&scene.elsewhere.issue(request()).await.unwrap());
+    let token = text(&scene.elsewhere.owner("acme").issue(request()).await.unwrap());
     scene.verify(&token).await.unwrap();
 }
 
@@ -307,8 +307,8 @@ async fn invented_ids_do_not_drive_records_out(open: Open) {
     };
     let before = kept(&scene).await;
     for _ in 0..MOST * 3 {
-        let invented = IssueRequest::new("x", "connector", "x");
-        let invented = text(&elsewhere.issue(invented).await.unwrap());
+        let invented = IssueRequest::new("connector", "x");
+        let invented = text(&elsewhere.owner("acme").issue(invented).await.unwrap());
         assert_eq!(refusal(scene.verify(&invented).await), Some(Refusal::UnknownId));
     }
     let after = kept(&scene).await;

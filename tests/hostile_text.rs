@@ -12,8 +12,8 @@ use service_tokens::record::Field;
 use service_tokens::store::States;
 use service_tokens::token::MAX_TOKEN_LEN;
 use service_tokens::{
-    IssueRequest, ManageError, MemoryStore, Policy, Query, Record, Refusal, RevokeRequest, State,
-    TokenId, TokenService,
+    Filter, IssueRequest, ListRequest, ManageError, MemoryStore, Policy, Record, Refusal,
+    RevokeRequest, State, TokenId, TokenService,
 };
 use support::{Open, any, builder, collect_tracing, over_stores, text};
 
@@ -87,11 +87,11 @@ async fn every_text_is_kept_exactly_or_refused_by_name(open: Open) {
     let texts = hostile();
     for (i, text) in texts.iter().enumerate() {
         let other = &texts[(i + 1) % texts.len()];
-        let request = IssueRequest::new(text, "connector", other)
+        let request = IssueRequest::new("connector", other)
             .issued_by(text)
             .metadata(text, other)
             .metadata("key", text);
-        let issued = service.issue(request).await.unwrap();
+        let issued = service.owner(text).issue(request).await.unwrap();
         let id = issued.record.id();
         let words = RevokeRequest::new().by(other).reason(text);
         let view = service.owner(text);
@@ -109,22 +109,22 @@ async fn every_text_is_kept_exactly_or_refused_by_name(open: Open) {
         assert_eq!(revocation.reason.as_deref(), Some(&**text));
         assert_eq!(Record::from_bytes(&record.to_bytes()), Ok(record));
         // No type has such a name, and the error does not repeat it.
-        let of_type = IssueRequest::new("acme", text, "b");
-        assert_eq!(field_of(service.issue(of_type).await), Field::Type);
+        let of_type = IssueRequest::new(text, "b");
+        assert_eq!(field_of(service.owner("acme").issue(of_type).await), Field::Type);
     }
     // Nobody's view shows another's, however alike the names are.
     for text in &texts {
-        let query = Query::new().states(States::ALL);
+        let query = ListRequest::from(Filter::new().states(States::ALL));
         let page = service.owner(text).list(query).await.unwrap();
         assert_eq!(page.items.len(), 1, "{text:?}");
         assert_eq!(page.items[0].record.owner(), text);
     }
     let vast = "é".repeat(1 << 19);
-    let issue = |request: IssueRequest| service.issue(request);
-    let request = || IssueRequest::new("acme", "connector", "b");
-    assert_eq!(field_of(issue(IssueRequest::new(&vast, "connector", "b")).await), Field::Owner);
-    assert_eq!(field_of(issue(IssueRequest::new("a", &vast, "b")).await), Field::Type);
-    assert_eq!(field_of(issue(IssueRequest::new("a", "connector", &vast)).await), Field::IssuedTo);
+    let issue = |request: IssueRequest| service.owner("acme").issue(request);
+    let request = || IssueRequest::new("connector", "b");
+    assert_eq!(field_of(service.owner(&vast).issue(request()).await), Field::Owner);
+    assert_eq!(field_of(issue(IssueRequest::new(&vast, "b")).await), Field::Type);
+    assert_eq!(field_of(issue(IssueRequest::new("connector", &vast)).await), Field::IssuedTo);
     assert_eq!(field_of(issue(request().issued_by(&vast)).await), Field::IssuedBy);
     assert_eq!(field_of(issue(request().metadata(&vast, "v")).await), Field::Metadata);
     assert_eq!(field_of(issue(request().metadata("k", &vast)).await), Field::Metadata);
@@ -138,39 +138,59 @@ async fn filters_take_any_text_and_compare_bytes(open: Open) {
     let (service, _guard) = service(open);
     let texts = hostile();
     for text in &texts {
-        let request = IssueRequest::new(text, "connector", text).issued_by(text);
-        let _ = service.issue(request).await.unwrap();
+        let request = IssueRequest::new("connector", text).issued_by(text);
+        let _ = service.owner(text).issue(request).await.unwrap();
     }
-    let plain = IssueRequest::new("plain", "connector", "plain");
-    let _ = service.issue(plain).await.unwrap();
+    let plain = IssueRequest::new("connector", "plain");
+    let _ = service.owner("plain").issue(plain).await.unwrap();
     let view = service.all_owners();
     let vast = "x".repeat(1 << 20);
-    let field_of = async |query: Query| match view.list(query).await {
+    let field_of = async |query: ListRequest| match view.list(query).await {
         Err(ManageError::Invalid(invalid)) => invalid.field,
         other => panic!("{other:?}"),
     };
-    assert_eq!(field_of(Query::new().owner(&vast)).await, Field::Owner);
-    assert_eq!(field_of(Query::new().token_type(&vast)).await, Field::Type);
-    assert_eq!(field_of(Query::new().issued_to(&vast)).await, Field::IssuedTo);
-    assert_eq!(field_of(Query::new().issued_to_contains(&vast)).await, Field::IssuedTo);
-    assert_eq!(field_of(Query::new().issued_by(&vast)).await, Field::IssuedBy);
+    assert_eq!(field_of(ListRequest::from(Filter::new().owner(&vast))).await, Field::Owner);
+    assert_eq!(field_of(ListRequest::from(Filter::new().token_type(&vast))).await, Field::Type);
+    assert_eq!(field_of(ListRequest::from(Filter::new().issued_to(&vast))).await, Field::IssuedTo);
+    assert_eq!(
+        field_of(ListRequest::from(Filter::new().issued_to_contains(&vast))).await,
+        Field::IssuedTo
+    );
+    assert_eq!(field_of(ListRequest::from(Filter::new().issued_by(&vast))).await, Field::IssuedBy);
     for asked in texts.iter().chain([&String::new()]) {
-        let owners = async |query: Query| -> Vec<String> {
+        let owners = async |query: ListRequest| -> Vec<String> {
             let page = view.list(query.limit(1_000)).await.unwrap();
             page.items.iter().map(|stored| stored.record.owner().to_owned()).collect()
         };
         let exactly = if texts.contains(asked) { vec![asked.clone()] } else { vec![] };
-        assert_eq!(owners(Query::new().owner(asked)).await, exactly, "{asked:.20}");
-        assert_eq!(owners(Query::new().issued_by(asked)).await, exactly, "{asked:.20}");
-        assert_eq!(owners(Query::new().issued_to(asked)).await, exactly, "{asked:.20}");
-        assert!(owners(Query::new().token_type(asked)).await.is_empty());
-        let mut containing = owners(Query::new().issued_to_contains(asked)).await;
+        assert_eq!(
+            owners(ListRequest::from(Filter::new().owner(asked))).await,
+            exactly,
+            "{asked:.20}"
+        );
+        assert_eq!(
+            owners(ListRequest::from(Filter::new().issued_by(asked))).await,
+            exactly,
+            "{asked:.20}"
+        );
+        assert_eq!(
+            owners(ListRequest::from(Filter::new().issued_to(asked))).await,
+            exactly,
+            "{asked:.20}"
+        );
+        assert!(owners(ListRequest::from(Filter::new().token_type(asked))).await.is_empty());
+        let mut containing =
+            owners(ListRequest::from(Filter::new().issued_to_contains(asked))).await;
         containing.sort();
         let all = texts.iter().map(String::as_str).chain(["plain"]);
         let mut expected: Vec<_> = all.filter(|text| text.contains(&**asked)).collect();
         expected.sort_unstable();
         assert_eq!(containing, expected, "{asked:.20}");
-        let foreign = service.owner(asked).list(Query::new().owner("plain")).await.unwrap();
+        let foreign = service
+            .owner(asked)
+            .list(ListRequest::from(Filter::new().owner("plain")))
+            .await
+            .unwrap();
         assert!(foreign.items.is_empty());
     }
 }
@@ -187,8 +207,8 @@ async fn spellings_that_look_alike_are_different_owners(open: Open) {
         ["acme", "acme\u{200b}"],
     ];
     for [one, other] in alike {
-        let request = IssueRequest::new(one, "connector", "b");
-        let id = service.issue(request).await.unwrap().record.id();
+        let request = IssueRequest::new("connector", "b");
+        let id = service.owner(one).issue(request).await.unwrap().record.id();
         let not_found = service.owner(other).get(id).await;
         assert!(matches!(not_found, Err(ManageError::NotFound { .. })), "{one:?} {other:?}");
         let revoked = service.owner(other).revoke(id, RevokeRequest::new()).await;
@@ -199,7 +219,7 @@ async fn spellings_that_look_alike_are_different_owners(open: Open) {
 
 async fn hostile_tokens_are_refused(open: Open) {
     let (service, _guard) = service(open);
-    let issued = service.issue(IssueRequest::new("acme", "connector", "b")).await.unwrap();
+    let issued = service.owner("acme").issue(IssueRequest::new("connector", "b")).await.unwrap();
     let token = text(&issued);
     let mut hostile: Vec<Vec<u8>> = hostile().into_iter().map(String::into_bytes).collect();
     hostile.extend([
@@ -252,8 +272,8 @@ proptest! {
         owner in ".{0,40}", to in "\\PC{0,40}", key in ".{0,8}", value in "(?s).{0,40}",
     ) {
         let service = builder(MemoryStore::new()).build().unwrap();
-        let request = IssueRequest::new(&owner, "connector", &to).metadata(&key, &value);
-        match block_on(service.issue(request)) {
+        let request = IssueRequest::new("connector", &to).metadata(&key, &value);
+        match block_on(service.owner(&owner).issue(request)) {
             Ok(issued) => {
                 let record = issued.record;
                 assert_eq!((record.owner(), record.issued_to()), (&*owner, &*to));
@@ -283,12 +303,13 @@ fn no_text_breaks_a_line_of_the_log() {
         let service = builder(MemoryStore::new()).policy(policy).build().unwrap();
         let mut events = 0;
         for text in hostile() {
-            let request = || IssueRequest::new(&text, "connector", &text).issued_by(&text);
+            let request = || IssueRequest::new("connector", &text).issued_by(&text);
             let view = service.owner(&text);
-            let id = block_on(service.issue(request())).unwrap().record.id();
-            assert!(block_on(service.issue(request())).is_err());
-            assert!(block_on(service.issue(IssueRequest::new(&text, &text, &text))).is_err());
-            let _ = block_on(view.list(Query::new().issued_to_contains(&text))).unwrap();
+            let id = block_on(service.owner(&text).issue(request())).unwrap().record.id();
+            assert!(block_on(service.owner(&text).issue(request())).is_err());
+            assert!(block_on(service.owner(&text).issue(IssueRequest::new(&text, &text))).is_err());
+            let _ = block_on(view.list(ListRequest::from(Filter::new().issued_to_contains(&text))))
+                .unwrap();
             let _ = block_on(view.get(id)).unwrap();
             let rotation = service_tokens::RotateRequest::at_once();
             let _ = block_on(view.rotate(id, rotation)).unwrap();
@@ -322,7 +343,7 @@ fn no_error_repeats_a_text() {
         let foreign = block_on(service.owner(&text).get(TokenId::from_bytes([0; 16])));
         let error = foreign.unwrap_err();
         assert_eq!(error.to_string(), "there is no token with the id 0000000000000000000000");
-        let unknown = block_on(service.issue(IssueRequest::new(&text, &text, &text)));
+        let unknown = block_on(service.owner(&text).issue(IssueRequest::new(&text, &text)));
         assert_eq!(unknown.unwrap_err().to_string(), "type is not a type that this service knows");
     }
     assert_eq!(State::Active.to_string(), "active");

@@ -93,7 +93,7 @@ async fn a_lost_answer_is_not_taken_for_anothers(open: Open) {
         let store = Arc::new(Faulty::new(opened.store));
         let clock = Arc::new(ManualClock::default());
         let service = builder(store.clone(), clock.clone()).build().unwrap();
-        let record = service.issue(request(&["x"])).await.unwrap().record;
+        let record = service.owner("acme").issue(request(&["x"])).await.unwrap().record;
         assert_eq!(record.secret_created_at(), clock.now());
         store.arm(&[Fault::None, fault], Fault::None);
         let rotated = service.owner("acme").rotate(record.id(), at_once(&record)).await.unwrap();

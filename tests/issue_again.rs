@@ -33,7 +33,7 @@ fn exists(outcome: Result<service_tokens::Issued, ManageError>, id: TokenId) {
 }
 
 fn request(id: TokenId) -> IssueRequest {
-    IssueRequest::new("acme", "connector", "backup").id(id)
+    IssueRequest::new("connector", "backup").id(id)
 }
 
 /// Each with the request that is made twice, and what refuses the second.
@@ -48,7 +48,7 @@ async fn whatever_refuses_it_by_now_it_says_that_the_token_exists(open: Open) {
         if reason == "end" {
             request = request.expires_at(clock.now() + chrono::TimeDelta::seconds(2));
         }
-        let _ = service.issue(request.clone()).await.unwrap();
+        let _ = service.owner("acme").issue(request.clone()).await.unwrap();
         match reason {
             "end" => clock.advance(2 * SECOND),
             "hour" => clock.advance(HOUR + SECOND),
@@ -69,7 +69,7 @@ async fn whatever_refuses_it_by_now_it_says_that_the_token_exists(open: Open) {
                 service.pause_issuing("INC-42").await.unwrap();
             }
         }
-        exists(service.issue(request).await, id);
+        exists(service.owner("acme").issue(request).await, id);
         assert_eq!(records(&*opened.store).await.len(), 1, "{reason}");
     }
 }
@@ -97,12 +97,12 @@ async fn on_behalf_of_a_token_too(open: Open) {
 async fn another_owner_s_token_is_not_told_of(open: Open) {
     let scene = acting::scene(open);
     let id = scene.service.new_id().unwrap();
-    let globex = IssueRequest::new("globex", "files", "theirs").id(id);
-    let _ = scene.service.issue(globex.clone()).await.unwrap();
+    let globex = IssueRequest::new("files", "theirs").id(id);
+    let _ = scene.service.owner("globex").issue(globex.clone()).await.unwrap();
     let token = scene.acting(&acting::MANAGER).await;
     scene.service.pause_issuing("INC-42").await.unwrap();
     let stopped = |outcome| matches!(outcome, Err(ManageError::IssuingPaused { .. }));
-    assert!(stopped(scene.service.issue(acting::files().id(id)).await));
+    assert!(stopped(scene.service.owner("acme").issue(acting::files().id(id)).await));
     assert!(stopped(scene.service.on_behalf_of(&token).issue(acting::files().id(id)).await));
     // Also where the request names that owner.
     assert!(stopped(scene.service.on_behalf_of(&token).issue(globex).await));
@@ -114,7 +114,7 @@ async fn an_id_under_which_there_is_none_is_refused_as_before(open: Open) {
     let service = builder(opened.store.clone()).clock(clock.clone()).build().unwrap();
     let id = service.new_id().unwrap();
     clock.advance(HOUR + SECOND);
-    let refused = service.issue(request(id)).await;
+    let refused = service.owner("acme").issue(request(id)).await;
     assert!(matches!(refused, Err(ManageError::Invalid(_))), "{refused:?}");
     assert!(records(&*opened.store).await.is_empty());
 }
@@ -127,7 +127,7 @@ async fn a_store_that_cannot_tell_says_so(open: Open) {
     let id = service.new_id().unwrap();
     service.pause_issuing("INC-42").await.unwrap();
     faulty.arm(&[], Fault::Unavailable);
-    let unknown = service.issue(request(id)).await;
+    let unknown = service.owner("acme").issue(request(id)).await;
     let Err(ManageError::Store(StoreError::Unavailable { .. })) = unknown else {
         panic!("{unknown:?}")
     };

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use futures_lite::future::{block_on, poll_once};
 use service_tokens::clock::ManualClock;
 use service_tokens::record::{Field, Rule};
-use service_tokens::{Event, IssueRequest, ManageError, Query, RotateRequest};
+use service_tokens::{Event, Filter, IssueRequest, ListRequest, ManageError, RotateRequest};
 use support::many::{request, words};
 use support::{
     Collected, DAY, Fault, Faulty, Open, Remote, acting, any, builder, over_stores, records, text,
@@ -36,15 +36,15 @@ async fn everything_else_goes_on(open: Open) {
     let opened = open();
     let clock = Arc::new(ManualClock::default());
     let service = builder(opened.store.clone()).clock(clock.clone()).build().unwrap();
-    let first = service.issue(request()).await.unwrap();
-    let second = service.issue(request()).await.unwrap();
-    assert_eq!(service.issuing_stopped(), None);
+    let first = service.owner("acme").issue(request()).await.unwrap();
+    let second = service.owner("acme").issue(request()).await.unwrap();
+    assert_eq!(service.issuing_paused(), None);
     service.pause_issuing("INC-42").await.unwrap();
-    assert_eq!(service.issuing_stopped().as_deref(), Some("INC-42"));
+    assert_eq!(service.issuing_paused().as_deref(), Some("INC-42"));
 
     let unknown = service.new_id().unwrap();
     for request in [request(), request().id(unknown), request().owner_of_nothing()] {
-        match service.issue(request).await {
+        match service.owner("acme").issue(request).await {
             Err(ManageError::IssuingPaused { reason }) => assert_eq!(reason, "INC-42"),
             other => panic!("{other:?}"),
         }
@@ -53,21 +53,21 @@ async fn everything_else_goes_on(open: Open) {
     let view = service.owner("acme");
     service.verify(&text(&first), &any()).await.unwrap();
     let _ = view.get(first.record.id()).await.unwrap();
-    assert_eq!(view.list(Query::new()).await.unwrap().items.len(), 2);
+    assert_eq!(view.list(ListRequest::new()).await.unwrap().items.len(), 2);
     let _ = view.rotate(first.record.id(), RotateRequest::at_once()).await.unwrap();
     let _ = view.revoke(first.record.id(), words()).await.unwrap();
-    assert_eq!(view.revoke_all(Query::new(), words()).run().await.unwrap().done, 1);
+    assert_eq!(view.revoke_all(Filter::new(), words()).run().await.unwrap().done, 1);
     assert!(service.verify(&text(&second), &any()).await.is_err());
     clock.advance(2 * DAY);
     assert_eq!(view.purge(DAY).run().await.unwrap().done, 2);
 
     // Another reason, then on.
     service.pause_issuing("INC-43").await.unwrap();
-    assert_eq!(service.issuing_stopped().as_deref(), Some("INC-43"));
-    assert!(service.resume_issuing());
-    assert!(!service.resume_issuing());
-    assert_eq!(service.issuing_stopped(), None);
-    let _ = service.issue(request()).await.unwrap();
+    assert_eq!(service.issuing_paused().as_deref(), Some("INC-43"));
+    assert_eq!(service.resume_issuing(), service_tokens::Resumed::WasPaused);
+    assert_eq!(service.resume_issuing(), service_tokens::Resumed::WasNotPaused);
+    assert_eq!(service.issuing_paused(), None);
+    let _ = service.owner("acme").issue(request()).await.unwrap();
 }
 
 trait OfNothing {
@@ -77,7 +77,7 @@ trait OfNothing {
 impl OfNothing for IssueRequest {
     /// What would be refused by itself is told the same.
     fn owner_of_nothing(self) -> Self {
-        IssueRequest::new("", "no such type", "")
+        IssueRequest::new("no such type", "")
     }
 }
 
@@ -107,7 +107,10 @@ fn held(open: Open) -> (Arc<Faulty>, Arc<Semaphore>, support::Opened) {
 async fn it_waits_for_what_is_under_way(open: Open) {
     let (faulty, permits, opened) = held(open);
     let service = builder(faulty.clone()).build().unwrap();
-    let mut issues = [Box::pin(service.issue(request())), Box::pin(service.issue(request()))];
+    let mut issues = [
+        Box::pin(service.owner("acme").issue(request())),
+        Box::pin(service.owner("acme").issue(request())),
+    ];
     for issue in &mut issues {
         assert!(poll_once(issue).await.is_none());
     }
@@ -117,7 +120,10 @@ async fn it_waits_for_what_is_under_way(open: Open) {
     let mut stop = Box::pin(service.pause_issuing("INC-42"));
     let mut poll = |context: &mut Context<'_>| stop.as_mut().poll(context);
     assert!(poll(&mut context).is_pending());
-    assert!(matches!(service.issue(request()).await, Err(ManageError::IssuingPaused { .. })));
+    assert!(matches!(
+        service.owner("acme").issue(request()).await,
+        Err(ManageError::IssuingPaused { .. })
+    ));
     permits.add_permits(2);
     let [first, second] = issues;
     let first = first.await.unwrap();
@@ -135,7 +141,7 @@ async fn it_waits_for_the_second_reading_of_an_acting_token(open: Open) {
     let opened = open();
     let remote = Arc::new(Remote::new(opened.store.clone()));
     let service = acting::builder(remote.clone(), Arc::default()).build().unwrap();
-    let manager = service.issue(acting::request(&acting::MANAGER)).await.unwrap();
+    let manager = service.owner("acme").issue(acting::request(&acting::MANAGER)).await.unwrap();
     let token = service.verify(&text(&manager), &any()).await.unwrap();
     remote.finds();
     remote.hold(true);
@@ -157,7 +163,7 @@ async fn it_waits_for_the_second_reading_of_an_acting_token(open: Open) {
 async fn an_issue_that_is_dropped_is_waited_for_no_more(open: Open) {
     let (faulty, _permits, opened) = held(open);
     let service = builder(faulty).build().unwrap();
-    let mut issue = Box::pin(service.issue(request()));
+    let mut issue = Box::pin(service.owner("acme").issue(request()));
     assert!(poll_once(&mut issue).await.is_none());
     let mut stop = Box::pin(service.pause_issuing("INC-42"));
     assert!(poll_once(&mut stop).await.is_none());
@@ -169,7 +175,7 @@ async fn an_issue_that_is_dropped_is_waited_for_no_more(open: Open) {
 async fn resuming_lets_those_go_who_wait(open: Open) {
     let (faulty, permits, _opened) = held(open);
     let service = builder(faulty).build().unwrap();
-    let mut issue = Box::pin(service.issue(request()));
+    let mut issue = Box::pin(service.owner("acme").issue(request()));
     assert!(poll_once(&mut issue).await.is_none());
     let mut stop = Box::pin(service.pause_issuing("INC-42"));
     assert!(poll_once(&mut stop).await.is_none());
@@ -182,15 +188,15 @@ async fn resuming_lets_those_go_who_wait(open: Open) {
 async fn a_stop_that_is_dropped_stops_all_the_same(open: Open) {
     let (faulty, permits, _opened) = held(open);
     let service = builder(faulty).build().unwrap();
-    let mut issue = Box::pin(service.issue(request()));
+    let mut issue = Box::pin(service.owner("acme").issue(request()));
     assert!(poll_once(&mut issue).await.is_none());
     let mut stop = Box::pin(service.pause_issuing("INC-42"));
     assert!(poll_once(&mut stop).await.is_none());
     drop(stop);
-    assert!(service.issue(request()).await.is_err());
+    assert!(service.owner("acme").issue(request()).await.is_err());
     permits.add_permits(1);
     let _ = issue.await.unwrap();
-    assert!(service.issue(request()).await.is_err());
+    assert!(service.owner("acme").issue(request()).await.is_err());
 }
 
 async fn a_broken_reason_stops_nothing(open: Open) {
@@ -204,7 +210,7 @@ async fn a_broken_reason_stops_nothing(open: Open) {
             }
             other => panic!("{other:?}"),
         }
-        let _ = service.issue(request()).await.unwrap();
+        let _ = service.owner("acme").issue(request()).await.unwrap();
     }
     service.pause_issuing("x".repeat(1_000)).await.unwrap();
 }
@@ -214,8 +220,8 @@ async fn a_failing_issue_is_over(open: Open) {
     let faulty = Arc::new(Faulty::new(opened.store));
     let service = builder(faulty.clone()).build().unwrap();
     faulty.arm(&[], Fault::Unavailable);
-    assert!(service.issue(request()).await.is_err());
-    assert!(service.issue(IssueRequest::new("", "connector", "x")).await.is_err());
+    assert!(service.owner("acme").issue(request()).await.is_err());
+    assert!(service.owner("").issue(IssueRequest::new("connector", "x")).await.is_err());
     service.pause_issuing("INC-42").await.unwrap();
 }
 
@@ -227,13 +233,13 @@ async fn changes_are_events(open: Open) {
     let events = collected.take(&service);
     let [Event::IssuingPaused { reason, .. }] = &events[..] else { panic!("{events:?}") };
     assert_eq!(reason, "INC-42");
-    assert!(service.issue(request()).await.is_err());
+    assert!(service.owner("acme").issue(request()).await.is_err());
     let events = collected.take(&service);
     let [Event::Failed { cause, .. }] = &events[..] else { panic!("{events:?}") };
     assert_eq!(cause, "issuing is paused: INC-42");
-    assert!(service.resume_issuing());
+    assert_eq!(service.resume_issuing(), service_tokens::Resumed::WasPaused);
     assert_eq!(collected.take(&service), [Event::IssuingResumed]);
-    assert!(!service.resume_issuing());
+    assert_eq!(service.resume_issuing(), service_tokens::Resumed::WasNotPaused);
     assert_eq!(collected.take(&service), []);
 }
 
@@ -250,7 +256,7 @@ async fn after_a_stop_no_thread_makes_a_token(open: Open) {
                         start.wait();
                         let mut issued = 0;
                         loop {
-                            match block_on(service.issue(request())) {
+                            match block_on(service.owner("acme").issue(request())) {
                                 Ok(_) => issued += 1,
                                 Err(ManageError::IssuingPaused { .. }) => return issued,
                                 Err(other) => panic!("{other:?}"),

@@ -32,9 +32,9 @@ async fn any_token_looks_itself_up(open: Open) {
     let scene = scene(open);
     // A token with no scope at all, among others.
     let none = scene.elsewhere([token_type("none", &[])]);
-    let request = || IssueRequest::new("acme", "none", "a probe").metadata("room", "7");
-    let _ = none.issue(request()).await.unwrap();
-    let issued = none.issue(request()).await.unwrap();
+    let request = || IssueRequest::new("none", "a probe").metadata("room", "7");
+    let _ = none.owner("acme").issue(request()).await.unwrap();
+    let issued = none.owner("acme").issue(request()).await.unwrap();
     let token = none.verify(&text(&issued), &any()).await.unwrap();
     assert!(token.scopes().is_empty());
     let acts = none.on_behalf_of(&token);
@@ -219,7 +219,8 @@ async fn racing(open: Open) -> Racing {
     };
     let store = Arc::new(Faulty::with_rival(opened.store, rival));
     let service = builder(store.clone(), clock).build().unwrap();
-    let issued = service.issue(request(&["service-tokens:rotate-self"])).await.unwrap();
+    let issued =
+        service.owner("acme").issue(request(&["service-tokens:rotate-self"])).await.unwrap();
     *id.lock().unwrap() = issued.record.id();
     let token = service.verify(&text(&issued), &any()).await.unwrap();
     Racing { store, service, token, _guard: opened.guard }

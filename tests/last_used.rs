@@ -13,8 +13,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use service_tokens::clock::Clock;
 use service_tokens::store::{LastUsed, StoreError, Version};
 use service_tokens::{
-    ManageError, Page, Query, Record, RevokeRequest, StoredRecord, TokenId, TokenServiceBuilder,
-    TokenStore,
+    Filter, ListRequest, ManageError, Page, Record, RevokeRequest, StoredRecord, TokenId,
+    TokenServiceBuilder, TokenStore,
 };
 use support::used::{Scene, remote, scene, scene_with};
 use support::{
@@ -187,7 +187,7 @@ async fn unused_since_knows_what_waits(open: Open) {
         scene.use_it(token).await;
     }
     // Page for page, and no use has reached the store.
-    let mut query = Query::new().unused_since(since).limit(3);
+    let mut query = ListRequest::from(Filter::new().unused_since(since)).limit(3);
     let mut unused = Vec::new();
     loop {
         let page = scene.service.all_owners().list(query.clone()).await.unwrap();
@@ -215,7 +215,7 @@ async fn without_recording_nothing_is_known(open: Open) {
     assert_eq!(scene.shown(id).await, LastUsed::NotTracked);
     scene.store.touch(&[(id, scene.clock.now())]).await.unwrap();
     assert_eq!(scene.shown(id).await, LastUsed::NotTracked);
-    let query = Query::new().unused_since(scene.clock.now());
+    let query = ListRequest::from(Filter::new().unused_since(scene.clock.now()));
     let refused = scene.service.owner("acme").list(query).await;
     let Err(ManageError::Store(StoreError::Unsupported { .. })) = refused else {
         panic!("{refused:?}")
@@ -226,7 +226,7 @@ async fn without_recording_nothing_is_known(open: Open) {
     forgetful.verify(&token, &any()).await.unwrap();
     assert_eq!(forgetful.flush_last_used().await.unwrap().tokens, 0);
     assert_eq!(forgetful.owner("acme").get(id).await.unwrap().last_used, LastUsed::NotTracked);
-    let query = Query::new().unused_since(scene.clock.now());
+    let query = ListRequest::from(Filter::new().unused_since(scene.clock.now()));
     let refused = forgetful.owner("acme").list(query).await;
     let Err(ManageError::Store(StoreError::Unsupported { .. })) = refused else {
         panic!("{refused:?}")
@@ -259,8 +259,8 @@ impl TokenStore for Forgetful {
         self.0.remove(id, expected).await
     }
 
-    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
-        if query.unused_since_filter().is_some() {
+    async fn list(&self, query: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
+        if query.filter.unused_since.is_some() {
             return Err(StoreError::last_use_not_tracked());
         }
         let page = self.0.list(query, now).await?;

@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 use futures_lite::future::{block_on, poll_once};
 use service_tokens::clock::Clock;
 use service_tokens::store::LastUsed;
-use service_tokens::{Event, Query, TokenServiceBuilder, TokenStore};
+use service_tokens::{Event, Filter, ListRequest, TokenServiceBuilder, TokenStore};
 use support::used::{faulty, remote, scene, scene_with};
 use support::{DAY, Fault, HOUR, MICRO, MINUTE, Op, Open, SharedStore, any, over_stores};
 
@@ -127,8 +127,9 @@ async fn a_list_that_began_before_a_flush_shows_what_it_brought(open: Open) {
     let remote = scene.service.store();
     remote.hold(true);
     let view = scene.service.owner("acme");
-    let mut unused = std::pin::pin!(view.list(Query::new().unused_since(since)));
-    let mut all = std::pin::pin!(view.list(Query::new()));
+    let mut unused =
+        std::pin::pin!(view.list(ListRequest::from(Filter::new().unused_since(since))));
+    let mut all = std::pin::pin!(view.list(ListRequest::new()));
     let mut got = std::pin::pin!(view.get(id));
     assert!(poll_once(&mut unused).await.is_none());
     assert!(poll_once(&mut all).await.is_none());
@@ -302,7 +303,7 @@ async fn threads_lose_no_use(open: Open) {
         }
         threads.spawn(move || {
             for _ in 0..100 {
-                let query = Query::new().unused_since(since);
+                let query = ListRequest::from(Filter::new().unused_since(since));
                 assert_eq!(block_on(service.owner("acme").list(query)).unwrap().items, []);
             }
         });

@@ -18,8 +18,8 @@ use service_tokens::clock::{Clock, ManualClock};
 use service_tokens::record::ReplacedSecret;
 use service_tokens::store::{Order, States};
 use service_tokens::{
-    IssueRequest, ManageError, Query, Refusal, RevokeRequest, RotateRequest, ScopeSet, State,
-    TokenId, TokenService, Tokens, VerifyError,
+    Filter, IssueRequest, ListRequest, ManageError, Refusal, RevokeRequest, RotateRequest,
+    ScopeSet, State, TokenId, TokenService, Tokens, VerifyError,
 };
 use support::{
     DAY, HOUR, MICRO, MINUTE, Open, SharedStore, any, builder, over_stores, requirement,
@@ -185,9 +185,9 @@ struct World {
 }
 
 impl World {
-    fn view(&self, view: View) -> Tokens<'_, SharedStore> {
+    fn view(&self, view: View) -> Tokens<'_, SharedStore, service_tokens::AllOwners> {
         match view {
-            View::Owner(owner) => self.service.owner(OWNERS[owner]),
+            View::Owner(owner) => self.service.owner_or_all(Some(OWNERS[owner])),
             View::Every => self.service.all_owners(),
         }
     }
@@ -223,7 +223,7 @@ impl World {
     ) {
         let start = start.map(|start| self.now + start);
         let end = self.now + lifetime.unwrap_or(90 * DAY);
-        let mut request = IssueRequest::new(OWNERS[owner], "connector", "b");
+        let mut request = IssueRequest::new("connector", "b");
         if narrow {
             request = request.scopes(ScopeSet::new(["files:read"]).unwrap());
         }
@@ -233,7 +233,7 @@ impl World {
         if let Some(lifetime) = lifetime {
             request = request.expires_in(lifetime);
         }
-        let outcome = self.service.issue(request).await;
+        let outcome = self.service.owner(OWNERS[owner]).issue(request).await;
         let possible = start.is_none_or(|start| start < end);
         assert_eq!(kind(&outcome), if possible { Kind::Done } else { Kind::Invalid });
         if let Ok(issued) = outcome {
@@ -356,12 +356,13 @@ impl World {
 
     async fn compare_lists(&self, view: View, states: States) {
         let selected =
-            |token: &&ModelToken| token.seen_by(view) && states.includes(token.state(self.now));
+            |token: &&ModelToken| token.seen_by(view) && states.contains(token.state(self.now));
         let mut expected: Vec<_> = self.tokens.iter().filter(selected).map(|t| t.id).collect();
         expected.sort_unstable();
         for direction in [Order::OldestFirst, Order::NewestFirst] {
             let mut listed = Vec::new();
-            let mut query = Query::new().states(states).direction(direction).limit(3);
+            let mut query =
+                ListRequest::from(Filter::new().states(states)).order(direction).limit(3);
             loop {
                 let page = self.view(view).list(query.clone()).await.unwrap();
                 listed.extend(page.items.iter().map(|stored| stored.record.id()));

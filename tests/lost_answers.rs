@@ -11,8 +11,8 @@ use service_tokens::clock::{Clock, ManualClock};
 use service_tokens::record::ReplacedSecret;
 use service_tokens::store::StoreError;
 use service_tokens::{
-    IssueRequest, ManageError, Query, Refusal, RevokeRequest, RotateRequest, TokenId, TokenService,
-    TokenStore, VerifyError,
+    IssueRequest, ListRequest, ManageError, Refusal, RevokeRequest, RotateRequest, TokenId,
+    TokenService, TokenStore, VerifyError,
 };
 use support::{
     Courses, DAY, Fault, Faulty, HOUR, Op, Open, any, builder, over_stores, records, text,
@@ -86,8 +86,8 @@ fn scene(open: Open) -> Scene {
             let service = builder(store.clone()).clock(ManualClock::default()).build().unwrap();
             let tokens = service.all_owners();
             if what == ISSUE {
-                let request = IssueRequest::new("rival", "developer", "rival").id(chosen_id());
-                let _ = service.issue(request).await;
+                let request = IssueRequest::new("developer", "rival").id(chosen_id());
+                let _ = service.owner("rival").issue(request).await;
                 return;
             }
             let Some(record) = records(&*store).await.pop() else { return };
@@ -119,7 +119,7 @@ fn scene(open: Open) -> Scene {
 }
 
 fn request() -> IssueRequest {
-    IssueRequest::new("acme", "connector", "backup")
+    IssueRequest::new("connector", "backup")
 }
 
 /// A version-7 id of the manual clock's first moment.
@@ -156,7 +156,7 @@ fn check_error(error: &ManageError, store: &Faulty, context: &dyn std::fmt::Debu
 }
 
 async fn check_issue(scene: &Scene, request: IssueRequest, context: &dyn std::fmt::Debug) {
-    let outcome = scene.service.issue(request).await;
+    let outcome = scene.service.owner("acme").issue(request).await;
     scene.store.settle().await;
     let ours = records(scene.sound.store())
         .await
@@ -202,7 +202,7 @@ async fn issuing_under_a_chosen_id_makes_one_token_or_none(open: Open) {
     while let Some((script, rest)) = courses.script() {
         let scene = scene(open);
         scene.store.arm(&script, rest);
-        let first = scene.service.issue(request().id(chosen_id())).await;
+        let first = scene.service.owner("acme").issue(request().id(chosen_id())).await;
         scene.store.settle().await;
         courses.met(scene.store.calls().len());
         let context = (script, rest);
@@ -216,7 +216,7 @@ async fn issuing_under_a_chosen_id_makes_one_token_or_none(open: Open) {
         scene.store.disarm();
         // Repeating makes no second one, and only succeeds where there was none.
         let before = records(scene.sound.store()).await;
-        let second = scene.service.issue(request().id(chosen_id())).await;
+        let second = scene.service.owner("acme").issue(request().id(chosen_id())).await;
         assert_eq!(records(scene.sound.store()).await.len(), 1, "{context:?}");
         match second {
             Ok(_) => assert!(before.is_empty() && first.is_err(), "{context:?}"),
@@ -249,7 +249,7 @@ async fn rotating_loses_no_secret(open: Open) {
         let mut courses = Courses::new(4, &faults, &FAULTS);
         while let Some((script, rest)) = courses.script() {
             let scene = scene(open);
-            let issued = scene.service.issue(request()).await.unwrap();
+            let issued = scene.service.owner("acme").issue(request()).await.unwrap();
             let (id, first) = (issued.record.id(), text(&issued));
             scene.store.arm(&script, rest);
             let rotation =
@@ -295,7 +295,7 @@ async fn revoking_is_never_a_false_success(open: Open) {
     let mut courses = Courses::new(4, &faults, &FAULTS);
     while let Some((script, rest)) = courses.script() {
         let scene = scene(open);
-        let issued = scene.service.issue(request()).await.unwrap();
+        let issued = scene.service.owner("acme").issue(request()).await.unwrap();
         let (id, token) = (issued.record.id(), text(&issued));
         scene.store.arm(&script, rest);
         let words = RevokeRequest::new().by("us").reason("leaked");
@@ -333,7 +333,7 @@ async fn revoking_is_never_a_false_success(open: Open) {
 
 async fn reading_says_when_it_failed(open: Open) {
     let scene = scene(open);
-    let issued = scene.service.issue(request()).await.unwrap();
+    let issued = scene.service.owner("acme").issue(request()).await.unwrap();
     let id = issued.record.id();
     for (script, rest) in FAULTS.map(|fault| ([fault], Fault::None)) {
         let fails = script[0] != Fault::None;
@@ -341,7 +341,7 @@ async fn reading_says_when_it_failed(open: Open) {
         let got = scene.service.owner("acme").get(id).await;
         assert_eq!(scene.store.calls().len(), 1);
         scene.store.arm(&script, rest);
-        let listed = scene.service.owner("acme").list(Query::new()).await;
+        let listed = scene.service.owner("acme").list(ListRequest::new()).await;
         assert_eq!(scene.store.calls().len(), 1);
         assert_eq!(scene.store.calls()[0].0, Op::List);
         if fails {
@@ -362,7 +362,7 @@ async fn verifying_over_a_failing_store_accepts_nothing(open: Open) {
                 let keeping = builder(scene.store.clone()).clock(scene.clock.clone());
                 scene.service = keeping.cache_records(HOUR, 100).build().unwrap();
             }
-            let token = text(&scene.service.issue(request()).await.unwrap());
+            let token = text(&scene.service.owner("acme").issue(request()).await.unwrap());
             scene.store.arm(&[], fault);
             for _ in 0..3 {
                 let plain = scene.service.verify(&token, &any()).await;
@@ -383,7 +383,8 @@ async fn verifying_over_a_failing_store_accepts_nothing(open: Open) {
 /// ours is to be seen in the record, and revoked it. "Nothing changed" would be wrong.
 async fn a_late_rival_turns_a_lost_change_into_an_open_question(open: Open) {
     let scene = scene(open);
-    let id = scene.service.issue(request().expires_in(DAY)).await.unwrap().record.id();
+    let id =
+        scene.service.owner("acme").issue(request().expires_in(DAY)).await.unwrap().record.id();
     let script = [Fault::None, Fault::DoneAndLost, Fault::Rival(ROTATE_TWICE_AND_REVOKE)];
     scene.store.arm(&script, Fault::None);
     let outcome = scene.service.all_owners().rotate(id, RotateRequest::at_once()).await;
@@ -398,7 +399,7 @@ fn the_double_does_what_it_says() {
         let scene = scene(support::memory);
         scene.store.arm(&[Fault::DoneAndLost], Fault::None);
         let sound = builder(support::memory().store).build().unwrap();
-        let record = sound.issue(request()).await.unwrap().record;
+        let record = sound.owner("acme").issue(request()).await.unwrap().record;
         let answer = scene.store.insert(&record).await;
         assert!(matches!(answer, Err(StoreError::Indeterminate { .. })));
         assert_eq!(scene.store.written(), 1);

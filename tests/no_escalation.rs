@@ -127,8 +127,9 @@ impl World {
         let mut issued = Vec::new();
         for (owner, grants, end) in &start.tokens {
             let scopes = ScopeSet::new(names(grants)).unwrap();
-            let request = IssueRequest::new(OWNERS[*owner], "broad", "somebody").scopes(scopes);
-            issued.push(service.issue(with_end(request, *end)).await.unwrap());
+            let request = IssueRequest::new("broad", "somebody").scopes(scopes);
+            issued
+                .push(service.owner(OWNERS[*owner]).issue(with_end(request, *end)).await.unwrap());
         }
         let obtained = vec![Obtained { token: text(&issued[0]), verified: None }];
         let first = issued[0].record.clone();
@@ -179,8 +180,8 @@ impl World {
         let acts = self.service.on_behalf_of(verified);
         let mut former = Vec::new();
         let (needed, target, outcome): (_, _, Result<Option<Issued>, ManageError>) = match what {
-            What::Issue { owner, token_type, scopes, start, end } => {
-                let request = IssueRequest::new(OWNERS[owner], TYPES[token_type], "below");
+            What::Issue { token_type, scopes, start, end } => {
+                let request = IssueRequest::new(TYPES[token_type], "below");
                 let request = match scopes {
                     Some((some, more)) => {
                         let own = acting.scopes().iter().enumerate();
@@ -236,7 +237,7 @@ impl World {
         let (got, itself) = (&issued.record, issued.record.id() == acting.id());
         assert_eq!(got, &self.record(got.id()).await);
         assert_eq!(got.owner(), acting.owner());
-        let outliving = self.policy.limits().outliving_issuer_allowed;
+        let outliving = self.policy.allow_outliving_issuer;
         assert!(
             no_later(got, &acting) || (outliving && !itself),
             "it ends later than what obtained it"
@@ -288,7 +289,7 @@ impl World {
             let Ok(verified) = self.service.verify(&obtained.token, &any()).await else { continue };
             let record = self.record(verified.id()).await;
             assert_eq!(verified.owner(), self.first.owner());
-            let outliving = self.policy.limits().outliving_issuer_allowed;
+            let outliving = self.policy.allow_outliving_issuer;
             assert!(outliving || no_later(&record, &self.first), "it outlives what it began with");
             let itself = record.id() == self.first.id();
             assert!(itself || record.issuers().contains(&self.first.id()), "nobody would find it");

@@ -9,15 +9,13 @@ use std::sync::Arc;
 
 use service_tokens::error::NotPermitted;
 use service_tokens::event::Operation;
-use service_tokens::record::{Field, Rule};
 use service_tokens::{
-    Event, IssueRequest, ManageError, Query, Refusal, Requirement, ReservedScope, RevokeRequest,
-    RotateRequest, TokenId, TokenService, VerifiedToken,
+    Event, Filter, IssueRequest, ListRequest, ManageError, Refusal, Requirement, ReservedScope,
+    RevokeRequest, RotateRequest, TokenId, TokenService, VerifiedToken,
 };
 use support::acting::{
     MANAGER, builder, files, not_active, not_permitted, request, scene, token_type,
 };
-use support::scene::refused;
 use support::{HOUR, MINUTE, Open, Remote, SharedStore, any, over_stores, text};
 
 over_stores! {
@@ -44,7 +42,7 @@ async fn all_acts(
     vec![
         (ReservedScope::Issue, acts.issue(request(&["x"])).await.map(drop)),
         (ReservedScope::Read, acts.get(id).await.map(drop)),
-        (ReservedScope::Read, acts.list(Query::new()).await.map(drop)),
+        (ReservedScope::Read, acts.list(ListRequest::new()).await.map(drop)),
         (ReservedScope::Rotate, acts.rotate(id, RotateRequest::at_once()).await.map(drop)),
         (ReservedScope::Revoke, acts.revoke(id, RevokeRequest::new()).await.map(drop)),
     ]
@@ -53,8 +51,8 @@ async fn all_acts(
 async fn each_act_needs_its_scope_before_an_id_is_looked_at(open: Open) {
     let scene = scene(open);
     let known = scene.issue(request(&["x"])).await.record.id();
-    let foreign = IssueRequest::new("globex", "files", "f");
-    let foreign = scene.issue(foreign).await.record.id();
+    let foreign = IssueRequest::new("files", "f");
+    let foreign = scene.service.owner("globex").issue(foreign).await.unwrap().record.id();
     let unknown = TokenId::from_bytes([7; 16]);
     for scope in ReservedScope::ALL {
         let token = scene.acting(&["x", "*", scope.as_str()]).await;
@@ -142,12 +140,12 @@ async fn a_kept_record_does_not_count(open: Open) {
     let verify = || async { keeping.verify(&text(&issued), &any()).await };
     let token = verify().await.unwrap();
     remote.finds();
-    let read = keeping.on_behalf_of(&token).list(Query::new()).await.unwrap();
+    let read = keeping.on_behalf_of(&token).list(ListRequest::new()).await.unwrap();
     assert_eq!((remote.finds(), read.items.len()), (1, 1));
     // Revoked in another process: the kept record says yes, and the store no.
     scene.revoke(issued.record.id()).await;
     let token = verify().await.unwrap();
-    let outcome = keeping.on_behalf_of(&token).list(Query::new()).await;
+    let outcome = keeping.on_behalf_of(&token).list(ListRequest::new()).await;
     assert_eq!(not_active(outcome), Refusal::Revoked);
     // What was learnt by the way is not forgotten.
     assert_eq!(verify().await.unwrap_err().refusal(), Some(Refusal::Revoked));
@@ -161,7 +159,7 @@ async fn an_older_secret_acts_as_long_as_it_lives(open: Open) {
     let rotated = scene.service.owner("acme").rotate(issued.record.id(), overlap).await.unwrap();
     let newer = scene.verified(&rotated).await;
     let list = async |token: &VerifiedToken| {
-        scene.service.on_behalf_of(token).list(Query::new()).await.map(drop)
+        scene.service.on_behalf_of(token).list(ListRequest::new()).await.map(drop)
     };
     list(&older).await.unwrap();
     list(&newer).await.unwrap();
@@ -175,18 +173,18 @@ async fn a_token_that_was_verified_elsewhere_is_none_here(open: Open) {
     let issued = there.issue(request(&["service-tokens:*"])).await;
     let token = there.verified(&issued).await;
     let acts = here.service.on_behalf_of(&token);
-    assert_eq!(not_active(acts.list(Query::new()).await), Refusal::UnknownId);
+    assert_eq!(not_active(acts.list(ListRequest::new()).await), Refusal::UnknownId);
     // The same id, another token: of another owner, or of another time.
     let id = issued.record.id();
-    let _ = here.issue(IssueRequest::new("globex", "all", "g").id(id)).await;
-    assert_eq!(not_active(acts.list(Query::new()).await), Refusal::UnknownId);
+    let _ = here.service.owner("globex").issue(IssueRequest::new("all", "g").id(id)).await;
+    assert_eq!(not_active(acts.list(ListRequest::new()).await), Refusal::UnknownId);
     assert_eq!(not_active(acts.get(id).await), Refusal::UnknownId);
     assert_eq!(not_active(acts.revoke_self(RevokeRequest::new()).await), Refusal::UnknownId);
     let later = scene(open);
     later.advance(MINUTE);
     let _ = later.issue(request(&["service-tokens:*"]).id(id)).await;
     let acts = later.service.on_behalf_of(&token);
-    assert_eq!(not_active(acts.list(Query::new()).await), Refusal::UnknownId);
+    assert_eq!(not_active(acts.list(ListRequest::new()).await), Refusal::UnknownId);
     assert_eq!(not_active(acts.revoke_self(RevokeRequest::new()).await), Refusal::UnknownId);
 }
 
@@ -194,7 +192,8 @@ async fn another_owner_does_not_exist(open: Open) {
     let scene = scene(open);
     let token = scene.acting(&["*", "service-tokens:*"]).await;
     let acts = scene.service.on_behalf_of(&token);
-    let foreign = scene.issue(IssueRequest::new("globex", "files", "f")).await;
+    let foreign =
+        scene.service.owner("globex").issue(IssueRequest::new("files", "f")).await.unwrap();
     let (id, unknown) = (foreign.record.id(), TokenId::from_bytes([7; 16]));
     let told = |outcome: Result<(), ManageError>| {
         let error = outcome.unwrap_err();
@@ -212,21 +211,25 @@ async fn another_owner_does_not_exist(open: Open) {
             told(acts.revoke(id, RevokeRequest::new()).await.map(drop)),
             told(acts.revoke(unknown, RevokeRequest::new()).await.map(drop))
         );
-        for query in [Query::new().owner("globex"), Query::new().owner("globex").after(unknown)] {
+        for query in [
+            ListRequest::from(Filter::new().owner("globex")),
+            ListRequest::from(Filter::new().owner("globex")).after(unknown),
+        ] {
             let page = acts.list(query).await.unwrap();
             assert_eq!((page.items.len(), page.next), (0, None));
         }
-        let all = acts.list(Query::new().states(service_tokens::store::States::ALL)).await.unwrap();
+        let all = acts
+            .list(ListRequest::from(Filter::new().states(service_tokens::store::States::ALL)))
+            .await
+            .unwrap();
         assert!(all.items.iter().all(|stored| stored.record.owner() == "acme"));
         if !dead {
             scene.service.verify(&text(&foreign), &any()).await.unwrap();
             scene.revoke(id).await;
         }
     }
-    for owner in ["globex", "Acme", "acme "] {
-        let outcome = acts.issue(IssueRequest::new(owner, "files", "f")).await;
-        refused(outcome, Field::Owner, Rule::NotActings);
-    }
+    let issued = acts.issue(IssueRequest::new("files", "f")).await.unwrap();
+    assert_eq!(issued.record.owner(), "acme");
 }
 
 async fn it_revokes_what_may_do_more(open: Open) {
@@ -337,7 +340,7 @@ async fn acts_can_be_sent_to_other_threads(open: Open) {
     sent(&acts);
     sent(&acts.issue(files()));
     sent(&acts.get(token.id()));
-    sent(&acts.list(Query::new()));
+    sent(&acts.list(ListRequest::new()));
     sent(&acts.rotate(token.id(), RotateRequest::at_once()));
     sent(&acts.revoke(token.id(), RevokeRequest::new()));
     sent(&acts.get_self());

@@ -9,7 +9,7 @@ use service_tokens::clock::Clock;
 use service_tokens::error::NotPermitted;
 use service_tokens::record::{Field, Rule};
 use service_tokens::{
-    IssueRequest, ManageError, Policy, Query, RotateRequest, TokenId, VerifiedToken,
+    Filter, IssueRequest, ListRequest, ManageError, Policy, RotateRequest, TokenId, VerifiedToken,
 };
 use support::acting::{
     MANAGER, builder, files, not_permitted, request, scene, scene_with, set, token_type,
@@ -57,7 +57,7 @@ async fn what_it_issues_is_contained_in_its_scopes(open: Open) {
     }
     // Without scopes in the request it is the whole type's that count.
     refused(
-        acts.issue(IssueRequest::new("acme", "all", "b")).await,
+        acts.issue(IssueRequest::new("all", "b")).await,
         Field::Scopes,
         Rule::ExceedsCallerScopes,
     );
@@ -75,7 +75,7 @@ async fn what_it_issues_is_contained_in_its_scopes(open: Open) {
     let acts = narrow.on_behalf_of(&token);
     refused(acts.issue(files()).await, Field::Scopes, Rule::ExceedsCallerScopes);
     refused(
-        acts.issue(IssueRequest::new("acme", "other", "b")).await,
+        acts.issue(IssueRequest::new("other", "b")).await,
         Field::Scopes,
         Rule::ExceedsCallerScopes,
     );
@@ -145,7 +145,12 @@ async fn what_it_issues_names_its_issuers(open: Open) {
         line.insert(0, token.id());
     }
     for id in &line[1..] {
-        let below = scene.service.owner("acme").list(Query::new().issuer(*id)).await.unwrap();
+        let below = scene
+            .service
+            .owner("acme")
+            .list(ListRequest::from(Filter::new().issuer(*id)))
+            .await
+            .unwrap();
         let expected = line.iter().position(|of| of == id).unwrap();
         assert_eq!(below.items.len(), expected);
     }

@@ -17,8 +17,8 @@ use service_tokens::event::Operation;
 use service_tokens::record::ReplacedSecret;
 use service_tokens::store::States;
 use service_tokens::{
-    Event, IssueRequest, Issued, ManageError, Policy, Query, Refusal, RotateRequest, TokenId,
-    TokenService, VerifiedToken,
+    Event, Filter, IssueRequest, Issued, ListRequest, ManageError, Policy, Refusal, RotateRequest,
+    TokenId, TokenService, VerifiedToken,
 };
 use support::acting::{builder, request, revoke_with_descendants, set};
 use support::{Collected, Fault, Faulty, HOUR, Open, Remote, SharedStore, any, over_stores, text};
@@ -78,18 +78,23 @@ async fn scene(open: Open) -> Scene {
     let store = Arc::new(Faulty::with_rival(opened.store.clone(), rival));
     let service = builder(store.clone(), clock.clone()).build().unwrap();
     let sound = builder(opened.store, clock).build().unwrap();
-    let parent = sound.issue(request(&SCOPES)).await.unwrap();
+    let parent = sound.owner("acme").issue(request(&SCOPES)).await.unwrap();
     let parent = sound.verify(&text(&parent), &any()).await.unwrap();
     let issued = sound.on_behalf_of(&parent).issue(request(&SCOPES)).await.unwrap();
     let token = sound.verify(&text(&issued), &any()).await.unwrap();
     *ids.lock().unwrap() = [parent.id(), token.id()];
-    let target = sound.issue(request(&["x"])).await.unwrap();
+    let target = sound.owner("acme").issue(request(&["x"])).await.unwrap();
     Scene { store, service, sound, parent: parent.id(), token, target, _guard: opened.guard }
 }
 
 impl Scene {
     async fn live_below(&self, id: TokenId) -> Vec<TokenId> {
-        let page = self.sound.all_owners().list(Query::new().issuer(id)).await.unwrap();
+        let page = self
+            .sound
+            .all_owners()
+            .list(ListRequest::from(Filter::new().issuer(id)))
+            .await
+            .unwrap();
         page.items.iter().map(|stored| stored.record.id()).collect()
     }
 
@@ -295,7 +300,7 @@ async fn an_issue_that_was_given_up_is_found_by_the_walk(open: Open) {
     let store = Arc::new(Remote::new(opened.store.clone()));
     let service = builder(store.clone(), clock.clone()).events(collected.sink()).build().unwrap();
     let sound = builder(opened.store.clone(), clock).build().unwrap();
-    let issued = sound.issue(request(&SCOPES)).await.unwrap();
+    let issued = sound.owner("acme").issue(request(&SCOPES)).await.unwrap();
     let token = sound.verify(&text(&issued), &any()).await.unwrap();
     store.hold(true);
     store.release(1);
@@ -324,7 +329,7 @@ async fn threads_that_issue_and_one_that_revokes(open: Open) {
         let opened = open();
         let clock = Arc::new(ManualClock::default());
         let service = builder(opened.store, clock).build().unwrap();
-        let issued = service.issue(request(&SCOPES)).await.unwrap();
+        let issued = service.owner("acme").issue(request(&SCOPES)).await.unwrap();
         let root = service.verify(&text(&issued), &any()).await.unwrap();
         let (stop, handed_out) = (AtomicBool::new(false), Mutex::new(Vec::new()));
         std::thread::scope(|threads| {
@@ -333,7 +338,7 @@ async fn threads_that_issue_and_one_that_revokes(open: Open) {
                     // Each issues below the one that it got last, or below the root again.
                     let mut token = root.clone();
                     while !stop.load(Ordering::SeqCst) {
-                        let child = IssueRequest::new("acme", "all", "c").scopes(set(&SCOPES));
+                        let child = IssueRequest::new("all", "c").scopes(set(&SCOPES));
                         let child = block_on(service.on_behalf_of(&token).issue(child));
                         token = root.clone();
                         if let Ok(child) = child {
@@ -357,7 +362,7 @@ async fn threads_that_issue_and_one_that_revokes(open: Open) {
             let refused = service.verify(&token, &any()).await.unwrap_err();
             assert_eq!(refused.refusal(), Some(Refusal::Revoked));
         }
-        let live = Query::new().issuer(root.id()).states(States::LIVE);
+        let live = ListRequest::from(Filter::new().issuer(root.id()).states(States::LIVE));
         assert!(service.all_owners().list(live).await.unwrap().items.is_empty());
     }
 }

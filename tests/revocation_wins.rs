@@ -17,8 +17,8 @@ use service_tokens::clock::ManualClock;
 use service_tokens::record::ReplacedSecret;
 use service_tokens::store::{StoreError, Version};
 use service_tokens::{
-    Event, ManageError, MemoryStore, Page, Query, Record, Refusal, RevokeRequest, RotateRequest,
-    StoredRecord, TokenId, TokenService, TokenStore,
+    Event, Filter, ListRequest, ManageError, MemoryStore, Page, Record, Refusal, RevokeRequest,
+    RotateRequest, StoredRecord, TokenId, TokenService, TokenStore,
 };
 use support::acting;
 use support::many::{request, words};
@@ -54,7 +54,7 @@ fn changed_by_others(open: Open) -> (Arc<Faulty>, TokenService<Arc<Faulty>>, sup
 
 async fn hundreds_of_changes_by_other_processes_do_not_hold_it_off(open: Open) {
     let (faulty, service, _opened) = changed_by_others(open);
-    let issued = service.issue(request()).await.unwrap();
+    let issued = service.owner("acme").issue(request()).await.unwrap();
     faulty.arm(&[Fault::Rival(0); 1_000], Fault::None);
     let revoked = service.owner("acme").revoke(issued.record.id(), words()).await.unwrap();
     assert!(!revoked.already_revoked);
@@ -65,16 +65,16 @@ async fn hundreds_of_changes_by_other_processes_do_not_hold_it_off(open: Open) {
 async fn many_are_revoked_though_each_is_changed_hundreds_of_times(open: Open) {
     let (faulty, service, _opened) = changed_by_others(open);
     for _ in 0..3 {
-        let _ = service.issue(request()).await.unwrap();
+        let _ = service.owner("acme").issue(request()).await.unwrap();
     }
     faulty.arm(&[Fault::Rival(0); 1_000], Fault::None);
-    let outcome = service.owner("acme").revoke_all(Query::new(), words()).run().await.unwrap();
+    let outcome = service.owner("acme").revoke_all(Filter::new(), words()).run().await.unwrap();
     assert_eq!((outcome.done, outcome.failed), (3, 0), "{:?}", outcome.failures);
 }
 
 async fn over_a_store_that_conflicts_for_ever_it_ends(open: Open) {
     let (faulty, service, _opened) = changed_by_others(open);
-    let id = service.issue(request()).await.unwrap().record.id();
+    let id = service.owner("acme").issue(request()).await.unwrap().record.id();
     faulty.arm(&[], Fault::Rival(0));
     let contended = service.owner("acme").revoke(id, words()).await.unwrap_err();
     assert!(matches!(contended, ManageError::Contended { id: of } if of == id), "{contended:?}");
@@ -82,7 +82,7 @@ async fn over_a_store_that_conflicts_for_ever_it_ends(open: Open) {
     assert_eq!(replaces, 10_000);
     let rotated = service.owner("acme").rotate(id, RotateRequest::at_once()).await;
     assert!(matches!(rotated, Err(ManageError::Contended { .. })));
-    let outcome = service.owner("acme").revoke_all(Query::new(), words()).run().await.unwrap();
+    let outcome = service.owner("acme").revoke_all(Filter::new(), words()).run().await.unwrap();
     assert_eq!((outcome.done, outcome.failed, outcome.passes), (0, 1, 1));
 }
 
@@ -113,7 +113,11 @@ async fn rotations_of_this_process_step_aside(open: Open) {
         let built = acting::builder(faulty.clone(), clock).build().unwrap();
         service.get_or_init(|| built)
     };
-    let issued = service.issue(acting::request(&["service-tokens:rotate-self"])).await.unwrap();
+    let issued = service
+        .owner("acme")
+        .issue(acting::request(&["service-tokens:rotate-self"]))
+        .await
+        .unwrap();
     let id = issued.record.id();
     let _ = token.set(service.verify(&text(&issued), &any()).await.unwrap());
     let first = RotateRequest::with_overlap(HOUR);
@@ -177,7 +181,7 @@ async fn one_of_another_owner_s_token_is_in_nobody_s_way(open: Open) {
     let opened = open();
     let store = Arc::new(Remote::new(opened.store.clone()));
     let service = builder(store.clone()).build().unwrap();
-    let id = service.issue(request()).await.unwrap().record.id();
+    let id = service.owner("acme").issue(request()).await.unwrap().record.id();
     store.hold(true);
     let globex = service.owner("globex");
     let mut foreign = pin!(globex.revoke(id, RevokeRequest::new()));
@@ -223,7 +227,7 @@ impl TokenStore for Slow {
         self.0.remove(id, expected).await
     }
 
-    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
+    async fn list(&self, query: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
         self.0.list(query, now).await
     }
 }
@@ -236,7 +240,11 @@ async fn a_token_that_rotates_itself_does_not_escape() {
     let process = || Arc::new(acting::builder(store.clone(), Arc::default()).build().unwrap());
     let (here, elsewhere) = (process(), process());
     for turn in 0..6 {
-        let issued = here.issue(acting::request(&["service-tokens:rotate-self"])).await.unwrap();
+        let issued = here
+            .owner("acme")
+            .issue(acting::request(&["service-tokens:rotate-self"]))
+            .await
+            .unwrap();
         let id = issued.record.id();
         let thief = here.verify(&text(&issued), &any()).await.unwrap();
         let first = RotateRequest::with_overlap(HOUR);
@@ -260,7 +268,7 @@ async fn a_token_that_rotates_itself_does_not_escape() {
         let failed = if turn % 2 == 0 {
             here.owner("acme").revoke(id, words()).await.map(|_| 0)
         } else {
-            let run = here.owner("acme").revoke_all(Query::new(), words()).run().await;
+            let run = here.owner("acme").revoke_all(Filter::new(), words()).run().await;
             run.map(|outcome| outcome.failed).map_err(|error| error.cause)
         };
         // Before anything is asserted: a failure must not leave the others going.

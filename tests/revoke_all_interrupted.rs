@@ -15,7 +15,8 @@ use service_tokens::bulk::BulkProgress;
 use service_tokens::clock::ManualClock;
 use service_tokens::store::StoreError;
 use service_tokens::{
-    Event, IssueRequest, ManageError, Query, RevokeRequest, TokenId, TokenService, TokenStore,
+    Event, Filter, IssueRequest, ListRequest, ManageError, RevokeRequest, TokenId, TokenService,
+    TokenStore,
 };
 use support::many::{issue_many, live, request, words};
 use support::{Collected, Fault, Faulty, Open, any, builder, over_stores, records, text};
@@ -43,7 +44,7 @@ async fn a_store_that_fails_midway_says_how_far_it_came(open: Open) {
     // It fails later and later: at the first list, in the middle of the revocations, at a later list.
     for calls in [0, 1, 2, 77, 150, 10_000] {
         faulty.arm(&vec![Fault::None; calls], Fault::Unavailable);
-        let outcome = service.owner("acme").revoke_all(Query::new(), words()).run().await;
+        let outcome = service.owner("acme").revoke_all(Filter::new(), words()).run().await;
         let so_far = match outcome {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -85,7 +86,7 @@ async fn lost_answers_are_resolved(open: Open) {
     for round in 0.. {
         assert!(round < 200);
         faulty.arm(&script[round..], Fault::None);
-        match service.owner("acme").revoke_all(Query::new(), words()).run().await {
+        match service.owner("acme").revoke_all(Filter::new(), words()).run().await {
             Ok(outcome) if outcome.failed == 0 => {
                 done += outcome.done;
                 break;
@@ -110,8 +111,8 @@ async fn what_is_issued_behind_its_back_is_found_by_the_next_pass(open: Open) {
         let store = store.clone();
         Box::pin(async move {
             let service = builder(store).build().unwrap();
-            let request = IssueRequest::new("acme", "connector", "backup").id(id);
-            let _ = service.issue(request).await.unwrap();
+            let request = IssueRequest::new("connector", "backup").id(id);
+            let _ = service.owner("acme").issue(request).await.unwrap();
         })
     }));
     let service = builder(faulty.clone()).build().unwrap();
@@ -122,7 +123,7 @@ async fn what_is_issued_behind_its_back_is_found_by_the_next_pass(open: Open) {
         script
     });
     faulty.arm(&script, Fault::None);
-    let outcome = service.owner("acme").revoke_all(Query::new(), words()).run().await.unwrap();
+    let outcome = service.owner("acme").revoke_all(Filter::new(), words()).run().await.unwrap();
     assert_eq!((outcome.done, outcome.passes), (6, 5));
     assert_eq!(live(&opened.store).await, 0);
 }
@@ -146,7 +147,7 @@ async fn what_others_revoke_or_remove_meanwhile_is_no_failure(open: Open) {
     let service = builder(faulty.clone()).build().unwrap();
     // Right after the list: the first token is found revoked, the second is found no more.
     faulty.arm(&[Fault::None, Fault::Rival(0), Fault::Rival(1)], Fault::None);
-    let outcome = service.owner("acme").revoke_all(Query::new(), words()).run().await.unwrap();
+    let outcome = service.owner("acme").revoke_all(Filter::new(), words()).run().await.unwrap();
     assert_eq!((outcome.done, outcome.failed, outcome.passes), (2, 0, 2));
     assert_eq!(live(&opened.store).await, 0);
 }
@@ -172,7 +173,7 @@ async fn what_is_used_before_its_turn_is_spared(open: Open) {
         let service = service.get_or_init(|| built);
         // More than are acted on at a time, so that the last has to wait.
         for n in 0..70 {
-            let token = text(&service.issue(request()).await.unwrap());
+            let token = text(&service.owner("acme").issue(request()).await.unwrap());
             clock.advance(Duration::from_millis(2));
             if n == 69 {
                 last.set(token).unwrap();
@@ -181,7 +182,7 @@ async fn what_is_used_before_its_turn_is_spared(open: Open) {
         let since = service.now();
         clock.advance(Duration::from_secs(3_600));
         faulty.arm(&[Fault::None, Fault::Rival(0)], Fault::None);
-        let which = Query::new().unused_since(since);
+        let which = Filter::new().unused_since(since);
         let outcome = service.owner("acme").revoke_all(which, words()).run().await.unwrap();
         assert_eq!((outcome.done, outcome.failed, outcome.passes), (69, 0, 2));
         service.verify(last.get().unwrap(), &any()).await.unwrap();
@@ -199,7 +200,7 @@ async fn dropped_at_any_time_each_is_whole(open: Open) {
         let progress = Mutex::new(None);
         let run = service
             .owner("acme")
-            .revoke_all(Query::new(), words())
+            .revoke_all(Filter::new(), words())
             .on_progress(|told| *progress.lock().unwrap() = Some(told.clone()))
             .run();
         let mut run = Box::pin(run);
@@ -227,7 +228,7 @@ async fn dropped_at_any_time_each_is_whole(open: Open) {
         }
     }
     assert!(given_up >= 2, "{given_up}");
-    let outcome = service.owner("acme").revoke_all(Query::new(), words()).run().await.unwrap();
+    let outcome = service.owner("acme").revoke_all(Filter::new(), words()).run().await.unwrap();
     assert_eq!(outcome.failed, 0);
     assert_eq!(live(&opened.store).await, 0);
 }
@@ -242,8 +243,8 @@ async fn while_others_issue_and_verify(open: Open) {
         let kept = scope.spawn(|| {
             let mut tokens = Vec::new();
             loop {
-                let request = IssueRequest::new("acme", "connector", "stays");
-                tokens.push(text(&block_on(service.issue(request)).unwrap()));
+                let request = IssueRequest::new("connector", "stays");
+                tokens.push(text(&block_on(service.owner("acme").issue(request)).unwrap()));
                 assert!(block_on(service.verify(&tokens[tokens.len() / 2], &any())).is_ok());
                 if stop.load(Ordering::SeqCst) {
                     break;
@@ -254,12 +255,12 @@ async fn while_others_issue_and_verify(open: Open) {
         let gone = scope.spawn(|| {
             let mut tokens = Vec::new();
             for _ in 0..500 {
-                tokens.push(text(&block_on(service.issue(request())).unwrap()));
+                tokens.push(text(&block_on(service.owner("acme").issue(request())).unwrap()));
             }
             tokens
         });
         let revoke = || {
-            let which = Query::new().issued_to("backup");
+            let which = Filter::new().issued_to("backup");
             let run = service.owner("acme").revoke_all(which, words()).run();
             block_on(run).unwrap()
         };
@@ -305,7 +306,7 @@ async fn a_slow_sink_loses_no_revocation(open: Open) {
         let done = &done;
         let service = &service;
         let run = scope.spawn(move || {
-            let run = service.all_owners().revoke_all(Query::new(), words());
+            let run = service.all_owners().revoke_all(Filter::new(), words());
             let run = run.on_progress(|p| done.store(p.done as usize, Ordering::SeqCst)).run();
             let outcome = block_on(run).unwrap();
             let _ = ended.send(());
@@ -317,7 +318,7 @@ async fn a_slow_sink_loses_no_revocation(open: Open) {
         }
         for _ in 0..200 {
             // Single acts still find room, and are not lost.
-            let _ = block_on(service.all_owners().list(Query::new().limit(1))).unwrap();
+            let _ = block_on(service.all_owners().list(ListRequest::new().limit(1))).unwrap();
         }
         assert!(
             end.recv_timeout(Duration::from_millis(300)).is_err(),
@@ -326,7 +327,7 @@ async fn a_slow_sink_loses_no_revocation(open: Open) {
         drop(release);
         assert_eq!(run.join().unwrap().done, many as u64);
     });
-    assert!(service.flush_events(Duration::from_secs(60)));
+    assert!(service.flush_events(Duration::from_secs(60)).is_ok());
     let seen = seen.lock().unwrap();
     let count = |wanted: fn(&Event) -> bool| seen.iter().filter(|event| wanted(event)).count();
     assert_eq!(count(|event| matches!(event, Event::Lost { .. })), 0);

@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures_lite::future::block_on;
-use service_tokens::{FileStore, IssueRequest, Query, Record, State, TokenId, TokenService};
+use service_tokens::{FileStore, Filter, IssueRequest, Record, State, TokenId, TokenService};
 use support::many::{request, words};
 use support::{any, builder, records, text};
 
@@ -29,12 +29,12 @@ fn open(path: &Path) -> FileStore {
     FileStore::open(path).unwrap()
 }
 
-fn leaked() -> Query {
-    Query::new().issued_to("backup")
+fn leaked() -> Filter {
+    Filter::new().issued_to("backup")
 }
 
 fn stays() -> IssueRequest {
-    IssueRequest::new("globex", "developer", "stays")
+    IssueRequest::new("developer", "stays")
 }
 
 /// Writes past the test harness, which would keep it.
@@ -47,13 +47,14 @@ fn say(line: &str) {
 /// Revokes what leaked, while two threads issue and verify what stays.
 fn revoke_while_others_work(service: &TokenService<FileStore>, tell: impl Fn(&str) + Sync) -> u64 {
     let over = AtomicBool::new(false);
-    let (first, verified) = (block_on(service.issue(stays())).unwrap(), AtomicU64::new(0));
+    let (first, verified) =
+        (block_on(service.owner("globex").issue(stays())).unwrap(), AtomicU64::new(0));
     tell(&format!("issued {}\n", text(&first)));
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !over.load(Ordering::SeqCst) {
-                    let issued = block_on(service.issue(stays())).unwrap();
+                    let issued = block_on(service.owner("globex").issue(stays())).unwrap();
                     tell(&format!("issued {}\n", text(&issued)));
                     for token in [&issued, &first] {
                         block_on(service.verify(&text(token), &any())).unwrap();
@@ -138,7 +139,8 @@ fn what_a_kill_interrupts_goes_on_from_there() {
     let service = builder(open(&path)).build().unwrap();
     let sample: Vec<String> = std::thread::scope(|scope| {
         let issue = || {
-            let issued = (0..MANY / 4).map(|_| text(&block_on(service.issue(request())).unwrap()));
+            let issued = (0..MANY / 4)
+                .map(|_| text(&block_on(service.owner("acme").issue(request())).unwrap()));
             issued.step_by(500).collect::<Vec<_>>()
         };
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(issue)).collect();

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use service_tokens::store::StoreError;
 use service_tokens::{
-    Event, IssueRequest, ManageError, Query, RevokeRequest, TokenId, TokenService, TokenStore,
+    Event, IssueRequest, ListRequest, ManageError, RevokeRequest, TokenId, TokenService, TokenStore,
 };
 use support::many::{request, words};
-use support::planted::{below, newer, plant};
+use support::planted::{below, newer, plant, plant_of};
 use support::{
     Collected, Fault, Faulty, Open, SharedStore, any, builder, over_stores, records, text,
 };
@@ -45,12 +45,12 @@ async fn tree(open: Open) -> Tree {
     let store = opened.store;
     let collected = Collected::default();
     let service = builder(store.clone()).events(collected.sink()).build().unwrap();
-    let top = service.issue(request()).await.unwrap();
+    let top = service.owner("acme").issue(request()).await.unwrap();
     let head = top.record.id();
     let (child, second) = plant(&*store, request(), |record| below(record, &[head])).await;
     let (grandchild, third) =
         plant(&*store, request(), |record| below(record, &[child, head])).await;
-    let other = service.issue(request()).await.unwrap();
+    let other = service.owner("acme").issue(request()).await.unwrap();
     let tokens = [text(&top), second, third, text(&other)];
     let _ = collected.take(&service);
     Tree { head, child, grandchild, tokens, store, service, collected, _guard: opened.guard }
@@ -151,9 +151,9 @@ async fn a_head_that_cannot_be_read_does_not_save_them_either(open: Open) {
 
 async fn a_view_sees_its_owner_s(open: Open) {
     let tree = tree(open).await;
-    let foreign = IssueRequest::new("globex", "connector", "x");
+    let foreign = IssueRequest::new("connector", "x");
     let of_head = |record: &_| below(record, &[tree.head]);
-    let (_, globex) = plant(&*tree.store, foreign, of_head).await;
+    let (_, globex) = plant_of("globex", &*tree.store, foreign, of_head).await;
     let view = tree.service.owner("globex");
     assert_eq!(view.revoke_with_descendants(tree.head, words()).run().await.unwrap().done, 1);
     assert!(tree.service.verify(&globex, &any()).await.is_err());
@@ -163,7 +163,7 @@ async fn a_view_sees_its_owner_s(open: Open) {
 async fn what_is_issued_below_meanwhile_is_found(open: Open) {
     let opened = open();
     let service = builder(opened.store.clone()).build().unwrap();
-    let head = service.issue(request()).await.unwrap().record.id();
+    let head = service.owner("acme").issue(request()).await.unwrap().record.id();
     let store = opened.store.clone();
     let faulty = Arc::new(Faulty::with_rival(opened.store.clone(), move |_| {
         let store = store.clone();
@@ -181,7 +181,7 @@ async fn what_is_issued_below_meanwhile_is_found(open: Open) {
     let view = service.all_owners();
     let outcome = view.revoke_with_descendants(head, words()).run().await.unwrap();
     assert_eq!((outcome.done, outcome.failed), (3, 0));
-    assert_eq!(view.list(Query::new()).await.unwrap().items.len(), 0);
+    assert_eq!(view.list(ListRequest::new()).await.unwrap().items.len(), 0);
     assert_eq!(records(&*opened.store).await.len(), 3);
 }
 
@@ -198,10 +198,10 @@ async fn the_whole_is_one_event_that_names_the_head(open: Open) {
     let _ = run.await.unwrap();
     let events = tree.collected.take(&tree.service);
     let (whole, each) = events.split_last().unwrap();
-    let Event::RevokedAll { with, which, revoked: 3, stopped: None, .. } = whole else {
+    let Event::RevokedAll { with, filter: which, revoked: 3, stopped: None, .. } = whole else {
         panic!("{whole:?}")
     };
-    assert_eq!((*with, which.issuer_filter()), (Some(tree.head), Some(tree.head)));
+    assert_eq!((*with, which.issuer), (Some(tree.head), Some(tree.head)));
     let ids: Vec<TokenId> = each
         .iter()
         .map(|event| match event {

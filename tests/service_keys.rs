@@ -19,8 +19,8 @@ over_stores! {
     a_prefix_can_be_changed,
 }
 
-fn request(owner: &str) -> IssueRequest {
-    IssueRequest::new(owner, "connector", "backup")
+fn request() -> IssueRequest {
+    IssueRequest::new("connector", "backup")
 }
 
 const OLD: KeyId = KeyId(*b"2025");
@@ -31,7 +31,7 @@ async fn keys_rotate_from_active_to_retired_to_gone(open: Open) {
     let (old_key, new_key) = ([1; 32], [2; 32]);
     let with = |keys: KeyRing| builder(opened.store.clone()).keys(keys).build().unwrap();
     let before = with(KeyRing::new(OLD, &old_key).unwrap());
-    let first = before.issue(request("acme")).await.unwrap();
+    let first = before.owner("acme").issue(request()).await.unwrap();
     let id = first.record.id();
     before.verify(&text(&first), &any()).await.unwrap();
 
@@ -52,7 +52,7 @@ async fn keys_rotate_from_active_to_retired_to_gone(open: Open) {
     let told = after.verify(&text(&first), &any()).await.unwrap_err();
     assert_eq!(told.to_string(), after.verify("x", &any()).await.unwrap_err().to_string());
     // A token wholly under the lost key can still be managed, and revived by nothing but a rotation.
-    let third = before.issue(request("acme")).await.unwrap();
+    let third = before.owner("acme").issue(request()).await.unwrap();
     assert!(after.verify(&text(&third), &any()).await.is_err());
     let view = after.owner("acme");
     let fourth = view.rotate(third.record.id(), RotateRequest::at_once()).await.unwrap();
@@ -61,7 +61,7 @@ async fn keys_rotate_from_active_to_retired_to_gone(open: Open) {
 
     // Another key under the same id is no key to this.
     let impostor = with(KeyRing::new(OLD, &[3; 32]).unwrap());
-    let fifth = before.issue(request("acme")).await.unwrap();
+    let fifth = before.owner("acme").issue(request()).await.unwrap();
     let refused = impostor.verify(&text(&fifth), &any()).await.unwrap_err().refusal();
     assert_eq!(refused, Some(Refusal::WrongSecret));
 }
@@ -71,7 +71,7 @@ async fn keyed_and_plain_records_live_side_by_side(open: Open) {
     let plain = builder(opened.store.clone()).build().unwrap();
     let keys = KeyRing::new(NEW, &[9; 32]).unwrap();
     let keyed = builder(opened.store.clone()).keys(keys).build().unwrap();
-    let before = plain.issue(request("acme")).await.unwrap();
+    let before = plain.owner("acme").issue(request()).await.unwrap();
     keyed.verify(&text(&before), &any()).await.unwrap();
     let rotated = keyed.owner("acme").rotate(before.record.id(), RotateRequest::at_once()).await;
     let rotated = rotated.unwrap();
@@ -90,12 +90,12 @@ async fn a_prefix_can_be_changed(open: Open) {
         accepted.iter().fold(service, |service, prefix| service.accept_prefix(*prefix))
     };
     let old = with("acme", &[]).build().unwrap();
-    let issued = old.issue(request("acme")).await.unwrap();
+    let issued = old.owner("acme").issue(request()).await.unwrap();
     assert!(text(&issued).starts_with("acme_1"));
 
     let new = with("globex_live", &["acme"]).build().unwrap();
     new.verify(&text(&issued), &any()).await.unwrap();
-    let fresh = new.issue(request("acme")).await.unwrap();
+    let fresh = new.owner("acme").issue(request()).await.unwrap();
     let view = new.owner("acme");
     let rotated = view.rotate(issued.record.id(), RotateRequest::at_once()).await.unwrap();
     for issued in [&fresh, &rotated] {

@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use futures_lite::future::block_on;
 use service_tokens::store::States;
 use service_tokens::{
-    IssueRequest, ManageError, MemoryStore, Query, Refusal, Requirement, RevokeRequest,
-    RotateRequest, ScopeSet, State, TokenId, TokenService, TokenStore, TokenType, VerifyError,
+    Filter, IssueRequest, ListRequest, ManageError, MemoryStore, Refusal, Requirement,
+    RevokeRequest, RotateRequest, ScopeSet, State, TokenId, TokenService, TokenStore, TokenType,
+    VerifyError,
 };
 use support::{HOUR, Open, SharedStore, any, builder, over_stores, records, requirement, text};
 
@@ -28,14 +29,14 @@ over_stores! {
     of_many_rotations_each_gives_a_secret_that_was_once_good,
 }
 
-fn request(owner: &str) -> IssueRequest {
-    IssueRequest::new(owner, "connector", "backup")
+fn request() -> IssueRequest {
+    IssueRequest::new("connector", "backup")
 }
 
 async fn another_owners_token_does_not_exist(open: Open) {
     let opened = open();
     let service = builder(opened.store).build().unwrap();
-    let issued = service.issue(request("acme")).await.unwrap();
+    let issued = service.owner("acme").issue(request()).await.unwrap();
     let (id, unknown) = (issued.record.id(), TokenId::from_bytes([7; 16]));
     for owner in ["globex", "", "acm", "acmee", "Acme", "acme "] {
         let foreign = service.owner(owner);
@@ -78,28 +79,31 @@ async fn a_bound_view_lists_its_owner_only(open: Open) {
     let opened = open();
     let service = builder(opened.store).build().unwrap();
     for _ in 0..3 {
-        let _ = service.issue(request("acme")).await.unwrap();
-        let _ = service.issue(request("globex")).await.unwrap();
+        let _ = service.owner("acme").issue(request()).await.unwrap();
+        let _ = service.owner("globex").issue(request()).await.unwrap();
     }
     let owners = async |page: Result<service_tokens::Page, ManageError>| -> Vec<String> {
         page.unwrap().items.iter().map(|stored| stored.record.owner().to_owned()).collect()
     };
     let acme = service.owner("acme");
-    assert_eq!(owners(acme.list(Query::new()).await).await, ["acme"; 3]);
-    assert_eq!(owners(acme.list(Query::new().owner("acme")).await).await, ["acme"; 3]);
+    assert_eq!(owners(acme.list(ListRequest::new()).await).await, ["acme"; 3]);
+    assert_eq!(
+        owners(acme.list(ListRequest::from(Filter::new().owner("acme"))).await).await,
+        ["acme"; 3]
+    );
     // A full page and no cursor into what is not seen: others' records take no room on it.
-    let page = acme.list(Query::new().limit(3)).await.unwrap();
+    let page = acme.list(ListRequest::new().limit(3)).await.unwrap();
     assert_eq!((page.items.len(), page.next), (3, None));
-    let foreign = acme.list(Query::new().owner("globex")).await.unwrap();
+    let foreign = acme.list(ListRequest::from(Filter::new().owner("globex"))).await.unwrap();
     assert_eq!((foreign.items.len(), foreign.next), (0, None));
     // A cursor into another's records gives none of them.
-    let globex = service.owner("globex").list(Query::new()).await.unwrap();
+    let globex = service.owner("globex").list(ListRequest::new()).await.unwrap();
     for stored in globex.items {
-        let behind = Query::new().after(stored.record.id());
+        let behind = ListRequest::new().after(stored.record.id());
         assert!(owners(acme.list(behind).await).await.iter().all(|owner| owner == "acme"));
     }
-    assert_eq!(owners(service.all_owners().list(Query::new()).await).await.len(), 6);
-    let all = service.all_owners().list(Query::new().owner("globex")).await;
+    assert_eq!(owners(service.all_owners().list(ListRequest::new()).await).await.len(), 6);
+    let all = service.all_owners().list(ListRequest::from(Filter::new().owner("globex"))).await;
     assert_eq!(owners(all).await, ["globex"; 3]);
 }
 
@@ -143,23 +147,23 @@ impl TokenStore for Careless {
 
     async fn list(
         &self,
-        _: &Query,
+        _: &ListRequest,
         now: chrono::DateTime<chrono::Utc>,
     ) -> Result<service_tokens::Page, service_tokens::store::StoreError> {
-        self.0.list(&Query::new().states(States::ALL), now).await
+        self.0.list(&ListRequest::from(Filter::new().states(States::ALL)), now).await
     }
 }
 
 async fn a_store_that_answers_too_much_shows_nothing_of_others(open: Open) {
     let opened = open();
     let service = builder(Careless(opened.store)).build().unwrap();
-    let first = service.issue(request("globex")).await.unwrap();
-    let second = service.issue(request("acme")).await.unwrap();
-    let page = service.owner("acme").list(Query::new()).await.unwrap();
+    let first = service.owner("globex").issue(request()).await.unwrap();
+    let second = service.owner("acme").issue(request()).await.unwrap();
+    let page = service.owner("acme").list(ListRequest::new()).await.unwrap();
     assert_eq!(page.items.len(), 1);
     assert_eq!(page.items[0].record.owner(), "acme");
     // A record with another id is no answer, and never compared.
-    for view in [service.owner("acme"), service.owner("globex"), service.all_owners()] {
+    for view in [Some("acme"), Some("globex"), None].map(|owner| service.owner_or_all(owner)) {
         let id = second.record.id();
         let got = view.get(id).await;
         assert!(matches!(got, Err(ManageError::Store(_))), "{got:?}");
@@ -176,14 +180,14 @@ async fn a_store_that_answers_too_much_shows_nothing_of_others(open: Open) {
 fn every_kind_of_store_pointer_serves() {
     async fn serve<S: TokenStore>(store: S) {
         let service = builder(store).build().unwrap();
-        let issued = service.issue(request("acme")).await.unwrap();
+        let issued = service.owner("acme").issue(request()).await.unwrap();
         let id = issued.record.id();
         service.verify(&text(&issued), &requirement("files:read")).await.unwrap();
         let view = service.owner("acme");
         let rotated = view.rotate(id, RotateRequest::at_once()).await.unwrap();
         assert!(service.verify(&text(&issued), &any()).await.is_err());
         service.verify(&text(&rotated), &any()).await.unwrap();
-        assert_eq!(view.list(Query::new()).await.unwrap().items.len(), 1);
+        assert_eq!(view.list(ListRequest::new()).await.unwrap().items.len(), 1);
         view.revoke(id, RevokeRequest::new()).await.unwrap();
         assert!(service.verify(&text(&rotated), &any()).await.is_err());
     }
@@ -207,13 +211,13 @@ async fn the_futures_can_be_spawned() {
     let store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
     let service = Arc::new(builder(store).cache_records(HOUR, 10).build().unwrap());
     let life = tokio::spawn(async move {
-        let issued = service.issue(request("acme")).await.unwrap();
+        let issued = service.owner("acme").issue(request()).await.unwrap();
         let view = service.owner("acme");
         let rotated = view.rotate(issued.record.id(), RotateRequest::at_once()).await.unwrap();
         service.verify(&text(&rotated), &any()).await.unwrap();
         service.verify_uncached(&text(&rotated), &any()).await.unwrap();
         let _ = view.get(issued.record.id()).await.unwrap();
-        let _ = view.list(Query::new()).await.unwrap();
+        let _ = view.list(ListRequest::new()).await.unwrap();
         service.follow_changes().await.unwrap();
         view.revoke(issued.record.id(), RevokeRequest::new()).await.unwrap().already_revoked
     });
@@ -224,8 +228,8 @@ async fn needs_are_one_all_or_any(open: Open) {
     let opened = open();
     let service = builder(opened.store).build().unwrap();
     let scopes = ScopeSet::new(["files:*", "queue:push"]).unwrap();
-    let request = IssueRequest::new("acme", "developer", "b").scopes(scopes);
-    let token = text(&service.issue(request).await.unwrap());
+    let request = IssueRequest::new("developer", "b").scopes(scopes);
+    let token = text(&service.owner("acme").issue(request).await.unwrap());
     let all = |scopes: &[&str]| Requirement::all_of(scopes).unwrap();
     let any_of = |scopes: &[&str]| Requirement::any_of(scopes).unwrap();
     let permitted = [
@@ -268,8 +272,9 @@ async fn types_narrow_and_never_widen(open: Open) {
             .build()
             .unwrap()
     };
-    let request = IssueRequest::new("acme", "changing", "b");
-    let token = text(&with(&["a:read", "a:write", "b:*"]).issue(request).await.unwrap());
+    let request = IssueRequest::new("changing", "b");
+    let token =
+        text(&with(&["a:read", "a:write", "b:*"]).owner("acme").issue(request).await.unwrap());
     let narrower = with(&["a:read", "b:x"]);
     assert_eq!(narrower.verify(&token, &any()).await.unwrap().scopes().as_str(), "a:read b:x");
     assert!(narrower.verify(&token, &requirement("a:write")).await.is_err());
@@ -289,8 +294,8 @@ async fn types_narrow_and_never_widen(open: Open) {
 async fn everything_is_not_management(open: Open) {
     let opened = open();
     let service = builder(opened.store).build().unwrap();
-    let request = IssueRequest::new("acme", "developer", "b");
-    let token = text(&service.issue(request).await.unwrap());
+    let request = IssueRequest::new("developer", "b");
+    let token = text(&service.owner("acme").issue(request).await.unwrap());
     service.verify(&token, &requirement("anything:at:all")).await.unwrap();
     for reserved in ["service-tokens", "service-tokens:issue", "service-tokens:a:b"] {
         let outcome = service.verify(&token, &requirement(reserved)).await;
@@ -303,7 +308,7 @@ async fn after_a_revocation_no_thread_is_accepted(open: Open) {
     for _ in 0..20 {
         let opened = open();
         let service = &builder(opened.store).build().unwrap();
-        let issued = service.issue(request("acme")).await.unwrap();
+        let issued = service.owner("acme").issue(request()).await.unwrap();
         let (id, token) = (issued.record.id(), &text(&issued));
         let (revoked, accepted) = (&AtomicBool::new(false), &AtomicUsize::new(0));
         std::thread::scope(|threads| {
@@ -339,7 +344,7 @@ async fn of_many_revocations_one_is_the_first(open: Open) {
     for _ in 0..20 {
         let opened = open();
         let service = &builder(opened.store).build().unwrap();
-        let id = service.issue(request("acme")).await.unwrap().record.id();
+        let id = service.owner("acme").issue(request()).await.unwrap().record.id();
         let firsts = &std::sync::Mutex::new(Vec::new());
         std::thread::scope(|threads| {
             for who in 0..8 {
@@ -364,7 +369,7 @@ async fn of_many_revocations_one_is_the_first(open: Open) {
 async fn of_many_rotations_each_gives_a_secret_that_was_once_good(open: Open) {
     let opened = open();
     let service = &builder(opened.store.clone()).build().unwrap();
-    let issued = service.issue(request("acme")).await.unwrap();
+    let issued = service.owner("acme").issue(request()).await.unwrap();
     let id = issued.record.id();
     let secrets = &std::sync::Mutex::new(Vec::new());
     std::thread::scope(|threads| {

@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_lite::future::block_on;
-use service_tokens::{Event, IssueRequest, MemoryStore, Query, RevokeRequest, TokenService};
+use service_tokens::{Event, IssueRequest, ListRequest, MemoryStore, RevokeRequest, TokenService};
 use support::{any, builder, text};
 
 fn request() -> IssueRequest {
-    IssueRequest::new("acme", "connector", "backup").issued_by("alice")
+    IssueRequest::new("connector", "backup").issued_by("alice")
 }
 
 /// As many refusals as it takes to see that none waits.
@@ -43,18 +43,18 @@ fn a_sink_that_blocks_holds_nothing_up_and_loses_are_told() {
         .build()
         .unwrap();
     let began = Instant::now();
-    let token = text(&block_on(service.issue(request())).unwrap());
+    let token = text(&block_on(service.owner("acme").issue(request())).unwrap());
     for _ in 0..12 {
         refuse_many(&service, &token);
     }
     // However many refusals wait, an act of management still finds room.
-    let id = block_on(service.owner("acme").list(Query::new())).unwrap().items[0].record.id();
+    let id = block_on(service.owner("acme").list(ListRequest::new())).unwrap().items[0].record.id();
     block_on(service.owner("acme").revoke(id, RevokeRequest::new())).unwrap();
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
-    assert!(!service.flush_events(Duration::from_millis(20)));
+    assert!(service.flush_events(Duration::from_millis(20)).is_err());
     assert!(began.elapsed() < SOON);
     drop(release);
-    assert!(service.flush_events(SOON));
+    assert!(service.flush_events(SOON).is_ok());
     let seen = seen.lock().unwrap();
     let lost = |event: &Event| match event {
         Event::Lost { operations, refusals, .. } => {
@@ -84,10 +84,10 @@ fn a_sink_that_panics_fails_nothing_and_gets_the_next_event_all_the_same() {
         })
         .build()
         .unwrap();
-    let token = text(&block_on(service.issue(request())).unwrap());
+    let token = text(&block_on(service.owner("acme").issue(request())).unwrap());
     let began = Instant::now();
     refuse_many(&service, &token);
-    assert!(service.flush_events(SOON));
+    assert!(service.flush_events(SOON).is_ok());
     assert!(began.elapsed() < SOON);
     assert_eq!(calls.load(Ordering::SeqCst), 1_001);
 }
@@ -112,7 +112,7 @@ fn a_flush_ends_under_load() {
         })
     };
     std::thread::sleep(Duration::from_millis(20));
-    let flushed = service.flush_events(SOON);
+    let flushed = service.flush_events(SOON).is_ok();
     stop.store(true, Ordering::Relaxed);
     busy.join().unwrap();
     assert!(flushed, "the queue is never empty, and all events so far were delivered long ago");
@@ -130,7 +130,7 @@ fn a_panicking_subscriber_fails_nothing() {
     let subscriber = tracing_subscriber::registry().with(Panicking);
     tracing::subscriber::with_default(subscriber, || {
         let service = builder(MemoryStore::new()).build().unwrap();
-        let token = text(&block_on(service.issue(request())).unwrap());
+        let token = text(&block_on(service.owner("acme").issue(request())).unwrap());
         refuse_many(&service, &token);
     });
 }

@@ -18,7 +18,9 @@ use proptest::test_runner::TestRunner;
 use service_tokens::clock::{Clock, ManualClock};
 use service_tokens::record::ReplacedSecret;
 use service_tokens::store::LastUsed;
-use service_tokens::{IssueRequest, Query, RevokeRequest, RotateRequest, TokenId, TokenService};
+use service_tokens::{
+    Filter, IssueRequest, ListRequest, RevokeRequest, RotateRequest, TokenId, TokenService,
+};
 use support::{DAY, Fault, Faulty, HOUR, MICRO, MINUTE, Open, builder, over_stores, requirement};
 
 over_stores! {
@@ -201,8 +203,8 @@ impl World {
     async fn compare(&self) {
         let now = self.clock.now();
         for (process, service) in self.processes.iter().enumerate() {
-            let everything = Query::new().states(service_tokens::store::States::ALL);
-            let listed = service.all_owners().list(everything.clone()).await.unwrap().items;
+            let everything = Filter::new().states(service_tokens::store::States::ALL);
+            let listed = service.all_owners().list(everything.clone().into()).await.unwrap().items;
             for token in &self.tokens {
                 // This process's uses and what the other one has flushed.
                 let known = token.used[process].max(token.flushed[1 - process]);
@@ -220,7 +222,7 @@ impl World {
                 let micro = TimeDelta::microseconds(1);
                 for time in truth.into_iter().chain(known).chain([now]) {
                     for since in [time - micro, time, time + micro, time + self.step] {
-                        let query = everything.clone().unused_since(since);
+                        let query = ListRequest::from(everything.clone().unused_since(since));
                         let page = service.all_owners().list(query).await.unwrap();
                         let unused = page.items.iter().any(|stored| stored.record.id() == token.id);
                         let used = known.is_some_and(|known| known >= since);
@@ -263,8 +265,8 @@ async fn what_is_shown_agrees_with_what_happened(open: Open) {
             let mut world =
                 World { clock, stores, processes, tokens: vec![], step, dead: HashSet::new() };
             for _ in 0..TOKENS {
-                let request = IssueRequest::new("acme", "connector", "b").expires_in(300 * DAY);
-                let issued = world.processes[0].issue(request).await.unwrap();
+                let request = IssueRequest::new("connector", "b").expires_in(300 * DAY);
+                let issued = world.processes[0].owner("acme").issue(request).await.unwrap();
                 world.tokens.push(Token {
                     id: issued.record.id(),
                     secrets: vec![Secret {

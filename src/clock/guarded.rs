@@ -52,7 +52,7 @@ struct Accepted {
     /// The monotonic time at which that was accepted.
     at: i64,
     /// There was a jump, and nobody has acknowledged it.
-    jumped: bool,
+    jumped: Option<ClockJump>,
 }
 
 /// What came of holding the two clocks against each other.
@@ -83,7 +83,7 @@ impl GuardedClock {
             dates: Dates::from(wall),
             floor: AtomicI64::new(wall),
             compared_at: AtomicI64::new(wall),
-            accepted: Mutex::new(Accepted { offset, at: monotonic, jumped: false }),
+            accepted: Mutex::new(Accepted { offset, at: monotonic, jumped: None }),
         }
     }
 
@@ -163,9 +163,10 @@ impl GuardedClock {
         let offset = wall.saturating_sub(monotonic);
         let by = offset.saturating_sub(accepted.offset);
         if by.unsigned_abs() > JUMP_MICROS {
-            *accepted = Accepted { offset, at: monotonic, jumped: true };
             let (by, noticed_at) = (chrono::Duration::microseconds(by), from_micros(wall));
-            return Some(Compared::Jumped(ClockJump { by, noticed_at }));
+            let jump = ClockJump { by, noticed_at };
+            *accepted = Accepted { offset, at: monotonic, jumped: Some(jump) };
+            return Some(Compared::Jumped(jump));
         }
         // Once a day what a time server has corrected since is believed: over months it is no jump.
         if monotonic.saturating_sub(accepted.at) >= BELIEVE_EVERY_MICROS {
@@ -183,11 +184,11 @@ impl GuardedClock {
     }
 
     fn jumped(&self) -> bool {
-        self.accepted().jumped
+        self.accepted().jumped.is_some()
     }
 
-    pub(crate) fn acknowledge(&self) -> bool {
-        std::mem::replace(&mut self.accepted().jumped, false)
+    pub(crate) fn acknowledge(&self) -> Option<ClockJump> {
+        self.accepted().jumped.take()
     }
 }
 

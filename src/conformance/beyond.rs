@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::probe::{Probe, Refusal, everything, refused, same_record, same_stored};
+use super::probe::{Probe, Refusal, every_record, refused, same_record, same_stored};
 use super::races::compete;
 use super::sample::{NOW, Sample, at, gallery, labelled, metadata, now, nth, revoked};
 use super::turns::{join, poll_and_drop, within};
@@ -83,7 +83,7 @@ pub(super) async fn before_reopening(probe: Probe<'_>) -> Result<Before, Unkept>
     let newer = super::sample::newer(&labelled(2, "newer")?)?;
     probe.insert(&newer).await?;
     let mut there = Vec::new();
-    for stored in probe.walk(&everything(), now()).await? {
+    for stored in probe.walk(&every_record(), now()).await? {
         there.push(probe.present(stored.record.id(), "before closing").await?);
     }
     Ok(Before { there, removed: removed.id(), replaced: (first, stale) })
@@ -101,7 +101,7 @@ pub(super) async fn after_reopening(probe: Probe<'_>, before: &Before) -> Verdic
             "after the store was closed and opened again, find answered with",
         )?;
     }
-    let listed = probe.walk(&everything(), now()).await?.len();
+    let listed = probe.walk(&every_record(), now()).await?.len();
     let expected = before.there.len();
     ensure!(
         listed == expected,
@@ -256,7 +256,7 @@ pub(super) async fn while_failing(
         }
         Err(error) => note("find", Ok(()), Some(error)),
     }
-    match store.list(&everything(), now()).await {
+    match store.list(&every_record(), now()).await {
         Ok(page) if page.next.is_none() && page.items.len() < 2 => {
             note("list", broken("an unavailable store showed a list that lacks records"), None);
         }

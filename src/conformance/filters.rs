@@ -8,7 +8,7 @@ use super::probe::{Probe, everything, quote, same_ids, short, untouched};
 use super::sample::{DAY, NOW, Sample, TEXTS, at, long_texts, now, nth, revoked};
 use super::verdict::{Unkept, Verdict};
 use crate::record::{Record, State};
-use crate::store::{LastUsed, Order, Query, States};
+use crate::store::{Filter, LastUsed, ListRequest, Order, States};
 use crate::token::TokenId;
 
 const STATES: [State; 4] = [State::Pending, State::Active, State::Expired, State::Revoked];
@@ -47,9 +47,9 @@ fn mixture() -> Result<Vec<Record>, Unkept> {
 }
 
 /// Each filter by itself, with values that many, few and no records have.
-fn single_filters() -> Vec<(&'static str, Query)> {
+fn single_filters() -> Vec<(&'static str, Filter)> {
     let all = everything;
-    let mut filters = vec![("no filter", all()), ("the default", Query::new())];
+    let mut filters = vec![("no filter", all()), ("the default", Filter::new())];
     for owner in ["acme", "acme-eu", "Acme", "ACME", "acm", "nobody"] {
         filters.push(("owner", all().owner(owner)));
     }
@@ -92,7 +92,7 @@ fn boundaries() -> Vec<DateTime<Utc>> {
     times.into_iter().map(at).collect()
 }
 
-fn combinations() -> Vec<(&'static str, Query)> {
+fn combinations() -> Vec<(&'static str, Filter)> {
     let mut queries = Vec::new();
     for owner in ["acme", "acme-eu"] {
         for states in [States::LIVE, States::ENDED, States::ALL] {
@@ -125,22 +125,22 @@ fn combinations() -> Vec<(&'static str, Query)> {
     queries
 }
 
-/// That a query selects what [`Query::matches`] accepts, in both directions.
+/// That a query selects what [`Filter::matches`] accepts, in both directions.
 async fn selects(
     probe: Probe<'_>,
     records: &[(Record, LastUsed)],
-    query: &Query,
+    filter: &Filter,
     now: DateTime<Utc>,
     what: &str,
 ) -> Verdict {
     let expected: BTreeSet<TokenId> = records
         .iter()
-        .filter(|(record, used)| query.matches(record, *used, now))
+        .filter(|(record, used)| filter.matches(record, *used, now))
         .map(|(record, _)| record.id())
         .collect();
     for direction in [Order::OldestFirst, Order::NewestFirst] {
-        let query = query.clone().direction(direction).limit(1_000);
-        let seen = probe.walk(&query, now).await?;
+        let request = ListRequest::from(filter.clone()).order(direction).limit(1_000);
+        let seen = probe.walk(&request, now).await?;
         same_ids(&expected, seen.iter().map(|stored| stored.record.id()), what)?;
     }
     Ok(())
@@ -181,12 +181,12 @@ pub(super) async fn filters_are_exact(probe: Probe<'_>) -> Verdict {
     Ok(())
 }
 
-/// The query, without what was not asked for.
-fn asked(query: &Query) -> String {
-    let all = format!("{query:?}");
-    let fields = all.trim_start_matches("Query { ").trim_end_matches(" }").split(", ");
+/// The text of a filter, without the fields that are not set.
+fn asked(filter: &Filter) -> String {
+    let all = format!("{filter:?}");
+    let fields = all.trim_start_matches("Filter { ").trim_end_matches(" }").split(", ");
     let given: Vec<&str> = fields.filter(|field| field.contains("Some(")).collect();
-    short(&if given.is_empty() { format!("{:?}", query.states_filter()) } else { given.join(", ") })
+    short(&if given.is_empty() { format!("{:?}", filter.states) } else { given.join(", ") })
 }
 
 pub(super) async fn states_follow_now(probe: Probe<'_>) -> Verdict {
@@ -234,7 +234,8 @@ pub(super) async fn owners_stay_apart(probe: Probe<'_>) -> Verdict {
             let expected = records.iter().filter(|r| r.owner() == owner).map(Record::id).collect();
             let what = format!("a list of the owner {}", quote(owner));
             for limit in [1, 50] {
-                let query = everything().direction(direction).owner(owner).limit(limit);
+                let query =
+                    ListRequest::from(everything().owner(owner)).order(direction).limit(limit);
                 let seen = probe.walk(&query, now()).await?;
                 same_ids(&expected, seen.iter().map(|stored| stored.record.id()), &what)?;
             }

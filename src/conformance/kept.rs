@@ -1,6 +1,6 @@
 //! What was written is what is read.
 
-use super::probe::{Probe, answered, everything, quote, same_record, same_stored};
+use super::probe::{Probe, answered, every_record, quote, same_record, same_stored};
 use super::sample::{
     LONGEST, NOW, Sample, TEXTS, at, gallery, id, labelled, long_texts, metadata, now, nth, revoked,
 };
@@ -48,7 +48,7 @@ async fn seen(
     when: &str,
 ) -> Verdict {
     probe.holds(record, version, when).await?;
-    let listed = probe.walk(&everything(), now()).await?;
+    let listed = probe.walk(&every_record(), now()).await?;
     let Some(listed) = listed.iter().find(|stored| stored.record.id() == record.id()) else {
         return broken(format!("{when}, list did not show the record {}", record.id()));
     };

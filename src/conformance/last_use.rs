@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::probe::{Probe, Refusal, everything, refused, same, same_ids, tracked, untouched};
+use super::probe::{
+    Probe, Refusal, every_record, everything, refused, same, same_ids, tracked, untouched,
+};
 use super::sample::{DAY, NOW, Sample, at, labelled, now, nth};
 use super::turns::{Boxed, join};
 use super::verdict::{Unkept, Verdict, broken, ensure};
 use crate::record::Record;
-use crate::store::{LastUsed, Order, RecordRef, States};
+use crate::store::{LastUsed, ListRequest, Order, RecordRef, States};
 use crate::token::TokenId;
 
 pub(super) async fn last_use_is_told(probe: Probe<'_>) -> Verdict {
@@ -28,7 +30,7 @@ pub(super) async fn last_use_is_told(probe: Probe<'_>) -> Verdict {
 async fn tells(probe: Probe<'_>, id: TokenId, expected: LastUsed, when: &str) -> Verdict {
     let stored = probe.present(id, when).await?;
     same(&expected, &stored.last_used, &format!("{when}, find answered with the last use"))?;
-    let listed = probe.walk(&everything(), now()).await?;
+    let listed = probe.walk(&every_record(), now()).await?;
     for stored in listed.iter().filter(|stored| stored.record.id() == id) {
         same(&expected, &stored.last_used, &format!("{when}, list showed the last use"))?;
     }
@@ -133,8 +135,10 @@ pub(super) async fn unused_since_is_honest(probe: Probe<'_>) -> Verdict {
     for since in [-10 * DAY, -6 * DAY, -3 * DAY - 1, -3 * DAY, -3 * DAY + 1, -DAY, 0] {
         let since = at(NOW + since);
         for direction in [Order::OldestFirst, Order::NewestFirst] {
-            let all = everything().direction(direction).unused_since(since);
-            for query in [all.clone(), all.owner("acme").states(States::LIVE).limit(2)] {
+            let all = everything().unused_since(since);
+            let live = all.clone().owner("acme").states(States::LIVE);
+            for (filter, limit) in [(all, 50), (live, 2)] {
+                let query = ListRequest::from(filter).order(direction).limit(limit);
                 let what = format!("a list of what was unused since {since:?}");
                 if !probe.store.tracks_last_used() {
                     let answer = probe.store.list(&query, now()).await;
@@ -144,7 +148,7 @@ pub(super) async fn unused_since_is_honest(probe: Probe<'_>) -> Verdict {
                 }
                 let expected: BTreeSet<TokenId> = records
                     .iter()
-                    .filter(|(record, used)| query.matches(record, *used, now()))
+                    .filter(|(record, used)| query.filter.matches(record, *used, now()))
                     .map(|(record, _)| record.id())
                     .collect();
                 let seen = probe.walk(&query, now()).await?;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::probe::{PAGES, Probe, everything, same_ids, same_stored, some};
+use super::probe::{PAGES, Probe, every_record, everything, same_ids, same_stored, some};
 use super::sample::{Sample, gallery, id, labelled, now, nth};
 use super::verdict::{Unkept, Verdict, broken, ensure};
 use crate::record::Record;
-use crate::store::{Order, Page, Query, States};
+use crate::store::{Filter, ListRequest, Order, Page, States};
 use crate::token::TokenId;
 
 const DIRECTIONS: [Order; 2] = [Order::OldestFirst, Order::NewestFirst];
@@ -19,8 +19,8 @@ fn in_words(direction: Order) -> &'static str {
 }
 
 /// Every record, in this direction, so many to a page.
-fn paged(direction: Order, limit: usize) -> Query {
-    everything().direction(direction).limit(limit)
+fn paged(direction: Order, limit: usize) -> ListRequest {
+    ListRequest::from(everything()).order(direction).limit(limit)
 }
 
 /// Two dozen records, inserted in no order, whose ids sort differently as signed numbers, as halves
@@ -56,8 +56,8 @@ fn ids(page: &Page) -> Vec<TokenId> {
     page.items.iter().map(|stored| stored.record.id()).collect()
 }
 
-async fn walked(probe: Probe<'_>, query: &Query) -> Result<Vec<TokenId>, Unkept> {
-    Ok(probe.walk(query, now()).await?.iter().map(|stored| stored.record.id()).collect())
+async fn walked(probe: Probe<'_>, request: &ListRequest) -> Result<Vec<TokenId>, Unkept> {
+    Ok(probe.walk(request, now()).await?.iter().map(|stored| stored.record.id()).collect())
 }
 
 pub(super) async fn list_agrees_with_find(probe: Probe<'_>) -> Verdict {
@@ -95,17 +95,17 @@ pub(super) async fn list_is_in_order(probe: Probe<'_>) -> Verdict {
     Ok(())
 }
 
-fn in_order(ids: &[TokenId], query: &Query) -> Verdict {
-    let direction = in_words(query.order());
+fn in_order(ids: &[TokenId], request: &ListRequest) -> Verdict {
+    let direction = in_words(request.order);
     for pair in ids.windows(2) {
-        let sorted = match query.order() {
+        let sorted = match request.order {
             Order::OldestFirst => pair[0] < pair[1],
             Order::NewestFirst => pair[0] > pair[1],
         };
         let [first, second] = [pair[0], pair[1]];
         ensure!(sorted, "a page {direction} showed {second} directly behind {first}");
     }
-    match ids.iter().find(|id| !query.is_behind_cursor(**id)) {
+    match ids.iter().find(|id| !request.is_past_cursor(**id)) {
         None => Ok(()),
         Some(id) => {
             broken(format!("a page {direction} showed {id}, which is not behind its cursor"))
@@ -139,10 +139,9 @@ pub(super) async fn directions_agree(probe: Probe<'_>) -> Verdict {
 pub(super) async fn page_length_holds(probe: Probe<'_>) -> Verdict {
     crowd(probe).await?;
     for direction in DIRECTIONS {
-        for limit in [0, 1, 2, 5, 23, 24, 25] {
-            let query = paged(direction, limit);
+        for most in [1, 2, 5, 23, 24, 25] {
+            let query = paged(direction, most);
             let seen = probe.page(&query, now()).await?.items.len();
-            let most = query.page_len();
             ensure!(seen <= most, "a page of at most {most} records has {seen}");
         }
     }
@@ -170,7 +169,8 @@ pub(super) async fn walk_is_complete(probe: Probe<'_>) -> Verdict {
 
 /// Between two pages others insert, replace and remove, before and behind the cursor.
 async fn walk_among_writes(probe: Probe<'_>, direction: Order) -> Verdict {
-    let mut staying: BTreeSet<TokenId> = walked(probe, &everything()).await?.into_iter().collect();
+    let mut staying: BTreeSet<TokenId> =
+        walked(probe, &every_record()).await?.into_iter().collect();
     let mut walked = Vec::new();
     let mut query = paged(direction, 3);
     let step = if direction == Order::OldestFirst { 1_000 } else { 2_000 };
@@ -188,7 +188,7 @@ async fn walk_among_writes(probe: Probe<'_>, direction: Order) -> Verdict {
                 probe.insert(&inserted).await?;
             }
             probe.insert(&labelled(step + n, "inserted during a walk")?).await?;
-            let mut ahead = staying.iter().copied().filter(|id| query.is_behind_cursor(*id));
+            let mut ahead = staying.iter().copied().filter(|id| query.is_past_cursor(*id));
             let (lowest, highest) = (ahead.next(), ahead.next_back());
             let (nearest, farthest) = match direction {
                 Order::OldestFirst => (lowest, highest),
@@ -224,8 +224,7 @@ pub(super) async fn cursor_is_a_place(probe: Probe<'_>) -> Verdict {
     for direction in DIRECTIONS {
         for place in &places {
             let query = paged(direction, 7).after(id(*place));
-            let behind =
-                everyone.iter().copied().filter(|id| query.is_behind_cursor(*id)).collect();
+            let behind = everyone.iter().copied().filter(|id| query.is_past_cursor(*id)).collect();
             let kind = if everyone.contains(&id(*place)) {
                 "the id of a record"
             } else {
@@ -238,7 +237,7 @@ pub(super) async fn cursor_is_a_place(probe: Probe<'_>) -> Verdict {
     for direction in DIRECTIONS {
         // Each cursor, and whatever it may point at, is removed before it is used.
         let mut staying: BTreeSet<TokenId> =
-            walked(probe, &everything()).await?.into_iter().collect();
+            walked(probe, &every_record()).await?.into_iter().collect();
         let mut query = paged(direction, 4);
         for _ in 0..3 {
             let page = probe.page(&query, now()).await?;
@@ -250,7 +249,7 @@ pub(super) async fn cursor_is_a_place(probe: Probe<'_>) -> Verdict {
                 }
             }
             query = query.after(next);
-            staying.retain(|id| query.is_behind_cursor(*id));
+            staying.retain(|id| query.is_past_cursor(*id));
             let what = format!("a walk {} behind a record that was removed", in_words(direction));
             same_ids(&staying, walked(probe, &query).await?, &what)?;
         }
@@ -276,17 +275,22 @@ pub(super) async fn short_page_is_no_end(probe: Probe<'_>) -> Verdict {
         }
         probe.insert(&record).await?;
     }
-    let all = |direction, limit| Query::new().states(States::ALL).direction(direction).limit(limit);
+    let all =
+        |filter: Filter, direction, limit| ListRequest::from(filter).order(direction).limit(limit);
     for direction in DIRECTIONS {
         for limit in [1, 2, 5, 10] {
             let what = |filter: &str| {
                 format!("a walk {}, {limit} to a page, {filter},", in_words(direction))
             };
-            let seen = walked(probe, &all(direction, limit).token_type("developer")).await?;
+            let seen =
+                walked(probe, &all(everything().token_type("developer"), direction, limit)).await?;
             same_ids(&wanted, seen, &what("by a type that few records have"))?;
-            let seen = walked(probe, &all(direction, limit).issued_to_contains("rare")).await?;
+            let seen =
+                walked(probe, &all(everything().issued_to_contains("rare"), direction, limit))
+                    .await?;
             same_ids(&wanted, seen, &what("by a label that few records have"))?;
-            let seen = walked(probe, &all(direction, limit).states(States::ENDED)).await?;
+            let seen =
+                walked(probe, &all(everything().states(States::ENDED), direction, limit)).await?;
             same_ids(&revoked, seen, &what("of dead tokens among live ones"))?;
         }
     }

@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 use super::verdict::{Unkept, Verdict, broken, ensure};
 use crate::record::Record;
 use crate::store::{
-    LastUsed, Order, Page, Query, States, StoreError, StoredRecord, TokenStore, Version,
+    Filter, LastUsed, ListRequest, Order, Page, States, StoreError, StoredRecord, TokenStore,
+    Version,
 };
 use crate::token::TokenId;
 
@@ -52,7 +53,7 @@ impl Probe<'_> {
     /// That no answer has a record with this id.
     pub(super) async fn lacks(&self, id: TokenId, when: &str) -> Verdict {
         ensure!(self.find(id).await?.is_none(), "{when}, find answered with a record {id}");
-        let listed = self.walk(&everything(), super::sample::now()).await?;
+        let listed = self.walk(&every_record(), super::sample::now()).await?;
         ensure!(
             listed.iter().all(|stored| stored.record.id() != id),
             "{when}, list showed a record {id}"
@@ -77,23 +78,27 @@ impl Probe<'_> {
         answered("touch", self.store.touch(uses).await)
     }
 
-    pub(super) async fn page(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, Unkept> {
-        answered("list", self.store.list(query, now).await)
+    pub(super) async fn page(
+        &self,
+        request: &ListRequest,
+        now: DateTime<Utc>,
+    ) -> Result<Page, Unkept> {
+        answered("list", self.store.list(request, now).await)
     }
 
     /// All records of a list, page after page.
     pub(super) async fn walk(
         &self,
-        query: &Query,
+        request: &ListRequest,
         now: DateTime<Utc>,
     ) -> Result<Vec<StoredRecord>, Unkept> {
         let mut walked = Vec::new();
-        let mut query = query.clone();
+        let mut request = request.clone();
         for _ in 0..PAGES {
-            let page = self.page(&query, now).await?;
+            let page = self.page(&request, now).await?;
             walked.extend(page.items);
             let Some(next) = page.next else { return Ok(walked) };
-            query = query.after(next);
+            request = request.after(next);
         }
         broken(format!("a walk did not end: after {PAGES} pages there was still a next one"))
     }
@@ -102,9 +107,14 @@ impl Probe<'_> {
 /// Many more pages than any walk of the suite takes.
 pub(super) const PAGES: usize = 2_000;
 
-/// Every record there is, oldest first.
-pub(super) fn everything() -> Query {
-    Query::new().states(States::ALL).direction(Order::OldestFirst)
+/// A request for every record, oldest first.
+pub(super) fn every_record() -> ListRequest {
+    ListRequest::from(everything()).order(Order::OldestFirst)
+}
+
+/// A filter that selects every record.
+pub(super) fn everything() -> Filter {
+    Filter::new().states(States::ALL)
 }
 
 pub(super) fn answered<T>(what: &str, answer: Result<T, StoreError>) -> Result<T, Unkept> {

@@ -136,7 +136,7 @@ promises! { $
     ShortPageIsNoEnd short_page_is_no_end
         "a walk that few records match goes on to the last of them: only a missing `next` is the end",
     FiltersAreExact filters_are_exact
-        "each filter and each combination of them selects exactly what `Query::matches` accepts",
+        "each filter and each combination of them selects exactly what `Filter::matches` accepts",
     StatesFollowNow states_follow_now
         "the state of a token is that at the time given with the query, to the microsecond",
     OwnersStayApart owners_stay_apart

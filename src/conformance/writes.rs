@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::probe::{
-    Probe, Refusal, answered, everything, refused, same, same_record, same_stored, tracked,
+    Probe, Refusal, answered, every_record, refused, same, same_record, same_stored, tracked,
     untouched,
 };
 use super::sample::{DAY, NOW, Sample, at, labelled, newer, now, nth, revoked};
@@ -140,7 +140,7 @@ pub(super) async fn versions_are_new(probe: Probe<'_>) -> Verdict {
         );
         let found = probe.present(record.id(), "after a replacement").await?;
         same(&version, &found.version, "after a replacement find answered with")?;
-        for listed in probe.walk(&everything(), now()).await? {
+        for listed in probe.walk(&every_record(), now()).await? {
             same(&version, &listed.version, "after a replacement list showed")?;
         }
     }
@@ -208,7 +208,7 @@ pub(super) async fn newer_record_stays(probe: Probe<'_>) -> Verdict {
     let newer = newer(&readable)?;
     let version = probe.insert(&newer).await?;
     probe.holds(&newer, version, "after the insert of a record in a newer format").await?;
-    for listed in probe.walk(&everything(), now()).await? {
+    for listed in probe.walk(&every_record(), now()).await? {
         same_record(&newer, &listed.record, "list showed a record in a newer format")?;
     }
     let relabelled = labelled(0, "written by an older program")?;

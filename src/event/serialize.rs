@@ -7,7 +7,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use crate::clock::{ClockJump, rfc3339};
 use crate::record::State;
-use crate::store::{Query, States};
+use crate::store::{Filter, States};
 
 pub(super) fn time<S: Serializer>(time: &DateTime<Utc>, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&rfc3339(*time))
@@ -35,19 +35,19 @@ pub(super) fn clock_jump<S: Serializer>(jump: &ClockJump, to: S) -> Result<S::Ok
 }
 
 /// Writes the fields of a filter that are set.
-pub(super) fn filter<S: Serializer>(filter: &Query, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn filter<S: Serializer>(filter: &Filter, to: S) -> Result<S::Ok, S::Error> {
     let texts = [
-        ("owner", filter.owner_filter()),
-        ("token_type", filter.token_type_filter()),
-        ("issued_to", filter.issued_to_exact_filter()),
-        ("issued_to_contains", filter.issued_to_filter()),
-        ("issued_by", filter.issued_by_filter()),
+        ("owner", filter.owner.as_deref()),
+        ("token_type", filter.token_type.as_deref()),
+        ("issued_to", filter.issued_to.as_deref()),
+        ("issued_to_contains", filter.issued_to_contains.as_deref()),
+        ("issued_by", filter.issued_by.as_deref()),
     ];
     let times = [
-        ("expires_before", filter.expires_before_filter()),
-        ("created_before", filter.created_before_filter()),
-        ("unused_since", filter.unused_since_filter()),
-        ("ended_before", filter.ended_before_filter()),
+        ("expires_before", filter.expires_before),
+        ("created_before", filter.created_before),
+        ("unused_since", filter.unused_since),
+        ("ended_before", filter.ended_before),
     ];
     let mut map = to.serialize_map(None)?;
     for (name, text) in texts {
@@ -55,10 +55,10 @@ pub(super) fn filter<S: Serializer>(filter: &Query, to: S) -> Result<S::Ok, S::E
             map.serialize_entry(name, text)?;
         }
     }
-    if let Some(issuer) = filter.issuer_filter() {
+    if let Some(issuer) = filter.issuer {
         map.serialize_entry("issuer", &issuer)?;
     }
-    map.serialize_entry("states", &names(filter.states_filter()))?;
+    map.serialize_entry("states", &names(filter.states))?;
     for (name, time) in times {
         if let Some(time) = time {
             map.serialize_entry(name, &rfc3339(time))?;
@@ -69,5 +69,5 @@ pub(super) fn filter<S: Serializer>(filter: &Query, to: S) -> Result<S::Ok, S::E
 
 fn names(states: States) -> Vec<State> {
     let all = [State::Pending, State::Active, State::Expired, State::Revoked];
-    all.into_iter().filter(|state| states.includes(*state)).collect()
+    all.into_iter().filter(|state| states.contains(*state)).collect()
 }

@@ -36,7 +36,9 @@ fn next(event: &Event) -> Option<Event> {
         Event::Revoked { .. } => Event::AlreadyRevoked { id, owner: owner(), on_behalf_of: None },
         Event::AlreadyRevoked { .. } => Event::RevokedAll {
             owner: Some(owner()),
-            which: Box::new(Query::new().issued_by("x").created_before(from_micros(0))),
+            which: Box::new(ListRequest::from(
+                Filter::new().issued_by("x").created_before(from_micros(0)),
+            )),
             with: None,
             revoked: 1,
             failed: 0,

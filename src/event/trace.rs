@@ -44,12 +44,12 @@ pub(super) fn trace(event: &Event) {
             let on_behalf_of = on_behalf_of.map(shown);
             tracing::info!(target: T, %id, ?owner, on_behalf_of, "token was revoked before");
         }
-        Event::RevokedAll { owner, which, with, revoked, failed, by, reason, stopped } => {
+        Event::RevokedAll { owner, filter, with, revoked, failed, by, reason, stopped } => {
             let with = with.as_ref().map(tracing::field::display);
             if stopped.is_some() || *failed > 0 {
-                tracing::warn!(target: T, ?owner, ?which, with, revoked, failed, ?by, ?reason, ?stopped, "not all tokens were revoked");
+                tracing::warn!(target: T, ?owner, ?filter, with, revoked, failed, ?by, ?reason, ?stopped, "not all tokens were revoked");
             } else {
-                tracing::info!(target: T, ?owner, ?which, with, revoked, ?by, ?reason, "tokens revoked");
+                tracing::info!(target: T, ?owner, ?filter, with, revoked, ?by, ?reason, "tokens revoked");
             }
         }
         Event::Purged { owner, retention, purged, failed, stopped } => {
@@ -60,7 +60,7 @@ pub(super) fn trace(event: &Event) {
             }
         }
         Event::IssuingPaused { reason } => {
-            tracing::warn!(target: T, ?reason, "issuing stopped");
+            tracing::warn!(target: T, ?reason, "issuing paused");
         }
         Event::IssuingResumed => tracing::warn!(target: T, "issuing resumed"),
         Event::Failed { operation, id, on_behalf_of, cause } => {

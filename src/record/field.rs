@@ -135,9 +135,6 @@ pub enum Rule {
     /// A scope that the calling token does not have at the moment.
     #[error("has a scope that the calling token does not have")]
     ExceedsCallerScopes,
-    /// Another owner than the acting token's.
-    #[error("is not the acting token's")]
-    NotActings,
     /// An end later than that of the calling token.
     #[error("must not be after {}, when the calling token expires", rfc3339(*latest))]
     OutlivesCaller {

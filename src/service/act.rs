@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::TokenService;
-use super::actor::{Acting, Actor};
+use super::actor::{Actor, Issuer};
 use super::changes::Persistence;
 use super::issuing::Inside;
 use super::policy::ends_by;
@@ -15,7 +15,7 @@ use crate::error::ManageError;
 use crate::event::Operation;
 use crate::record::{Field, InvalidField, NewRecord, OlderEnds, Record, Rotation, Rule};
 use crate::secret::Secret;
-use crate::store::{Query, States, StoredRecord, TokenStore};
+use crate::store::{Filter, ListRequest, MAX_PAGE_LEN, States, StoredRecord, TokenStore};
 use crate::token::{Token, TokenId};
 
 /// How far a chosen id's time may be from now.
@@ -43,29 +43,6 @@ pub struct Revoked {
 }
 
 impl<S: TokenStore> TokenService<S> {
-    /// Issues a token.
-    ///
-    /// A lost answer of the store is resolved by reading again: an error means that there is no new
-    /// token, but for [`ManageError::Indeterminate`], which names the id.
-    ///
-    /// # Errors
-    ///
-    /// - [`ManageError::Invalid`] names the field and the rule it breaks: a type that is unknown,
-    ///   scopes beyond the type's, a text that is empty or too long, an end that is not after now
-    ///   and after not-before or beyond the policy, a chosen id that is no recent version-7 UUID.
-    /// - [`ManageError::TooManyActive`] if the policy allows the owner no more.
-    /// - [`ManageError::Exists`] if there is a token with the chosen id. If it is this owner's, that
-    ///   goes before all others: also where the request would be refused by now, its repetition says
-    ///   that it was done.
-    /// - [`ManageError::IssuingPaused`] while [issuing is stopped](Self::pause_issuing).
-    /// - [`ManageError::Random`] if the random source failed.
-    /// - [`ManageError::Store`] if the store failed.
-    pub async fn issue(&self, request: IssueRequest) -> Result<Issued, ManageError> {
-        let mut act = self.begin(Operation::Issue, request.id);
-        let outcome = self.try_issue(&request, None, &mut act).await;
-        act.end(outcome.map(|(issued, _)| issued), |issued| request.issued(issued, None))
-    }
-
     pub(super) fn begin(&self, act: Operation, id: Option<TokenId>) -> Underway<'_> {
         Underway::new(&self.events, act, id)
     }
@@ -73,14 +50,14 @@ impl<S: TokenStore> TokenService<S> {
     /// Whoever stops issuing waits until what comes beside the token is dropped.
     pub(super) async fn try_issue(
         &self,
+        issuer: &Issuer<'_>,
         request: &IssueRequest,
-        acting: Option<&Acting>,
         act: &mut Underway<'_>,
     ) -> Result<(Issued, Inside<'_>), ManageError> {
-        let NewToken { inside, secret, digest, record } = match self.prepare(request, acting).await
+        let NewToken { inside, secret, digest, record } = match self.prepare(issuer, request).await
         {
             Ok(new) => new,
-            Err(refused) => return Err(self.unless_made_before(request, acting, refused).await),
+            Err(refused) => return Err(self.unless_made_before(issuer, request, refused).await),
         };
         let id = record.id();
         act.making(id);
@@ -93,14 +70,13 @@ impl<S: TokenStore> TokenService<S> {
     /// since, issuing been stopped, the last place been taken by that very token.
     async fn unless_made_before(
         &self,
+        issuer: &Issuer<'_>,
         request: &IssueRequest,
-        acting: Option<&Acting>,
         refused: ManageError,
     ) -> ManageError {
         let Some(id) = request.id else { return refused };
-        let owner = acting.map_or(&*request.owner, |acting| acting.token.owner());
         match self.find(id).await {
-            Ok(Some(found)) if found.record.owner() == owner => ManageError::Exists { id },
+            Ok(Some(found)) if found.record.owner() == issuer.owner() => ManageError::Exists { id },
             Ok(_) => refused,
             Err(error) => error.into(),
         }
@@ -109,15 +85,13 @@ impl<S: TokenStore> TokenService<S> {
     /// All that is asked before there is a token.
     async fn prepare(
         &self,
+        issuer: &Issuer<'_>,
         request: &IssueRequest,
-        acting: Option<&Acting>,
     ) -> Result<NewToken<'_>, ManageError> {
         let inside = self.issuing.enter()?;
         let now = self.now();
-        self.check_texts(request)?;
-        if acting.is_some_and(|acting| acting.token.owner() != request.owner) {
-            return Err(Field::Owner.breaks(Rule::NotActings).into());
-        }
+        let (owner, acting) = (issuer.owner(), issuer.acting());
+        self.check_texts(owner, request)?;
         let present =
             self.types.get(&request.token_type).ok_or(Field::Type.breaks(Rule::Unknown))?.scopes();
         if let Some(asked) = &request.scopes {
@@ -142,7 +116,7 @@ impl<S: TokenStore> TokenService<S> {
         let digest = self.digests.make(id, secret.characters());
         let record = Record::new(&NewRecord {
             id,
-            owner: &request.owner,
+            owner,
             token_type: &request.token_type,
             issued_to: &request.issued_to,
             scopes: &scopes.to_set(),
@@ -154,12 +128,12 @@ impl<S: TokenStore> TokenService<S> {
             issuers: acting.map_or(&[], |acting| &acting.lineage),
             metadata: &request.metadata,
         })?;
-        self.check_active_limit(request, now).await?;
+        self.check_active_limit(owner, now).await?;
         Ok(NewToken { inside, secret, digest, record })
     }
 
-    fn check_texts(&self, request: &IssueRequest) -> Result<(), InvalidField> {
-        self.policy.check_text(Field::Owner, &request.owner)?;
+    fn check_texts(&self, owner: &str, request: &IssueRequest) -> Result<(), InvalidField> {
+        self.policy.check_text(Field::Owner, owner)?;
         self.policy.check_text(Field::IssuedTo, &request.issued_to)?;
         if let Some(by) = &request.issued_by {
             self.policy.check_text(Field::IssuedBy, by)?;
@@ -167,24 +141,22 @@ impl<S: TokenStore> TokenService<S> {
         self.policy.check_metadata(request.metadata.iter())
     }
 
-    async fn check_active_limit(
-        &self,
-        request: &IssueRequest,
-        now: DateTime<Utc>,
-    ) -> Result<(), ManageError> {
-        let Some(most) = self.policy.active_limit() else { return Ok(()) };
-        let mut query = Query::new().owner(&*request.owner).states(States::LIVE).limit(most.max(1));
+    async fn check_active_limit(&self, owner: &str, now: DateTime<Utc>) -> Result<(), ManageError> {
+        let Some(most) = self.policy.max_active_per_owner else { return Ok(()) };
+        let live_ones = Filter::new().owner(owner).states(States::LIVE);
+        let mut request = ListRequest::from(live_ones).limit(most.clamp(1, MAX_PAGE_LEN));
         let mut live = 0;
         loop {
-            let page = self.store.list(&query, now).await?;
-            let matching =
-                |stored: &&StoredRecord| query.matches(&stored.record, stored.last_used, now);
+            let page = self.store.list(&request, now).await?;
+            let matching = |stored: &&StoredRecord| {
+                request.filter.matches(&stored.record, stored.last_used, now)
+            };
             live += page.items.iter().filter(matching).count();
             if live >= most {
                 return Err(ManageError::TooManyActive { max: most });
             }
             match page.next {
-                Some(next) => query = query.after(next),
+                Some(next) => request = request.after(next),
                 None => return Ok(()),
             }
         }

@@ -29,6 +29,29 @@ pub(super) struct Acting {
     pub(super) lineage: Vec<TokenId>,
 }
 
+/// Who issues a token: the embedder for an owner, or a token for its own owner.
+pub(super) enum Issuer<'a> {
+    Embedder { owner: &'a str },
+    Token(&'a Acting),
+}
+
+impl Issuer<'_> {
+    /// The owner of the new token.
+    pub(super) fn owner(&self) -> &str {
+        match self {
+            Self::Embedder { owner } => owner,
+            Self::Token(acting) => acting.token.owner(),
+        }
+    }
+
+    pub(super) fn acting(&self) -> Option<&Acting> {
+        match self {
+            Self::Embedder { .. } => None,
+            Self::Token(acting) => Some(acting),
+        }
+    }
+}
+
 impl Actor<'_> {
     /// The owner beyond whose tokens there are none.
     pub(super) fn owner(&self) -> Option<&str> {

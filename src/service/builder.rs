@@ -9,7 +9,7 @@ use super::issuing::Issuing;
 use super::kept::Kept;
 use super::policy::{InvalidPolicy, Policy};
 use super::revoking::Revoking;
-use super::uses::{Recent, STEP, Uses};
+use super::uses::{Recent, STEP, STEP_MAX, Uses};
 use crate::clock::{Clock, GuardedClock, SystemClock};
 use crate::digest::{Digests, KeyRing};
 use crate::event::{EventSink, Events};
@@ -34,9 +34,18 @@ pub enum BuildError {
     /// Two types have the same name.
     #[error("two token types have the name {0}")]
     DuplicateType(String),
-    /// The policy contradicts itself.
+    /// The policy is impossible.
     #[error(transparent)]
     Policy(#[from] InvalidPolicy),
+    /// The cache was asked to hold no records.
+    #[error("cache_records must allow at least one record")]
+    NoCachedRecords,
+    /// The last-used resolution is longer than a day.
+    #[error("last_used_resolution must be at most {max:?}")]
+    LastUsedResolution {
+        /// The longest resolution.
+        max: Duration,
+    },
     /// The thread that delivers events could not be started.
     #[error("the thread for events could not be started")]
     EventThread(#[source] std::io::Error),
@@ -122,27 +131,29 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
         self
     }
 
-    /// Keeps records that verifications read, at most `most` of them, each for at most `longest`: for
-    /// a store across a network. Without this every verification asks the store.
+    /// Caches records that verifications read, at most `max_records` of them, each for at most `max_age`:
+    /// for a store across a network. Without this every verification reads from the store. A cache for
+    /// no records is refused by [`build`](Self::build).
     ///
-    /// `longest` is the price: for so long a revocation, a rotation or a removal made in another
+    /// `max_age` is the price: for so long a revocation, a rotation or a removal made in another
     /// process may go unnoticed here, unless [`TokenService::follow_changes`] brings it in earlier.
     /// Changes made through this very service count at once. So does a first use that ends an overlap:
     /// whether it still runs is read from the store, and elsewhere the older secret is accepted for
-    /// `longest` at most. Records are kept, never verdicts:
+    /// `max_age` at most. Records are kept, never verdicts:
     /// expiry, types and scopes are checked every time, and a refusal that rests on a kept record is
     /// read again first, at most once per id per 100 ms. [`TokenService::verify_uncached`] asks the
-    /// store in any case, and [`VerifiedToken::age`](crate::VerifiedToken::age) tells how old an
+    /// store in any case, and [`VerifiedToken::staleness`](crate::VerifiedToken::staleness) tells how old an
     /// answer may be.
     ///
     /// A store that answers on the spot ([`TokenStore::find_now`]) is always current and never kept.
-    pub fn cache_records(mut self, longest: Duration, most: usize) -> Self {
-        self.keep = Some((longest, most));
+    pub fn cache_records(mut self, max_age: Duration, max_records: usize) -> Self {
+        self.keep = Some((max_age, max_records));
         self
     }
 
     /// How finely it is recorded when tokens were last used: of the uses of one token less than this
-    /// apart the first is noted. One minute unless set, at most a day; zero notes every use.
+    /// apart the first is noted. One minute unless set; zero records every use. More than a day is
+    /// refused by [`build`](Self::build).
     ///
     /// What is noted waits in memory for [`TokenService::flush_last_used`], which says what can be
     /// lost. Processes over one store should have the same step.
@@ -172,6 +183,12 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             prefixes.push(Prefix::new(accepted)?);
         }
         self.policy.check()?;
+        if self.keep.is_some_and(|(_, max_records)| max_records == 0) {
+            return Err(BuildError::NoCachedRecords);
+        }
+        if self.last_used_resolution.is_some_and(|resolution| resolution > STEP_MAX) {
+            return Err(BuildError::LastUsedResolution { max: STEP_MAX });
+        }
         let types = TokenTypes::new(self.types.iter().cloned());
         if types.iter().count() < self.types.len() {
             let doubled = self.types.iter().enumerate().find(|(i, token_type)| {

@@ -5,12 +5,14 @@ use std::future::{Future, poll_fn};
 use std::task::Poll;
 
 use super::changes::owned;
-use super::manage::Tokens;
+use super::manage::View;
 use super::side_by_side::{Boxed, SideBySide};
 use super::underway::GIVEN_UP;
 use crate::error::ManageError;
 use crate::event::{Event, Events, with_sources};
-use crate::store::{Query, States, StoreError, StoredRecord, TokenStore};
+use crate::store::{
+    Filter, ListRequest, MAX_PAGE_LEN, Order, States, StoreError, StoredRecord, TokenStore,
+};
 use crate::token::TokenId;
 
 /// Acts at a time, so that a store which commits in groups, or is far away, is fast all the same.
@@ -91,19 +93,19 @@ pub(super) type OnProgress<'t> = Option<Box<dyn FnMut(&BulkProgress) + Send + 't
 
 /// The way over the records.
 pub(super) struct Walk<'t, S> {
-    tokens: Tokens<'t, S>,
-    which: Query,
+    view: View<'t, S>,
+    filter: Filter,
     /// A token that every pass begins with, if it lives.
     first: Option<TokenId>,
 }
 
 impl<'t, S: TokenStore> Walk<'t, S> {
-    pub(super) fn new(tokens: Tokens<'t, S>, which: Query, first: Option<TokenId>) -> Self {
-        Self { tokens, which: which.walked(), first }
+    pub(super) fn new(view: View<'t, S>, filter: Filter, first: Option<TokenId>) -> Self {
+        Self { view, filter, first }
     }
 
-    pub(super) fn which(&self) -> &Query {
-        &self.which
+    pub(super) fn filter(&self) -> &Filter {
+        &self.filter
     }
 
     /// One pass that only counts.
@@ -132,7 +134,7 @@ impl<'t, S: TokenStore> Walk<'t, S> {
         deed: &impl Deed,
         on_progress: OnProgress<'_>,
     ) -> Result<BulkOutcome, BulkError> {
-        let mut tally = Tally::new(&self.tokens.service.events, deed, on_progress);
+        let mut tally = Tally::new(&self.view.service.events, deed, on_progress);
         let ended = self.passes(deed, &mut tally).await;
         tally.end(ended)
     }
@@ -151,7 +153,7 @@ impl<'t, S: TokenStore> Walk<'t, S> {
             loop {
                 deed.may_go_on()?;
                 // What is used from now on stays known until the page is done.
-                let _uses = self.tokens.service.view_of_uses();
+                let _uses = self.view.service.view_of_uses();
                 let (found, next) = self.page(cursor).await?;
                 self.act_on(found, deed, tally).await?;
                 tally.end_page(next);
@@ -171,18 +173,20 @@ impl<'t, S: TokenStore> Walk<'t, S> {
         &self,
         cursor: Option<TokenId>,
     ) -> Result<(Vec<StoredRecord>, Option<TokenId>), ManageError> {
-        let query = self.which.clone();
-        let query = if let Some(cursor) = cursor { query.after(cursor) } else { query };
-        let page = self.tokens.page(query, self.tokens.service.earlier().time).await?;
+        let request = ListRequest {
+            after: cursor,
+            ..ListRequest::from(self.filter.clone()).order(Order::OldestFirst).limit(MAX_PAGE_LEN)
+        };
+        let page = self.view.page(request, self.view.service.earlier().time).await?;
         Ok((page.items, page.next))
     }
 
     async fn first(&self, id: TokenId) -> Result<Option<StoredRecord>, ManageError> {
-        let service = self.tokens.service;
+        let service = self.view.service;
         let found = service.find(id).await?;
         let now = service.earlier().time;
-        let found = owned(found, self.tokens.owner, id).ok();
-        Ok(found.filter(|stored| States::LIVE.includes(stored.record.state(now))))
+        let found = owned(found, self.view.owner, id).ok();
+        Ok(found.filter(|stored| States::LIVE.contains(stored.record.state(now))))
     }
 
     fn acts<'a, D: Deed>(
@@ -190,7 +194,7 @@ impl<'t, S: TokenStore> Walk<'t, S> {
         found: Vec<StoredRecord>,
         deed: &'a D,
     ) -> SideBySide<'a, (TokenId, Result<bool, ManageError>)> {
-        let events = &self.tokens.service.events;
+        let events = &self.view.service.events;
         let acts = found.into_iter().map(move |stored| -> Boxed<'a, _> {
             Box::pin(async move {
                 let id = stored.record.id();
@@ -334,8 +338,8 @@ async fn yield_once() {
 impl<S> fmt::Debug for Walk<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Walk")
-            .field("tokens", &self.tokens)
-            .field("which", &self.which)
+            .field("view", &self.view)
+            .field("filter", &self.filter)
             .field("first", &self.first)
             .finish()
     }

@@ -18,7 +18,7 @@ impl<S: TokenStore> TokenService<S> {
     /// It waits for the issues that are under way: when it has returned, this service hands out no
     /// new token until [`resume_issuing`](Self::resume_issuing). An issue whose caller has given up is
     /// not waited for: its record may still appear, with a secret that nobody was told. If the future
-    /// is dropped, issuing is stopped all the same. Stopping again gives another reason.
+    /// is dropped, issuing is paused all the same. Pausing again gives another reason.
     ///
     /// An incident needs this when somebody has stolen the power to issue: they make tokens faster
     /// than they are found and revoked. Stop issuing, [revoke](super::Tokens::revoke_all) what may be
@@ -30,21 +30,21 @@ impl<S: TokenStore> TokenService<S> {
     ///
     /// ```
     /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
-    /// use service_tokens::{ManageError, Query, RevokeRequest};
+    /// use service_tokens::{Filter, ManageError, RevokeRequest};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
     /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
-    /// # let request = || IssueRequest::new("acme", "connector", "backup");
+    /// # let request = || IssueRequest::new("connector", "backup");
     /// service.pause_issuing("INC-42: the deployment account leaked").await?;
-    /// let refused = service.issue(request()).await;
+    /// let refused = service.owner("acme").issue(request()).await;
     /// assert!(matches!(refused, Err(ManageError::IssuingPaused { .. })));
     ///
-    /// let theirs = Query::new().issued_by("deployment");
+    /// let theirs = Filter::new().issued_by("deployment");
     /// let request_words = RevokeRequest::new().by("alice").reason("INC-42");
     /// let _ = service.all_owners().revoke_all(theirs, request_words).run().await?;
     /// service.resume_issuing();
-    /// # assert!(service.issue(request()).await.is_ok());
+    /// # assert!(service.owner("acme").issue(request()).await.is_ok());
     /// # Ok(()) }
     /// ```
     ///
@@ -61,19 +61,29 @@ impl<S: TokenStore> TokenService<S> {
         Ok(())
     }
 
-    /// Issues again; whether it had been stopped.
-    pub fn resume_issuing(&self) -> bool {
-        let stopped = self.issuing.resume();
-        if stopped {
+    /// Resumes issuing, and returns whether it was paused.
+    pub fn resume_issuing(&self) -> Resumed {
+        if self.issuing.resume() {
             self.events.emit(Event::IssuingResumed);
+            Resumed::WasPaused
+        } else {
+            Resumed::WasNotPaused
         }
-        stopped
     }
 
-    /// Why issuing is stopped, if it is.
-    pub fn issuing_stopped(&self) -> Option<String> {
+    /// Returns the reason why issuing is paused, or `None` if it is not.
+    pub fn issuing_paused(&self) -> Option<String> {
         self.issuing.lock().reason.clone()
     }
+}
+
+/// The state in which [`TokenService::resume_issuing`] found issuing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Resumed {
+    /// Issuing was paused, and goes on now.
+    WasPaused,
+    /// Issuing was not paused. Nothing changed.
+    WasNotPaused,
 }
 
 /// The door that every issue goes through.

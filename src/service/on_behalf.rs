@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::TokenService;
 use super::act::{Issued, Revoked};
-use super::actor::Actor;
-use super::manage::Tokens;
+use super::actor::{Actor, Issuer};
+use super::manage::View;
 use super::request::{IssueRequest, RevokeRequest, RotateRequest};
 use super::underway::Underway;
 use crate::check::VerifiedToken;
@@ -13,7 +13,7 @@ use crate::error::{ManageError, NotPermitted};
 use crate::event::{Event, Operation};
 use crate::refusal::Refusal;
 use crate::scope::ReservedScope;
-use crate::store::{Page, Query, StoreError, StoredRecord, TokenStore};
+use crate::store::{ListRequest, Page, StoreError, StoredRecord, TokenStore};
 use crate::token::TokenId;
 
 /// Why a new token is revoked before anybody has seen it.
@@ -47,12 +47,12 @@ impl<S: TokenStore> TokenService<S> {
 /// scopes that it has at that moment, ends no later than itself unless
 /// [`Policy::allow_outliving_issuer`](crate::Policy::allow_outliving_issuer) says otherwise, and has
 /// it, with its own issuers, among the [issuers](crate::Record::issuers).
-/// [`Tokens::revoke_with_descendants`] gets rid of a token and of everything it may have obtained.
+/// [`Tokens::revoke_with_descendants`](crate::Tokens::revoke_with_descendants) gets rid of a token and of everything it may have obtained.
 ///
 /// ```
 /// use service_tokens::error::NotPermitted;
 /// use service_tokens::{
-///     IssueRequest, ManageError, MemoryStore, Query, Requirement, ReservedScope, ScopeSet,
+///     IssueRequest, ListRequest, ManageError, MemoryStore, Requirement, ReservedScope, ScopeSet,
 ///     TokenService, TokenType,
 /// };
 ///
@@ -61,15 +61,15 @@ impl<S: TokenStore> TokenService<S> {
 ///     .token_type(TokenType::new("deployer", ["files:*", ReservedScope::Issue.as_str()])?)
 ///     .token_type(TokenType::new("connector", ["files:upload"])?)
 ///     .build()?;
-/// let deployer = service.issue(IssueRequest::new("acme", "deployer", "CI")).await?;
+/// let deployer = service.owner("acme").issue(IssueRequest::new("deployer", "CI")).await?;
 ///
 /// // In the handler of a request that came with this token:
 /// let verified = service.verify(deployer.token.expose_secret(), &Requirement::any_token()).await?;
 /// let token = service.on_behalf_of(&verified);
-/// let issued = token.issue(IssueRequest::new("acme", "connector", "staging")).await?;
+/// let issued = token.issue(IssueRequest::new("connector", "staging")).await?;
 /// assert_eq!(issued.record.issuers(), [verified.id()]);
 ///
-/// let refused = token.list(Query::new()).await;
+/// let refused = token.list(ListRequest::new()).await;
 /// let missing = NotPermitted::MissingScope(ReservedScope::Read);
 /// assert!(matches!(refused, Err(ManageError::NotPermitted(why)) if why == missing));
 /// # Ok(()) }
@@ -94,15 +94,14 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     /// # Errors
     ///
     /// - [`ManageError::NotPermitted`] as the [type](Self) says.
-    /// - [`ManageError::Invalid`] also for another owner ([`Rule::NotActings`](crate::record::Rule::NotActings)),
-    ///   scopes beyond the acting token's ([`Rule::ExceedsCallerScopes`](crate::record::Rule::ExceedsCallerScopes)), an end
+    /// - [`ManageError::Invalid`] also for scopes beyond the acting token's ([`Rule::ExceedsCallerScopes`](crate::record::Rule::ExceedsCallerScopes)), an end
     ///   after its ([`Rule::OutlivesCaller`](crate::record::Rule::OutlivesCaller)) and a chain of issuers that
     ///   would be too long.
     /// - [`ManageError::Overtaken`] if the acting token ended during the act: the new one is revoked.
     /// - [`ManageError::Store`] also if the acting token could not be read another time: the new one
     ///   is revoked. If that failed too, [`ManageError::Indeterminate`]: it may be left with a secret
     ///   that nobody knows.
-    /// - All others of [`TokenService::issue`].
+    /// - All others of [`Tokens::issue`](crate::Tokens::issue).
     pub async fn issue(self, request: IssueRequest) -> Result<Issued, ManageError> {
         let mut act = self.begin(Operation::Issue, request.id);
         let outcome = self.try_issue(&request, &mut act).await;
@@ -117,7 +116,8 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         let scope = ReservedScope::Issue;
         let acting = self.service.acting(self.token, scope).await?;
         // Nothing has been handed out before the second reading.
-        let (issued, _inside) = self.service.try_issue(request, Some(&acting), act).await?;
+        let (issued, _inside) =
+            self.service.try_issue(&Issuer::Token(&acting), request, act).await?;
         // Whoever revokes the acting token, or one that it descends from, then walks over all that
         // names it until a whole walk finds nothing. Either this reading comes after the revocation
         // and sees it; or it comes before, and so does the insert: then the walk meets the new token.
@@ -168,7 +168,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     ///   for too many issuers.
     /// - [`ManageError::Overtaken`] if the acting token ended during the act, and
     ///   [`ManageError::Indeterminate`] also if it could not be read another time.
-    /// - All others of [`Tokens::rotate`].
+    /// - All others of [`Tokens::rotate`](crate::Tokens::rotate).
     pub async fn rotate(self, id: TokenId, request: RotateRequest) -> Result<Issued, ManageError> {
         if id == self.token.id() {
             return self.rotate_self(request).await;
@@ -202,7 +202,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     /// # Errors
     ///
     /// [`ManageError::NotPermitted`] as the [type](Self) says, [`ManageError::NotFound`] if the owner
-    /// has no such token, and all others of [`Tokens::revoke`].
+    /// has no such token, and all others of [`Tokens::revoke`](crate::Tokens::revoke).
     pub async fn revoke(self, id: TokenId, request: RevokeRequest) -> Result<Revoked, ManageError> {
         if id == self.token.id() {
             return self.revoke_self(request).await;
@@ -230,7 +230,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         let outcome = async {
             let acting = self.service.acting(self.token, ReservedScope::Read).await?;
             let owner = Some(acting.token.owner());
-            Tokens { service: self.service, owner }.try_get(id).await
+            View::of(self.service, owner).try_get(id).await
         };
         act.end(outcome.await, |_| Event::Read { id, on_behalf_of: self.asks() })
     }
@@ -239,13 +239,13 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     ///
     /// # Errors
     ///
-    /// [`ManageError::NotPermitted`] as the [type](Self) says, and those of [`Tokens::list`].
-    pub async fn list(self, query: Query) -> Result<Page, ManageError> {
+    /// [`ManageError::NotPermitted`] as the [type](Self) says, and those of [`Tokens::list`](crate::Tokens::list).
+    pub async fn list(self, request: ListRequest) -> Result<Page, ManageError> {
         let act = self.begin(Operation::List, None);
         let outcome = async {
             let acting = self.service.acting(self.token, ReservedScope::Read).await?;
             let owner = Some(acting.token.owner());
-            Tokens { service: self.service, owner }.try_list(query).await
+            View::of(self.service, owner).try_list(request).await
         };
         act.end(outcome.await, |page| Event::Listed {
             owner: Some(self.token.owner().to_owned()),
@@ -264,7 +264,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         let id = self.token.id();
         let act = self.begin(Operation::Get, Some(id));
         let outcome = async {
-            let stored = self.service.all_owners().try_get(id).await.map_err(gone)?;
+            let stored = View::of(self.service, None).try_get(id).await.map_err(gone)?;
             self.service.admit(self.token, &stored.record, None)?;
             Ok(stored)
         };
@@ -277,7 +277,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     ///
     /// - [`ManageError::NotPermitted`] if the token is not accepted any more, be it because somebody
     ///   else has revoked it.
-    /// - All others of [`Tokens::revoke`].
+    /// - All others of [`Tokens::revoke`](crate::Tokens::revoke).
     pub async fn revoke_self(self, request: RevokeRequest) -> Result<Revoked, ManageError> {
         let act = self.begin(Operation::Revoke, Some(self.token.id()));
         let actor = Actor::Itself(self.token, None);
@@ -295,7 +295,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     /// - [`ManageError::NotPermitted`] as the [type](Self) says.
     /// - [`ManageError::Invalid`] also for an end after the present one
     ///   ([`Rule::OutlivesCaller`](crate::record::Rule::OutlivesCaller)).
-    /// - All others of [`Tokens::rotate`].
+    /// - All others of [`Tokens::rotate`](crate::Tokens::rotate).
     pub async fn rotate_self(self, request: RotateRequest) -> Result<Issued, ManageError> {
         let act = self.begin(Operation::Rotate, Some(self.token.id()));
         let actor = Actor::Itself(self.token, Some(ReservedScope::RotateSelf));

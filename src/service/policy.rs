@@ -34,57 +34,71 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
-pub struct Policy {
-    default_lifetime: Option<Duration>,
-    max_lifetime: Option<Duration>,
-    allow_never: bool,
-    allow_outliving_issuer: bool,
-    max_overlap: Duration,
-    max_active_per_owner: Option<usize>,
-    max_text_len: usize,
-    max_reason_len: usize,
-    metadata: (usize, usize),
-}
-
-/// What a [`Policy`] allows, to be read: from [`Policy::limits`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct PolicyLimits {
-    /// How long a token lives if the request does not say; `None` is for ever.
+pub struct Policy {
+    /// The lifetime of a token if the request does not name one. `None` is no expiry.
     pub default_lifetime: Option<Duration>,
-    /// The longest a token with an end may live; `None` is no limit.
+    /// The longest lifetime of a token that expires. `None` is no limit.
     pub max_lifetime: Option<Duration>,
-    /// Whether a token may have no end.
-    pub never_allowed: bool,
-    /// Whether a token may live longer than the one on whose behalf it was issued or rotated.
-    pub outliving_issuer_allowed: bool,
-    /// The longest that an older secret may live on after a rotation.
+    /// Whether a request may ask for a token that never expires.
+    pub allow_never: bool,
+    /// Whether a token may outlive the token on whose behalf it was issued or rotated.
+    pub allow_outliving_issuer: bool,
+    /// The longest overlap of two secrets after a rotation. Zero allows no overlap.
     pub max_overlap: Duration,
-    /// The most active and pending tokens of one owner; `None` is no limit.
+    /// The largest number of live tokens (active and pending) of one owner. `None` is no limit. Zero
+    /// allows none.
     pub max_active_per_owner: Option<usize>,
-    /// The longest owner, issued-to, issued-by and revoked-by, in bytes.
+    /// The longest owner, issued-to, issued-by, rotated-by and revoked-by, in bytes: 1 to 1,024.
     pub max_text_len: usize,
-    /// The longest reason of a revocation, in bytes.
+    /// The longest reason of a revocation or a pause, in bytes: 1 to 1,024.
     pub max_reason_len: usize,
-    /// The most metadata entries.
+    /// The largest number of metadata entries: at most 64. Zero allows no metadata.
     pub max_metadata_entries: usize,
-    /// The most bytes of all metadata keys and values together.
+    /// The largest total length of metadata keys and values, in bytes: at most 8,192.
     pub max_metadata_bytes: usize,
 }
 
-/// Why a policy contradicts itself.
+/// The reason why a [`Policy`] is impossible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPolicy {
     /// The default lifetime is zero.
     #[error("the default lifetime must be longer than zero")]
     NoLifetime,
+    /// The longest lifetime is zero.
+    #[error("the longest lifetime must be longer than zero")]
+    NoMaxLifetime,
     /// The default lifetime is longer than the longest.
     #[error("the default lifetime is longer than the longest lifetime")]
     DefaultTooLong,
-    /// No end by default, and tokens without an end are not allowed.
-    #[error("the default is no end, and tokens without an end are not allowed")]
+    /// No expiry by default, and tokens that never expire are not allowed.
+    #[error("the default is no expiry, and tokens that never expire are not allowed")]
     DefaultNever,
+    /// The longest text is zero bytes or longer than a record can hold.
+    #[error("max_text_len must be between 1 and {max} bytes")]
+    MaxTextLen {
+        /// The longest text of a record, in bytes.
+        max: usize,
+    },
+    /// The longest reason is zero bytes or longer than a record can hold.
+    #[error("max_reason_len must be between 1 and {max} bytes")]
+    MaxReasonLen {
+        /// The longest reason of a record, in bytes.
+        max: usize,
+    },
+    /// There may be more metadata entries than a record can hold.
+    #[error("max_metadata_entries must be at most {max}")]
+    MaxMetadataEntries {
+        /// The largest number of entries of a record.
+        max: usize,
+    },
+    /// There may be more metadata than a record can hold.
+    #[error("max_metadata_bytes must be at most {max}")]
+    MaxMetadataBytes {
+        /// The largest total length of metadata of a record, in bytes.
+        max: usize,
+    },
 }
 
 impl Default for Policy {
@@ -94,7 +108,7 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The defaults.
+    /// Creates a policy with the defaults.
     pub fn new() -> Self {
         Self {
             default_lifetime: Some(90 * DAY),
@@ -105,106 +119,100 @@ impl Policy {
             max_active_per_owner: None,
             max_text_len: 255,
             max_reason_len: 1_000,
-            metadata: (16, 2_048),
+            max_metadata_entries: 16,
+            max_metadata_bytes: 2_048,
         }
     }
 
-    /// How long a token lives if the request does not say; `None` is for ever.
+    /// Sets the lifetime of a token if the request does not name one. `None` is no expiry.
     pub fn default_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
         self.default_lifetime = lifetime.into();
         self
     }
 
-    /// The longest a token may live; `None` is no limit. It does not concern tokens without an end:
-    /// see [`allow_never`](Self::allow_never).
+    /// Sets the longest lifetime of a token that expires. `None` is no limit. Tokens that never expire
+    /// are not affected: see [`allow_never`](Self::allow_never).
     pub fn max_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
         self.max_lifetime = lifetime.into();
         self
     }
 
-    /// Whether a token may have no end.
+    /// Sets whether a request may ask for a token that never expires.
     pub fn allow_never(mut self, allow: bool) -> Self {
         self.allow_never = allow;
         self
     }
 
-    /// Whether a token may live longer than the one on whose behalf it was issued or rotated. A token
+    /// Sets whether a token may outlive the token on whose behalf it was issued or rotated. A token
     /// never prolongs itself.
     pub fn allow_outliving_issuer(mut self, allow: bool) -> Self {
         self.allow_outliving_issuer = allow;
         self
     }
 
-    /// The longest that an older secret may live on after a rotation.
+    /// Sets the longest overlap of two secrets after a rotation. Zero allows no overlap.
     pub fn max_overlap(mut self, overlap: Duration) -> Self {
         self.max_overlap = overlap;
         self
     }
 
-    /// The most live tokens (active and pending) that one owner may have; `None` is no limit.
+    /// Sets the largest number of live tokens (active and pending) of one owner. `None` is no limit.
     ///
-    /// Best effort: requests that are handled at the same moment do not see each other and may
-    /// exceed it by their number.
-    pub fn max_active_per_owner(mut self, most: impl Into<Option<usize>>) -> Self {
-        self.max_active_per_owner = most.into();
+    /// The limit is best effort. Requests that are handled at the same moment do not see each other,
+    /// so they may exceed it by their number.
+    pub fn max_active_per_owner(mut self, max: impl Into<Option<usize>>) -> Self {
+        self.max_active_per_owner = max.into();
         self
     }
 
-    /// The longest owner, issued-to, issued-by and revoked-by, in bytes; at most 1,024.
+    /// Sets the longest owner, issued-to, issued-by, rotated-by and revoked-by, in bytes: 1 to 1,024.
     pub fn max_text_len(mut self, bytes: usize) -> Self {
-        self.max_text_len = bytes.min(MAX_TEXT_LEN);
+        self.max_text_len = bytes;
         self
     }
 
-    /// The longest reason of a revocation, in bytes; at most 1,024.
+    /// Sets the longest reason of a revocation or a pause, in bytes: 1 to 1,024.
     pub fn max_reason_len(mut self, bytes: usize) -> Self {
-        self.max_reason_len = bytes.min(MAX_TEXT_LEN);
+        self.max_reason_len = bytes;
         self
     }
 
-    /// The most metadata entries (at most 64) and bytes of all of them (at most 8,192).
-    pub fn max_metadata_entries(mut self, entries: usize, bytes: usize) -> Self {
-        self.metadata = (entries.min(MAX_METADATA.0), bytes.min(MAX_METADATA.1));
+    /// Sets the largest number of metadata entries: at most 64. Zero allows no metadata.
+    pub fn max_metadata_entries(mut self, entries: usize) -> Self {
+        self.max_metadata_entries = entries;
         self
     }
 
-    /// What it allows, for forms that offer no more than that.
-    ///
-    /// ```
-    /// use service_tokens::Policy;
-    ///
-    /// assert!(!Policy::new().limits().never_allowed);
-    /// assert!(Policy::new().allow_never(true).limits().never_allowed);
-    /// ```
-    pub fn limits(&self) -> PolicyLimits {
-        let (max_metadata_entries, max_metadata_bytes) = self.metadata;
-        PolicyLimits {
-            default_lifetime: self.default_lifetime,
-            max_lifetime: self.max_lifetime,
-            never_allowed: self.allow_never,
-            outliving_issuer_allowed: self.allow_outliving_issuer,
-            max_overlap: self.max_overlap,
-            max_active_per_owner: self.max_active_per_owner,
-            max_text_len: self.max_text_len,
-            max_reason_len: self.max_reason_len,
-            max_metadata_entries,
-            max_metadata_bytes,
-        }
+    /// Sets the largest total length of metadata keys and values, in bytes: at most 8,192.
+    pub fn max_metadata_bytes(mut self, bytes: usize) -> Self {
+        self.max_metadata_bytes = bytes;
+        self
     }
 
     pub(crate) fn check(&self) -> Result<(), InvalidPolicy> {
+        let (entries, bytes) = MAX_METADATA;
         match (self.default_lifetime, self.max_lifetime) {
-            (None, _) if !self.allow_never => Err(InvalidPolicy::DefaultNever),
-            (Some(Duration::ZERO), _) => Err(InvalidPolicy::NoLifetime),
-            (Some(default), Some(longest)) if default > longest => {
-                Err(InvalidPolicy::DefaultTooLong)
+            (None, _) if !self.allow_never => return Err(InvalidPolicy::DefaultNever),
+            (Some(Duration::ZERO), _) => return Err(InvalidPolicy::NoLifetime),
+            (_, Some(Duration::ZERO)) => return Err(InvalidPolicy::NoMaxLifetime),
+            (Some(default), Some(max)) if default > max => {
+                return Err(InvalidPolicy::DefaultTooLong);
             }
-            _ => Ok(()),
+            _ => {}
         }
-    }
-
-    pub(crate) fn active_limit(&self) -> Option<usize> {
-        self.max_active_per_owner
+        if !(1..=MAX_TEXT_LEN).contains(&self.max_text_len) {
+            return Err(InvalidPolicy::MaxTextLen { max: MAX_TEXT_LEN });
+        }
+        if !(1..=MAX_TEXT_LEN).contains(&self.max_reason_len) {
+            return Err(InvalidPolicy::MaxReasonLen { max: MAX_TEXT_LEN });
+        }
+        if self.max_metadata_entries > entries {
+            return Err(InvalidPolicy::MaxMetadataEntries { max: entries });
+        }
+        if self.max_metadata_bytes > bytes {
+            return Err(InvalidPolicy::MaxMetadataBytes { max: bytes });
+        }
+        Ok(())
     }
 
     /// The end of a token whose secret is made at `now`.
@@ -279,7 +287,7 @@ impl Policy {
         &self,
         entries: impl ExactSizeIterator<Item = (&'m String, &'m String)>,
     ) -> Result<(), InvalidField> {
-        let (most, longest) = self.metadata;
+        let (most, longest) = (self.max_metadata_entries, self.max_metadata_bytes);
         if entries.len() > most {
             return Err(Field::Metadata.breaks(Rule::TooMany { max: most }));
         }

@@ -7,17 +7,17 @@ use chrono::{DateTime, Utc};
 
 use super::bulk::{BulkError, BulkOutcome, BulkProgress, Deed, OnProgress, Walk};
 use super::changes::{ATTEMPTS, exhausted, unresolved};
-use super::manage::Tokens;
+use super::manage::{Tokens, View};
 use crate::clock::{Earlier, from_micros, micros};
 use crate::error::ManageError;
 use crate::event::{Event, Operation};
 use crate::record::{Field, Rule};
-use crate::store::{Query, StoreError, StoredRecord, TokenStore};
+use crate::store::{Filter, StoreError, StoredRecord, TokenStore};
 
 /// The shortest retention: whoever comes back after a bad night still finds what happened.
 const SHORTEST: Duration = Duration::from_secs(86_400);
 
-impl<'s, S: TokenStore> Tokens<'s, S> {
+impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     /// Removes the records of this view whose tokens have been dead, expired or revoked, for longer
     /// than `retention`, which is at least a day. [`Purge::count`] is the dry run.
     ///
@@ -41,8 +41,8 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
     /// println!("{} records removed", outcome.done);
     /// # Ok(()) }
     /// ```
-    pub fn purge(&self, retention: Duration) -> Purge<'s, S> {
-        Purge::new(*self, retention)
+    pub fn purge(self, retention: Duration) -> Purge<'s, S> {
+        Purge::new(self.view(), retention)
     }
 }
 
@@ -50,14 +50,14 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
 /// happens before [`run`](Self::run).
 #[must_use = "nothing is removed before `run`"]
 pub struct Purge<'t, S> {
-    tokens: Tokens<'t, S>,
+    view: View<'t, S>,
     retention: Duration,
     on_progress: OnProgress<'t>,
 }
 
 impl<'t, S: TokenStore> Purge<'t, S> {
-    pub(super) fn new(tokens: Tokens<'t, S>, retention: Duration) -> Self {
-        Self { tokens, retention, on_progress: None }
+    pub(super) fn new(view: View<'t, S>, retention: Duration) -> Self {
+        Self { view, retention, on_progress: None }
     }
 
     /// Calls this after every page of records, on the task that drives [`run`](Self::run).
@@ -72,10 +72,10 @@ impl<'t, S: TokenStore> Purge<'t, S> {
     ///
     /// As [`run`](Self::run).
     pub async fn count(self) -> Result<u64, ManageError> {
-        let act = self.tokens.service.begin(Operation::Count, None);
+        let act = self.view.service.begin(Operation::Count, None);
         let (walk, deed) = self.parts();
         let outcome = walk.count(&deed).await;
-        let owner = self.tokens.owner.map(str::to_owned);
+        let owner = self.view.owner.map(str::to_owned);
         act.end(outcome, |count| Event::Counted { owner, records: *count })
     }
 
@@ -100,12 +100,12 @@ impl<'t, S: TokenStore> Purge<'t, S> {
     }
 
     fn parts(&self) -> (Walk<'t, S>, Removals<'t, S>) {
-        let began = self.tokens.service.earlier();
+        let began = self.view.service.earlier();
         let ended_before = ago(began.time, self.retention);
-        let walk = Walk::new(self.tokens, Query::new().ended_before(ended_before), None);
+        let walk = Walk::new(self.view, Filter::new().ended_before(ended_before), None);
         let deed = Removals {
-            tokens: self.tokens,
-            which: walk.which().clone(),
+            view: self.view,
+            filter: walk.filter().clone(),
             retention: self.retention,
             began,
         };
@@ -119,8 +119,8 @@ fn ago(now: DateTime<Utc>, span: Duration) -> DateTime<Utc> {
 }
 
 struct Removals<'t, S> {
-    tokens: Tokens<'t, S>,
-    which: Query,
+    view: View<'t, S>,
+    filter: Filter,
     retention: Duration,
     began: Earlier,
 }
@@ -130,14 +130,14 @@ impl<S: TokenStore> Deed for Removals<'_, S> {
         if self.retention < SHORTEST {
             return Err(Field::Retention.breaks(Rule::TooShort { min: SHORTEST }).into());
         }
-        if self.began.doubted || self.tokens.service.clock_jump() {
+        if self.began.doubted || self.view.service.has_clock_jumped() {
             return Err(ManageError::ClockJumped);
         }
         Ok(())
     }
 
     async fn act(&self, mut found: StoredRecord) -> Result<bool, ManageError> {
-        let service = self.tokens.service;
+        let service = self.view.service;
         let id = found.record.id();
         let mut lost = None;
         for _ in 0..ATTEMPTS {
@@ -157,7 +157,7 @@ impl<S: TokenStore> Deed for Removals<'_, S> {
                 Ok(Some(present)) => found = present,
                 Err(error) => return Err(unresolved(id, lost, error)),
             }
-            if !self.which.matches(&found.record, found.last_used, service.earlier().time) {
+            if !self.filter.matches(&found.record, found.last_used, service.earlier().time) {
                 return Ok(false);
             }
         }
@@ -166,7 +166,7 @@ impl<S: TokenStore> Deed for Removals<'_, S> {
 
     fn event(&self, outcome: &BulkOutcome, stopped: Option<String>) -> Event {
         Event::Purged {
-            owner: self.tokens.owner.map(str::to_owned),
+            owner: self.view.owner.map(str::to_owned),
             retention: self.retention,
             purged: outcome.done,
             failed: outcome.failed,
@@ -178,7 +178,7 @@ impl<S: TokenStore> Deed for Removals<'_, S> {
 impl<S> fmt::Debug for Purge<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Purge")
-            .field("tokens", &self.tokens)
+            .field("view", &self.view)
             .field("retention", &self.retention)
             .finish_non_exhaustive()
     }

@@ -24,7 +24,7 @@ pub(crate) enum Expiry {
 /// use std::time::Duration;
 /// use service_tokens::{IssueRequest, ScopeSet};
 ///
-/// let request = IssueRequest::new("acme", "developer", "build server")
+/// let request = IssueRequest::new("developer", "build server")
 ///     .expires_in(Duration::from_secs(30 * 86_400))
 ///     .scopes(ScopeSet::new(["builds:*"])?)
 ///     .issued_by("alice@acme.example")
@@ -34,7 +34,6 @@ pub(crate) enum Expiry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct IssueRequest {
-    pub(crate) owner: String,
     pub(crate) token_type: String,
     pub(crate) issued_to: String,
     pub(crate) expiry: Expiry,
@@ -46,15 +45,11 @@ pub struct IssueRequest {
 }
 
 impl IssueRequest {
-    /// A token of this type for this owner, given to the service named by `issued_to`. It has the
-    /// type's scopes and the policy's default lifetime.
-    pub fn new(
-        owner: impl Into<String>,
-        token_type: impl Into<String>,
-        issued_to: impl Into<String>,
-    ) -> Self {
+    /// Creates a request for a token of this type, for the person or program that `issued_to` names.
+    /// The token gets all scopes of its type and the policy's default lifetime. The owner comes from
+    /// the view that [issues](crate::Tokens::issue) it.
+    pub fn new(token_type: impl Into<String>, issued_to: impl Into<String>) -> Self {
         Self {
-            owner: owner.into(),
             token_type: token_type.into(),
             issued_to: issued_to.into(),
             expiry: Expiry::Default,
@@ -112,7 +107,7 @@ impl IssueRequest {
     /// It gets this id, a UUID of version 7 made within an hour of now: a request that is repeated
     /// with the same id cannot create a second token. The second is
     /// [`ManageError::Exists`](crate::ManageError::Exists), also after that hour, when issuing was
-    /// stopped meanwhile or when the request would be refused for another reason by now.
+    /// paused meanwhile or when the request would be refused for another reason by now.
     pub fn id(mut self, id: TokenId) -> Self {
         self.id = Some(id);
         self
@@ -202,7 +197,7 @@ impl RotateRequest {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
     /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
-    /// # let record = service.issue(IssueRequest::new("acme", "connector", "backup")).await?.record;
+    /// # let record = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?.record;
     /// let request = RotateRequest::at_once().if_secret_created_at(record.secret_created_at());
     /// let acme = service.owner("acme");
     ///

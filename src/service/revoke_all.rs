@@ -3,40 +3,40 @@
 use std::fmt;
 
 use super::bulk::{BulkError, BulkOutcome, BulkProgress, Deed, OnProgress, Walk};
-use super::manage::Tokens;
+use super::manage::{Tokens, View};
 use super::request::RevokeRequest;
 use crate::error::ManageError;
 use crate::event::{Event, Operation};
-use crate::store::{Query, States, StoredRecord, TokenStore};
+use crate::store::{Filter, States, StoredRecord, TokenStore};
 use crate::token::TokenId;
 
-impl<'s, S: TokenStore> Tokens<'s, S> {
-    /// Revokes every token of this view that a query selects. [`RevokeAll::count`] is the dry run.
+impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
+    /// Revokes every token of this view that a filter selects. [`RevokeAll::count`] is the dry run.
     ///
-    /// It touches only what can still work: whatever states the query asks for, it is the live ones.
+    /// It touches only what can still work: whatever states the filter asks for, it is the live ones.
     /// Live is what has not ended by the earlier of the service's time and what the clock reads: after
     /// it ran ahead and was corrected, other processes accept what has expired here. While a
-    /// [clock jump](crate::TokenService::clock_jump) is unacknowledged, every token counts as live that
+    /// [clock jump](crate::TokenService::has_clock_jumped) is unacknowledged, every token counts as live that
     /// is not revoked.
     ///
-    /// The query's order, cursor and limit do not count. A token that stops being selected after it
-    /// was found may be revoked all the same, but for one: with [`Query::unused_since`] it is left alone
+    /// A token that stops being selected after it
+    /// was found may be revoked all the same, but for one: with [`Filter::unused_since`] it is left alone
     /// if this process has seen it used meanwhile. Other processes' uses are known only once they are
     /// [flushed](crate::TokenService::flush_last_used).
     ///
     /// Tokens that are issued while it runs are found too, by the last pass at the latest. Where they
     /// are issued faster than they are revoked it finds no end:
-    /// [stop issuing](crate::TokenService::pause_issuing) first.
+    /// [pause issuing](crate::TokenService::pause_issuing) first.
     ///
     /// ```
     /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
-    /// use service_tokens::{Query, RevokeRequest};
+    /// use service_tokens::{Filter, RevokeRequest};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
     /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
-    /// # for _ in 0..3 { let _ = service.issue(IssueRequest::new("acme", "connector", "build farm")).await?; }
-    /// let which = || Query::new().token_type("connector").issued_to("build farm");
+    /// # for _ in 0..3 { let _ = service.owner("acme").issue(IssueRequest::new("connector", "build farm")).await?; }
+    /// let which = || Filter::new().token_type("connector").issued_to("build farm");
     /// let leaked = RevokeRequest::new().by("alice").reason("INC-42");
     /// let acme = service.owner("acme");
     ///
@@ -49,8 +49,8 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
     /// assert_eq!((outcome.done, outcome.failed), (3, 0));
     /// # Ok(()) }
     /// ```
-    pub fn revoke_all(&self, which: Query, request: RevokeRequest) -> RevokeAll<'s, S> {
-        RevokeAll::new(*self, which, request, None)
+    pub fn revoke_all(self, filter: Filter, request: RevokeRequest) -> RevokeAll<'s, S> {
+        RevokeAll::new(self.view(), filter, request, None)
     }
 
     /// Revokes a token of this view and everything that was issued below it, directly or through
@@ -60,8 +60,8 @@ impl<'s, S: TokenStore> Tokens<'s, S> {
     /// after a clock error.
     ///
     /// An id without a record is no error: its descendants may still be there.
-    pub fn revoke_with_descendants(&self, id: TokenId, request: RevokeRequest) -> RevokeAll<'s, S> {
-        RevokeAll::new(*self, Query::new().issuer(id), request, Some(id))
+    pub fn revoke_with_descendants(self, id: TokenId, request: RevokeRequest) -> RevokeAll<'s, S> {
+        RevokeAll::new(self.view(), Filter::new().issuer(id), request, Some(id))
     }
 }
 
@@ -76,13 +76,13 @@ pub struct RevokeAll<'t, S> {
 
 impl<'t, S: TokenStore> RevokeAll<'t, S> {
     pub(super) fn new(
-        tokens: Tokens<'t, S>,
-        which: Query,
+        view: View<'t, S>,
+        filter: Filter,
         request: RevokeRequest,
         first: Option<TokenId>,
     ) -> Self {
-        let walk = Walk::new(tokens, which.states(States::LIVE), first);
-        let deed = Revocations { tokens, which: walk.which().clone(), first, request };
+        let walk = Walk::new(view, filter.states(States::LIVE), first);
+        let deed = Revocations { view, filter: walk.filter().clone(), first, request };
         Self { walk, deed, on_progress: None }
     }
 
@@ -98,9 +98,9 @@ impl<'t, S: TokenStore> RevokeAll<'t, S> {
     ///
     /// As [`run`](Self::run).
     pub async fn count(self) -> Result<u64, ManageError> {
-        let act = self.deed.tokens.service.begin(Operation::Count, None);
+        let act = self.deed.view.service.begin(Operation::Count, None);
         let outcome = self.walk.count(&self.deed).await;
-        let owner = self.deed.tokens.owner.map(str::to_owned);
+        let owner = self.deed.view.owner.map(str::to_owned);
         act.end(outcome, |count| Event::Counted { owner, records: *count })
     }
 
@@ -122,7 +122,7 @@ impl<'t, S: TokenStore> RevokeAll<'t, S> {
     ///
     /// [`BulkError`] says what was done before and what stopped it: [`ManageError::Invalid`] if a text
     /// is empty or too long and [`StoreError::Unsupported`](crate::store::StoreError::Unsupported) for
-    /// [`Query::unused_since`] on a store that does not track last use, both before anything was done;
+    /// [`Filter::unused_since`] on a store that does not track last use, both before anything was done;
     /// [`ManageError::Store`] if the store failed or holds what is no record.
     pub async fn run(self) -> Result<BulkOutcome, BulkError> {
         self.walk.run(&self.deed, self.on_progress).await
@@ -130,30 +130,31 @@ impl<'t, S: TokenStore> RevokeAll<'t, S> {
 }
 
 struct Revocations<'t, S> {
-    tokens: Tokens<'t, S>,
-    which: Query,
+    view: View<'t, S>,
+    filter: Filter,
     first: Option<TokenId>,
     request: RevokeRequest,
 }
 
 impl<S: TokenStore> Revocations<'_, S> {
     fn used_since_found(&self, found: &mut StoredRecord) -> bool {
-        let uses = self.tokens.service.view_of_uses();
+        let uses = self.view.service.view_of_uses();
         uses.show(found);
-        !self.which.is_unused(&found.record, uses.latest(found.last_used))
+        !self.filter.is_unused(&found.record, uses.latest(found.last_used))
     }
 }
 
 impl<S: TokenStore> Deed for Revocations<'_, S> {
     fn may_go_on(&self) -> Result<(), ManageError> {
-        self.tokens.service.check_revocation(&self.request)
+        self.view.service.check_revocation(&self.request)
     }
 
     async fn act(&self, mut found: StoredRecord) -> Result<bool, ManageError> {
         if self.used_since_found(&mut found) {
             return Ok(false);
         }
-        match self.tokens.revoke(found.record.id(), self.request.clone()).await {
+        let tokens: Tokens<'_, S> = self.view.into();
+        match tokens.revoke(found.record.id(), self.request.clone()).await {
             Ok(revoked) => Ok(!revoked.already_revoked),
             // Purged meanwhile.
             Err(ManageError::NotFound { .. }) => Ok(false),
@@ -163,8 +164,8 @@ impl<S: TokenStore> Deed for Revocations<'_, S> {
 
     fn event(&self, outcome: &BulkOutcome, stopped: Option<String>) -> Event {
         Event::RevokedAll {
-            owner: self.tokens.owner.map(str::to_owned),
-            which: Box::new(self.which.clone()),
+            owner: self.view.owner.map(str::to_owned),
+            filter: Box::new(self.filter.clone()),
             with: self.first,
             revoked: outcome.done,
             failed: outcome.failed,

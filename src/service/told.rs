@@ -9,7 +9,7 @@ impl IssueRequest {
     pub(super) fn issued(&self, issued: &Issued, on_behalf_of: Option<TokenId>) -> Event {
         Event::Issued {
             id: issued.record.id(),
-            owner: self.owner.clone(),
+            owner: issued.record.owner().to_owned(),
             token_type: self.token_type.clone(),
             issued_to: self.issued_to.clone(),
             by: self.issued_by.clone(),

@@ -29,7 +29,7 @@ const SHARDS: usize = 64;
 
 /// The step unless another is asked for, and the longest.
 pub(super) const STEP: Duration = Duration::from_secs(60);
-const STEP_MAX: Duration = Duration::from_secs(86_400);
+pub(super) const STEP_MAX: Duration = Duration::from_secs(86_400);
 
 /// A use that has waited for so many steps, and at least so long, has been forgotten by whoever was to
 /// flush it.
@@ -73,7 +73,7 @@ pub(super) struct Stalled {
 
 impl Uses {
     pub(super) fn new(step: Duration) -> Self {
-        let step = micros(step.min(STEP_MAX));
+        let step = micros(step);
         let shard = || Mutex::new(Shard { waiting: HashMap::new(), since: i64::MAX });
         Self {
             step,

@@ -31,7 +31,7 @@ pub use open_error::OpenError;
 pub use options::{FileStoreOptions, OpenProgress, OpenReport, TruncatedTail};
 
 use crate::record::{CorruptRecord, Record};
-use crate::store::{Page, Query, RecordRef, StoreError, StoredRecord, TokenStore, Version};
+use crate::store::{ListRequest, Page, RecordRef, StoreError, StoredRecord, TokenStore, Version};
 use crate::token::TokenId;
 use format::Framer;
 use journal::{Journal, Place};
@@ -52,13 +52,13 @@ const USES_AT_ONCE: usize = 100_000;
 /// file and synced before it is acknowledged; changes that come at the same time share one sync.
 ///
 /// ```
-/// use service_tokens::{FileStore, Query, TokenStore};
+/// use service_tokens::{FileStore, ListRequest, TokenStore};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("tokens.journal");
 /// let store = FileStore::open(&path)?;
-/// assert!(store.list(&Query::new(), chrono::DateTime::UNIX_EPOCH).await?.items.is_empty());
+/// assert!(store.list(&ListRequest::new(), chrono::DateTime::UNIX_EPOCH).await?.items.is_empty());
 /// store.close().await;
 /// # Ok(()) }
 /// ```
@@ -276,9 +276,9 @@ impl TokenStore for FileStore {
         self.change(Operation::Remove { id, expected }).await.map(drop)
     }
 
-    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
+    async fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
         self.readable()?;
-        Ok(self.shared.table.list(query, now))
+        Ok(self.shared.table.list(request, now))
     }
 
     fn tracks_last_used(&self) -> bool {

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::table::{Row, Table};
 use crate::record::Record;
-use crate::store::{Page, Query, RecordRef, StoreError, StoredRecord, TokenStore, Version};
+use crate::store::{ListRequest, Page, RecordRef, StoreError, StoredRecord, TokenStore, Version};
 use crate::token::TokenId;
 
 /// Keeps records in memory: for tests, and for services that issue their tokens anew at every start.
@@ -17,11 +17,11 @@ use crate::token::TokenId;
 /// `Arc<MemoryStore>`; what it holds ends with it.
 ///
 /// ```
-/// use service_tokens::{MemoryStore, Query, TokenStore};
+/// use service_tokens::{MemoryStore, ListRequest, TokenStore};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), service_tokens::store::StoreError> {
 /// let store = MemoryStore::new();
-/// assert!(store.list(&Query::new(), chrono::DateTime::UNIX_EPOCH).await?.items.is_empty());
+/// assert!(store.list(&ListRequest::new(), chrono::DateTime::UNIX_EPOCH).await?.items.is_empty());
 /// # Ok(()) }
 /// ```
 pub struct MemoryStore {
@@ -71,8 +71,8 @@ impl TokenStore for MemoryStore {
         self.table.remove(id, expected)
     }
 
-    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
-        Ok(self.table.list(query, now))
+    async fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
+        Ok(self.table.list(request, now))
     }
 
     fn tracks_last_used(&self) -> bool {

@@ -17,7 +17,9 @@ use crate::clock::from_micros;
 use crate::record::Record;
 #[cfg(feature = "memory")]
 use crate::store::StoreError;
-use crate::store::{LastUsed, Order, Page, Query, RecordRef, StoredRecord, Version};
+use crate::store::{
+    LastUsed, ListRequest, MAX_PAGE_LEN, Order, Page, RecordRef, StoredRecord, Version,
+};
 use crate::token::TokenId;
 
 /// Records looked at for one page. A filter that few records pass gives short pages, not long waits.
@@ -130,8 +132,8 @@ impl Index {
     }
 
     /// The next ids behind a place, as many as there is room for.
-    fn ids(&self, query: &Query, behind: Option<TokenId>, most: usize) -> Vec<TokenId> {
-        let ids = match query.owner_filter() {
+    fn ids(&self, request: &ListRequest, behind: Option<TokenId>, most: usize) -> Vec<TokenId> {
+        let ids = match request.filter.owner.as_deref() {
             None => &self.all,
             Some(owner) => match self.by_owner.get(owner) {
                 None => return Vec::new(),
@@ -139,7 +141,7 @@ impl Index {
             },
         };
         let behind = behind.map_or(Bound::Unbounded, Bound::Excluded);
-        match query.order() {
+        match request.order {
             Order::OldestFirst => {
                 ids.range((behind, Bound::Unbounded)).take(most).copied().collect()
             }
@@ -273,20 +275,22 @@ impl Table {
         }
     }
 
-    pub(crate) fn list(&self, query: &Query, now: DateTime<Utc>) -> Page {
+    pub(crate) fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Page {
         let mut items: Vec<StoredRecord> = Vec::new();
-        let (mut behind, mut looked_at, mut chunk) = (query.cursor(), 0, CHUNK.0);
+        // The service refuses other limits. A direct caller must not get an endless list or a huge page.
+        let most = request.limit.clamp(1, MAX_PAGE_LEN);
+        let (mut behind, mut looked_at, mut chunk) = (request.after, 0, CHUNK.0);
         while looked_at < LOOKED_AT {
-            let ids = read(&self.order).ids(query, behind, chunk);
+            let ids = read(&self.order).ids(request, behind, chunk);
             for &id in &ids {
                 // Only another record that may be shown makes a next page.
-                if items.len() == query.page_len() {
+                if items.len() == most {
                     return Page { next: behind, items };
                 }
                 behind = Some(id);
                 self.visit(id, |row| {
                     items.extend(
-                        row.filter(|row| query.matches(&row.record, row.last_used(), now))
+                        row.filter(|row| request.filter.matches(&row.record, row.last_used(), now))
                             .map(Row::to_stored),
                     );
                 });

@@ -32,7 +32,6 @@ pub(crate) type Grants = Vec<usize>;
 pub(crate) enum What {
     /// With all of the type's scopes, or with some of the acting token's own and perhaps one more.
     Issue {
-        owner: usize,
         token_type: usize,
         scopes: Option<(u64, Option<usize>)>,
         start: Option<Duration>,
@@ -134,9 +133,9 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
     let types = prop_oneof![3 => Just(0usize), 1 => Just(1), 1 => Just(2)];
     let starts = proptest::option::weighted(0.1, (1..6u32).prop_map(|hours| hours * HOUR));
     let what = prop_oneof![
-        6 => (0..10usize, types, scopes, starts, ends()).prop_map(
-            |(owner, token_type, scopes, start, end)| {
-                What::Issue { owner: usize::from(owner == 0), token_type, scopes, start, end }
+        6 => (types, scopes, starts, ends()).prop_map(
+            |(token_type, scopes, start, end)| {
+                What::Issue { token_type, scopes, start, end }
             }
         ),
         5 => (0..1_000usize, rotations())

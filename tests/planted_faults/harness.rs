@@ -9,7 +9,9 @@ use service_tokens::conformance::{Promise, StoreFactory, run};
 use service_tokens::store::{
     BoxError, Change, ChangeStream, Order, RecordRef, States, StoreError, Version,
 };
-use service_tokens::{MemoryStore, Page, Query, Record, StoredRecord, TokenId, TokenStore};
+use service_tokens::{
+    Filter, ListRequest, MemoryStore, Page, Record, StoredRecord, TokenId, TokenStore,
+};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 pub(crate) type Answer<T> = Result<T, StoreError>;
@@ -41,7 +43,9 @@ impl Backend {
     /// Everything, oldest first.
     pub(crate) async fn rows(&self) -> Answer<Vec<StoredRecord>> {
         let mut rows = Vec::new();
-        let mut query = Query::new().states(States::ALL).direction(Order::OldestFirst).limit(1_000);
+        let mut query = ListRequest::from(Filter::new().states(States::ALL))
+            .order(Order::OldestFirst)
+            .limit(1_000);
         loop {
             let page = self.list(&query, DateTime::UNIX_EPOCH).await?;
             rows.extend(page.items);
@@ -95,7 +99,7 @@ impl TokenStore for Backend {
         Ok(())
     }
 
-    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
+    async fn list(&self, query: &ListRequest, now: DateTime<Utc>) -> Answer<Page> {
         self.up()?;
         self.memory.list(query, now).await
     }
@@ -150,7 +154,7 @@ pub(crate) trait Fault: Send + Sync {
         to.remove(id, expected).await
     }
 
-    async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
+    async fn list(&self, to: &Backend, query: &ListRequest, now: DateTime<Utc>) -> Answer<Page> {
         to.list(query, now).await
     }
 
@@ -210,7 +214,7 @@ impl TokenStore for Planted {
         self.fault.remove(&self.backend, id, expected).await
     }
 
-    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
+    async fn list(&self, query: &ListRequest, now: DateTime<Utc>) -> Answer<Page> {
         self.fault.list(&self.backend, query, now).await
     }
 

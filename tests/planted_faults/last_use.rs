@@ -8,7 +8,7 @@ use super::harness::{Answer, Backend, Fault};
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, Utc};
 use service_tokens::store::{LastUsed, RecordRef, StoreError, Version};
-use service_tokens::{Page, Query, Record, StoredRecord, TokenId, TokenStore};
+use service_tokens::{ListRequest, Page, Record, StoredRecord, TokenId, TokenStore};
 
 type Visit<'v> = &'v mut dyn FnMut(Option<RecordRef<'_>>);
 
@@ -109,7 +109,7 @@ impl Fault for TouchGoesBack {
         Ok(to.find(id).await?.map(|stored| self.told(stored)))
     }
 
-    async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
+    async fn list(&self, to: &Backend, query: &ListRequest, now: DateTime<Utc>) -> Answer<Page> {
         let page = to.list(query, now).await?;
         let items = page.items.into_iter().map(|stored| self.told(stored)).collect();
         Ok(Page::new(items, page.next))
@@ -162,8 +162,8 @@ impl Fault for Untracked {
         Ok(to.find(id).await?.map(|stored| untracked(stored, self.last_used())))
     }
 
-    async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
-        if query.unused_since_filter().is_some() && *self != Self::AnswersUnusedSince {
+    async fn list(&self, to: &Backend, query: &ListRequest, now: DateTime<Utc>) -> Answer<Page> {
+        if query.filter.unused_since.is_some() && *self != Self::AnswersUnusedSince {
             return Err(StoreError::Unsupported { what: "last use is not tracked" });
         }
         let page = to.list(query, now).await?;
@@ -184,9 +184,9 @@ pub(crate) struct UnusedSinceLosesTheNeverUsed;
 
 #[async_trait]
 impl Fault for UnusedSinceLosesTheNeverUsed {
-    async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
+    async fn list(&self, to: &Backend, query: &ListRequest, now: DateTime<Utc>) -> Answer<Page> {
         let mut page = to.list(query, now).await?;
-        if query.unused_since_filter().is_some() {
+        if query.filter.unused_since.is_some() {
             page.items.retain(|stored| stored.last_used != LastUsed::Never);
         }
         Ok(page)

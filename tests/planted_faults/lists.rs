@@ -7,7 +7,7 @@ use super::harness::{Answer, Backend, Fault};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use service_tokens::store::{Order, Version};
-use service_tokens::{Page, Query, Record, StoredRecord, TokenId, TokenStore};
+use service_tokens::{Filter, ListRequest, Page, Record, StoredRecord, TokenId, TokenStore};
 
 fn id(stored: &StoredRecord) -> TokenId {
     stored.record.id()
@@ -16,12 +16,12 @@ fn id(stored: &StoredRecord) -> TokenId {
 /// What a query selects, in its order; `matches` may be asked about something else than the row.
 async fn selected(
     to: &Backend,
-    query: &Query,
+    query: &ListRequest,
     matches: impl Fn(&StoredRecord) -> bool,
 ) -> Answer<Vec<StoredRecord>> {
     let mut rows = to.rows().await?;
     rows.retain(matches);
-    if query.order() == Order::NewestFirst {
+    if query.order == Order::NewestFirst {
         rows.reverse();
     }
     Ok(rows)
@@ -45,7 +45,7 @@ macro_rules! lists {
             async fn list(
                 &self,
                 $to: &Backend,
-                $query: &Query,
+                $query: &ListRequest,
                 $now: DateTime<Utc>,
             ) -> Answer<Page> {
                 $body
@@ -57,15 +57,15 @@ macro_rules! lists {
 /// A list of rows that match as if their record were another.
 async fn as_if(
     to: &Backend,
-    query: &Query,
+    query: &ListRequest,
     now: DateTime<Utc>,
     other: impl Fn(&Record) -> Record,
 ) -> Answer<Page> {
     let matches = |stored: &StoredRecord| {
-        query.is_behind_cursor(id(stored))
-            && query.matches(&other(&stored.record), stored.last_used, now)
+        query.is_past_cursor(id(stored))
+            && query.filter.matches(&other(&stored.record), stored.last_used, now)
     };
-    Ok(page(selected(to, query, matches).await?, query.page_len()))
+    Ok(page(selected(to, query, matches).await?, query.limit))
 }
 
 lists!(EdgeIsSkipped, |to, query, now| {
@@ -77,31 +77,31 @@ lists!(EdgeIsSkipped, |to, query, now| {
 });
 
 lists!(EdgeIsRepeated, |to, query, now| {
-    let from = |stored: &StoredRecord| {
-        query.is_behind_cursor(id(stored)) || query.cursor() == Some(id(stored))
-    };
+    let from =
+        |stored: &StoredRecord| query.is_past_cursor(id(stored)) || query.after == Some(id(stored));
     let matches = |stored: &StoredRecord| {
-        from(stored) && query.matches(&stored.record, stored.last_used, now)
+        from(stored) && query.filter.matches(&stored.record, stored.last_used, now)
     };
     let rows = selected(to, query, matches).await?;
     // One more, or the walk would not go on.
-    let length = query.page_len() + usize::from(query.cursor().is_some());
+    let length = query.limit + usize::from(query.after.is_some());
     let next = (rows.len() > length).then(|| id(&rows[length - 1]));
     Ok(Page::new(rows.into_iter().take(length).collect(), next))
 });
 
 lists!(CursorDiesWithItsRecord, |to, query, now| {
-    match query.cursor() {
+    match query.after {
         Some(cursor) if to.find(cursor).await?.is_none() => Ok(Page::new(Vec::new(), None)),
         _ => to.list(query, now).await,
     }
 });
 
 lists!(CursorWithoutARecordStartsAnew, |to, query, now| {
-    match query.cursor() {
+    match query.after {
         Some(cursor) if to.find(cursor).await?.is_none() => {
-            let start = Query::new().states(query.states_filter()).direction(query.order());
-            to.list(&start.limit(query.page_len()), now).await
+            let start =
+                ListRequest::from(Filter::new().states(query.filter.states)).order(query.order);
+            to.list(&start.limit(query.limit), now).await
         }
         _ => to.list(query, now).await,
     }
@@ -112,28 +112,28 @@ lists!(
     CursorIsAnOffset,
     |to, query, now| {
         let all = query.clone();
-        let rows = selected(to, query, |stored| all.matches(&stored.record, stored.last_used, now));
+        let rows = selected(to, query, |stored| all.filter.matches(&stored.record, stored.last_used, now));
         let rows = rows.await?;
-        let offset = query.cursor().map_or(0, |cursor| {
+        let offset = query.after.map_or(0, |cursor| {
             usize::try_from(u128::from_be_bytes(cursor.to_bytes())).unwrap_or(usize::MAX)
         });
-        let end = offset.saturating_add(query.page_len());
+        let end = offset.saturating_add(query.limit);
         let next = (end < rows.len()).then(|| TokenId::from_bytes((end as u128).to_be_bytes()));
-        Ok(Page::new(rows.into_iter().skip(offset).take(query.page_len()).collect(), next))
+        Ok(Page::new(rows.into_iter().skip(offset).take(query.limit).collect(), next))
     }
 );
 
 lists!(NewestFirstLosesTheOldest, |to, query, now| {
     let mut page = to.list(query, now).await?;
     let oldest = to.rows().await?.first().map(id);
-    if query.order() == Order::NewestFirst {
+    if query.order == Order::NewestFirst {
         page.items.retain(|stored| Some(id(stored)) != oldest);
     }
     Ok(page)
 });
 
 lists!(DirectionIsIgnored, |to, query, now| {
-    to.list(&query.clone().direction(Order::OldestFirst), now).await
+    to.list(&query.clone().order(Order::OldestFirst), now).await
 });
 
 lists!(
@@ -143,17 +143,17 @@ lists!(
         let place = |id: TokenId| i128::from_be_bytes(id.to_bytes());
         let mut rows = to.rows().await?;
         rows.retain(|stored| {
-            let behind = query.cursor().is_none_or(|cursor| match query.order() {
+            let behind = query.after.is_none_or(|cursor| match query.order {
                 Order::OldestFirst => place(id(stored)) > place(cursor),
                 Order::NewestFirst => place(id(stored)) < place(cursor),
             });
-            behind && query.matches(&stored.record, stored.last_used, now)
+            behind && query.filter.matches(&stored.record, stored.last_used, now)
         });
         rows.sort_by_key(|stored| place(id(stored)));
-        if query.order() == Order::NewestFirst {
+        if query.order == Order::NewestFirst {
             rows.reverse();
         }
-        Ok(page(rows, query.page_len()))
+        Ok(page(rows, query.limit))
     }
 );
 
@@ -164,17 +164,17 @@ lists!(PageIsSortedByCreation, |to, query, now| {
 });
 
 lists!(PageHasOneTooMany, |to, query, now| {
-    to.list(&query.clone().limit(query.page_len() + 1), now).await
+    to.list(&query.clone().limit(query.limit + 1), now).await
 });
 
 lists!(
     /// Cuts the page first, filters then, and takes what is left for all there is.
     ShortPageIsTheEnd,
     |to, query, now| {
-        let rows = selected(to, query, |stored| query.is_behind_cursor(id(stored))).await?;
-        let mut page = page(rows, query.page_len());
-        page.items.retain(|stored| query.matches(&stored.record, stored.last_used, now));
-        if page.items.len() < query.page_len() {
+        let rows = selected(to, query, |stored| query.is_past_cursor(id(stored))).await?;
+        let mut page = page(rows, query.limit);
+        page.items.retain(|stored| query.filter.matches(&stored.record, stored.last_used, now));
+        if page.items.len() < query.limit {
             page.next = None;
         }
         Ok(page)
@@ -182,9 +182,9 @@ lists!(
 );
 
 lists!(EmptyPageIsTheEnd, |to, query, now| {
-    let rows = selected(to, query, |stored| query.is_behind_cursor(id(stored))).await?;
-    let mut page = page(rows, query.page_len());
-    page.items.retain(|stored| query.matches(&stored.record, stored.last_used, now));
+    let rows = selected(to, query, |stored| query.is_past_cursor(id(stored))).await?;
+    let mut page = page(rows, query.limit);
+    page.items.retain(|stored| query.filter.matches(&stored.record, stored.last_used, now));
     if page.items.is_empty() {
         page.next = None;
     }
@@ -197,14 +197,14 @@ fn owned(record: &Record, owner: &str) -> Record {
 }
 
 lists!(SecondPageForgetsTheOwner, |to, query, now| {
-    match (query.cursor(), query.owner_filter()) {
+    match (query.after, query.filter.owner.as_deref()) {
         (Some(_), Some(owner)) => as_if(to, query, now, |record| owned(record, owner)).await,
         _ => to.list(query, now).await,
     }
 });
 
 lists!(OwnerIsAPrefix, |to, query, now| {
-    let Some(owner) = query.owner_filter() else { return to.list(query, now).await };
+    let Some(owner) = query.filter.owner.as_deref() else { return to.list(query, now).await };
     let other = |record: &Record| {
         if record.owner().starts_with(owner) { owned(record, owner) } else { record.clone() }
     };
@@ -212,7 +212,7 @@ lists!(OwnerIsAPrefix, |to, query, now| {
 });
 
 lists!(OwnerHasNoCase, |to, query, now| {
-    let Some(owner) = query.owner_filter() else { return to.list(query, now).await };
+    let Some(owner) = query.filter.owner.as_deref() else { return to.list(query, now).await };
     let other = |record: &Record| {
         let alike = record.owner().to_lowercase() == owner.to_lowercase();
         if alike { owned(record, owner) } else { record.clone() }
@@ -222,7 +222,7 @@ lists!(OwnerHasNoCase, |to, query, now| {
 
 lists!(OwnerEndsAtNul, |to, query, now| {
     let start = |text: &str| text.split('\0').next().unwrap().to_owned();
-    let Some(owner) = query.owner_filter() else { return to.list(query, now).await };
+    let Some(owner) = query.filter.owner.as_deref() else { return to.list(query, now).await };
     let other = |record: &Record| {
         let alike = start(record.owner()) == start(owner);
         if alike { owned(record, owner) } else { record.clone() }
@@ -254,11 +254,12 @@ lists!(OnlyTheNearestIssuerIsSearched, |to, query, now| {
 });
 
 lists!(EndIsInclusive, |to, query, now| {
-    match query.expires_before_filter() {
+    match query.filter.expires_before {
         None => to.list(query, now).await,
         Some(end) => {
             let later = end.checked_add_signed(TimeDelta::microseconds(1)).unwrap_or(end);
-            to.list(&query.clone().expires_before(later), now).await
+            let filter = query.filter.clone().expires_before(later);
+            to.list(&query.clone().filter(filter), now).await
         }
     }
 });
@@ -304,7 +305,7 @@ pub(crate) struct ListIsKept(std::sync::Mutex<BTreeMap<TokenId, StoredRecord>>);
 
 #[async_trait]
 impl Fault for ListIsKept {
-    async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
+    async fn list(&self, to: &Backend, query: &ListRequest, now: DateTime<Utc>) -> Answer<Page> {
         let mut page = to.list(query, now).await?;
         let mut kept = self.0.lock().unwrap();
         for stored in &mut page.items {

@@ -9,7 +9,7 @@ use super::harness::{Answer, Backend, Fault, Told};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use service_tokens::store::{Change, ChangeStream, LastUsed, RecordRef, StoreError, Version};
-use service_tokens::{Page, Query, Record, StoredRecord, TokenId, TokenStore};
+use service_tokens::{ListRequest, Page, Record, StoredRecord, TokenId, TokenStore};
 use tokio::sync::mpsc::unbounded_channel;
 
 type Visit<'v> = &'v mut dyn FnMut(Option<RecordRef<'_>>);
@@ -246,7 +246,7 @@ pub(crate) struct FailureIsAnEmptyList;
 
 #[async_trait]
 impl Fault for FailureIsAnEmptyList {
-    async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
+    async fn list(&self, to: &Backend, query: &ListRequest, now: DateTime<Utc>) -> Answer<Page> {
         to.list(query, now).await.or(Ok(Page::new(Vec::new(), None)))
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_lite::future::yield_now;
 use service_tokens::store::{LastUsed, RecordRef, StoreError, Version};
-use service_tokens::{Page, Query, Record, StoredRecord, TokenId, TokenStore};
+use service_tokens::{ListRequest, Page, Record, StoredRecord, TokenId, TokenStore};
 
 pub(crate) struct InsertOverwrites;
 
@@ -243,7 +243,7 @@ impl Fault for ReplaceForgetsLastUse {
         Ok(to.find(id).await?.map(|stored| self.forgetful(stored)))
     }
 
-    async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
+    async fn list(&self, to: &Backend, query: &ListRequest, now: DateTime<Utc>) -> Answer<Page> {
         let page = to.list(query, now).await?;
         let items = page.items.into_iter().map(|stored| self.forgetful(stored)).collect();
         Ok(Page::new(items, page.next))
@@ -296,7 +296,7 @@ impl Fault for VersionIsAHash {
         }))
     }
 
-    async fn list(&self, to: &Backend, query: &Query, now: DateTime<Utc>) -> Answer<Page> {
+    async fn list(&self, to: &Backend, query: &ListRequest, now: DateTime<Utc>) -> Answer<Page> {
         let mut page = to.list(query, now).await?;
         page.items.iter_mut().for_each(|stored| stored.version = hash(&stored.record));
         Ok(page)

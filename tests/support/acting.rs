@@ -7,8 +7,8 @@ use service_tokens::clock::ManualClock;
 use service_tokens::error::NotPermitted;
 use service_tokens::store::States;
 use service_tokens::{
-    IssueRequest, Issued, ManageError, Policy, Query, Record, Refusal, RevokeRequest, ScopeSet,
-    TokenId, TokenService, TokenServiceBuilder, TokenStore, TokenType, VerifiedToken,
+    IssueRequest, Issued, ManageError, Policy, Record, Refusal, RevokeRequest, ScopeSet, TokenId,
+    TokenService, TokenServiceBuilder, TokenStore, TokenType, VerifiedToken,
 };
 
 use super::{Collected, Open, SharedStore, any, text};
@@ -52,7 +52,7 @@ pub(crate) fn set(scopes: &[&str]) -> ScopeSet {
 
 /// A token with these scopes, of acme's.
 pub(crate) fn request(scopes: &[&str]) -> IssueRequest {
-    IssueRequest::new("acme", "all", "a program").scopes(set(scopes))
+    IssueRequest::new("all", "a program").scopes(set(scopes))
 }
 
 /// The scopes of a token that manages others.
@@ -66,12 +66,12 @@ pub(crate) const MANAGER: [&str; 5] = [
 
 /// A token with two scopes, of acme's.
 pub(crate) fn files() -> IssueRequest {
-    IssueRequest::new("acme", "files", "backup")
+    IssueRequest::new("files", "backup")
 }
 
 impl Scene {
     pub(crate) async fn issue(&self, request: IssueRequest) -> Issued {
-        self.service.issue(request).await.unwrap()
+        self.service.owner("acme").issue(request).await.unwrap()
     }
 
     pub(crate) async fn verified(&self, issued: &Issued) -> VerifiedToken {

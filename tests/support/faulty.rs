@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use service_tokens::store::{StoreError, Version};
-use service_tokens::{Page, Query, Record, StoredRecord, TokenId, TokenStore};
+use service_tokens::{ListRequest, Page, Record, StoredRecord, TokenId, TokenStore};
 
 use super::SharedStore;
 
@@ -182,7 +182,7 @@ impl TokenStore for Faulty {
         self.call(Op::Remove, None, self.inner.remove(id, expected)).await
     }
 
-    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
+    async fn list(&self, query: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
         self.call(Op::List, None, self.inner.list(query, now)).await
     }
     fn tracks_last_used(&self) -> bool {

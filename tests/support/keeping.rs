@@ -41,8 +41,8 @@ pub(crate) type Verified = Result<VerifiedToken, VerifyError>;
 
 impl Scene {
     pub(crate) async fn issue(&self) -> Issued {
-        let request = IssueRequest::new("acme", "connector", "backup");
-        self.elsewhere.issue(request).await.unwrap()
+        let request = IssueRequest::new("connector", "backup");
+        self.elsewhere.owner("acme").issue(request).await.unwrap()
     }
 
     pub(crate) async fn verify(&self, token: &str) -> Verified {

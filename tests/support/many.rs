@@ -11,7 +11,7 @@ pub(crate) fn words() -> RevokeRequest {
 }
 
 pub(crate) fn request() -> IssueRequest {
-    IssueRequest::new("acme", "connector", "backup")
+    IssueRequest::new("connector", "backup")
 }
 
 pub(crate) async fn issue_many(store: &SharedStore, many: usize) -> Vec<TokenId> {
@@ -19,7 +19,7 @@ pub(crate) async fn issue_many(store: &SharedStore, many: usize) -> Vec<TokenId>
     let service = builder(store.clone()).build().unwrap();
     let mut ids = Vec::with_capacity(many);
     for _ in 0..many {
-        ids.push(service.issue(request()).await.unwrap().record.id());
+        ids.push(service.owner("acme").issue(request()).await.unwrap().record.id());
     }
     ids
 }
@@ -27,5 +27,5 @@ pub(crate) async fn issue_many(store: &SharedStore, many: usize) -> Vec<TokenId>
 pub(crate) async fn live(store: &SharedStore) -> usize {
     let now = Clock::now(&SystemClock::new());
     let records = records(&**store).await;
-    records.iter().filter(|record| States::LIVE.includes(record.state(now))).count()
+    records.iter().filter(|record| States::LIVE.contains(record.state(now))).count()
 }

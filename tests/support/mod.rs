@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use service_tokens::store::States;
 use service_tokens::{
-    Event, Issued, MemoryStore, Query, Record, Requirement, TokenService, TokenServiceBuilder,
-    TokenStore, TokenType,
+    Event, Filter, Issued, ListRequest, MemoryStore, Record, Requirement, TokenService,
+    TokenServiceBuilder, TokenStore, TokenType,
 };
 
 pub(crate) use courses::Courses;
@@ -103,9 +103,8 @@ pub(crate) fn text(issued: &Issued) -> String {
 /// Every record of a store, oldest first.
 pub(crate) async fn records(store: &dyn TokenStore) -> Vec<Record> {
     let now = chrono::DateTime::UNIX_EPOCH;
-    let mut query = Query::new()
-        .states(States::ALL)
-        .direction(service_tokens::store::Order::OldestFirst)
+    let mut query = ListRequest::from(Filter::new().states(States::ALL))
+        .order(service_tokens::store::Order::OldestFirst)
         .limit(1_000);
     let mut all = Vec::new();
     loop {
@@ -130,7 +129,10 @@ impl Collected {
 
     /// The events since the last call, all of them delivered.
     pub(crate) fn take<S>(&self, service: &TokenService<S>) -> Vec<Event> {
-        assert!(service.flush_events(Duration::from_secs(20)), "the sink did not get its events");
+        assert!(
+            service.flush_events(Duration::from_secs(20)).is_ok(),
+            "the sink did not get its events"
+        );
         std::mem::take(&mut *self.0.lock().unwrap())
     }
 }

@@ -40,8 +40,18 @@ pub(crate) async fn plant(
     request: IssueRequest,
     change: impl FnOnce(&Record) -> Record,
 ) -> (TokenId, String) {
+    plant_of("acme", store, request, change).await
+}
+
+/// Puts a changed record of this owner into a store, as [`plant`] does.
+pub(crate) async fn plant_of(
+    owner: &str,
+    store: &dyn TokenStore,
+    request: IssueRequest,
+    change: impl FnOnce(&Record) -> Record,
+) -> (TokenId, String) {
     let elsewhere = builder(MemoryStore::new()).build().unwrap();
-    let issued = elsewhere.issue(request).await.unwrap();
+    let issued = elsewhere.owner(owner).issue(request).await.unwrap();
     store.insert(&change(&issued.record)).await.unwrap();
     (issued.record.id(), text(&issued))
 }

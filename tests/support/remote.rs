@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use service_tokens::store::{Change, ChangeStream, StoreError, Version};
-use service_tokens::{Page, Query, Record, StoredRecord, TokenId, TokenStore};
+use service_tokens::{ListRequest, Page, Record, StoredRecord, TokenId, TokenStore};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -132,7 +132,7 @@ impl TokenStore for Remote {
         self.inner.remove(id, expected).await
     }
 
-    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
+    async fn list(&self, query: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
         let answer = self.inner.list(query, now).await;
         self.wait_to_answer().await;
         answer

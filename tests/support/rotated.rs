@@ -37,8 +37,8 @@ pub(crate) fn remote(open: Open) -> (Arc<Remote>, Scene<Arc<Remote>>) {
 
 impl<S: TokenStore> Scene<S> {
     pub(crate) async fn issue(&self) -> (TokenId, String) {
-        let request = IssueRequest::new("acme", "connector", "backup");
-        let issued = self.service.issue(request).await.unwrap();
+        let request = IssueRequest::new("connector", "backup");
+        let issued = self.service.owner("acme").issue(request).await.unwrap();
         (issued.record.id(), text(&issued))
     }
 

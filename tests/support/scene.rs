@@ -30,7 +30,7 @@ pub(crate) fn scene(open: Open) -> Scene {
 }
 
 pub(crate) fn request() -> IssueRequest {
-    IssueRequest::new("acme", "connector", "backup")
+    IssueRequest::new("connector", "backup")
 }
 
 pub(crate) fn delta(by: Duration) -> TimeDelta {
@@ -56,7 +56,7 @@ impl Scene {
     }
 
     pub(crate) async fn issue(&self, request: IssueRequest) -> Issued {
-        self.service.issue(request).await.unwrap()
+        self.service.owner("acme").issue(request).await.unwrap()
     }
 
     pub(crate) async fn state(&self, id: TokenId) -> State {

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use service_tokens::clock::{Clock, ManualClock};
 use service_tokens::store::LastUsed;
 use service_tokens::{
-    Event, IssueRequest, Query, TokenId, TokenService, TokenServiceBuilder, TokenStore,
+    Event, Filter, IssueRequest, ListRequest, TokenId, TokenService, TokenServiceBuilder,
+    TokenStore,
 };
 
 use super::{Collected, Faulty, Open, Opened, Remote, SharedStore, any, builder, text};
@@ -46,8 +47,8 @@ pub(crate) fn remote(open: Open) -> Scene<Arc<Remote>> {
 
 impl<S: TokenStore> Scene<S> {
     pub(crate) async fn issue(&self) -> (TokenId, String) {
-        let request = IssueRequest::new("acme", "connector", "backup");
-        let issued = self.service.issue(request).await.unwrap();
+        let request = IssueRequest::new("connector", "backup");
+        let issued = self.service.owner("acme").issue(request).await.unwrap();
         (issued.record.id(), text(&issued))
     }
 
@@ -58,7 +59,7 @@ impl<S: TokenStore> Scene<S> {
 
     pub(crate) async fn shown(&self, id: TokenId) -> LastUsed {
         let got = self.service.owner("acme").get(id).await.unwrap().last_used;
-        let page = self.service.owner("acme").list(Query::new().limit(1_000)).await.unwrap();
+        let page = self.service.owner("acme").list(ListRequest::new().limit(1_000)).await.unwrap();
         let listed = page.items.iter().find(|stored| stored.record.id() == id).unwrap();
         assert_eq!(listed.last_used, got);
         got
@@ -69,7 +70,11 @@ impl<S: TokenStore> Scene<S> {
     }
 
     pub(crate) async fn unused_since(&self, time: DateTime<Utc>) -> Vec<TokenId> {
-        let page = self.service.owner("acme").list(Query::new().unused_since(time)).await;
+        let page = self
+            .service
+            .owner("acme")
+            .list(ListRequest::from(Filter::new().unused_since(time)))
+            .await;
         page.unwrap().items.iter().map(|stored| stored.record.id()).collect()
     }
 

@@ -45,7 +45,8 @@ async fn router() -> (Router, String) {
     let connector = TokenType::new("connector", ["files:upload"]).unwrap();
     let service = TokenService::builder(MemoryStore::new(), "acme_live").token_type(connector);
     let service = Arc::new(service.build().unwrap());
-    let issued = service.issue(IssueRequest::new("acme", "connector", "backup")).await.unwrap();
+    let issued =
+        service.owner("acme").issue(IssueRequest::new("connector", "backup")).await.unwrap();
     let token = issued.token.expose_secret();
     // As in a service that flushes every few seconds, nearly every use finds an earlier one noted.
     service.verify(token, &Requirement::any_token()).await.unwrap();

@@ -37,7 +37,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for token_type in [None, Some("connector"), Some("monitor")] {
         let mut request = Request::new(HealthCheckRequest { service: "files".into() });
         if let Some(token_type) = token_type {
-            let issued = tokens.issue(IssueRequest::new("acme", token_type, "a first try")).await?;
+            let issued =
+                tokens.owner("acme").issue(IssueRequest::new(token_type, "a first try")).await?;
             let header = format!("Bearer {}", issued.token.expose_secret());
             request.metadata_mut().insert("authorization", header.try_into()?);
         }

@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let reader = TokenType::new("reader", ["files:read"])?;
     let tokens = TokenService::builder(MemoryStore::new(), "acme_live").token_type(reader);
     let tokens = Arc::new(tokens.build()?);
-    let issued = tokens.issue(IssueRequest::new("acme", "reader", "a first try")).await?;
+    let issued = tokens.owner("acme").issue(IssueRequest::new("reader", "a first try")).await?;
 
     let upload = post(|| async { "stored\n" }).layer(RequireLayer::scope("files:upload")?);
     let app = Router::new()

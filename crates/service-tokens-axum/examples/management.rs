@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         )
         .token_type(TokenType::new("manager", every)?.with_description("manages tokens"))
         .build()?;
-    let manager = service.issue(IssueRequest::new("acme", "manager", "an operator")).await?;
+    let manager = service.owner("acme").issue(IssueRequest::new("manager", "an operator")).await?;
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("http://{}", listener.local_addr()?);

@@ -67,7 +67,7 @@
 //!     .token_type(TokenType::new("connector", ["files:upload"])?)
 //!     .token_type(TokenType::new("manager", ["service-tokens:*", "files:*"])?)
 //!     .build()?;
-//! let manager = tokens.issue(IssueRequest::new("globex", "manager", "Globex, its first")).await?;
+//! let manager = tokens.owner("globex").issue(IssueRequest::new("manager", "Globex, its first")).await?;
 //! // With this they sign in on the page. It is shown this once: `manager.token.expose_secret()`.
 //! # Ok(()) }
 //! ```
@@ -97,8 +97,8 @@
 //!     .build()?;
 //! let tokens = Arc::new(tokens);
 //! let hour = Duration::from_secs(3_600);
-//! let request = IssueRequest::new("acme", "connector", "a test").expires_in(hour);
-//! let issued = tokens.issue(request).await?;
+//! let request = IssueRequest::new("connector", "a test").expires_in(hour);
+//! let issued = tokens.owner("acme").issue(request).await?;
 //! let app: Router = Router::new().route("/", get(|| async {})).layer(BearerLayer::new(tokens));
 //!
 //! let bearer = format!("Bearer {}", issued.token.expose_secret());

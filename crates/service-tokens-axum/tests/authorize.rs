@@ -123,7 +123,8 @@ async fn who_the_token_is() {
         (" x ", "%20x%20"),
     ] {
         for owner in ["acme", label] {
-            let Ok(issued) = service.issue(IssueRequest::new(owner, "connector", label)).await
+            let Ok(issued) =
+                service.owner(owner).issue(IssueRequest::new("connector", label)).await
             else {
                 // Which texts are allowed at all is the core's to say.
                 assert!(label.contains(char::is_control) || label.starts_with(' '), "{label:?}");
@@ -154,7 +155,7 @@ async fn who_the_token_is() {
 async fn who_does_not_pass() {
     let (service, _) = support::service();
     let connector = token(&service, "acme", "connector").await;
-    let revoked = service.issue(IssueRequest::new("acme", "connector", "x")).await.unwrap();
+    let revoked = service.owner("acme").issue(IssueRequest::new("connector", "x")).await.unwrap();
     let id = revoked.record.id();
     service.all_owners().revoke(id, RevokeRequest::new()).await.unwrap();
     let address = serve(standards::router(service)).await;
@@ -238,7 +239,7 @@ async fn a_segment_that_is_no_need_lets_nobody_pass() {
 async fn passing_is_a_use_and_nothing_else_is() {
     let (service, clock) = support::service();
     let address = serve(standards::router(service.clone())).await;
-    let issued = service.issue(IssueRequest::new("acme", "connector", "x")).await.unwrap();
+    let issued = service.owner("acme").issue(IssueRequest::new("connector", "x")).await.unwrap();
     let (id, old) = (issued.record.id(), issued.token);
     let last_used = async || service.all_owners().get(id).await.unwrap().last_used;
     clock.advance(Duration::from_secs(60));
@@ -263,7 +264,7 @@ async fn a_store_without_an_answer_is_503() {
         .build()
         .unwrap();
     let service = Arc::new(service);
-    let issued = service.issue(IssueRequest::new("acme", "connector", "x")).await.unwrap();
+    let issued = service.owner("acme").issue(IssueRequest::new("connector", "x")).await.unwrap();
     let address = serve(standards::router(service.clone())).await;
     service.store().fail_find(0, Fault::Unavailable);
     for path in ["/authorize/files:upload", "/authorize/files:read", "/authorize/*"] {
@@ -285,7 +286,7 @@ async fn kept_records_will_do() {
         .build()
         .unwrap();
     let service = Arc::new(service);
-    let issued = service.issue(IssueRequest::new("acme", "connector", "x")).await.unwrap();
+    let issued = service.owner("acme").issue(IssueRequest::new("connector", "x")).await.unwrap();
     let address = serve(standards::router(service.clone())).await;
     for _ in 0..2 {
         passed(&ask(address, "/authorize/files:upload", issued.token.expose_secret()).await);

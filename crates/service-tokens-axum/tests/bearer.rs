@@ -199,8 +199,8 @@ async fn only_the_characters_of_a_b64token_are_one() {
 async fn inactive_tokens_are_refused_alike() {
     let (address, service, clock) = world().await;
     let acme = service.owner("acme");
-    let issue = async |request: IssueRequest| service.issue(request).await.unwrap();
-    let connector = || IssueRequest::new("acme", "connector", "backup");
+    let issue = async |request: IssueRequest| service.owner("acme").issue(request).await.unwrap();
+    let connector = || IssueRequest::new("connector", "backup");
 
     let expired = issue(connector().expires_in(HOUR)).await;
     clock.advance(HOUR);

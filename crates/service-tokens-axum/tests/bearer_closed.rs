@@ -27,8 +27,8 @@ fn over<S: TokenStore>(store: S) -> Arc<TokenService<S>> {
 }
 
 async fn issued<S: TokenStore>(service: &TokenService<S>) -> String {
-    let request = IssueRequest::new("acme", "connector", "backup");
-    let issued = service.issue(request).await.unwrap();
+    let request = IssueRequest::new("connector", "backup");
+    let issued = service.owner("acme").issue(request).await.unwrap();
     format!("Authorization: Bearer {}", issued.token.expose_secret())
 }
 
@@ -74,8 +74,8 @@ async fn a_strict_layer_does_not_go_by_kept_records() {
         let here = TokenService::builder(store.clone(), "acme_test").token_type(connector);
         let here = Arc::new(here.cache_records(hour, 100).build().unwrap());
         let elsewhere = over(store);
-        let request = IssueRequest::new("acme", "connector", "backup");
-        let issued = here.issue(request).await.unwrap();
+        let request = IssueRequest::new("connector", "backup");
+        let issued = here.owner("acme").issue(request).await.unwrap();
         let token = issued.token.expose_secret();
         here.verify(token, &Requirement::any_token()).await.unwrap();
         let revocation = RevokeRequest::new();

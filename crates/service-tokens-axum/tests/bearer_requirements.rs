@@ -49,8 +49,8 @@ struct Token {
 
 impl Token {
     async fn new(service: &Service) -> Self {
-        let request = IssueRequest::new("acme", "connector", "backup");
-        let first = service.issue(request).await.unwrap();
+        let request = IssueRequest::new("connector", "backup");
+        let first = service.owner("acme").issue(request).await.unwrap();
         let rotation = RotateRequest::until_first_use(HOUR);
         let issued = service.owner("acme").rotate(first.record.id(), rotation).await.unwrap();
         let older = first.token.expose_secret().to_owned();
@@ -361,8 +361,8 @@ async fn one_at_a_time_below_the_layer() {
         let connector = TokenType::new("connector", ["files:upload"]).unwrap();
         let service = TokenService::builder(store, "acme_test").token_type(connector);
         let service = Arc::new(service.build().unwrap());
-        let request = IssueRequest::new("acme", "connector", "backup");
-        let id = service.issue(request).await.unwrap().record.id();
+        let request = IssueRequest::new("connector", "backup");
+        let id = service.owner("acme").issue(request).await.unwrap().record.id();
         let answer = async |_: http::Request<String>| {
             Ok::<_, Infallible>(http::Response::new("ok".to_owned()))
         };
@@ -425,8 +425,8 @@ async fn over_a_store_that_must_be_waited_for() {
         ),
         (Router::new().route("/", get(async |_: Bearer| "ok")).layer(bearer()), [200, 401]),
     ] {
-        let request = IssueRequest::new("acme", "connector", "backup");
-        let id = service.issue(request).await.unwrap().record.id();
+        let request = IssueRequest::new("connector", "backup");
+        let id = service.owner("acme").issue(request).await.unwrap().record.id();
         let rotation = RotateRequest::until_first_use(HOUR);
         let rotated = service.owner("acme").rotate(id, rotation).await.unwrap();
         let header = format!("Authorization: Bearer {}", rotated.token.expose_secret());

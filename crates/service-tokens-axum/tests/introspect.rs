@@ -34,12 +34,12 @@ fn builder<S: TokenStore>(store: S, clock: &Arc<ManualClock>) -> TokenServiceBui
 }
 
 async fn issue<S: TokenStore>(service: &TokenService<S>, request: IssueRequest) -> String {
-    service.issue(request).await.unwrap().token.expose_secret().to_owned()
+    service.owner("acme").issue(request).await.unwrap().token.expose_secret().to_owned()
 }
 
 /// A resource server's own token.
-async fn caller<S: TokenStore>(service: &TokenService<S>, owner: &str) -> String {
-    issue(service, IssueRequest::new(owner, "resource", "a resource server")).await
+async fn caller<S: TokenStore>(service: &TokenService<S>) -> String {
+    issue(service, IssueRequest::new("resource", "a resource server")).await
 }
 
 async fn ask(address: SocketAddr, caller: &str, token: &str) -> Answer {
@@ -104,12 +104,12 @@ async fn an_active_token_is_told_in_whole_seconds() {
     let clock = Arc::new(ManualClock::new(at("2030-01-01T00:00:00.9Z")));
     let service = Arc::new(builder(MemoryStore::new(), &clock).build().unwrap());
     let address = serve(standards::router(service.clone())).await;
-    let caller = caller(&service, "acme").await;
+    let caller = caller(&service).await;
 
-    let request = IssueRequest::new("acme", "connector", "a label that is not told")
+    let request = IssueRequest::new("connector", "a label that is not told")
         .not_before(at("2030-01-01T00:00:05.7Z"))
         .expires_at(at("2030-01-01T00:01:00.999999Z"));
-    let issued = service.issue(request).await.unwrap();
+    let issued = service.owner("acme").issue(request).await.unwrap();
     clock.set(at("2030-01-01T00:00:06Z"));
     let answer = ask(address, &caller, issued.token.expose_secret()).await;
     sound(&answer);
@@ -128,8 +128,8 @@ async fn an_active_token_is_told_in_whole_seconds() {
     inactive(&ask(address, &caller, issued.token.expose_secret()).await);
 
     // What there is not is absent.
-    let forever = IssueRequest::new("acme", "connector", "for ever").never_expires();
-    let forever = service.issue(forever).await.unwrap();
+    let forever = IssueRequest::new("connector", "for ever").never_expires();
+    let forever = service.owner("acme").issue(forever).await.unwrap();
     let answer = ask(address, &caller, forever.token.expose_secret()).await;
     let expected = json!({
         "active": true, "scope": "files:read files:upload", "iat": 1_893_456_060, "sub": "acme",
@@ -146,8 +146,8 @@ async fn whatever_is_not_active_looks_the_same() {
     let elsewhere =
         builder(store, &clock).token_type(TokenType::new("new", ["*"]).unwrap()).build().unwrap();
     let address = serve(standards::router(service.clone())).await;
-    let caller = caller(&service, "acme").await;
-    let connector = || IssueRequest::new("acme", "connector", "backup");
+    let caller = caller(&service).await;
+    let connector = || IssueRequest::new("connector", "backup");
     let acme = service.owner("acme");
 
     let active = issue(&service, connector()).await;
@@ -159,16 +159,23 @@ async fn whatever_is_not_active_looks_the_same() {
     let pending = connector().not_before(service.now() + Duration::from_secs(3600));
     let pending = issue(&service, pending).await;
     let expired = issue(&service, connector().expires_in(Duration::from_secs(60))).await;
-    let revoked = service.issue(connector()).await.unwrap();
+    let revoked = service.owner("acme").issue(connector()).await.unwrap();
     acme.revoke(revoked.record.id(), RevokeRequest::new()).await.unwrap();
-    let rotated = service.issue(connector()).await.unwrap();
+    let rotated = service.owner("acme").issue(connector()).await.unwrap();
     let _new = acme.rotate(rotated.record.id(), RotateRequest::at_once()).await.unwrap();
     let purged = {
         let there = builder(MemoryStore::new(), &clock).build().unwrap();
         issue(&there, connector()).await
     };
-    let foreign = issue(&service, IssueRequest::new("globex", "connector", "backup")).await;
-    let unknown_type = issue(&elsewhere, IssueRequest::new("acme", "new", "x")).await;
+    let foreign = service
+        .owner("globex")
+        .issue(IssueRequest::new("connector", "backup"))
+        .await
+        .unwrap()
+        .token
+        .expose_secret()
+        .to_owned();
+    let unknown_type = issue(&elsewhere, IssueRequest::new("new", "x")).await;
     clock.advance(Duration::from_secs(60));
 
     assert_eq!(ask(address, &caller, &active).await.json()["active"], true);
@@ -333,7 +340,7 @@ async fn an_active_answer_is_a_use_and_no_other_is() {
     let address = serve(standards::router(service.clone())).await;
     let acme = token(&service, "acme", "manager").await;
     let globex = token(&service, "globex", "manager").await;
-    let issued = service.issue(IssueRequest::new("acme", "connector", "x")).await.unwrap();
+    let issued = service.owner("acme").issue(IssueRequest::new("connector", "x")).await.unwrap();
     let (id, old) = (issued.record.id(), issued.token);
     let last_used = async || service.all_owners().get(id).await.unwrap().last_used;
     let day = Duration::from_secs(86_400);
@@ -357,8 +364,8 @@ async fn a_store_without_an_answer_is_503_and_never_200() {
     let clock = Arc::new(ManualClock::default());
     let service = Arc::new(builder(Faulty::new(), &clock).build().unwrap());
     let address = serve(standards::router(service.clone())).await;
-    let caller = caller(&service, "acme").await;
-    let token = issue(&service, IssueRequest::new("acme", "connector", "backup")).await;
+    let caller = caller(&service).await;
+    let token = issue(&service, IssueRequest::new("connector", "backup")).await;
 
     for after in [0, 1] {
         service.store().fail_find(after, Fault::Unavailable);
@@ -383,8 +390,8 @@ async fn kept_records_are_not_asked() {
     let here = Arc::new(here.unwrap());
     let elsewhere = builder(store, &clock).build().unwrap();
     let address = serve(standards::router(here.clone())).await;
-    let caller = caller(&here, "acme").await;
-    let token = issue(&here, IssueRequest::new("acme", "connector", "backup")).await;
+    let caller = caller(&here).await;
+    let token = issue(&here, IssueRequest::new("connector", "backup")).await;
     let ids = [&token, &caller]
         .map(async |token| here.verify(token, &Requirement::any_token()).await.unwrap().id());
     for (id, asker) in ids.into_iter().zip(["the token", "the caller"]) {
@@ -408,7 +415,7 @@ async fn any_store_and_any_place() {
         .nest("/oauth/{tenant}", standards::introspection(service.clone()))
         .nest("/other", standards::router(service.clone()));
     let address = serve(nested).await;
-    let caller = caller(&service, "acme").await;
+    let caller = caller(&service).await;
     for path in ["/oauth/x/introspect", "/other/introspect"] {
         let bearer = format!("Authorization: Bearer {caller}");
         let body = format!("token={caller}");

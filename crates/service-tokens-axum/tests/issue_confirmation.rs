@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use service_tokens::store::{StoreError, Version};
-use service_tokens::{MemoryStore, Page, Query, Record, StoredRecord, TokenId, TokenStore};
+use service_tokens::{ListRequest, MemoryStore, Page, Record, StoredRecord, TokenId, TokenStore};
 use support::managed::{name, scene_with};
 
 /// A store of which one `find` gets no answer.
@@ -44,7 +44,7 @@ impl TokenStore for Blinking {
         self.inner.remove(id, expected).await
     }
 
-    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
+    async fn list(&self, query: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
         self.inner.list(query, now).await
     }
 }

@@ -292,7 +292,7 @@ async fn no_answer_but_issue_and_rotate_has_a_token_and_none_a_digest() {
             .await,
     );
     answers.push(scene.manage("POST", &format!("{path}/revoke"), "").await);
-    let page = scene.service.all_owners().list(service_tokens::Query::new()).await.unwrap();
+    let page = scene.service.all_owners().list(service_tokens::ListRequest::new()).await.unwrap();
     let digests: Vec<_> = page.items.iter().map(|stored| stored.record.to_bytes()).collect();
     assert!(!digests.is_empty());
     for answer in answers {

@@ -16,7 +16,8 @@ const MAX: usize = 64 * 1024;
 #[tokio::test]
 async fn each_field_of_an_issue_has_its_rules() {
     let scene = scene_with(MemoryStore::new(), |builder| {
-        builder.policy(Policy::new().max_text_len(255).max_metadata_entries(2, 20))
+        builder
+            .policy(Policy::new().max_text_len(255).max_metadata_entries(2).max_metadata_bytes(20))
     })
     .await;
     let long = "x".repeat(256);

@@ -53,14 +53,14 @@ async fn many() -> Scene<MemoryStore> {
             assert_eq!(scene.ask(token, "POST", "/tokens", &body).await.status, 201, "{other_id}");
             continue;
         }
-        let mut request = IssueRequest::new("acme", kind, format!("job {n}")).expires_in(lifetime);
+        let mut request = IssueRequest::new(kind, format!("job {n}")).expires_in(lifetime);
         if n % 3 == 0 {
             request = request
                 .issued_by("alice & co=?")
                 .not_before(scene.service.now() + Duration::from_secs(36_000))
                 .expires_in(Duration::from_secs(72_000));
         }
-        let issued = scene.service.issue(request).await.unwrap();
+        let issued = scene.service.owner("acme").issue(request).await.unwrap();
         if n % 4 == 0 {
             let acme = scene.service.owner("acme");
             let _ = acme.revoke(issued.record.id(), RevokeRequest::new()).await.unwrap();

@@ -25,8 +25,9 @@ fn key<S: TokenStore>(service: &TokenService<S>) -> (String, String) {
 }
 
 async fn named<S: TokenStore>(service: &TokenService<S>) -> usize {
-    let query =
-        service_tokens::Query::new().issued_to("once").states(service_tokens::store::States::ALL);
+    let query = service_tokens::ListRequest::from(
+        service_tokens::Filter::new().issued_to("once").states(service_tokens::store::States::ALL),
+    );
     service.all_owners().list(query).await.unwrap().items.len()
 }
 
@@ -75,8 +76,9 @@ async fn a_retry_that_would_be_refused_by_now_names_the_token() {
     let scene = scene().await;
     let (_, globex) = managed::issue(&scene.service, "globex", "manager").await;
     // Its end was before the acting token's.
-    let short = IssueRequest::new("acme", "manager", "for a minute");
-    let short = scene.service.issue(short.expires_in(Duration::from_secs(60))).await.unwrap();
+    let short = IssueRequest::new("manager", "for a minute");
+    let short =
+        scene.service.owner("acme").issue(short.expires_in(Duration::from_secs(60))).await.unwrap();
     let short = short.token.expose_secret().to_owned();
     let (key, id) = key(&scene.service);
     let body = r#"{"type":"connector","issued_to":"once","expires_in":59}"#;

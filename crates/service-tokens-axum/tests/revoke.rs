@@ -29,11 +29,11 @@ fn builder<S: TokenStore>(store: S, clock: &Arc<ManualClock>) -> TokenServiceBui
 }
 
 fn connector() -> IssueRequest {
-    IssueRequest::new("acme", "connector", "backup")
+    IssueRequest::new("connector", "backup")
 }
 
 async fn issue<S: TokenStore>(service: &TokenService<S>, request: IssueRequest) -> Issued {
-    service.issue(request).await.unwrap()
+    service.owner("acme").issue(request).await.unwrap()
 }
 
 async fn record<S: TokenStore>(service: &TokenService<S>, id: TokenId) -> Record {
@@ -187,7 +187,7 @@ async fn held_is_enough_even_if_not_yet_active_or_of_an_unknown_type() {
     let address = serve(standards::router(service.clone())).await;
     let later = service.now() + Duration::from_secs(3600);
     let pending = issue(&service, connector().not_before(later)).await;
-    let unknown_type = issue(&elsewhere, IssueRequest::new("acme", "new", "x")).await;
+    let unknown_type = issue(&elsewhere, IssueRequest::new("new", "x")).await;
     // With a wrong secret nothing is held.
     let there = builder(MemoryStore::new(), &clock).build().unwrap();
     for held in [&pending, &unknown_type] {

@@ -69,7 +69,8 @@ async fn check(
 #[tokio::test]
 async fn a_grpc_service_is_protected() {
     let (service, clock) = support::service();
-    let connector = service.issue(IssueRequest::new("acme", "connector", "backup")).await.unwrap();
+    let connector =
+        service.owner("acme").issue(IssueRequest::new("connector", "backup")).await.unwrap();
     let id = connector.record.id();
     let connector = format!("Bearer {}", connector.token.expose_secret());
     let developer = format!("Bearer {}", support::token(&service, "acme", "developer").await);
@@ -133,7 +134,8 @@ async fn a_store_without_an_answer_is_unavailable() {
     let developer = TokenType::new("developer", ["*"]).unwrap();
     let service = TokenService::builder(store.clone(), "acme_test").token_type(developer);
     let service = Arc::new(service.build().unwrap());
-    let token = service.issue(IssueRequest::new("acme", "developer", "laptop")).await.unwrap();
+    let token =
+        service.owner("acme").issue(IssueRequest::new("developer", "laptop")).await.unwrap();
     let header = format!("Bearer {}", token.token.expose_secret());
     let mut client = client(serve(BearerLayer::new(service)).await).await;
     store.fail(true);

@@ -14,7 +14,7 @@ use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion};
 use futures_lite::future::block_on;
 use service_tokens::{
-    FileStore, IssueRequest, MemoryStore, Policy, Query, Requirement, RevokeRequest, TokenId,
+    FileStore, IssueRequest, ListRequest, MemoryStore, Policy, Requirement, RevokeRequest, TokenId,
     TokenService, TokenStore, TokenType,
 };
 
@@ -33,9 +33,11 @@ fn fill<S: TokenStore>(store: S, size: usize) -> Filled<S> {
         .build()
         .unwrap();
     // Many at a time, so that the file store commits them in groups.
-    let issue = |n: usize| {
+    let filled = &service;
+    let issue = |n: usize| async move {
         let owner = format!("owner-{:010}", n % OWNERS);
-        service.issue(IssueRequest::new(owner, "connector", "nightly backup to vault"))
+        let request = IssueRequest::new("connector", "nightly backup to vault");
+        filled.owner(&owner).issue(request).await
     };
     let mut tokens = Vec::with_capacity(size);
     for start in (0..size).step_by(1_000) {
@@ -130,7 +132,8 @@ fn wrong_secret(token: &str) -> String {
 
 fn manage<S: TokenStore>(groups: &mut Criterion, store: &str, filled: &Filled<S>, size: &str) {
     let service = &filled.service;
-    let issue = || service.issue(IssueRequest::new("owner-0000000001", "connector", "a benchmark"));
+    let issue =
+        || service.owner("owner-0000000001").issue(IssueRequest::new("connector", "a benchmark"));
     groups.bench_function(&format!("issue/{store}/{size}"), |b| {
         b.iter(|| block_on(issue()).unwrap());
     });
@@ -143,7 +146,8 @@ fn manage<S: TokenStore>(groups: &mut Criterion, store: &str, filled: &Filled<S>
     });
     groups.bench_function(&format!("list a page of 50/{store}/{size}"), |b| {
         b.iter(|| {
-            let page = block_on(service.owner("owner-0000000007").list(Query::new())).unwrap();
+            let page =
+                block_on(service.owner("owner-0000000007").list(ListRequest::new())).unwrap();
             assert!(!page.items.is_empty());
             page
         });

@@ -14,7 +14,7 @@ use crate::figure::{Asked, Figure};
 use crate::place::scratch;
 use crate::poll::ready;
 use crate::rounds::median;
-use crate::service::{Filled, request};
+use crate::service::{Filled, issue};
 use crate::{Plan, size_name};
 
 /// Callers that wait at any moment.
@@ -43,8 +43,8 @@ pub fn figures(plan: Plan) -> Vec<Figure> {
         let counted = issued.clone();
         let act = move |service: Rc<TokenService<FileStore>>| {
             counted.set(counted.get() + 1);
-            let request = request(counted.get());
-            async move { drop(service.issue(request).await.expect("an issued token")) }
+            let n = counted.get();
+            async move { drop(issue(&service, n).await.expect("an issued token")) }
         };
         issues.push(rate(&service, slice, act));
         record = (length(&journal) - before) / issued.get();

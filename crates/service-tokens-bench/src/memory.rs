@@ -5,7 +5,7 @@ use service_tokens::MemoryStore;
 use crate::child::{measure, tell};
 use crate::figure::{Asked, Figure};
 use crate::poll::ready;
-use crate::service::{request, service};
+use crate::service::{issue, service};
 use crate::{Plan, size_name};
 
 /// The name of the child's measurement.
@@ -26,10 +26,10 @@ pub fn figures(plan: Plan) -> Vec<Figure> {
 pub fn child(size: usize) {
     let service = service(MemoryStore::new());
     // What the first act allocates for good is not a token's.
-    drop(ready(service.issue(request(0))).expect("an issued token"));
+    drop(ready(issue(&service, 0)).expect("an issued token"));
     let before = resident();
     for n in 1..=size {
-        drop(ready(service.issue(request(n))).expect("an issued token"));
+        drop(ready(issue(&service, n)).expect("an issued token"));
     }
     tell(&[(resident() - before) / size as f64]);
 }

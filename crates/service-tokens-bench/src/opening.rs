@@ -13,7 +13,7 @@ use crate::figure::{Asked, Figure};
 use crate::place::scratch;
 use crate::poll::{all, ready};
 use crate::rounds::median;
-use crate::service::{Filled, request, service};
+use crate::service::{Filled, issue, service};
 use crate::{Plan, size_name};
 
 /// The name of the child's part.
@@ -74,7 +74,7 @@ fn kill_writer(journal: &Path) {
 pub fn child(journal: &str) {
     let service = service(FileStore::open(journal).expect("a file store"));
     for round in 0.. {
-        for issued in all((0..UNDER_WAY).map(|n| service.issue(request(n)))) {
+        for issued in all((0..UNDER_WAY).map(|n| issue(&service, n))) {
             drop(issued.expect("an issued token"));
         }
         if round == 10 {

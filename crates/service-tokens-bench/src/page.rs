@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use service_tokens::{MemoryStore, Query};
+use service_tokens::{ListRequest, MemoryStore};
 
 use crate::figure::{Asked, Figure};
 use crate::poll::ready;
@@ -21,7 +21,7 @@ pub fn figures(plan: Plan) -> Vec<Figure> {
     let page = |_| {
         let owner = owner(picks.below(OWNERS));
         let start = Instant::now();
-        let page = ready(filled.service.owner(&owner).list(Query::new())).expect("a page");
+        let page = ready(filled.service.owner(&owner).list(ListRequest::new())).expect("a page");
         let took = start.elapsed().as_secs_f64() * 1e6;
         assert_eq!(black_box(page).items.len(), 50);
         took

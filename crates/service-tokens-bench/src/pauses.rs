@@ -7,7 +7,7 @@ use service_tokens::MemoryStore;
 use crate::child::{measure, tell};
 use crate::figure::{Asked, Figure};
 use crate::poll::ready;
-use crate::service::{request, service};
+use crate::service::{issue, service};
 use crate::stopwatch::{Stopwatch, Took};
 use crate::{Plan, size_name};
 
@@ -33,9 +33,8 @@ pub fn child(size: usize) {
     let (mut longest, mut its_work, mut most_work) = (0.0, 0.0, 0.0_f64);
     let begin = Instant::now();
     for n in 0..size {
-        let request = request(n);
         let stopwatch = Stopwatch::start();
-        let issued = ready(service.issue(request));
+        let issued = ready(issue(&service, n));
         let Took { wall, work } = stopwatch.read();
         drop(issued.expect("an issued token"));
         if wall > longest {

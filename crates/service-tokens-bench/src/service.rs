@@ -3,8 +3,8 @@
 use std::hint::black_box;
 
 use service_tokens::{
-    IssueRequest, Requirement, TokenId, TokenService, TokenServiceBuilder, TokenStore, TokenType,
-    VerifiedToken,
+    IssueRequest, Issued, ManageError, Requirement, TokenId, TokenService, TokenServiceBuilder,
+    TokenStore, TokenType, VerifiedToken,
 };
 
 use crate::poll::{all, ready};
@@ -58,8 +58,20 @@ pub fn filled_with<S: TokenStore>(
 }
 
 /// A token that is to be issued.
-pub fn request(n: usize) -> IssueRequest {
-    IssueRequest::new(owner(n), "connector", LABEL)
+pub fn request() -> IssueRequest {
+    IssueRequest::new("connector", LABEL)
+}
+
+/// Issues the token of this number.
+///
+/// # Errors
+///
+/// Those of the service.
+pub async fn issue<S: TokenStore>(
+    service: &TokenService<S>,
+    n: usize,
+) -> Result<Issued, ManageError> {
+    service.owner(&owner(n)).issue(request()).await
 }
 
 impl<S: TokenStore> Filled<S> {
@@ -71,7 +83,7 @@ impl<S: TokenStore> Filled<S> {
     fn of(service: TokenService<S>, size: usize) -> Self {
         let mut issued: Vec<(String, TokenId)> = Vec::with_capacity(size);
         for start in (0..size).step_by(AT_ONCE) {
-            let acts = (start..size.min(start + AT_ONCE)).map(|n| service.issue(request(n)));
+            let acts = (start..size.min(start + AT_ONCE)).map(|n| issue(&service, n));
             issued.extend(all(acts).into_iter().map(|outcome| {
                 let issued = outcome.expect("an issued token");
                 (issued.token.expose_secret().to_owned(), issued.record.id())

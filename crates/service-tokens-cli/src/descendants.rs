@@ -5,7 +5,9 @@ use std::iter;
 
 use futures_lite::future::block_on;
 use service_tokens::store::{MAX_PAGE_LEN, States};
-use service_tokens::{FileStore, ManageError, Query, Record, RevokeRequest, TokenId, Tokens};
+use service_tokens::{
+    AllOwners, FileStore, Filter, ListRequest, ManageError, Record, RevokeRequest, TokenId, Tokens,
+};
 
 use crate::outcome::Outcome;
 use crate::progress::Progress;
@@ -21,15 +23,15 @@ pub(crate) struct RecordRef {
 
 /// Looks for them. A selected token that is dead counts by what it issued.
 pub(crate) fn find(
-    view: Tokens<'_, FileStore>,
-    selected: &Query,
+    view: Tokens<'_, FileStore, AllOwners>,
+    selected: &Filter,
 ) -> Result<RecordRef, ManageError> {
     let mut chosen = HashSet::new();
     each(view, selected.clone().states(States::ALL), |record| {
         chosen.insert(record.id());
     })?;
     let mut found = RecordRef::default();
-    each(view, Query::new().states(States::LIVE), |record| {
+    each(view, Filter::new().states(States::LIVE), |record| {
         // Of several the farthest: it tends to stand above the others' other descendants too.
         let head = record.issuers().iter().rfind(|issuer| chosen.contains(issuer));
         found.heads.extend(head);
@@ -39,16 +41,16 @@ pub(crate) fn find(
 }
 
 fn each(
-    view: Tokens<'_, FileStore>,
-    mut query: Query,
+    view: Tokens<'_, FileStore, AllOwners>,
+    filter: Filter,
     mut look: impl FnMut(&Record),
 ) -> Result<(), ManageError> {
-    query = query.limit(MAX_PAGE_LEN);
+    let mut request = ListRequest::from(filter).limit(MAX_PAGE_LEN);
     loop {
-        let page = block_on(view.list(query.clone()))?;
+        let page = block_on(view.list(request.clone()))?;
         page.items.iter().for_each(|stored| look(&stored.record));
         match page.next {
-            Some(next) => query = query.after(next),
+            Some(next) => request = request.after(next),
             None => return Ok(()),
         }
     }
@@ -56,8 +58,8 @@ fn each(
 
 /// Revokes them, again and again until none is left or nothing helps.
 pub(crate) fn revoke(
-    view: Tokens<'_, FileStore>,
-    selected: &Query,
+    view: Tokens<'_, FileStore, AllOwners>,
+    selected: &Filter,
     request: &RevokeRequest,
     mut found: RecordRef,
 ) -> Outcome {

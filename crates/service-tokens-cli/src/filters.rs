@@ -1,6 +1,6 @@
 //! Which tokens a verb is about.
 
-use service_tokens::Query;
+use service_tokens::Filter;
 
 use crate::args::Words;
 use crate::stop::Stop;
@@ -30,7 +30,7 @@ pub(crate) use filters_help;
 /// The filters of one command line.
 #[derive(Debug, Default)]
 pub(crate) struct Filters {
-    query: Query,
+    filter: Filter,
     given: Vec<String>,
 }
 
@@ -40,17 +40,17 @@ impl Filters {
         if self.given.iter().any(|given| given == option) {
             return Err(words.mistake(&format!("--{option} is given twice")));
         }
-        let query = self.query.clone();
-        self.query = match option {
-            "owner" => query.owner(words.value(value::text)?),
-            "type" => query.token_type(words.value(value::text)?),
-            "issued-to" => query.issued_to(words.value(value::text)?),
-            "issued-to-contains" => query.issued_to_contains(words.value(value::text)?),
-            "issuer" => query.issuer(words.value(value::id)?),
-            "issued-by" => query.issued_by(words.value(value::text)?),
-            "expires-before" => query.expires_before(words.value(value::ahead)?),
-            "created-before" => query.created_before(words.value(value::ago)?),
-            "unused-since" => query.unused_since(words.value(value::ago)?),
+        let filter = self.filter.clone();
+        self.filter = match option {
+            "owner" => filter.owner(words.value(value::text)?),
+            "type" => filter.token_type(words.value(value::text)?),
+            "issued-to" => filter.issued_to(words.value(value::text)?),
+            "issued-to-contains" => filter.issued_to_contains(words.value(value::text)?),
+            "issuer" => filter.issuer(words.value(value::id)?),
+            "issued-by" => filter.issued_by(words.value(value::text)?),
+            "expires-before" => filter.expires_before(words.value(value::ahead)?),
+            "created-before" => filter.created_before(words.value(value::ago)?),
+            "unused-since" => filter.unused_since(words.value(value::ago)?),
             _ => return Ok(false),
         };
         self.given.push(option.to_owned());
@@ -62,7 +62,7 @@ impl Filters {
         self.given.is_empty()
     }
 
-    pub(crate) fn query(&self) -> Query {
-        self.query.clone()
+    pub(crate) fn filter(&self) -> Filter {
+        self.filter.clone()
     }
 }

@@ -63,7 +63,7 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
         return Err(words.mistake(&mistake));
     }
 
-    let mut request = IssueRequest::new(owner, token_type, issued_to);
+    let mut request = IssueRequest::new(token_type, issued_to);
     if let Some(expires) = expires {
         request = expires.of_issue(request);
     }
@@ -87,9 +87,10 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     }
 
     // What is refused must not leave a new file.
-    let _ = block_on(words.settings.over(MemoryStore::new())?.issue(request.clone()))?;
+    let _ =
+        block_on(words.settings.over(MemoryStore::new())?.owner(&owner).issue(request.clone()))?;
     let service = words.settings.open(Access::ChangeOrCreate)?;
-    let issued = block_on(service.issue(request))?;
+    let issued = block_on(service.owner(&owner).issue(request))?;
     // Whoever reads the token from a pipe may want the file.
     drop(service);
     let record = &issued.record;

@@ -3,8 +3,8 @@
 use std::io::{self, BufWriter, Write};
 
 use futures_lite::future::block_on;
-use service_tokens::State;
 use service_tokens::store::{MAX_PAGE_LEN, Order, States};
+use service_tokens::{ListRequest, State};
 
 use crate::args::Words;
 use crate::filters::{Filters, filters_help};
@@ -59,15 +59,16 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
         }
     }
     let [] = words.operands([])?;
-    let mut query = filters.query();
+    let mut filter = filters.filter();
     if let Some(time) = ended_before {
-        query = query.ended_before(time);
+        filter = filter.ended_before(time);
     }
     if !states.is_empty() {
-        query = query.states(states.concat().into_iter().collect::<States>());
+        filter = filter.states(states.concat().into_iter().collect::<States>());
     }
+    let mut request = ListRequest::from(filter);
     if oldest_first {
-        query = query.direction(Order::OldestFirst);
+        request = request.order(Order::OldestFirst);
     }
 
     let service = words.settings.open(Access::Read)?;
@@ -76,7 +77,7 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     let (mut left, mut listed) = (limit.map_or(usize::MAX, capped), 0);
     while left > 0 {
         let page =
-            block_on(service.all_owners().list(query.clone().limit(left.min(MAX_PAGE_LEN))))?;
+            block_on(service.all_owners().list(request.clone().limit(left.min(MAX_PAGE_LEN))))?;
         left -= page.items.len().min(left);
         listed += page.items.len();
         let now = service.now();
@@ -88,7 +89,7 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
             table.page(&mut out, &page.items, now).map_err(Stop::output)?;
         }
         match page.next {
-            Some(next) => query = query.after(next),
+            Some(next) => request = request.after(next),
             None => break,
         }
     }

@@ -59,12 +59,12 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
     let view = service.all_owners();
     let request = request(by, reason);
     let family = match with_descendants {
-        true => Some(descendants::find(view, &filters.query())?),
+        true => Some(descendants::find(view, &filters.filter())?),
         false => None,
     };
     let count = match &family {
         Some(family) => family.live,
-        None => block_on(view.revoke_all(filters.query(), request.clone()).count())?,
+        None => block_on(view.revoke_all(filters.filter(), request.clone()).count())?,
     };
     if dry_run {
         return print(count);
@@ -91,10 +91,10 @@ pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
         }
     }
     let outcome = match family {
-        Some(family) => descendants::revoke(view, &filters.query(), &request, family),
+        Some(family) => descendants::revoke(view, &filters.filter(), &request, family),
         None => {
             let mut progress = Progress::new("revoking");
-            let revocations = view.revoke_all(filters.query(), request);
+            let revocations = view.revoke_all(filters.filter(), request);
             let revocations = revocations.on_progress(|at| progress.show(at.found, count));
             let mut outcome = Outcome::default();
             outcome.add(block_on(revocations.run()));

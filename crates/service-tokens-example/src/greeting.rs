@@ -57,9 +57,9 @@ async fn issue(
     issued_to: &str,
     lifetime: Duration,
 ) -> Result<String, ManageError> {
-    let request = IssueRequest::new(OWNER, token_type, issued_to)
+    let request = IssueRequest::new(token_type, issued_to)
         .expires_in(lifetime)
         .issued_by("the program, at its start");
-    let issued = service.issue(request).await?;
+    let issued = service.owner(OWNER).issue(request).await?;
     Ok(issued.token.expose_secret().to_owned())
 }

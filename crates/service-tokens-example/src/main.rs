@@ -95,7 +95,9 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     // Whatever was noted by now.
     flusher.abort();
     service.flush_last_used().await?;
-    service.flush_events(Duration::from_secs(5));
+    if let Err(error) = service.flush_events(Duration::from_secs(5)) {
+        tracing::warn!(%error);
+    }
     service.store().close().await;
     Ok(())
 }

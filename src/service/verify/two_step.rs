@@ -14,7 +14,7 @@ static ANY: Requirement = Requirement::any_token();
 impl<S: TokenStore> TokenService<S> {
     /// The first of two steps: whose token this is. As [`verify`](Self::verify) for any active token,
     /// and an acceptance is no use: nothing is noted and no overlap ends before
-    /// [`authorize`](Self::permit).
+    /// [`authorize`](Self::authorize).
     ///
     /// For middleware that stands above the place where it is known what a request needs. Wherever it
     /// is known at once, `verify` is the shorter way.
@@ -26,7 +26,7 @@ impl<S: TokenStore> TokenService<S> {
     /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
     ///     .token_type(TokenType::new("connector", ["files:upload"])?)
     ///     .build()?;
-    /// let issued = service.issue(IssueRequest::new("acme", "connector", "nightly backup")).await?;
+    /// let issued = service.owner("acme").issue(IssueRequest::new("connector", "nightly backup")).await?;
     ///
     /// let token = service.authenticate(issued.token.expose_secret()).await?;
     /// // … the request finds its route, and the route says what it needs.

@@ -114,7 +114,7 @@ mod tests {
             .token_type(TokenType::new("manager", ["service-tokens:*"]).unwrap())
             .build()
             .unwrap();
-        let issued = service.issue(IssueRequest::new("acme", "manager", "x")).await.unwrap();
+        let issued = service.owner("acme").issue(IssueRequest::new("manager", "x")).await.unwrap();
         let good = format!("Bearer {}", issued.token.expose_secret());
         let closed = Closed::new(Arc::new(service));
         for (values, accepted) in

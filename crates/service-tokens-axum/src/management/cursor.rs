@@ -6,26 +6,26 @@
 //! list anyway. It is there so that a cursor cannot be used by mistake with another list.
 
 use service_tokens::store::Order;
-use service_tokens::{Query, State, TokenId};
+use service_tokens::{ListRequest, State, TokenId};
 use sha2::{Digest, Sha256};
 
 /// The characters of a token id.
 const ID_LEN: usize = 22;
 
 /// The cursor behind `last` in this owner's list.
-pub(super) fn write(owner: &str, query: &Query, last: TokenId) -> String {
-    format!("{last}{}", digest(owner, query, last))
+pub(super) fn write(owner: &str, request: &ListRequest, last: TokenId) -> String {
+    format!("{last}{}", digest(owner, request, last))
 }
 
 /// The id that the cursor names, if it is one of this list.
-pub(super) fn read(owner: &str, query: &Query, cursor: &str) -> Option<TokenId> {
+pub(super) fn read(owner: &str, request: &ListRequest, cursor: &str) -> Option<TokenId> {
     let last = cursor.get(..ID_LEN)?.parse().ok()?;
     // Each id has one spelling, and so has each cursor.
-    (write(owner, query, last) == cursor).then_some(last)
+    (write(owner, request, last) == cursor).then_some(last)
 }
 
 /// The first half of a SHA-256, spelled as an id. The page size is no part: it may change.
-fn digest(owner: &str, query: &Query, last: TokenId) -> TokenId {
+fn digest(owner: &str, request: &ListRequest, last: TokenId) -> TokenId {
     let mut hash = Sha256::new();
     // An empty filter is refused, and so is as good as none. Lengths keep one part from the next.
     let mut part = |bytes: &[u8]| {
@@ -35,27 +35,27 @@ fn digest(owner: &str, query: &Query, last: TokenId) -> TokenId {
     part(b"service-tokens-axum cursor 1");
     part(owner.as_bytes());
     for text in [
-        query.token_type_filter(),
-        query.issued_to_exact_filter(),
-        query.issued_to_filter(),
-        query.issued_by_filter(),
+        &request.filter.token_type,
+        &request.filter.issued_to,
+        &request.filter.issued_to_contains,
+        &request.filter.issued_by,
     ] {
-        part(text.unwrap_or_default().as_bytes());
+        part(text.as_deref().unwrap_or_default().as_bytes());
     }
-    part(query.issuer_filter().map(TokenId::to_bytes).as_ref().map_or(&[], |id| &id[..]));
+    part(request.filter.issuer.map(TokenId::to_bytes).as_ref().map_or(&[], |id| &id[..]));
     for time in [
-        query.expires_before_filter(),
-        query.created_before_filter(),
-        query.unused_since_filter(),
-        query.ended_before_filter(),
+        request.filter.expires_before,
+        request.filter.created_before,
+        request.filter.unused_since,
+        request.filter.ended_before,
     ] {
         part(time.map(super::token::time).unwrap_or_default().as_bytes());
     }
     part(
         &[State::Pending, State::Active, State::Expired, State::Revoked]
-            .map(|state| u8::from(query.states_filter().includes(state))),
+            .map(|state| u8::from(request.filter.states.contains(state))),
     );
-    part(match query.order() {
+    part(match request.order {
         Order::NewestFirst => b"newest",
         Order::OldestFirst => b"oldest",
     });

@@ -45,8 +45,8 @@ pub(super) async fn issue<S: TokenStore + 'static>(
 ) -> Result<Response, Failure> {
     let end = End::of(body.expires_in, body.expires_at, body.never_expires)?;
     let token = caller.token();
-    let mut request = IssueRequest::new(token.owner(), body.token_type, body.issued_to)
-        .issued_by(token.id().to_string());
+    let mut request =
+        IssueRequest::new(body.token_type, body.issued_to).issued_by(token.id().to_string());
     request = match end {
         Some(End::In(lifetime)) => request.expires_in(lifetime),
         Some(End::At(end)) => request.expires_at(end),

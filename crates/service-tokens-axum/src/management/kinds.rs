@@ -76,17 +76,17 @@ pub(super) async fn types<S: TokenStore + 'static>(
         scopes: token_type.scopes().iter().map(str::to_owned).collect(),
         issuable: acting.contains(token_type.scopes()),
     });
-    let limits = caller.service().policy().limits();
+    let policy = caller.service().policy();
     let answer = TypesJson {
         types: types.collect(),
         policy: PolicyJson {
-            default_lifetime: limits.default_lifetime.map(|lifetime| lifetime.as_secs()),
-            max_lifetime: limits.max_lifetime.as_ref().map(Duration::as_secs),
-            never_allowed: limits.never_allowed,
-            outliving_issuer_allowed: limits.outliving_issuer_allowed,
-            max_overlap: limits.max_overlap.as_secs(),
+            default_lifetime: policy.default_lifetime.map(|lifetime| lifetime.as_secs()),
+            max_lifetime: policy.max_lifetime.as_ref().map(Duration::as_secs),
+            never_allowed: policy.allow_never,
+            outliving_issuer_allowed: policy.allow_outliving_issuer,
+            max_overlap: policy.max_overlap.as_secs(),
         },
-        issuing_stopped: caller.service().issuing_stopped(),
+        issuing_stopped: caller.service().issuing_paused(),
     };
     json(StatusCode::OK, &answer)
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use service_tokens::record::{InvalidField, Rule};
 use service_tokens::scope::MAX_TYPE_NAME_LEN;
 use service_tokens::store::{MAX_PAGE_LEN, Order};
-use service_tokens::{Query, TokenId, TokenStore};
+use service_tokens::{Filter, ListRequest, TokenId, TokenStore};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Caller, Read};
@@ -109,58 +109,59 @@ pub(super) async fn list<S: TokenStore + 'static>(
     Parameters(asked): Parameters<ListQuery>,
 ) -> Result<Response, Failure> {
     let owner = caller.token().owner();
-    let query = query_of(owner, asked)?;
+    let request = request_of(owner, asked)?;
     let named =
         |wrong: InvalidField| query::refused(&wrong.field.to_string(), wrong.rule.to_string());
-    let page = caller.acts().list(query.clone()).await.map_err(|error| refused(error, named))?;
+    let page = caller.acts().list(request.clone()).await.map_err(|error| refused(error, named))?;
     let now = caller.service().now();
     let page = PageJson {
         tokens: page.items.iter().map(|stored| TokenJson::stored(stored, now)).collect(),
-        next: page.next.map(|last| cursor::write(owner, &query, last)),
+        next: page.next.map(|last| cursor::write(owner, &request, last)),
     };
     json(StatusCode::OK, &page)
 }
 
-fn query_of(owner: &str, asked: ListQuery) -> Result<Query, Failure> {
+fn request_of(owner: &str, asked: ListQuery) -> Result<ListRequest, Failure> {
     let bounded = |name: &str, text: String, longest| {
         if text.len() > longest {
             return Err(query::refused(name, Rule::TooLong { max: longest }.to_string()));
         }
         Ok(text)
     };
-    let mut query = Query::new();
+    let mut filter = Filter::new();
     if let Some(Time(time)) = asked.ended_before {
-        query = query.ended_before(time);
+        filter = filter.ended_before(time);
     }
     if let Some(StateFilter(states)) = asked.state {
-        query = query.states(states);
+        filter = filter.states(states);
     }
     if let Some(name) = asked.token_type {
-        query = query.token_type(bounded("type", name, MAX_TYPE_NAME_LEN)?);
+        filter = filter.token_type(bounded("type", name, MAX_TYPE_NAME_LEN)?);
     }
     if let Some(text) = asked.issued_to {
-        query = query.issued_to(bounded("issued_to", text, TEXT_MAX)?);
+        filter = filter.issued_to(bounded("issued_to", text, TEXT_MAX)?);
     }
     if let Some(text) = asked.issued_to_contains {
-        query = query.issued_to_contains(bounded("issued_to_contains", text, TEXT_MAX)?);
+        filter = filter.issued_to_contains(bounded("issued_to_contains", text, TEXT_MAX)?);
     }
     if let Some(issuer) = asked.issuer {
-        query = query.issuer(issuer);
+        filter = filter.issuer(issuer);
     }
     if let Some(by) = asked.issued_by {
-        query = query.issued_by(bounded("issued_by", by, TEXT_MAX)?);
+        filter = filter.issued_by(bounded("issued_by", by, TEXT_MAX)?);
     }
     if let Some(Time(time)) = asked.expires_before {
-        query = query.expires_before(time);
+        filter = filter.expires_before(time);
     }
     if let Some(Time(time)) = asked.created_before {
-        query = query.created_before(time);
+        filter = filter.created_before(time);
     }
     if let Some(Time(time)) = asked.unused_since {
-        query = query.unused_since(time);
+        filter = filter.unused_since(time);
     }
+    let mut request = ListRequest::from(filter);
     if let Some(order) = asked.direction {
-        query = query.direction(match order {
+        request = request.order(match order {
             OrderParameter::Newest => Order::NewestFirst,
             OrderParameter::Oldest => Order::OldestFirst,
         });
@@ -169,12 +170,12 @@ fn query_of(owner: &str, asked: ListQuery) -> Result<Query, Failure> {
         if !(1..=MAX_PAGE_LEN).contains(&limit) {
             return Err(query::refused("limit", Rule::Bounds { max: MAX_PAGE_LEN }.to_string()));
         }
-        query = query.limit(limit);
+        request = request.limit(limit);
     }
     match asked.cursor {
-        None => Ok(query),
-        Some(cursor) => match cursor::read(owner, &query, &cursor) {
-            Some(last) => Ok(query.after(last)),
+        None => Ok(request),
+        Some(cursor) => match cursor::read(owner, &request, &cursor) {
+            Some(last) => Ok(request.after(last)),
             None => Err(query::refused(
                 "cursor",
                 "is none of this list: it holds for one owner, its filters and its direction",

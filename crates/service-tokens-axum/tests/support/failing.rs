@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use service_tokens::store::{StoreError, Version};
-use service_tokens::{MemoryStore, Page, Query, Record, StoredRecord, TokenId, TokenStore};
+use service_tokens::{ListRequest, MemoryStore, Page, Record, StoredRecord, TokenId, TokenStore};
 
 /// A store that answers nothing while it fails.
 #[derive(Clone, Default)]
@@ -49,7 +49,7 @@ impl TokenStore for Failing {
         self.answer()?.remove(id, version).await
     }
 
-    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
+    async fn list(&self, query: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
         self.answer()?.list(query, now).await
     }
 }

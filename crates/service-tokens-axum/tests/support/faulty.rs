@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use service_tokens::store::{StoreError, Version};
-use service_tokens::{MemoryStore, Page, Query, Record, StoredRecord, TokenId, TokenStore};
+use service_tokens::{ListRequest, MemoryStore, Page, Record, StoredRecord, TokenId, TokenStore};
 
 /// What becomes of a call that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl TokenStore for Faulty {
         self.inner.remove(id, expected).await
     }
 
-    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
+    async fn list(&self, query: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
         self.inner.list(query, now).await
     }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use service_tokens::clock::ManualClock;
 use service_tokens::store::{StoreError, Version};
 use service_tokens::{
-    IssueRequest, MemoryStore, Page, Query, Record, ReservedScope, StoredRecord, TokenId,
+    IssueRequest, ListRequest, MemoryStore, Page, Record, ReservedScope, StoredRecord, TokenId,
     TokenService, TokenServiceBuilder, TokenStore, TokenType,
 };
 use service_tokens_axum::management;
@@ -64,8 +64,8 @@ pub(crate) async fn issue<S: TokenStore>(
     owner: &str,
     kind: &str,
 ) -> (String, String) {
-    let request = IssueRequest::new(owner, kind, format!("{owner}'s {kind}"));
-    let issued = service.issue(request).await.expect("a token");
+    let request = IssueRequest::new(kind, format!("{owner}'s {kind}"));
+    let issued = service.owner(owner).issue(request).await.expect("a token");
     (issued.record.id().to_string(), issued.token.expose_secret().to_owned())
 }
 
@@ -244,7 +244,7 @@ impl TokenStore for Sick {
         self.inner.remove(id, expected).await
     }
 
-    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
+    async fn list(&self, query: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
         self.answer(Op::List, self.inner.list(query, now)).await
     }
 }

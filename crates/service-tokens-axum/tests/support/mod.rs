@@ -37,8 +37,8 @@ pub(crate) fn service() -> (Arc<TokenService<MemoryStore>>, Arc<ManualClock>) {
 
 /// A token of that owner and type, as a client holds it.
 pub(crate) async fn token(service: &TokenService<MemoryStore>, owner: &str, kind: &str) -> String {
-    let request = IssueRequest::new(owner, kind, format!("{owner}'s {kind}"));
-    let issued = service.issue(request).await.expect("a token");
+    let request = IssueRequest::new(kind, format!("{owner}'s {kind}"));
+    let issued = service.owner(owner).issue(request).await.expect("a token");
     issued.token.expose_secret().to_owned()
 }
 

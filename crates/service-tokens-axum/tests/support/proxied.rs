@@ -110,8 +110,8 @@ impl Scene {
 
     /// A token of that owner and type.
     pub(crate) async fn token(&self, owner: &str, kind: &str, label: &str) -> (String, String) {
-        let request = IssueRequest::new(owner, kind, label);
-        let issued = self.service.issue(request).await.expect("a token");
+        let request = IssueRequest::new(kind, label);
+        let issued = self.service.owner(owner).issue(request).await.expect("a token");
         (issued.record.id().to_string(), issued.token.expose_secret().to_owned())
     }
 
@@ -268,9 +268,9 @@ impl Scene {
             .take(63)
             .chain(["files:upload".to_owned()])
             .collect();
-        let request = IssueRequest::new(&*label, "developer", &*label)
-            .scopes(ScopeSet::new(&scopes).expect("scopes"));
-        let issued = self.service.issue(request).await.expect("a token");
+        let request =
+            IssueRequest::new("developer", &*label).scopes(ScopeSet::new(&scopes).expect("scopes"));
+        let issued = self.service.owner(&*label).issue(request).await.expect("a token");
         let bearer = format!("Authorization: Bearer {}", issued.token.expose_secret());
         let answer = self.upload(&[&bearer]).await;
         let (id, label) = (issued.record.id().to_string(), "%C3%A9".repeat(512));

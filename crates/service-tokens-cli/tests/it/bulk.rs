@@ -101,7 +101,7 @@ fn with_descendants_what_an_account_made_ends_with_all_below_it() {
         .token_type(TokenType::new("manager", ["*", "service-tokens:*"]).unwrap())
         .build()
         .unwrap();
-    let request = |token_type: &str| IssueRequest::new("acme", token_type, "x");
+    let request = |token_type: &str| IssueRequest::new(token_type, "x");
     let below = |token: &Token, token_type: &str| {
         let any = Requirement::any_token();
         let verified = block_on(service.verify(token.expose_secret(), &any)).unwrap();
@@ -112,7 +112,7 @@ fn with_descendants_what_an_account_made_ends_with_all_below_it() {
     let mut by_account = Vec::new();
     for _ in 0..2 {
         let manager = request("manager").issued_by("deployment");
-        let manager = block_on(service.issue(manager)).unwrap();
+        let manager = block_on(service.owner("acme").issue(manager)).unwrap();
         let (child, token) = below(&manager.token, "manager");
         let _ = below(&token, "connector");
         by_account.push((manager.record.id(), child));
@@ -121,7 +121,7 @@ fn with_descendants_what_an_account_made_ends_with_all_below_it() {
     for dead in [by_account[0].0, by_account[1].1] {
         block_on(service.owner("acme").revoke(dead, RevokeRequest::new())).unwrap();
     }
-    block_on(service.issue(request("connector").issued_by("ada"))).map(drop).unwrap();
+    block_on(service.owner("acme").issue(request("connector").issued_by("ada"))).map(drop).unwrap();
     drop(service);
     assert_eq!(live(&tool), 5);
 
@@ -178,8 +178,8 @@ fn purge_removes_what_is_long_dead_and_asks() {
     let tool = Tool::new();
     let service = tool.service_of_2020();
     for owner in ["acme", "acme", "globex"] {
-        let request = IssueRequest::new(owner, "connector", "dead").expires_in(DAY);
-        let issued = block_on(service.issue(request)).unwrap();
+        let request = IssueRequest::new("connector", "dead").expires_in(DAY);
+        let issued = block_on(service.owner(owner).issue(request)).unwrap();
         let id = issued.record.id();
         block_on(service.owner(owner).revoke(id, RevokeRequest::new())).unwrap();
     }

@@ -81,7 +81,7 @@ fn several_are_revoked_at_once_by_argument_or_from_standard_input() {
 
     let ids: Vec<String> = (0..3).map(|_| tool.issue(&[]).0).collect();
     let store = FileStore::open(tool.path()).unwrap();
-    let request = IssueRequest::new("acme", "connector", "newer");
+    let request = IssueRequest::new("connector", "newer");
     let (withstands, _) = block_on(plant(&store, request, newer));
     drop(store);
     let words = ["revoke", "-", "--reason", "a copy was restored"];

@@ -144,7 +144,7 @@ fn what_a_newer_version_wrote_is_marked() {
     let tool = Tool::new();
     let (plain, _) = tool.issue(&[]);
     let store = FileStore::open(tool.path()).unwrap();
-    let request = IssueRequest::new("acme", "connector", "newer");
+    let request = IssueRequest::new("connector", "newer");
     let (newer, _) = block_on(plant(&store, request, planted::newer));
     drop(store);
     let shown = |id: &str| objects(&tool.run(&["show", id, "--json"]).done().out).remove(0);
@@ -161,11 +161,11 @@ fn pages_follow_by_themselves_and_a_closed_pipe_ends_quietly() {
     let tool = Tool::new();
     let service = tool.service_of_2020();
     for i in 0..TOKENS {
-        let request = IssueRequest::new("acme", "connector", format!("n{i}"));
+        let request = IssueRequest::new("connector", format!("n{i}"));
         let lifetime = std::time::Duration::from_secs(300 * 365 * 86_400);
         // The program's clock is that of this machine.
         let request = request.expires_in(lifetime);
-        let issued = block_on(service.issue(request)).unwrap();
+        let issued = block_on(service.owner("acme").issue(request)).unwrap();
         if i % 3 == 0 {
             let id = issued.record.id();
             block_on(service.owner("acme").revoke(id, RevokeRequest::new())).unwrap();

@@ -37,7 +37,7 @@ pub(crate) async fn plant(
         .token_type(TokenType::new("developer", ["*"]).unwrap())
         .build()
         .unwrap();
-    let issued = elsewhere.issue(request).await.unwrap();
+    let issued = elsewhere.owner("acme").issue(request).await.unwrap();
     store.insert(&change(&issued.record)).await.unwrap();
     (issued.record.id(), issued.token.expose_secret().to_owned())
 }

@@ -97,8 +97,8 @@ impl Tool {
 pub(crate) fn of_2020(tool: &Tool, records: usize, lifetime: Duration) {
     let service = tool.service_of_2020();
     for _ in 0..records {
-        let request = IssueRequest::new("acme", "connector", "old").expires_in(lifetime);
-        let _ = block_on(service.issue(request)).unwrap();
+        let request = IssueRequest::new("connector", "old").expires_in(lifetime);
+        let _ = block_on(service.owner("acme").issue(request)).unwrap();
     }
 }
 

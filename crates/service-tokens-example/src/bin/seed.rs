@@ -83,8 +83,8 @@ async fn many(
         let token_type = if n % 10 == 0 { "developer" } else { "connector" };
         let service = service.clone();
         issuing.spawn(async move {
-            let request = IssueRequest::new(OWNER, token_type, format!("Program {n:06}"));
-            service.issue(request).await.map(drop)
+            let request = IssueRequest::new(token_type, format!("Program {n:06}"));
+            service.owner(OWNER).issue(request).await.map(drop)
         });
     }
     while let Some(issued) = issuing.join_next().await {
@@ -112,9 +112,9 @@ async fn sample(
         clock.set(at);
         let (token_type, issued_to, _, lifetime, _, revoked) = SAMPLE[n];
         if created {
-            let request = IssueRequest::new(OWNER, token_type, issued_to)
+            let request = IssueRequest::new(token_type, issued_to)
                 .expires_in(Duration::from_secs(lifetime * 86_400));
-            tokens[n] = Some(service.issue(request).await?);
+            tokens[n] = Some(service.owner(OWNER).issue(request).await?);
         } else if let Some(issued) = &tokens[n] {
             service.verify(issued.token.expose_secret(), &Requirement::any_token()).await?;
             if revoked {

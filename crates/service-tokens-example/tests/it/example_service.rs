@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::running::{self, Running, answer, program, status};
 use chrono::DateTime;
 use service_tokens::store::{LastUsed, States};
-use service_tokens::{FileStore, Query, TokenStore};
+use service_tokens::{FileStore, Filter, ListRequest, TokenStore};
 
 /// The limits of the example, and what a busy machine may add.
 const CUT_OFF: Duration = Duration::from_secs(10);
@@ -174,7 +174,9 @@ async fn stopping_finishes_an_upload_and_keeps_last_used() {
     let kept = std::fs::read(folder.path().join("uploads/half.txt")).expect("the upload");
     assert_eq!(kept, b"1234567890");
     let store = FileStore::open(folder.path().join("tokens.journal")).expect("the store");
-    let page = store.list(&Query::new().states(States::ALL), DateTime::UNIX_EPOCH).await;
+    let page = store
+        .list(&ListRequest::from(Filter::new().states(States::ALL)), DateTime::UNIX_EPOCH)
+        .await;
     let mut used = Vec::new();
     for found in page.expect("a page").items {
         used.push((found.record.token_type().to_owned(), found.last_used));

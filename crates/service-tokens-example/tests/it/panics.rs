@@ -58,8 +58,8 @@ async fn a_store_that_panics_or_hangs_leaves_an_answer_that_nobody_keeps() {
     let connector = TokenType::new("connector", ["files:upload"]).expect("a type");
     let service = TokenService::builder(Faulty::new(), "acme_test").token_type(connector).build();
     let service = std::sync::Arc::new(service.expect("a service"));
-    let request = IssueRequest::new("acme", "connector", "backup");
-    let issued = service.issue(request).await.expect("a token");
+    let request = IssueRequest::new("connector", "backup");
+    let issued = service.owner("acme").issue(request).await.expect("a token");
     let token = issued.token.expose_secret();
     let routes = Router::new()
         .route("/files", get(async || "files").layer(BearerLayer::new(service.clone())))

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::record::State;
-use crate::store::{LastUsed, Order, Query, States, StoreError, TokenStore, Version};
+use crate::store::{Filter, LastUsed, ListRequest, Order, States, StoreError, TokenStore, Version};
 
 #[test]
 fn everything_is_there_after_reopening() {
@@ -34,7 +34,10 @@ fn everything_is_there_after_reopening() {
             assert_eq!(store.find(three.id()).await.unwrap(), None);
             let found = store.find(four.id()).await.unwrap().unwrap();
             assert_eq!(found.last_used, LastUsed::At(now()));
-            let page = store.list(&Query::new().states(States::ALL), now()).await.unwrap();
+            let page = store
+                .list(&ListRequest::from(Filter::new().states(States::ALL)), now())
+                .await
+                .unwrap();
             assert_eq!(page.items.len(), 3);
             if round > 0 {
                 let compacted = store.compact().await.unwrap();
@@ -110,7 +113,9 @@ fn pages_are_complete_in_both_directions() {
     block_on(store.insert(&record(3_000))).unwrap();
     for direction in [Order::OldestFirst, Order::NewestFirst] {
         for limit in [1, 4, 30, 1_000] {
-            let mut query = Query::new().states(State::Revoked).direction(direction).limit(limit);
+            let mut query = ListRequest::from(Filter::new().states(State::Revoked))
+                .order(direction)
+                .limit(limit);
             let mut found = Vec::new();
             loop {
                 let page = block_on(store.list(&query, now())).unwrap();

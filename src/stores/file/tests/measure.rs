@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::*;
-use crate::store::{Query, TokenStore};
+use crate::store::{ListRequest, TokenStore};
 
 fn report(what: &str, count: u64, began: Instant) {
     let took = began.elapsed();
@@ -100,8 +100,8 @@ fn a_million() {
     report("inserts by one task, 1,000 at once", COUNT, began);
     let began = Instant::now();
     for n in 0..1_000 {
-        let query = Query::new().after(id(n * 997));
-        let query = query.direction(crate::store::Order::OldestFirst);
+        let query = ListRequest::new().after(id(n * 997));
+        let query = query.order(crate::store::Order::OldestFirst);
         let _page = block_on(store.list(&query, now())).unwrap();
     }
     report("pages of 50", 1_000, began);
