@@ -1,18 +1,17 @@
 //! Records in one file: a journal on disk, every record in memory.
 
-mod batch;
 mod compaction;
 mod disk;
+mod failure;
 mod format;
-mod frames;
+mod frame_reader;
+mod group_commit;
 mod journal;
 mod lock;
 mod open;
 mod open_error;
 mod options;
-mod private;
 mod queue;
-mod refusal;
 mod replay;
 mod reply;
 mod writer;
@@ -27,23 +26,24 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use compaction::Compacted;
+pub use open::{OpenReport, TruncatedTail};
 pub use open_error::OpenError;
-pub use options::{FileStoreOptions, OpenProgress, OpenReport, TruncatedTail};
+pub use options::{FileStoreOptions, OpenProgress};
 
 use crate::record::{CorruptRecord, Record};
 use crate::store::{Page, Query, RecordRef, StoreError, StoredRecord, TokenStore, Version};
 use crate::token::TokenId;
+use failure::closed;
 use format::Framer;
-use journal::{Journal, Place};
+use journal::{Journal, Location};
 use open::Opened;
 use open_error::io_error;
-use queue::{Operation, Queue, Request};
-use refusal::closed;
+use queue::{Queue, Request, Write};
 use reply::reply;
 use writer::{Shared, Writer};
 
 /// The most uses in one request to the writer.
-const USES_AT_ONCE: usize = 100_000;
+const MAX_USES_PER_REQUEST: usize = 100_000;
 
 /// Keeps records in one file, for a service that runs in one process.
 ///
@@ -126,15 +126,15 @@ impl FileStore {
         let mut thread = None;
         if !read_only {
             let directory = options.directory;
-            let place = Place { path: path.clone(), directory: directory.clone(), locks };
+            let location = Location { path: path.clone(), directory: directory.clone(), locks };
             let framer = Framer::new(header.seed(), sequence);
             let writer = Writer {
                 shared: shared.clone(),
-                journal: Journal::new(disk, opening.bytes, header, framer, place),
+                journal: Journal::new(disk, opening.bytes, header, framer, location),
                 last_version: replayed.last_version,
                 live: replayed.live,
                 compact_above: options.compact_above,
-                paths,
+                compacting: paths.compacting,
                 directory,
                 durable: Arc::new(AtomicU64::new(opening.bytes)),
                 compaction: None,
@@ -173,8 +173,8 @@ impl FileStore {
     /// [`StoreError::Corrupt`] if the file turned out to be damaged since it was opened. The old file
     /// stays in use.
     pub async fn compact(&self) -> Result<Compacted, StoreError> {
-        let (promise, reply) = reply();
-        self.push(Request::Compact(promise))?;
+        let (sender, reply) = reply();
+        self.push(Request::Compact(sender))?;
         reply.await.unwrap_or_else(|| Err(closed()))
     }
 
@@ -209,9 +209,9 @@ impl FileStore {
         self.shared.queue.push(request)
     }
 
-    async fn change(&self, act: Operation) -> Result<Version, StoreError> {
-        let (promise, reply) = reply();
-        self.push(Request::Operation(act, promise))?;
+    async fn write(&self, write: Write) -> Result<Version, StoreError> {
+        let (sender, reply) = reply();
+        self.push(Request::Write(write, sender))?;
         reply.await.unwrap_or_else(|| Err(StoreError::indeterminate(WriterGone)))
     }
 }
@@ -228,6 +228,27 @@ fn encode(record: &Record) -> Result<Vec<u8>, StoreError> {
         Ok(read) if read == *record => Ok(bytes),
         Ok(_) => Err(CorruptRecord("its encoding reads as another record").into()),
         Err(corrupt) => Err(corrupt.into()),
+    }
+}
+
+impl FileStoreOptions {
+    /// Opens the file, or creates it with mode 0600 if there is none. A symbolic link that leads to no
+    /// file stays; the file is created where it leads to, if that directory is there.
+    ///
+    /// It reads the whole file and blocks that long, some 1.3 seconds for a million tokens: call it
+    /// before the service starts, or where blocking is allowed. An unfinished write at the end is cut
+    /// off; [`FileStore::opening`] and a warning say so.
+    ///
+    /// A file, directory or mount that cannot be written to is opened as if [`read_only`] had been
+    /// asked for; [`FileStore::is_read_only`] tells, and a warning.
+    ///
+    /// [`read_only`]: Self::read_only
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]. In every case nothing but an unfinished write was taken from the file.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<FileStore, OpenError> {
+        FileStore::open_with(self, path.as_ref())
     }
 }
 
@@ -259,7 +280,7 @@ impl fmt::Debug for FileStore {
 impl TokenStore for FileStore {
     async fn insert(&self, record: &Record) -> Result<Version, StoreError> {
         let bytes = encode(record)?;
-        self.change(Operation::Insert { record: record.clone(), bytes }).await
+        self.write(Write::Insert { record: record.clone(), bytes }).await
     }
 
     async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
@@ -269,11 +290,11 @@ impl TokenStore for FileStore {
 
     async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
         let bytes = encode(record)?;
-        self.change(Operation::Replace { record: record.clone(), bytes, expected }).await
+        self.write(Write::Replace { record: record.clone(), bytes, expected }).await
     }
 
     async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError> {
-        self.change(Operation::Remove { id, expected }).await.map(drop)
+        self.write(Write::Remove { id, expected }).await.map(drop)
     }
 
     async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
@@ -286,9 +307,9 @@ impl TokenStore for FileStore {
     }
 
     async fn touch(&self, uses: &[(TokenId, DateTime<Utc>)]) -> Result<(), StoreError> {
-        for uses in uses.chunks(USES_AT_ONCE) {
+        for uses in uses.chunks(MAX_USES_PER_REQUEST) {
             let uses = uses.iter().map(|(id, used)| (*id, used.timestamp_micros())).collect();
-            self.change(Operation::Touch { uses }).await?;
+            self.write(Write::Touch { uses }).await?;
         }
         Ok(())
     }

@@ -4,8 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::lock::{Lock, NotLocked};
-use super::private::private;
+use super::lock::{Lock, NotLocked, owner_only};
 
 /// An open file for writing.
 pub(super) trait Disk: Send {
@@ -19,7 +18,7 @@ pub(super) trait Disk: Send {
     /// Whether it is this very file that has this name. Where files cannot be told apart, it is.
     fn is_at(&self, path: &Path) -> io::Result<bool>;
     /// Takes on another file's permissions.
-    fn permit_as(&self, path: &Path) -> io::Result<()>;
+    fn copy_permissions(&self, path: &Path) -> io::Result<()>;
     /// Locks the file for one that writes.
     fn lock(&self) -> Result<Option<Lock>, NotLocked>;
 }
@@ -58,12 +57,12 @@ impl Disk for File {
         is_at(self, path)
     }
 
-    fn permit_as(&self, path: &Path) -> io::Result<()> {
+    fn copy_permissions(&self, path: &Path) -> io::Result<()> {
         self.set_permissions(fs::metadata(path)?.permissions())
     }
 
     fn lock(&self) -> Result<Option<Lock>, NotLocked> {
-        Lock::on(self, true)
+        Lock::on_journal(self, true)
     }
 }
 
@@ -78,7 +77,7 @@ impl Directory for RealDirectory {
     fn create(&self, path: &Path) -> io::Result<Box<dyn Disk>> {
         // Not emptied: it might be open, or a link to anywhere.
         let _ = fs::remove_file(path);
-        let file = private(OpenOptions::new().write(true).create_new(true)).open(path)?;
+        let file = owner_only(OpenOptions::new().write(true).create_new(true)).open(path)?;
         Ok(Box::new(file))
     }
 

@@ -82,18 +82,18 @@ const END: u8 = 0xff;
 const PUT_HEAD: usize = 1 + 16 + 8 + 8;
 const REMOVE_LEN: usize = 1 + 16 + 8 + 1;
 const USE_LEN: usize = 16 + 8;
-const BODY_MIN: usize = REMOVE_LEN;
-const BODY_MAX: usize = 66_000;
-const _: () = assert!(PUT_HEAD + MAX_RECORD_BYTES < BODY_MAX);
+const MIN_BODY_LEN: usize = REMOVE_LEN;
+const MAX_BODY_LEN: usize = 66_000;
+const _: () = assert!(PUT_HEAD + MAX_RECORD_BYTES < MAX_BODY_LEN);
 
 /// The most uses in one frame.
-pub(super) const USES_MAX: usize = 2_000;
-const _: () = assert!(1 + USES_MAX * USE_LEN < BODY_MAX);
+pub(super) const MAX_USES_PER_FRAME: usize = 2_000;
+const _: () = assert!(1 + MAX_USES_PER_FRAME * USE_LEN < MAX_BODY_LEN);
 
 const NEVER: i64 = i64::MIN;
 
 /// The highest version there is: whoever counts on from there never comes to the end.
-const VERSION_MAX: u64 = 1 << 63;
+const MAX_VERSION: u64 = 1 << 63;
 const SHORT: &str = "a frame's body is too short";
 const VERSION: &str = "a version is out of range";
 
@@ -179,7 +179,7 @@ impl Header {
         if format != FORMAT
             || zero != [0; 4]
             || header.base_len < HEADER_LEN as u64
-            || header.last_version > VERSION_MAX
+            || header.last_version > MAX_VERSION
         {
             return Err(NoHeader::Damaged(8, "the file's header makes no sense"));
         }
@@ -236,7 +236,7 @@ impl Framer {
         self.frame(out, &[&[REMOVE], &id.to_bytes(), &version.to_be_bytes(), &[END]]);
     }
 
-    /// At most [`USES_MAX`] uses and at least one.
+    /// At most [`MAX_USES_PER_FRAME`] uses and at least one.
     pub(super) fn touch(&mut self, out: &mut Vec<u8>, uses: &[(TokenId, i64)]) {
         let uses: Vec<u8> = uses
             .iter()
@@ -294,7 +294,7 @@ impl FrameHeader {
             return Err("a frame is not the next in sequence");
         }
         let body_len = u32::from_be_bytes(length) as usize;
-        if !(BODY_MIN..=BODY_MAX).contains(&body_len) {
+        if !(MIN_BODY_LEN..=MAX_BODY_LEN).contains(&body_len) {
             return Err("a frame's length is out of range");
         }
         Ok(Self { body_len, sequence: found, body, seed })
@@ -312,13 +312,13 @@ impl FrameHeader {
 
 /// What a frame's body tells.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Operation<'b> {
+pub(super) enum Body<'b> {
     Put { id: TokenId, version: u64, last_used: Option<i64>, record: &'b [u8] },
     Remove { id: TokenId, version: u64 },
     Touch(Uses<'b>),
 }
 
-impl<'b> Operation<'b> {
+impl<'b> Body<'b> {
     /// Reads a body whose checksum was found right.
     pub(super) fn read(body: &'b [u8]) -> Result<Self, &'static str> {
         let (&end, body) = body.split_last().ok_or(SHORT)?;
@@ -370,7 +370,7 @@ impl Fields<'_> {
 
     fn id_and_version(&mut self) -> Result<(TokenId, u64), &'static str> {
         let (id, version) = self.id_and_number().ok_or(SHORT)?;
-        if version > VERSION_MAX { Err(VERSION) } else { Ok((id, version)) }
+        if version > MAX_VERSION { Err(VERSION) } else { Ok((id, version)) }
     }
 
     fn id_and_number(&mut self) -> Option<(TokenId, u64)> {

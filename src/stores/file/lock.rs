@@ -9,8 +9,6 @@ use std::io::{
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use super::private::private;
-
 /// Held as long as the value lives.
 #[derive(Debug)]
 pub(super) struct Lock(File);
@@ -46,13 +44,11 @@ impl Lock {
             Err(error) => Err(error.into()),
         }
     }
-}
 
-impl Lock {
     /// A lock on a journal that is open. It has a handle of its own and holds until it is dropped,
     /// also when the journal is closed.
     #[cfg(unix)]
-    pub(super) fn on(journal: &File, exclusive: bool) -> Result<Option<Self>, NotLocked> {
+    pub(super) fn on_journal(journal: &File, exclusive: bool) -> Result<Option<Self>, NotLocked> {
         let file = journal.try_clone().map_err(NotLocked::Io)?;
         if exclusive { file.try_lock() } else { file.try_lock_shared() }?;
         Ok(Some(Self(file)))
@@ -61,7 +57,7 @@ impl Lock {
     /// Elsewhere a lock keeps others from reading, and so from taking a copy: the one beside the
     /// journal has to do.
     #[cfg(not(unix))]
-    pub(super) fn on(_journal: &File, _exclusive: bool) -> Result<Option<Self>, NotLocked> {
+    pub(super) fn on_journal(_journal: &File, _exclusive: bool) -> Result<Option<Self>, NotLocked> {
         Ok(None)
     }
 }
@@ -82,7 +78,7 @@ impl Locks {
     }
 
     /// Holds another journal's lock in the place of the one before.
-    pub(super) fn move_to(&self, journal: Option<Lock>) {
+    pub(super) fn replace_journal_lock(&self, journal: Option<Lock>) {
         self.pair().journal = journal;
     }
 
@@ -120,5 +116,15 @@ pub(super) fn refuses_writing(error: &io::Error) -> bool {
 }
 
 fn create(path: &Path) -> io::Result<File> {
-    private(OpenOptions::new().read(true).write(true).create(true).truncate(false)).open(path)
+    owner_only(OpenOptions::new().read(true).write(true).create(true).truncate(false)).open(path)
+}
+
+/// Sets the mode of the files that the store creates to 0600, so that only their owner reads them.
+pub(super) fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options
 }

@@ -4,17 +4,49 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::disk::{Directory, Disk, is_at, names};
 use super::format::{HEADER_LEN, Header, NoHeader};
-use super::frames::{Frames, Unreadable, written_end};
+use super::frame_reader::{FrameReader, Unreadable, written_end};
 use super::lock::{Lock, Locks, NotLocked, refuses_writing};
 use super::open_error::{OpenError, io_error};
-use super::options::{FileStoreOptions, OpenProgress, OpenReport, TruncatedTail};
+use super::options::{FileStoreOptions, OpenProgress};
 use super::replay::{Replayed, replay};
-use super::writer::Paths;
 use crate::secret::{OsRandom, RandomError};
+
+/// What opening found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenReport {
+    /// Whether the file was created.
+    pub created: bool,
+    /// Records in the store.
+    pub records: usize,
+    /// Bytes of the file, without what was cut off.
+    pub bytes: u64,
+    /// The unfinished write at the end, if there was one.
+    pub cut_off: Option<TruncatedTail>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// An unfinished write at the end of the file: nobody was told that it succeeded. A read-only store
+/// leaves it where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TruncatedTail {
+    /// Where it began.
+    pub offset: u64,
+    /// How long it was.
+    pub bytes: u64,
+}
+
+/// The journal and the file that compaction makes beside it.
+pub(super) struct Paths {
+    pub(super) journal: PathBuf,
+    pub(super) compacting: PathBuf,
+}
 
 /// What opening gives the store.
 pub(super) struct Opened {
@@ -30,20 +62,20 @@ pub(super) struct Opened {
 }
 
 /// How many symbolic links may lead to a file that is not there.
-const LINKS_MAX: usize = 16;
+const MAX_LINKS: usize = 16;
 
 /// How often the file is opened anew because another one has taken its name meanwhile.
-const REPLACED_MAX: usize = 8;
+const MAX_REOPENS: usize = 8;
 
 pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened, OpenError> {
     let began = Instant::now();
-    let paths = resolve(path, LINKS_MAX).map_err(io_error("resolving", path))?;
+    let paths = resolve(path, MAX_LINKS).map_err(io_error("resolving", path))?;
     let path = &paths.journal;
     if options.must_exist {
         fs::metadata(path).map_err(io_error("opening", path))?;
     }
     refuse_foreign(path)?;
-    let lock = beside(path, ".lock");
+    let lock = with_suffix(path, ".lock");
     let writable = !options.read_only && is_writable(path)?;
     let (beside, write) = if writable { write_access(&lock, path) } else { read_access(&lock) }?;
     if !write && !options.read_only {
@@ -69,7 +101,7 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
         return Err(reading(Unreadable::Damaged { offset: end, what }));
     }
     let mut frames =
-        Frames::new(file, header.seed(), end).map_err(|error| reading(error.into()))?;
+        FrameReader::new(file, header.seed(), end).map_err(|error| reading(error.into()))?;
     let mut report = |bytes_read| {
         if let Some(report) = &mut options.on_progress {
             report(OpenProgress { bytes_read, bytes_total: end });
@@ -88,7 +120,7 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
         tracing::warn!(%path, offset, bytes, "an unfinished write at the journal's end is left out");
     }
     if write {
-        settle(&mut *disk, offset, cut_off.is_some())
+        sync_all(&mut *disk, offset, cut_off.is_some())
             .and_then(|()| options.directory.sync(path))
             .map_err(io_error("making durable", path))?;
     }
@@ -100,7 +132,7 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
 /// Makes durable what was read: a process that was killed may have written it and not synced, and
 /// whoever reads it here takes it for certain. The directory is synced behind it: the killed one may
 /// have put a compacted file in place, and what is written into that must not lose its name.
-fn settle(disk: &mut dyn Disk, length: u64, cut: bool) -> io::Result<()> {
+fn sync_all(disk: &mut dyn Disk, length: u64, cut: bool) -> io::Result<()> {
     if cut {
         disk.set_len(length)?;
     }
@@ -124,10 +156,10 @@ fn resolve(path: &Path, links: usize) -> io::Result<Paths> {
         }
         canonical => canonical?,
     };
-    Ok(Paths { compacting: beside(&journal, ".compacting"), journal })
+    Ok(Paths { compacting: with_suffix(&journal, ".compacting"), journal })
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+fn with_suffix(path: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(ending);
     name.into()
@@ -186,10 +218,10 @@ fn read_access(lock: &Path) -> Result<(Option<Lock>, bool), OpenError> {
 
 /// Opens and locks the file that has the name, rather than one that had it a moment ago.
 fn open_locked(path: &Path, write: bool) -> Result<(File, Option<Lock>), OpenError> {
-    for _ in 0..REPLACED_MAX {
+    for _ in 0..MAX_REOPENS {
         let file = OpenOptions::new().read(true).write(write).open(path);
         let file = file.map_err(io_error("opening", path))?;
-        let lock = Lock::on(&file, write).map_err(|error| not_locked(path, error))?;
+        let lock = Lock::on_journal(&file, write).map_err(|error| not_locked(path, error))?;
         if is_at(&file, path).map_err(io_error("opening", path))? {
             return Ok((file, lock));
         }

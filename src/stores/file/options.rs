@@ -1,13 +1,10 @@
 //! How a store is opened, and what is told of it.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::FileStore;
+use super::compaction::DEFAULT_COMPACT_ABOVE;
 use super::disk::{Directory, RealDirectory};
-use super::open_error::OpenError;
 
 /// How a [`FileStore`] is opened.
 ///
@@ -34,7 +31,7 @@ impl FileStoreOptions {
         Self {
             read_only: false,
             must_exist: false,
-            compact_above: 8 << 20,
+            compact_above: DEFAULT_COMPACT_ABOVE,
             on_progress: None,
             directory: Arc::new(RealDirectory),
         }
@@ -72,25 +69,6 @@ impl FileStoreOptions {
         self.on_progress = Some(Box::new(report));
         self
     }
-
-    /// Opens the file, or creates it with mode 0600 if there is none. A symbolic link that leads to no
-    /// file stays; the file is created where it leads to, if that directory is there.
-    ///
-    /// It reads the whole file and blocks that long, some 1.3 seconds for a million tokens: call it
-    /// before the service starts, or where blocking is allowed. An unfinished write at the end is cut
-    /// off; [`FileStore::opening`] and a warning say so.
-    ///
-    /// A file, directory or mount that cannot be written to is opened as if [`read_only`] had been
-    /// asked for; [`FileStore::is_read_only`] tells, and a warning.
-    ///
-    /// [`read_only`]: Self::read_only
-    ///
-    /// # Errors
-    ///
-    /// [`OpenError`]. In every case nothing but an unfinished write was taken from the file.
-    pub fn open(self, path: impl AsRef<Path>) -> Result<FileStore, OpenError> {
-        FileStore::open_with(self, path.as_ref())
-    }
 }
 
 impl Default for FileStoreOptions {
@@ -117,31 +95,4 @@ pub struct OpenProgress {
     pub bytes_read: u64,
     /// Bytes that there are to read.
     pub bytes_total: u64,
-}
-
-/// What opening found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct OpenReport {
-    /// Whether the file was created.
-    pub created: bool,
-    /// Records in the store.
-    pub records: usize,
-    /// Bytes of the file, without what was cut off.
-    pub bytes: u64,
-    /// The unfinished write at the end, if there was one.
-    pub cut_off: Option<TruncatedTail>,
-    /// How long it took.
-    pub took: Duration,
-}
-
-/// An unfinished write at the end of the file: nobody was told that it succeeded. A read-only store
-/// leaves it where it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TruncatedTail {
-    /// Where it began.
-    pub offset: u64,
-    /// How long it was.
-    pub bytes: u64,
 }

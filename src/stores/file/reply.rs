@@ -6,23 +6,23 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-enum State<T> {
+enum ReplyState<T> {
     Waiting(Option<Waker>),
     Answered(T),
     /// The answer was taken, or will never come.
     Over,
 }
 
-struct Shared<T>(Mutex<State<T>>);
+struct ReplySlot<T>(Mutex<ReplyState<T>>);
 
-impl<T> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+impl<T> ReplySlot<T> {
+    fn lock(&self) -> MutexGuard<'_, ReplyState<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn settle(&self, state: State<T>) {
+    fn settle(&self, state: ReplyState<T>) {
         let before = std::mem::replace(&mut *self.lock(), state);
-        if let State::Waiting(Some(waker)) = before
+        if let ReplyState::Waiting(Some(waker)) = before
             && let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake()))
         {
             // An executor's fault must not end the writer. What it threw might panic again.
@@ -33,32 +33,32 @@ impl<T> Shared<T> {
 }
 
 /// A promise and the future that waits for it.
-pub(super) fn reply<T>() -> (Promise<T>, Reply<T>) {
-    let shared = Arc::new(Shared(Mutex::new(State::Waiting(None))));
-    (Promise(Some(shared.clone())), Reply(shared))
+pub(super) fn reply<T>() -> (ReplySender<T>, Reply<T>) {
+    let shared = Arc::new(ReplySlot(Mutex::new(ReplyState::Waiting(None))));
+    (ReplySender(Some(shared.clone())), Reply(shared))
 }
 
 /// Keeps or breaks the promise of an answer. Dropped unkept, it tells the waiting future so.
-pub(super) struct Promise<T>(Option<Arc<Shared<T>>>);
+pub(super) struct ReplySender<T>(Option<Arc<ReplySlot<T>>>);
 
-impl<T> Promise<T> {
-    pub(super) fn keep(mut self, answer: T) {
+impl<T> ReplySender<T> {
+    pub(super) fn send(mut self, answer: T) {
         if let Some(shared) = self.0.take() {
-            shared.settle(State::Answered(answer));
+            shared.settle(ReplyState::Answered(answer));
         }
     }
 }
 
-impl<T> Drop for Promise<T> {
+impl<T> Drop for ReplySender<T> {
     fn drop(&mut self) {
         if let Some(shared) = self.0.take() {
-            shared.settle(State::Over);
+            shared.settle(ReplyState::Over);
         }
     }
 }
 
 /// Resolves to the answer, or to `None` if the promise was broken.
-pub(super) struct Reply<T>(Arc<Shared<T>>);
+pub(super) struct Reply<T>(Arc<ReplySlot<T>>);
 
 impl<T> Future for Reply<T> {
     type Output = Option<T>;
@@ -66,15 +66,15 @@ impl<T> Future for Reply<T> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.0.lock();
         match &mut *state {
-            State::Waiting(waker) => {
+            ReplyState::Waiting(waker) => {
                 match waker {
                     Some(waker) => waker.clone_from(context.waker()),
                     None => *waker = Some(context.waker().clone()),
                 }
                 Poll::Pending
             }
-            _ => match std::mem::replace(&mut *state, State::Over) {
-                State::Answered(answer) => Poll::Ready(Some(answer)),
+            _ => match std::mem::replace(&mut *state, ReplyState::Over) {
+                ReplyState::Answered(answer) => Poll::Ready(Some(answer)),
                 _ => Poll::Ready(None),
             },
         }

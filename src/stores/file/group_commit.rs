@@ -2,41 +2,41 @@
 
 use hashbrown::HashMap;
 
-use super::format::{Framer, USES_MAX, put_len};
-use super::journal::Failure;
-use super::queue::{ActPromise, Operation};
+use super::failure::Failure;
+use super::format::{Framer, MAX_USES_PER_FRAME, put_len};
+use super::queue::{Write, WriteReply};
 use crate::record::Record;
 use crate::store::{StoreError, Version};
 use crate::stores::table::{Row, Table};
 use crate::token::TokenId;
 
 /// Bytes of frames beyond which a batch takes no more acts: what waits behind it is not kept longer.
-const FRAMES_MAX: usize = 4 << 20;
+const MAX_BATCH_BYTES: usize = 4 << 20;
 
 /// A change of the table that is made after the sync.
 #[expect(clippy::large_enum_variant, reason = "nearly all are the large one")]
-enum Change {
+enum TableUpdate {
     Put(Row),
     Delete(TokenId),
     Touch(Vec<(TokenId, i64)>),
 }
 
 struct Answer {
-    promise: ActPromise,
+    reply: WriteReply,
     answer: Result<Version, StoreError>,
     /// Whether it is only right if the batch succeeds.
-    rests_on_batch: bool,
+    depends_on_batch: bool,
 }
 
 /// Acts on their way to the file.
 pub(super) struct Batch {
     frames: Vec<u8>,
     framer: Framer,
-    changes: Vec<Change>,
-    /// Where the latest change of an id is among the changes.
+    updates: Vec<TableUpdate>,
+    /// Where the latest change of an id is among the updates.
     latest: HashMap<TokenId, usize>,
     answers: Vec<Answer>,
-    live: i64,
+    live_delta: i64,
 }
 
 impl Batch {
@@ -44,10 +44,10 @@ impl Batch {
         Self {
             frames: Vec::new(),
             framer,
-            changes: Vec::new(),
+            updates: Vec::new(),
             latest: HashMap::new(),
             answers: Vec::new(),
-            live: 0,
+            live_delta: 0,
         }
     }
 
@@ -55,14 +55,14 @@ impl Batch {
     pub(super) fn restart(&mut self, framer: Framer) {
         self.framer = framer;
         self.frames.clear();
-        self.changes.clear();
+        self.updates.clear();
         self.latest.clear();
         self.answers.clear();
-        self.live = 0;
+        self.live_delta = 0;
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.frames.len() >= FRAMES_MAX
+        self.frames.len() >= MAX_BATCH_BYTES
     }
 
     /// Whether nobody waits for it.
@@ -75,52 +75,52 @@ impl Batch {
         (&self.frames, self.framer)
     }
 
-    /// By how many bytes the file's live part changes.
-    pub(super) fn live(&self) -> i64 {
-        self.live
+    /// By how many bytes the file's live part updates.
+    pub(super) fn live_delta(&self) -> i64 {
+        self.live_delta
     }
 
     /// Decides on an act as if all before it had succeeded.
     pub(super) fn add(
         &mut self,
-        act: Operation,
-        promise: ActPromise,
+        write: Write,
+        reply: WriteReply,
         table: &Table,
         last_version: &mut u64,
     ) {
-        let (rests_on_batch, answer) = match act {
-            Operation::Insert { record, bytes } => {
-                (self.knows(record.id()), self.insert(table, last_version, record, &bytes))
+        let (depends_on_batch, answer) = match write {
+            Write::Insert { record, bytes } => {
+                (self.has_update(record.id()), self.insert(table, last_version, record, &bytes))
             }
-            Operation::Replace { record, bytes, expected } => {
-                let rests = self.knows(record.id());
-                (rests, self.replace(table, last_version, record, &bytes, expected))
+            Write::Replace { record, bytes, expected } => {
+                let depends = self.has_update(record.id());
+                (depends, self.replace(table, last_version, record, &bytes, expected))
             }
-            Operation::Remove { id, expected } => {
-                (self.knows(id), self.remove(table, last_version, id, expected))
+            Write::Remove { id, expected } => {
+                (self.has_update(id), self.remove(table, last_version, id, expected))
             }
-            Operation::Touch { uses } => (false, self.touch(table, uses)),
+            Write::Touch { uses } => (false, self.touch(table, uses)),
         };
-        let rests_on_batch = rests_on_batch || answer.is_ok();
-        self.answers.push(Answer { promise, answer, rests_on_batch });
+        let depends_on_batch = depends_on_batch || answer.is_ok();
+        self.answers.push(Answer { reply, answer, depends_on_batch });
     }
 
-    fn knows(&self, id: TokenId) -> bool {
+    fn has_update(&self, id: TokenId) -> bool {
         self.latest.contains_key(&id)
     }
 
     /// Lends the row that an id has behind the acts so far.
     fn present<T>(&self, table: &Table, id: TokenId, visit: impl FnOnce(Option<&Row>) -> T) -> T {
-        match self.latest.get(&id).and_then(|&index| self.changes.get(index)) {
+        match self.latest.get(&id).and_then(|&index| self.updates.get(index)) {
             None => table.visit(id, visit),
-            Some(Change::Put(row)) => visit(Some(row)),
+            Some(TableUpdate::Put(row)) => visit(Some(row)),
             Some(_) => visit(None),
         }
     }
 
-    fn change(&mut self, id: TokenId, change: Change) {
-        self.latest.insert(id, self.changes.len());
-        self.changes.push(change);
+    fn update(&mut self, id: TokenId, update: TableUpdate) {
+        self.latest.insert(id, self.updates.len());
+        self.updates.push(update);
     }
 
     fn insert(
@@ -134,7 +134,7 @@ impl Batch {
         if self.present(table, id, |row| row.is_some()) {
             return Err(StoreError::Exists);
         }
-        let version = next(last_version);
+        let version = next_version(last_version);
         self.framer.put(&mut self.frames, id, version.0, None, bytes);
         self.put(record, version, bytes.len());
         Ok(version)
@@ -154,20 +154,20 @@ impl Batch {
             StoreError::check_replacement(&row.record, &record)?;
             Ok::<_, StoreError>(row.encoded_len)
         })?;
-        let version = next(last_version);
+        let version = next_version(last_version);
         // Twice, so that the loss of the last frame does not undo a revocation.
         for _ in 0..2 {
             self.framer.put(&mut self.frames, id, version.0, None, bytes);
         }
-        self.live -= put_len(replaced as usize) as i64;
+        self.live_delta -= put_len(replaced as usize) as i64;
         self.put(record, version, bytes.len());
         Ok(version)
     }
 
     fn put(&mut self, record: Record, version: Version, encoded_len: usize) {
         let row = Row::encoded(record, version, encoded_len);
-        self.live += put_len(encoded_len) as i64;
-        self.change(row.record.id(), Change::Put(row));
+        self.live_delta += put_len(encoded_len) as i64;
+        self.update(row.record.id(), TableUpdate::Put(row));
     }
 
     fn remove(
@@ -181,12 +181,12 @@ impl Batch {
             row.filter(|row| row.version == expected).map(|row| row.encoded_len)
         });
         let removed = removed.ok_or(StoreError::Conflict)?;
-        let version = next(last_version);
+        let version = next_version(last_version);
         for _ in 0..2 {
             self.framer.remove(&mut self.frames, id, version.0);
         }
-        self.live -= put_len(removed as usize) as i64;
-        self.change(id, Change::Delete(id));
+        self.live_delta -= put_len(removed as usize) as i64;
+        self.update(id, TableUpdate::Delete(id));
         Ok(version)
     }
 
@@ -198,38 +198,38 @@ impl Batch {
         uses.retain(|&(id, used)| {
             self.present(table, id, |row| row.is_some_and(|row| row.used_at() < Some(used)))
         });
-        for uses in uses.chunks(USES_MAX) {
+        for uses in uses.chunks(MAX_USES_PER_FRAME) {
             self.framer.touch(&mut self.frames, uses);
         }
         if !uses.is_empty() {
-            self.changes.push(Change::Touch(uses));
+            self.updates.push(TableUpdate::Touch(uses));
         }
         Ok(Version(0))
     }
 
-    /// Makes the changes, now durable.
+    /// Makes the updates, now durable.
     pub(super) fn apply(&mut self, table: &Table) {
-        for change in self.changes.drain(..) {
-            match change {
-                Change::Put(row) => table.put(row),
-                Change::Delete(id) => table.delete(id),
-                Change::Touch(uses) => table.touch(uses),
+        for update in self.updates.drain(..) {
+            match update {
+                TableUpdate::Put(row) => table.put(row),
+                TableUpdate::Delete(id) => table.delete(id),
+                TableUpdate::Touch(uses) => table.touch(uses),
             }
         }
     }
 
     /// Answers everybody.
     pub(super) fn answer(&mut self, outcome: &Result<(), Failure>) {
-        for Answer { promise, answer, rests_on_batch } in self.answers.drain(..) {
-            promise.keep(match outcome {
-                Err(failure) if rests_on_batch => Err(failure.to_error()),
+        for Answer { reply, answer, depends_on_batch } in self.answers.drain(..) {
+            reply.send(match outcome {
+                Err(failure) if depends_on_batch => Err(failure.to_error()),
                 _ => answer,
             });
         }
     }
 }
 
-fn next(last_version: &mut u64) -> Version {
+fn next_version(last_version: &mut u64) -> Version {
     *last_version += 1;
     Version(*last_version)
 }

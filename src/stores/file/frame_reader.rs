@@ -8,7 +8,7 @@ use super::format::{FRAME_HEADER_LEN, FrameHeader, HEADER_LEN, Seed};
 const BUFFER: usize = 1 << 20;
 
 /// The frames of a file up to an end that is known beforehand: behind it another thread may write.
-pub(super) struct Frames {
+pub(super) struct FrameReader {
     file: File,
     seed: Seed,
     sequence: u64,
@@ -41,7 +41,7 @@ impl From<io::Error> for Unreadable {
     }
 }
 
-impl Frames {
+impl FrameReader {
     /// The frames behind the header of a file.
     pub(super) fn new(mut file: File, seed: Seed, end: u64) -> io::Result<Self> {
         let offset = HEADER_LEN as u64;
