@@ -1,7 +1,15 @@
-//! Compaction: a new file new_path the old, with only what still counts, and then in its place.
+//! Compaction: writes a new file with only the live records and puts it in the place of the
+//! journal.
 //!
-//! Its thread reads the old file, not the table: nobody waits for it, and what it writes is the state
-//! at one place in the journal, followed by the frames behind that place.
+//! Design. A thread of its own reads the journal twice, up to the length that is durable when it
+//! starts. The first pass finds the latest version and last use of each id. The second pass copies
+//! the frames with those versions into `<path>.compacting`. Then the thread copies the frames that
+//! were appended meanwhile, until at most [`MAX_HAND_OVER`] bytes are left. It reads the file and
+//! not the table, so it blocks no reader and no writer, and its output is the state at one position
+//! of the journal followed by the frames after that position.
+//!
+//! The writer thread takes over between two batches ([`Prepared::hand_over`]): it copies the
+//! remaining frames, writes the header, syncs, locks and renames the new file, and continues in it.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -19,37 +27,38 @@ use super::lock::NotLocked;
 use crate::store::StoreError;
 use crate::token::TokenId;
 
-/// The default of [`FileStoreOptions::compact_above`](crate::file::FileStoreOptions::compact_above): 8 MiB of
-/// obsolete frames.
+/// The default of [`FileStoreOptions::compact_above`](crate::file::FileStoreOptions::compact_above): 8
+/// MiB of obsolete frames.
 pub(super) const DEFAULT_COMPACT_ABOVE: u64 = 8 << 20;
 
-/// Returns whether a file is compacted without being asked: its obsolete bytes exceed the threshold
-/// `compact_above`, and they are more than the live ones, so that each compaction halves the file.
+/// Returns whether the file is to be compacted without a request. Its obsolete bytes must exceed
+/// both `compact_above` and the live bytes, so that each compaction halves the file at least.
 pub(super) fn is_due(obsolete: u64, live: u64, compact_above: u64) -> bool {
     obsolete > compact_above.max(live)
 }
 
-/// Bytes written at once.
+/// The minimum size of one write to the new file, in bytes.
 const WRITE_CHUNK: usize = 1 << 20;
 
-/// Bytes after which the new file is synced. On some file systems a commit has to wait for what is
-/// written to other files, so there must never be much of it.
+/// The number of bytes after which the new file is synced. On some file systems a sync of the
+/// journal also waits for unsynced data of other files, so the amount of that data must stay small.
 const SYNC_EVERY: usize = 4 << 20;
 
-/// What the writer is left to copy at most, but for what it writes itself in the meantime.
+/// The maximum number of bytes that are left to the writer at the hand-over, in addition to what it
+/// appends until then.
 const MAX_HAND_OVER: u64 = 64 << 10;
 
-/// What a compaction did.
+/// The sizes of the file before and after a compaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Compacted {
-    /// Bytes of the file before.
+    /// The size of the file before the compaction, in bytes.
     pub bytes_before: u64,
-    /// Bytes of the file after.
+    /// The size of the file after the compaction, in bytes.
     pub bytes_after: u64,
 }
 
-/// Why a compaction did not take place. The old file stays in use.
+/// The reason why the file was not compacted. The old file stays in use.
 #[derive(Debug)]
 pub(super) enum NotCompacted {
     Failed(Failure),
@@ -101,25 +110,25 @@ fn unwritten(error: std::io::Error) -> NotCompacted {
 
 pub(super) type CompactionResult = Result<Box<Prepared>, NotCompacted>;
 
-/// What a compaction works on.
+/// The input of a compaction.
 pub(super) struct CompactionJob {
     pub(super) path: PathBuf,
     pub(super) new_path: PathBuf,
     pub(super) directory: Arc<dyn Directory>,
     pub(super) header: Header,
-    /// The durable length of the journal, as it grows.
+    /// The durable length of the journal, updated by the writer.
     pub(super) durable: Arc<AtomicU64>,
     pub(super) cancelled: Arc<AtomicBool>,
 }
 
 impl CompactionJob {
-    /// Compacts up to the hand-over, which the writer makes of the outcome. Runs on a thread of its
-    /// own.
+    /// Prepares the new file and passes it to `deliver` for the hand-over. Runs on its own thread.
     pub(super) fn run(self, deliver: impl FnOnce(CompactionResult)) {
         let (done, old_files) = mpsc::channel();
         let outcome = self.prepare(done).map(Box::new);
         deliver(outcome);
-        // Closing a large file that has no name any more frees its blocks: not the writer's work.
+        // Closing a large file without a name frees its blocks, which takes time. This thread does
+        // it so that the writer does not wait.
         drop(old_files.recv());
     }
 
@@ -137,7 +146,7 @@ impl CompactionJob {
                 && let Some(row) = latest.get(&id).filter(|row| row.version == version)
             {
                 new_file.framer.put(&mut new_file.buffer, id, version, row.last_used, record);
-                // Its twin follows.
+                // The frame was written twice. This skips the second one.
                 latest.remove(&id);
                 new_file.write_chunk()?;
             }
@@ -163,7 +172,8 @@ impl CompactionJob {
         Ok(FrameReader::new(file, self.header.seed(), end).map_err(Unreadable::Io)?)
     }
 
-    /// What each id's record has come to at the end of the frames.
+    /// Returns the latest version and last use of each id that has a record at the end of the
+    /// frames.
     fn latest(
         &self,
         frames: &mut FrameReader,
@@ -200,7 +210,7 @@ fn check_cancelled(cancelled: &AtomicBool) -> Result<(), NotCompacted> {
     if cancelled.load(Ordering::Relaxed) { Err(NotCompacted::Cancelled) } else { Ok(()) }
 }
 
-/// Whether all frames were read: what is durable ends with a whole one.
+/// Checks that all frames were read. The durable part of a file ends with a complete frame.
 fn check_reached(frames: &FrameReader, end: u64) -> Result<(), NotCompacted> {
     match frames.offset() {
         offset if offset == end => Ok(()),
@@ -221,7 +231,7 @@ fn touch(latest: &mut HashMap<TokenId, LatestRow>, uses: Uses<'_>) {
     }
 }
 
-/// The new file as it grows. Removed when dropped.
+/// The new file while it is written. Dropping it removes the file unless it is in place.
 struct NewFile {
     disk: Option<Box<dyn Disk>>,
     path: PathBuf,
@@ -244,7 +254,8 @@ impl NewFile {
             directory: job.directory.clone(),
             header,
             framer: Framer::new(header.seed(), 1),
-            // The header is known at the end; until then there is none, and the file is no store.
+            // Reserved for the header, which is written last. Until then the file is not a valid
+            // store.
             buffer: vec![0; HEADER_LEN],
             len: 0,
             unsynced: 0,
@@ -282,7 +293,7 @@ impl Drop for NewFile {
     fn drop(&mut self) {
         if !self.in_place {
             self.disk = None;
-            // What stays is removed at the next opening.
+            // If this fails, the next opening removes the file.
             let _ = self.directory.remove(&self.path);
         }
     }
@@ -290,9 +301,9 @@ impl Drop for NewFile {
 
 type OldFiles = (File, Box<dyn Disk>);
 
-/// A new file that lacks only the journal's last frames.
+/// A new file that lacks only the last frames of the journal.
 pub(super) struct Prepared {
-    /// The old file's frames behind those copied.
+    /// Reads the frames of the old file that were not yet copied.
     frames: FrameReader,
     new_file: NewFile,
     done: mpsc::Sender<OldFiles>,
@@ -309,7 +320,8 @@ impl Prepared {
         check_reached(&self.frames, until)
     }
 
-    /// Puts the new file in the journal's place. Nobody writes to the journal meanwhile.
+    /// Puts the new file in the place of the journal. Called by the writer, so no frame is appended
+    /// meanwhile.
     pub(super) fn hand_over(
         mut self,
         journal: &mut Journal,
@@ -326,7 +338,7 @@ impl Prepared {
         new_file.disk()?.write_at(0, &header.to_bytes()).map_err(unwritten)?;
         new_file.disk()?.copy_permissions(journal.path()).map_err(unwritten)?;
         new_file.sync()?;
-        // Before the rename: nobody finds it unlocked.
+        // Locked before the rename, so that no other process finds the file unlocked.
         let lock = new_file.disk()?.lock().map_err(|error| match error {
             NotLocked::Held => unwritten(std::io::ErrorKind::ResourceBusy.into()),
             NotLocked::Io(error) => unwritten(error),
@@ -338,7 +350,7 @@ impl Prepared {
         let bytes_after = new_file.len;
         if let Some(disk) = new_file.disk.take() {
             let old = journal.switch_to(disk, bytes_after, header, new_file.framer, lock);
-            // Nobody receives it if the thread is gone; then it is closed here.
+            // If the compaction thread has ended, the files are closed here.
             let _ = self.done.send((self.frames.into_file(), old));
         }
         Ok(Compacted { bytes_before, bytes_after })

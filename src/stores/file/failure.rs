@@ -1,4 +1,4 @@
-//! Why the store refuses or fails a write.
+//! Reasons why the store fails or refuses a write.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::lock::refuses_writing;
 use crate::store::StoreError;
 
-/// Why frames were not appended.
+/// The reason why frames were not appended.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
     kind: FailureKind,
@@ -21,7 +21,7 @@ enum FailureKind {
     Indeterminate,
 }
 
-/// The operating system's error, for each of the acts that it failed.
+/// The error of the operating system, shared by all writes of a batch that it failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{doing}: {error}")]
 struct Cause {
@@ -30,18 +30,18 @@ struct Cause {
     error: Arc<io::Error>,
 }
 
-/// What another program did to the file while it was open here.
+/// A change that another program made to the file while it was open.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 pub(super) enum ExternalChange {
-    #[error("it is not as long as this store left it")]
+    #[error("its length has changed")]
     Length,
-    #[error("its name is gone or another file's")]
+    #[error("its path is gone or names another file")]
     Name,
 }
 
 impl From<ExternalChange> for Failure {
     fn from(change: ExternalChange) -> Self {
-        Self::unavailable("something else changed the journal", io::Error::other(change))
+        Self::unavailable("another program changed the journal", io::Error::other(change))
     }
 }
 
@@ -62,7 +62,7 @@ impl Failure {
         Self { kind, cause: Cause { doing, error: Arc::new(error) } }
     }
 
-    /// Returns the failure of a write that may be in the file although it failed.
+    /// Marks the failure as indeterminate: the frames may be in the file.
     pub(super) fn indeterminate(self) -> Self {
         Self { kind: FailureKind::Indeterminate, ..self }
     }
@@ -83,7 +83,7 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// Why the store refuses a request although no I/O failed.
+/// The reason why a request is refused without an I/O error.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
     #[error("the store is closed")]

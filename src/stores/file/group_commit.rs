@@ -1,4 +1,10 @@
-//! Acts that become durable together: decided on, framed, and answered after the sync.
+//! Writes that share one sync.
+//!
+//! Design. A [`Batch`] collects the writes that were waiting in the queue. Each write is checked
+//! against the table plus the earlier writes of the same batch, and its frames are appended to a
+//! buffer. The writer then appends the buffer to the file and syncs it once. Only after the sync
+//! does the batch update the table and send the answers. If the append fails, every answer that
+//! depends on the batch becomes the error of the append.
 
 use hashbrown::HashMap;
 
@@ -10,10 +16,11 @@ use crate::store::{StoreError, Version};
 use crate::stores::table::{Row, Table};
 use crate::token::TokenId;
 
-/// Bytes of frames beyond which a batch takes no more acts: what waits behind it is not kept longer.
+/// The maximum size of the frames in a batch, in bytes. A full batch is committed at once, so that
+/// the writes behind it do not wait longer.
 const MAX_BATCH_BYTES: usize = 4 << 20;
 
-/// A change of the table that is made after the sync.
+/// An update of the table that is made after the sync.
 #[expect(clippy::large_enum_variant, reason = "nearly all are the large one")]
 enum TableUpdate {
     Put(Row),
@@ -24,16 +31,16 @@ enum TableUpdate {
 struct Answer {
     reply: WriteReply,
     answer: Result<Version, StoreError>,
-    /// Whether it is only right if the batch succeeds.
+    /// Whether the answer is valid only if the batch is committed.
     depends_on_batch: bool,
 }
 
-/// Acts on their way to the file.
+/// Writes that are committed together.
 pub(super) struct Batch {
     frames: Vec<u8>,
     framer: Framer,
     updates: Vec<TableUpdate>,
-    /// Where the latest change of an id is among the updates.
+    /// The index of the latest update of each id in `updates`.
     latest: HashMap<TokenId, usize>,
     answers: Vec<Answer>,
     live_delta: i64,
@@ -51,7 +58,7 @@ impl Batch {
         }
     }
 
-    /// Goes on behind these frames of the file.
+    /// Empties the batch. Its next frames follow those that `framer` has written.
     pub(super) fn restart(&mut self, framer: Framer) {
         self.framer = framer;
         self.frames.clear();
@@ -65,22 +72,22 @@ impl Batch {
         self.frames.len() >= MAX_BATCH_BYTES
     }
 
-    /// Whether nobody waits for it.
+    /// Returns whether no answer is pending.
     pub(super) fn is_empty(&self) -> bool {
         self.answers.is_empty()
     }
 
-    /// The frames to append, and the writer of those behind them.
+    /// Returns the frames to append, and the framer for the frames after them.
     pub(super) fn frames(&self) -> (&[u8], Framer) {
         (&self.frames, self.framer)
     }
 
-    /// By how many bytes the file's live part updates.
+    /// Returns the change in the size of the live frames, in bytes.
     pub(super) fn live_delta(&self) -> i64 {
         self.live_delta
     }
 
-    /// Decides on an act as if all before it had succeeded.
+    /// Decides on a write under the assumption that all earlier ones succeed.
     pub(super) fn add(
         &mut self,
         write: Write,
@@ -109,7 +116,7 @@ impl Batch {
         self.latest.contains_key(&id)
     }
 
-    /// Lends the row that an id has behind the acts so far.
+    /// Passes `visit` the row that an id has after the writes in the batch.
     fn present<T>(&self, table: &Table, id: TokenId, visit: impl FnOnce(Option<&Row>) -> T) -> T {
         match self.latest.get(&id).and_then(|&index| self.updates.get(index)) {
             None => table.visit(id, visit),
@@ -155,7 +162,7 @@ impl Batch {
             Ok::<_, StoreError>(row.encoded_len)
         })?;
         let version = next_version(last_version);
-        // Twice, so that the loss of the last frame does not undo a revocation.
+        // Written twice, so that losing the last frame does not undo a revocation.
         for _ in 0..2 {
             self.framer.put(&mut self.frames, id, version.0, None, bytes);
         }
@@ -207,7 +214,7 @@ impl Batch {
         Ok(Version(0))
     }
 
-    /// Makes the updates, now durable.
+    /// Updates the table. Called when the frames are durable.
     pub(super) fn apply(&mut self, table: &Table) {
         for update in self.updates.drain(..) {
             match update {
@@ -218,7 +225,7 @@ impl Batch {
         }
     }
 
-    /// Answers everybody.
+    /// Sends all answers.
     pub(super) fn answer(&mut self, outcome: &Result<(), Failure>) {
         for Answer { reply, answer, depends_on_batch } in self.answers.drain(..) {
             reply.send(match outcome {

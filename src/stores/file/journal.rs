@@ -1,4 +1,4 @@
-//! The open file: appending, and what follows when that fails.
+//! The open journal: appending, and the repair after a failed append.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use super::failure::{ExternalChange, Failure};
 use super::format::{Framer, Header};
 use super::lock::{Lock, Locks};
 
-/// The journal's file, its durable length and the frames that come next.
+/// The journal, its durable length and the framer for the next frames.
 pub(super) struct Journal {
     disk: Box<dyn Disk>,
-    /// Everything up to here is durable.
+    /// Everything before this offset is durable.
     len: u64,
     header: Header,
     framer: Framer,
@@ -20,24 +20,26 @@ pub(super) struct Journal {
     location: Location,
 }
 
-/// Where the file is, and what keeps others away from it.
+/// The path and directory of the file, and the locks on it.
 pub(super) struct Location {
     pub(super) path: PathBuf,
     pub(super) directory: Arc<dyn Directory>,
     pub(super) locks: Arc<Locks>,
 }
 
-/// What must succeed before anything is written again.
+/// A repair that must succeed before the next write.
 #[derive(Debug, Clone, Copy)]
 enum Repair {
-    /// Behind the durable length there may be frames of acts that nobody was told succeeded.
+    /// Cut the file back, because after its durable length there may be frames of writes that were
+    /// not acknowledged.
     CutBack,
-    /// Under the file's name there may still be the file before compaction, after a power failure.
+    /// Sync the directory, because after a power failure the path may still name the file from
+    /// before the compaction.
     SyncDirectory,
 }
 
 impl Journal {
-    /// A file that is durable up to `len` and whose next frame is the one numbered `sequence`.
+    /// Creates a journal that is durable up to `len` and whose next frames `framer` writes.
     pub(super) fn new(
         disk: Box<dyn Disk>,
         len: u64,
@@ -60,16 +62,17 @@ impl Journal {
         self.header
     }
 
-    /// Writes the frames that come next, for [`append`](Self::append).
+    /// Returns the framer for the next call of [`append`](Self::append).
     pub(super) fn framer(&self) -> Framer {
         self.framer
     }
 
-    /// Appends frames and returns when they are durable.
+    /// Appends frames and syncs the file.
     ///
-    /// On a failure the file is cut back to where it ended; only if that fails too, the frames may be
-    /// in it, and nothing more is written until the cut succeeds. If something else has changed the
-    /// file, nothing is written: what is acknowledged would be lost with it.
+    /// After a failure the file is cut back to its previous length. If that fails too, the frames
+    /// may be in the file, and every write fails until the cut succeeds. Nothing is written if
+    /// another program has changed the file, because an acknowledged write would be lost with that
+    /// file.
     pub(super) fn append(&mut self, frames: &[u8], framer: Framer) -> Result<(), Failure> {
         self.repair()?;
         self.check_unchanged()?;
@@ -96,7 +99,7 @@ impl Journal {
         failure
     }
 
-    /// Whether the file is as long as it was left, and is the one that has its name.
+    /// Checks that the file has the expected length and still has its name.
     pub(super) fn check_unchanged(&self) -> Result<(), Failure> {
         const UNKNOWN: &str = "the length and name of the journal cannot be checked";
         let unknown = |error| Failure::unavailable(UNKNOWN, error);
@@ -109,12 +112,12 @@ impl Journal {
         }
     }
 
-    /// Makes up for what failed before.
+    /// Repeats the repair that failed before, if any.
     pub(super) fn repair(&mut self) -> Result<(), Failure> {
         match self.pending_repair {
             None => {}
             Some(Repair::CutBack) => {
-                // To cut must not lengthen it.
+                // `set_len` must not extend a file that another program has cut.
                 if self.disk.len().is_ok_and(|len| len < self.len) {
                     return Err(ExternalChange::Length.into());
                 }
@@ -132,20 +135,20 @@ impl Journal {
         Ok(())
     }
 
-    /// Gives the journal's name to another file, which is open as `disk`.
+    /// Renames the file at `other`, which is open as `disk`, to the path of the journal.
     pub(super) fn replace_with(&mut self, other: &Path, disk: &dyn Disk) -> Result<(), Failure> {
         let Location { path, directory, .. } = &self.location;
         match directory.rename(other, path) {
             Err(error) if !disk.is_at(path).unwrap_or(false) => {
                 Err(Failure::new("the compacted journal could not be renamed", error))
             }
-            // It has the name, whatever was answered.
+            // The rename took effect even if it returned an error.
             _ => Ok(()),
         }
     }
 
-    /// Goes on in the file that now has the journal's name. Returns the old one, whose closing may
-    /// take a while.
+    /// Continues in the file that now has the name of the journal. Returns the old one, because
+    /// closing it may take time.
     pub(super) fn switch_to(
         &mut self,
         disk: Box<dyn Disk>,

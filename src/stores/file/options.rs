@@ -1,4 +1,4 @@
-//! How a store is opened, and what is told of it.
+//! The options for opening a store.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::compaction::DEFAULT_COMPACT_ABOVE;
 use super::disk::{Directory, RealDirectory};
 
-/// How a [`FileStore`] is opened.
+/// The options for opening a [`FileStore`](crate::FileStore).
 ///
 /// ```no_run
 /// use service_tokens::file::FileStoreOptions;
@@ -26,7 +26,7 @@ pub struct FileStoreOptions {
 }
 
 impl FileStoreOptions {
-    /// For reading and writing, compacted by itself.
+    /// Creates the default options: reading and writing, with compaction in the background.
     pub fn new() -> Self {
         Self {
             read_only: false,
@@ -37,34 +37,65 @@ impl FileStoreOptions {
         }
     }
 
-    /// Opens for verifying and listing only; every change is refused with
-    /// [`StoreError::ReadOnly`](crate::store::StoreError::ReadOnly). The file must be there.
+    /// Sets whether the store is opened for verifying and listing only. The default is `false`.
     ///
-    /// Any number of read-only stores may be open at once, but none beside one that writes: it would
-    /// not learn of what that one revokes. So a writer is refused while readers are open, and readers
-    /// while a writer is.
+    /// Every write is refused with [`StoreError::ReadOnly`](crate::store::StoreError::ReadOnly). The file
+    /// must exist.
+    ///
+    /// Several read-only stores can be open at once, but not together with a store that writes,
+    /// because they would not see its revocations. So a writer is refused while readers are open,
+    /// and a reader is refused while a writer is open.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::file::FileStoreOptions;
+    /// use service_tokens::FileStore;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("tokens.journal");
+    /// drop(FileStore::open(&path)?);
+    /// let reader = FileStoreOptions::new().read_only(true).open(&path)?;
+    /// assert!(reader.is_read_only());
+    /// # Ok(()) }
+    /// ```
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
         self
     }
 
-    /// Refuses to create the file ([`OpenError::Io`] of the kind
-    /// [`NotFound`](std::io::ErrorKind::NotFound)). For a store that is known to be there: where its
-    /// volume is not mounted, an empty one would know no token.
+    /// Sets whether opening fails instead of creating a missing file. The default is `false`.
+    ///
+    /// The error is [`OpenError::Io`](crate::file::OpenError::Io) of the kind
+    /// [`NotFound`](std::io::ErrorKind::NotFound). Use it for a store that is known to exist. If
+    /// its volume is not mounted, a new empty store would refuse every token.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::file::FileStoreOptions;
+    ///
+    /// let missing = FileStoreOptions::new().must_exist(true).open("/not/mounted/tokens.journal");
+    /// assert!(missing.is_err());
+    /// ```
     pub fn must_exist(mut self, must_exist: bool) -> Self {
         self.must_exist = must_exist;
         self
     }
 
-    /// How many bytes of the file may be out of date before it is compacted by itself, in the
-    /// background. It also has to be more than half the file. The default is 8 MiB;
-    /// [`u64::MAX`] leaves it to [`FileStore::compact`].
+    /// Sets the number of obsolete bytes above which the file is compacted in the background. The
+    /// obsolete part must also be more than half of the file.
+    ///
+    /// The default is 8 MiB. With [`u64::MAX`] the file is compacted only by
+    /// [`FileStore::compact`](crate::FileStore::compact).
     pub fn compact_above(mut self, bytes: u64) -> Self {
         self.compact_above = bytes;
         self
     }
 
-    /// Calls this every few megabytes while the file is read, on the thread that opens.
+    /// Sets a function that is called every few megabytes while the file is read, on the opening
+    /// thread.
     pub fn on_progress(mut self, report: impl FnMut(OpenProgress) + Send + 'static) -> Self {
         self.on_progress = Some(Box::new(report));
         self
@@ -87,12 +118,12 @@ impl fmt::Debug for FileStoreOptions {
     }
 }
 
-/// How far an opening has come.
+/// The progress of opening a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenProgress {
-    /// Bytes of the file read so far.
+    /// The number of bytes read so far.
     pub bytes_read: u64,
-    /// Bytes that there are to read.
+    /// The number of bytes to read in total.
     pub bytes_total: u64,
 }

@@ -1,4 +1,4 @@
-//! What callers ask of the writer, in order.
+//! The queue of requests to the writer thread.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -9,13 +9,14 @@ use crate::record::Record;
 use crate::store::{StoreError, Version};
 use crate::token::TokenId;
 
-/// The most bytes that wait to be written. A disk that hangs must not fill the memory.
+/// The maximum size of the waiting requests, in bytes. It bounds the memory that is used while a
+/// disk does not respond.
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
-/// What an act takes in the queue besides its record.
+/// The size that a write is counted with in addition to its record, in bytes.
 const WRITE_OVERHEAD: usize = 512;
 
-/// A change of the records.
+/// A write to the records.
 pub(super) enum Write {
     Insert { record: Record, bytes: Vec<u8> },
     Replace { record: Record, bytes: Vec<u8>, expected: Version },
@@ -34,7 +35,7 @@ impl Write {
     }
 }
 
-/// The answer to an act: the version that it made, or zero where it makes none.
+/// The channel for the answer to a write: the new version, or zero if the write creates none.
 pub(super) type WriteReply = ReplySender<Result<Version, StoreError>>;
 pub(super) type CompactReply = ReplySender<Result<Compacted, StoreError>>;
 
@@ -42,7 +43,7 @@ pub(super) type CompactReply = ReplySender<Result<Compacted, StoreError>>;
 pub(super) enum Request {
     Write(Write, WriteReply),
     Compact(CompactReply),
-    /// From the thread that compacts.
+    /// The result of the compaction thread.
     Compaction(CompactionResult),
 }
 
@@ -50,15 +51,16 @@ pub(super) enum Request {
 struct Waiting {
     requests: Vec<Request>,
     weight: usize,
-    /// Nothing more is taken; who waits until the writer has ended.
+    /// `Some` once the store closes and takes no more requests. Contains the callers that wait
+    /// until the writer has ended.
     closing: Option<Vec<ReplySender<()>>>,
-    /// The writer takes nothing more.
+    /// Whether the writer takes no more requests.
     stopped: bool,
-    /// The writer has ended.
+    /// Whether the writer has ended.
     ended: bool,
 }
 
-/// Requests on their way to the writer.
+/// The requests that wait for the writer.
 #[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<Waiting>,
@@ -70,7 +72,7 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands a request of a caller to the writer.
+    /// Adds a caller's request. Refused when the store is closing or too many bytes are waiting.
     pub(super) fn push(&self, request: Request) -> Result<(), StoreError> {
         let weight = match &request {
             Request::Write(write, _) => write.weight(),
@@ -93,8 +95,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Tells the writer how a compaction went, also while the store closes. Gives the outcome back
-    /// if the writer takes nothing more.
+    /// Adds the result of a compaction, also while the store is closing. Returns it if the writer
+    /// takes no more requests.
     pub(super) fn push_outcome(&self, outcome: CompactionResult) -> Result<(), CompactionResult> {
         let mut state = self.lock();
         if state.stopped {
@@ -105,8 +107,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Everything that waits, as soon as there is something; `None` when the store closes and
-    /// everything was taken. `into` is empty and lends its memory.
+    /// Waits for requests and takes all of them. Returns `None` when the store is closing and no
+    /// request is left. `into` is empty, and its memory is reused.
     pub(super) fn take(&self, mut into: Vec<Request>) -> Option<Vec<Request>> {
         let mut state = self.lock();
         while state.requests.is_empty() {
@@ -120,7 +122,7 @@ impl Queue {
         Some(into)
     }
 
-    /// Takes no more requests. The promise is kept when the writer has ended.
+    /// Refuses further requests. `ended` is answered when the writer has ended.
     pub(super) fn close(&self, ended: ReplySender<()>) {
         let mut state = self.lock();
         if state.ended {
@@ -132,7 +134,8 @@ impl Queue {
         self.filled.notify_one();
     }
 
-    /// The writer takes nothing more. What still waits is dropped, and with it the promises.
+    /// Marks the writer as stopped. Requests that still wait are dropped together with their reply
+    /// channels.
     pub(super) fn stop(&self) {
         let mut state = self.lock();
         state.stopped = true;
@@ -141,7 +144,7 @@ impl Queue {
         drop(waiting);
     }
 
-    /// The writer has ended, in whatever way: file and lock are closed.
+    /// Marks the writer as ended, normally or by a panic. Its file and locks are closed by then.
     pub(super) fn end(&self) {
         self.stop();
         let mut state = self.lock();

@@ -1,4 +1,10 @@
-//! From the frames of a file to the table.
+//! Replay of the journal: builds the table from the frames of a file.
+//!
+//! Design. One thread reads the frames, checks them and decodes the records. The calling thread
+//! applies the decoded entries to the table. The two are connected by a bounded channel of messages
+//! with several hundred entries each. Each thread does about half of the work. The table is
+//! reserved for the estimated number of records, and its sorted index is built once at the end
+//! ([`Loader`]).
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, scope};
@@ -10,30 +16,31 @@ use crate::store::Version;
 use crate::stores::table::{Loader, Row, Table};
 use crate::token::TokenId;
 
-/// Bytes of the file between two reports of progress.
+/// The number of bytes of the file between two progress reports.
 const REPORT_EVERY: u64 = 4 << 20;
 
-/// Bytes of the file for which room for one record is made beforehand: about what the smallest take.
+/// The number of bytes of the file for which one record is reserved in the table. The smallest
+/// records take about this much.
 const BYTES_PER_RECORD: u64 = 200;
 
-/// The most records for which it is: a file may be long and say nothing.
+/// The maximum number of reserved records. A long file may contain few records.
 const MAX_RESERVED_RECORDS: u64 = 1_000_000;
 
-/// Entries in one message from the reading thread to the applying thread.
+/// The number of entries in one message from the reading to the applying thread.
 const ENTRIES_PER_MESSAGE: usize = 512;
 
-/// Messages that may wait between the two threads.
+/// The maximum number of messages that wait between the two threads.
 const MAX_WAITING_MESSAGES: usize = 8;
 
-/// What a file holds.
+/// The content of a file.
 pub(super) struct Replayed {
     pub(super) table: Table,
     pub(super) last_version: u64,
-    /// Bytes that a compaction would keep.
+    /// The size of the frames that a compaction would copy, in bytes.
     pub(super) live: u64,
 }
 
-/// An entry whose record is decoded.
+/// An entry of the journal with its record decoded.
 #[expect(clippy::large_enum_variant, reason = "nearly all are the large one")]
 enum Entry {
     Put(Row),
@@ -41,9 +48,7 @@ enum Entry {
     Touch(TokenId, i64),
 }
 
-/// Applies all frames up to the end or to an unfinished one.
-///
-/// Reading, checking and decoding are half of the work and have a thread of their own.
+/// Applies all frames up to the end, or up to an unfinished frame.
 pub(super) fn replay(
     frames: &mut FrameReader,
     header: &Header,
@@ -56,7 +61,7 @@ pub(super) fn replay(
         last_version: header.last_version,
         live: 0,
     };
-    // Made when the first frames have checked.
+    // Created after the first frames were checked, so that a damaged file reserves no memory.
     let mut replay = None;
     scope(|scope| {
         let reader = Builder::new()
@@ -93,15 +98,15 @@ fn decode_all(
         let offset = frame.offset;
         let damaged = |what| Unreadable::Damaged { offset, what };
         match Body::read(frame.body).map_err(damaged)? {
-            // The second of a pair says what the first said.
+            // A replacement is written as two equal frames. This is the second one.
             Body::Put { id, version, last_used: None, .. } if last_put == Some((id, version)) => {}
             Body::Put { id, version, last_used, record } => {
                 last_put = Some((id, version));
                 let encoded_len = record.len();
-                let record =
-                    Record::from_bytes(record).map_err(|_| damaged("a frame holds no record"))?;
+                let record = Record::from_bytes(record)
+                    .map_err(|_| damaged("a frame does not contain a record"))?;
                 if record.id() != id {
-                    return Err(damaged("a frame holds a record with another id"));
+                    return Err(damaged("a frame contains a record with another id"));
                 }
                 let row = Row::encoded(record, Version(version), encoded_len);
                 row.touch(last_used);
@@ -115,7 +120,8 @@ fn decode_all(
         }
         if entries.len() >= ENTRIES_PER_MESSAGE {
             let full = std::mem::replace(&mut entries, Vec::with_capacity(ENTRIES_PER_MESSAGE));
-            // Nobody receives only if that thread panics, and then the panic goes on.
+            // Sending fails only if the applying thread has panicked, and then that panic is
+            // propagated.
             let _ = batches.send((offset, full));
         }
     }
@@ -154,7 +160,7 @@ impl Replay {
     fn put(&mut self, row: Row) {
         self.last_version = self.last_version.max(row.version.0);
         let len = row.encoded_len as usize;
-        // Nearly all are the first of their id.
+        // Nearly every put is the first of its id.
         let Some(row) = self.rows.put_new(row) else {
             self.live += put_len(len);
             return;

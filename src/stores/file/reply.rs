@@ -1,4 +1,4 @@
-//! One answer from the writer's thread to one waiting future, on any executor.
+//! A channel for one answer from the writer thread to a future, on any executor.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 enum ReplyState<T> {
     Waiting(Option<Waker>),
     Answered(T),
-    /// The answer was taken, or will never come.
+    /// The answer was taken, or the sender was dropped without one.
     Over,
 }
 
@@ -25,20 +25,23 @@ impl<T> ReplySlot<T> {
         if let ReplyState::Waiting(Some(waker)) = before
             && let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake()))
         {
-            // An executor's fault must not end the writer. What it threw might panic again.
+            // A panic in an executor's waker must not end the writer. The payload is leaked because
+            // dropping it might panic too.
             std::mem::forget(panic);
-            tracing::error!("a waker panicked; whoever waits for that answer may wait for ever");
+            tracing::error!(
+                "a waker panicked, so the future that it should wake may never complete"
+            );
         }
     }
 }
 
-/// A promise and the future that waits for it.
+/// Creates a channel.
 pub(super) fn reply<T>() -> (ReplySender<T>, Reply<T>) {
     let shared = Arc::new(ReplySlot(Mutex::new(ReplyState::Waiting(None))));
     (ReplySender(Some(shared.clone())), Reply(shared))
 }
 
-/// Keeps or breaks the promise of an answer. Dropped unkept, it tells the waiting future so.
+/// The sending half. Dropping it without an answer completes the receiver with `None`.
 pub(super) struct ReplySender<T>(Option<Arc<ReplySlot<T>>>);
 
 impl<T> ReplySender<T> {
@@ -57,7 +60,8 @@ impl<T> Drop for ReplySender<T> {
     }
 }
 
-/// Resolves to the answer, or to `None` if the promise was broken.
+/// The receiving half, a future of the answer. Resolves to `None` if the sender was dropped without
+/// one.
 pub(super) struct Reply<T>(Arc<ReplySlot<T>>);
 
 impl<T> Future for Reply<T> {

@@ -1,4 +1,11 @@
-//! The one thread that writes: gathers what waits, appends it, syncs once, answers.
+//! The writer thread.
+//!
+//! Design. The thread owns the journal, so no lock protects it. It takes all requests that are
+//! waiting, decides on them in order, appends their frames in one write, syncs the file once, and
+//! then answers all of them (group commit). While it syncs, new requests gather in the queue and
+//! form the next batch, so throughput grows with the number of callers and a single caller waits
+//! for one sync. After each round the thread starts a compaction if one is due ([`is_due`]). It
+//! also makes the hand-over of a prepared compaction, because only it may replace the journal.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,35 +23,35 @@ use super::lock::Locks;
 use super::queue::{CompactReply, Queue, Request};
 use crate::stores::table::Table;
 
-/// What callers and writer share.
+/// The state that callers and the writer share.
 pub(super) struct Shared {
     pub(super) table: Table,
     pub(super) queue: Queue,
-    /// Held as long as anything is answered from the table, also if the writer has ended.
+    /// Held as long as the table answers calls, also after the writer has ended.
     pub(super) locks: Arc<Locks>,
 }
 
-/// Everything the writer's thread has to itself.
+/// The state that only the writer thread uses.
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) journal: Journal,
-    /// The highest version given so far.
+    /// The highest version assigned so far.
     pub(super) last_version: u64,
-    /// Bytes of the file that a compaction would keep.
+    /// The size of the frames that a compaction would copy, in bytes.
     pub(super) live: u64,
-    /// Dead bytes from which on the file is compacted.
+    /// The number of obsolete bytes above which the file is compacted.
     pub(super) compact_above: u64,
-    /// Where compaction writes the new file.
+    /// The path at which compaction writes the new file.
     pub(super) compacting: PathBuf,
     pub(super) directory: Arc<dyn Directory>,
-    /// The journal's length, for compaction.
+    /// The durable length of the journal, read by the compaction thread.
     pub(super) durable: Arc<AtomicU64>,
     pub(super) compaction: Option<RunningCompaction>,
-    /// Those who asked while a compaction was under way: theirs is the next.
+    /// Requests that arrived while a compaction was running. The next one answers them.
     pub(super) next_compaction: Vec<CompactReply>,
-    /// After a failed compaction, the length of the file at which it is tried again.
+    /// The length of the file at which a failed compaction is repeated.
     pub(super) retry_at: u64,
-    /// Whether the last commit failed, so that a failure is told once.
+    /// Whether the last commit failed. A failure is logged only once.
     pub(super) failing: bool,
 }
 
@@ -54,7 +61,7 @@ pub(super) struct RunningCompaction {
     replies: Vec<CompactReply>,
 }
 
-/// Tells everybody that the writer has ended, even if it panicked.
+/// Marks the writer as ended when it is dropped, also by a panic.
 struct EndGuard(Arc<Shared>);
 
 impl Drop for EndGuard {
@@ -64,12 +71,13 @@ impl Drop for EndGuard {
 }
 
 impl Writer {
-    /// Starts the writer on its thread.
+    /// Starts the writer thread.
     pub(super) fn start(self) -> io::Result<JoinHandle<()>> {
         Builder::new().name("service-tokens-journal".to_owned()).spawn(move || {
             let end = EndGuard(self.shared.clone());
             self.run();
-            // Behind the file's closing. After a panic they stay, because reading goes on.
+            // Released after the file was closed. After a panic the locks stay, because reads
+            // continue.
             end.0.locks.release();
         })
     }
@@ -124,7 +132,7 @@ impl Writer {
             && !self.failing
         {
             let path = self.journal.path().display();
-            tracing::error!(%path, %failure, "changes cannot be written; verification goes on");
+            tracing::error!(%path, %failure, "writes fail; verification continues");
         }
         self.failing = outcome.is_err();
     }
@@ -153,7 +161,7 @@ impl Writer {
         let shared = self.shared.clone();
         let builder = Builder::new().name("service-tokens-compaction".to_owned());
         let deliver = move |outcome| {
-            // One that comes back is dropped, and what it wrote is removed.
+            // If the result comes back, dropping it removes the new file.
             drop(shared.queue.push_outcome(outcome));
         };
         match builder.spawn(move || job.run(deliver)) {
@@ -165,7 +173,7 @@ impl Writer {
         }
     }
 
-    /// Ends a compaction: moves to the new file, or stays with the old.
+    /// Completes a compaction: switches to the new file, or keeps the old one.
     fn compacted(&mut self, outcome: CompactionResult) {
         let replies = self.compaction.take().map(|done| done.replies).unwrap_or_default();
         let handed_over = outcome.and_then(|prepared| {
@@ -199,11 +207,11 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // A compaction that waits to hand over must not be waited for.
+        // Stopped first, so that a compaction that is about to hand over is not waited for.
         self.shared.queue.stop();
         if let Some(RunningCompaction { thread, cancelled, replies }) = self.compaction.take() {
             cancelled.store(true, Ordering::Relaxed);
-            // It only panics if it already has, and then there is nothing left to do for it.
+            // An error means that the thread has panicked, and then no cleanup is left to do.
             let _ = thread.join();
             let closing = NotCompacted::Cancelled;
             replies.into_iter().for_each(|reply| reply.send(Err(closing.to_error())));
