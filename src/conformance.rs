@@ -1,4 +1,4 @@
-//! The conformance suite: checks that every store must pass, for authors of stores.
+//! The conformance suite for authors of stores. Every store must pass its checks.
 //!
 //! [`TokenStore`](crate::TokenStore) documents the promises of a store. Each [`Promise`] has a name
 //! and a check that fails under that name. The stores in this crate pass the same suite.

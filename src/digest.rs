@@ -15,10 +15,11 @@ use padding::Padding;
 const SCHEME_SHA256: u8 = 1;
 const SCHEME_HMAC_SHA256: u8 = 2;
 
-/// The length of a stored digest in bytes: scheme, key id, hash.
+/// The length of scheme, key id and hash of a stored digest, in bytes.
 pub(crate) const DIGEST_LEN: usize = 1 + 4 + 32;
 
-/// The stored form of a secret: scheme, key id and 32 bytes. The secret cannot be computed from it.
+/// The stored form of a secret, which consists of scheme, key id and 32 bytes. The secret cannot be
+/// computed from it.
 ///
 /// Scheme 1 is SHA-256 of the 43 characters of the secret. Scheme 2 is HMAC-SHA-256 (RFC 2104) of
 /// the 16 bytes of the id and the characters of the secret, under a key of the [`KeyRing`]. A fast

@@ -1,4 +1,4 @@
-//! The stored record of a token: everything the service knows about it, without the plaintext.
+//! The stored record of a token, which contains everything except the plaintext.
 
 mod accessors;
 mod encoding;
@@ -29,8 +29,8 @@ use crate::digest::{Digests, HashedSecret, KeyId, StoredDigest, Unverifiable};
 use crate::scope::ScopeSet;
 use crate::token::{ParsedToken, TokenId};
 
-/// The stored record of a token: id, owner, type, issued-to, scopes, times, digests and revocation.
-/// It contains no plaintext.
+/// The stored record of a token. It contains id, owner, type, issued-to, scopes, times, digests and
+/// revocation, but no plaintext.
 ///
 /// A record is an immutable value. The service creates a modified copy, and a store replaces the
 /// old record by compare-and-swap. Stores save [`to_bytes`](Self::to_bytes) and additional columns
@@ -176,7 +176,7 @@ impl Record {
         self.rare.as_ref()?.ended.as_ref()
     }
 
-    /// Returns whether the digest is one of the record's. After a lost answer this shows whether a
+    /// Returns whether the record contains this digest. After a lost answer this shows whether a
     /// write took effect, even if other writes have followed.
     pub(crate) fn holds(&self, digest: &StoredDigest) -> bool {
         self.newest.digest == *digest

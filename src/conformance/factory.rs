@@ -52,8 +52,9 @@ pub trait StoreFactory: Send + Sync {
         None
     }
 
-    /// Makes the storage unavailable, so that the store cannot answer: stops the server, closes the
-    /// pool or removes the directory. Returns whether it did. The default returns `false`.
+    /// Makes the storage unavailable, so that the store cannot answer. For example, it stops the
+    /// server, closes the pool or removes the directory. Returns whether it did. The default returns
+    /// `false`.
     ///
     /// This is needed for `failures_are_errors` and `errors_leak_nothing`. A store that continues
     /// to answer correctly from memory also keeps the first of them, provided that at least one

@@ -1,4 +1,4 @@
-//! Checks of filters: which records a query selects.
+//! Checks of the records that a query selects.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Checks of lists: order, pages and scans over all pages.
+//! Checks of lists, their order, their pages and scans over all pages.
 
 use std::collections::BTreeSet;
 

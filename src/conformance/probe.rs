@@ -210,7 +210,7 @@ pub(super) fn short(text: &str) -> String {
     format!("{start}… ({} bytes)", text.len())
 }
 
-/// Formats a text for a message: escaped, and cut if it is long.
+/// Escapes a text for a message, and cuts it if it is long.
 pub(super) fn quote(text: &str) -> String {
     short(&format!("{text:?}"))
 }

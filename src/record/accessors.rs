@@ -32,7 +32,7 @@ impl Record {
         self.texts.scopes()
     }
 
-    /// Returns the human label: the service that received the token.
+    /// Returns the human label, which names the service that received the token.
     #[inline]
     pub fn issued_to(&self) -> &str {
         self.texts.issued_to()
@@ -53,7 +53,8 @@ impl Record {
         self.not_before
     }
 
-    /// Returns the expiry time (exclusive): at this time the token is refused. `None` means never.
+    /// Returns the expiry time. It is exclusive, so the token is refused at this time. `None` means
+    /// never.
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
         self.expires_at
     }
@@ -70,7 +71,7 @@ impl Record {
         self.rare.as_ref()?.revocation.as_ref()
     }
 
-    /// Returns the overlap of two secrets at `now`, if there is one.
+    /// Returns the overlap of two secrets that exists at `now`.
     #[inline]
     pub fn overlap(&self, now: DateTime<Utc>) -> Option<Overlap> {
         let older = self.older()?;

@@ -33,9 +33,9 @@ impl Matched<'_> {
 }
 
 impl Record {
-    /// Returns the record without its older secret, which ends at `now`. Returns `None` if nothing
-    /// is to be done, because the overlap has ended, another secret is the newest, or the token has
-    /// ended.
+    /// Returns the record without its older secret, which ends at `now`. Returns `None` if the
+    /// record does not change, because the overlap has ended, another secret is the newest, or the
+    /// token has ended.
     pub(crate) fn first_used(&self, first_use: &FirstUse, now: DateTime<Utc>) -> Option<Self> {
         let ends = self.overlap(now)?.ends_on_first_use
             && self.newest.digest == first_use.newest

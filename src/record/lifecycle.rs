@@ -1,4 +1,4 @@
-//! The lifecycle of a record: pure functions that return the modified record.
+//! The lifecycle of a record, as pure functions that return the modified record.
 
 use std::fmt;
 

@@ -5,8 +5,8 @@ use super::field::{Field, InvalidField, MAX_ISSUERS, Rule};
 use crate::token::TokenId;
 
 impl Record {
-    /// Returns the issuers of a token that this one issues: itself and its own issuers, nearest
-    /// first.
+    /// Returns the issuers of a token that this one issues. These are the token itself and its own
+    /// issuers, nearest first.
     pub(crate) fn lineage(&self) -> Vec<TokenId> {
         let own = self.issuers().iter().copied().filter(|id| *id != self.id);
         std::iter::once(self.id).chain(own).collect()

@@ -1,5 +1,5 @@
-//! The frame of an encoding: a format byte, fields of tag, length and value, and a checksum. It is
-//! independent of the meaning of the fields.
+//! The frame of an encoding. It consists of a format byte, fields of tag, length and value, and a
+//! checksum. It is independent of the meaning of the fields.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A store in one file: a journal on disk and every record in memory.
+//! A store in one file, with a journal on disk and every record in memory.
 //!
 //! Design. The journal is a file to which frames are only appended (`format`). Opening it takes the
 //! locks (`lock`, `open`), reads all frames and builds the table in memory (`frame_reader`,
@@ -193,7 +193,7 @@ impl FileStore {
         self.read_only
     }
 
-    /// Compacts the file now: replaces it by one that contains only the live records.
+    /// Compacts the file now, by replacing it with one that contains only the live records.
     ///
     /// Returns when the new file is in place. Reads and writes continue in the meantime. If a
     /// compaction is already running, another one starts after it.
@@ -223,7 +223,7 @@ impl FileStore {
         reply.await.unwrap_or_else(|| Err(closed()))
     }
 
-    /// Closes the store: completes the pending writes, closes the file and releases the locks.
+    /// Completes the pending writes, closes the file and releases the locks.
     ///
     /// From then on every call is refused with [`StoreError::Unavailable`], because another process
     /// may write to the file. Calling `close` again has no effect.

@@ -1,5 +1,4 @@
-//! Compaction: writes a new file with only the live records and puts it in the place of the
-//! journal.
+//! Compaction writes a new file with only the live records and puts it in the place of the journal.
 //!
 //! Design. A thread of its own reads the journal twice, up to the length that is durable when it
 //! starts. The first pass finds the latest version and last use of each id. The second pass copies

@@ -62,7 +62,7 @@ impl Failure {
         Self { kind, cause: Cause { doing, error: Arc::new(error) } }
     }
 
-    /// Marks the failure as indeterminate: the frames may be in the file.
+    /// Marks the failure as indeterminate, because the frames may be in the file.
     pub(super) fn indeterminate(self) -> Self {
         Self { kind: FailureKind::Indeterminate, ..self }
     }

@@ -70,7 +70,7 @@ impl Journal {
     /// Appends frames and syncs the file.
     ///
     /// After a failure the file is cut back to its previous length. If that fails too, the frames
-    /// may be in the file, and every write fails until the cut succeeds. Nothing is written if
+    /// may be in the file, and every write fails until the cut succeeds. No frame is written if
     /// another program has changed the file, because an acknowledged write would be lost with that
     /// file.
     pub(super) fn append(&mut self, frames: &[u8], framer: Framer) -> Result<(), Failure> {

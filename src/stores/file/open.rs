@@ -1,4 +1,4 @@
-//! Opening a journal: locks, header, replay, and the unfinished write at the end.
+//! Opening a journal. The steps are locks, header, replay, and the unfinished write at the end.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -25,7 +25,7 @@ pub struct OpenReport {
     pub records: usize,
     /// The length of the file in bytes, without the part that was cut off.
     pub bytes: u64,
-    /// The unfinished write at the end, if there was one.
+    /// The unfinished write at the end, or `None`.
     pub cut_off: Option<TruncatedTail>,
     /// The duration of opening.
     pub took: Duration,

@@ -26,7 +26,7 @@ pub struct FileStoreOptions {
 }
 
 impl FileStoreOptions {
-    /// Creates the default options: reading and writing, with compaction in the background.
+    /// Creates the default options for reading and writing, with compaction in the background.
     pub fn new() -> Self {
         Self {
             read_only: false,

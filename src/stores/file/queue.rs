@@ -35,7 +35,8 @@ impl Write {
     }
 }
 
-/// The channel for the answer to a write: the new version, or zero if the write creates none.
+/// The channel for the answer to a write, which is the new version, or zero if the write creates
+/// none.
 pub(super) type WriteReply = ReplySender<Result<Version, StoreError>>;
 pub(super) type CompactReply = ReplySender<Result<Compacted, StoreError>>;
 

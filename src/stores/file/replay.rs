@@ -1,4 +1,4 @@
-//! Replay of the journal: builds the table from the frames of a file.
+//! Replay of the journal, which builds the table from the frames of a file.
 //!
 //! Design. One thread reads the frames, checks them and decodes the records. The calling thread
 //! applies the decoded entries to the table. The two are connected by a bounded channel of messages

@@ -173,7 +173,7 @@ impl Writer {
         }
     }
 
-    /// Completes a compaction: switches to the new file, or keeps the old one.
+    /// Completes a compaction by switching to the new file, or stays in the old one.
     fn compacted(&mut self, outcome: CompactionResult) {
         let replies = self.compaction.take().map(|done| done.replies).unwrap_or_default();
         let handed_over = outcome.and_then(|prepared| {
