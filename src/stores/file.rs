@@ -45,7 +45,7 @@ pub use options::{FileStoreOptions, OpenProgress};
 use crate::record::{CorruptRecord, Record};
 use crate::store::{Page, Query, RecordRef, StoreError, StoredRecord, TokenStore, Version};
 use crate::token::TokenId;
-use failure::closed;
+use failure::{closed, writer_ended};
 use format::Framer;
 use journal::{Journal, Location};
 use open::Opened;
@@ -272,14 +272,9 @@ impl FileStore {
     async fn write(&self, write: Write) -> Result<Version, StoreError> {
         let (sender, reply) = reply();
         self.push(Request::Write(write, sender))?;
-        reply.await.unwrap_or_else(|| Err(StoreError::indeterminate(WriterGone)))
+        reply.await.unwrap_or_else(|| Err(writer_ended()))
     }
 }
-
-/// The writer thread ended before it answered a request.
-#[derive(Debug, thiserror::Error)]
-#[error("the journal's writer ended unexpectedly")]
-struct WriterGone;
 
 /// Encodes a record and checks that the bytes can be read back. Bytes that cannot be read would
 /// make the whole file unreadable.

@@ -166,7 +166,7 @@ type Rows = HashMap<TokenId, Row, DefaultHashBuilder>;
 /// All records, by id and in order.
 pub(crate) struct Table {
     /// Read without a lock. Modified only while the index is locked for writing, so that each write
-    /// is one step.
+    /// is atomic.
     rows: Rows,
     index: RwLock<Index>,
 }

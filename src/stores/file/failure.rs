@@ -99,3 +99,12 @@ pub(super) fn closed() -> StoreError {
 pub(super) fn overloaded() -> StoreError {
     StoreError::unavailable(Refused::Overloaded)
 }
+
+/// The writer thread ended before it answered a request.
+#[derive(Debug, thiserror::Error)]
+#[error("the journal's writer ended unexpectedly")]
+struct WriterEnded;
+
+pub(super) fn writer_ended() -> StoreError {
+    StoreError::indeterminate(WriterEnded)
+}
