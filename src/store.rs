@@ -151,15 +151,15 @@ pub trait ChangeStream: Send {
 /// simultaneous [`insert`](Self::insert) calls with one id one succeeds (`one_insert_wins`), and of
 /// simultaneous [`replace`](Self::replace) and [`remove`](Self::remove) calls with one version
 /// (`one_replace_wins`), on threads too (`threads_agree`). A call whose future is dropped has happened
-/// wholly or not at all (`dropped_calls_are_whole`).
+/// wholly or not at all (`dropped_calls_are_atomic`).
 ///
 /// **Acknowledged means durable.** When a call has returned `Ok`, the change survives whatever the
 /// store claims to survive; at least being closed and opened again (`survives_reopening`).
 ///
-/// **Bytes are bytes.** Ids (`ids_are_exact`), owners (`owners_stay_apart`) and all other texts
+/// **Bytes are bytes.** Ids (`ids_are_exact`), owners (`owners_are_separate`) and all other texts
 /// (`text_is_compared_as_bytes`) are compared byte by byte: no case folding, trimming, collation or
-/// Unicode normalisation, no end at a NUL (`text_is_kept`). Times keep their microseconds. What comes
-/// back is exactly what went in (`record_is_kept`).
+/// Unicode normalisation, no end at a NUL (`text_is_preserved`). Times keep their microseconds. What comes
+/// back is exactly what went in (`record_is_preserved`).
 ///
 /// **Time is an argument.** A store asks no clock for anything that decides about a token: where the
 /// time matters it is passed in (`states_follow_now`).
@@ -194,64 +194,64 @@ pub trait TokenStore: Send + Sync + 'static {
     /// id.
     async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError>;
 
-    /// Replaces the record with the same id if that still has the version `expected`, and returns the new
-    /// version. The last use stays (`replace_keeps_last_use`).
+    /// Puts a record in the place of the one with its id, if that still has the version `expected`;
+    /// returns the new version. The last use stays (`replace_preserves_last_use`).
     ///
     /// # Errors
     ///
     /// - [`StoreError::Conflict`] if there is no record with this id (`replace_creates_nothing`), if
-    ///   it has another version (`replace_needs_the_version`), or if its owner or creation time
-    ///   differ from the replacement's (`replace_keeps_identity`).
+    ///   it has another version (`replace_requires_the_version`), or if its owner or creation time
+    ///   differ from the replacement's (`replace_preserves_identity`).
     /// - [`StoreError::Corrupt`] if what is stored under the id is no record.
     /// - [`StoreError::NewerFormat`] if the present record is in a newer format than this crate
     ///   reads ([`Record::is_newer`]): it may carry a restriction that would be lost
-    ///   (`newer_record_stays`).
+    ///   (`newer_record_is_protected`).
     ///
     /// In every case nothing changes; if several apply, any of them will do. [`StoreError::check_replacement`] decides both for a store
     /// that has the present record at hand.
     async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError>;
 
     /// Removes the record with this id, if it still has the version `expected`. Its last use goes
-    /// with it (`removed_is_gone`).
+    /// with it (`removed_record_is_gone`).
     ///
     /// # Errors
     ///
     /// [`StoreError::Conflict`] if there is none or it has another version
-    /// (`remove_needs_the_version`).
+    /// (`remove_requires_the_version`).
     async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError>;
 
-    /// One page of the records that `request` selects at the time `now`, in the order of their ids as
-    /// unsigned numbers, which is the order of issue (`list_is_in_order`, `directions_agree`). Each
+    /// One page of the records that `query` selects at the time `now`, in the order of their ids as
+    /// unsigned numbers, which is the order of issue (`list_is_in_order`, `orders_agree`). Each
     /// is as [`find`](Self::find) would answer (`list_agrees_with_find`).
     ///
     /// [`Filter::matches`] decides over each record; a store may use its indexes to look at fewer,
     /// with the same result (`filters_are_exact`). Call it on every record all the same: a later
-    /// version of this crate may have filters for which there is no column yet. The page starts behind [`ListRequest::after`], which is
-    /// a place in the order and need not (any more) be a record's id (`cursor_is_a_place`), and holds
-    /// at most [`ListRequest::limit`] records (`page_length_holds`). It may hold fewer, even none, and
-    /// still have a successor: only a missing [`Page::next`] is the end (`short_page_is_no_end`). A
+    /// version of this crate may have filters for which there is no column yet. The page starts behind [`Query::cursor`], which is
+    /// a place in the order and need not (any more) be a record's id (`cursor_is_a_position`), and holds
+    /// at most [`Query::page_len`] records (`page_limit_is_respected`). It may hold fewer, even none, and
+    /// still have a successor: only a missing [`Page::next`] is the end (`short_page_is_not_the_end`). A
     /// walk from page to page meets each record that was there before it began, is not removed and
-    /// keeps matching, exactly once (`walk_is_complete`).
+    /// keeps matching, exactly once (`scan_is_complete`).
     ///
     /// # Errors
     ///
     /// - [`StoreError::Unsupported`] for a query by last use on a store that does not track it
-    ///   (`unused_since_is_honest`).
+    ///   (`unused_since_is_exact`).
     /// - [`StoreError::Corrupt`] if a row that may belong on the page is no record: leaving it out
     ///   would hide a token.
     async fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError>;
 
     /// Whether this store keeps when tokens were last used. If so, a new record's last use is
-    /// [`LastUsed::Never`]; if not, every record's is [`LastUsed::NotTracked`] (`last_use_is_told`).
+    /// [`LastUsed::Never`]; if not, every record's is [`LastUsed::NotTracked`] (`last_use_is_reported`).
     fn tracks_last_used(&self) -> bool {
         false
     }
 
     /// Records when tokens were last used.
     ///
-    /// For each id the later of the noted and the given time stays (`touch_keeps_the_latest`). An id
+    /// For each id the later of the noted and the given time stays (`latest_touch_wins`). An id
     /// without a record is passed over; none is created (`touch_creates_nothing`). Record and version
-    /// stay as they are (`touch_leaves_the_record`).
+    /// stay as they are (`touch_does_not_change_record`).
     ///
     /// The default does nothing, and is right for a store that does not track.
     ///
@@ -266,7 +266,7 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Opens a stream of the ids whose records change from now on. `None` if this store has none.
     ///
     /// A change is told after it can be read, at least once, also if another process made it
-    /// (`changes_are_told`); a touch is no change.
+    /// (`changes_are_reported`); a touch is no change.
     ///
     /// # Errors
     ///

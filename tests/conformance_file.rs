@@ -54,5 +54,5 @@ fn only_what_one_process_cannot_show_is_left_out() {
         .filter(|(_, outcome)| matches!(outcome, Outcome::NotChecked { .. }))
         .map(|(promise, _)| promise)
         .collect();
-    assert_eq!(not_checked, [Promise::HandlesAgree, Promise::ChangesAreTold], "{report}");
+    assert_eq!(not_checked, [Promise::HandlesAgree, Promise::ChangesAreReported], "{report}");
 }

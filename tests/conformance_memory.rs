@@ -77,7 +77,7 @@ fn what_memory_cannot_offer_is_not_counted_as_kept() {
         not_checked,
         [
             Promise::SurvivesReopening,
-            Promise::ChangesAreTold,
+            Promise::ChangesAreReported,
             Promise::FailuresAreErrors,
             Promise::ErrorsLeakNothing
         ]

@@ -76,7 +76,7 @@ fn what_a_store_does_not_offer_is_not_counted_as_kept() {
         Promise::SurvivesReopening,
         Promise::FailuresAreErrors,
         Promise::ErrorsLeakNothing,
-        Promise::ChangesAreTold,
+        Promise::ChangesAreReported,
     ] {
         let outcome = block_on(check(&factory, promise));
         assert!(matches!(outcome, Outcome::NotChecked { .. }), "{promise}: {outcome}");
@@ -103,58 +103,58 @@ faults! {
     insert_of_an_equal_record_says_yes: writes::InsertOfAnEqualSaysYes => InsertNeverOverwrites;
     two_concurrent_inserts_succeed: writes::InsertChecksThenWrites => OneInsertWins;
     insert_is_forgotten: writes::InsertIsForgotten => ReadYourWrites;
-    replace_ignores_the_version: writes::ReplaceIgnoresTheVersion => ReplaceNeedsTheVersion;
-    replace_ignores_older_versions: writes::ReplaceIgnoresOlderVersions => ReplaceNeedsTheVersion;
+    replace_ignores_the_version: writes::ReplaceIgnoresTheVersion => ReplaceRequiresTheVersion;
+    replace_ignores_older_versions: writes::ReplaceIgnoresOlderVersions => ReplaceRequiresTheVersion;
     replace_creates: writes::ReplaceCreates => ReplaceCreatesNothing;
-    replace_changes_the_owner: writes::ReplaceChangesTheOwner => ReplaceKeepsIdentity;
+    replace_changes_the_owner: writes::ReplaceChangesTheOwner => ReplacePreservesIdentity;
     replace_changes_the_creation_time:
-        writes::ReplaceChangesTheCreationTime => ReplaceKeepsIdentity;
-    replace_rewrites_a_newer_record: writes::ReplaceRewritesNewer => NewerRecordStays;
-    replace_forgets_last_use: writes::ReplaceForgetsLastUse::default() => ReplaceKeepsLastUse;
+        writes::ReplaceChangesTheCreationTime => ReplacePreservesIdentity;
+    replace_rewrites_a_newer_record: writes::ReplaceRewritesNewer => NewerRecordIsProtected;
+    replace_forgets_last_use: writes::ReplaceForgetsLastUse::default() => ReplacePreservesLastUse;
     two_concurrent_replaces_succeed: writes::ReplaceWaitsInBetween => OneReplaceWins;
     two_replaces_on_threads_succeed: writes::ReplaceHoldsNoLock => ThreadsAgree;
-    replace_in_two_steps: writes::ReplaceInTwoSteps => DroppedCallsAreWhole;
+    replace_in_two_steps: writes::ReplaceInTwoSteps => DroppedCallsAreAtomic;
     version_returns_with_the_content: writes::VersionIsAHash => VersionsAreNew;
-    remove_ignores_the_version: writes::RemoveIgnoresTheVersion => RemoveNeedsTheVersion;
-    remove_of_nothing_says_yes: writes::RemoveOfNothingSaysYes => RemoveNeedsTheVersion;
-    remove_leaves_last_use: writes::RemoveLeavesLastUse::default() => RemovedIsGone;
-    removed_id_stays_taken: writes::RemovedIdStaysTaken::default() => RemovedIsGone;
+    remove_ignores_the_version: writes::RemoveIgnoresTheVersion => RemoveRequiresTheVersion;
+    remove_of_nothing_says_yes: writes::RemoveOfNothingSaysYes => RemoveRequiresTheVersion;
+    remove_leaves_last_use: writes::RemoveLeavesLastUse::default() => RemovedRecordIsGone;
+    removed_id_stays_taken: writes::RemovedIdStaysTaken::default() => RemovedRecordIsGone;
 
-    times_in_milliseconds: content::milliseconds() => RecordIsKept;
-    metadata_lost: content::no_metadata() => RecordIsKept;
-    second_digest_lost: content::no_older_secret() => RecordIsKept;
-    ended_digest_lost: content::no_ended_secret() => RecordIsKept;
-    key_ids_lost: content::no_key_ids() => RecordIsKept;
-    reason_lost: content::no_reason() => RecordIsKept;
-    start_lost: content::no_start() => RecordIsKept;
-    issuers_lost: content::nearest_issuer_only() => RecordIsKept;
-    unknown_field_of_a_newer_record_lost: content::no_unknown_fields() => NewerRecordStays;
-    text_in_lower_case: content::lower_case() => TextIsKept;
-    text_trimmed: content::trimmed() => TextIsKept;
-    text_composed: content::composed() => TextIsKept;
-    text_ends_at_nul: content::up_to_nul() => TextIsKept;
-    text_ends_at_an_emoji: content::up_to_emoji() => TextIsKept;
-    long_text_cut: content::cut() => TextIsKept;
-    quotes_undoubled: content::unquoted() => TextIsKept;
-    line_ends_changed: content::windows_lines() => TextIsKept;
+    times_in_milliseconds: content::milliseconds() => RecordIsPreserved;
+    metadata_lost: content::no_metadata() => RecordIsPreserved;
+    second_digest_lost: content::no_older_secret() => RecordIsPreserved;
+    ended_digest_lost: content::no_ended_secret() => RecordIsPreserved;
+    key_ids_lost: content::no_key_ids() => RecordIsPreserved;
+    reason_lost: content::no_reason() => RecordIsPreserved;
+    start_lost: content::no_start() => RecordIsPreserved;
+    issuers_lost: content::nearest_issuer_only() => RecordIsPreserved;
+    unknown_field_of_a_newer_record_lost: content::no_unknown_fields() => NewerRecordIsProtected;
+    text_in_lower_case: content::lower_case() => TextIsPreserved;
+    text_trimmed: content::trimmed() => TextIsPreserved;
+    text_composed: content::composed() => TextIsPreserved;
+    text_ends_at_nul: content::up_to_nul() => TextIsPreserved;
+    text_ends_at_an_emoji: content::up_to_emoji() => TextIsPreserved;
+    long_text_cut: content::cut() => TextIsPreserved;
+    quotes_undoubled: content::unquoted() => TextIsPreserved;
+    line_ends_changed: content::windows_lines() => TextIsPreserved;
 
-    page_skips_at_its_edge: lists::EdgeIsSkipped => WalkIsComplete;
-    page_repeats_at_its_edge: lists::EdgeIsRepeated => WalkIsComplete;
-    cursor_dies_with_its_record: lists::CursorDiesWithItsRecord => CursorIsAPlace;
+    page_skips_at_its_edge: lists::EdgeIsSkipped => ScanIsComplete;
+    page_repeats_at_its_edge: lists::EdgeIsRepeated => ScanIsComplete;
+    cursor_dies_with_its_record: lists::CursorDiesWithItsRecord => CursorIsAPosition;
     cursor_without_a_record_starts_anew:
-        lists::CursorWithoutARecordStartsAnew => CursorIsAPlace;
-    cursor_is_an_offset: lists::CursorIsAnOffset => WalkIsComplete;
-    newest_first_loses_the_oldest: lists::NewestFirstLosesTheOldest => DirectionsAgree;
+        lists::CursorWithoutARecordStartsAnew => CursorIsAPosition;
+    cursor_is_an_offset: lists::CursorIsAnOffset => ScanIsComplete;
+    newest_first_loses_the_oldest: lists::NewestFirstLosesTheOldest => OrdersAgree;
     direction_is_ignored: lists::DirectionIsIgnored => ListIsInOrder;
     ids_are_signed: lists::IdsAreSigned => ListIsInOrder;
     page_is_sorted_by_creation: lists::PageIsSortedByCreation => ListIsInOrder;
-    page_has_one_too_many: lists::PageHasOneTooMany => PageLengthHolds;
-    short_page_is_the_end: lists::ShortPageIsTheEnd => ShortPageIsNoEnd;
-    empty_page_is_the_end: lists::EmptyPageIsTheEnd => ShortPageIsNoEnd;
-    second_page_forgets_the_owner: lists::SecondPageForgetsTheOwner => OwnersStayApart;
-    owner_is_a_prefix: lists::OwnerIsAPrefix => OwnersStayApart;
-    owner_has_no_case: lists::OwnerHasNoCase => OwnersStayApart;
-    owner_ends_at_nul: lists::OwnerEndsAtNul => OwnersStayApart;
+    page_has_one_too_many: lists::PageHasOneTooMany => PageLimitIsRespected;
+    short_page_is_the_end: lists::ShortPageIsTheEnd => ShortPageIsNotTheEnd;
+    empty_page_is_the_end: lists::EmptyPageIsTheEnd => ShortPageIsNotTheEnd;
+    second_page_forgets_the_owner: lists::SecondPageForgetsTheOwner => OwnersAreSeparate;
+    owner_is_a_prefix: lists::OwnerIsAPrefix => OwnersAreSeparate;
+    owner_has_no_case: lists::OwnerHasNoCase => OwnersAreSeparate;
+    owner_ends_at_nul: lists::OwnerEndsAtNul => OwnersAreSeparate;
     labels_are_searched_trimmed: lists::LabelsAreSearchedTrimmed => TextIsComparedAsBytes;
     only_the_nearest_issuer_is_searched: lists::OnlyTheNearestIssuerIsSearched => FiltersAreExact;
     end_is_inclusive: lists::EndIsInclusive => FiltersAreExact;
@@ -176,15 +176,15 @@ faults! {
     find_now_is_stale: reads::FindNowIsStale::default() => FindNowAgrees;
     find_now_knows_no_last_use: reads::FindNowKnowsNoLastUse => FindNowAgrees;
 
-    touch_rewrites: last_use::TouchRewrites => TouchLeavesTheRecord;
+    touch_rewrites: last_use::TouchRewrites => TouchDoesNotChangeRecord;
     touch_creates: last_use::TouchCreates => TouchCreatesNothing;
     touch_waits_for_its_record: last_use::TouchWaitsForItsRecord::default() => TouchCreatesNothing;
     touch_stops_at_a_missing_record: last_use::TouchStopsAtAMissingRecord => TouchCreatesNothing;
-    touch_goes_back: last_use::TouchGoesBack::default() => TouchKeepsTheLatest;
-    touch_in_seconds: last_use::TouchInSeconds => TouchKeepsTheLatest;
-    untracked_says_never: Untracked::SaysNever => LastUseIsTold;
-    untracked_answers_unused_since: Untracked::AnswersUnusedSince => UnusedSinceIsHonest;
-    unused_since_loses_the_never_used: last_use::UnusedSinceLosesTheNeverUsed => UnusedSinceIsHonest;
+    touch_goes_back: last_use::TouchGoesBack::default() => LatestTouchWins;
+    touch_in_seconds: last_use::TouchInSeconds => LatestTouchWins;
+    untracked_says_never: Untracked::SaysNever => LastUseIsReported;
+    untracked_answers_unused_since: Untracked::AnswersUnusedSince => UnusedSinceIsExact;
+    unused_since_loses_the_never_used: last_use::UnusedSinceLosesTheNeverUsed => UnusedSinceIsExact;
 
     reopening_loses_a_record: Reopening::LosesARecord => SurvivesReopening;
     reopening_loses_last_use: Reopening::LosesLastUse => SurvivesReopening;
@@ -196,7 +196,7 @@ faults! {
     failure_is_exists: reads::FailureIsExists => FailuresAreErrors;
     error_quotes_texts: ErrorQuotes::Texts => ErrorsLeakNothing;
     error_quotes_bytes: ErrorQuotes::Bytes => ErrorsLeakNothing;
-    removal_is_not_told: reads::RemovalIsNotTold => ChangesAreTold;
-    change_is_told_too_early: reads::ChangeIsToldTooEarly => ChangesAreTold;
-    one_change_is_kept: reads::OneChangeIsKept => ChangesAreTold;
+    removal_is_not_told: reads::RemovalIsNotTold => ChangesAreReported;
+    change_is_told_too_early: reads::ChangeIsToldTooEarly => ChangesAreReported;
+    one_change_is_kept: reads::OneChangeIsKept => ChangesAreReported;
 }

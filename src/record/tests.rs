@@ -183,7 +183,7 @@ prop_compose! {
             issued_by: issued_by.map(Into::into),
             issuers: issuers.into_iter().map(TokenId::from_bytes).collect(),
             metadata,
-            remarks: remarks.into_iter().map(|(tag, content)| (tag, content.into())).collect(),
+            ignorable: remarks.into_iter().map(|(tag, content)| (tag, content.into())).collect(),
             newer: None,
         })
     }

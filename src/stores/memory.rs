@@ -1,4 +1,4 @@
-//! Records in memory only.
+//! A store in memory only.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,10 +11,11 @@ use crate::record::Record;
 use crate::store::{ListRequest, Page, RecordRef, StoreError, StoredRecord, TokenStore, Version};
 use crate::token::TokenId;
 
-/// Keeps records in memory: for tests, and for services that issue their tokens anew at every start.
+/// A store that holds its records in memory, for tests and for services that issue new tokens at
+/// every start.
 ///
-/// It answers at once ([`TokenStore::find_now`]) and tracks last use. Share it as
-/// `Arc<MemoryStore>`; what it holds ends with it.
+/// It answers without waiting ([`TokenStore::find_now`]) and tracks last use. Share it as
+/// `Arc<MemoryStore>`. Its records are lost when it is dropped.
 ///
 /// ```
 /// use service_tokens::{MemoryStore, ListRequest, TokenStore};
@@ -26,12 +27,12 @@ use crate::token::TokenId;
 /// ```
 pub struct MemoryStore {
     table: Table,
-    /// One counter for all, so that a version is not used again when an id is.
+    /// One counter for all records, so that a version is not reused when an id is.
     last_version: AtomicU64,
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self { table: Table::new(), last_version: AtomicU64::new(0) }
     }

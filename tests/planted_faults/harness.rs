@@ -279,7 +279,7 @@ pub(crate) fn broken<F: Fault + 'static>(
     let report = futures_lite::future::block_on(run(&Factory(&fault)));
     let untracked = !fault().tracks_last_used();
     for (promise, why) in report.not_checked() {
-        let last_use = [Promise::TouchKeepsTheLatest, Promise::ReplaceKeepsLastUse];
+        let last_use = [Promise::LatestTouchWins, Promise::ReplacePreservesLastUse];
         assert!(untracked && last_use.contains(&promise), "{promise} is not checked: {why}");
     }
     report.broken().map(|(promise, what)| (promise, what.to_owned())).collect()

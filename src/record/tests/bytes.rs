@@ -1,7 +1,7 @@
 //! The encoding: one spelling a record, no record for damaged bytes, golden files for ever.
 
 use super::*;
-use crate::record::frame::checksum;
+use crate::record::tlv::checksum;
 
 const GOLDEN: &str = include_str!("../../../tests/golden/record_v1.hex");
 
@@ -90,8 +90,8 @@ fn each_rule_has_its_message() {
     const TEXT: &str = "a text is empty or too long";
     const UTF8: &str = "a text is not UTF-8";
     const TIME: &str = "a time is out of range";
-    const ISSUERS: &str = "there are no or too many issuers";
-    const METADATA: &str = "there is no or too much metadata";
+    const ISSUERS: &str = "the number of issuers is zero or too large";
+    const METADATA: &str = "the metadata is empty or too long";
     type Case = (u8, Option<Vec<u8>>, Result<(), &'static str>);
     let cases: Vec<Case> = vec![
         (1, None, Err(MISSING)),
@@ -108,8 +108,8 @@ fn each_rule_has_its_message() {
         (2, Some(b" ".to_vec()), Ok(())),
         (3, None, Err(MISSING)),
         (3, Some(long(64)), Ok(())),
-        (3, Some(long(65)), Err("the type's name is not allowed")),
-        (3, Some(b"a:b".to_vec()), Err("the type's name is not allowed")),
+        (3, Some(long(65)), Err("the name of the type is invalid")),
+        (3, Some(b"a:b".to_vec()), Err("the name of the type is invalid")),
         (4, None, Err(MISSING)),
         (4, Some(long(MAX_TEXT_LEN + 1)), Err(TEXT)),
         (5, None, Err(MISSING)),
@@ -124,11 +124,11 @@ fn each_rule_has_its_message() {
         (6, Some(b"a b:* c".to_vec()), Ok(())),
         (6, Some(b"b a".to_vec()), Err("the scopes are not in order")),
         (6, Some(b"a a".to_vec()), Err("the scopes are not in order")),
-        (6, Some(b"a  b".to_vec()), Err("a scope is not allowed")),
-        (6, Some(b"a ".to_vec()), Err("a scope is not allowed")),
-        (6, Some(b"a*".to_vec()), Err("a scope is not allowed")),
+        (6, Some(b"a  b".to_vec()), Err("a scope is invalid")),
+        (6, Some(b"a ".to_vec()), Err("a scope is invalid")),
+        (6, Some(b"a*".to_vec()), Err("a scope is invalid")),
         (6, Some(scopes(64).into_bytes()), Ok(())),
-        (6, Some(scopes(65).into_bytes()), Err("a scope is not allowed")),
+        (6, Some(scopes(65).into_bytes()), Err("a scope is invalid")),
         (6, Some(largest_scopes().to_string().into_bytes()), Ok(())),
         (6, Some(long(MAX_SCOPES_LEN + 1)), Err(TEXT)),
         (7, Some(time(LATEST)), Ok(())),
@@ -178,7 +178,7 @@ fn each_rule_has_its_message() {
         (127, Some(b"x".to_vec()), Err("a field is unknown")),
         (128, Some(b"x".to_vec()), Ok(())),
         (255, Some(vec![0; 16_384]), Ok(())),
-        (255, Some(vec![0; 16_385]), Err("there are too many remarks")),
+        (255, Some(vec![0; 16_385]), Err("the fields that may be ignored are too long")),
     ];
     for (tag, content, expected) in cases {
         let bytes = frame(1, &with(tag, content.as_deref()));
@@ -195,11 +195,11 @@ fn each_rule_has_its_message() {
 fn the_frame_has_one_spelling() {
     let unsealed = |bytes: &[u8]| bytes[..bytes.len() - 4].to_vec();
     let good = unsealed(&minimal().to_bytes());
-    assert_eq!(refusal(&[]), "the checksum is wrong");
-    assert_eq!(refusal(&[0; 3]), "the checksum is wrong");
-    assert_eq!(refusal(&seal(vec![])), "empty");
+    assert_eq!(refusal(&[]), "the checksum does not match");
+    assert_eq!(refusal(&[0; 3]), "the checksum does not match");
+    assert_eq!(refusal(&seal(vec![])), "the bytes are empty");
     assert_eq!(refusal(&seal(vec![1])), "a required field is missing");
-    assert_eq!(refusal(&seal([&[0], &good[1..]].concat())), "format zero");
+    assert_eq!(refusal(&seal([&[0], &good[1..]].concat())), "the format is zero");
     // The id's length of 16 in two and in three bytes, in more than three, and none.
     let id = |length: &[u8]| seal([&[1, 1], length, &good[3..]].concat());
     assert_eq!(refusal(&id(&[0x90, 0])), "a length is longer than needed");
@@ -252,7 +252,7 @@ fn the_longest_encoding_of_any_format() {
     let longest = of(MAX_RECORD_BYTES - rest);
     assert_eq!(longest.len(), MAX_RECORD_BYTES);
     assert!(Record::from_bytes(&longest).is_ok());
-    assert_eq!(refusal(&of(MAX_RECORD_BYTES - rest + 1)), "longer than any record");
+    assert_eq!(refusal(&of(MAX_RECORD_BYTES - rest + 1)), "the bytes are longer than any record");
 }
 
 /// Cut off anywhere, also between two fields, a record is no record: a revocation comes late.

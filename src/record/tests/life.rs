@@ -284,7 +284,7 @@ fn a_newer_record_is_neither_matched_nor_changed() {
 #[test]
 fn what_restricts_nothing_is_written_back_by_who_does_not_know_it() {
     let mut record = issued(1_000, None, None);
-    record.rare.get_or_insert_default().remarks = vec![(200, b"new".as_slice().into())];
+    record.rare.get_or_insert_default().ignorable = vec![(200, b"new".as_slice().into())];
     let read = Record::from_bytes(&record.to_bytes()).unwrap();
     assert_eq!(verdict(&read, 0, 2_000), Verdict::Accepted);
     let now = from_micros(2_000);

@@ -150,8 +150,8 @@ impl Disk for DoubleDisk {
         self.real.is_at(path)
     }
 
-    fn permit_as(&self, path: &Path) -> io::Result<()> {
-        self.real.permit_as(path)
+    fn copy_permissions(&self, path: &Path) -> io::Result<()> {
+        self.real.copy_permissions(path)
     }
 
     fn lock(&self) -> Result<Option<Lock>, NotLocked> {

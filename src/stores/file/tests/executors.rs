@@ -10,7 +10,7 @@ use super::double::{Behaviour, Call, Double};
 use super::*;
 use crate::store::{StoreError, TokenStore};
 use crate::stores::file::OpenError;
-use crate::stores::file::queue::{Operation, Request};
+use crate::stores::file::queue::{Request, Write};
 use crate::stores::file::reply::reply;
 
 /// A store whose syncs take a while.
@@ -172,8 +172,8 @@ fn the_writer_may_drop_the_store() {
     let shared = store.shared.clone();
     let (promise, reply) = reply();
     let bytes = record(1).to_bytes();
-    let act = Operation::Insert { record: record(1), bytes };
-    shared.queue.push(Request::Operation(act, promise)).unwrap();
+    let write = Write::Insert { record: record(1), bytes };
+    shared.queue.push(Request::Write(write, promise)).unwrap();
     *owner.0.lock().unwrap() = Some(store);
     let waker = std::task::Waker::from(owner.clone());
     let mut reply = std::pin::pin!(reply);

@@ -1,4 +1,4 @@
-//! A record's life: pure functions, each of which returns the record as it is afterwards.
+//! The lifecycle of a record, as pure functions that return the modified record.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use super::{EndedSecret, NewestSecret, OlderSecret, Rare, Record, Revocation};
 use crate::clock::whole_micros;
 use crate::digest::StoredDigest;
 
-/// Where a token is in its life: see [the manual](crate::manual::life#states) for how it gets there.
+/// The state of a token. [The manual](crate::manual::life#states) describes the transitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 pub enum State {
-    /// Issued, not yet accepted: its `not_before` lies ahead.
+    /// Not accepted yet, because its `not_before` is in the future.
     Pending,
     /// Accepted.
     Active,
-    /// Its `expires_at` has come.
+    /// Not accepted any more, because its `expires_at` has passed.
     Expired,
-    /// Revoked, for good.
+    /// Revoked. A revocation is final.
     Revoked,
 }
 
@@ -35,78 +35,92 @@ impl fmt::Display for State {
     }
 }
 
-/// When the secret that a rotation replaces ends.
+/// The end of the secret that a rotation replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OlderEnds {
-    /// With the rotation itself: it leaked.
+    /// The secret ends with the rotation, because it has leaked.
     Now,
-    /// At this time; exclusive.
+    /// The secret ends at this time (exclusive).
     At(DateTime<Utc>),
-    /// When the new secret is first used, and at this time at the latest.
+    /// The secret ends when the new one is first used, and at the latest at this time.
     OnFirstUse {
-        /// The latest end; exclusive.
+        /// The latest end (exclusive).
         latest: DateTime<Utc>,
     },
 }
 
-/// Which secret a rotation replaces while an overlap of two runs. Without one it makes no difference.
+/// The secret that a rotation replaces while two are accepted. Without an overlap it has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplacedSecret {
-    /// The newest, because the answer that carried it was lost. It ends at once; the older one keeps
-    /// the end that it has, be it with the first use of the newest, which is now the one that this
-    /// rotation makes. Unless the rotation is one at once: a leak ends both.
+    /// The newest secret, because the answer that contained it was lost. It ends at once. The older
+    /// one retains its end. If that is the first use of the newest secret, it now refers to the
+    /// secret that this rotation creates. A rotation at once ends both secrets, because it is meant
+    /// for a leak.
     Newest,
-    /// The oldest: it ends at once, and the newest becomes the older one of a new overlap.
+    /// The oldest secret. It ends at once, and the newest becomes the older one of a new overlap.
     Oldest,
 }
 
-/// What a rotation is to do.
+/// The input of a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rotation {
-    /// The new secret's digest.
+    /// The digest of the new secret.
     pub(crate) digest: StoredDigest,
-    /// When the replaced secret ends.
+    /// The end of the replaced secret.
     pub(crate) older_ends: OlderEnds,
-    /// Required while an overlap runs.
+    /// The secret to replace. Required during an overlap.
     pub(crate) replaces: Option<ReplacedSecret>,
-    /// A new end of the token; the old one stays if there is none.
+    /// The new expiry time. The old one is retained if this is `None`.
     pub(crate) expires_at: Option<Option<DateTime<Utc>>>,
 }
 
-/// Why a record does not rotate.
+/// The error returned when a token cannot be rotated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RotateDenied {
-    /// Only active tokens rotate.
-    #[error("only active tokens rotate, and this one is {0}")]
+    /// The token is not active.
+    #[error("only an active token can be rotated, and this one is {0}")]
     NotActive(State),
-    /// Two secrets are accepted at the moment, and the request does not say which one it replaces.
-    #[error("an overlap of two secrets runs: say whether the newest or the oldest is replaced")]
+    /// Two secrets are accepted, and the request does not say which one it replaces.
+    #[error(
+        "two secrets are accepted, so the request must say whether it replaces the newest or the oldest"
+    )]
     OverlapRuns,
-    /// The newest secret is not the one that the request names: somebody else has rotated since.
-    #[error("the token was rotated since: its newest secret is another one")]
+    /// The newest secret is not the one that the request names, because another caller has rotated
+    /// the token.
+    #[error("the token has been rotated and has another newest secret")]
     RotatedSince,
     /// A newer program wrote the record.
     #[error("a newer program wrote the record")]
     NewerRecord,
-    /// A time that no record can hold, or an end that is not after now.
+    /// A time is outside the range of a record, or an expiry time is not after now.
     #[error(transparent)]
     Invalid(#[from] InvalidField),
 }
 
-/// Why a record is not revoked.
+/// The error returned when a record cannot be revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RevokeDenied {
-    /// A newer program wrote the record: this one would not be able to write the revocation.
+    /// A newer program wrote the record, and this one could not add the revocation to it.
     #[error("a newer program wrote the record")]
     NewerRecord,
-    /// An actor or a reason that no record can hold.
+    /// The actor or the reason exceeds the limits of a record.
     #[error(transparent)]
     Invalid(#[from] InvalidField),
 }
 
 impl Record {
-    /// Where the token is in its life at `now`.
+    /// Returns the state of the token at `now`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::{Record, State};
+    ///
+    /// fn is_live(record: &Record, now: chrono::DateTime<chrono::Utc>) -> bool {
+    ///     matches!(record.state(now), State::Pending | State::Active)
+    /// }
+    /// ```
     #[inline]
     pub fn state(&self, now: DateTime<Utc>) -> State {
         if self.revocation().is_some() {
@@ -120,7 +134,8 @@ impl Record {
         }
     }
 
-    /// When the token died or will die: the earlier of revocation and expiry. For an index column.
+    /// Returns the time at which the token ended or will end, the earlier of revocation and expiry.
+    /// Use it for an index column.
     pub fn ends_at(&self) -> Option<DateTime<Utc>> {
         match (self.revocation().map(|revocation| revocation.at), self.expires_at()) {
             (Some(revoked), Some(expires)) => Some(revoked.min(expires)),
@@ -128,17 +143,18 @@ impl Record {
         }
     }
 
-    /// When the token died, if it is dead at `now`.
+    /// Returns the time at which the token ended, if it has ended at `now`.
     pub fn ended_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        // Revoked is a state: it holds whatever the clock says.
+        // A revocation is independent of the clock.
         self.ends_at().filter(|end| self.revocation().is_some() || now >= *end)
     }
 
-    /// The record, revoked; `None` if it is so already: the first revocation stands.
+    /// Returns the revoked record, or `None` if it is revoked already. The first revocation is
+    /// retained.
     ///
     /// # Errors
     ///
-    /// [`RevokeDenied`]. Never because of what time it is.
+    /// Returns [`RevokeDenied`]. The current time is never a reason.
     pub(crate) fn revoke(
         &self,
         now: DateTime<Utc>,
@@ -163,11 +179,11 @@ impl Record {
         Ok(Some(revoked))
     }
 
-    /// Refuses if the newest secret is not the one that was made at this time.
+    /// Checks that the newest secret was created at this time.
     ///
     /// # Errors
     ///
-    /// [`RotateDenied::RotatedSince`], or [`RotateDenied::NewerRecord`].
+    /// Returns [`RotateDenied::RotatedSince`] or [`RotateDenied::NewerRecord`].
     pub(crate) fn expect_newest(&self, made_at: DateTime<Utc>) -> Result<(), RotateDenied> {
         if self.is_newer() {
             return Err(RotateDenied::NewerRecord);
@@ -179,12 +195,13 @@ impl Record {
         }
     }
 
-    /// The record with a new secret. The id stays; at most two secrets live; the one that ended last
-    /// leaves its digest behind, so that its use is recognised.
+    /// Returns the record with a new secret. The id stays the same, and at most two secrets are
+    /// accepted. The digest of the secret that ended last is retained, so that its use is
+    /// recognized.
     ///
     /// # Errors
     ///
-    /// [`RotateDenied`]. What a policy allows is not asked here.
+    /// Returns [`RotateDenied`]. The policy is not checked here.
     pub(crate) fn rotate(
         &self,
         now: DateTime<Utc>,
@@ -202,8 +219,9 @@ impl Record {
             return Err(RotateDenied::OverlapRuns);
         }
         rotation.check(now)?;
-        // A secret is known by when it was made, so none is made when another was: the clock may
-        // stand still, or run behind that of the process which made the last one.
+        // The creation time identifies a secret, so it must be unique within the record. The clock
+        // may not have advanced, or may be behind that of the process which created the last
+        // secret.
         let next = nearest_valid(self.newest.created_at + TimeDelta::microseconds(1));
         let now = nearest_valid(now);
         let mut rotated = self.clone();
@@ -220,7 +238,8 @@ impl Record {
                 rare.ended = Some(older.ended(now));
             }
         } else {
-            // What is still there as older has ended by itself, or ends now because it is the oldest.
+            // An older secret that is still present has expired, or ends now because it is the
+            // oldest.
             if let Some(older) = rare.older.take() {
                 let ended_at = older.latest_end.min(now);
                 rare.ended = Some(older.ended(ended_at));
@@ -236,7 +255,7 @@ impl Record {
 }
 
 impl Rotation {
-    /// Refuses times that no record can hold.
+    /// Refuses times that are outside the range of a record.
     fn check(&self, now: DateTime<Utc>) -> Result<(), InvalidField> {
         match self.older_ends {
             OlderEnds::At(end) | OlderEnds::OnFirstUse { latest: end } => {

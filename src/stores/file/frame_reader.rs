@@ -1,4 +1,4 @@
-//! Reading the frames of a file in order.
+//! A reader of the frames of a file, in order.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -7,28 +7,29 @@ use super::format::{FRAME_HEADER_LEN, FrameHeader, HEADER_LEN, Seed};
 
 const BUFFER: usize = 1 << 20;
 
-/// The frames of a file up to an end that is known beforehand: behind it another thread may write.
-pub(super) struct Frames {
+/// A reader of the frames up to a given end. It never reads beyond the end, because another thread
+/// may be appending there.
+pub(super) struct FrameReader {
     file: File,
     seed: Seed,
     sequence: u64,
-    /// Where the next frame begins.
+    /// The offset of the next frame.
     offset: u64,
     end: u64,
     buffer: Vec<u8>,
-    /// The part of the buffer that is read from the file and not yet consumed.
+    /// The bytes `start..filled` of the buffer were read from the file and not yet consumed.
     start: usize,
     filled: usize,
 }
 
-/// One frame that checks.
+/// A frame with valid checksums.
 pub(super) struct Frame<'b> {
-    /// Where it begins.
+    /// The offset of the frame in the file.
     pub(super) offset: u64,
     pub(super) body: &'b [u8],
 }
 
-/// Why there is no next frame although the end is not reached.
+/// The reason why the next frame cannot be read.
 #[derive(Debug)]
 pub(super) enum Unreadable {
     Io(io::Error),
@@ -41,8 +42,8 @@ impl From<io::Error> for Unreadable {
     }
 }
 
-impl Frames {
-    /// The frames behind the header of a file.
+impl FrameReader {
+    /// Creates a reader that starts after the header of the file.
     pub(super) fn new(mut file: File, seed: Seed, end: u64) -> io::Result<Self> {
         let offset = HEADER_LEN as u64;
         file.seek(SeekFrom::Start(offset))?;
@@ -50,27 +51,27 @@ impl Frames {
         Ok(Self { file, seed, sequence: 1, offset, end, buffer, start: 0, filled: 0 })
     }
 
-    /// Where the next frame begins or would begin.
+    /// Returns the offset of the next frame, or the offset where it would be.
     pub(super) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The number of the next frame.
+    /// Returns the sequence number of the next frame.
     pub(super) fn sequence(&self) -> u64 {
         self.sequence
     }
 
-    /// Goes on up to a later end.
+    /// Moves the end to a later offset.
     pub(super) fn extend_to(&mut self, end: u64) {
         self.end = self.end.max(end);
     }
 
-    /// Back to the file, all frames behind this place unread.
+    /// Returns the file. Its position is undefined.
     pub(super) fn into_file(self) -> File {
         self.file
     }
 
-    /// The next frame; `None` at the end and before an unfinished frame.
+    /// Reads the next frame. Returns `None` at the end, and before an unfinished frame.
     pub(super) fn next(&mut self) -> Result<Option<Frame<'_>>, Unreadable> {
         let offset = self.offset;
         let damaged = |what| Unreadable::Damaged { offset, what };
@@ -92,7 +93,8 @@ impl Frames {
         Ok(Some(Frame { offset, body: &self.buffer[body] }))
     }
 
-    /// Whether that many bytes are there; then they are in the buffer.
+    /// Reads until the buffer has `wanted` unconsumed bytes. Returns `false` if fewer are left
+    /// before the end.
     fn fill(&mut self, wanted: usize) -> io::Result<bool> {
         if self.end - self.offset < wanted as u64 {
             return Ok(false);
@@ -118,7 +120,7 @@ impl Frames {
     }
 }
 
-/// Where a file ends when the zeros at its end are left out.
+/// Returns the length of a file without the zeros at its end.
 pub(super) fn written_end(file: &mut File, length: u64) -> io::Result<u64> {
     let mut end = length;
     let mut buffer = vec![0; BUFFER];

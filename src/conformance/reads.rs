@@ -1,10 +1,11 @@
-//! What was written is what is read.
+//! Checks that reads return the written data.
 
-use super::probe::{Probe, answered, every_record, quote, same_record, same_stored};
-use super::sample::{
-    LONGEST, NOW, Sample, TEXTS, at, gallery, id, labelled, long_texts, metadata, now, nth, revoked,
+use super::polling::{Boxed, join};
+use super::probe::{Probe, answered, everything, quote, same_record, same_stored};
+use super::samples::{
+    LONGEST, NOW, Sample, TEXTS, at, id, labelled, long_texts, metadata, now, nth, revoked,
+    varied_records,
 };
-use super::turns::{Boxed, join};
 use super::verdict::{Verdict, broken, ensure};
 use crate::record::Record;
 use crate::store::{RecordRef, StoredRecord};
@@ -25,7 +26,7 @@ pub(super) async fn read_your_writes(probe: Probe<'_>) -> Verdict {
             probe.lacks(nth(n), "after a removal").await?;
         }
     }
-    // The same while others work: each one still sees its own.
+    // The same with concurrent writers, each of which must see its own writes.
     let writers = (10..16).map(|n| -> Boxed<'_, Verdict> {
         Box::pin(async move {
             let mut version = probe.insert(&labelled(n, "inserted")?).await?;
@@ -48,26 +49,26 @@ async fn seen(
     when: &str,
 ) -> Verdict {
     probe.holds(record, version, when).await?;
-    let listed = probe.walk(&every_record(), now()).await?;
+    let listed = probe.scan(&everything(), now()).await?;
     let Some(listed) = listed.iter().find(|stored| stored.record.id() == record.id()) else {
         return broken(format!("{when}, list did not show the record {}", record.id()));
     };
     same_record(record, &listed.record, &format!("{when}, list showed a record"))
 }
 
-pub(super) async fn record_is_kept(probe: Probe<'_>) -> Verdict {
-    let gallery = gallery()?;
-    for (what, record) in &gallery {
+pub(super) async fn record_is_preserved(probe: Probe<'_>) -> Verdict {
+    let varied_records = varied_records()?;
+    for (what, record) in &varied_records {
         let version = probe.insert(record).await?;
         probe.holds(record, version, &format!("after the insert of {what}")).await?;
     }
-    for (what, record) in &gallery {
+    for (what, record) in &varied_records {
         let stored = probe.present(record.id(), "after other inserts").await?;
         let after = format!("after other inserts, find answered for {what} with a record");
         same_record(record, &stored.record, &after)?;
     }
-    // On the way of a replacement too: from little to much and back.
-    for (what, record) in &gallery {
+    // Also through replacements that add fields and remove them again.
+    for (what, record) in &varied_records {
         let stored = probe.present(record.id(), "before a replacement").await?;
         let version = probe.replace(&revoked(record, Some("ops"), None), stored.version).await?;
         let version = probe.replace(record, version).await?;
@@ -76,7 +77,7 @@ pub(super) async fn record_is_kept(probe: Probe<'_>) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn text_is_kept(probe: Probe<'_>) -> Verdict {
+pub(super) async fn text_is_preserved(probe: Probe<'_>) -> Verdict {
     let long = long_texts();
     let texts = TEXTS.iter().copied().chain(long.iter().map(String::as_str));
     for (n, text) in (0..).zip(texts) {
@@ -93,9 +94,9 @@ pub(super) async fn text_is_kept(probe: Probe<'_>) -> Verdict {
     Ok(())
 }
 
-/// A record that has a text wherever it may have one.
+/// Creates a sample with this text in every field that can hold it.
 fn everywhere(n: u32, text: &str) -> Sample {
-    // All metadata together is bounded, at twice the length of one text.
+    // The longest texts occur once in the metadata, because its total length is limited.
     let metadata = if text.len() < LONGEST {
         metadata([(text, text), ("key", text)])
     } else {
@@ -110,13 +111,14 @@ fn everywhere(n: u32, text: &str) -> Sample {
     }
 }
 
-/// Ids that differ in one bit, in the case of one character, in sign, or in one half only.
+/// Returns ids that differ in one bit, in the case of one character, in the sign, or in one half
+/// only.
 fn similar_ids() -> Vec<TokenId> {
     let base: u128 = 0x0198_8000_0000_7abc_8def_0000_0000_0001;
     let mut ids: Vec<TokenId> = (0..128).map(|bit| id(base ^ (1 << bit))).collect();
     ids.extend([0, 1, u128::MAX, u128::MAX - 1, base, 1 << 127, (1 << 127) - 1].map(id));
     ids.extend([u128::from(u64::MAX), u128::from(u64::MAX) << 64, 1 << 63, 1 << 64].map(id));
-    // In base62 the ids end in the letters `A` and `a`, `B` and `b`, and so on.
+    // In base62 these ids end in `A` and `a`, `B` and `b`, and so on.
     ids.extend((10..62).map(|last| id(62 * 0x1234_5678 + last)));
     ids.sort_unstable();
     ids.dedup();
@@ -170,7 +172,7 @@ pub(super) async fn find_now_agrees(probe: Probe<'_>) -> Verdict {
     lent(probe, nth(0), "after the revocation").await?;
     probe.remove(nth(0), version).await?;
     lent(probe, nth(0), "after the removal").await?;
-    for (what, record) in gallery()? {
+    for (what, record) in varied_records()? {
         probe.insert(&record).await?;
         lent(probe, record.id(), &format!("for {what}")).await?;
     }
@@ -180,7 +182,7 @@ pub(super) async fn find_now_agrees(probe: Probe<'_>) -> Verdict {
     Ok(())
 }
 
-/// That `find_now` lends what `find` answers.
+/// Checks that `find_now` lends the record that `find` returns.
 async fn lent(probe: Probe<'_>, id: TokenId, when: &str) -> Verdict {
     let found = probe.find(id).await?;
     let mut calls = 0;

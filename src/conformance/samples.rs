@@ -1,27 +1,27 @@
-//! The records that the suite works with.
+//! The records that the checks use.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
 
-use super::verdict::Unkept;
+use super::verdict::NotKept;
 use crate::clock::from_micros;
 use crate::digest::StoredDigest;
 use crate::record::{NewRecord, OlderEnds, Record, ReplacedSecret, Rotation};
 use crate::scope::ScopeSet;
 use crate::token::TokenId;
 
-/// When the suite takes place: 2026-01-01 and an odd number of microseconds.
+/// The current time of all checks: 2026-01-01 with an odd number of microseconds.
 pub(super) const NOW: i64 = SECOND + 123_457;
 
-/// The second in which it does. Records have plain times where a check is not about them, so that a
-/// store which rounds times breaks few promises.
+/// The same time in whole seconds. Where times do not matter to a check, its records have whole
+/// seconds, so that a store that rounds times breaks few promises.
 const SECOND: i64 = 1_767_225_600_000_000;
 
 pub(super) const DAY: i64 = 86_400_000_000;
 
-/// The longest text of a record, in bytes.
+/// The maximum length of a text in a record, in bytes.
 pub(super) const LONGEST: usize = crate::record::MAX_TEXT_LEN;
 
 pub(super) fn at(micros: i64) -> DateTime<Utc> {
@@ -36,13 +36,13 @@ pub(super) fn id(value: u128) -> TokenId {
     TokenId::from_bytes(value.to_be_bytes())
 }
 
-/// The id of the nth token, as a service would make it: the time leads.
+/// Returns the id of the nth token. As in a service, the time is in the highest bits.
 pub(super) fn nth(n: u32) -> TokenId {
     let scrambled = u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15) & 0x3fff_ffff_ffff_ffff;
     id(0x0198_0000_0000_7000_8000_0000_0000_0000 + (u128::from(n) << 80) + scrambled)
 }
 
-/// What a record is made of, with values for all that a check does not care about.
+/// The input of a record, with defaults for all fields that do not matter to a check.
 #[derive(Clone)]
 pub(super) struct Sample {
     pub(super) id: TokenId,
@@ -85,13 +85,13 @@ impl Sample {
         Self { issued_to: issued_to.into(), ..self }
     }
 
-    pub(super) fn record(&self) -> Result<Record, Unkept> {
+    pub(super) fn record(&self) -> Result<Record, NotKept> {
         Record::new(&NewRecord {
             id: self.id,
             owner: &self.owner,
             token_type: self.token_type,
             issued_to: &self.issued_to,
-            scopes: &ScopeSet::new(&self.scopes).map_err(unmade)?,
+            scopes: &ScopeSet::new(&self.scopes).map_err(not_created)?,
             created_at: at(self.created_at),
             not_before: self.not_before.map(at),
             expires_at: self.expires_at.map(at),
@@ -100,16 +100,16 @@ impl Sample {
             issuers: &self.issuers,
             metadata: &self.metadata,
         })
-        .map_err(unmade)
+        .map_err(not_created)
     }
 }
 
-/// A record that differs from the nth in its label only.
-pub(super) fn labelled(n: u32, issued_to: &str) -> Result<Record, Unkept> {
+/// Creates a record that differs from the nth in its label only.
+pub(super) fn labelled(n: u32, issued_to: &str) -> Result<Record, NotKept> {
     Sample::nth(n).issued_to(issued_to).record()
 }
 
-/// A digest: plain for an even number, else under a key.
+/// Creates a digest. It is plain if `n` is even and keyed otherwise.
 fn digest(n: u8) -> StoredDigest {
     let mut bytes = [0; 37];
     for (byte, i) in bytes[5..].iter_mut().zip(1..) {
@@ -122,13 +122,14 @@ fn digest(n: u8) -> StoredDigest {
     StoredDigest::from_bytes(&bytes)
 }
 
-/// That the suite's own records cannot be made is no store's fault, but nothing was seen to be kept.
-fn unmade(error: impl Display) -> Unkept {
-    Unkept::Broken(format!("the suite could not make its record: {error}"))
+/// Reports that the suite could not create its own record. This is no fault of the store, but the
+/// promise was not seen to be kept.
+fn not_created(error: impl Display) -> NotKept {
+    NotKept::Broken(format!("the suite could not make its record: {error}"))
 }
 
-fn unrevoked() -> Unkept {
-    unmade("it is revoked")
+fn already_revoked() -> NotKept {
+    not_created("it is revoked")
 }
 
 fn rotated(
@@ -137,22 +138,22 @@ fn rotated(
     secret: u8,
     older_ends: OlderEnds,
     replaces: Option<ReplacedSecret>,
-) -> Result<Record, Unkept> {
+) -> Result<Record, NotKept> {
     let rotation = Rotation { digest: digest(secret), older_ends, replaces, expires_at: None };
-    record.rotate(at(micros), &rotation).map_err(unmade)
+    record.rotate(at(micros), &rotation).map_err(not_created)
 }
 
 pub(super) fn revoked(record: &Record, by: Option<&str>, reason: Option<&str>) -> Record {
     record.revoke(at(SECOND), by, reason).ok().flatten().unwrap_or_else(|| record.clone())
 }
 
-/// The record as a program of the future might write it: another format and a field nobody knows.
-pub(super) fn newer(record: &Record) -> Result<Record, Unkept> {
-    record.as_if_newer().map_err(unmade)
+/// Returns the record in a newer format, with an unknown field.
+pub(super) fn newer(record: &Record) -> Result<Record, NotKept> {
+    record.as_if_newer().map_err(not_created)
 }
 
-/// Records that between them fill every field, each with what it stands for.
-pub(super) fn gallery() -> Result<Vec<(&'static str, Record)>, Unkept> {
+/// Returns records that together use every field, each with a description.
+pub(super) fn varied_records() -> Result<Vec<(&'static str, Record)>, NotKept> {
     let (earliest, latest) = (1, 253_402_300_799_999_999);
     let plain = Sample::nth(100).record()?;
     let overlapping = rotated(
@@ -210,7 +211,7 @@ pub(super) fn gallery() -> Result<Vec<(&'static str, Record)>, Unkept> {
         ("a record with two live secrets and an ended one", twice),
         ("a record with an ended secret", leaked),
         ("a record with every field", full.record()?),
-        ("a record with as much metadata as allowed", crowded(121).record()?),
+        ("a record with as much metadata as allowed", with_max_metadata(121).record()?),
         ("a revoked record", revoked(&Sample::nth(130).record()?, None, None)),
         (
             "a record revoked at an odd microsecond",
@@ -219,11 +220,11 @@ pub(super) fn gallery() -> Result<Vec<(&'static str, Record)>, Unkept> {
                 .revoke(now(), Some("ops"), None)
                 .ok()
                 .flatten()
-                .ok_or_else(unrevoked)?,
+                .ok_or_else(already_revoked)?,
         ),
         ("a record under a key", Sample { secret: 7, ..Sample::nth(134) }.record()?),
         (
-            "a record revoked by somebody for a reason",
+            "a record revoked with an actor and a reason",
             revoked(&full.record_as(nth(131))?, Some("security"), Some("found in a log")),
         ),
         (
@@ -242,13 +243,13 @@ pub(super) fn gallery() -> Result<Vec<(&'static str, Record)>, Unkept> {
 }
 
 impl Sample {
-    fn record_as(&self, id: TokenId) -> Result<Record, Unkept> {
+    fn record_as(&self, id: TokenId) -> Result<Record, NotKept> {
         Self { id, ..self.clone() }.record()
     }
 }
 
-/// As many entries and as many bytes of metadata as a record may have.
-fn crowded(n: u32) -> Sample {
+/// Creates a sample with the maximum number of metadata entries and bytes.
+fn with_max_metadata(n: u32) -> Sample {
     let entries = (0..64).map(|n| (format!("key-{n:02}"), "v".repeat(8_192 / 64 - 6)));
     Sample { metadata: entries.collect(), ..Sample::nth(n) }
 }
@@ -257,26 +258,26 @@ pub(super) fn metadata<const N: usize>(entries: [(&str, &str); N]) -> BTreeMap<S
     entries.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
-/// Texts that storage is known to change, and pairs that it is known to confuse. All differ.
+/// Texts that storage systems are known to modify or to confuse with each other. All are different.
 #[rustfmt::skip]
 pub(super) const TEXTS: &[&str] = &[
-    // Case, and letters that change their number or kind with it.
+    // Case, and letters whose number or kind changes with it.
     "plain", "Plain", "PLAIN", "stra\u{df}e", "strasse", "STRASSE", "i", "I", "\u{130}", "\u{131}",
     "\u{3c3}", "\u{3c2}", "\u{fb01}n", "fin",
-    // Spaces that get trimmed or folded.
+    // Spaces that are often trimmed or folded.
     "plain ", " plain", "plain\t", "\tplain", "plain\n", "plain\r\n", "plain\u{a0}", "plain  text",
     "plain text", "plain\u{3000}text", "plain\u{2028}", "\u{feff}plain", "plain\u{200b}",
     "pl\u{ad}ain",
-    // Ends of C strings, and what follows them.
+    // The ends of C strings, and characters after them.
     "\0", "pl", "pl\0", "pl\0ain", "\0plain", "plain\0", "\u{1}", "\u{1b}[31m", "\u{7f}",
-    // Composed and decomposed, lone and reordered marks, look-alikes.
+    // Composed and decomposed characters, lone and reordered marks, look-alikes.
     "caf\u{e9}", "cafe\u{301}", "\u{301}", "e\u{301}\u{327}", "e\u{327}\u{301}", "\u{c5}",
     "\u{212b}", "A\u{30a}", "\u{ac00}", "\u{1100}\u{1161}", "p\u{430}in", "pain",
-    // Beyond the basic plane, joined, right to left, at the edges.
+    // Characters beyond the basic plane, joined, right to left, at the limits.
     "\u{1f600}", "a\u{1f600}b", "a", "\u{1f469}\u{200d}\u{1f4bb}", "\u{1f469}\u{1f4bb}",
     "\u{1f44d}\u{1f3fd}", "\u{202e}niap", "\u{5e9}\u{5dc}\u{5d5}\u{5dd}",
     "\u{645}\u{631}\u{62d}\u{628}\u{627}", "\u{fffd}", "\u{ffff}", "\u{10ffff}", "\u{e000}",
-    // What query languages, formats, shells, pages and paths give a meaning to.
+    // Characters with a meaning in query languages, formats, shells, pages and paths.
     "'", "''", "\"", "`", "\\", "\\\\", "\\'", "\\0", "\\u0000", "%", "%%", "_", "p_ain", "pl%",
     "p*", "p?ain", "[p]lain", "^plain$", ".*", "'; DROP TABLE tokens; --", "x' OR '1'='1",
     "/* plain */", "--", "#", "$1", "$$", ":id", "?", "@id", "{}", "{0}", "${plain}", "%s%n", "%00",
@@ -284,7 +285,8 @@ pub(super) const TEXTS: &[&str] = &[
     "C:\\nul", "NULL", "null", "nil", "true", "0", "00", "-1", "1e3", "1000",
 ];
 
-/// As long as allowed: plain, in two nearly equal forms, and of characters of two and four bytes.
+/// Returns texts of the maximum length: plain, two that are nearly equal, and with characters of
+/// two and four bytes.
 pub(super) fn long_texts() -> [String; 4] {
     [
         "x".repeat(LONGEST),
@@ -302,10 +304,12 @@ mod tests {
 
     #[test]
     fn every_record_of_the_gallery_can_be_made_and_has_its_own_id() {
-        let gallery = gallery().ok().unwrap();
-        let ids: BTreeSet<_> = gallery.iter().map(|(_, record)| record.id()).collect();
-        assert_eq!(ids.len(), gallery.len());
-        assert!(gallery.iter().all(|(_, r)| Record::from_bytes(&r.to_bytes()).as_ref() == Ok(r)));
+        let varied_records = varied_records().ok().unwrap();
+        let ids: BTreeSet<_> = varied_records.iter().map(|(_, record)| record.id()).collect();
+        assert_eq!(ids.len(), varied_records.len());
+        assert!(
+            varied_records.iter().all(|(_, r)| Record::from_bytes(&r.to_bytes()).as_ref() == Ok(r))
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A comparison that was made before, on the record as it is now.
+//! Matching a record again for a secret that was verified before, without the secret.
 
 use chrono::{DateTime, Utc};
 
@@ -6,7 +6,7 @@ use super::{Matched, PresentedSecret, Record};
 use crate::refusal::Refusal;
 
 impl Matched<'_> {
-    /// When the presented secret was made: no two of a record are made at one time.
+    /// Returns the creation time of the presented secret. It is unique within the record.
     #[inline]
     pub(crate) fn secret_created_at(&self) -> DateTime<Utc> {
         let record = self.record;
@@ -20,12 +20,12 @@ impl Matched<'_> {
 }
 
 impl Record {
-    /// The proof for a secret that was found to be this token's earlier, and that was made at this
-    /// time. One that the record has forgotten since counts as ended.
+    /// Returns a match for a secret that was found to be this token's earlier and was created at
+    /// this time. A secret that the record does not contain any more counts as ended.
     ///
     /// # Errors
     ///
-    /// A newer program has written the record since.
+    /// Returns an error if a newer program has written the record in the meantime.
     pub(crate) fn matched_before(
         &self,
         secret_created_at: DateTime<Utc>,

@@ -1,4 +1,5 @@
-//! The frame of an encoding: format byte, fields, checksum. Knows no field's meaning.
+//! The frame of an encoding. It consists of a format byte, fields of tag, length and value, and a
+//! checksum. It is independent of the meaning of the fields.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +9,16 @@ use super::field::valid_micros;
 use crate::clock::from_micros;
 use crate::digest::{DIGEST_LEN, StoredDigest};
 
-/// Bytes of the checksum at the end.
+/// The length of the checksum at the end, in bytes.
 pub(super) const CHECKSUM_LEN: usize = 4;
 
-/// The bytes are no record. Names the rule that they break, never a byte of them.
+/// The error returned for bytes that are not a valid record. It names the broken rule and contains
+/// none of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a record: {0}")]
+#[error("invalid record: {0}")]
 pub struct CorruptRecord(pub(crate) &'static str);
 
-/// Bytes as they are written.
+/// The bytes that were written so far.
 pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
@@ -28,18 +30,18 @@ impl Writer {
         self.0.push(byte);
     }
 
-    /// A length and that many bytes.
+    /// Writes a length and the content.
     pub(super) fn counted(&mut self, content: &[u8]) {
         self.length(content.len());
         self.0.extend_from_slice(content);
     }
 
-    /// What was written, as the content of a field.
+    /// Returns the written bytes as the content of a field.
     pub(super) fn content(&self) -> &[u8] {
         &self.0
     }
 
-    /// What was written, with its checksum behind it.
+    /// Appends the checksum and returns the bytes.
     pub(super) fn seal(mut self) -> Vec<u8> {
         self.0.extend_from_slice(&checksum(&self.0));
         self.0
@@ -76,26 +78,26 @@ impl Writer {
     }
 }
 
-/// What stands before the checksum, if that fits. Most of what a record may lack restricts it (a
-/// revocation comes late), so a cut-off or altered one must not be read as another record.
+/// Checks the checksum and returns the bytes before it. Most optional fields restrict a token (a
+/// revocation, for example), so truncated or modified bytes must not be read as another record.
 pub(super) fn unseal(bytes: &[u8]) -> Result<&[u8], CorruptRecord> {
     match bytes.split_last_chunk::<CHECKSUM_LEN>() {
         Some((covered, given)) if checksum(covered) == *given => Ok(covered),
-        _ => Err(CorruptRecord("the checksum is wrong")),
+        _ => Err(CorruptRecord("the checksum does not match")),
     }
 }
 
-/// CRC-32/ISO-HDLC.
+/// Computes the CRC-32/ISO-HDLC checksum.
 pub(super) fn checksum(covered: &[u8]) -> [u8; CHECKSUM_LEN] {
     crc32fast::hash(covered).to_be_bytes()
 }
 
-/// A time's eight bytes.
+/// Encodes a time.
 pub(super) fn time_bytes(time: DateTime<Utc>) -> [u8; 8] {
     time.timestamp_micros().to_be_bytes()
 }
 
-/// Bytes yet to be read.
+/// The bytes that remain to be read.
 pub(super) struct Reader<'b>(&'b [u8]);
 
 impl<'b> Reader<'b> {
@@ -159,7 +161,7 @@ impl<'b> Reader<'b> {
     }
 }
 
-/// The fields by tag; each is taken once, what is left at the end is unknown.
+/// The fields by tag. Each is taken once, and the fields that remain are unknown.
 pub(super) struct Fields<'b>(BTreeMap<u8, &'b [u8]>);
 
 impl<'b> Fields<'b> {
@@ -177,7 +179,7 @@ impl<'b> Fields<'b> {
         Ok(Self(fields))
     }
 
-    /// Reads a field, if it is there, to its last byte.
+    /// Takes a field, if it exists, and reads it completely.
     pub(super) fn take<T>(
         &mut self,
         tag: u8,
@@ -189,7 +191,7 @@ impl<'b> Fields<'b> {
         if reader.is_empty() { Ok(Some(value)) } else { Err(CorruptRecord("a field is too long")) }
     }
 
-    /// Takes all fields from this tag on, in order.
+    /// Takes all fields with this tag or a higher one, in order.
     pub(super) fn take_from(&mut self, tag: u8) -> impl Iterator<Item = (u8, &'b [u8])> + use<'b> {
         self.0.split_off(&tag).into_iter()
     }
@@ -198,21 +200,17 @@ impl<'b> Fields<'b> {
         self.take(tag, Reader::time)
     }
 
-    pub(super) fn text(
-        &mut self,
-        tag: u8,
-        longest: usize,
-    ) -> Result<Option<&'b str>, CorruptRecord> {
+    pub(super) fn text(&mut self, tag: u8, max: usize) -> Result<Option<&'b str>, CorruptRecord> {
         let text = self.take(tag, |reader| reader.text(reader.remaining()))?;
-        // Blank texts are refused where they come from; what a stored byte means must not depend on
-        // a table of white space that grows.
-        if text.is_some_and(|text| text.is_empty() || text.len() > longest) {
+        // Blank texts are refused when they are set. The validity of stored bytes must not depend
+        // on the Unicode table of white space, which grows.
+        if text.is_some_and(|text| text.is_empty() || text.len() > max) {
             return Err(CorruptRecord("a text is empty or too long"));
         }
         Ok(text)
     }
 
-    /// Whether each field was taken.
+    /// Returns whether all fields were taken.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

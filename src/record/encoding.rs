@@ -1,34 +1,35 @@
-//! A record's one encoding, versioned and canonical.
+//! The encoding of a record, versioned and canonical.
 //!
-//! A format byte, then fields in ascending order of their tag: tag (one byte), length (LEB128, no
-//! longer than needed), content. At the end CRC-32/ISO-HDLC of all that comes before it, in four
-//! bytes. A field that is absent has its default. Integers are big-endian, times are microseconds
-//! since 1970 in eight bytes. Each record has exactly one encoding.
+//! An encoding is a format byte, fields in ascending order of their tags, and a checksum. A field
+//! is a tag (one byte), a length (LEB128, in its shortest form) and its content. The checksum is
+//! CRC-32/ISO-HDLC of everything before it, in four bytes. A missing field has its default.
+//! Integers are big-endian, times are microseconds since 1970 in eight bytes. Each record has
+//! exactly one encoding.
 //!
-//! The frame (format byte, tag, length, checksum, longest encoding) and the fields 1 to 8 and 12 to 16
-//! keep their meaning and limits in every later format, so that an old program can still list and
-//! filter what a new one wrote. A writer uses the oldest format that can express the record.
+//! The frame (format byte, tag, length, checksum, maximum length) and the fields 1 to 8 and 12 to
+//! 16 have the same meaning and limits in every later format, so that an old program can list and
+//! filter the records of a new one. A writer uses the oldest format that can express the record.
 //!
-//! A field with a tag of 128 or more restricts nothing: whoever does not know it ignores it and writes
-//! it back as it was. One below 128 that is unknown makes the bytes no record of this format, so a
-//! new one of those asks for a new format.
+//! A field with a tag of 128 or more restricts nothing. A program that does not know it ignores it
+//! and writes it back unchanged. An unknown field below 128 makes the bytes invalid in this format,
+//! so adding such a field needs a new format.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
 use super::field::{MAX_ISSUERS, MAX_METADATA, MAX_SCOPES_LEN, MAX_TEXT_LEN};
-use super::frame::{CorruptRecord, Fields, Reader, Writer, time_bytes, unseal};
 use super::texts::Texts;
-use super::{EndedSecret, NewestSecret, OlderSecret, Rare, Record, Remark, Revocation};
+use super::tlv::{CorruptRecord, Fields, Reader, Writer, time_bytes, unseal};
+use super::{EndedSecret, IgnorableField, NewestSecret, OlderSecret, Rare, Record, Revocation};
 use crate::digest::StoredDigest;
 use crate::scope::{ScopeSet, valid_type_name};
 use crate::token::TokenId;
 
-/// The newest record format that this crate reads and the one that it writes.
+/// The newest record format that this crate reads, and the one that it writes.
 pub const RECORD_FORMAT: u8 = 1;
 
-/// The longest encoding of a record, in bytes.
+/// The maximum length of an encoded record, in bytes.
 pub const MAX_RECORD_BYTES: usize = 65_536;
 
 const MISSING: CorruptRecord = CorruptRecord("a required field is missing");
@@ -51,15 +52,16 @@ const ISSUED_BY: u8 = 15;
 const ISSUERS: u8 = 16;
 const METADATA: u8 = 17;
 
-/// From this tag on a field restricts nothing.
-const FIRST_REMARK: u8 = 128;
+/// The first tag of the fields that may be ignored.
+const FIRST_IGNORABLE_TAG: u8 = 128;
 
-/// The most bytes of all such fields, so that there is room for a revocation.
-const REMARKS_MAX: usize = 16_384;
+/// The maximum total length of the fields that may be ignored, in bytes. It leaves enough space for
+/// a revocation.
+const MAX_IGNORABLE_BYTES: usize = 16_384;
 
 impl Record {
-    /// The record's encoding, at most [`MAX_RECORD_BYTES`] long. A record that a newer program wrote
-    /// comes back byte for byte.
+    /// Returns the encoding of the record, at most [`MAX_RECORD_BYTES`] long. A record that a newer
+    /// program wrote is returned byte for byte.
     pub fn to_bytes(&self) -> Vec<u8> {
         if let Some(newer) = self.rare.as_ref().and_then(|rare| rare.newer.as_ref()) {
             return newer.to_vec();
@@ -84,23 +86,24 @@ impl Record {
         out.seal()
     }
 
-    /// Reads an encoding. A checksum at its end tells damage: bytes that were cut off, or one that
-    /// changed, are no other record.
+    /// Reads an encoded record. The checksum detects damage, so truncated or modified bytes are
+    /// never read as another record.
     ///
-    /// Bytes in a newer format give a record that can be listed and copied and nothing else: see
-    /// [`is_newer`](Self::is_newer).
+    /// Bytes in a newer format give a record that can only be listed and copied (see
+    /// [`is_newer`](Self::is_newer)).
     ///
     /// # Errors
     ///
-    /// [`CorruptRecord`] if the bytes break a rule of the format or a limit that holds for every
-    /// record.
+    /// Returns [`CorruptRecord`] if the bytes break a rule of the format, or a limit that holds for
+    /// every record.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CorruptRecord> {
         if bytes.len() > MAX_RECORD_BYTES {
-            return Err(CorruptRecord("longer than any record"));
+            return Err(CorruptRecord("the bytes are longer than any record"));
         }
-        let (&format, body) = unseal(bytes)?.split_first().ok_or(CorruptRecord("empty"))?;
+        let (&format, body) =
+            unseal(bytes)?.split_first().ok_or(CorruptRecord("the bytes are empty"))?;
         if format == 0 {
-            return Err(CorruptRecord("format zero"));
+            return Err(CorruptRecord("the format is zero"));
         }
         let mut fields = Fields::read(body)?;
         let head = Head::take(&mut fields)?;
@@ -111,10 +114,11 @@ impl Record {
     }
 }
 
-/// For tests: what may be kept and listed, and neither matched nor changed.
+/// For tests.
 #[cfg(any(test, feature = "conformance"))]
 impl Record {
-    /// This record as a newer program might have written it, with a field that this one cannot know.
+    /// Returns this record as a newer program might have written it, with an unknown field. It can
+    /// be stored and listed, but neither matched nor modified.
     pub(crate) fn as_if_newer(&self) -> Result<Self, CorruptRecord> {
         let bytes = self.to_bytes();
         let mut out = Writer::with_capacity(bytes.len() + 8);
@@ -153,11 +157,11 @@ impl Writer {
             }
             self.field(METADATA, entries.content());
         }
-        rare.remarks.iter().for_each(|(tag, content)| self.field(*tag, content));
+        rare.ignorable.iter().for_each(|(tag, content)| self.field(*tag, content));
     }
 }
 
-/// What every format has.
+/// The fields that every format has.
 struct Head<'b> {
     id: TokenId,
     owner: &'b str,
@@ -178,7 +182,7 @@ impl<'b> Head<'b> {
         let owner = fields.text(OWNER, MAX_TEXT_LEN)?.ok_or(MISSING)?;
         let token_type = fields.text(TYPE, MAX_TEXT_LEN)?.ok_or(MISSING)?;
         if !valid_type_name(token_type) {
-            return Err(CorruptRecord("the type's name is not allowed"));
+            return Err(CorruptRecord("the name of the type is invalid"));
         }
         Ok(Self {
             id: TokenId::from_bytes(id),
@@ -209,7 +213,7 @@ impl<'b> Head<'b> {
                 Ok(NewestSecret { digest: reader.digest()?, created_at: reader.time()? })
             })?
             .ok_or(MISSING)?;
-        let rare = Rare { remarks: remarks(&mut fields)?, ..rare(&mut fields)? };
+        let rare = Rare { ignorable: ignorable(&mut fields)?, ..rare(&mut fields)? };
         if !fields.is_empty() {
             return Err(CorruptRecord("a field is unknown"));
         }
@@ -240,8 +244,8 @@ impl<'b> Head<'b> {
 
 fn scopes(fields: &mut Fields<'_>) -> Result<ScopeSet, CorruptRecord> {
     let Some(text) = fields.text(SCOPES, MAX_SCOPES_LEN)? else { return Ok(ScopeSet::default()) };
-    let scopes: ScopeSet = text.parse().map_err(|_| CorruptRecord("a scope is not allowed"))?;
-    // Unsorted or doubled scopes would be a second spelling.
+    let scopes: ScopeSet = text.parse().map_err(|_| CorruptRecord("a scope is invalid"))?;
+    // Unsorted or duplicate scopes would be a second encoding of the same record.
     if scopes.as_scopes().as_str() != text {
         return Err(CorruptRecord("the scopes are not in order"));
     }
@@ -283,19 +287,19 @@ fn rare(fields: &mut Fields<'_>) -> Result<Rare, CorruptRecord> {
     })
 }
 
-/// The fields that a newer program added and that may be ignored.
-fn remarks(fields: &mut Fields<'_>) -> Result<Vec<Remark>, CorruptRecord> {
-    let remarks: Vec<Remark> =
-        fields.take_from(FIRST_REMARK).map(|(tag, content)| (tag, content.into())).collect();
-    if remarks.iter().map(|(_, content)| content.len()).sum::<usize>() > REMARKS_MAX {
-        return Err(CorruptRecord("there are too many remarks"));
+/// Takes the unknown fields that may be ignored.
+fn ignorable(fields: &mut Fields<'_>) -> Result<Vec<IgnorableField>, CorruptRecord> {
+    let ignorable: Vec<IgnorableField> =
+        fields.take_from(FIRST_IGNORABLE_TAG).map(|(tag, content)| (tag, content.into())).collect();
+    if ignorable.iter().map(|(_, content)| content.len()).sum::<usize>() > MAX_IGNORABLE_BYTES {
+        return Err(CorruptRecord("the fields that may be ignored are too long"));
     }
-    Ok(remarks)
+    Ok(ignorable)
 }
 
 fn issuers(reader: &mut Reader<'_>) -> Result<Vec<TokenId>, CorruptRecord> {
     if reader.is_empty() || reader.remaining() > MAX_ISSUERS * 16 {
-        return Err(CorruptRecord("there are no or too many issuers"));
+        return Err(CorruptRecord("the number of issuers is zero or too large"));
     }
     let mut issuers = Vec::new();
     while !reader.is_empty() {
@@ -305,7 +309,7 @@ fn issuers(reader: &mut Reader<'_>) -> Result<Vec<TokenId>, CorruptRecord> {
 }
 
 fn metadata(reader: &mut Reader<'_>) -> Result<BTreeMap<String, String>, CorruptRecord> {
-    let (most, longest) = MAX_METADATA;
+    let (max_entries, max_bytes) = MAX_METADATA;
     let mut metadata = BTreeMap::<String, String>::new();
     let mut bytes = 0;
     while !reader.is_empty() {
@@ -322,8 +326,8 @@ fn metadata(reader: &mut Reader<'_>) -> Result<BTreeMap<String, String>, Corrupt
         bytes += key.len() + value.len();
         metadata.insert(key.to_owned(), value.to_owned());
     }
-    if metadata.is_empty() || metadata.len() > most || bytes > longest {
-        return Err(CorruptRecord("there is no or too much metadata"));
+    if metadata.is_empty() || metadata.len() > max_entries || bytes > max_bytes {
+        return Err(CorruptRecord("the metadata is empty or too long"));
     }
     Ok(metadata)
 }

@@ -1,22 +1,23 @@
-//! Who obtained a token through which others.
+//! The chain of tokens on whose behalf a token was issued.
 
 use super::Record;
 use super::field::{Field, InvalidField, MAX_ISSUERS, Rule};
 use crate::token::TokenId;
 
 impl Record {
-    /// The issuers of whatever this token obtains: itself, then its own, nearest first.
+    /// Returns the issuers of a token that this one issues. These are the token itself and its own
+    /// issuers, nearest first.
     pub(crate) fn lineage(&self) -> Vec<TokenId> {
         let own = self.issuers().iter().copied().filter(|id| *id != self.id);
         std::iter::once(self.id).chain(own).collect()
     }
 
-    /// The record, known from now on to whoever stands in `lineage`: they come first, those that it
-    /// had stay behind them, each once. It is never its own issuer.
+    /// Returns the record with the tokens in `lineage` as additional issuers. They come first,
+    /// followed by the present ones, without duplicates. A token is never its own issuer.
     ///
     /// # Errors
     ///
-    /// There would be more than a record keeps.
+    /// Returns an error if there are more issuers than a record can hold.
     pub(crate) fn below(mut self, lineage: &[TokenId]) -> Result<Self, InvalidField> {
         if lineage.is_empty() {
             return Ok(self);

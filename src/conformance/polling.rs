@@ -1,4 +1,4 @@
-//! Several futures in turn, without a runtime.
+//! Polling of several futures in turn, without a runtime.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 pub(super) type Boxed<'f, T> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
 
-/// Polls all futures in turn until each has an answer.
+/// Polls all futures in turn until each is ready.
 pub(super) async fn join<T>(mut futures: Vec<Boxed<'_, T>>) -> Vec<T> {
     let mut answers: Vec<Option<T>> = futures.iter().map(|_| None).collect();
     poll_fn(|cx| {
@@ -26,7 +26,7 @@ pub(super) async fn join<T>(mut futures: Vec<Boxed<'_, T>>) -> Vec<T> {
     answers.into_iter().flatten().collect()
 }
 
-/// Polls a future so many times at most and drops it.
+/// Polls a future up to this many times and drops it.
 pub(super) async fn poll_and_drop<T>(
     future: impl Future<Output = T>,
     mut polls: usize,
@@ -42,8 +42,8 @@ pub(super) async fn poll_and_drop<T>(
     .await
 }
 
-/// The answer of a future, unless it takes longer. Asks for its turn again and again, because no
-/// timer can be assumed.
+/// Returns the output of a future, or `None` after this duration. Wakes itself in a loop, because
+/// the suite cannot assume a timer.
 pub(super) async fn within<T>(longest: Duration, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let started = Instant::now();
@@ -64,7 +64,7 @@ fn again<T>(cx: &Context<'_>) -> Poll<T> {
     Poll::Pending
 }
 
-/// Waits for a future on this thread, which sleeps meanwhile.
+/// Blocks the thread until a future is ready.
 pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(Thread);
 
