@@ -1,4 +1,8 @@
-//! The stored digests of secrets, and the keys of keyed digests.
+//! Digests of secrets, and the keys that they may be made with.
+//!
+//! A record stores a digest of the secret, never the secret. A [`KeyRing`] makes the digests keyed, so
+//! that a reader of the storage cannot confirm a token. The manual explains it in
+//! [keys and digests](crate::manual::keys_and_digests).
 
 mod key_ring;
 mod padding;

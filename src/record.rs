@@ -1,4 +1,7 @@
-//! The stored record of a token, which contains everything except the plaintext.
+//! The stored row of a token: everything that is known of it, except its secret.
+//!
+//! [`Record`] is the row. The module also has the parts of a record, the limits of its fields, and the
+//! errors for values that break them.
 
 mod accessors;
 mod encoding;
@@ -25,7 +28,8 @@ pub(crate) use texts::Texts;
 pub use tlv::CorruptRecord;
 
 use crate::clock::whole_micros;
-use crate::digest::{Digests, HashedSecret, KeyId, StoredDigest, Unverifiable};
+use crate::digest::{Digests, HashedSecret, StoredDigest};
+use crate::refusal::Refusal;
 use crate::scope::ScopeSet;
 use crate::token::{ParsedToken, TokenId};
 
@@ -36,7 +40,7 @@ use crate::token::{ParsedToken, TokenId};
 /// old record by compare-and-swap. Stores save [`to_bytes`](Self::to_bytes) and additional columns
 /// with the accessors that they index. Outside this crate a record can be created only by
 /// [`from_bytes`](Self::from_bytes).
-/// [The life of a token](crate::manual::life#what-each-act-leaves-in-the-record) documents which
+/// [The life of a token](crate::manual::life#what-each-operation-leaves-in-the-record) documents which
 /// fields each operation changes.
 ///
 /// `Debug` shows no digest.

@@ -244,50 +244,54 @@ impl fmt::Debug for ParsedToken<'_> {
     }
 }
 
-/// Parses a token. The function accepts any bytes, allocates no memory and does no look-up.
-/// [The token format](crate::manual::token_format) describes and explains the grammar.
-///
-/// # Errors
-///
-/// Returns [`MalformedToken`], which names the first broken rule in the order of its variants.
-///
-/// ```
-/// use service_tokens::parse;
-/// use service_tokens::steps::Prefix;
-/// use service_tokens::token::MalformedToken;
-///
-/// let ours = [Prefix::new("acme_live")?];
-/// assert_eq!(parse("acme_test_1x", &ours).unwrap_err(), MalformedToken::UnknownPrefix);
-/// # Ok::<(), service_tokens::token::InvalidPrefix>(())
-/// ```
-#[inline]
-pub fn parse<'t, T>(token: &'t T, accepted: &[Prefix]) -> Result<ParsedToken<'t>, MalformedToken>
-where
-    T: AsRef<[u8]> + ?Sized,
-{
-    let bytes = token.as_ref();
-    let Some((prefix, body)) = split_v1(bytes, accepted) else {
-        return Err(unlike_v1(bytes, accepted));
-    };
-    if !all_base62(body) {
-        // If the body contains an underscore, that one is the last, and the real body starts after
-        // it.
-        return Err(if body.contains(&b'_') {
-            unlike_v1(bytes, accepted)
-        } else {
-            MalformedToken::Character
-        });
+impl<'t> ParsedToken<'t> {
+    /// Parses a token whose prefix is one of `accepted`. The function accepts any bytes, allocates no
+    /// memory and does no look-up. [The token format](crate::manual::token_format) describes the grammar.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MalformedToken`], which names the first broken rule in the order of its variants.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::steps::{ParsedToken, Prefix};
+    /// use service_tokens::token::MalformedToken;
+    ///
+    /// let ours = [Prefix::new("acme_live")?];
+    /// let refused = ParsedToken::parse("acme_test_1x", &ours).unwrap_err();
+    /// assert_eq!(refused, MalformedToken::UnknownPrefix);
+    /// # Ok::<(), service_tokens::token::InvalidPrefix>(())
+    /// ```
+    #[inline]
+    pub fn parse<T>(token: &'t T, accepted: &[Prefix]) -> Result<Self, MalformedToken>
+    where
+        T: AsRef<[u8]> + ?Sized,
+    {
+        let bytes = token.as_ref();
+        let Some((prefix, body)) = split_v1(bytes, accepted) else {
+            return Err(unlike_v1(bytes, accepted));
+        };
+        if !all_base62(body) {
+            // If the body contains an underscore, that one is the last, and the real body starts after
+            // it.
+            return Err(if body.contains(&b'_') {
+                unlike_v1(bytes, accepted)
+            } else {
+                MalformedToken::Character
+            });
+        }
+        let (id, rest) = body.split_first_chunk().ok_or(MalformedToken::Length)?;
+        let presented = rest.first_chunk().ok_or(MalformedToken::Length)?;
+        let given = rest.last_chunk::<{ V1.checksum }>().ok_or(MalformedToken::Length)?;
+        // Every number has one spelling in base62, so a token has one valid checksum.
+        let covered = &bytes[..bytes.len() - V1.checksum];
+        if decode_base62(given) != u64::from(crc32fast::hash(covered)) {
+            return Err(MalformedToken::Checksum);
+        }
+        let id = decode_id(id).ok_or(MalformedToken::IdRange)?;
+        Ok(ParsedToken { prefix, id: TokenId::from_value(id), presented })
     }
-    let (id, rest) = body.split_first_chunk().ok_or(MalformedToken::Length)?;
-    let presented = rest.first_chunk().ok_or(MalformedToken::Length)?;
-    let given = rest.last_chunk::<{ V1.checksum }>().ok_or(MalformedToken::Length)?;
-    // Every number has one spelling in base62, so a token has one valid checksum.
-    let covered = &bytes[..bytes.len() - V1.checksum];
-    if decode_base62(given) != u64::from(crc32fast::hash(covered)) {
-        return Err(MalformedToken::Checksum);
-    }
-    let id = decode_id(id).ok_or(MalformedToken::IdRange)?;
-    Ok(ParsedToken { prefix, id: TokenId::from_value(id), presented })
 }
 
 /// Returns the prefix and the part after the version, if the text has the form of version 1.

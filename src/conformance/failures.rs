@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
-use super::probe::{Probe, everything, same_record};
+use super::probe::{Probe, every_record, same_record};
 use super::samples::{Sample, labelled, metadata, now};
 use super::verdict::{NotKept, Verdict, broken, ensure};
 use crate::record::Record;
@@ -65,7 +65,7 @@ pub(super) async fn while_failing(
         }
         Err(error) => note("find", Ok(()), Some(error)),
     }
-    match store.list(&everything(), now()).await {
+    match store.list(&every_record(), now()).await {
         Ok(page) if page.next.is_none() && page.items.len() < 2 => {
             note("list", broken("an unavailable store showed a list that lacks records"), None);
         }

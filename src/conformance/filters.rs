@@ -47,7 +47,7 @@ fn mixture() -> Result<Vec<Record>, NotKept> {
 }
 
 /// Returns each filter alone, with values that many, few and no records have.
-fn single_filters() -> Vec<(&'static str, Query)> {
+fn single_filters() -> Vec<(&'static str, Filter)> {
     let all = everything;
     let mut filters = vec![("no filter", all()), ("the default", Filter::new())];
     for owner in ["acme", "acme-eu", "Acme", "ACME", "acm", "nobody"] {
@@ -125,7 +125,7 @@ fn combinations() -> Vec<(&'static str, Filter)> {
     queries
 }
 
-/// Checks that a query selects the records that [`Query::matches`] accepts, in both orders.
+/// Checks that a query selects the records that [`Filter::matches`] accepts, in both orders.
 async fn selects(
     probe: Probe<'_>,
     records: &[(Record, LastUsed)],
@@ -139,8 +139,8 @@ async fn selects(
         .map(|(record, _)| record.id())
         .collect();
     for direction in [Order::OldestFirst, Order::NewestFirst] {
-        let query = query.clone().direction(direction).limit(1_000);
-        let seen = probe.scan(&query, now).await?;
+        let request = ListRequest::from(filter.clone()).order(direction).limit(1_000);
+        let seen = probe.scan(&request, now).await?;
         same_ids(&expected, seen.iter().map(|stored| stored.record.id()), what)?;
     }
     Ok(())
@@ -184,9 +184,9 @@ pub(super) async fn filters_are_exact(probe: Probe<'_>) -> Verdict {
 }
 
 /// Formats the filters that the query sets.
-fn given_filters(query: &Query) -> String {
-    let all = format!("{query:?}");
-    let fields = all.trim_start_matches("Query { ").trim_end_matches(" }").split(", ");
+fn given_filters(filter: &Filter) -> String {
+    let all = format!("{filter:?}");
+    let fields = all.trim_start_matches("Filter { ").trim_end_matches(" }").split(", ");
     let given: Vec<&str> = fields.filter(|field| field.contains("Some(")).collect();
     short(&if given.is_empty() { format!("{:?}", filter.states) } else { given.join(", ") })
 }
@@ -236,7 +236,8 @@ pub(super) async fn owners_are_separate(probe: Probe<'_>) -> Verdict {
             let expected = records.iter().filter(|r| r.owner() == owner).map(Record::id).collect();
             let what = format!("a list of the owner {}", quote(owner));
             for limit in [1, 50] {
-                let query = everything().direction(direction).owner(owner).limit(limit);
+                let query =
+                    ListRequest::from(everything().owner(owner)).order(direction).limit(limit);
                 let seen = probe.scan(&query, now()).await?;
                 same_ids(&expected, seen.iter().map(|stored| stored.record.id()), &what)?;
             }

@@ -1,6 +1,6 @@
 //! Checks with a second handle on the storage, and after reopening it.
 
-use super::probe::{Probe, Refusal, everything, refused, same_stored};
+use super::probe::{Probe, Refusal, every_record, refused, same_stored};
 use super::races::compete;
 use super::samples::{NOW, at, labelled, newer, now, nth, revoked, varied_records};
 use super::verdict::{NotKept, Verdict, ensure};
@@ -73,7 +73,7 @@ pub(super) async fn before_reopening(probe: Probe<'_>) -> Result<Before, NotKept
     let newer = newer(&labelled(2, "newer")?)?;
     probe.insert(&newer).await?;
     let mut there = Vec::new();
-    for stored in probe.scan(&everything(), now()).await? {
+    for stored in probe.scan(&every_record(), now()).await? {
         there.push(probe.present(stored.record.id(), "before closing").await?);
     }
     Ok(Before { there, removed: removed.id(), replaced: (first, stale) })
@@ -92,7 +92,7 @@ pub(super) async fn after_reopening(probe: Probe<'_>, before: &Before) -> Verdic
             "after the store was closed and opened again, find answered with",
         )?;
     }
-    let listed = probe.scan(&everything(), now()).await?.len();
+    let listed = probe.scan(&every_record(), now()).await?.len();
     let expected = before.there.len();
     ensure!(
         listed == expected,

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::polling::{Boxed, join};
-use super::probe::{Probe, Refusal, everything, refused, same, same_ids, tracked, untouched};
+use super::probe::{
+    Probe, Refusal, every_record, everything, refused, same, same_ids, tracked, untouched,
+};
 use super::samples::{DAY, NOW, Sample, at, labelled, now, nth};
 use super::verdict::{NotKept, Verdict, broken, ensure};
 use crate::record::Record;
@@ -34,7 +36,7 @@ async fn reports_last_use(
 ) -> Verdict {
     let stored = probe.present(id, when).await?;
     same(&expected, &stored.last_used, &format!("{when}, find answered with the last use"))?;
-    let listed = probe.scan(&everything(), now()).await?;
+    let listed = probe.scan(&every_record(), now()).await?;
     for stored in listed.iter().filter(|stored| stored.record.id() == id) {
         same(&expected, &stored.last_used, &format!("{when}, list showed the last use"))?;
     }

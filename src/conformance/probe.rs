@@ -53,7 +53,7 @@ impl Probe<'_> {
     /// Checks that neither `find` nor `list` returns a record with this id.
     pub(super) async fn lacks(&self, id: TokenId, when: &str) -> Verdict {
         ensure!(self.find(id).await?.is_none(), "{when}, find answered with a record {id}");
-        let listed = self.scan(&everything(), super::samples::now()).await?;
+        let listed = self.scan(&every_record(), super::samples::now()).await?;
         ensure!(
             listed.iter().all(|stored| stored.record.id() != id),
             "{when}, list showed a record {id}"
@@ -78,8 +78,12 @@ impl Probe<'_> {
         answered("touch", self.store.touch(uses).await)
     }
 
-    pub(super) async fn page(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, NotKept> {
-        answered("list", self.store.list(query, now).await)
+    pub(super) async fn page(
+        &self,
+        request: &ListRequest,
+        now: DateTime<Utc>,
+    ) -> Result<Page, NotKept> {
+        answered("list", self.store.list(request, now).await)
     }
 
     /// Returns all records of a list, page after page.
@@ -89,12 +93,12 @@ impl Probe<'_> {
         now: DateTime<Utc>,
     ) -> Result<Vec<StoredRecord>, NotKept> {
         let mut scanned = Vec::new();
-        let mut query = query.clone();
+        let mut request = request.clone();
         for _ in 0..PAGES {
-            let page = self.page(&query, now).await?;
+            let page = self.page(&request, now).await?;
             scanned.extend(page.items);
             let Some(next) = page.next else { return Ok(scanned) };
-            query = query.after(next);
+            request = request.after(next);
         }
         broken(format!("a scan did not end: after {PAGES} pages there was still a next one"))
     }
@@ -103,9 +107,14 @@ impl Probe<'_> {
 /// Many more pages than any scan of the suite needs.
 pub(super) const PAGES: usize = 2_000;
 
-/// Selects every record, oldest first.
-pub(super) fn everything() -> Query {
-    Query::new().states(States::ALL).direction(Order::OldestFirst)
+/// Requests every record, oldest first.
+pub(super) fn every_record() -> ListRequest {
+    ListRequest::from(everything()).order(Order::OldestFirst)
+}
+
+/// Selects every record.
+pub(super) fn everything() -> Filter {
+    Filter::new().states(States::ALL)
 }
 
 pub(super) fn answered<T>(what: &str, answer: Result<T, StoreError>) -> Result<T, NotKept> {

@@ -139,7 +139,7 @@ promises! { $
     ShortPageIsNotTheEnd short_page_is_not_the_end
         "a scan that few records match returns all of them, because only a missing `next` ends it",
     FiltersAreExact filters_are_exact
-        "each filter and each combination of filters selects exactly the records that `Query::matches` accepts",
+        "each filter and each combination of filters selects exactly the records that `Filter::matches` accepts",
     StatesFollowNow states_follow_now
         "the state of a token is its state at the time given with the query, to the microsecond",
     OwnersAreSeparate owners_are_separate

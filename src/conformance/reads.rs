@@ -1,7 +1,7 @@
 //! Checks that reads return the written data.
 
 use super::polling::{Boxed, join};
-use super::probe::{Probe, answered, everything, quote, same_record, same_stored};
+use super::probe::{Probe, answered, every_record, quote, same_record, same_stored};
 use super::samples::{
     LONGEST, NOW, Sample, TEXTS, at, id, labelled, long_texts, metadata, now, nth, revoked,
     varied_records,
@@ -49,7 +49,7 @@ async fn seen(
     when: &str,
 ) -> Verdict {
     probe.holds(record, version, when).await?;
-    let listed = probe.scan(&everything(), now()).await?;
+    let listed = probe.scan(&every_record(), now()).await?;
     let Some(listed) = listed.iter().find(|stored| stored.record.id() == record.id()) else {
         return broken(format!("{when}, list did not show the record {}", record.id()));
     };

@@ -141,7 +141,7 @@ pub(super) async fn versions_are_new(probe: Probe<'_>) -> Verdict {
         );
         let found = probe.present(record.id(), "after a replacement").await?;
         same(&version, &found.version, "after a replacement find answered with")?;
-        for listed in probe.scan(&everything(), now()).await? {
+        for listed in probe.scan(&every_record(), now()).await? {
             same(&version, &listed.version, "after a replacement list showed")?;
         }
     }
@@ -210,7 +210,7 @@ pub(super) async fn newer_record_is_protected(probe: Probe<'_>) -> Verdict {
     let newer = newer(&readable)?;
     let version = probe.insert(&newer).await?;
     probe.holds(&newer, version, "after the insert of a record in a newer format").await?;
-    for listed in probe.scan(&everything(), now()).await? {
+    for listed in probe.scan(&every_record(), now()).await? {
         same_record(&newer, &listed.record, "list showed a record in a newer format")?;
     }
     let relabelled = labelled(0, "written by an older program")?;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 
 use super::NewRecord;
 use crate::clock::{RECORDABLE_MICROS, from_micros, rfc3339};
@@ -119,7 +119,7 @@ pub enum Rule {
     #[error("must be after not_before")]
     NotAfterNotBefore,
     /// The time is later than the policy allows.
-    #[error("must not be after {}", rfc3339(latest))]
+    #[error("must not be after {}", rfc3339(*latest))]
     TooLate {
         /// The latest allowed time.
         latest: DateTime<Utc>,
@@ -140,7 +140,7 @@ pub enum Rule {
     #[error("is not the acting token's")]
     NotActings,
     /// The end is later than that of the calling token.
-    #[error("must not be after the end of the calling token, {}", rfc3339(latest))]
+    #[error("must not be after the end of the calling token, {}", rfc3339(*latest))]
     OutlivesCaller {
         /// The latest allowed time.
         latest: DateTime<Utc>,
@@ -163,11 +163,6 @@ pub enum Rule {
         /// The maximum value.
         max: usize,
     },
-}
-
-/// Formats a time for an error message.
-fn rfc3339(time: &DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
 /// The error for a field that breaks a rule. It does not repeat the value.

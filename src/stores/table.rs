@@ -142,9 +142,9 @@ impl Index {
         }
     }
 
-    /// Returns the next ids after a cursor in the query's order, at most `max` of them.
-    fn ids(&self, query: &Query, behind: Option<TokenId>, max: usize) -> Vec<TokenId> {
-        let ids = match query.owner_filter() {
+    /// Returns the next ids after a cursor in the request's order, at most `max` of them.
+    fn ids(&self, request: &ListRequest, behind: Option<TokenId>, max: usize) -> Vec<TokenId> {
+        let ids = match request.filter.owner.as_deref() {
             None => &self.all,
             Some(owner) => match self.by_owner.get(owner) {
                 None => return Vec::new(),
@@ -289,12 +289,13 @@ impl Table {
 
     pub(crate) fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Page {
         let mut items: Vec<StoredRecord> = Vec::new();
-        let (mut behind, mut scanned, mut chunk) = (query.cursor(), 0, FIRST_CHUNK);
+        let limit = request.limit.clamp(1, MAX_PAGE_LEN);
+        let (mut behind, mut scanned, mut chunk) = (request.after, 0, FIRST_CHUNK);
         while scanned < MAX_SCANNED {
-            let ids = read(&self.index).ids(query, behind, chunk);
+            let ids = read(&self.index).ids(request, behind, chunk);
             for &id in &ids {
                 // A full page has a next page only if another record matches.
-                if items.len() == query.page_len() {
+                if items.len() == limit {
                     return Page { next: behind, items };
                 }
                 behind = Some(id);

@@ -13,7 +13,7 @@ use super::lock::{Lock, Locks, NotLocked, refuses_writing};
 use super::open_error::{OpenError, io_error};
 use super::options::{FileStoreOptions, OpenProgress};
 use super::replay::{Replayed, replay};
-use crate::secret::{OsRandom, RandomError};
+use crate::random::{OsRandom, RandomError};
 
 /// The report of opening a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
