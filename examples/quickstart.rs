@@ -31,8 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let acme = service.owner("acme");
     // A requirement is the scope that an endpoint needs.
-    let (upload, invoices) =
-        (Requirement::scope("files:upload")?, Requirement::scope("invoices:read")?);
+    let upload = Requirement::scope("files:upload")?;
 
     // The token is shown once. The store keeps only a digest of its secret.
     let request = IssueRequest::new("acme", "connector", "nightly backup").expires_in(30 * DAY);
@@ -43,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     println!("\n2. Verify. The token may upload files, but it may not read invoices:\n");
     show(&service, "the token", &first, &upload).await;
-    show(&service, "the token", &first, &invoices).await;
+    show(&service, "the token", &first, &Requirement::scope("invoices:read")?).await;
 
     println!("\n3. Rotate with an overlap of one day. Both secrets work on this day:\n");
     let second = acme.rotate(id, RotateRequest::with_overlap(DAY)).await?.token;
