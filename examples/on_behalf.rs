@@ -1,4 +1,4 @@
-//! A token that issues tokens: what it may do, what is refused, and how to revoke everything below it.
+//! A token that issues tokens within its own limits, and its revocation with all tokens below it.
 //!
 //! ```text
 //! cargo run --example on_behalf

@@ -1,4 +1,4 @@
-//! The life of one token: issue, verify, list, rotate with an overlap, expire, and revoke.
+//! The life of a token, from issue and rotation to expiry and revocation.
 //!
 //! ```text
 //! cargo run --example quickstart --features file

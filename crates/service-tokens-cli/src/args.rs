@@ -221,7 +221,7 @@ impl Args {
         value::id(id).map_err(|error| self.usage_error(&format!("ID {error}")))
     }
 
-    /// Returns the operands, which are one or more token ids. Returns `None` if the only operand is `-`,
+    /// Returns the operands, which must be token ids. Returns `None` if the only operand is `-`,
     /// which means that the ids are on standard input.
     pub(crate) fn ids(&self) -> Result<Option<Vec<TokenId>>, Exit> {
         match &self.operands[..] {

@@ -1,4 +1,4 @@
-//! `revoke-all --with-descendants`: the tokens that match the filters, and all tokens below them.
+//! Revokes the tokens that match the filters and all tokens below them, for `--with-descendants`.
 //!
 //! A token is below another one if that one issued it, directly or through other tokens. Each pass finds
 //! the *heads*: matching tokens below which are all live descendants. Then it revokes the descendants of

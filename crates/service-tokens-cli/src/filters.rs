@@ -57,7 +57,7 @@ impl Filters {
         Ok(true)
     }
 
-    /// Returns whether there is no filter, so that every token is selected.
+    /// Returns whether the command line has no filter, so that every token is selected.
     pub(crate) fn is_empty(&self) -> bool {
         self.given.is_empty()
     }

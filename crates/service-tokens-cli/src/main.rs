@@ -5,15 +5,14 @@
 //! cargo run -p service-tokens-cli -- --help
 //! ```
 //!
-//! Everything that belongs to one service is in `settings.rs`: the prefix, the token types, the policy
-//! and the store. If your service has a key ring, set the same ring there. Without it this tool issues
+//! The prefix, the token types, the policy and the store of a service are in `settings.rs`. If your service has a key ring, set the same ring there. Without it this tool issues
 //! tokens under no key and refuses the tokens that have one. The other files work with any service.
 //!
 //! Two rules hold in every verb:
 //!
 //! - A token is never an argument, because arguments are visible in shell histories and process lists.
 //!   A new token is printed once, alone on its line, on standard output.
-//! - Text that another person wrote never reaches a terminal unescaped: see `output::visible`.
+//! - Text that another person wrote never reaches a terminal unescaped (see `output::visible`).
 
 mod args;
 mod descendants;

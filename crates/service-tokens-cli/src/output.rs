@@ -1,5 +1,4 @@
-//! Output for people: notes on standard error, results on standard output, and the text forms of
-//! times, labels and tokens.
+//! Writes notes to standard error and results to standard output, and formats times, labels and tokens.
 
 use std::fmt::Display;
 use std::io::{self, Write};

@@ -1,5 +1,5 @@
-//! The settings of the service: its prefix, token types, policy and store. Change this file for a tool of
-//! your own.
+//! The settings of the service, which are its prefix, token types, policy and store. Change this file for
+//! a tool of your own.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
