@@ -56,7 +56,10 @@ fn revoke_all_wants_the_count_to_be_typed() {
 fn without_a_filter_it_says_that_it_is_everything() {
     let tool = three_and_one();
     let ran = tool.run(&["revoke-all"]).failed("cancelled");
-    assert!(ran.err.contains("4 live tokens, all that there are, of every owner"), "{ran:?}");
+    assert!(
+        ran.err.contains("4 live tokens match, which are all tokens of every owner"),
+        "{ran:?}"
+    );
     assert_eq!(live(&tool), 4);
     tool.answer(&["revoke-all"], "4").done();
     assert_eq!(live(&tool), 0);
@@ -70,7 +73,9 @@ fn scripts_say_how_many_they_expect() {
     let connectors = ["revoke-all", "--type", "connector", "--yes-revoke"];
     for wrong in ["2", "4"] {
         let ran = tool.run(&[&connectors[..], &[wrong]].concat());
-        ran.failed(&format!("it would be 3 live tokens, not {wrong}: nothing was changed"));
+        ran.failed(&format!(
+            "--yes-revoke is {wrong}, but 3 live tokens match: nothing was changed"
+        ));
     }
     assert_eq!(live(&tool), 4);
     let ran = tool.run(&[&connectors[..], &["3"]].concat()).done();
@@ -168,9 +173,9 @@ fn a_file_that_cannot_be_made_smaller_is_no_failure() {
     fs::create_dir(tool.path().with_extension("journal.compacting")).unwrap();
     purge.stdin.as_mut().unwrap().write_all(b"y\n").unwrap();
     let ran = finish(purge, b"").done();
-    assert!(ran.err.contains("Removed 3 records.\nThe file could not be made smaller"), "{ran:?}");
+    assert!(ran.err.contains("Removed 3 records.\nThe file could not be compacted"), "{ran:?}");
     fs::remove_dir(tool.path().with_extension("journal.compacting")).unwrap();
-    assert_eq!(tool.run(&["list", "--state", "all"]).done().err, "No such tokens.\n");
+    assert_eq!(tool.run(&["list", "--state", "all"]).done().err, "No tokens match.\n");
 }
 
 #[test]
@@ -202,6 +207,6 @@ fn purge_removes_what_is_long_dead_and_asks() {
     assert_eq!(all(), 2);
     assert!(tool.run(&purge).done().err.contains("Nothing changed"));
     tool.run(&["purge", "--retention", "1h", "--yes"])
-        .failed("tokens: --retention is at least 1d\n");
+        .failed("tokens: --retention must be at least 1d\n");
     tool.run(&["purge", "--yes"]).misused("--retention is missing");
 }

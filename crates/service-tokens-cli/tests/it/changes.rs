@@ -52,7 +52,7 @@ fn yes_asks_nothing_and_twice_is_no_failure() {
     assert!(!ran.err.contains("[y/N]"), "{ran:?}");
     assert!(tool.answer(&["verify"], token).out.starts_with("refused"));
     let again = tool.run(&["revoke", &id, "--by", "bob"]).done();
-    assert!(again.err.contains("was revoked already"), "{again:?}");
+    assert!(again.err.contains("was already revoked"), "{again:?}");
     assert!(tool.run(&["show", &id]).done().out.contains("Revoked By          ada\n"));
 
     tool.run(&["revoke", "0000000000000000000000", "--yes"]).failed("there is no token");
@@ -72,7 +72,7 @@ fn several_are_revoked_at_once_by_argument_or_from_standard_input() {
     let (first, _) = tool.issue(&["--issued-to", "a"]);
     let (second, _) = tool.issue(&["--issued-to", "b"]);
     let no = tool.answer(&["revoke", &first, &second], "n\n").failed("cancelled");
-    for part in ["issued to \"a\"", "issued to \"b\"", FOR_GOOD, "Revoke these 2? [y/N]"] {
+    for part in ["issued to \"a\"", "issued to \"b\"", FOR_GOOD, "Revoke these 2 tokens? [y/N]"] {
         assert!(no.err.contains(part), "{part:?} is not in {no:?}");
     }
     assert_eq!(live(), 2);
@@ -88,20 +88,20 @@ fn several_are_revoked_at_once_by_argument_or_from_standard_input() {
     let with_yes = [&words[..], &["--yes"]].concat();
     tool.answer(&words, &ids[0]).misused("- needs --yes");
     let wrong = format!("{}\n{}\n", ids[0], &ids[1][1..]);
-    tool.answer(&with_yes, wrong).failed("line 2 is no id");
-    tool.answer(&with_yes, "\n").failed("no id on standard input");
+    tool.answer(&with_yes, wrong).failed("line 2 is not a token id");
+    tool.answer(&with_yes, "\n").failed("standard input contains no id");
     tool.answer(&[&words[..], &["--yes", "--by", ""]].concat(), ids.join("\n")).failed("--by must");
-    tool.answer(&["revoke", "-", &ids[0], "--yes"], "").misused("ID is no id");
+    tool.answer(&["revoke", "-", &ids[0], "--yes"], "").misused("ID is not a token id");
     assert_eq!(live(), 4);
 
     let all = format!("{first}\n{UNKNOWN}\n{withstands}\n\n{}\r\n", ids.join("\n"));
-    let ran = tool.answer(&with_yes, &all).failed("1 tokens withstood");
+    let ran = tool.answer(&with_yes, &all).failed("1 tokens could not be revoked");
     let told =
         format!("there is no token with the id {UNKNOWN}\nRevoked 3 tokens.\n{withstands}: ");
     assert!(ran.err.starts_with(&told) && ran.err.contains("The file had"), "{ran:?}");
     assert_eq!(live(), 1);
     let again = format!("{UNKNOWN}\n{}\n", ids.join("\n"));
-    let again = tool.answer(&with_yes, again).failed("1 of 4 ids are no token's");
+    let again = tool.answer(&with_yes, again).failed("1 of 4 ids are unknown");
     assert!(again.err.contains("Revoked 0 tokens."), "{again:?}");
     let shown = tool.run(&["show", &ids[2]]).done().out;
     assert!(shown.contains("Reason              a copy was restored"), "{shown}");

@@ -58,7 +58,7 @@ fn a_locked_file_names_the_way_on() {
     let service = FileStore::open(tool.path()).unwrap();
     every(&tool, |words, ran| {
         let ran = ran.failed("is locked");
-        assert!(ran.err.contains("Stop that, or do this through it."), "{words:?} {ran:?}");
+        assert!(ran.err.contains("stop it, or use the service's own API"), "{words:?} {ran:?}");
         assert_eq!(ran.out, "", "{words:?}");
     });
     drop(service);
@@ -125,8 +125,7 @@ fn a_file_that_cannot_be_written_to_is_read_and_not_changed() {
     fs::set_permissions(tool.path(), permissions).unwrap();
     let before = fs::read(tool.path()).unwrap();
     for words in CHANGING.into_iter().chain([&ISSUE[..]]) {
-        let ran =
-            tool.run(words).failed("tokens.journal cannot be written to: nothing was changed");
+        let ran = tool.run(words).failed("tokens.journal cannot be written: nothing was changed");
         assert_eq!(ran.out, "", "{words:?}");
     }
     assert_eq!(fs::read(tool.path()).unwrap(), before);

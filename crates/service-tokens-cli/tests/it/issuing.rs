@@ -59,10 +59,10 @@ fn what_is_asked_for_is_issued() {
     assert!((at("not_before") - at("created_at") - 43_200).abs() < 60, "{token}");
 
     let (id, _) =
-        tool.issue(&["--longest-lifetime", "36500d", "--expires", "2100-01-01T01:00:00+01:00"]);
+        tool.issue(&["--max-lifetime", "36500d", "--expires", "2100-01-01T01:00:00+01:00"]);
     assert_eq!(shown(&tool, &id)["expires_at"], "2100-01-01T00:00:00Z");
     // The default lifetime stays within the longest.
-    let (id, _) = tool.issue(&["--longest-lifetime", "1h"]);
+    let (id, _) = tool.issue(&["--max-lifetime", "1h"]);
     let token = shown(&tool, &id);
     assert_ne!(token["expires_at"], token["created_at"]);
 }
@@ -76,9 +76,9 @@ fn what_the_policy_refuses_gets_no_token_and_a_way_on() {
     };
     for (more, reason) in [
         (&["--expires", "never"][..], "--expires is required: tokens without an end"),
-        (&["--expires", "never"], "\n--allow-never"),
+        (&["--expires", "never"], "\nhint: --allow-never"),
         (&["--expires", "367d"], "--expires must not be after 20"),
-        (&["--expires", "367d"], "\n--longest-lifetime moves this limit; the default is 366d."),
+        (&["--expires", "367d"], "\nhint: --max-lifetime sets this limit; the default is 366d\n"),
         (&["--expires", "2001-01-01T00:00:00Z"], "--expires must be after now"),
         (&["--expires", "1h", "--not-before", "2h"], "--expires must be after --not-before"),
         (&["--scope", "files:read"], "--scope has a scope that the type does not contain"),
@@ -104,7 +104,7 @@ fn a_rotation_says_what_becomes_of_the_older_secret() {
 
     let overlap = tool.run(&["rotate", &id, "--overlap", "24h"]);
     let (same, second) = overlap.token();
-    assert!(same == id && overlap.err.contains("The older secret ends: 20"), "{overlap:?}");
+    assert!(same == id && overlap.err.contains("The older secret ends at 20"), "{overlap:?}");
     assert!(verdict(&first).starts_with("accepted") && verdict(&second).starts_with("accepted"));
     assert!(shown(&tool, &id)["older_secret_ends_at"].is_string());
     assert_eq!(shown(&tool, &id)["older_secret_ends_on_first_use"], false);
@@ -112,7 +112,10 @@ fn a_rotation_says_what_becomes_of_the_older_secret() {
     // While it runs it must be said which one is replaced.
     let unsaid = tool.run(&["rotate", &id, "--overlap", "24h"]).failed("--replacing newest");
     assert_eq!(unsaid.out, "");
-    assert!(unsaid.err.contains("leaked, --at-once --replacing newest ends both"), "{unsaid:?}");
+    assert!(
+        unsaid.err.contains("leaked, --at-once --replacing newest ends both secrets"),
+        "{unsaid:?}"
+    );
     for too_long in ["31d", "99999999d"] {
         for option in ["--overlap", "--until-first-use"] {
             let ran = tool.run(&["rotate", &id, option, too_long, "--replacing", "newest"]);

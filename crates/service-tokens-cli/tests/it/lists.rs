@@ -38,18 +38,18 @@ fn every_filter_selects() {
     is(&["--owner", "globex"], &["laptop"]);
     is(&["--type", "connector"], &["later", "backup"]);
     is(&["--state", "revoked"], &["old backup"]);
-    is(&["--state", "dead"], &["old backup"]);
+    is(&["--state", "ended"], &["old backup"]);
     is(&["--state", "pending", "--state", "revoked"], &["later", "old backup"]);
     is(&["--state", "all"], &["later", "backup", "old backup", "laptop"]);
     is(&["--state", "all", "--issued-to-contains", "backup"], &["backup", "old backup"]);
     is(&["--state", "all", "--issued-to", "backup"], &["backup"]);
     is(&["--state=all", "--issued-by=ada"], &["old backup"]);
-    is(&["--expiring-before", "2h"], &["backup"]);
-    is(&["--expiring-before", "2001-01-01T00:00:00Z"], &[]);
+    is(&["--expires-before", "2h"], &["backup"]);
+    is(&["--expires-before", "2001-01-01T00:00:00Z"], &[]);
     is(&["--created-before", "1d"], &[]);
     is(&["--created-before", "2999-01-01T00:00:00Z", "--limit", "1"], &["later"]);
-    is(&["--died-before", "2999-01-01T00:00:00Z"], &["old backup"]);
-    is(&["--died-before", "1d"], &[]);
+    is(&["--ended-before", "2999-01-01T00:00:00Z"], &["old backup"]);
+    is(&["--ended-before", "1d"], &[]);
     is(&["--unused-since", "1d"], &[]);
     is(&["--unused-since", "2999-01-01T00:00:00Z"], &["later", "backup", "laptop"]);
     is(&["--issuer", &revoked], &[]);
@@ -107,7 +107,7 @@ fn nothing_found_is_said_and_no_failure() {
     tool.issue(&[]);
     for words in [&["list", "--owner", "globex"][..], &["list", "--json", "--owner", "globex"]] {
         let ran = tool.run(words).done();
-        assert_eq!((&*ran.out, &*ran.err), ("", "No such tokens.\n"));
+        assert_eq!((&*ran.out, &*ran.err), ("", "No tokens match.\n"));
     }
     let missing = tool.run(&["show", "0000000000000000000000"]).failed("there is no token");
     assert_eq!(missing.out, "");
@@ -134,7 +134,7 @@ fn show_tells_what_is_known() {
     ] {
         assert!(shown.lines().any(|shown| shown == line), "{line:?} is not in\n{shown}");
     }
-    for name in ["Created At", "Expiration", "Rotated At", "Revoked At"] {
+    for name in ["Created At", "Expiration", "Secret Created At", "Revoked At"] {
         assert!(shown.contains(&format!("\n{name:<18}  20")), "{name} is not in\n{shown}");
     }
 }
@@ -151,7 +151,7 @@ fn what_a_newer_version_wrote_is_marked() {
     assert_eq!(shown(&newer.to_string())["newer_format"], true);
     assert_eq!(shown(&plain).get("newer_format"), None);
     let text = tool.run(&["show", &newer.to_string()]).done().out;
-    assert!(text.contains("a newer version: some of its fields are not shown"), "{text}");
+    assert!(text.contains("a newer version; some of its fields are not shown"), "{text}");
 }
 
 /// More than two pages, in order, each once; and whoever has read enough may go.

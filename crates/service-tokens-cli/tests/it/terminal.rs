@@ -60,7 +60,7 @@ fn ctrl_d_ends_it() {
         return;
     };
     assert_eq!(status, Some(0), "{shown}");
-    assert!(shown.contains("The end is Ctrl-D."), "{shown}");
+    assert!(shown.contains("then Ctrl-D."), "{shown}");
     assert!(shown.contains(&format!("accepted {id} acme connector")), "{shown}");
 }
 

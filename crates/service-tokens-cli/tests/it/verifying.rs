@@ -15,7 +15,7 @@ const ISSUE: [&str; 7] =
 fn every_line_gets_one_answer_that_repeats_no_token() {
     let tool = Tool::new();
     let (id, token) =
-        tool.issue(&["--expires", "2100-12-01T00:00:00Z", "--longest-lifetime", "40000d"]);
+        tool.issue(&["--expires", "2100-12-01T00:00:00Z", "--max-lifetime", "40000d"]);
     let accepted = format!("accepted {id} acme connector 2100-12-01T00:00:00Z");
     let mut altered = token.clone().into_bytes();
     altered[40] = if altered[40] == b'0' { b'1' } else { b'0' };
@@ -31,10 +31,10 @@ fn every_line_gets_one_answer_that_repeats_no_token() {
         (b"   ".into(), "refused the token is empty"),
         (
             format!("Authorization: Basic {token}").into(),
-            "refused the header holds no Bearer token",
+            "refused the header contains no Bearer token",
         ),
-        (b"Authorization: Bearer".into(), "refused the header holds no Bearer token"),
-        (b"\xff\xfe".into(), "refused the token has no underscore and so no prefix"),
+        (b"Authorization: Bearer".into(), "refused the header contains no Bearer token"),
+        (b"\xff\xfe".into(), "refused the token has no prefix: there is no underscore"),
         (format!("{token} {token}").into(), "refused the token is longer than 105 characters"),
         (vec![b'x'; 4_096], "refused the token is longer than 105 characters"),
         (vec![b'x'; 4_097], "refused the line is longer than 4096 bytes"),
@@ -75,11 +75,11 @@ fn needs_prefixes_and_types_count() {
     let tool = Tool::new();
     let (_, token) = tool.issue(&[]);
     let verify = |words: &[&str]| tool.answer(&[&["verify"], words].concat(), &token);
-    verify(&["--need", "files:upload"]).done();
-    let refused = verify(&["--need", "files:upload", "--need", "files:read"]);
-    let reason = "refused the token lacks the required scope: files:upload and files:read\n";
+    verify(&["--require", "files:upload"]).done();
+    let refused = verify(&["--require", "files:upload", "--require", "files:read"]);
+    let reason = "refused the token lacks the scope for this: files:upload and files:read\n";
     assert_eq!((refused.status, &*refused.out), (Some(1), reason));
-    verify(&["--need", "files:*"]).misused("--need");
+    verify(&["--require", "files:*"]).misused("--require");
     let other_type = verify(&["--type-def", "developer=*"]);
     assert_eq!(other_type.out, "refused the token's type is unknown to this service\n");
     assert!(verify(&["--prefix", "acme_test"]).out.starts_with("refused"));
@@ -131,7 +131,7 @@ fn the_file_is_free_before_the_token_is_handed_over() {
         // It would hold the other end of the pipe.
         drop(command);
         let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
-        assert!(told.any(|line| line.unwrap().ends_with("shown this once:")));
+        assert!(told.any(|line| line.unwrap().ends_with("shown only once:")));
         drop(FileStore::open(tool.path()).unwrap());
         let mut out = Vec::new();
         reader.read_to_end(&mut out).unwrap();

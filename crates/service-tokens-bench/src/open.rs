@@ -1,4 +1,4 @@
-//! How long a journal takes to open, after a clean end and after none.
+//! Measures how long a journal takes to open, after a clean close and after SIGKILL.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,21 +8,21 @@ use std::time::Instant;
 use service_tokens::FileStore;
 use service_tokens::file::FileStoreOptions;
 
-use crate::child::{numbers, start, tell};
-use crate::figure::{Asked, Figure};
-use crate::place::scratch;
+use crate::child::{numbers, print_numbers, start};
+use crate::figure::{Figure, Target};
+use crate::paths::scratch;
 use crate::poll::{all, ready};
 use crate::rounds::median;
 use crate::service::{Filled, issue, service};
 use crate::{Plan, size_name};
 
-/// The name of the child's part.
+/// The argument that selects this measurement in the child process.
 pub const CHILD: &str = "opening";
 
-/// Acts that are under way when the child is killed.
-const UNDER_WAY: usize = 64;
+/// The number of writes that are pending when the child is killed.
+const PENDING: usize = 64;
 
-/// Opens the same file again and again.
+/// Measures several openings of the same file.
 pub fn figures(plan: Plan) -> Vec<Figure> {
     let size = plan.pick(1_000_000, 20_000);
     let folder = scratch();
@@ -40,17 +40,18 @@ pub fn figures(plan: Plan) -> Vec<Figure> {
         killed.push(open(&journal, size, &mut calls));
     }
     let bytes = std::fs::metadata(&journal).expect("the file").len();
-    let note = format!("a file of {:.0} MB; progress told {calls} times", bytes as f64 / 1e6);
+    let note =
+        format!("a file of {:.0} MB; progress was reported {calls} times", bytes as f64 / 1e6);
     let figure = |how: &str, times: &mut [f64]| {
         let name = format!("opening: {} records {how}", size_name(size));
-        Figure::new(name, median(times), "s", Asked::AtMost(1.5)).note(&note)
+        Figure::new(name, median(times), "s", Target::AtMost(1.5)).note(&note)
     };
     vec![figure("closed cleanly", &mut clean), figure("after SIGKILL", &mut killed)]
 }
 
 fn open(journal: &Path, size: usize, calls: &mut usize) -> f64 {
-    let told = Arc::new(AtomicUsize::new(0));
-    let counted = told.clone();
+    let reports = Arc::new(AtomicUsize::new(0));
+    let counted = reports.clone();
     let options = FileStoreOptions::new().on_progress(move |_| {
         counted.fetch_add(1, Ordering::Relaxed);
     });
@@ -58,27 +59,27 @@ fn open(journal: &Path, size: usize, calls: &mut usize) -> f64 {
     let store = options.open(journal).expect("a file store");
     let took = start.elapsed().as_secs_f64();
     assert!(store.opening().records >= size, "all records are there");
-    *calls = told.load(Ordering::Relaxed);
+    *calls = reports.load(Ordering::Relaxed);
     ready(store.close());
     took
 }
 
-/// Lets another process write to the file and kills it while it does.
+/// Starts a process that writes to the file, and kills it during the writes.
 fn kill_writer(journal: &Path) {
     let mut writer = start(&[CHILD, journal.to_str().expect("a path in UTF-8")]);
     numbers(&mut writer);
     writer.kill().and_then(|()| writer.wait()).expect("a killed child");
 }
 
-/// The child: writes until it is killed.
+/// Writes until the parent kills this process. It runs in the child process.
 pub fn child(journal: &str) {
     let service = service(FileStore::open(journal).expect("a file store"));
     for round in 0.. {
-        for issued in all((0..UNDER_WAY).map(|n| issue(&service, n))) {
+        for issued in all((0..PENDING).map(|n| service.owner("acme").issue(request(n)))) {
             drop(issued.expect("an issued token"));
         }
         if round == 10 {
-            tell(&[0.0]);
+            print_numbers(&[0.0]);
         }
     }
 }
