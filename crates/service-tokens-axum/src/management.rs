@@ -29,7 +29,7 @@
 //! | `GET /openapi.json` | no token | the OpenAPI 3.1 description of this API |
 //!
 //! The description lists every parameter, field and answer. It is generated from the types that the code
-//! parses and writes. It is the same for every service and reveals no data of yours.
+//! parses and writes. It is the same for every service and reveals no data of your service.
 //!
 //! # Authentication
 //!
