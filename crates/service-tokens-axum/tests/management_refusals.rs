@@ -44,7 +44,10 @@ async fn a_rotation_that_is_refused_says_what_to_do() {
     scene.manage("POST", &format!("/tokens/{id}/revoke"), "").await;
     let dead = scene.manage("POST", &path, "").await;
     assert_eq!((dead.status, name(&dead)), (409, "not-active".into()));
-    assert_eq!(dead.json()["detail"], "Only active tokens rotate, and this one is revoked.");
+    assert_eq!(
+        dead.json()["detail"],
+        "Only an active token can be rotated, and this one is revoked."
+    );
 }
 
 /// The issue is repeated, and rotating does not help: the answer says when it does, and what else does.
@@ -102,11 +105,11 @@ async fn while_issuing_is_stopped_everything_else_goes_on() {
     let (_, reader) = scene.issue("read").await;
     scene.service.pause_issuing("INC-42: the deployment account leaked").await.unwrap();
     let refused = scene.manage("POST", "/tokens", BODY).await;
-    assert_eq!((refused.status, name(&refused)), (503, "issuing-stopped".into()));
+    assert_eq!((refused.status, name(&refused)), (503, "issuing-paused".into()));
     assert_eq!(refused.json()["reason"], "INC-42: the deployment account leaked");
     assert_eq!(refused.header("retry-after"), Some("60"));
     let types = scene.manage("GET", "/token-types", "").await.json();
-    assert_eq!(types["issuing_stopped"], "INC-42: the deployment account leaked");
+    assert_eq!(types["issuing_paused"], "INC-42: the deployment account leaked");
     for (method, path) in [
         ("GET", "/tokens".into()),
         ("POST", format!("/tokens/{id}/rotate")),

@@ -139,11 +139,11 @@ impl de::Error for BrokenRule {
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::custom(format_args!("must be one of {}", expected.join(", ")))
+        Self::custom(format_args!("must be one of: {}", expected.join(", ")))
     }
 
     fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
-        Self::custom("is unknown").in_field(field)
+        Self::custom("is unknown here").in_field(field)
     }
 
     fn missing_field(field: &'static str) -> Self {
