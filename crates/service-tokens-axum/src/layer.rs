@@ -321,7 +321,7 @@ where
             };
         }
         let settings = settings.clone();
-        // `poll_ready` was called on this service, so this one is called and the clone is left.
+        // `poll_ready` prepared this service, so this one is called, and its clone stays for the next request.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
         ResponseFuture::boxed(async move {
