@@ -23,7 +23,7 @@ async fn each_field_of_an_issue_has_its_rules() {
     let required = r#""type":"connector","issued_to":"x""#;
     let with = |more: &str| format!("{{{required},{more}}}");
     let only = "must not be combined with another of expires_in, expires_at and never_expires";
-    let time = "must be a time as RFC 3339 writes it, with an offset";
+    let time = "must be an RFC 3339 time with an offset";
     let seconds = "must be a whole number of seconds";
     for (body, field, rule) in [
         ("{}".into(), "type", "is required"),
@@ -94,7 +94,7 @@ async fn each_field_of_an_issue_has_its_rules() {
         (
             with(r#""never_expires":true"#),
             "never_expires",
-            "is not allowed here: a token must have an end",
+            "is not allowed because the policy requires an expiry",
         ),
         (with(r#""expires_in":60,"expires_at":"2026-01-02T00:00:00Z""#), "expires_in", only),
         (with(r#""expires_in":60,"never_expires":true"#), "expires_in", only),
@@ -168,7 +168,7 @@ async fn each_field_of_a_rotation_has_its_rules() {
         (
             r#"{"overlap_ends_on_first_use":true}"#,
             "overlap_ends_on_first_use",
-            "needs overlap_for or overlap_until",
+            "requires overlap_for or overlap_until",
         ),
         (
             r#"{"overlap_ends_on_first_use":1}"#,
@@ -180,14 +180,14 @@ async fn each_field_of_a_rotation_has_its_rules() {
         (
             r#"{"if_secret_created_at":"now"}"#,
             "if_secret_created_at",
-            "must be a time as RFC 3339 writes it, with an offset",
+            "must be an RFC 3339 time with an offset",
         ),
         (r#"{"expires_in":0}"#, "expires_in", "must be after now"),
         (r#"{"expires_at":"2026-01-01T00:00:00Z"}"#, "expires_at", "must be after now"),
         (
             r#"{"never_expires":true}"#,
             "never_expires",
-            "is not allowed here: a token must have an end",
+            "is not allowed because the policy requires an expiry",
         ),
     ] {
         for path in [&*path, "/tokens/self/rotate"] {

@@ -166,7 +166,7 @@ async fn a_broken_parameter_is_named_with_its_rule() {
     let scene = scene().await;
     let long = "x".repeat(1_025);
     let bounds = "must be between 1 and 1000";
-    let time = "must be a time as RFC 3339 writes it, with an offset";
+    let time = "must be an RFC 3339 time with an offset";
     let states = "must be live, ended, all, or some of pending, active, expired and revoked";
     let number = "must be a whole number";
     let cases: Vec<(String, &str, &str)> = vec![

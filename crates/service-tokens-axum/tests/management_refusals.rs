@@ -25,7 +25,7 @@ async fn a_rotation_that_is_refused_says_what_to_do() {
     let path = format!("/tokens/{id}/rotate");
     let first = scene.manage("POST", &path, r#"{"overlap_for":60}"#).await.json();
     let runs = scene.manage("POST", &path, r#"{"overlap_for":60}"#).await;
-    let rule = "is required while an overlap runs";
+    let rule = "is required during an overlap";
     assert_eq!(problem(&runs), (409, "overlap-runs".into(), "replacing".into(), rule.into()));
     let replaced = scene.manage("POST", &path, r#"{"overlap_for":60,"replacing":"newest"}"#).await;
     assert_eq!(replaced.status, 200);
@@ -74,7 +74,7 @@ async fn an_existing_token_says_when_it_rotates_and_what_else_helps() {
     let unable = scene.ask(&issuer, "POST", &rotate, "").await;
     assert_eq!((unable.status, name(&unable)), (403, "insufficient-scope".into()));
     let scope = unable.json()["scope"].as_str().unwrap().to_owned();
-    for said in ["once it is active", &scope, "revoke it", "another key"] {
+    for said in ["an active token", &scope, "revoke it", "another key"] {
         assert!(detail.contains(said), "{said}: {detail}");
     }
 
@@ -238,7 +238,7 @@ async fn a_store_without_last_use_leaves_it_out_and_cannot_filter_by_it() {
     let shown = scene.manage("GET", "/tokens/self", "").await.json();
     assert_eq!(shown.get("last_used_at"), None);
     let refused = scene.manage("GET", "/tokens?unused_since=2026-01-01T00:00:00Z", "").await;
-    let rule = "is not possible here: last use is not tracked";
+    let rule = "is not supported because the store does not track last use";
     assert_eq!(
         problem(&refused),
         (400, "unsupported-filter".into(), "unused_since".into(), rule.into())
