@@ -171,7 +171,7 @@ async fn without_a_layer_above_nothing_passes_and_the_operator_is_told() {
             let told: Vec<_> =
                 logged.lines().filter(|line| line.starts_with("ERROR service_tokens ")).collect();
             assert_eq!(told.len(), 1, "{logged}");
-            assert!(told[0].contains(&format!("asking={asking:?}")), "{logged}");
+            assert!(told[0].contains(&format!("required_by={asking:?}")), "{logged}");
             assert!(told[0].contains("there is no BearerLayer above"), "{logged}");
         }
     }

@@ -93,7 +93,7 @@ async fn a_missing_scope_is_no_use_wherever_the_need_stands() {
                 .layer(bearer().requirement(requirement("files:delete"))),
         ),
         (
-            "strict",
+            "uncached",
             Router::new()
                 .route("/", get(ok))
                 .layer(bearer().uncached().requirement(requirement("files:delete"))),
@@ -141,7 +141,7 @@ async fn a_need_that_is_met_is_a_use() {
         ),
         ("any of", Router::new().route("/", get(ok)).layer(bearer().requirement(either.clone()))),
         ("route", Router::new().route("/", upload()).layer(bearer())),
-        ("strict", Router::new().route("/", upload()).layer(bearer().uncached())),
+        ("uncached", Router::new().route("/", upload()).layer(bearer().uncached())),
         ("optional", Router::new().route("/", upload()).layer(bearer().optional())),
         (
             "router",

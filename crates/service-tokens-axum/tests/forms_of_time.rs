@@ -38,7 +38,7 @@ async fn what_is_accepted_is_the_same_instant_everywhere() {
         let body = json!({"type": "connector", "issued_to": "x", "not_before": text}).to_string();
         let answer = scene.manage("POST", "/tokens", &body).await;
         let Some(instant) = instant else {
-            let rule = "must be a time as RFC 3339 writes it, with an offset";
+            let rule = "must be an RFC 3339 time with an offset";
             let expected = (400, "invalid-field".into(), "not_before".into(), rule.into());
             assert_eq!(problem(&answer), expected, "{text}");
             continue;

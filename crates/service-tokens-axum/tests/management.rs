@@ -135,7 +135,7 @@ async fn the_types_and_the_policy_are_told() {
         "outliving_issuer_allowed": false,
         "max_overlap": 30 * 86_400,
     });
-    assert_eq!((&types["policy"], &types["issuing_stopped"]), (&policy, &Value::Null));
+    assert_eq!((&types["policy"], &types["issuing_paused"]), (&policy, &Value::Null));
 
     let (_, reader) = scene.issue("read").await;
     let types = scene.ask(&reader, "GET", "/token-types", "").await.json();

@@ -202,7 +202,7 @@ async fn nobody_issues_or_rotates_into_more_than_they_have() {
     for kind in ["developer", "manager"] {
         let (id, before) = scene.issue(kind).await;
         let refused = scene.ask(&clerk, "POST", &format!("/tokens/{id}/rotate"), "").await;
-        assert_eq!((refused.status, &*name(&refused)), (403, "beyond-acting-token"), "{refused:?}");
+        assert_eq!((refused.status, &*name(&refused)), (403, "exceeds-caller"), "{refused:?}");
         let challenge = "Bearer realm=\"service-tokens\", error=\"insufficient_scope\"";
         assert_eq!(refused.header("www-authenticate"), Some(challenge));
         scene.service.verify(&before, &Requirement::any_token()).await.unwrap();

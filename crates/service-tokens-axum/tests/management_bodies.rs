@@ -23,8 +23,8 @@ async fn each_field_of_an_issue_has_its_rules() {
     let long = "x".repeat(256);
     let required = r#""type":"connector","issued_to":"x""#;
     let with = |more: &str| format!("{{{required},{more}}}");
-    let only = "must be the only one of expires_in, expires_at and never_expires";
-    let time = "must be a time as RFC 3339 writes it, with an offset";
+    let only = "must not be combined with another of expires_in, expires_at and never_expires";
+    let time = "must be an RFC 3339 time with an offset";
     let seconds = "must be a whole number of seconds";
     for (body, field, rule) in [
         ("{}".into(), "type", "is required"),
@@ -34,7 +34,7 @@ async fn each_field_of_an_issue_has_its_rules() {
         (
             r#"{"type":"connector","issued_to":null}"#.into(),
             "issued_to",
-            "must not be null: leave it out",
+            "must not be null, but may be absent",
         ),
         (r#"{"type":"connector","issued_to":7}"#.into(), "issued_to", "must be a string"),
         (
@@ -55,10 +55,10 @@ async fn each_field_of_an_issue_has_its_rules() {
         (with(r#""type":"connector""#), "type", "must not be repeated"),
         (with(r#""\u0074ype":"connector""#), "type", "must not be repeated"),
         (with(r#""x":1,"x":1"#), "x", "is unknown here"),
-        (with(r#""scopes":null"#), "scopes", "must not be null: leave it out"),
+        (with(r#""scopes":null"#), "scopes", "must not be null, but may be absent"),
         (with(r#""scopes":[]"#), "scopes", "must not be empty"),
         (with(r#""scopes":"files:upload""#), "scopes", "must be an array"),
-        (with(r#""scopes":[null]"#), "scopes", "must not be null: leave it out"),
+        (with(r#""scopes":[null]"#), "scopes", "must not be null, but may be absent"),
         (with(r#""scopes":[{}]"#), "scopes", "must be a string"),
         (
             with(r#""scopes":["files:read"]"#),
@@ -87,11 +87,11 @@ async fn each_field_of_an_issue_has_its_rules() {
             "expires_at",
             "is outside the years 1970 to 9999",
         ),
-        (with(r#""never_expires":false"#), "never_expires", "must be true, or left out"),
+        (with(r#""never_expires":false"#), "never_expires", "must be true or absent"),
         (
             with(r#""never_expires":true"#),
             "never_expires",
-            "is not allowed here: a token must have an end",
+            "is not allowed because the policy requires an expiry",
         ),
         (with(r#""expires_in":60,"expires_at":"2026-01-02T00:00:00Z""#), "expires_in", only),
         (with(r#""expires_in":60,"never_expires":true"#), "expires_in", only),
@@ -102,7 +102,7 @@ async fn each_field_of_an_issue_has_its_rules() {
             "must be after not_before",
         ),
         (with(r#""not_before":"then""#), "not_before", time),
-        (with(r#""metadata":null"#), "metadata", "must not be null: leave it out"),
+        (with(r#""metadata":null"#), "metadata", "must not be null, but may be absent"),
         (with(r#""metadata":[]"#), "metadata", "must be an object"),
         (with(r#""metadata":{"a":1}"#), "metadata", "has a member that must be a string"),
         (
@@ -148,7 +148,7 @@ async fn each_field_of_a_rotation_has_its_rules() {
     let path = format!("/tokens/{id}/rotate");
     for (body, field, rule) in [
         (r#"{"overlap":60}"#, "overlap", "is unknown here"),
-        (r#"{"overlap_for":null}"#, "overlap_for", "must not be null: leave it out"),
+        (r#"{"overlap_for":null}"#, "overlap_for", "must not be null, but may be absent"),
         (r#"{"overlap_for":-1}"#, "overlap_for", "must be a whole number of seconds"),
         (r#"{"overlap_for":2592001}"#, "overlap_for", "must not be after 2026-01-31 00:00:00 UTC"),
         (
@@ -160,12 +160,12 @@ async fn each_field_of_a_rotation_has_its_rules() {
         (
             r#"{"overlap_for":60,"overlap_until":"2026-01-02T00:00:00Z"}"#,
             "overlap_for",
-            "must be the only one of overlap_for and overlap_until",
+            "must not be combined with overlap_until",
         ),
         (
             r#"{"overlap_ends_on_first_use":true}"#,
             "overlap_ends_on_first_use",
-            "needs overlap_for or overlap_until",
+            "requires overlap_for or overlap_until",
         ),
         (
             r#"{"overlap_ends_on_first_use":1}"#,
@@ -177,14 +177,14 @@ async fn each_field_of_a_rotation_has_its_rules() {
         (
             r#"{"if_secret_created_at":"now"}"#,
             "if_secret_created_at",
-            "must be a time as RFC 3339 writes it, with an offset",
+            "must be an RFC 3339 time with an offset",
         ),
         (r#"{"expires_in":0}"#, "expires_in", "must be after now"),
         (r#"{"expires_at":"2026-01-01T00:00:00Z"}"#, "expires_at", "must be after now"),
         (
             r#"{"never_expires":true}"#,
             "never_expires",
-            "is not allowed here: a token must have an end",
+            "is not allowed because the policy requires an expiry",
         ),
     ] {
         for path in [&*path, "/tokens/self/rotate"] {
@@ -204,7 +204,7 @@ async fn a_reason_has_its_rules() {
     let long = json!({ "reason": "x".repeat(1_001) }).to_string();
     for (body, field, rule) in [
         (r#"{"reason":""}"#, "reason", "must not be empty"),
-        (r#"{"reason":null}"#, "reason", "must not be null: leave it out"),
+        (r#"{"reason":null}"#, "reason", "must not be null, but may be absent"),
         (r#"{"reason":["x"]}"#, "reason", "must be a string"),
         (&*long, "reason", "has more than 1000 bytes"),
         (r#"{"by":"somebody else"}"#, "by", "is unknown here"),

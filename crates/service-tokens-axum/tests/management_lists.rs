@@ -98,7 +98,7 @@ async fn every_filter_gives_each_token_exactly_once_in_both_directions() {
     let filters: Vec<(&str, Matches<'_>)> = vec![
         ("", Box::new(|t| state(t, &["active", "pending"]))),
         ("state=live", Box::new(|t| state(t, &["active", "pending"]))),
-        ("state=dead", Box::new(|t| state(t, &["expired", "revoked"]))),
+        ("state=ended", Box::new(|t| state(t, &["expired", "revoked"]))),
         ("state=all", Box::new(|_| true)),
         ("state=pending", Box::new(|t| state(t, &["pending"]))),
         ("state=active", Box::new(|t| state(t, &["active"]))),
@@ -153,7 +153,7 @@ async fn every_filter_gives_each_token_exactly_once_in_both_directions() {
         assert!(!expected.is_empty() || filter.ends_with("nothing"), "{filter} is no test");
         expected.sort();
         for limit in ["limit=7", "limit=1000"] {
-            let oldest = walk(&scene, &[filter, limit, "direction=oldest"]).await;
+            let oldest = walk(&scene, &[filter, limit, "order=oldest"]).await;
             assert_eq!(oldest, expected, "{filter}");
         }
         let newest = walk(&scene, &["limit=13", filter]).await;
@@ -166,8 +166,8 @@ async fn a_broken_parameter_is_named_with_its_rule() {
     let scene = scene().await;
     let long = "x".repeat(1_025);
     let bounds = "must be between 1 and 1000";
-    let time = "must be a time as RFC 3339 writes it, with an offset";
-    let states = "must be live, dead, all, or some of pending, active, expired and revoked";
+    let time = "must be an RFC 3339 time with an offset";
+    let states = "must be live, ended, all, or some of pending, active, expired and revoked";
     let number = "must be a whole number";
     let cases: Vec<(String, &str, &str)> = vec![
         ("x=1".into(), "x", "is unknown here"),
@@ -178,12 +178,12 @@ async fn a_broken_parameter_is_named_with_its_rule() {
         ("type=".into(), "type", "must not be empty"),
         ("type".into(), "type", "must not be empty"),
         ("cursor=".into(), "cursor", "must not be empty"),
-        ("issued_to=%ff".into(), "issued_to", "is wrongly encoded"),
-        ("issued_to=%c3".into(), "issued_to", "is wrongly encoded"),
-        ("issued_to=%".into(), "issued_to", "is wrongly encoded"),
-        ("issued_to=%4".into(), "issued_to", "is wrongly encoded"),
-        ("issued_to=%zz".into(), "issued_to", "is wrongly encoded"),
-        ("issued_to=%+1".into(), "issued_to", "is wrongly encoded"),
+        ("issued_to=%ff".into(), "issued_to", "must be valid percent-encoded UTF-8"),
+        ("issued_to=%c3".into(), "issued_to", "must be valid percent-encoded UTF-8"),
+        ("issued_to=%".into(), "issued_to", "must be valid percent-encoded UTF-8"),
+        ("issued_to=%4".into(), "issued_to", "must be valid percent-encoded UTF-8"),
+        ("issued_to=%zz".into(), "issued_to", "must be valid percent-encoded UTF-8"),
+        ("issued_to=%+1".into(), "issued_to", "must be valid percent-encoded UTF-8"),
         (format!("issued_to={long}"), "issued_to", "has more than 1024 bytes"),
         (format!("issued_to_contains={long}"), "issued_to_contains", "has more than 1024 bytes"),
         (format!("issued_by={long}"), "issued_by", "has more than 1024 bytes"),
@@ -197,7 +197,7 @@ async fn a_broken_parameter_is_named_with_its_rule() {
         ("state=living".into(), "state", states),
         ("state=active,".into(), "state", states),
         ("state=all,active".into(), "state", states),
-        ("direction=NEWEST".into(), "direction", "must be one of: newest, oldest"),
+        ("order=NEWEST".into(), "order", "must be one of: newest, oldest"),
         (
             "issuer=me".into(),
             "issuer",
@@ -237,7 +237,7 @@ async fn a_cursor_holds_for_its_list_alone_on_any_node() {
     // On another node, in another spelling, and with pages of another length.
     let other = builder(Arc::clone(scene.service.store()), &scene.clock).build().unwrap();
     let other = support::serve(management::router(Arc::new(other))).await;
-    let again = "issued_to_contains=%61cme&state=pending,active&type=connector&direction=newest";
+    let again = "issued_to_contains=%61cme&state=pending,active&type=connector&order=newest";
     for address in [scene.address, other] {
         let path = format!("/tokens?cursor={cursor}&{again}&limit=3");
         let page = managed::ask(address, &scene.manager, "GET", &path, "", &[]).await;
@@ -263,7 +263,7 @@ async fn a_cursor_holds_for_its_list_alone_on_any_node() {
         "type=connector&issued_to=acme",
         "type=developer&issued_to_contains=acme",
         "type=connector&issued_to_contains=acm",
-        &format!("{first}&direction=oldest"),
+        &format!("{first}&order=oldest"),
         &format!("{first}&state=all"),
         &format!("{first}&issued_by=alice"),
         &format!("{first}&issuer={}", scene.manager_id),

@@ -24,7 +24,7 @@ async fn a_rotation_that_is_refused_says_what_to_do() {
     let path = format!("/tokens/{id}/rotate");
     let first = scene.manage("POST", &path, r#"{"overlap_for":60}"#).await.json();
     let runs = scene.manage("POST", &path, r#"{"overlap_for":60}"#).await;
-    let rule = "is required while an overlap runs";
+    let rule = "is required during an overlap";
     assert_eq!(problem(&runs), (409, "overlap-runs".into(), "replacing".into(), rule.into()));
     let replaced = scene.manage("POST", &path, r#"{"overlap_for":60,"replacing":"newest"}"#).await;
     assert_eq!(replaced.status, 200);
@@ -43,7 +43,10 @@ async fn a_rotation_that_is_refused_says_what_to_do() {
     scene.manage("POST", &format!("/tokens/{id}/revoke"), "").await;
     let dead = scene.manage("POST", &path, "").await;
     assert_eq!((dead.status, name(&dead)), (409, "not-active".into()));
-    assert_eq!(dead.json()["detail"], "Only active tokens rotate, and this one is revoked.");
+    assert_eq!(
+        dead.json()["detail"],
+        "Only an active token can be rotated, and this one is revoked."
+    );
 }
 
 /// The issue is repeated, and rotating does not help: the answer says when it does, and what else does.
@@ -70,7 +73,7 @@ async fn an_existing_token_says_when_it_rotates_and_what_else_helps() {
     let unable = scene.ask(&issuer, "POST", &rotate, "").await;
     assert_eq!((unable.status, name(&unable)), (403, "insufficient-scope".into()));
     let scope = unable.json()["scope"].as_str().unwrap().to_owned();
-    for said in ["once it is active", &scope, "revoke it", "another key"] {
+    for said in ["an active token", &scope, "revoke it", "another key"] {
         assert!(detail.contains(said), "{said}: {detail}");
     }
 
@@ -101,11 +104,11 @@ async fn while_issuing_is_stopped_everything_else_goes_on() {
     let (_, reader) = scene.issue("read").await;
     scene.service.pause_issuing("INC-42: the deployment account leaked").await.unwrap();
     let refused = scene.manage("POST", "/tokens", BODY).await;
-    assert_eq!((refused.status, name(&refused)), (503, "issuing-stopped".into()));
+    assert_eq!((refused.status, name(&refused)), (503, "issuing-paused".into()));
     assert_eq!(refused.json()["reason"], "INC-42: the deployment account leaked");
     assert_eq!(refused.header("retry-after"), Some("60"));
     let types = scene.manage("GET", "/token-types", "").await.json();
-    assert_eq!(types["issuing_stopped"], "INC-42: the deployment account leaked");
+    assert_eq!(types["issuing_paused"], "INC-42: the deployment account leaked");
     for (method, path) in [
         ("GET", "/tokens".into()),
         ("POST", format!("/tokens/{id}/rotate")),
@@ -234,7 +237,7 @@ async fn a_store_without_last_use_leaves_it_out_and_cannot_filter_by_it() {
     let shown = scene.manage("GET", "/tokens/self", "").await.json();
     assert_eq!(shown.get("last_used_at"), None);
     let refused = scene.manage("GET", "/tokens?unused_since=2026-01-01T00:00:00Z", "").await;
-    let rule = "is not possible here: last use is not tracked";
+    let rule = "is not supported because the store does not track last use";
     assert_eq!(
         problem(&refused),
         (400, "unsupported-filter".into(), "unused_since".into(), rule.into())

@@ -106,11 +106,11 @@ async fn a_retry_that_would_be_refused_by_now_names_the_token() {
     exists(&scene.with("/tokens", BODY, &[&key]).await, &id);
     let (unused, _) = self::key(&scene.service);
     let stopped = scene.with("/tokens", BODY, &[&unused]).await;
-    assert_eq!((stopped.status, &*name(&stopped)), (503, "issuing-stopped"));
+    assert_eq!((stopped.status, &*name(&stopped)), (503, "issuing-paused"));
 
     // Another owner's is none.
     let foreign = managed::ask(scene.address, &globex, "POST", "/tokens", BODY, &[&key]).await;
-    assert_eq!((foreign.status, &*name(&foreign)), (503, "issuing-stopped"));
+    assert_eq!((foreign.status, &*name(&foreign)), (503, "issuing-paused"));
     assert_eq!(named(&scene.service).await, 3);
 }
 
@@ -217,7 +217,7 @@ async fn what_is_no_version_7_uuid_is_no_key() {
         &scene.manager_id,
     ] {
         let answer = scene.with("/tokens", BODY, &[&format!("Idempotency-Key: {wrong}")]).await;
-        let rule = "is not a UUID of version 7".to_owned();
+        let rule = "must be a UUID of version 7".to_owned();
         assert_eq!(
             problem(&answer),
             (400, "invalid-header".into(), "Idempotency-Key".into(), rule),

@@ -92,7 +92,7 @@ async fn a_grpc_service_is_protected() {
         let refused = check(client, None).await.unwrap_err();
         assert_eq!(
             (refused.code(), refused.message()),
-            (Code::Unauthenticated, "a bearer token is needed")
+            (Code::Unauthenticated, "a bearer token is required")
         );
         assert_eq!(
             refused.metadata().get("www-authenticate").unwrap(),
@@ -110,7 +110,7 @@ async fn a_grpc_service_is_protected() {
         );
         let refused = check(client, Some(&connector)).await.unwrap_err();
         assert_eq!(refused.code(), Code::PermissionDenied);
-        assert_eq!(refused.message(), "the token lacks the scope for this: health:read");
+        assert_eq!(refused.message(), "the request requires the scope health:read");
         let last_used = service.owner("acme").get(id).await.unwrap().last_used;
         assert_eq!(last_used, LastUsed::Never);
 
@@ -153,7 +153,7 @@ async fn a_need_without_a_layer_is_internal() {
     let refused = check(&mut client, Some("Bearer a")).await.unwrap_err();
     assert_eq!(
         (refused.code(), refused.message()),
-        (Code::Internal, "the service is set up wrongly")
+        (Code::Internal, "the service is misconfigured")
     );
 }
 

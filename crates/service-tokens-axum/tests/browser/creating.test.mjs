@@ -158,10 +158,10 @@ scene('what may be chosen is brought up to date in the open dialog', {}, async (
   await person.click('radio', '30 days');
   const body = await service.api('GET', 'token-types');
   body.types = body.types.filter(({ name }) => name !== 'connector');
-  body.issuing_stopped = 'an incident is being looked into';
+  body.issuing_paused = 'an incident is being looked into';
   release({ status: 200, contentType: 'application/json', body: JSON.stringify(body) });
   await person.gone('radio', /^Connector/);
-  await person.alert(/Issuing is stopped: an incident is being looked into\./);
+  await person.alert(/Issuing is paused: an incident is being looked into\./);
   // What was chosen and filled in stays.
   for (const choice of [/^Developer/, '30 days']) {
     assert.equal(await (await person.find('radio', choice)).property('checked'), true, `${choice}`);
@@ -172,6 +172,6 @@ scene('what may be chosen is brought up to date in the open dialog', {}, async (
   // The server issues, and the next look says so.
   await person.click('button', /Create New/);
   await person.find('radio', /^Connector/);
-  assert.equal(await person.sees('alert', /stopped/), false);
+  assert.equal(await person.sees('alert', /paused/), false);
   await person.gone('alert');
 });

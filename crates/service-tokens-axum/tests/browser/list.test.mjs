@@ -24,7 +24,7 @@ scene('columns, search, filters and order', {
   // Active ones are shown unless something else is asked for, the newest first.
   await person.until(async () => (await service.list('state=expired')).length === 1);
   await person.click('button', 'Refresh');
-  const active = ['Next week', 'Ada’s laptop', 'Nightly backup', 'the first two lines', 'whoever started the service'];
+  const active = ['Next week', 'Ada’s laptop', 'Nightly backup', 'the first example', 'the operator'];
   await person.rows((rows) => names(rows).join() === active.join());
   const rows = await person.rows();
   assert.deepEqual(rows.map((row) => row.State), ['Pending', 'Active', 'Active', 'Active', 'Active']);
@@ -38,7 +38,7 @@ scene('columns, search, filters and order', {
   await person.choose('Type', 'Developer');
   await person.rows((rows) => names(rows).join() === 'Ada’s laptop');
   await person.choose('Type', 'Connector');
-  await person.rows((rows) => names(rows).join() === 'Next week,Nightly backup,the first two lines');
+  await person.rows((rows) => names(rows).join() === 'Next week,Nightly backup,the first example');
 
   await person.choose('State', 'Revoked');
   await person.rows((rows) => names(rows).join() === 'Old backup');
@@ -70,18 +70,18 @@ scene('columns, search, filters and order', {
 
 scene('nobody’s tokens but one’s own: the list says what to do next', {
   before: async (service) => {
-    const [{ id }] = await service.list('issued_to_contains=lines');
+    const [{ id }] = await service.list('issued_to_contains=example');
     await service.revoke(id);
   },
 }, async ({ person }) => {
-  assert.deepEqual(names(await person.rows()), ['whoever started the service']);
+  assert.deepEqual(names(await person.rows()), ['the operator']);
   await person.says(/No other active service tokens/);
   await person.says(/Create New.*copy it, and give it to the program/s);
   await person.find('button', /Create New/);
   await person.choose('State', 'All');
   await person.rows((rows) => rows.length === 2);
   assert.doesNotMatch(await person.text(), /No other/);
-  await person.fill('searchbox', 'Search by Issued To', 'whoever');
+  await person.fill('searchbox', 'Search by Issued To', 'operator');
   await person.rows((rows) => rows.length === 1);
   assert.doesNotMatch(await person.text(), /No other/);
 });
@@ -139,7 +139,7 @@ scene('pages, forwards and back, each token once', {
   },
 }, async ({ person }) => {
   const wanted = [...Array(118)].map((_, i) => `Program ${String(118 - i).padStart(3, '0')}`);
-  wanted.push('the first two lines', 'whoever started the service');
+  wanted.push('the first example', 'the operator');
   const pages = [];
   for (let at = 0; at < 120; at += 50) {
     pages.push(names(await person.rows((rows) => rows[0]?.['Issued To'] === wanted[at])));
@@ -175,7 +175,7 @@ scene('what expires within 14 days stands out, and not by its colour alone', {
   assert.match(expiration.near, /1[23] days/);
   assert.match(expiration['very near'], /2 hours/);
   assert.doesNotMatch(expiration.far, /\bdays?\b/);
-  assert.doesNotMatch(expiration['whoever started the service'], /\bdays?\b/);
+  assert.doesNotMatch(expiration['the operator'], /\bdays?\b/);
 });
 
 scene('a token’s last use is shown', {}, async ({ service, person }) => {

@@ -73,7 +73,7 @@ scene('names of any direction leave the sentences around them in order', {}, asy
     await person.click('button', 'Refresh');
     const label = (await person.find('button', `Revoke ${name}`)).name;
     assert.equal(label, `Revoke ${name}`);
-    const own = await page.evaluate(() => document.querySelector('[data-act=revoke]').getAttribute('aria-label'));
+    const own = await page.evaluate(() => document.querySelector('[data-action=revoke]').getAttribute('aria-label'));
     assert.equal(own, `Revoke \u2068${name}\u2069`);
     await person.click('button', `Copy the ID of ${name}`);
     await person.says(/The ID of .* was copied\./);

@@ -40,7 +40,7 @@ scene('the store is unavailable when signing in', { signedIn: false }, async ({ 
 scene('the store is unavailable when revoking: nothing is revoked, OK again revokes', {}, async ({ service, person, visit }) => {
   visit.expect(/status of 503/);
   const heal = await visit.intercept((request) => (request.method() === 'POST' ? unavailable : null));
-  await person.click('button', 'Revoke the first two lines');
+  await person.click('button', 'Revoke the first example');
   await person.click('button', 'OK');
   await person.alert(/unavailable/);
   assert.equal((await service.list()).length, 2);
@@ -171,16 +171,16 @@ scene('no rows of other filters stay beside filters that could not be read', {},
   await person.rows((rows) => rows.length === 2);
 });
 
-scene('issuing is stopped: the sentence says why', {}, async ({ person, visit }) => {
+scene('issuing is paused: the sentence says why', {}, async ({ person, visit }) => {
   visit.expect(/status of 503/);
   await visit.intercept((request) => request.method() === 'POST' && path(request) === '/tokens' && {
     ...unavailable,
-    body: JSON.stringify({ type: 'urn:service-tokens:problem:issuing-stopped', title: 'Issuing is stopped', status: 503, reason: 'an incident is being looked into' }),
+    body: JSON.stringify({ type: 'urn:service-tokens:problem:issuing-paused', title: 'Issuing is paused', status: 503, reason: 'an incident is being looked into' }),
   });
   await person.click('button', /Create New/);
   await person.fill('textbox', 'Issued To', 'Nobody');
   await person.click('button', 'Create');
-  await person.alert(/Issuing is stopped: an incident is being looked into/);
+  await person.alert(/Issuing is paused: an incident is being looked into/);
 });
 
 scene('an impatient person who chooses Create twice gets one token', {}, async ({ service, person, page, visit }) => {

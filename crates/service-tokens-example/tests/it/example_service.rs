@@ -378,9 +378,9 @@ fn a_start_that_fails_says_why_and_how_to_go_on() {
     assert!(status == Some(1) && told.contains("(see --listen)"), "{told}");
     // What a variable that is not set becomes: not the folder where the shell happens to be.
     let (status, told) = failed_start(&["--listen", free, "--folder", ""]);
-    assert!(status == Some(2) && told.contains("--folder needs a folder"), "{told}");
+    assert!(status == Some(2) && told.contains("--folder requires a folder"), "{told}");
     let (status, told) = failed_start(&["--lisen", free]);
-    assert!(status == Some(2) && told.contains("no option --lisen"), "{told}");
+    assert!(status == Some(2) && told.contains("unknown option --lisen"), "{told}");
 
     drop(service);
     let journal = folder.path().join("tokens.journal");

@@ -137,7 +137,7 @@ fn paths(random: &mut Random, tokens: &Tokens) -> Request {
                 "limit=1&limit=1",
                 "state=",
                 "state=alive",
-                "direction=up",
+                "order=up",
                 "owner=others",
                 "issuer=1",
                 "unused_since=now",

@@ -1,38 +1,38 @@
-//! `/tokens/self`: what any token does with itself.
+//! `/tokens/self`, the endpoints for the calling token itself.
 
 use axum::response::Response;
 use http::StatusCode;
 use service_tokens::TokenStore;
 
-use super::access::{Active, Caller, RotateSelf};
-use super::answer::json;
-use super::body::Optional;
-use super::described::{Bodies, Credentials, One, Refused, RevokedToken, Rotated};
+use super::caller::{Active, Caller, RotateSelf};
 use super::failure::Failure;
-use super::query::NoQuery;
-use super::rotate::Rotation;
-use super::token::IssuedJson;
-use super::types::{RevokeBody, RotateBody};
-use super::{revoke, show};
+use super::json_body::Optional;
+use super::openapi_responses::{Bodies, Credentials, One, Refused, RevokedToken, Rotated};
+use super::parameters::NoQuery;
+use super::response::json;
+use super::revoke::RevokeBody;
+use super::rotate::{RotateBody, Rotation};
+use super::token_json::IssuedJson;
+use super::{get, revoke};
 
-/// Looks the acting token up.
+/// Returns the calling token.
 ///
-/// Any active token may.
+/// Requires any active token.
 #[utoipa::path(
     get, path = "/tokens/self", operation_id = "getSelf", tag = "self",
     responses(One, Credentials), security(("bearer" = [])),
 )]
-pub(super) async fn show_self<S: TokenStore + 'static>(
+pub(super) async fn get_self<S: TokenStore + 'static>(
     caller: Caller<Active, S>,
     _: NoQuery,
 ) -> Result<Response, Failure> {
-    let found = caller.acts().get_self().await;
-    show::answer(&caller, found)
+    let found = caller.operations().get_self().await;
+    get::respond(&caller, found)
 }
 
-/// Revokes the acting token, for good.
+/// Revokes the calling token permanently.
 ///
-/// Any active token may.
+/// Requires any active token.
 #[utoipa::path(
     post, path = "/tokens/self/revoke", operation_id = "revokeSelf", tag = "self",
     request_body = Option<RevokeBody>,
@@ -44,13 +44,14 @@ pub(super) async fn revoke_self<S: TokenStore + 'static>(
     Optional(body): Optional<RevokeBody>,
 ) -> Result<Response, Failure> {
     let request = revoke::request(body, caller.token().id());
-    let revoked = caller.acts().revoke_self(request).await;
-    revoke::answer(&caller, revoked)
+    let revoked = caller.operations().revoke_self(request).await;
+    revoke::respond(&caller, revoked)
 }
 
-/// Gives the acting token a new secret.
+/// Gives the calling token a new secret.
 ///
-/// Needs `service-tokens:rotate-self`. A token does not prolong itself: its end stays or comes earlier.
+/// Requires `service-tokens:rotate-self`. A token cannot extend its own lifetime, so its expiry stays or
+/// becomes earlier.
 #[utoipa::path(
     post, path = "/tokens/self/rotate", operation_id = "rotateSelf", tag = "self",
     request_body = Option<RotateBody>,
@@ -61,8 +62,8 @@ pub(super) async fn rotate_self<S: TokenStore + 'static>(
     _: NoQuery,
     Optional(body): Optional<RotateBody>,
 ) -> Result<Response, Failure> {
-    let rotation = Rotation::of(body, caller.token().id())?;
-    let rotated = caller.acts().rotate_self(rotation.request.clone()).await;
+    let rotation = Rotation::new(body, caller.token().id())?;
+    let rotated = caller.operations().rotate_self(rotation.request.clone()).await;
     let rotated = rotated.map_err(|error| rotation.refused(error))?;
     json(StatusCode::OK, &IssuedJson::new(&rotated, caller.service().now()))
 }

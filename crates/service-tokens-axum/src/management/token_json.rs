@@ -1,4 +1,4 @@
-//! Tokens as JSON. Nothing here can hold a digest.
+//! Tokens as JSON. No type here contains a digest.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use service_tokens::store::LastUsed;
 use service_tokens::{Issued, Record, Revoked, StoredRecord};
 use utoipa::ToSchema;
 
-/// A time in UTC with `Z`, in as many digits as it needs.
+/// Formats a time as RFC 3339 in UTC with `Z`, with as many digits as needed.
 pub(super) fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
@@ -17,7 +17,7 @@ pub(super) fn time(time: DateTime<Utc>) -> String {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Token)]
 pub(super) struct TokenJson {
-    /// The public id: 22 characters of `0-9A-Za-z`.
+    /// The public id, 22 characters of `0-9A-Za-z`.
     #[schema(
         min_length = 22,
         max_length = 22,
@@ -25,49 +25,49 @@ pub(super) struct TokenJson {
         example = "05Swf3OEdIgE2bQlsPJ8wB"
     )]
     id: String,
-    /// The tenant or account.
+    /// The owner, such as a customer or an account.
     owner: String,
-    /// The name of its type.
+    /// The name of the token type.
     #[serde(rename = "type")]
     token_type: String,
-    /// The human label: which service was this given to.
+    /// A text for people that names the program which has the token.
     issued_to: String,
-    /// What it was issued for. It may do what these and its type's present scopes both permit.
+    /// The scopes from the issue. The effective scopes are those that the current type permits too.
     scopes: Vec<String>,
     state: StateJson,
-    /// When it was issued.
+    /// The time of issue.
     #[schema(format = DateTime)]
     created_at: String,
-    /// From when on it is accepted.
+    /// The time from which the token is accepted. Null means from its issue.
     #[schema(format = DateTime, required)]
     not_before: Option<String>,
-    /// From when on it is dead. Null is never.
+    /// The expiry time (exclusive). Null means that the token never expires.
     #[schema(format = DateTime, required)]
     expires_at: Option<String>,
-    /// Its latest use. Null is never; it is left out where uses are not tracked, and in answers to
-    /// changes.
+    /// The time of the last use. Null means never. Absent if uses are not tracked, and in the answers to
+    /// issue, rotate and revoke.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime, value_type = Option<String>)]
     last_used_at: Option<Option<String>>,
-    /// When its newest secret was made.
+    /// The creation time of the newest secret.
     #[schema(format = DateTime)]
     secret_created_at: String,
-    /// Who issued it: the id of a token, or a name that the service's operator gave.
+    /// The id of the token that issued it, or a name that the service's operator set.
     #[schema(required)]
     issued_by: Option<String>,
-    /// The tokens through which it was obtained, nearest first.
+    /// The ids of the tokens through which it was issued or rotated, nearest first.
     issuers: Vec<String>,
-    /// Notes.
+    /// The notes from the issue.
     metadata: BTreeMap<String, String>,
-    /// The overlap of two secrets, while it runs.
+    /// The current overlap of two secrets, or null.
     #[schema(required)]
     overlap: Option<OverlapJson>,
-    /// The revocation, if it was revoked.
+    /// The revocation, or null if the token is not revoked.
     #[schema(required)]
     revocation: Option<RevocationJson>,
 }
 
-/// Where a token is in its life.
+/// The state of a token.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = State)]
@@ -78,47 +78,47 @@ enum StateJson {
     Revoked,
 }
 
-/// Two secrets are accepted.
+/// An overlap, during which two secrets are accepted.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Overlap)]
 struct OverlapJson {
-    /// When the older one ends, at the latest; exclusive.
+    /// The latest time at which the older secret ends (exclusive).
     #[schema(format = DateTime)]
     ends_at: String,
-    /// Whether it ends earlier, when the newer one is first used.
+    /// Whether the first use of the newer secret ends the older one earlier.
     ends_on_first_use: bool,
 }
 
-/// The revocation that stands.
+/// The first revocation of a token.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Revocation)]
 struct RevocationJson {
     #[schema(format = DateTime)]
     at: String,
-    /// Who revoked: the id of a token, or a name that the service's operator gave.
+    /// The id of the token that revoked it, or a name that the service's operator set.
     #[schema(required)]
     by: Option<String>,
     #[schema(required)]
     reason: Option<String>,
 }
 
-/// A token with its secret: it is shown this once.
+/// A token with its secret, which no other answer contains.
 #[derive(Serialize, ToSchema)]
 #[schema(as = TokenWithSecret)]
 pub(super) struct IssuedJson<'i> {
     #[serde(flatten)]
     record: TokenJson,
-    /// The token for the `Authorization: Bearer` header. It is not stored.
+    /// The token for the `Authorization: Bearer` header. The service does not store it.
     token: &'i str,
 }
 
-/// A token that is revoked.
+/// A revoked token.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RevokedToken)]
 pub(super) struct RevokedJson {
     #[serde(flatten)]
     record: TokenJson,
-    /// Whether it had been revoked before: nothing changed then.
+    /// Whether it was revoked before this request, which then changed nothing.
     already_revoked: bool,
 }
 
@@ -160,7 +160,7 @@ impl TokenJson {
         }
     }
 
-    pub(super) fn stored(stored: &StoredRecord, now: DateTime<Utc>) -> Self {
+    pub(super) fn from_stored(stored: &StoredRecord, now: DateTime<Utc>) -> Self {
         Self::new(&stored.record, Some(stored.last_used), now)
     }
 }

@@ -1,4 +1,4 @@
-//! `GET /token-types`
+//! `GET /token-types`, which returns the token types and the policy.
 
 use std::time::Duration;
 
@@ -8,59 +8,59 @@ use serde::Serialize;
 use service_tokens::TokenStore;
 use utoipa::ToSchema;
 
-use super::access::{Caller, ReadOrIssue};
-use super::answer::json;
-use super::described::{Credentials, JSON, answer, answers};
+use super::caller::{Caller, ReadOrIssue};
 use super::failure::Failure;
-use super::query::NoQuery;
+use super::openapi_responses::{Credentials, JSON, response, responses};
+use super::parameters::NoQuery;
+use super::response::json;
 
-/// The types of the service, and what may be asked for.
+/// The token types of the service, and the limits of its policy.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TokenTypes)]
 pub(super) struct TypesJson {
     types: Vec<TypeJson>,
     policy: PolicyJson,
-    /// Why issuing is stopped, if it is.
+    /// The reason why issuing is paused. Null if it is not paused.
     #[schema(required)]
-    issuing_stopped: Option<String>,
+    issuing_paused: Option<String>,
 }
 
-/// A named bundle of scopes.
+/// A named set of scopes.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TokenType)]
 struct TypeJson {
     name: String,
-    /// A sentence for people who choose; may be empty.
+    /// A description for people. It may be empty.
     description: String,
     scopes: Vec<String>,
-    /// Whether the acting token has all of these scopes. If not, it can issue a token of this type with
-    /// fewer scopes at most.
+    /// Whether the calling token has all of these scopes. Otherwise it can only issue tokens of this type
+    /// with fewer scopes.
     issuable: bool,
 }
 
-/// What may be asked for. Times are in seconds.
+/// The limits of the service's policy, in seconds.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Policy)]
 struct PolicyJson {
-    /// How long a token lives if the request does not say. Null is for ever.
+    /// The lifetime of a token if the request sets none. Null means that it never expires.
     #[schema(required)]
     default_lifetime: Option<u64>,
-    /// The longest that a token with an end may live. Null is no limit.
+    /// The maximum lifetime of a token that expires. Null means no limit.
     #[schema(required)]
     max_lifetime: Option<u64>,
-    /// Whether a token may have no end.
+    /// Whether a token may never expire.
     never_allowed: bool,
-    /// Whether a token may live longer than the one that issues or rotates it.
+    /// Whether a token may expire later than the token that issues or rotates it.
     outliving_issuer_allowed: bool,
-    /// The longest that an older secret may live on after a rotation.
+    /// The maximum overlap of two secrets after a rotation.
     max_overlap: u64,
 }
 
-answers! { Types => [(200, answer(JSON, &TypesJson::name(), "The types and the policy."))]; }
+responses! { Types => [(200, response(JSON, &TypesJson::name(), "The types and the policy."))]; }
 
-/// Tells the types of the service and its policy.
+/// Returns the token types of the service and the limits of its policy.
 ///
-/// Needs `service-tokens:read` or `service-tokens:issue`.
+/// Requires `service-tokens:read` or `service-tokens:issue`.
 #[utoipa::path(
     get, path = "/token-types", operation_id = "listTokenTypes", tag = "types",
     responses(Types, Credentials), security(("bearer" = [])),
@@ -69,15 +69,15 @@ pub(super) async fn types<S: TokenStore + 'static>(
     caller: Caller<ReadOrIssue, S>,
     _: NoQuery,
 ) -> Result<Response, Failure> {
-    let acting = caller.token().scopes();
+    let calling = caller.token().scopes();
     let types = caller.service().token_types().map(|token_type| TypeJson {
         name: token_type.name().to_owned(),
         description: token_type.description().to_owned(),
         scopes: token_type.scopes().iter().map(str::to_owned).collect(),
-        issuable: acting.contains(token_type.scopes()),
+        issuable: calling.contains(token_type.scopes()),
     });
-    let policy = caller.service().policy();
-    let answer = TypesJson {
+    let limits = caller.service().policy().limits();
+    let body = TypesJson {
         types: types.collect(),
         policy: PolicyJson {
             default_lifetime: policy.default_lifetime.map(|lifetime| lifetime.as_secs()),
@@ -86,7 +86,7 @@ pub(super) async fn types<S: TokenStore + 'static>(
             outliving_issuer_allowed: policy.allow_outliving_issuer,
             max_overlap: policy.max_overlap.as_secs(),
         },
-        issuing_stopped: caller.service().issuing_paused(),
+        issuing_paused: caller.service().issuing_paused(),
     };
-    json(StatusCode::OK, &answer)
+    json(StatusCode::OK, &body)
 }

@@ -1,4 +1,4 @@
-//! JSON from outside, read strictly: no name twice, no null, and an error that names the field.
+//! A strict JSON reader that refuses repeated names and null, and names the field in each error.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -9,17 +9,18 @@ use serde::de::{
     SeqAccess, Unexpected, VariantAccess, Visitor,
 };
 
-/// How much of a name that somebody made up is repeated to them, in characters: every name that there
-/// is, and of a token in the wrong place nothing of its secret, which begins after a prefix of one
-/// character at least, `_1` and 22 characters of its id.
-const NAME_SHOWN: usize = 25;
+/// The maximum number of characters of a name that an answer repeats.
+///
+/// Every valid name fits. A client may also send a token as a name. Its secret begins after a prefix of at
+/// least one character, `_1` and an id of 22 characters, so no character of the secret is repeated.
+const MAX_SHOWN_NAME: usize = 25;
 
-/// What is repeated of a name.
-pub(super) fn shown(name: &str) -> String {
-    name.chars().take(NAME_SHOWN).collect()
+/// Returns the part of a name that an answer may repeat.
+pub(super) fn shown_name(name: &str) -> String {
+    name.chars().take(MAX_SHOWN_NAME).collect()
 }
 
-/// Any JSON. Objects keep every member, repeated ones too.
+/// Any JSON value. Objects keep all members, also repeated ones.
 #[derive(Debug)]
 pub(super) enum Json {
     Null,
@@ -92,34 +93,34 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// Which field breaks which rule. Values are not repeated: one of them may be a token.
+/// The field that breaks a rule, and the rule. It never contains a value, because a value may be a token.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Broken {
-    /// The field, or none if it is the whole body.
+pub(super) struct BrokenRule {
+    /// The field, or `None` for the whole body.
     pub(super) field: Option<String>,
     pub(super) rule: String,
 }
 
-impl Broken {
-    /// Names the field; of one within another, the outer.
+impl BrokenRule {
+    /// Adds the name of the field. For a nested field the outermost name remains.
     fn in_field(self, name: &str) -> Self {
         let rule = match self.field {
             Some(_) => format!("has a member that {}", self.rule),
             None => self.rule,
         };
-        Self { field: Some(shown(name)), rule }
+        Self { field: Some(shown_name(name)), rule }
     }
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for BrokenRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.field.as_deref().unwrap_or("the body"), self.rule)
     }
 }
 
-impl std::error::Error for Broken {}
+impl std::error::Error for BrokenRule {}
 
-impl de::Error for Broken {
+impl de::Error for BrokenRule {
     fn custom<T: fmt::Display>(rule: T) -> Self {
         Self { field: None, rule: rule.to_string() }
     }
@@ -155,11 +156,11 @@ impl de::Error for Broken {
 }
 
 impl<'de> Deserializer<'de> for Json {
-    type Error = Broken;
+    type Error = BrokenRule;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Broken> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, BrokenRule> {
         match self {
-            Self::Null => Err(de::Error::custom("must not be null: leave it out")),
+            Self::Null => Err(de::Error::custom("must not be null, but may be absent")),
             Self::Bool(value) => visitor.visit_bool(value),
             Self::Unsigned(value) => visitor.visit_u64(value),
             Self::Signed(value) => visitor.visit_i64(value),
@@ -170,7 +171,7 @@ impl<'de> Deserializer<'de> for Json {
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Broken> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, BrokenRule> {
         match self {
             Self::Null => self.deserialize_any(visitor),
             _ => visitor.visit_some(self),
@@ -181,7 +182,7 @@ impl<'de> Deserializer<'de> for Json {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Broken> {
+    ) -> Result<V::Value, BrokenRule> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -190,7 +191,7 @@ impl<'de> Deserializer<'de> for Json {
         _: &'static str,
         names: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Broken> {
+    ) -> Result<V::Value, BrokenRule> {
         match self {
             Self::Text(name) => visitor.visit_enum(Name(name)),
             Self::Null => self.deserialize_any(visitor),
@@ -207,12 +208,12 @@ impl<'de> Deserializer<'de> for Json {
 struct Elements(std::vec::IntoIter<Json>);
 
 impl<'de> SeqAccess<'de> for Elements {
-    type Error = Broken;
+    type Error = BrokenRule;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
-    ) -> Result<Option<T::Value>, Broken> {
+    ) -> Result<Option<T::Value>, BrokenRule> {
         self.0.next().map(|value| seed.deserialize(value)).transpose()
     }
 }
@@ -230,22 +231,25 @@ impl Members {
 }
 
 impl<'de> MapAccess<'de> for Members {
-    type Error = Broken;
+    type Error = BrokenRule;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
-    ) -> Result<Option<K::Value>, Broken> {
+    ) -> Result<Option<K::Value>, BrokenRule> {
         let Some((name, value)) = self.rest.next() else { return Ok(None) };
         if !self.seen.insert(name.clone()) {
-            return Err(Broken::in_field(de::Error::custom("must not be repeated"), &name));
+            return Err(BrokenRule::in_field(de::Error::custom("must not be repeated"), &name));
         }
-        let key: StringDeserializer<Broken> = name.clone().into_deserializer();
+        let key: StringDeserializer<BrokenRule> = name.clone().into_deserializer();
         self.value = Some((name, value));
         seed.deserialize(key).map(Some)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Broken> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, BrokenRule> {
         let Some((name, value)) = self.value.take() else {
             return Err(de::Error::custom("has a value without a name"));
         };
@@ -253,31 +257,34 @@ impl<'de> MapAccess<'de> for Members {
     }
 }
 
-/// A name among several.
+/// The name of an enum variant.
 struct Name(String);
 
 impl<'de> EnumAccess<'de> for Name {
-    type Error = Broken;
+    type Error = BrokenRule;
     type Variant = Self;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Broken> {
-        let name: StringDeserializer<Broken> = self.0.clone().into_deserializer();
+    fn variant_seed<V: DeserializeSeed<'de>>(
+        self,
+        seed: V,
+    ) -> Result<(V::Value, Self), BrokenRule> {
+        let name: StringDeserializer<BrokenRule> = self.0.clone().into_deserializer();
         Ok((seed.deserialize(name)?, self))
     }
 }
 
 impl<'de> VariantAccess<'de> for Name {
-    type Error = Broken;
+    type Error = BrokenRule;
 
-    fn unit_variant(self) -> Result<(), Broken> {
+    fn unit_variant(self) -> Result<(), BrokenRule> {
         Ok(())
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, Broken> {
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, BrokenRule> {
         Err(de::Error::custom("must be a name alone"))
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Broken> {
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, BrokenRule> {
         Err(de::Error::custom("must be a name alone"))
     }
 
@@ -285,7 +292,7 @@ impl<'de> VariantAccess<'de> for Name {
         self,
         _: &'static [&'static str],
         _: V,
-    ) -> Result<V::Value, Broken> {
+    ) -> Result<V::Value, BrokenRule> {
         Err(de::Error::custom("must be a name alone"))
     }
 }

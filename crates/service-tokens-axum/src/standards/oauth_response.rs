@@ -1,4 +1,4 @@
-//! Answers in the JSON of RFC 6749.
+//! Responses in the JSON format of OAuth 2.0 (RFC 6749).
 
 use axum::body::Body;
 use axum::response::Response;
@@ -6,46 +6,51 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
-use super::form::BadForm;
+use super::form::InvalidForm;
+use crate::problem::NO_STORE;
 use crate::rejection::Rejection;
 
-/// RFC 6749 §5.2.
+/// The error format of RFC 6749 §5.2.
 #[derive(Serialize)]
 struct Error<'a> {
     error: &'a str,
     error_description: &'a str,
 }
 
-/// An answer without a body.
+/// Creates a response without a body.
 pub(super) fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
-    not_stored(response)
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    response
 }
 
-/// 200 with this JSON.
+/// Creates a response with status 200 and this JSON.
 pub(super) fn json(value: &impl Serialize) -> Response {
-    // Structs of texts and numbers do not fail; if one did, nobody must take the answer for a verdict.
+    // Structs of texts and numbers always serialize. If one failed, the response must not look like a
+    // verdict, so it is 500.
     let Ok(body) = serde_json::to_vec(value) else {
         return empty(StatusCode::INTERNAL_SERVER_ERROR);
     };
     let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    not_stored(response)
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    response
 }
 
-pub(super) fn bad_form(bad: BadForm) -> Response {
-    error(StatusCode::BAD_REQUEST, "invalid_request", &bad.to_string())
+/// Creates the response to an invalid form.
+pub(super) fn invalid_form(invalid: InvalidForm) -> Response {
+    error(StatusCode::BAD_REQUEST, "invalid_request", &invalid.to_string())
 }
 
-/// The rejection's status and challenge, with the same error in the body.
+/// Creates a response with the status and the challenge of a rejection, and the same error in the body.
 pub(super) fn rejected(rejection: &Rejection) -> Response {
     let status = rejection.status();
     let mut response = match rejection {
-        // Who sent no credentials is told of no error (RFC 6750 §3.1).
+        // The answer to a request without credentials must not contain an error (RFC 6750 §3.1).
         Rejection::NoCredentials => empty(status),
         Rejection::MalformedCredentials => {
-            error(status, "invalid_request", "the credentials are not one bearer token")
+            error(status, "invalid_request", "the credentials must be one bearer token")
         }
         Rejection::InsufficientScope(_) => {
             error(status, "insufficient_scope", "the caller's token lacks a scope")
@@ -56,20 +61,15 @@ pub(super) fn rejected(rejection: &Rejection) -> Response {
         _ if status.is_server_error() => empty(status),
         _ => error(status, "invalid_token", "the caller's token is not accepted"),
     };
-    rejection.mark(&mut response);
+    rejection.apply_to(&mut response);
     response
 }
 
-/// 405, for a router of one method.
+/// Answers 405 for a route that has only `POST`.
 pub(super) async fn only_post() -> Response {
     let mut response =
         error(StatusCode::METHOD_NOT_ALLOWED, "invalid_request", "the method must be POST");
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-    response
-}
-
-pub(super) fn not_stored(mut response: Response) -> Response {
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -1,22 +1,22 @@
-//! JSON bodies of a limited size.
+//! Extractors for JSON bodies with a limited size.
 
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use http::{HeaderMap, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use service_tokens::record::InvalidField;
 
 use super::failure::Failure;
-use super::json::{Broken, Json};
-use crate::announced::{is_of, longer_than};
+use super::strict_json::{BrokenRule, Json};
+use crate::request_body::{self, ReadError, has_media_type};
 
-/// The longest body of a request, in bytes.
-pub(super) const BODY_MAX: usize = 64 * 1024;
+/// The maximum length of a body, in bytes.
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// A body that must be there.
+/// A required body.
 pub(super) struct Body<T>(pub(super) T);
 
-/// A body that may be left out, for which the default stands.
+/// An optional body. The default replaces an absent one.
 pub(super) struct Optional<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Body<T> {
@@ -47,44 +47,39 @@ impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for Optional<T> {
     }
 }
 
-/// Reads no more than the limit, whatever length was announced.
-async fn read(headers: &HeaderMap, body: axum::body::Body) -> Result<Vec<u8>, Failure> {
-    if longer_than(BODY_MAX, headers, &body) {
-        return Err(too_large());
-    }
-    match Limited::new(body, BODY_MAX).collect().await {
-        Ok(whole) => Ok(whole.to_bytes().into()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => Err(malformed("The body was cut short.")),
-    }
+async fn read(headers: &HeaderMap, body: axum::body::Body) -> Result<Bytes, Failure> {
+    request_body::read(MAX_BODY_BYTES, headers, body).await.map_err(|error| match error {
+        ReadError::TooLong => too_large(),
+        ReadError::Incomplete => malformed("The body ended early."),
+    })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    is_of(b"application/json", headers)
+    has_media_type(b"application/json", headers)
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let json: Json = serde_json::from_slice(bytes).map_err(|error| {
-        // Its own words may repeat what was sent.
+        // The text of serde_json's error may repeat a part of the body.
         let (line, column) = (error.line(), error.column());
-        malformed(format!("The body is not JSON: see line {line}, column {column}."))
+        malformed(format!("The body is not valid JSON at line {line}, column {column}."))
     })?;
     if !matches!(json, Json::Object(_)) {
-        return Err(malformed("The body is not a JSON object."));
+        return Err(malformed("The body must be a JSON object."));
     }
-    T::deserialize(json).map_err(|Broken { field, rule }| match field {
+    T::deserialize(json).map_err(|BrokenRule { field, rule }| match field {
         Some(field) => broken(field, rule),
         None => malformed(format!("The body {rule}.")),
     })
 }
 
-/// A field of the body that breaks a rule.
+/// Creates the failure of a field that breaks a rule.
 pub(super) fn broken(field: impl Into<String>, rule: impl Into<String>) -> Failure {
     Failure::new(StatusCode::BAD_REQUEST, "invalid-field", "A field of the request breaks a rule")
         .field(field, rule)
 }
 
-/// The same for what the service refuses, by the name that the client knows the field by.
+/// Creates the failure of a field that the service refuses, with the name that the client used.
 pub(super) fn invalid(invalid: InvalidField, name: &str) -> Failure {
     broken(name, invalid.rule.to_string())
 }
@@ -96,14 +91,14 @@ fn malformed(detail: impl Into<String>) -> Failure {
 
 fn too_large() -> Failure {
     Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large")
-        .detail(format!("It has at most {BODY_MAX} bytes."))
+        .detail(format!("A body must have at most {MAX_BODY_BYTES} bytes."))
 }
 
 fn unsupported() -> Failure {
     Failure::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported-media-type",
-        "The body is of another type",
+        "The media type is not supported",
     )
     .detail("Send application/json, without Content-Encoding.")
 }
