@@ -35,7 +35,8 @@ fn fill<S: TokenStore>(store: S, size: usize) -> Filled<S> {
         .build()
         .unwrap();
     // Concurrent issues, so that the file store commits them in groups.
-    let issue = |n: usize| {
+    let filled = &service;
+    let issue = |n: usize| async move {
         let owner = format!("owner-{:010}", n % OWNERS);
         let request = IssueRequest::new("connector", "nightly backup to vault");
         filled.owner(&owner).issue(request).await

@@ -75,7 +75,7 @@ fn kill_writer(journal: &Path) {
 pub fn child(journal: &str) {
     let service = service(FileStore::open(journal).expect("a file store"));
     for round in 0.. {
-        for issued in all((0..PENDING).map(|n| service.owner("acme").issue(request(n)))) {
+        for issued in all((0..PENDING).map(|n| issue(&service, n))) {
             drop(issued.expect("an issued token"));
         }
         if round == 10 {

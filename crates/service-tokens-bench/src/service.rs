@@ -57,11 +57,6 @@ pub fn filled_with<S: TokenStore>(
     Filled::of(with(builder(store)).build().expect("a service"), size)
 }
 
-/// Returns the request for token number `n`.
-pub fn request(n: usize) -> IssueRequest {
-    IssueRequest::new("connector", LABEL)
-}
-
 /// Issues the token of this number.
 ///
 /// # Errors
@@ -71,7 +66,7 @@ pub async fn issue<S: TokenStore>(
     service: &TokenService<S>,
     n: usize,
 ) -> Result<Issued, ManageError> {
-    service.owner(&owner(n)).issue(request()).await
+    service.owner(&owner(n)).issue(IssueRequest::new("connector", LABEL)).await
 }
 
 impl<S: TokenStore> Filled<S> {
@@ -83,8 +78,7 @@ impl<S: TokenStore> Filled<S> {
     fn of(service: TokenService<S>, size: usize) -> Self {
         let mut issued: Vec<(String, TokenId)> = Vec::with_capacity(size);
         for start in (0..size).step_by(BATCH) {
-            let issues = (start..size.min(start + BATCH))
-                .map(|n| service.owner(&owner(n)).issue(request(n)));
+            let issues = (start..size.min(start + BATCH)).map(|n| issue(&service, n));
             issued.extend(all(issues).into_iter().map(|outcome| {
                 let issued = outcome.expect("an issued token");
                 (issued.token.expose_secret().to_owned(), issued.record.id())

@@ -28,15 +28,15 @@ pub(crate) struct Selection {
 
 /// Finds the tokens to revoke. A matching token that has ended counts only for its descendants.
 pub(crate) fn find(
-    view: Tokens<'_, FileStore>,
-    filter: &ListRequest,
+    view: Tokens<'_, FileStore, AllOwners>,
+    filter: &Filter,
 ) -> Result<Selection, ManageError> {
     let mut matching = HashSet::new();
     for_each(view, filter.clone().states(States::ALL), |record| {
         matching.insert(record.id());
     })?;
     let mut selection = Selection::default();
-    for_each(view, ListRequest::from(Filter::new().states(States::LIVE)), |record| {
+    for_each(view, Filter::new().states(States::LIVE), |record| {
         // Of several matching issuers the farthest is the head, because it is probably above the
         // descendants of the others too.
         let head = record.issuers().iter().rfind(|issuer| matching.contains(issuer));
@@ -47,13 +47,13 @@ pub(crate) fn find(
 }
 
 fn for_each(
-    view: Tokens<'_, FileStore>,
-    mut query: ListRequest,
+    view: Tokens<'_, FileStore, AllOwners>,
+    filter: Filter,
     mut visit: impl FnMut(&Record),
 ) -> Result<(), ManageError> {
     let mut request = ListRequest::from(filter).limit(MAX_PAGE_LEN);
     loop {
-        let page = block_on(view.list(query.clone()))?;
+        let page = block_on(view.list(request.clone()))?;
         page.items.iter().for_each(|stored| visit(&stored.record));
         match page.next {
             Some(next) => request = request.after(next),
@@ -64,8 +64,8 @@ fn for_each(
 
 /// Revokes the tokens. Passes repeat until no live token is left, or until a pass revokes none.
 pub(crate) fn revoke(
-    view: Tokens<'_, FileStore>,
-    filter: &ListRequest,
+    view: Tokens<'_, FileStore, AllOwners>,
+    filter: &Filter,
     request: &RevokeRequest,
     mut selection: Selection,
 ) -> Outcome {

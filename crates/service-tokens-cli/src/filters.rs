@@ -40,17 +40,17 @@ impl Filters {
         if self.given.iter().any(|given| given == option) {
             return Err(args.usage_error(&format!("--{option} is given twice")));
         }
-        let query = self.query.clone();
-        self.query = match option {
-            "owner" => query.owner(args.value(value::text)?),
-            "type" => query.token_type(args.value(value::text)?),
-            "issued-to" => query.issued_to(args.value(value::text)?),
-            "issued-to-contains" => query.issued_to_contains(args.value(value::text)?),
-            "issuer" => query.issuer(args.value(value::id)?),
-            "issued-by" => query.issued_by(args.value(value::text)?),
-            "expires-before" => query.expires_before(args.value(value::time_ahead)?),
-            "created-before" => query.created_before(args.value(value::time_ago)?),
-            "unused-since" => query.unused_since(args.value(value::time_ago)?),
+        let filter = self.filter.clone();
+        self.filter = match option {
+            "owner" => filter.owner(args.value(value::text)?),
+            "type" => filter.token_type(args.value(value::text)?),
+            "issued-to" => filter.issued_to(args.value(value::text)?),
+            "issued-to-contains" => filter.issued_to_contains(args.value(value::text)?),
+            "issuer" => filter.issuer(args.value(value::id)?),
+            "issued-by" => filter.issued_by(args.value(value::text)?),
+            "expires-before" => filter.expires_before(args.value(value::time_ahead)?),
+            "created-before" => filter.created_before(args.value(value::time_ago)?),
+            "unused-since" => filter.unused_since(args.value(value::time_ago)?),
             _ => return Ok(false),
         };
         self.given.push(option.to_owned());
@@ -62,8 +62,8 @@ impl Filters {
         self.given.is_empty()
     }
 
-    /// Returns the selection as a query.
-    pub(crate) fn query(&self) -> ListRequest {
-        self.query.clone()
+    /// Returns the filter that the command line describes.
+    pub(crate) fn filter(&self) -> Filter {
+        self.filter.clone()
     }
 }

@@ -89,9 +89,10 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     }
 
     // The request is tried in memory first, so that a refused request creates no file.
-    let _ = block_on(args.settings.build(MemoryStore::new())?.owner(owner).issue(request.clone()))?;
+    let _ =
+        block_on(args.settings.build(MemoryStore::new())?.owner(&owner).issue(request.clone()))?;
     let service = args.settings.open(Access::WriteOrCreate)?;
-    let issued = block_on(service.owner(owner).issue(request))?;
+    let issued = block_on(service.owner(&owner).issue(request))?;
     // The program that reads the token from a pipe may open the file at once.
     drop(service);
     let record = &issued.record;

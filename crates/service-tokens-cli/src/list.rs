@@ -60,7 +60,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
         }
     }
     let [] = args.operands([])?;
-    let mut query = filters.query();
+    let mut filter = filters.filter();
     if let Some(time) = ended_before {
         filter = filter.ended_before(time);
     }

@@ -44,10 +44,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
 
     let access = if dry_run { Access::Read } else { Access::Write };
     let service = args.settings.open(access)?;
-    let view = match &owner {
-        Some(owner) => service.owner(owner),
-        None => service.all_owners(),
-    };
+    let view = service.owner_or_all(owner.as_deref());
     let count = block_on(view.purge(retention).count())?;
     if dry_run {
         return print(count);

@@ -61,12 +61,12 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let view = service.all_owners();
     let request = revoke_request(by, reason);
     let selection = match with_descendants {
-        true => Some(descendants::find(view, &filters.query())?),
+        true => Some(descendants::find(view, &filters.filter())?),
         false => None,
     };
     let count = match &selection {
         Some(selection) => selection.live,
-        None => block_on(view.revoke_all(filters.query(), request.clone()).count())?,
+        None => block_on(view.revoke_all(filters.filter(), request.clone()).count())?,
     };
     if dry_run {
         return print(count);
@@ -93,10 +93,10 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
         }
     }
     let outcome = match selection {
-        Some(selection) => descendants::revoke(view, &filters.query(), &request, selection),
+        Some(selection) => descendants::revoke(view, &filters.filter(), &request, selection),
         None => {
             let mut progress = Progress::new("revoking");
-            let revocations = view.revoke_all(filters.query(), request);
+            let revocations = view.revoke_all(filters.filter(), request);
             let revocations = revocations.on_progress(|at| progress.update(at.found, count));
             let mut outcome = Outcome::default();
             outcome.add(block_on(revocations.run()));

@@ -13,20 +13,20 @@ use sha2::{Digest, Sha256};
 const ID_LEN: usize = 22;
 
 /// Creates the cursor after `last` in this owner's list.
-pub(super) fn write(owner: &str, query: &Query, last: TokenId) -> String {
-    format!("{last}{}", digest(owner, query, last))
+pub(super) fn write(owner: &str, request: &ListRequest, last: TokenId) -> String {
+    format!("{last}{}", digest(owner, request, last))
 }
 
 /// Returns the id in the cursor if the cursor belongs to this list.
-pub(super) fn read(owner: &str, query: &Query, cursor: &str) -> Option<TokenId> {
+pub(super) fn read(owner: &str, request: &ListRequest, cursor: &str) -> Option<TokenId> {
     let last = cursor.get(..ID_LEN)?.parse().ok()?;
     // Each id has one spelling, so comparing the texts is exact.
-    (write(owner, query, last) == cursor).then_some(last)
+    (write(owner, request, last) == cursor).then_some(last)
 }
 
 /// Returns the first half of a SHA-256, written like an id. It does not cover the page size, which may
 /// change between pages.
-fn digest(owner: &str, query: &Query, last: TokenId) -> TokenId {
+fn digest(owner: &str, request: &ListRequest, last: TokenId) -> TokenId {
     let mut hash = Sha256::new();
     // An empty filter is refused earlier, so an empty part means no filter. The length before each part
     // separates it from the next.

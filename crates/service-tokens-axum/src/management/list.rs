@@ -113,16 +113,16 @@ pub(super) async fn list<S: TokenStore + 'static>(
     let named =
         |wrong: InvalidField| parameters::refused(&wrong.field.to_string(), wrong.rule.to_string());
     let page =
-        caller.operations().list(query.clone()).await.map_err(|error| refused(error, named))?;
+        caller.operations().list(request.clone()).await.map_err(|error| refused(error, named))?;
     let now = caller.service().now();
     let page = PageJson {
         tokens: page.items.iter().map(|stored| TokenJson::from_stored(stored, now)).collect(),
-        next: page.next.map(|last| cursor::write(owner, &query, last)),
+        next: page.next.map(|last| cursor::write(owner, &request, last)),
     };
     json(StatusCode::OK, &page)
 }
 
-fn query_of(owner: &str, asked: ListQuery) -> Result<Query, Failure> {
+fn request_of(owner: &str, asked: ListQuery) -> Result<ListRequest, Failure> {
     let bounded = |name: &str, text: String, max| {
         if text.len() > max {
             return Err(parameters::refused(name, Rule::TooLong { max }.to_string()));
@@ -140,16 +140,16 @@ fn query_of(owner: &str, asked: ListQuery) -> Result<Query, Failure> {
         filter = filter.token_type(bounded("type", name, MAX_TYPE_NAME_LEN)?);
     }
     if let Some(text) = asked.issued_to {
-        query = query.issued_to(bounded("issued_to", text, MAX_TEXT_BYTES)?);
+        filter = filter.issued_to(bounded("issued_to", text, MAX_TEXT_BYTES)?);
     }
     if let Some(text) = asked.issued_to_contains {
-        query = query.issued_to_contains(bounded("issued_to_contains", text, MAX_TEXT_BYTES)?);
+        filter = filter.issued_to_contains(bounded("issued_to_contains", text, MAX_TEXT_BYTES)?);
     }
     if let Some(issuer) = asked.issuer {
         filter = filter.issuer(issuer);
     }
     if let Some(by) = asked.issued_by {
-        query = query.issued_by(bounded("issued_by", by, MAX_TEXT_BYTES)?);
+        filter = filter.issued_by(bounded("issued_by", by, MAX_TEXT_BYTES)?);
     }
     if let Some(Time(time)) = asked.expires_before {
         filter = filter.expires_before(time);
@@ -160,8 +160,9 @@ fn query_of(owner: &str, asked: ListQuery) -> Result<Query, Failure> {
     if let Some(Time(time)) = asked.unused_since {
         filter = filter.unused_since(time);
     }
+    let mut request = ListRequest::from(filter);
     if let Some(order) = asked.order {
-        query = query.order(match order {
+        request = request.order(match order {
             OrderParameter::Newest => Order::NewestFirst,
             OrderParameter::Oldest => Order::OldestFirst,
         });
@@ -176,9 +177,9 @@ fn query_of(owner: &str, asked: ListQuery) -> Result<Query, Failure> {
         request = request.limit(limit);
     }
     match asked.cursor {
-        None => Ok(query),
-        Some(cursor) => match cursor::read(owner, &query, &cursor) {
-            Some(last) => Ok(query.after(last)),
+        None => Ok(request),
+        Some(cursor) => match cursor::read(owner, &request, &cursor) {
+            Some(last) => Ok(request.after(last)),
             None => Err(parameters::refused(
                 "cursor",
                 "must come from a list of the same owner with the same filters and order",

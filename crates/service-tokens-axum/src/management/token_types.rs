@@ -76,7 +76,7 @@ pub(super) async fn types<S: TokenStore + 'static>(
         scopes: token_type.scopes().iter().map(str::to_owned).collect(),
         issuable: calling.contains(token_type.scopes()),
     });
-    let limits = caller.service().policy().limits();
+    let policy = caller.service().policy();
     let body = TypesJson {
         types: types.collect(),
         policy: PolicyJson {
