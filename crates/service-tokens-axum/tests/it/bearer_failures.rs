@@ -1,0 +1,111 @@
+//! What cannot be decided is refused: a store that fails, and a need without a layer above it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use service_tokens::{
+    FileStore, IssueRequest, MemoryStore, Requirement, RevokeRequest, TokenService, TokenStore,
+    TokenType,
+};
+use service_tokens_axum::{Bearer, BearerLayer, RequireLayer};
+
+use crate::harness::{FaultyStore, send, serve};
+
+async fn ok() -> &'static str {
+    "ok"
+}
+
+fn over<S: TokenStore>(store: S) -> Arc<TokenService<S>> {
+    let connector = TokenType::new("connector", ["files:upload"]).unwrap();
+    Arc::new(TokenService::builder(store, "acme_test").token_type(connector).build().unwrap())
+}
+
+async fn issued<S: TokenStore>(service: &TokenService<S>) -> String {
+    let request = IssueRequest::new("acme", "connector", "backup");
+    let issued = service.issue(request).await.unwrap();
+    format!("Authorization: Bearer {}", issued.token.expose_secret())
+}
+
+#[tokio::test]
+async fn a_store_without_an_answer_is_503_and_nothing_passes() {
+    let store = FaultyStore::without_last_used();
+    let service = over(store.clone());
+    let header = issued(&service).await;
+    let bearer = || BearerLayer::new(service.clone());
+    let upload = || Requirement::scope("files:upload").unwrap();
+    for layer in [
+        bearer(),
+        bearer().requirement(upload()),
+        bearer().uncached(),
+        bearer().uncached().requirement(upload()),
+        bearer().optional(),
+    ] {
+        let address = serve(Router::new().route("/", get(ok)).layer(layer)).await;
+        store.fail_all();
+        let answer = send(address, "GET", "/", &[&header], "").await;
+        assert_eq!(answer.status, 503);
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(answer.header("www-authenticate"), None);
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        assert_eq!(answer.json()["type"], "urn:service-tokens:problem:unavailable");
+        assert!(!answer.body.contains("driver"), "{answer:?}");
+        // What needs no store is answered as ever.
+        let malformed = send(address, "GET", "/", &["Authorization: Bearer a"], "").await;
+        assert_eq!(malformed.status, 401);
+        store.repair();
+        assert_eq!(send(address, "GET", "/", &[&header], "").await.status, 200);
+    }
+}
+
+/// What another node has revoked: a kept record does not know it, unless the layer is strict.
+#[tokio::test]
+async fn a_strict_layer_does_not_go_by_kept_records() {
+    for (uncached, status) in [(false, 200), (true, 401)] {
+        let store = FaultyStore::without_last_used();
+        let hour = std::time::Duration::from_secs(3_600);
+        let connector = TokenType::new("connector", ["files:upload"]).unwrap();
+        let here = TokenService::builder(store.clone(), "acme_test").token_type(connector);
+        let here = Arc::new(here.cache_records(hour, 100).build().unwrap());
+        let elsewhere = over(store);
+        let request = IssueRequest::new("acme", "connector", "backup");
+        let issued = here.issue(request).await.unwrap();
+        let token = issued.token.expose_secret();
+        here.verify(token, &Requirement::any_token()).await.unwrap();
+        let revocation = RevokeRequest::new();
+        elsewhere.owner("acme").revoke(issued.record.id(), revocation).await.unwrap();
+
+        let layer = BearerLayer::new(here);
+        let layer = if uncached { layer.uncached() } else { layer };
+        let address = serve(Router::new().route("/", get(ok)).layer(layer)).await;
+        let header = format!("Authorization: Bearer {token}");
+        assert_eq!(send(address, "GET", "/", &[&header], "").await.status, status);
+    }
+}
+
+#[tokio::test]
+async fn every_store_will_do() {
+    async fn check<S: TokenStore>(store: S) {
+        let service = over(store);
+        let header = issued(&service).await;
+        let app = Router::new()
+            .route(
+                "/",
+                get(async |_: Bearer| "ok").layer(RequireLayer::scope("files:upload").unwrap()),
+            )
+            .route("/delete", get(ok).layer(RequireLayer::scope("files:delete").unwrap()))
+            .layer(BearerLayer::new(service));
+        let address = serve(app).await;
+        assert_eq!(send(address, "GET", "/", &[&header], "").await.status, 200);
+        assert_eq!(send(address, "GET", "/delete", &[&header], "").await.status, 403);
+        assert_eq!(send(address, "GET", "/", &[], "").await.status, 401);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    check(MemoryStore::new()).await;
+    check(FaultyStore::without_last_used()).await;
+    check(FileStore::open(folder.path().join("tokens")).unwrap()).await;
+    check(Arc::new(MemoryStore::new()) as Arc<dyn TokenStore>).await;
+    check(Arc::new(FaultyStore::without_last_used()) as Arc<dyn TokenStore>).await;
+    check(Box::new(MemoryStore::new()) as Box<dyn TokenStore>).await;
+}
