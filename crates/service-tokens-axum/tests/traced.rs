@@ -77,7 +77,7 @@ async fn ok() -> &'static str {
 }
 
 #[tokio::test]
-async fn without_a_layer_above_nothing_passes_and_the_operator_is_told() {
+async fn require_without_bearer_layer_logs_error() {
     let log = Log::begin().await;
     let (service, _) = service();
     let header = format!("Authorization: Bearer {}", token(&service, "acme", "developer").await);
@@ -119,7 +119,7 @@ async fn without_a_layer_above_nothing_passes_and_the_operator_is_told() {
 
 /// What the layer lets through and what it refuses, with everything logged that there is.
 #[tokio::test]
-async fn no_token_is_logged() {
+async fn log_headers_below_layer_hides_token() {
     let log = Log::begin().await;
     let (service, _) = service();
     let text = token(&service, "acme", "connector").await;
@@ -149,7 +149,7 @@ async fn no_token_is_logged() {
 
 #[cfg(feature = "standards")]
 #[tokio::test]
-async fn a_segment_that_is_no_need_is_warned_of() {
+async fn authorize_with_malformed_scope_logs_warning() {
     let log = Log::begin().await;
     let (service, _) = service();
     let developer = token(&service, "acme", "developer").await;

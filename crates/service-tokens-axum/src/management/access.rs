@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn whatever_credentials_came_are_sensitive_further_in() {
+    async fn extract_caller_marks_credentials_sensitive() {
         let service = TokenService::builder(MemoryStore::new(), "acme_test")
             .token_type(TokenType::new("manager", ["service-tokens:*"]).unwrap())
             .build()

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exactly_one_token_whatever_else_is_there() {
+    fn parse_form_requires_exactly_one_token() {
         for (body, token) in [
             ("token=abc", Ok("abc")),
             ("token_type_hint=refresh_token&token=abc&token_type_hint=x&x", Ok("abc")),

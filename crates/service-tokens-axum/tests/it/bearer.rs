@@ -67,7 +67,7 @@ const INVALID_TOKEN: Option<&str> =
     Some("Bearer realm=\"service-tokens\", error=\"invalid_token\"");
 
 #[tokio::test]
-async fn an_active_token_gets_through_however_the_scheme_is_written() {
+async fn pass_layer_ignores_case_of_scheme() {
     let (address, service, _) = world().await;
     let token = token(&service, "acme", "connector").await;
     for scheme in ["Bearer ", "bearer ", "BEARER ", "bEaReR ", "Bearer  ", "Bearer        "] {
@@ -83,7 +83,7 @@ async fn an_active_token_gets_through_however_the_scheme_is_written() {
 }
 
 #[tokio::test]
-async fn without_credentials_the_challenge_is_bare() {
+async fn refuse_without_token_sends_bare_challenge() {
     let (address, service, _) = world().await;
     let token = token(&service, "acme", "developer").await;
     let absent: [&[&str]; 5] = [
@@ -123,7 +123,7 @@ async fn without_credentials_the_challenge_is_bare() {
 }
 
 #[tokio::test]
-async fn malformed_credentials_are_400() {
+async fn send_malformed_credentials_returns_400() {
     let (address, service, _) = world().await;
     let token = token(&service, "acme", "developer").await;
     for value in [
@@ -177,7 +177,7 @@ async fn malformed_credentials_are_400() {
 
 /// Each byte that a field value may have, alone in the place of the token.
 #[tokio::test]
-async fn only_the_characters_of_a_b64token_are_one() {
+async fn send_byte_outside_b64token_returns_400() {
     let (address, ..) = world().await;
     for byte in (0x20..=0xff).filter(|byte| !matches!(byte, b' ' | 0x7f)) {
         let mut request =
@@ -195,7 +195,7 @@ async fn only_the_characters_of_a_b64token_are_one() {
 
 /// For every reason that there is: byte for byte one answer.
 #[tokio::test]
-async fn inactive_tokens_are_refused_alike() {
+async fn refuse_inactive_token_hides_the_reason() {
     let (address, service, clock) = world().await;
     let acme = service.owner("acme");
     let issue = async |request: IssueRequest| service.issue(request).await.unwrap();
@@ -245,7 +245,7 @@ async fn inactive_tokens_are_refused_alike() {
 }
 
 #[tokio::test]
-async fn a_missing_scope_is_named() {
+async fn refuse_missing_scope_names_the_scope() {
     let (address, service, _) = world().await;
     let token = token(&service, "acme", "connector").await;
     let header = format!("Authorization: Bearer {token}");
@@ -259,7 +259,7 @@ async fn a_missing_scope_is_named() {
 
 /// RFC 6750 §2.1, §3 and §3.1: its own examples, with the realm that it shows.
 #[tokio::test]
-async fn the_standard_s_examples() {
+async fn refuse_examples_of_rfc_6750_match() {
     let (service, _) = service();
     let layer = BearerLayer::new(service.clone()).realm("example").unwrap();
     let address = serve(Router::new().route("/resource", any(whoami)).layer(layer)).await;
@@ -273,7 +273,7 @@ async fn the_standard_s_examples() {
 }
 
 #[tokio::test]
-async fn a_realm_is_quoted_or_refused() {
+async fn set_realm_quotes_or_refuses_it() {
     let (service, _) = service();
     let layer = BearerLayer::new(service);
     for bad in ["a\nb", "a\rb", "\0", "ä", "\t", &"x".repeat(257)] {
@@ -296,7 +296,7 @@ async fn a_realm_is_quoted_or_refused() {
 
 /// A router's layer stands before its answer to unknown paths and methods too.
 #[tokio::test]
-async fn what_is_nowhere_is_refused_without_a_token_too() {
+async fn call_unknown_path_without_token_returns_401() {
     let (address, service, _) = world().await;
     refused(&send(address, "GET", "/nowhere", &[], "").await, 401, BARE, "no-credentials");
     let header = format!("Authorization: Bearer {}", token(&service, "acme", "connector").await);
@@ -304,7 +304,7 @@ async fn what_is_nowhere_is_refused_without_a_token_too() {
 }
 
 #[tokio::test]
-async fn a_refused_head_has_the_headers_and_no_body() {
+async fn refuse_head_sends_headers_without_body() {
     let (address, ..) = world().await;
     let answer = send(address, "HEAD", "/", &[], "").await;
     assert_eq!((answer.status, &*answer.body), (401, ""));
@@ -313,7 +313,7 @@ async fn a_refused_head_has_the_headers_and_no_body() {
 
 /// On one connection every request is looked at for itself.
 #[tokio::test]
-async fn a_connection_remembers_nobody() {
+async fn reuse_connection_checks_each_request() {
     let (address, service, _) = world().await;
     let token = token(&service, "acme", "connector").await;
     let good = format!("GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");

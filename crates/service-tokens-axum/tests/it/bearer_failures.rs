@@ -28,7 +28,7 @@ async fn issued<S: TokenStore>(service: &TokenService<S>) -> String {
 }
 
 #[tokio::test]
-async fn a_store_without_an_answer_is_503_and_nothing_passes() {
+async fn pass_layer_during_store_failure_returns_503() {
     let store = FaultyStore::without_last_used();
     let service = over(store.clone());
     let header = issued(&service).await;
@@ -61,7 +61,7 @@ async fn a_store_without_an_answer_is_503_and_nothing_passes() {
 
 /// What another node has revoked: a kept record does not know it, unless the layer is strict.
 #[tokio::test]
-async fn a_strict_layer_does_not_go_by_kept_records() {
+async fn pass_uncached_layer_ignores_cached_record() {
     for (uncached, status) in [(false, 200), (true, 401)] {
         let store = FaultyStore::without_last_used();
         let hour = std::time::Duration::from_secs(3_600);
@@ -85,7 +85,7 @@ async fn a_strict_layer_does_not_go_by_kept_records() {
 }
 
 #[tokio::test]
-async fn every_store_will_do() {
+async fn pass_layer_over_each_store_type_works() {
     async fn check<S: TokenStore>(store: S) {
         let service = over(store);
         let header = issued(&service).await;

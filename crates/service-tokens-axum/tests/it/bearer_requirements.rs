@@ -77,7 +77,7 @@ fn insufficient(answer: &Answer, scopes: &str) {
 }
 
 #[tokio::test]
-async fn a_missing_scope_is_no_use_wherever_the_need_stands() {
+async fn miss_scope_anywhere_counts_no_use() {
     let (service, _) = service();
     let bearer = || BearerLayer::new(service.clone());
     let delete = || get(ok).layer(require("files:delete"));
@@ -123,7 +123,7 @@ async fn a_missing_scope_is_no_use_wherever_the_need_stands() {
 }
 
 #[tokio::test]
-async fn a_need_that_is_met_is_a_use() {
+async fn meet_requirement_counts_use() {
     let (service, _) = service();
     let bearer = || BearerLayer::new(service.clone());
     let either = Requirement::any_of(["files:delete", "files:upload"]).unwrap();
@@ -170,7 +170,7 @@ async fn a_need_that_is_met_is_a_use() {
 
 /// Whoever asks: what is further in may still refuse.
 #[tokio::test]
-async fn a_use_is_noted_when_the_request_has_been_answered() {
+async fn meet_requirement_counts_use_after_answer() {
     let (service, _) = service();
     let older = Arc::new(Mutex::new(String::new()));
     let (tokens, old) = (service.clone(), older.clone());
@@ -194,7 +194,7 @@ async fn a_use_is_noted_when_the_request_has_been_answered() {
 
 /// Wherever others were met, and whatever becomes of the answer.
 #[tokio::test]
-async fn a_need_that_refuses_is_the_last_word() {
+async fn miss_scope_below_other_layers_counts_no_use() {
     let (events, seen) = mpsc::channel();
     let connector = TokenType::new("connector", ["files:upload"]).unwrap();
     let service = TokenService::builder(MemoryStore::new(), "acme_test")
@@ -242,7 +242,7 @@ async fn a_need_that_refuses_is_the_last_word() {
 }
 
 #[tokio::test]
-async fn every_need_on_the_way_must_be_met() {
+async fn nest_requirements_checks_each() {
     let (service, _) = service();
     let bearer = BearerLayer::new(service.clone());
     let inner = Router::new()
@@ -269,7 +269,7 @@ async fn every_need_on_the_way_must_be_met() {
 }
 
 #[tokio::test]
-async fn an_optional_layer_asks_for_a_token_only_below() {
+async fn pass_optional_layer_without_token_works() {
     let (service, _) = service();
     let greet = async |bearer: Option<Bearer>, extension: Option<Extension<VerifiedToken>>| {
         assert_eq!(bearer.is_some(), extension.is_some());
@@ -304,7 +304,7 @@ async fn an_optional_layer_asks_for_a_token_only_below() {
 
 /// The innermost layer decides, also that there is nobody.
 #[tokio::test]
-async fn what_an_outer_layer_let_through_does_not_count() {
+async fn nest_bearer_layers_uses_the_inner_one() {
     let (outer, _) = service();
     let (inner, _) = service();
     let whoami = async |bearer: Option<Bearer>, extension: Option<Extension<VerifiedToken>>| {
@@ -326,7 +326,7 @@ async fn what_an_outer_layer_let_through_does_not_count() {
 
 /// A panic, and a request that is given up: noted all the same.
 #[tokio::test]
-async fn a_request_that_comes_to_no_end_is_a_use() {
+async fn abort_authorized_request_counts_use() {
     let (service, _) = service();
     let panics = async || -> &'static str { panic!("a handler's panic, which this test wants") };
     let hangs = async || std::future::pending::<&'static str>().await;
@@ -352,7 +352,7 @@ async fn a_request_that_comes_to_no_end_is_a_use() {
 /// The service that is called is the one that was asked whether it is ready, also where the store or
 /// the end of an overlap must be waited for.
 #[tokio::test]
-async fn one_at_a_time_below_the_layer() {
+async fn call_ready_service_frees_its_permit() {
     async fn check<S: TokenStore>(store: S) {
         let connector = TokenType::new("connector", ["files:upload"]).unwrap();
         let service = TokenService::builder(store, "acme_test").token_type(connector);
@@ -391,7 +391,7 @@ async fn one_at_a_time_below_the_layer() {
 
 /// A store that must be waited for: the same answers, and the same uses.
 #[tokio::test]
-async fn over_a_store_that_must_be_waited_for() {
+async fn pass_layer_over_async_store_works() {
     let connector = TokenType::new("connector", ["files:upload"]).unwrap();
     let service =
         TokenService::builder(FaultyStore::without_last_used(), "acme_test").token_type(connector);

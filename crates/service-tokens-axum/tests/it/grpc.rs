@@ -65,7 +65,7 @@ async fn check(
 }
 
 #[tokio::test]
-async fn a_grpc_service_is_protected() {
+async fn call_grpc_without_scope_is_refused() {
     let (service, clock) = service();
     let connector = service.issue(IssueRequest::new("acme", "connector", "backup")).await.unwrap();
     let id = connector.record.id();
@@ -128,7 +128,7 @@ async fn a_grpc_service_is_protected() {
 }
 
 #[tokio::test]
-async fn a_store_without_an_answer_is_unavailable() {
+async fn call_grpc_during_store_failure_is_unavailable() {
     let store = FaultyStore::without_last_used();
     let developer = TokenType::new("developer", ["*"]).unwrap();
     let service = TokenService::builder(store.clone(), "acme_test").token_type(developer);
@@ -146,7 +146,7 @@ async fn a_store_without_an_answer_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_need_without_a_layer_is_internal() {
+async fn call_grpc_without_bearer_layer_is_internal() {
     let mut client = client(serve_grpc(RequireLayer::scope("health:read").unwrap()).await).await;
     let refused = check(&mut client, Some("Bearer a")).await.unwrap_err();
     assert_eq!(
@@ -157,7 +157,7 @@ async fn a_need_without_a_layer_is_internal() {
 
 /// The answers as they are on the wire, for clients that go by the status of HTTP.
 #[tokio::test]
-async fn the_http_status_says_the_same() {
+async fn refuse_grpc_sets_matching_http_status() {
     use axum::routing::post;
     let (service, _) = service();
     let layer =

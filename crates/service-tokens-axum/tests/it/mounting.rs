@@ -62,7 +62,7 @@ async fn answers(address: SocketAddr, prefix: &str, service: &Arc<TokenService<M
 }
 
 #[tokio::test]
-async fn all_together_at_the_root_below_a_prefix_and_below_one_that_varies() {
+async fn mount_routers_below_any_prefix_works() {
     let (service, _) = service();
     answers(serve(all(&service)).await, "", &service).await;
     let below = serve(Router::new().nest("/admin", all(&service))).await;
@@ -76,7 +76,7 @@ async fn all_together_at_the_root_below_a_prefix_and_below_one_that_varies() {
 }
 
 #[tokio::test]
-async fn an_embedder_keeps_its_state_its_fallback_and_its_catch_all() {
+async fn merge_into_app_retains_state_and_fallback() {
     let (service, _) = service();
     let own = Router::new()
         .route("/own", get(|State(state): State<&'static str>| async move { state }))
@@ -101,7 +101,7 @@ async fn an_embedder_keeps_its_state_its_fallback_and_its_catch_all() {
 
 /// A layer around a body may hide how long it is said to be. The header still says it.
 #[tokio::test]
-async fn below_a_timeout_a_body_that_is_announced_too_long_is_refused_at_once() {
+async fn announce_long_body_is_refused_at_once() {
     let (service, _) = service();
     let manager = token(&service, "acme", "manager").await;
     let pause = Duration::from_secs(600);

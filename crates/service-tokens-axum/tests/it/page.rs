@@ -35,7 +35,7 @@ fn directives(policy: &str) -> BTreeMap<&str, &str> {
 }
 
 #[tokio::test]
-async fn every_header_of_every_file() {
+async fn get_page_file_sends_exact_headers() {
     let address = address().await;
     for (path, kind) in FILES {
         let answer = send(address, "GET", path, &[], "").await;
@@ -65,7 +65,7 @@ async fn every_header_of_every_file() {
 }
 
 #[tokio::test]
-async fn the_content_security_policy_is_exactly_this() {
+async fn get_page_file_sends_exact_csp() {
     let address = address().await;
     let expected = BTreeMap::from([
         ("default-src", "'none'"),
@@ -87,7 +87,7 @@ async fn the_content_security_policy_is_exactly_this() {
 }
 
 #[tokio::test]
-async fn a_tag_that_holds_is_a_304_with_the_same_headers() {
+async fn get_with_current_etag_returns_304() {
     let address = address().await;
     for (path, _) in FILES {
         let whole = send(address, "GET", path, &[], "").await;
@@ -115,7 +115,7 @@ async fn a_tag_that_holds_is_a_304_with_the_same_headers() {
 }
 
 #[tokio::test]
-async fn any_other_tag_is_the_whole_file() {
+async fn get_with_other_etag_returns_whole_file() {
     let address = address().await;
     for (path, _) in FILES {
         let whole = send(address, "GET", path, &[], "").await;
@@ -138,7 +138,7 @@ async fn any_other_tag_is_the_whole_file() {
 }
 
 #[tokio::test]
-async fn each_file_has_its_own_tag() {
+async fn get_page_files_sends_distinct_etags() {
     let address = address().await;
     let mut tags = Vec::new();
     for (path, _) in FILES {
@@ -151,7 +151,7 @@ async fn each_file_has_its_own_tag() {
 }
 
 #[tokio::test]
-async fn head_is_get_without_the_body() {
+async fn head_page_file_returns_headers_without_body() {
     let address = address().await;
     for (path, _) in FILES {
         let get = send(address, "GET", path, &[], "").await;
@@ -164,7 +164,7 @@ async fn head_is_get_without_the_body() {
 }
 
 #[tokio::test]
-async fn other_methods_are_405() {
+async fn call_page_file_by_other_method_returns_405() {
     let address = address().await;
     for (path, _) in FILES {
         for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"] {
@@ -176,7 +176,7 @@ async fn other_methods_are_405() {
 }
 
 #[tokio::test]
-async fn it_can_be_nested_beside_other_routes() {
+async fn nest_page_below_prefix_serves_files_there() {
     let other = Router::new().route("/", axum::routing::get(|| async { "other" }));
     let address = serve(other.nest("/admin", page::router())).await;
     assert_eq!(send(address, "GET", "/", &[], "").await.body, "other");
@@ -188,7 +188,7 @@ async fn it_can_be_nested_beside_other_routes() {
 }
 
 #[tokio::test]
-async fn the_document_has_no_script_and_no_style_of_its_own() {
+async fn get_document_contains_no_inline_code() {
     let html = text("/service-tokens").await.to_ascii_lowercase();
     for forbidden in
         ["<style", "style=", "javascript:", "<base", "<iframe", "http-equiv", "//", "data:"]
@@ -213,7 +213,7 @@ async fn the_document_has_no_script_and_no_style_of_its_own() {
 }
 
 #[tokio::test]
-async fn the_script_reads_no_markup_and_keeps_nothing() {
+async fn get_script_uses_no_markup_and_no_storage() {
     let script = text("/service-tokens.js").await;
     let forbidden = [
         "innerHTML",
@@ -250,7 +250,7 @@ async fn the_script_reads_no_markup_and_keeps_nothing() {
 }
 
 #[tokio::test]
-async fn the_stylesheet_fetches_nothing() {
+async fn get_stylesheet_fetches_no_other_file() {
     let css = text("/service-tokens.css").await;
     for forbidden in ["url(", "@import", "http:", "https:", "image-set(", "expression("] {
         assert!(!css.contains(forbidden), "{forbidden}");
@@ -258,7 +258,7 @@ async fn the_stylesheet_fetches_nothing() {
 }
 
 #[tokio::test]
-async fn an_answer_without_the_file_has_its_policy() {
+async fn refuse_page_method_sends_policy_of_file() {
     let address = serve(page::router()).await;
     for path in ["/service-tokens", "/service-tokens.js", "/service-tokens.svg"] {
         let file = send(address, "GET", path, &[], "").await;

@@ -29,7 +29,7 @@ fn three_and_one() -> Tool {
 }
 
 #[test]
-fn revoke_all_wants_the_count_to_be_typed() {
+fn revoke_all_needs_typed_count() {
     let tool = three_and_one();
     let words = ["revoke-all", "--owner", "acme", "--reason", "leaked", "--by", "ada"];
     for no in ["", "\n", "y\n", "yes\n", "2\n", "4\n", "03\n", "3 tokens\n"] {
@@ -53,7 +53,7 @@ fn revoke_all_wants_the_count_to_be_typed() {
 }
 
 #[test]
-fn without_a_filter_it_says_that_it_is_everything() {
+fn revoke_all_without_filter_warns() {
     let tool = three_and_one();
     let ran = tool.run(&["revoke-all"]).failed("cancelled");
     assert!(ran.err.contains("4 live tokens, all that there are, of every owner"), "{ran:?}");
@@ -63,7 +63,7 @@ fn without_a_filter_it_says_that_it_is_everything() {
 }
 
 #[test]
-fn scripts_say_how_many_they_expect() {
+fn revoke_all_with_wrong_count_is_refused() {
     let tool = three_and_one();
     let dry = tool.run(&["revoke-all", "--type", "connector", "--dry-run"]).done();
     assert_eq!((&*dry.out, live(&tool)), ("3\n", 4));
@@ -84,7 +84,7 @@ fn scripts_say_how_many_they_expect() {
 }
 
 #[test]
-fn revoke_all_goes_over_pages() {
+fn revoke_all_covers_every_page() {
     const TOKENS: usize = 1_200;
     let tool = Tool::new();
     of_2020(&tool, TOKENS, 36_500 * DAY);
@@ -94,7 +94,7 @@ fn revoke_all_goes_over_pages() {
 
 /// Tokens issued on behalf of another have no issued-by: only their issuers lead to them.
 #[test]
-fn with_descendants_what_an_account_made_ends_with_all_below_it() {
+fn revoke_all_with_descendants_revokes_all_below() {
     let tool = Tool::new();
     let service = TokenService::builder(FileStore::open(tool.path()).unwrap(), "acme_live")
         .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
@@ -139,7 +139,7 @@ fn with_descendants_what_an_account_made_ends_with_all_below_it() {
 }
 
 #[test]
-fn bulk_acts_leave_no_file_that_only_grows() {
+fn revoke_all_and_purge_compact_the_file() {
     let purge = ["purge", "--retention", "1d", "--yes"];
     let revoke = ["revoke-all", "--yes-revoke", "300"];
     // What is removed goes, and what is revoked is there once.
@@ -158,7 +158,7 @@ fn bulk_acts_leave_no_file_that_only_grows() {
 
 /// The act is done, and that counts.
 #[test]
-fn a_file_that_cannot_be_made_smaller_is_no_failure() {
+fn purge_without_compaction_still_succeeds() {
     let tool = Tool::new();
     of_2020(&tool, 3, DAY);
     let mut purge = tool.start(&["purge", "--retention", "1d"]);
@@ -174,7 +174,7 @@ fn a_file_that_cannot_be_made_smaller_is_no_failure() {
 }
 
 #[test]
-fn purge_removes_what_is_long_dead_and_asks() {
+fn purge_removes_old_ended_records_after_yes() {
     let tool = Tool::new();
     let service = tool.service_of_2020();
     for owner in ["acme", "acme", "globex"] {

@@ -11,7 +11,7 @@ use crate::tool::{Tool, finish};
 const FOR_GOOD: &str = "A revoked service token cannot be recovered.";
 
 #[test]
-fn it_shows_which_and_only_a_yes_revokes() {
+fn revoke_needs_explicit_yes() {
     let tool = Tool::new();
     let (id, token) = tool.issue(&[]);
     for no in ["", "\n", "n\n", "no\n", "yes please\n", "ja\n", "yy\n", "\u{ff}\n", "n\ny\n"] {
@@ -31,7 +31,7 @@ fn it_shows_which_and_only_a_yes_revokes() {
 }
 
 #[test]
-fn without_standard_input_nothing_is_agreed_to() {
+fn revoke_without_stdin_changes_nothing() {
     let tool = Tool::new();
     let (id, token) = tool.issue(&[]);
     let mut command = tool.bare();
@@ -45,7 +45,7 @@ fn without_standard_input_nothing_is_agreed_to() {
 }
 
 #[test]
-fn yes_asks_nothing_and_twice_is_no_failure() {
+fn revoke_with_yes_twice_succeeds() {
     let tool = Tool::new();
     let (id, token) = tool.issue(&[]);
     let ran = tool.run(&["revoke", &id, "--yes", "--by", "ada", "--reason", "stolen"]).done();
@@ -65,7 +65,7 @@ fn yes_asks_nothing_and_twice_is_no_failure() {
 /// Among them one that is revoked, one that nobody knows and one that only a newer program may change:
 /// none of these keeps the others alive.
 #[test]
-fn several_are_revoked_at_once_by_argument_or_from_standard_input() {
+fn revoke_many_ids_reports_each_failure() {
     const UNKNOWN: &str = "0000000000000000000000";
     let tool = Tool::new();
     let live = || tool.run(&["list", "--json"]).done().out.lines().count();

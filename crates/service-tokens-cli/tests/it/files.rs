@@ -34,7 +34,7 @@ fn every(tool: &Tool, mut look: impl FnMut(&[&str], Ran)) {
 }
 
 #[test]
-fn only_issue_creates_a_file() {
+fn run_without_file_creates_it_only_for_issue() {
     let tool = Tool::new();
     for words in READING.iter().chain(&CHANGING) {
         let ran = tool.run(words).failed("there is no file");
@@ -50,7 +50,7 @@ fn only_issue_creates_a_file() {
 }
 
 #[test]
-fn a_locked_file_names_the_way_on() {
+fn open_locked_file_names_remedy() {
     let tool = Tool::new();
     let (id, token) = tool.issue(&[]);
     let before = fs::read(tool.path()).unwrap();
@@ -75,7 +75,7 @@ fn a_locked_file_names_the_way_on() {
 }
 
 #[test]
-fn a_damaged_file_is_refused_by_place_and_stays_as_it_is() {
+fn open_damaged_file_names_place_unchanged() {
     let tool = Tool::new();
     let (id, _) = tool.issue(&[]);
     for _ in 0..4 {
@@ -97,7 +97,7 @@ fn a_damaged_file_is_refused_by_place_and_stays_as_it_is() {
 }
 
 #[test]
-fn a_file_of_something_else_is_left_alone() {
+fn open_foreign_file_is_refused_unchanged() {
     let tool = Tool::new();
     let letter = b"Dear Ada, this is no token store but a letter. ".repeat(20);
     fs::write(tool.path(), &letter).unwrap();
@@ -116,7 +116,7 @@ fn a_file_of_something_else_is_left_alone() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_to_is_read_and_not_changed() {
+fn open_read_only_file_still_reads() {
     let tool = Tool::new();
     let (id, token) = tool.issue(&[]);
     let mut permissions = fs::metadata(tool.path()).unwrap().permissions();
@@ -135,7 +135,7 @@ fn a_file_that_cannot_be_written_to_is_read_and_not_changed() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_full_disk_behind_standard_output_is_a_failure() {
+fn write_to_full_stdout_fails() {
     let tool = Tool::new();
     let (id, token) = tool.issue(&[]);
     let run = |words: &[&str]| {
@@ -160,7 +160,7 @@ fn a_full_disk_behind_standard_output_is_a_failure() {
 }
 
 #[test]
-fn an_unfinished_write_is_told_and_is_no_failure() {
+fn open_truncated_file_warns_and_succeeds() {
     let tool = Tool::new();
     tool.issue(&[]);
     let whole = fs::read(tool.path()).unwrap();
@@ -173,7 +173,7 @@ fn an_unfinished_write_is_told_and_is_no_failure() {
 }
 
 #[test]
-fn the_option_wins_over_the_variable() {
+fn set_file_option_overrides_variable() {
     let tool = Tool::new();
     tool.run(&[&["--file", "other.journal"][..], &ISSUE].concat()).token();
     assert!(tool.files().contains(&"other.journal".to_owned()));

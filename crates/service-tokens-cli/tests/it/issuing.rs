@@ -12,7 +12,7 @@ fn shown(tool: &Tool, id: &str) -> Value {
 }
 
 #[test]
-fn a_token_is_alone_on_standard_output_and_nowhere_else() {
+fn issue_prints_token_alone_on_stdout() {
     let tool = Tool::new();
     let words = ["issue", "--type", "connector", "--owner", "acme", "--issued-to", "backup"];
     let first = tool.run(&words);
@@ -34,7 +34,7 @@ fn a_token_is_alone_on_standard_output_and_nowhere_else() {
 }
 
 #[test]
-fn what_is_asked_for_is_issued() {
+fn issue_with_options_stores_them() {
     let tool = Tool::new();
     let words = ["--type-def", "files=files:read,files:upload", "--allow-never", "issue"];
     let more = ["--type", "files", "--owner", "acme", "--issued-to", "b", "--expires", "never"];
@@ -59,16 +59,16 @@ fn what_is_asked_for_is_issued() {
     assert!((at("not_before") - at("created_at") - 43_200).abs() < 60, "{token}");
 
     let (id, _) =
-        tool.issue(&["--longest-lifetime", "36500d", "--expires", "2100-01-01T01:00:00+01:00"]);
+        tool.issue(&["--max-lifetime", "36500d", "--expires", "2100-01-01T01:00:00+01:00"]);
     assert_eq!(shown(&tool, &id)["expires_at"], "2100-01-01T00:00:00Z");
     // The default lifetime stays within the longest.
-    let (id, _) = tool.issue(&["--longest-lifetime", "1h"]);
+    let (id, _) = tool.issue(&["--max-lifetime", "1h"]);
     let token = shown(&tool, &id);
     assert_ne!(token["expires_at"], token["created_at"]);
 }
 
 #[test]
-fn what_the_policy_refuses_gets_no_token_and_a_way_on() {
+fn issue_against_policy_names_remedy() {
     let tool = Tool::new();
     let issue = |more: &[&str]| {
         let words = ["issue", "--owner", "acme", "--issued-to", "b"];
@@ -97,7 +97,7 @@ fn what_the_policy_refuses_gets_no_token_and_a_way_on() {
 }
 
 #[test]
-fn a_rotation_says_what_becomes_of_the_older_secret() {
+fn rotate_explains_end_of_older_secret() {
     let tool = Tool::new();
     let (id, first) = tool.issue(&[]);
     let verdict = |token: &str| tool.answer(&["verify"], token).out;
@@ -150,7 +150,7 @@ fn a_rotation_says_what_becomes_of_the_older_secret() {
 
 /// Nobody has read the token, so it is lost, and that is no success.
 #[test]
-fn a_token_that_nobody_could_read_is_a_failure_that_names_the_way_on() {
+fn issue_with_unwritable_stdout_names_remedy() {
     let tool = Tool::new();
     let id = tool.issue(&[]).0;
     let issue = ["issue", "--type", "connector", "--owner", "acme", "--issued-to", "backup"];
@@ -165,7 +165,7 @@ fn a_token_that_nobody_could_read_is_a_failure_that_names_the_way_on() {
 }
 
 #[test]
-fn a_hostile_label_does_nothing_to_the_terminal_and_is_kept() {
+fn issue_with_control_characters_escapes_output() {
     let tool = Tool::new();
     // Whether anything of it comes through as it is, every run is asked.
     let texts = ["--issued-to", HOSTILE, "--issued-by", HOSTILE, "--metadata"];

@@ -22,7 +22,7 @@ fn names(tool: &Tool, filters: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn every_filter_selects() {
+fn list_with_each_filter_selects_tokens() {
     let tool = Tool::new();
     let globex = ["issue", "--owner", "globex", "--type", "developer", "--issued-to", "laptop"];
     tool.run(&globex).token();
@@ -44,8 +44,8 @@ fn every_filter_selects() {
     is(&["--state", "all", "--issued-to-contains", "backup"], &["backup", "old backup"]);
     is(&["--state", "all", "--issued-to", "backup"], &["backup"]);
     is(&["--state=all", "--issued-by=ada"], &["old backup"]);
-    is(&["--expiring-before", "2h"], &["backup"]);
-    is(&["--expiring-before", "2001-01-01T00:00:00Z"], &[]);
+    is(&["--expires-before", "2h"], &["backup"]);
+    is(&["--expires-before", "2001-01-01T00:00:00Z"], &[]);
     is(&["--created-before", "1d"], &[]);
     is(&["--created-before", "2999-01-01T00:00:00Z", "--limit", "1"], &["later"]);
     is(&["--died-before", "2999-01-01T00:00:00Z"], &["old backup"]);
@@ -57,7 +57,7 @@ fn every_filter_selects() {
 }
 
 #[test]
-fn json_has_these_words_and_no_others() {
+fn list_as_json_has_exact_members() {
     let tool = Tool::new();
     tool.issue(&["--metadata", "a=b"]);
     let (id, _) = tool.issue(&["--not-before", "1h"]);
@@ -80,7 +80,7 @@ fn json_has_these_words_and_no_others() {
 }
 
 #[test]
-fn the_table_is_aligned_by_characters_and_cuts_what_is_long() {
+fn list_table_aligns_and_truncates_cells() {
     let tool = Tool::new();
     let (id, _) = tool.issue(&["--issued-to", "Größe über Ümläüte"]);
     tool.issue(&["--issued-to", &"é".repeat(100)]);
@@ -102,7 +102,7 @@ fn the_table_is_aligned_by_characters_and_cuts_what_is_long() {
 }
 
 #[test]
-fn nothing_found_is_said_and_no_failure() {
+fn list_without_match_says_so_and_succeeds() {
     let tool = Tool::new();
     tool.issue(&[]);
     for words in [&["list", "--owner", "globex"][..], &["list", "--json", "--owner", "globex"]] {
@@ -114,7 +114,7 @@ fn nothing_found_is_said_and_no_failure() {
 }
 
 #[test]
-fn show_tells_what_is_known() {
+fn show_prints_all_known_fields() {
     let tool = Tool::new();
     let (id, _) = tool.issue(&["--issued-by", "ada", "--metadata", "ticket=OPS-1"]);
     tool.run(&["rotate", &id, "--overlap", "1h"]).token();
@@ -140,7 +140,7 @@ fn show_tells_what_is_known() {
 }
 
 #[test]
-fn what_a_newer_version_wrote_is_marked() {
+fn list_marks_records_of_newer_format() {
     let tool = Tool::new();
     let (plain, _) = tool.issue(&[]);
     let store = FileStore::open(tool.path()).unwrap();
@@ -156,7 +156,7 @@ fn what_a_newer_version_wrote_is_marked() {
 
 /// More than two pages, in order, each once; and whoever has read enough may go.
 #[test]
-fn pages_follow_by_themselves_and_a_closed_pipe_ends_quietly() {
+fn list_reads_all_pages_until_pipe_closes() {
     const TOKENS: usize = 2_100;
     let tool = Tool::new();
     let service = tool.service_of_2020();

@@ -53,7 +53,7 @@ fn at_a_terminal(tool: &Tool, words: &str, typed: &str) -> Option<(Option<i32>, 
 
 #[test]
 #[cfg(target_os = "linux")]
-fn ctrl_d_ends_it() {
+fn verify_at_terminal_ends_at_ctrl_d() {
     let tool = Tool::new();
     let (id, token) = tool.issue(&[]);
     let Some((status, shown)) = at_a_terminal(&tool, "verify", &format!("{token}\n\u{4}")) else {
@@ -67,7 +67,7 @@ fn ctrl_d_ends_it() {
 /// How much is long depends on the machine: it is more and more until there is a bar.
 #[test]
 #[cfg(target_os = "linux")]
-fn long_work_has_a_bar_that_is_wiped() {
+fn revoke_all_at_terminal_clears_progress_bar() {
     for tokens in [12_000, 40_000, 150_000] {
         let tool = Tool::new();
         of_2020(&tool, tokens, Duration::from_secs(36_500 * 86_400));

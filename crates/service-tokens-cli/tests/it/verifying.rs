@@ -12,10 +12,10 @@ const ISSUE: [&str; 7] =
     ["issue", "--type", "connector", "--owner", "acme", "--issued-to", "nightly backup"];
 
 #[test]
-fn every_line_gets_one_answer_that_repeats_no_token() {
+fn verify_answers_each_line_without_token() {
     let tool = Tool::new();
     let (id, token) =
-        tool.issue(&["--expires", "2100-12-01T00:00:00Z", "--longest-lifetime", "40000d"]);
+        tool.issue(&["--expires", "2100-12-01T00:00:00Z", "--max-lifetime", "40000d"]);
     let accepted = format!("accepted {id} acme connector 2100-12-01T00:00:00Z");
     let mut altered = token.clone().into_bytes();
     altered[40] = if altered[40] == b'0' { b'1' } else { b'0' };
@@ -55,7 +55,7 @@ fn every_line_gets_one_answer_that_repeats_no_token() {
 }
 
 #[test]
-fn the_status_is_kind_only_if_every_line_was_accepted() {
+fn verify_succeeds_only_if_all_are_accepted() {
     let tool = Tool::new();
     let (id, token) = tool.issue(&[]);
     let verify = |input: &str| tool.answer(&["verify"], input).status;
@@ -71,7 +71,7 @@ fn the_status_is_kind_only_if_every_line_was_accepted() {
 }
 
 #[test]
-fn needs_prefixes_and_types_count() {
+fn verify_checks_scopes_prefixes_and_types() {
     let tool = Tool::new();
     let (_, token) = tool.issue(&[]);
     let verify = |words: &[&str]| tool.answer(&[&["verify"], words].concat(), &token);
@@ -88,7 +88,7 @@ fn needs_prefixes_and_types_count() {
 
 /// The file is opened when the first line comes, so that this works, and each answer comes at once.
 #[test]
-fn it_works_behind_issue_and_in_a_conversation() {
+fn verify_answers_each_line_at_once() {
     let tool = Tool::new();
     let mut verify = tool.start(&["verify"]);
     let mut answers = BufReader::new(verify.stdout.take().unwrap());
@@ -105,7 +105,7 @@ fn it_works_behind_issue_and_in_a_conversation() {
 }
 
 #[test]
-fn issue_and_verify_work_in_one_pipe() {
+fn verify_reads_token_piped_from_issue() {
     let tool = Tool::new();
     let mut issue = tool.start(&ISSUE);
     let token: Stdio = issue.stdout.take().unwrap().into();
@@ -119,7 +119,7 @@ fn issue_and_verify_work_in_one_pipe() {
 /// The pipe has no room, so the program waits with the token in its hands.
 #[test]
 #[cfg(target_os = "linux")]
-fn the_file_is_free_before_the_token_is_handed_over() {
+fn issue_unlocks_file_before_printing_token() {
     const PIPE: usize = 65_536;
     let tool = Tool::new();
     for words in [&ISSUE[..], &["rotate", &tool.issue(&[]).0, "--at-once"]] {
@@ -142,7 +142,7 @@ fn the_file_is_free_before_the_token_is_handed_over() {
 
 /// What nobody was told of is not accepted.
 #[test]
-fn a_closed_pipe_is_no_success() {
+fn verify_into_closed_pipe_fails() {
     let tool = Tool::new();
     let (_, token) = tool.issue(&[]);
     let mut child = tool.start(&["verify"]);
@@ -168,7 +168,7 @@ impl Read for Typed {
 }
 
 #[test]
-fn one_ctrl_d_on_an_empty_line_is_the_end() {
+fn read_lines_ends_at_first_end_of_input() {
     let lines = |typed: &[&'static str]| {
         let mut lines = Lines::new(BufReader::new(Typed(typed.to_vec())));
         let mut read = Vec::new();

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 const SECRET: &str = "the message of a panic";
 
 #[tokio::test]
-async fn a_panic_is_a_500_without_details_and_the_service_goes_on() {
+async fn panic_in_handler_returns_500_without_details() {
     let (service, _) = harness::service();
     let token = harness::token(&service, "acme", "connector").await;
     let early = async |Bearer(token): Bearer| -> String { panic!("{SECRET} {}", token.id()) };
@@ -50,7 +50,7 @@ async fn a_panic_is_a_500_without_details_and_the_service_goes_on() {
 
 /// What the routers cannot answer themselves may not be kept either.
 #[tokio::test]
-async fn a_store_that_panics_or_hangs_leaves_an_answer_that_nobody_keeps() {
+async fn panic_or_hang_of_store_is_not_cacheable() {
     use crate::harness::{Call, Fault, FaultyStore};
     use service_tokens::{IssueRequest, TokenService, TokenType};
     use service_tokens_axum::{management, standards};

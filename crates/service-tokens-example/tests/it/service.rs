@@ -20,7 +20,7 @@ fn folder() -> tempfile::TempDir {
 
 #[test]
 #[ignore = "needs curl; .ci/run has it"]
-fn the_printed_curl_lines_work_when_pasted() {
+fn paste_printed_curl_lines_works() {
     let folder = folder();
     let service = ExampleService::start(folder.path(), &[]);
 
@@ -43,7 +43,7 @@ fn the_printed_curl_lines_work_when_pasted() {
 }
 
 #[test]
-fn tokens_are_printed_once_and_can_be_issued_again() {
+fn start_prints_tokens_only_once() {
     let folder = folder();
     let service = ExampleService::start(folder.path(), &[]);
     let first = service.manager();
@@ -75,7 +75,7 @@ fn tokens_are_printed_once_and_can_be_issued_again() {
 }
 
 #[test]
-fn each_route_asks_for_its_scope() {
+fn call_route_without_its_scope_is_refused() {
     let folder = folder();
     let service = ExampleService::start(folder.path(), &[]);
     let (manager, connector) = (service.manager(), service.connector());
@@ -103,7 +103,7 @@ fn each_route_asks_for_its_scope() {
 }
 
 #[test]
-fn a_revoked_token_is_refused_after_a_restart() {
+fn restart_still_refuses_revoked_token() {
     let folder = folder();
     let service = ExampleService::start(folder.path(), &[]);
     let (manager, token) = (service.manager(), service.connector());
@@ -152,7 +152,7 @@ fn incoming(folder: &tempfile::TempDir) {
 }
 
 #[tokio::test]
-async fn stopping_finishes_an_upload_and_keeps_last_used() {
+async fn stop_finishes_upload_and_flushes_last_used() {
     let folder = folder();
     let service = ExampleService::start(folder.path(), &[]);
     let mut upload = begin_upload(&service, "half.txt");
@@ -184,7 +184,7 @@ async fn stopping_finishes_an_upload_and_keeps_last_used() {
 }
 
 #[test]
-fn an_upload_that_does_not_end_holds_up_a_stop_for_so_long_only() {
+fn stop_aborts_endless_upload_in_time() {
     let folder = folder();
     let service = ExampleService::start(folder.path(), &[]);
     let upload = begin_upload(&service, "never.txt");
@@ -198,7 +198,7 @@ fn an_upload_that_does_not_end_holds_up_a_stop_for_so_long_only() {
 }
 
 #[test]
-fn after_a_kill_it_starts_with_everything_acknowledged() {
+fn start_after_kill_has_acknowledged_files() {
     let folder = folder();
     let service = ExampleService::start(folder.path(), &[]);
     let (manager, token) = (service.manager(), service.connector());
@@ -216,7 +216,7 @@ fn after_a_kill_it_starts_with_everything_acknowledged() {
 }
 
 #[test]
-fn a_second_process_is_refused_and_shows_no_token() {
+fn start_on_used_folder_prints_no_token() {
     let folder = folder();
     let service = ExampleService::start(folder.path(), &[]);
     let mut upload = begin_upload(&service, "half.txt");
@@ -239,7 +239,7 @@ fn a_second_process_is_refused_and_shows_no_token() {
 }
 
 #[test]
-fn closed_outputs_do_not_end_it() {
+fn close_outputs_does_not_stop_service() {
     let folder = folder();
     let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = port.local_addr().expect("an address");
@@ -271,7 +271,7 @@ fn closed_outputs_do_not_end_it() {
 }
 
 #[test]
-fn mistakes_on_the_command_line_are_told() {
+fn start_with_wrong_arguments_fails() {
     for (args, code) in [
         (&["--help"][..], 0),
         (&["--listen"], 2),
@@ -320,7 +320,7 @@ fn until_cut_off(
 }
 
 #[test]
-fn who_is_too_slow_is_cut_off_in_time() {
+fn send_too_slowly_closes_connection_in_time() {
     let folder = folder();
     let service = ExampleService::start(folder.path(), &[]);
     let token = service.connector();
@@ -365,7 +365,7 @@ fn failed_start(options: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_start_that_fails_says_why_and_how_to_go_on() {
+fn fail_to_start_explains_reason_and_remedy() {
     let folder = folder();
     let free = "127.0.0.1:0";
     let path = folder.path().to_str().expect("text");

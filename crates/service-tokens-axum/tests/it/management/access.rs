@@ -37,7 +37,7 @@ fn endpoints() -> Vec<(&'static str, String, &'static [&'static str])> {
 }
 
 #[tokio::test]
-async fn credentials_are_asked_for_by_every_endpoint() {
+async fn call_endpoint_without_valid_token_is_refused() {
     let api = api().await;
     for (method, path, _) in endpoints() {
         // Whatever else is wrong with the request.
@@ -71,7 +71,7 @@ async fn credentials_are_asked_for_by_every_endpoint() {
 }
 
 #[tokio::test]
-async fn every_endpoint_needs_its_scope_and_no_other_will_do() {
+async fn call_endpoint_without_its_scope_returns_403() {
     let api = api().await;
     let kinds = [
         "connector",
@@ -113,7 +113,7 @@ async fn every_endpoint_needs_its_scope_and_no_other_will_do() {
 }
 
 #[tokio::test]
-async fn malformed_unknown_and_foreign_ids_are_answered_byte_for_byte_alike() {
+async fn use_id_of_no_own_token_gets_one_same_answer() {
     let api = api().await;
     let (foreign, _) = issue(&api.service, "globex", "connector").await;
     let strip = |answer: Answer| {
@@ -147,7 +147,7 @@ async fn malformed_unknown_and_foreign_ids_are_answered_byte_for_byte_alike() {
 }
 
 #[tokio::test]
-async fn a_list_shows_the_owners_tokens_alone() {
+async fn list_returns_only_tokens_of_owner() {
     let api = api().await;
     issue(&api.service, "globex", "connector").await;
     let (mine, _) = api.issue("connector").await;
@@ -169,7 +169,7 @@ async fn a_list_shows_the_owners_tokens_alone() {
 }
 
 #[tokio::test]
-async fn nobody_issues_or_rotates_into_more_than_they_have() {
+async fn issue_beyond_calling_token_is_refused() {
     let api = api_with(MemoryStore::new(), |builder| {
         let clerk = ["service-tokens:issue", "service-tokens:rotate", "files:upload"];
         builder.token_type(TokenType::new("clerk", clerk).unwrap())
@@ -213,7 +213,7 @@ async fn nobody_issues_or_rotates_into_more_than_they_have() {
 }
 
 #[tokio::test]
-async fn a_token_revoked_elsewhere_is_refused_at_once_though_records_are_kept() {
+async fn call_with_revoked_cached_token_is_refused() {
     let requirement = Requirement::any_token();
     for (method, path, _) in endpoints() {
         // For each anew: whoever notices the revocation tells the others.
@@ -233,7 +233,7 @@ async fn a_token_revoked_elsewhere_is_refused_at_once_though_records_are_kept() 
 }
 
 #[tokio::test]
-async fn other_methods_are_405_and_say_which_there_are() {
+async fn call_by_other_method_returns_405_with_allow() {
     let api = api().await;
     for (path, allowed) in [
         ("/tokens", "GET,HEAD,POST"),
@@ -254,7 +254,7 @@ async fn other_methods_are_405_and_say_which_there_are() {
 }
 
 #[tokio::test]
-async fn it_can_be_merged_with_routers_that_have_a_fallback() {
+async fn merge_with_router_retains_its_fallback() {
     let api = api().await;
     let own = Router::new().route("/", get(|| async { "own" })).fallback(|| async { "fallback" });
     let address = serve(own.merge(management::router(Arc::clone(&api.service)))).await;
@@ -264,7 +264,7 @@ async fn it_can_be_merged_with_routers_that_have_a_fallback() {
 }
 
 #[tokio::test]
-async fn no_answer_but_issue_and_rotate_has_a_token_and_none_a_digest() {
+async fn answer_without_new_secret_contains_no_token() {
     let api = api().await;
     let (id, token) = api.issue("connector").await;
     let path = format!("/tokens/{id}");
@@ -297,7 +297,7 @@ async fn no_answer_but_issue_and_rotate_has_a_token_and_none_a_digest() {
 }
 
 #[tokio::test]
-async fn a_service_over_any_store_is_the_same_code() {
+async fn serve_api_over_dyn_store_works() {
     let folder = tempfile::tempdir().unwrap();
     let file = FileStore::open(folder.path().join("tokens")).unwrap();
     let stores: [Arc<dyn TokenStore>; 2] = [Arc::new(MemoryStore::new()), Arc::new(file)];

@@ -11,7 +11,7 @@ use crate::harness::{exchange, send};
 const MAX: usize = 64 * 1024;
 
 #[tokio::test]
-async fn each_field_of_an_issue_has_its_rules() {
+async fn issue_with_invalid_field_names_field_and_rule() {
     let api = api_with(MemoryStore::new(), |builder| {
         builder.policy(Policy::new().max_text_len(255).max_metadata_entries(2, 20))
     })
@@ -131,7 +131,7 @@ async fn each_field_of_an_issue_has_its_rules() {
 }
 
 #[tokio::test]
-async fn without_an_end_where_the_policy_allows_it() {
+async fn issue_never_expires_if_policy_allows_it() {
     let api = api_with(MemoryStore::new(), |builder| {
         builder.policy(Policy::new().default_lifetime(None).allow_never(true))
     })
@@ -142,7 +142,7 @@ async fn without_an_end_where_the_policy_allows_it() {
 }
 
 #[tokio::test]
-async fn each_field_of_a_rotation_has_its_rules() {
+async fn rotate_with_invalid_field_names_the_rule() {
     let api = api().await;
     let (id, _) = api.issue("connector").await;
     let path = format!("/tokens/{id}/rotate");
@@ -198,7 +198,7 @@ async fn each_field_of_a_rotation_has_its_rules() {
 }
 
 #[tokio::test]
-async fn a_reason_has_its_rules() {
+async fn revoke_with_invalid_reason_names_the_rule() {
     let api = api().await;
     let (id, _) = api.issue("connector").await;
     let long = json!({ "reason": "x".repeat(1_001) }).to_string();
@@ -220,7 +220,7 @@ async fn a_reason_has_its_rules() {
 }
 
 #[tokio::test]
-async fn what_is_no_object_in_json_is_refused() {
+async fn send_body_that_is_no_object_returns_400() {
     let api = api().await;
     let deep = "[".repeat(10_000);
     for path in ["/tokens", "/tokens/self/revoke", "/tokens/self/rotate"] {
@@ -250,7 +250,7 @@ async fn what_is_no_object_in_json_is_refused() {
 }
 
 #[tokio::test]
-async fn another_type_of_body_is_415() {
+async fn send_body_of_other_media_type_returns_415() {
     let api = api().await;
     let bearer = format!("Authorization: Bearer {}", api.manager);
     let body = r#"{"type":"connector","issued_to":"x"}"#;
@@ -284,7 +284,7 @@ fn of_length(length: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_long_body_is_413_announced_or_not() {
+async fn send_body_above_limit_returns_413() {
     let api = api().await;
     assert_eq!(api.manage("POST", "/tokens", &of_length(MAX)).await.status, 201);
     let long = api.manage("POST", "/tokens", &of_length(MAX + 1)).await;
@@ -319,7 +319,7 @@ async fn a_long_body_is_413_announced_or_not() {
 }
 
 #[tokio::test]
-async fn an_empty_body_will_do_where_it_is_optional_and_only_there() {
+async fn send_empty_body_works_only_if_optional() {
     let api = api().await;
     let bearer = format!("Authorization: Bearer {}", api.manager);
     let (id, _) = api.issue("connector").await;
@@ -348,7 +348,7 @@ async fn an_empty_body_will_do_where_it_is_optional_and_only_there() {
 }
 
 #[tokio::test]
-async fn a_query_where_there_is_nothing_to_ask_for_is_refused() {
+async fn send_query_where_none_is_known_returns_400() {
     let api = api().await;
     for (method, path) in [
         ("GET", "/tokens/self"),

@@ -13,7 +13,7 @@ fn text(value: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn a_token_is_issued_shown_listed_rotated_and_revoked() {
+async fn manage_token_from_issue_to_revocation_works() {
     let api = api().await;
     let body = json!({
         "type": "connector",
@@ -90,7 +90,7 @@ async fn a_token_is_issued_shown_listed_rotated_and_revoked() {
 }
 
 #[tokio::test]
-async fn a_token_looks_at_rotates_and_revokes_itself() {
+async fn call_self_endpoints_acts_on_calling_token() {
     let api = api().await;
     let (_, connector) = api.issue("connector").await;
     let shown = api.call(&connector, "GET", "/tokens/self", "").await;
@@ -112,7 +112,7 @@ async fn a_token_looks_at_rotates_and_revokes_itself() {
 }
 
 #[tokio::test]
-async fn the_types_and_the_policy_are_told() {
+async fn get_token_types_returns_types_and_policy() {
     let api = api().await;
     let types = api.manage("GET", "/token-types", "").await;
     assert_eq!(types.status, 200, "{types:?}");
@@ -137,7 +137,7 @@ async fn the_types_and_the_policy_are_told() {
 }
 
 #[tokio::test]
-async fn it_works_below_a_prefix_and_a_location_is_relative() {
+async fn issue_below_prefix_returns_relative_location() {
     let api = api().await;
     let address = nested(&api.service).await;
     let bearer = format!("Authorization: Bearer {}", api.manager);
@@ -152,7 +152,7 @@ async fn it_works_below_a_prefix_and_a_location_is_relative() {
 }
 
 #[tokio::test]
-async fn what_is_optional_is_kept_as_given() {
+async fn issue_with_optional_fields_stores_them() {
     let api = api().await;
     let body = json!({
         "type": "developer",

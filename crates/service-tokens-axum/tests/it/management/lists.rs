@@ -73,7 +73,7 @@ async fn many() -> Api<MemoryStore> {
 }
 
 #[tokio::test]
-async fn every_filter_gives_each_token_exactly_once_in_both_directions() {
+async fn list_with_each_filter_returns_each_token_once() {
     let api = many().await;
     let everything = api.manage("GET", "/tokens?state=all&limit=1000", "").await.json();
     let everything = everything["tokens"].as_array().unwrap().clone();
@@ -158,7 +158,7 @@ async fn every_filter_gives_each_token_exactly_once_in_both_directions() {
 }
 
 #[tokio::test]
-async fn a_broken_parameter_is_named_with_its_rule() {
+async fn list_with_invalid_parameter_names_the_rule() {
     let api = api().await;
     let long = "x".repeat(1_025);
     let bounds = "must be between 1 and 1000";
@@ -219,7 +219,7 @@ async fn a_broken_parameter_is_named_with_its_rule() {
 }
 
 #[tokio::test]
-async fn a_cursor_holds_for_its_list_alone_on_any_node() {
+async fn list_with_cursor_of_other_list_is_refused() {
     let api = api_with(Arc::new(MemoryStore::new()), |builder| builder).await;
     for _ in 0..6 {
         api.issue("connector").await;

@@ -9,7 +9,7 @@ use crate::api::{api, api_with, checked, nested};
 use crate::harness::send;
 
 #[tokio::test]
-async fn it_needs_no_token_and_is_the_same_wherever_it_is_mounted() {
+async fn get_description_needs_no_token() {
     let api = api().await;
     let here = checked(send(api.address, "GET", "/openapi.json", &[], "").await);
     assert_eq!(here.status, 200);
@@ -41,7 +41,7 @@ fn operations(description: &Value) -> Vec<(&str, &str, &Map<String, Value>)> {
 }
 
 #[tokio::test]
-async fn every_operation_is_there_and_says_what_it_needs() {
+async fn describe_operations_matches_the_routes() {
     let api = api().await;
     let description = send(api.address, "GET", "/openapi.json", &[], "").await.json();
     let mut ids = BTreeSet::new();
@@ -73,7 +73,7 @@ async fn every_operation_is_there_and_says_what_it_needs() {
 }
 
 #[tokio::test]
-async fn requests_are_closed_and_their_examples_work() {
+async fn describe_bodies_has_closed_working_examples() {
     let api = api().await;
     let description = send(api.address, "GET", "/openapi.json", &[], "").await.json();
     let schemas = &description["components"]["schemas"];
@@ -97,7 +97,7 @@ async fn requests_are_closed_and_their_examples_work() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_nobody_knows_is_a_described_400() {
+async fn send_unknown_parameter_returns_described_400() {
     let api = api().await;
     let description = send(api.address, "GET", "/openapi.json", &[], "").await.json();
     for (method, path, operation) in operations(&description) {
@@ -110,7 +110,7 @@ async fn a_parameter_that_nobody_knows_is_a_described_400() {
 
 /// The description is the same for every policy, so it allows what any policy may allow, and no more.
 #[tokio::test]
-async fn texts_are_described_as_long_as_a_policy_can_allow() {
+async fn describe_texts_allows_longest_possible_text() {
     let api = api_with(MemoryStore::new(), |builder| {
         builder.policy(Policy::new().max_text_len(usize::MAX).max_reason_len(usize::MAX))
     })

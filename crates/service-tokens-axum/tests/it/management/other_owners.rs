@@ -12,7 +12,7 @@ fn timeless(mut answer: Answer) -> Answer {
 }
 
 #[tokio::test]
-async fn whatever_is_asked_about_an_id_of_theirs_is_answered_as_about_none() {
+async fn use_id_of_other_owner_answers_as_unknown() {
     let (service, _) = service();
     let app = management::router(service.clone()).merge(standards::router(service.clone()));
     let address = serve(app).await;

@@ -15,7 +15,7 @@ use crate::harness::{Call, Fault, FaultyStore};
 const BODY: &str = r#"{"type":"connector","issued_to":"x"}"#;
 
 #[tokio::test]
-async fn a_rotation_that_is_refused_says_what_to_do() {
+async fn rotate_refused_names_the_reason() {
     let api = api().await;
     let (id, _) = api.issue("connector").await;
     let path = format!("/tokens/{id}/rotate");
@@ -45,7 +45,7 @@ async fn a_rotation_that_is_refused_says_what_to_do() {
 
 /// The issue is repeated, and rotating does not help: the answer says when it does, and what else does.
 #[tokio::test]
-async fn an_existing_token_says_when_it_rotates_and_what_else_helps() {
+async fn reissue_of_pending_token_explains_next_steps() {
     let api = api().await;
     let key = || {
         let id = api.service.new_id().unwrap();
@@ -81,7 +81,7 @@ async fn an_existing_token_says_when_it_rotates_and_what_else_helps() {
 }
 
 #[tokio::test]
-async fn too_many_active_tokens_are_409() {
+async fn issue_beyond_owner_limit_returns_409() {
     let api = api_with(MemoryStore::new(), |builder| {
         builder.policy(Policy::new().max_active_per_owner(2))
     })
@@ -92,7 +92,7 @@ async fn too_many_active_tokens_are_409() {
 }
 
 #[tokio::test]
-async fn while_issuing_is_stopped_everything_else_goes_on() {
+async fn pause_issuing_refuses_only_issue() {
     let api = api().await;
     let (id, _) = api.issue("connector").await;
     let (_, reader) = api.issue("read").await;
@@ -118,7 +118,7 @@ async fn while_issuing_is_stopped_everything_else_goes_on() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_is_503_and_says_nothing_of_itself() {
+async fn call_during_store_failure_returns_503() {
     let api = api_with(FaultyStore::without_last_used(), |builder| builder).await;
     let (id, _) = api.issue("connector").await;
     let store = api.service.store();
@@ -182,7 +182,7 @@ async fn a_store_that_fails_is_503_and_says_nothing_of_itself() {
 }
 
 #[tokio::test]
-async fn what_others_changed_meanwhile_again_and_again_is_503() {
+async fn change_with_endless_conflicts_returns_503() {
     let api = api_with(FaultyStore::new(), |builder| builder).await;
     let (id, token) = api.issue("connector").await;
     api.service.store().fail(Call::Replace, 0, Fault::Conflict);
@@ -199,7 +199,7 @@ async fn what_others_changed_meanwhile_again_and_again_is_503() {
 }
 
 #[tokio::test]
-async fn without_random_bytes_there_is_no_new_secret() {
+async fn issue_without_random_bytes_returns_503() {
     /// The operating system's, until it fails.
     struct Dry(Arc<AtomicBool>);
 
@@ -226,7 +226,7 @@ async fn without_random_bytes_there_is_no_new_secret() {
 }
 
 #[tokio::test]
-async fn a_store_without_last_use_leaves_it_out_and_cannot_filter_by_it() {
+async fn filter_by_untracked_last_use_is_refused() {
     let api = api_with(FaultyStore::without_last_used(), |builder| builder).await;
     let shown = api.manage("GET", "/tokens/self", "").await.json();
     assert_eq!(shown.get("last_used_at"), None);
@@ -239,7 +239,7 @@ async fn a_store_without_last_use_leaves_it_out_and_cannot_filter_by_it() {
 }
 
 #[tokio::test]
-async fn a_token_that_ends_or_is_revoked_between_two_requests_is_401() {
+async fn call_with_ended_token_returns_401() {
     let api = api().await;
     assert_eq!(api.manage("GET", "/tokens", "").await.status, 200);
     let (_, short) = {
@@ -256,7 +256,7 @@ async fn a_token_that_ends_or_is_revoked_between_two_requests_is_401() {
 }
 
 #[tokio::test]
-async fn what_was_overtaken_names_the_token_and_gives_no_secret() {
+async fn issue_by_vanished_caller_revokes_and_names_id() {
     let api = api_with(FaultyStore::without_last_used(), |builder| builder).await;
     // The acting token is read by the verification, by the decision, and after the insert: by then the
     // store has lost it.
@@ -270,7 +270,7 @@ async fn what_was_overtaken_names_the_token_and_gives_no_secret() {
 }
 
 #[tokio::test]
-async fn a_rotation_that_was_overtaken_names_the_token_too() {
+async fn rotate_by_vanished_caller_names_id() {
     let api = api_with(FaultyStore::without_last_used(), |builder| builder).await;
     let (id, _) = api.issue("connector").await;
     api.service.store().hide(api.manager_id.parse().unwrap(), 2);

@@ -33,7 +33,7 @@ fn exists(answer: &Answer, id: &str) {
 }
 
 #[tokio::test]
-async fn the_key_is_the_id_and_a_retry_names_it() {
+async fn retry_with_same_key_names_first_token() {
     let api = api().await;
     let (key, id) = key(&api.service);
     let first = api.post_with("/tokens", BODY, &[&key]).await;
@@ -67,7 +67,7 @@ async fn the_key_is_the_id_and_a_retry_names_it() {
 
 /// By now each would be refused, and a client takes 400 for "nothing was made".
 #[tokio::test]
-async fn a_retry_that_would_be_refused_by_now_names_the_token() {
+async fn retry_of_now_invalid_issue_names_first_token() {
     let api = api().await;
     let (_, globex) = issue(&api.service, "globex", "manager").await;
     // Its end was before the acting token's.
@@ -109,7 +109,7 @@ async fn a_retry_that_would_be_refused_by_now_names_the_token() {
 }
 
 #[tokio::test]
-async fn a_retry_on_another_node_and_after_a_restart_finds_the_first() {
+async fn retry_elsewhere_names_first_token() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tokens");
     let clock = Arc::new(ManualClock::default());
@@ -149,7 +149,7 @@ async fn a_retry_on_another_node_and_after_a_restart_finds_the_first() {
 }
 
 #[tokio::test]
-async fn of_many_at_once_one_succeeds() {
+async fn issue_concurrently_with_one_key_succeeds_once() {
     let api = api().await;
     let (key, id) = key(&api.service);
     let requests: Vec<_> = (0..20)
@@ -173,7 +173,7 @@ async fn of_many_at_once_one_succeeds() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_of_the_store_leaves_one_token_and_says_which() {
+async fn issue_with_lost_store_answer_names_id() {
     let api = api_with(FaultyStore::without_last_used(), |builder| builder).await;
     let (key, id) = key(&api.service);
     // Verifying and deciding read twice; then the insert is done, its answer lost, and so is all else.
@@ -188,7 +188,7 @@ async fn a_lost_answer_of_the_store_leaves_one_token_and_says_which() {
 }
 
 #[tokio::test]
-async fn what_is_no_version_7_uuid_is_no_key() {
+async fn issue_with_malformed_key_returns_400() {
     let api = api().await;
     let (key, _) = key(&api.service);
     let uuid = key.trim_start_matches("Idempotency-Key: ");
@@ -224,7 +224,7 @@ async fn what_is_no_version_7_uuid_is_no_key() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_used_up_is_not_recommended_again() {
+async fn retry_unconfirmed_issue_advises_another_key() {
     let api = api_with(FaultyStore::new(), |builder| builder).await;
     let id = api.service.new_id().unwrap();
     let key = format!("Idempotency-Key: {}", id.to_uuid().hyphenated());

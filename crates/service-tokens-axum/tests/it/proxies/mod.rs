@@ -139,7 +139,7 @@ impl ProxiedService {
     }
 
     /// Who passes, who does not, and what the backend gets to know of it.
-    pub(crate) async fn who_passes(&self) {
+    pub(crate) async fn check_access(&self) {
         let (id, token) = self.token("acme", "connector", "x\u{2028}Zürich, \"100%\"").await;
         let (_, reader) = self.token("acme", "reader", "x").await;
         let bearer = format!("Authorization: Bearer {token}");
@@ -208,7 +208,7 @@ impl ProxiedService {
     }
 
     /// Whatever a client sends under the names of the identity headers.
-    pub(crate) async fn forged(&self) {
+    pub(crate) async fn check_forged_identity(&self) {
         let (id, token) = self.token("acme", "connector", "x").await;
         let bearer = format!("Authorization: Bearer {token}");
         let mine = [&*id, "acme", "connector", "x", "files:upload"];
@@ -265,7 +265,7 @@ impl ProxiedService {
     }
 
     /// The longest identity there is gets through.
-    pub(crate) async fn longest(&self) {
+    pub(crate) async fn check_longest_identity(&self) {
         let label = "\u{e9}".repeat(512);
         let scopes: Vec<_> = (0..64)
             .map(|n| format!("a{n:02}:{}", "x".repeat(252)))
@@ -285,7 +285,7 @@ impl ProxiedService {
     }
 
     /// A store that gives no answer, and one that does again.
-    pub(crate) async fn unavailable(&self, status: u16) {
+    pub(crate) async fn check_store_failure(&self, status: u16) {
         let (_, token) = self.token("acme", "connector", "x").await;
         let bearer = format!("Authorization: Bearer {token}");
         self.service.store().fail(Call::Find, 0, Fault::Unavailable);
@@ -297,7 +297,7 @@ impl ProxiedService {
     }
 
     /// What a server refuses before any router sees it is the client's mistake through a proxy, too.
-    pub(crate) async fn unreadable(&self) {
+    pub(crate) async fn check_unreadable(&self) {
         let (_, token) = self.token("acme", "connector", "x").await;
         let bearer = format!("Authorization: Bearer {token}\r\n");
         let many = "X: y\r\n".repeat(120);

@@ -32,31 +32,31 @@ const NGINX: Proxy = Proxy {
 
 #[tokio::test]
 #[ignore = "needs nginx; .ci/run installs it"]
-async fn who_passes() {
-    ProxiedService::start(&NGINX).await.who_passes().await;
+async fn forward_request_requires_valid_token() {
+    ProxiedService::start(&NGINX).await.check_access().await;
 }
 
 #[tokio::test]
 #[ignore = "needs nginx; .ci/run installs it"]
-async fn no_forged_identity_reaches_the_backend() {
-    ProxiedService::start(&NGINX).await.forged().await;
+async fn forward_forged_identity_is_replaced() {
+    ProxiedService::start(&NGINX).await.check_forged_identity().await;
 }
 
 #[tokio::test]
 #[ignore = "needs nginx; .ci/run installs it"]
-async fn the_longest_identity_gets_through() {
-    ProxiedService::start(&NGINX).await.longest().await;
+async fn forward_longest_identity_arrives_complete() {
+    ProxiedService::start(&NGINX).await.check_longest_identity().await;
 }
 
 #[tokio::test]
 #[ignore = "needs nginx; .ci/run installs it"]
-async fn without_the_store_it_is_closed() {
+async fn forward_during_store_failure_is_refused() {
     // Any status but 2xx, 401 and 403 is a 500 of nginx.
-    ProxiedService::start(&NGINX).await.unavailable(500).await;
+    ProxiedService::start(&NGINX).await.check_store_failure(500).await;
 }
 
 #[tokio::test]
 #[ignore = "needs nginx; .ci/run installs it"]
-async fn what_no_server_reads_is_the_client_s_mistake() {
-    ProxiedService::start(&NGINX).await.unreadable().await;
+async fn forward_unreadable_request_returns_4xx() {
+    ProxiedService::start(&NGINX).await.check_unreadable().await;
 }

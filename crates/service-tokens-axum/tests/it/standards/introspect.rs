@@ -60,7 +60,7 @@ fn inactive(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn the_requests_of_the_standard() {
+async fn introspect_examples_of_rfc_7662_work() {
     let (service, _) = service();
     let caller = token(&service, "acme", "manager").await;
     let address = serve(standards::router(service)).await;
@@ -92,7 +92,7 @@ async fn the_requests_of_the_standard() {
 }
 
 #[tokio::test]
-async fn an_active_token_is_told_in_whole_seconds() {
+async fn introspect_active_token_uses_whole_seconds() {
     let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
     let clock = Arc::new(ManualClock::new(at("2030-01-01T00:00:00.9Z")));
     let service = Arc::new(builder(MemoryStore::new(), &clock).build().unwrap());
@@ -132,7 +132,7 @@ async fn an_active_token_is_told_in_whole_seconds() {
 }
 
 #[tokio::test]
-async fn whatever_is_not_active_looks_the_same() {
+async fn introspect_inactive_token_hides_the_reason() {
     let clock = Arc::new(ManualClock::default());
     let store = Arc::new(MemoryStore::new());
     let service = Arc::new(builder(store.clone(), &clock).build().unwrap());
@@ -188,7 +188,7 @@ async fn whatever_is_not_active_looks_the_same() {
 }
 
 #[tokio::test]
-async fn the_caller_needs_an_active_token_with_the_scope() {
+async fn introspect_without_scope_is_refused() {
     let (service, _) = service();
     let manager = token(&service, "acme", "manager").await;
     // `*` does not reach the reserved scopes.
@@ -232,7 +232,7 @@ async fn the_caller_needs_an_active_token_with_the_scope() {
 }
 
 #[tokio::test]
-async fn exactly_one_token_in_a_form() {
+async fn introspect_form_requires_exactly_one_token() {
     let (service, _) = service();
     let manager = token(&service, "acme", "manager").await;
     let address = serve(standards::router(service)).await;
@@ -305,7 +305,7 @@ async fn exactly_one_token_in_a_form() {
 }
 
 #[tokio::test]
-async fn only_post() {
+async fn call_standards_by_other_method_returns_405() {
     let (service, _) = service();
     let manager = token(&service, "acme", "manager").await;
     let address = serve(standards::router(service)).await;
@@ -321,7 +321,7 @@ async fn only_post() {
 }
 
 #[tokio::test]
-async fn an_active_answer_is_a_use_and_no_other_is() {
+async fn introspect_counts_only_active_as_use() {
     let (service, clock) = service();
     let address = serve(standards::router(service.clone())).await;
     let acme = token(&service, "acme", "manager").await;
@@ -346,7 +346,7 @@ async fn an_active_answer_is_a_use_and_no_other_is() {
 }
 
 #[tokio::test]
-async fn a_store_without_an_answer_is_503_and_never_200() {
+async fn introspect_during_store_failure_returns_503() {
     let clock = Arc::new(ManualClock::default());
     let service = Arc::new(builder(FaultyStore::new(), &clock).build().unwrap());
     let address = serve(standards::router(service.clone())).await;
@@ -368,7 +368,7 @@ async fn a_store_without_an_answer_is_503_and_never_200() {
 }
 
 #[tokio::test]
-async fn kept_records_are_not_asked() {
+async fn introspect_ignores_cached_records() {
     let clock = Arc::new(ManualClock::default());
     let store = Arc::new(MemoryStore::new());
     let minute = Duration::from_secs(60);
@@ -393,7 +393,7 @@ async fn kept_records_are_not_asked() {
 }
 
 #[tokio::test]
-async fn any_store_and_any_place() {
+async fn introspect_over_dyn_store_below_prefix_works() {
     let clock = Arc::new(ManualClock::default());
     let store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
     let service = Arc::new(builder(store, &clock).build().unwrap());

@@ -57,7 +57,7 @@ fn undecided(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn the_request_of_the_standard() {
+async fn revoke_example_of_rfc_7009_returns_200() {
     let (service, _) = service();
     let address = serve(standards::router(service)).await;
     // RFC 7009 §2.1. The client's credentials are not needed, and its token is none of ours.
@@ -67,7 +67,7 @@ async fn the_request_of_the_standard() {
 }
 
 #[tokio::test]
-async fn whoever_holds_a_token_revokes_it_for_good() {
+async fn revoke_by_holder_is_permanent() {
     let (service, clock) = service();
     let address = serve(standards::router(service.clone())).await;
     let issued = issue(&service, connector()).await;
@@ -93,7 +93,7 @@ async fn whoever_holds_a_token_revokes_it_for_good() {
 }
 
 #[tokio::test]
-async fn both_secrets_of_an_overlap_revoke_the_token() {
+async fn revoke_by_either_secret_of_overlap_works() {
     let (service, _) = service();
     let address = serve(standards::router(service.clone())).await;
     for newer in [false, true] {
@@ -111,7 +111,7 @@ async fn both_secrets_of_an_overlap_revoke_the_token() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_revoked_is_200_and_changes_nothing() {
+async fn revoke_invalid_token_returns_200_unchanged() {
     let clock = Arc::new(ManualClock::default());
     let service = Arc::new(builder(MemoryStore::new(), &clock).build().unwrap());
     let address = serve(standards::router(service.clone())).await;
@@ -158,7 +158,7 @@ async fn what_cannot_be_revoked_is_200_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_token_with_the_line_end_of_its_file_is_no_success() {
+async fn revoke_token_with_line_end_returns_400() {
     let (service, _) = service();
     let address = serve(standards::router(service.clone())).await;
     let token = token(&service, "acme", "connector").await;
@@ -171,7 +171,7 @@ async fn a_token_with_the_line_end_of_its_file_is_no_success() {
 }
 
 #[tokio::test]
-async fn held_is_enough_even_if_not_yet_active_or_of_an_unknown_type() {
+async fn revoke_pending_or_unknown_type_works() {
     let clock = Arc::new(ManualClock::default());
     let store = Arc::new(MemoryStore::new());
     let service = Arc::new(builder(store.clone(), &clock).build().unwrap());
@@ -195,7 +195,7 @@ async fn held_is_enough_even_if_not_yet_active_or_of_an_unknown_type() {
 }
 
 #[tokio::test]
-async fn what_another_node_may_accept_is_not_called_revoked() {
+async fn revoke_under_unknown_key_returns_503() {
     let clock = Arc::new(ManualClock::default());
     let store = Arc::new(MemoryStore::new());
     let plain = Arc::new(builder(store.clone(), &clock).build().unwrap());
@@ -230,7 +230,7 @@ async fn as_if_newer<S: TokenStore>(
 }
 
 #[tokio::test]
-async fn what_a_newer_program_may_accept_is_not_called_revoked() {
+async fn revoke_record_of_newer_format_returns_503() {
     let clock = Arc::new(ManualClock::default());
     let newer = builder(MemoryStore::new(), &clock).build().unwrap();
     let issued = issue(&newer, connector()).await;
@@ -256,7 +256,7 @@ async fn what_a_newer_program_may_accept_is_not_called_revoked() {
 }
 
 #[tokio::test]
-async fn a_secret_that_a_kept_record_does_not_know_is_revoked() {
+async fn revoke_by_secret_newer_than_cache_works() {
     let clock = Arc::new(ManualClock::default());
     let store = Arc::new(MemoryStore::new());
     let hour = Duration::from_secs(3600);
@@ -278,7 +278,7 @@ async fn a_secret_that_a_kept_record_does_not_know_is_revoked() {
 }
 
 #[tokio::test]
-async fn exactly_one_token_in_a_form() {
+async fn revoke_form_requires_exactly_one_token() {
     let (service, _) = service();
     let issued = issue(&service, connector()).await;
     let token = issued.token.expose_secret();
@@ -310,7 +310,7 @@ async fn exactly_one_token_in_a_form() {
 }
 
 #[tokio::test]
-async fn a_store_without_an_answer_is_503_and_never_200() {
+async fn revoke_during_store_failure_returns_503() {
     let clock = Arc::new(ManualClock::default());
     let service = Arc::new(builder(FaultyStore::new(), &clock).build().unwrap());
     let address = serve(standards::router(service.clone())).await;
@@ -338,7 +338,7 @@ async fn a_store_without_an_answer_is_503_and_never_200() {
 }
 
 #[tokio::test]
-async fn many_at_once_all_succeed() {
+async fn revoke_concurrently_always_succeeds() {
     let clock = Arc::new(ManualClock::default());
     let service = Arc::new(builder(FaultyStore::new(), &clock).build().unwrap());
     let address = serve(standards::router(service.clone())).await;
