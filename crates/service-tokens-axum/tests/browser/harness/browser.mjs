@@ -1,4 +1,4 @@
-// Chromium, and what a visit to the page has left on record.
+// Chromium, and windows that record the errors and requests of the page.
 
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import puppeteer from 'puppeteer-core';
 
-import { Person } from './person.mjs';
+import { User } from './user.mjs';
 
-// A name for this machine that is no secure context, as a host on a local network is none.
+// A host name for this machine that is not a secure context, like a host on a local network.
 export const plainHost = 'tokens.test';
 
 export async function chromium() {
@@ -30,7 +30,7 @@ export async function chromium() {
       '--disable-dev-shm-usage',
       '--lang=en-US',
       `--host-resolver-rules=MAP ${plainHost} 127.0.0.1`,
-      // Heap snapshots cut strings at 1,024 characters unless told otherwise.
+      // Heap snapshots cut strings at 1,024 characters by default.
       '--js-flags=--heap-snapshot-string-limit=10000000',
     ],
   });
@@ -43,7 +43,7 @@ export async function chromium() {
   };
 }
 
-// A browser window of its own, with nothing kept from others.
+// A browser window with its own storage.
 export class Visit {
   #context;
   #expected = [];
@@ -57,7 +57,7 @@ export class Visit {
     await visit.page.setViewport({ width, height, deviceScaleFactor: scale });
     await visit.page.bringToFront();
     visit.client = await visit.page.createCDPSession();
-    visit.person = new Person(visit.page, visit.client);
+    visit.user = new User(visit.page, visit.client);
     visit.#record();
     return visit;
   }
@@ -72,7 +72,7 @@ export class Visit {
     page.on('request', (request) => this.requests.push(request));
     page.on('requestfailed', (request) => {
       const why = request.failure()?.errorText ?? '';
-      // The page itself gives up what nobody waits for any more.
+      // The page aborts requests whose answer it no longer needs.
       if (why !== 'net::ERR_ABORTED') this.#complaints.push(`failed: ${request.method()} ${new URL(request.url()).pathname} ${why}`);
     });
     page.on('dialog', async (dialog) => {
@@ -86,22 +86,22 @@ export class Visit {
     await this.page.goto(address, { waitUntil: 'load' });
   }
 
-  // What the test provokes may be complained about.
+  // Allows the errors that the test provokes.
   expect(...complaints) {
     this.#expected.push(...complaints);
   }
 
-  // No console error, no violation of the policy, no failed request but the expected ones; nothing
-  // went to another host.
+  // Fails on an unexpected console error, policy violation or failed request, and on a request to another
+  // host.
   assertClean() {
     const unexpected = this.#complaints.filter((c) => !this.#expected.some((e) => e.test(c)));
-    assert.deepEqual(unexpected, [], 'the browser complained');
+    assert.deepEqual(unexpected, [], 'the browser reported errors');
     const elsewhere = this.requests.map((r) => r.url()).filter((url) => /^(https?|wss?|ftp):/.test(url) && !url.startsWith(`${this.origin}/`));
     assert.deepEqual(elsewhere, [], 'requests to other hosts');
   }
 
-  // Answers matching requests in the service's place; `answer` returns what to say, 'lost' for no
-  // answer at all, or nothing to let the request through. Returns the way to stop that.
+  // Answers requests instead of the service. `answer` returns the answer, 'lost' to break the connection, or
+  // nothing to pass the request on. Returns a function that ends this.
   async intercept(answer) {
     const { page } = this;
     await page.setRequestInterception(true);
@@ -118,8 +118,8 @@ export class Visit {
     };
   }
 
-  // Holds the requests of this method and path back, as a slow line does. Returns the way to let them
-  // go on, or to answer them in the service's place.
+  // Delays the requests of this method and path. Returns a function that passes them on, or answers them
+  // instead of the service.
   async hold(method, path) {
     let release;
     let held = new Promise((resolve) => (release = resolve));
@@ -130,7 +130,7 @@ export class Visit {
     };
   }
 
-  // What Ctrl+V brings into an empty field elsewhere.
+  // Returns the text that Ctrl+V inserts into an empty field of another page.
   async paste() {
     const page = await this.#context.newPage();
     try {

@@ -1,13 +1,13 @@
-// Somebody at the page: finds things by role and accessible name, clicks, types and reads.
+// A user of the page: finds elements by role and accessible name, clicks, types and reads.
 
 import { Element } from './element.mjs';
 
 const patience = 10_000;
 
-// What keeps directions of writing apart is neither seen nor heard.
-const heard = (text) => text.replace(/[\u2068\u2069]/g, '');
+// Without the marks that isolate the direction of writing, because users neither see nor hear them.
+const plain = (text) => text.replace(/[\u2068\u2069]/g, '');
 
-export class Person {
+export class User {
   #client;
 
   constructor(page, client) {
@@ -15,16 +15,16 @@ export class Person {
     this.#client = client;
   }
 
-  // All that are there for assistive technology: what is hidden, or inert behind a dialog, is not.
+  // All elements that assistive technology finds. It finds none that are hidden, or inert behind a dialog.
   async all(role, name = /(?:)/, within) {
     const root = within?.objectId ?? (await this.#evaluate('document')).objectId;
     const { nodes } = await this.#client.send('Accessibility.queryAXTree', { objectId: root, role });
     const found = [];
     for (const node of nodes) {
-      const said = heard(node.name?.value ?? '').trim();
+      const said = plain(node.name?.value ?? '').trim();
       const right = typeof name === 'string' ? said === name : name.test(said);
       if (node.ignored || !right || node.backendDOMNodeId === undefined) continue;
-      const { object } = await this.#client.send('DOM.resolveNode', { backendNodeId: node.backendDOMNodeId, objectGroup: 'person' });
+      const { object } = await this.#client.send('DOM.resolveNode', { backendNodeId: node.backendDOMNodeId, objectGroup: 'user' });
       const element = new Element(this.page, this.#client, object.objectId);
       element.role = role;
       element.name = said;
@@ -35,34 +35,34 @@ export class Person {
     return found;
   }
 
-  // Waits until there is exactly one.
+  // Waits until exactly one element matches, and returns it.
   async find(role, name, within) {
     let found = [];
     const there = await this.until(async () => {
       found = await this.all(role, name, within);
       return found.length === 1;
     });
-    if (!there) throw new Error(`${found.length} × ${role} ${name ?? ''}\n${await this.seen()}`);
+    if (!there) throw new Error(`${found.length} × ${role} ${name ?? ''}\n${await this.describe()}`);
     return found[0];
   }
 
-  async gone(role, name) {
+  async waitUntilGone(role, name) {
     const gone = await this.until(async () => (await this.all(role, name)).length === 0);
-    if (!gone) throw new Error(`${role} ${name ?? ''} is still there\n${await this.seen()}`);
+    if (!gone) throw new Error(`${role} ${name ?? ''} is still there\n${await this.describe()}`);
   }
 
-  async sees(role, name) {
+  async has(role, name) {
     return (await this.all(role, name)).length > 0;
   }
 
-  // Polls, because a person waits for what the page will show.
+  // Polls until the condition holds; false if it never does.
   async until(condition, milliseconds = patience) {
     const end = Date.now() + milliseconds;
     for (;;) {
       try {
         if (await condition()) return true;
       } catch (error) {
-        // Drawn anew in between.
+        // The page replaced the element in between.
         if (!/Could not find|No node|Cannot find context|detached|not belong/i.test(error.message)) throw error;
       }
       if (Date.now() > end) return false;
@@ -71,7 +71,7 @@ export class Person {
   }
 
   async click(role, name, within) {
-    // What has just been drawn may move once more.
+    // An element that has just been drawn may move once more.
     let failure;
     const done = await this.until(async () => {
       const element = await this.find(role, name, within);
@@ -87,7 +87,7 @@ export class Person {
       }
       return true;
     }, 3000);
-    if (!done) throw new Error(`${role} ${name}: ${failure?.message}\n${await this.seen()}`);
+    if (!done) throw new Error(`${role} ${name}: ${failure?.message}\n${await this.describe()}`);
   }
 
   async fill(role, name, text, within) {
@@ -102,33 +102,33 @@ export class Person {
     await (await this.find('combobox', name)).choose(label);
   }
 
-  // Waits for a sentence in an alert, and returns it.
+  // Waits until an alert matches, and returns its text.
   async alert(sentence) {
     let said = '';
     const there = await this.until(async () => {
       const alerts = await this.all('alert');
-      said = heard((await Promise.all(alerts.map((a) => a.read()))).join('\n'));
+      said = plain((await Promise.all(alerts.map((a) => a.read()))).join('\n'));
       return sentence.test(said);
     });
-    if (!there) throw new Error(`no alert says ${sentence}: ${JSON.stringify(said)}\n${await this.seen()}`);
+    if (!there) throw new Error(`no alert says ${sentence}: ${JSON.stringify(said)}\n${await this.describe()}`);
     return said.trim();
   }
 
-  // Waits until the page's text says so.
-  async says(sentence) {
+  // Waits until the text of the page matches.
+  async waitForText(sentence) {
     let text = '';
     const there = await this.until(async () => {
       text = await this.text();
       return sentence.test(text);
     });
-    if (!there) throw new Error(`the page does not say ${sentence}\n${text}`);
+    if (!there) throw new Error(`the page does not show ${sentence}\n${text}`);
   }
 
   async text() {
-    return heard(await this.page.evaluate(() => document.body.innerText));
+    return plain(await this.page.evaluate(() => document.body.innerText));
   }
 
-  // The rows of the list as soon as they are as `right` wants them.
+  // The rows of the list, as soon as `right` accepts them.
   async rows(right = () => true) {
     let rows = [];
     const there = await this.until(async () => {
@@ -150,14 +150,14 @@ export class Person {
     await this.page.keyboard.up('Shift');
   }
 
-  // Where the keyboard is.
+  // Role and name of the element with the focus.
   async focused() {
     const { objectId } = await this.#evaluate('document.activeElement ?? document.body');
     const { nodes } = await this.#client.send('Accessibility.getPartialAXTree', { objectId, fetchRelatives: false });
-    return { role: nodes[0]?.role?.value ?? '', name: heard(nodes[0]?.name?.value ?? '').trim() };
+    return { role: nodes[0]?.role?.value ?? '', name: plain(nodes[0]?.name?.value ?? '').trim() };
   }
 
-  // Tabs on until the focus is there; says where it went if it never gets there.
+  // Presses Tab until this element has the focus; the error lists the elements on the way.
   async tabTo(role, name, { back = false, most = 60 } = {}) {
     const way = [];
     for (let i = 0; i <= most; i += 1) {
@@ -170,27 +170,27 @@ export class Person {
     throw new Error(`Tab does not lead to ${role} ${name}: ${way.join(' → ')}`);
   }
 
-  // Inspecting must not keep alive what it inspected.
-  async letGo() {
-    await this.#client.send('Runtime.releaseObjectGroup', { objectGroup: 'person' });
+  // Releases the elements that were inspected, so that the heap no longer contains them.
+  async releaseObjects() {
+    await this.#client.send('Runtime.releaseObjectGroup', { objectGroup: 'user' });
   }
 
-  // What is there, for failures.
-  async seen() {
+  // The elements on the page, for error messages.
+  async describe() {
     try {
       const { nodes } = await this.#client.send('Accessibility.getFullAXTree');
       const roles = new Set(['heading', 'button', 'textbox', 'searchbox', 'combobox', 'radio', 'alert', 'dialog', 'alertdialog', 'status', 'table', 'Date', 'checkbox', 'link']);
       const lines = nodes
         .filter((n) => !n.ignored && roles.has(n.role?.value))
         .map((n) => `  ${n.role.value} ${JSON.stringify(n.name?.value ?? '')}`);
-      return `there is:\n${lines.slice(0, 60).join('\n')}`;
+      return `the page has:\n${lines.slice(0, 60).join('\n')}`;
     } catch (error) {
       return `(${error.message})`;
     }
   }
 
   async #evaluate(expression) {
-    const { result } = await this.#client.send('Runtime.evaluate', { expression, objectGroup: 'person' });
+    const { result } = await this.#client.send('Runtime.evaluate', { expression, objectGroup: 'user' });
     return result;
   }
 }

@@ -1,4 +1,5 @@
-// One test: a service of its own, a window of its own, and at the end nothing to complain about.
+// One test of the page: it has its own service and its own browser window, and the browser must report
+// no unexpected error.
 
 import { after, test } from 'node:test';
 
@@ -11,8 +12,8 @@ after(async () => {
   if (running) await (await running).close();
 });
 
-// `play` gets { service, visit, person, page, signIn }. `signedIn`: begin at the list.
-export function scene(name, { seed, signedIn = true, window, before, timeout = 60_000 }, play) {
+// `body` gets { t, service, visit, user, page, signIn, browser }. With `signedIn`, it begins at the list.
+export function pageTest(name, { seed, signedIn = true, window, before, timeout = 60_000 }, body) {
   test(name, { timeout }, async (t) => {
     running ??= chromium();
     const { browser } = await running;
@@ -22,17 +23,17 @@ export function scene(name, { seed, signedIn = true, window, before, timeout = 6
       await before?.(service);
       visit = await Visit.begin(browser, window);
       await visit.open(service.page);
-      const { person, page } = visit;
+      const { user, page } = visit;
       const signIn = async (token = service.manager) => {
-        await person.fill('textbox', 'Manager token', token);
-        await person.click('button', 'Sign in');
+        await user.fill('textbox', 'Manager token', token);
+        await user.click('button', 'Sign in');
       };
       if (signedIn) {
         await signIn();
-        await person.find('table');
-        await person.rows((rows) => rows.length > 0);
+        await user.find('table');
+        await user.rows((rows) => rows.length > 0);
       }
-      await play({ t, service, visit, person, page, signIn, browser });
+      await body({ t, service, visit, user, page, signIn, browser });
       visit.assertClean();
     } finally {
       await visit?.end();

@@ -1,4 +1,4 @@
-// One element as assistive technology finds it: by role and accessible name.
+// One element, found by role and accessible name.
 
 export class Element {
   #page;
@@ -28,14 +28,14 @@ export class Element {
     return result.value;
   }
 
-  // What a person reads in it: the value of a field, else the text.
+  // The value of a field, or the text of any other element.
   read() {
     return this.call(function () {
       return this instanceof HTMLSelectElement ? (this.selectedOptions[0]?.label ?? '') : (this.value || this.innerText);
     });
   }
 
-  // With the mouse, where it is drawn; fails if something else lies there.
+  // Clicks with the mouse where the element is drawn; fails if another element covers it.
   async click() {
     const point = await this.call(function () {
       this.scrollIntoView({ block: 'nearest', inline: 'nearest' });
@@ -53,7 +53,7 @@ export class Element {
     await this.#page.mouse.click(point.x, point.y);
   }
 
-  // ReplacedSecret what a field holds, as by pasting.
+  // Replaces the text of a field, as by pasting.
   async fill(text) {
     await this.call(function () {
       this.scrollIntoView({ block: 'nearest' });

@@ -1,11 +1,10 @@
-// What V8 holds: a whole heap snapshot, searched while it streams. That is all that scripts reach. The
-// text of a field is not in it until a script reads it, nor is memory that was freed and not yet used
-// again: no page can wipe that.
+// Searches a heap snapshot of V8 while it streams. It contains everything that scripts reach. It does not
+// contain the text of a field before a script reads it, nor freed memory, which no page can overwrite.
 
-// How often each needle stands in it.
-export async function inHeap(client, needles) {
+// Returns how often the heap contains each needle.
+export async function countInHeap(client, needles) {
   await client.send('HeapProfiler.enable');
-  // Twice, because what the first round frees may have held more.
+  // Twice, because objects that the first collection frees may have referred to others.
   await client.send('HeapProfiler.collectGarbage');
   await client.send('HeapProfiler.collectGarbage');
   const counts = Object.fromEntries(Object.keys(needles).map((name) => [name, 0]));
@@ -16,7 +15,7 @@ export async function inHeap(client, needles) {
     const text = tail + chunk;
     for (const [name, needle] of Object.entries(needles)) {
       for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, at + 1)) {
-        // One that lies wholly in the tail has been counted.
+        // A match inside the tail was counted with the chunk before.
         if (at + needle.length > tail.length) counts[name] += 1;
       }
     }

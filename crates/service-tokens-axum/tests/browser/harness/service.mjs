@@ -1,4 +1,4 @@
-// The example service as its user starts it, and its HTTP API as a program uses it.
+// The example service as a process, and its HTTP API.
 
 import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -9,15 +9,15 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const target = process.env.CARGO_TARGET_DIR ?? join(here, '../../../../target');
-// Where the examples are: a debug build unless the caller has another.
+const target = process.env.CARGO_TARGET_DIR ?? join(here, '../../../../../target');
+// The folder with the programs: a debug build unless SERVICE_EXAMPLES is set.
 export const examples = process.env.SERVICE_EXAMPLES ?? join(target, 'debug');
 
 export class Service {
   #child;
   #folder;
 
-  // Starts it on a free port. `seed` are arguments for the example of that name, which fills the store.
+  // Starts it on a free port. `seed` are arguments for the program of that name, which fills the store.
   static async start({ seed } = {}) {
     const service = new Service();
     service.#folder = await mkdtemp(join(tmpdir(), 'service-tokens-page-'));
@@ -26,7 +26,7 @@ export class Service {
       await promisify(execFile)(join(examples, 'seed'), [service.#folder, ...seed.map(String)]);
       args.push('--issue-manager');
     }
-    service.#child = spawn(join(examples, 'service'), args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    service.#child = spawn(join(examples, 'service-tokens-example'), args, { stdio: ['ignore', 'pipe', 'pipe'] });
     service.log = '';
     service.#child.stderr.on('data', (data) => (service.log += data));
     const ended = new Promise((_, reject) => {
@@ -54,14 +54,13 @@ export class Service {
   async stop() {
     if (this.#child.exitCode === null) {
       const exit = new Promise((resolve) => this.#child.on('exit', resolve));
-      // Nothing here is worth waiting for.
       this.#child.kill('SIGKILL');
       await exit;
     }
     await rm(this.#folder, { recursive: true, force: true });
   }
 
-  // A call with the manager token, which must be answered with 2xx.
+  // Calls the management API with the manager token; any status but 2xx is an error.
   async api(method, path, body, token = this.manager) {
     const answer = await fetch(`${this.address}/${path}`, {
       method,
@@ -85,7 +84,7 @@ export class Service {
     return (await this.api('GET', `tokens?${query}`)).tokens;
   }
 
-  // The status of an upload with that token.
+  // Uploads a file with this token and returns the status.
   async upload(token, name = 'hello.txt') {
     const answer = await fetch(`${this.address}/files/${name}`, {
       method: 'PUT',
@@ -96,7 +95,7 @@ export class Service {
     return answer.status;
   }
 
-  // The status of reading the files.
+  // Lists the files with this token and returns the status.
   async read(token) {
     const answer = await fetch(`${this.address}/files`, { headers: { authorization: `Bearer ${token}` } });
     await answer.arrayBuffer();

@@ -1,23 +1,23 @@
-// Where a page could leave a token: the document, storage, the address and the history, variables.
+// The places where a page could leave a token: document, storage, address, history and variables.
 
-// The names of the places where `needle` is.
-export async function traces(page, needle) {
+// Returns the names of the places that contain `needle`.
+export async function findTraces(page, needle) {
   const places = await page.evaluate(async (needle) => {
     const found = new Set();
     const look = (place, text) => {
       if (typeof text === 'string' && text.includes(needle)) found.add(place);
     };
-    const walk = (root, place) => {
+    const searchTree = (root, place) => {
       look(place, new XMLSerializer().serializeToString(root));
       for (const element of root.querySelectorAll('*')) {
         look(`${place}: the value of ${element.localName}`, element.value);
         look(`${place}: the first value of ${element.localName}`, element.defaultValue);
         for (const key of Object.keys(element)) look(`${place}: a property of ${element.localName}`, String(element[key]));
-        if (element.shadowRoot) walk(element.shadowRoot, `${place}, a shadow root`);
+        if (element.shadowRoot) searchTree(element.shadowRoot, `${place}, a shadow root`);
         if (element.content) look(`${place}: a template`, element.innerHTML);
       }
     };
-    walk(document, 'document');
+    searchTree(document, 'document');
     look('text', document.body.innerText);
     look('title', document.title);
     for (const [name, storage] of [['localStorage', localStorage], ['sessionStorage', sessionStorage]]) {
@@ -59,8 +59,8 @@ export async function traces(page, needle) {
   return places;
 }
 
-// The page has stored nothing at all.
-export async function nothingStored(page) {
+// Fails if the page has stored anything.
+export async function assertNothingStored(page) {
   const stored = await page.evaluate(async () => ({
     local: localStorage.length,
     session: sessionStorage.length,
