@@ -1,4 +1,4 @@
-//! What the package logs. In a process of its own, because the subscriber is global: a subscriber of
+//! What the package logs. In a separate process, because the subscriber is global: a subscriber of
 //! one thread misses the events of a call site that another thread reached first.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may fail")]
 
@@ -45,7 +45,7 @@ impl<S: tracing::Subscriber> Layer<S> for ToText {
     }
 }
 
-/// What is logged while one test runs. The tests wait for each other.
+/// The log of one test. The tests run one after another.
 struct Log {
     _running: tokio::sync::MutexGuard<'static, ()>,
 }
@@ -86,7 +86,7 @@ async fn require_without_bearer_layer_logs_error() {
         .route("/require", get(ok).layer(require.clone()))
         .route("/bearer", get(async |_: Bearer| "ok"))
         .route("/optional", get(async |_: Option<Bearer>| "ok"))
-        // The wrong way round.
+        // The two layers in the wrong order.
         .route(
             "/inside",
             get(ok).layer(
@@ -117,7 +117,7 @@ async fn require_without_bearer_layer_logs_error() {
     }
 }
 
-/// What the layer lets through and what it refuses, with everything logged that there is.
+/// For accepted and refused requests, with every level logged.
 #[tokio::test]
 async fn log_headers_below_layer_hides_token() {
     let log = Log::begin().await;
@@ -127,7 +127,7 @@ async fn log_headers_below_layer_hides_token() {
         .route("/", get(ok))
         .route("/delete", get(ok).layer(RequireLayer::scope("files:delete").unwrap()))
         .layer(
-            // The usual logger of requests, with headers: further in than the layer.
+            // A usual logger of requests and headers, inside the layer.
             tower_http::trace::TraceLayer::new_for_http()
                 .make_span_with(|request: &axum::extract::Request| {
                     tracing::info!(headers = ?request.headers(), extensions = ?request.extensions(), "a request");

@@ -1,4 +1,4 @@
-//! What the layer reads of a request and what it answers, on a real socket, header by header.
+//! The layer: the credentials that it reads, and its refusals, header by header.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 type Service = Arc<TokenService<MemoryStore>>;
 
-/// What lets a handler be seen, and the header as it arrives there.
+/// Returns the owner, and the header as the handler receives it.
 async fn whoami(Bearer(token): Bearer, request: Request) -> String {
     let authorization = &request.headers()["authorization"];
     assert!(authorization.is_sensitive());
@@ -35,7 +35,7 @@ async fn world() -> (SocketAddr, Service, Arc<ManualClock>) {
     (serve(app).await, service, clock)
 }
 
-/// All of a refusal: nothing else may be in it.
+/// Checks a whole refusal: it must have no other header.
 #[track_caller]
 fn refused(answer: &Answer, status: u16, challenge: Option<&str>, kind: &str) {
     assert_eq!(answer.status, status, "{answer:?}");
@@ -77,7 +77,7 @@ async fn pass_layer_ignores_case_of_scheme() {
             assert_eq!((answer.status, &*answer.body), (200, "acme Sensitive"), "{scheme}");
         }
     }
-    // White space around a field value is none of it (RFC 9110 §5.5).
+    // White space around a field value does not belong to the value (RFC 9110 §5.5).
     let header = format!("aUTHORIZATION:\t Bearer {token} \t");
     assert_eq!(send(address, "GET", "/", &[&header], "").await.status, 200);
 }
@@ -110,7 +110,7 @@ async fn refuse_without_token_sends_bare_challenge() {
         let answer = send(address, "GET", "/", &headers, "").await;
         refused(&answer, 401, BARE, "no-credentials");
     }
-    // RFC 6750 §2.2 and §2.3, and what others do.
+    // RFC 6750 §2.2 and §2.3, and other common places.
     for path in
         ["/?access_token={token}", "/?token={token}", "/upload?Authorization=Bearer%20{token}"]
     {
@@ -155,7 +155,7 @@ async fn send_malformed_credentials_returns_400() {
     ] {
         let header = format!("Authorization: {}", value.replace("{token}", &token));
         let answer = send(address, "GET", "/", &[&header], "").await;
-        // A control character is not even HTTP.
+        // The HTTP server refuses control characters itself.
         if value.contains('\u{7f}') {
             assert_eq!(answer.status, 400);
         } else {
@@ -175,7 +175,7 @@ async fn send_malformed_credentials_returns_400() {
     }
 }
 
-/// Each byte that a field value may have, alone in the place of the token.
+/// Sends each byte that a field value may contain.
 #[tokio::test]
 async fn send_byte_outside_b64token_returns_400() {
     let (address, ..) = world().await;
@@ -193,7 +193,7 @@ async fn send_byte_outside_b64token_returns_400() {
     }
 }
 
-/// For every reason that there is: byte for byte one answer.
+/// The answer is the same, byte for byte, for every reason.
 #[tokio::test]
 async fn refuse_inactive_token_hides_the_reason() {
     let (address, service, clock) = world().await;
@@ -257,7 +257,7 @@ async fn refuse_missing_scope_names_the_scope() {
     assert_eq!(answer.json()["scope"], "files:delete");
 }
 
-/// RFC 6750 §2.1, §3 and §3.1: its own examples, with the realm that it shows.
+/// The examples of RFC 6750 §2.1, §3 and §3.1, with their realm.
 #[tokio::test]
 async fn refuse_examples_of_rfc_6750_match() {
     let (service, _) = service();
@@ -294,7 +294,7 @@ async fn set_realm_quotes_or_refuses_it() {
     }
 }
 
-/// A router's layer stands before its answer to unknown paths and methods too.
+/// A router's layer also wraps its answer to unknown paths and methods.
 #[tokio::test]
 async fn call_unknown_path_without_token_returns_401() {
     let (address, service, _) = world().await;
@@ -311,7 +311,7 @@ async fn refuse_head_sends_headers_without_body() {
     assert_eq!(answer.header("www-authenticate"), BARE);
 }
 
-/// On one connection every request is looked at for itself.
+/// Each request of a connection is authenticated separately.
 #[tokio::test]
 async fn reuse_connection_checks_each_request() {
     let (address, service, _) = world().await;

@@ -1,4 +1,4 @@
-//! What cannot be decided is refused: a store that fails, and a need without a layer above it.
+//! The layer while the store fails, over a cache, and over each type of store.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ async fn pass_layer_during_store_failure_returns_503() {
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
         assert_eq!(answer.json()["type"], "urn:service-tokens:problem:unavailable");
         assert!(!answer.body.contains("driver"), "{answer:?}");
-        // What needs no store is answered as ever.
+        // A malformed token is refused without the store.
         let malformed = send(address, "GET", "/", &["Authorization: Bearer a"], "").await;
         assert_eq!(malformed.status, 401);
         store.repair();
@@ -59,7 +59,7 @@ async fn pass_layer_during_store_failure_returns_503() {
     }
 }
 
-/// What another node has revoked: a kept record does not know it, unless the layer is strict.
+/// A cached record does not show a revocation on another node. An uncached layer reads the store.
 #[tokio::test]
 async fn pass_uncached_layer_ignores_cached_record() {
     for (uncached, status) in [(false, 200), (true, 401)] {

@@ -1,4 +1,4 @@
-//! Needs on layers, routers and routes, and what counts as a use, on a real socket.
+//! Requirements on layers, routers and routes, and which requests count as uses.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, mpsc};
@@ -36,7 +36,7 @@ fn require(scope: &str) -> RequireLayer {
     RequireLayer::scope(scope).unwrap()
 }
 
-/// A token in an overlap that its first use ends.
+/// A rotated token whose first use ends the overlap.
 struct Token {
     service: Service,
     issued: Issued,
@@ -58,7 +58,7 @@ impl Token {
         send(serve(router).await, "GET", path, &[&header], "").await
     }
 
-    /// Whether it was used: whether that is noted, and the overlap has ended.
+    /// Whether a use was counted, which also ends the overlap.
     async fn used(&self) -> bool {
         let stored = self.service.owner("acme").get(self.issued.record.id()).await.unwrap();
         let noted = stored.last_used != LastUsed::Never;
@@ -168,7 +168,7 @@ async fn meet_requirement_counts_use() {
     }
 }
 
-/// Whoever asks: what is further in may still refuse.
+/// Not before the answer, because an inner layer may still refuse.
 #[tokio::test]
 async fn meet_requirement_counts_use_after_answer() {
     let (service, _) = service();
@@ -192,7 +192,7 @@ async fn meet_requirement_counts_use_after_answer() {
     }
 }
 
-/// Wherever others were met, and whatever becomes of the answer.
+/// Even if outer requirements were met, or the answer is replaced.
 #[tokio::test]
 async fn miss_scope_below_other_layers_counts_no_use() {
     let (events, seen) = mpsc::channel();
@@ -302,7 +302,7 @@ async fn pass_optional_layer_without_token_works() {
     }
 }
 
-/// The innermost layer decides, also that there is nobody.
+/// The innermost layer decides, even if it finds no token.
 #[tokio::test]
 async fn nest_bearer_layers_uses_the_inner_one() {
     let (outer, _) = service();
@@ -311,7 +311,7 @@ async fn nest_bearer_layers_uses_the_inner_one() {
         assert_eq!(bearer.is_some(), extension.is_some());
         bearer.map_or("nobody", |_| "somebody")
     };
-    // Between the two the header is taken away.
+    // The header is removed between the two layers.
     let strip = async |mut request: Request, next: Next| -> Response {
         request.headers_mut().remove("authorization");
         next.run(request).await
@@ -324,7 +324,7 @@ async fn nest_bearer_layers_uses_the_inner_one() {
     assert_eq!(token.get(app, "/").await.status, 401);
 }
 
-/// A panic, and a request that is given up: noted all the same.
+/// A panic and a timeout count as uses, too.
 #[tokio::test]
 async fn abort_authorized_request_counts_use() {
     let (service, _) = service();
@@ -349,8 +349,8 @@ async fn abort_authorized_request_counts_use() {
     }
 }
 
-/// The service that is called is the one that was asked whether it is ready, also where the store or
-/// the end of an overlap must be waited for.
+/// The layer calls the service instance whose readiness it polled, even if the store or the end of an
+/// overlap takes time.
 #[tokio::test]
 async fn call_ready_service_frees_its_permit() {
     async fn check<S: TokenStore>(store: S) {
@@ -377,19 +377,19 @@ async fn call_ready_service_frees_its_permit() {
             assert_eq!(response.status(), 200);
             let record = service.owner("acme").get(id).await.unwrap().record;
             assert!(record.overlap(service.now()).is_none());
-            // One that is refused gives back the place that it held.
+            // A refused request returns its permit.
             let ready = stack.ready().await.unwrap();
             let response = ready.call(http::Request::new(String::new())).await.unwrap();
             assert_eq!(response.status(), 401);
         }
     }
     check(MemoryStore::new()).await;
-    // Waiting for a place that is never given back would be for ever.
+    // Without a returned permit the call would never end.
     let waited = tokio::time::timeout(HOUR / 360, check(FaultyStore::without_last_used())).await;
     assert!(waited.is_ok());
 }
 
-/// A store that must be waited for: the same answers, and the same uses.
+/// An asynchronous store leads to the same answers and the same uses.
 #[tokio::test]
 async fn pass_layer_over_async_store_works() {
     let connector = TokenType::new("connector", ["files:upload"]).unwrap();

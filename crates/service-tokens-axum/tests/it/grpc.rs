@@ -1,4 +1,4 @@
-//! The layer before a gRPC service over a real connection: tonic-health's, as it comes.
+//! The layer in front of a gRPC service, the one of tonic-health.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -113,7 +113,7 @@ async fn call_grpc_without_scope_is_refused() {
         let last_used = service.owner("acme").get(id).await.unwrap().last_used;
         assert_eq!(last_used, LastUsed::Never);
 
-        // A stream is refused before it begins, and one that runs goes on.
+        // A stream is refused before it starts.
         let message = HealthCheckRequest { service: "files".into() };
         let refused = client.watch(asking(message.clone(), None)).await.unwrap_err();
         assert_eq!(refused.code(), Code::Unauthenticated);
@@ -121,7 +121,7 @@ async fn call_grpc_without_scope_is_refused() {
         let first = watch.into_inner().message().await.unwrap().unwrap();
         assert_eq!(first.status(), tonic_health::pb::health_check_response::ServingStatus::Serving);
     }
-    // A connection outlives a token.
+    // The connection is still open when the token has expired.
     clock.advance(Duration::from_secs(3_600 * 24 * 365));
     let refused = check(&mut client(servers[0]).await, Some(&developer)).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
@@ -155,7 +155,7 @@ async fn call_grpc_without_bearer_layer_is_internal() {
     );
 }
 
-/// The answers as they are on the wire, for clients that go by the status of HTTP.
+/// Clients may read the HTTP status instead of the gRPC status.
 #[tokio::test]
 async fn refuse_grpc_sets_matching_http_status() {
     use axum::routing::post;

@@ -1,4 +1,4 @@
-//! The package over real sockets: the layers, and each router with its feature.
+//! The package over real sockets: the layers, and the router of each feature.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may fail")]
 
 #[path = "../harness/mod.rs"]

@@ -1,4 +1,4 @@
-//! Where the routers can be put: together, below prefixes, and beside what an embedder has.
+//! The routers together, below prefixes, and next to the embedder's routes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ fn all(service: &Arc<TokenService<MemoryStore>>) -> Router {
         .merge(page::router())
 }
 
-/// Every router answers below this prefix.
+/// Checks that every router works below this prefix.
 async fn answers(address: SocketAddr, prefix: &str, service: &Arc<TokenService<MemoryStore>>) {
     let (id, _) = issue(service, "acme", "connector").await;
     let (_, token) = issue(service, "acme", "manager").await;
@@ -51,7 +51,7 @@ async fn answers(address: SocketAddr, prefix: &str, service: &Arc<TokenService<M
     let asked = send(address, "POST", &path, &form, "token=x").await;
     assert_eq!(asked.body, r#"{"active":false}"#, "{prefix}");
 
-    // What the page refers to is beside it.
+    // The links of the page work.
     let page = send(address, "GET", &format!("{prefix}/service-tokens"), &[], "").await;
     assert_eq!(page.status, 200, "{prefix}");
     for link in ["service-tokens.js", "service-tokens.css", "service-tokens.svg"] {
@@ -67,7 +67,7 @@ async fn mount_routers_below_any_prefix_works() {
     answers(serve(all(&service)).await, "", &service).await;
     let below = serve(Router::new().nest("/admin", all(&service))).await;
     answers(below, "/admin", &service).await;
-    // The prefix has parameters of the embedder's, and one of them has the name of one of ours.
+    // The prefix has parameters, and one of them has the name of a parameter of this package.
     for prefix in ["/{tenant}/admin", "/{tenant}/{region}", "/{id}"] {
         let varying = serve(Router::new().nest(prefix, all(&service))).await;
         let concrete = prefix.replace("{tenant}", "acme").replace("{region}", "eu");
@@ -94,12 +94,12 @@ async fn merge_into_app_retains_state_and_fallback() {
     ] {
         assert_eq!(send(address, method, path, &[], "").await.body, body, "{path}");
     }
-    // A path of ours stays ours, whatever the method.
+    // The router answers its own paths for every method.
     let other = checked(send(address, "DELETE", "/tokens/self", &[], "").await);
     assert_eq!(other.status, 405);
 }
 
-/// A layer around a body may hide how long it is said to be. The header still says it.
+/// A layer around a body may hide its announced length. The header still contains it.
 #[tokio::test]
 async fn announce_long_body_is_refused_at_once() {
     let (service, _) = service();

@@ -1,4 +1,4 @@
-//! The page's files on a real socket, header by header, and what may never stand in them.
+//! The files of the page: their headers, and the code that they must not contain.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -203,7 +203,7 @@ async fn get_document_contains_no_inline_code() {
             html[at + 1..].chars().take_while(|letter| letter.is_ascii_alphanumeric()).collect();
         assert!(!html[at + 1 + name.len()..].starts_with('='), "{name}");
     }
-    // Whatever it refers to lies beside it.
+    // All links are relative to the document.
     for attribute in [" src=\"", " href=\""] {
         for (at, _) in html.match_indices(attribute) {
             let target = &html[at + attribute.len()..];
@@ -275,7 +275,7 @@ async fn refuse_page_method_sends_policy_of_file() {
             assert!(file.header(name).is_some(), "{name} of {path}");
             assert_eq!(other.header(name), file.header(name), "{name} of {path}");
         }
-        // They belong to the file.
+        // These headers describe the file.
         assert_eq!((other.header("etag"), other.header("content-type")), (None, None));
     }
 }

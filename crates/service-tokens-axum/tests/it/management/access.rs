@@ -1,4 +1,4 @@
-//! Who gets what from the management API, before and after anything else of the request is looked at.
+//! Authentication and authorization of the management API, which come before all other checks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::harness::{Answer, FaultyStore, send, serve};
 
 const UNKNOWN: &str = "05Swf3OEdIgE2bQlsPJ8wB";
 
-/// Each endpoint that asks for a token, with the types of tokens that may use it.
+/// Each endpoint that requires a token, with the types whose tokens may use it.
 fn endpoints() -> Vec<(&'static str, String, &'static [&'static str])> {
     let id = |act: &str| format!("/tokens/{UNKNOWN}{act}");
     vec![
@@ -40,7 +40,7 @@ fn endpoints() -> Vec<(&'static str, String, &'static [&'static str])> {
 async fn call_endpoint_without_valid_token_is_refused() {
     let api = api().await;
     for (method, path, _) in endpoints() {
-        // Whatever else is wrong with the request.
+        // Also if other parts of the request are wrong.
         for path in [path.clone(), path.replace(UNKNOWN, "no-id"), format!("{path}?a=1&a=2")] {
             let send = async |headers: &[&str], body: &str| {
                 checked(send(api.address, method, &path, headers, body).await)
@@ -87,7 +87,7 @@ async fn call_endpoint_without_its_scope_returns_403() {
         for kind in kinds {
             let itself = path.starts_with("/tokens/self") && !path.ends_with("rotate");
             let (_, token) = api.issue(kind).await;
-            // A body and a query that are refused with 400 by whoever comes so far.
+            // A body and a query that are refused with 400 after the scope check.
             for path in [path.clone(), path.replace(UNKNOWN, "no-id"), format!("{path}?cursor=")] {
                 let answer =
                     api.call(&token, method, &path, if method == "GET" { "" } else { "[]" }).await;
@@ -204,7 +204,7 @@ async fn issue_beyond_calling_token_is_refused() {
         assert_eq!(refused.header("www-authenticate"), Some(challenge));
         api.service.verify(&before, &Requirement::any_token()).await.unwrap();
     }
-    // Its own id is itself, and that it may not rotate.
+    // The id of the calling token needs the scope for itself.
     let itself = api.call(&clerk, "POST", &format!("/tokens/{clerk_id}/rotate"), "").await;
     assert_eq!(
         (itself.status, &itself.json()["scope"]),
@@ -216,13 +216,13 @@ async fn issue_beyond_calling_token_is_refused() {
 async fn call_with_revoked_cached_token_is_refused() {
     let requirement = Requirement::any_token();
     for (method, path, _) in endpoints() {
-        // For each anew: whoever notices the revocation tells the others.
+        // A new service each time, because the first refusal updates the cache.
         let api = api_with(FaultyStore::without_last_used(), |builder| {
             builder.cache_records(Duration::from_secs(3_600), 1_000)
         })
         .await;
         api.service.verify(&api.manager, &requirement).await.unwrap();
-        // Another node on the same store, of which this one is not told.
+        // Another node on the same store; this one gets no event of it.
         let other = builder(api.service.store().clone(), &api.clock).build().unwrap();
         let id = api.manager_id.parse().unwrap();
         let _ = other.owner("acme").revoke(id, RevokeRequest::new()).await.unwrap();

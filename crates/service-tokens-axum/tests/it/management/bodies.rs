@@ -1,4 +1,4 @@
-//! Bodies that break a rule: each is refused, and the field and the rule are named.
+//! Invalid bodies: the answer names the field and the rule.
 
 use std::time::Duration;
 
@@ -276,7 +276,7 @@ async fn send_body_of_other_media_type_returns_415() {
     }
 }
 
-/// A body of this length that is JSON.
+/// Returns a JSON body of this length.
 fn of_length(length: usize) -> String {
     let mut body = r#"{"type":"connector","issued_to":"x"}"#.to_owned();
     body.extend(std::iter::repeat_n(' ', length - body.len()));
@@ -297,12 +297,12 @@ async fn send_body_above_limit_returns_413() {
             api.manager
         )
     };
-    // Announced: refused before a byte of it comes.
+    // An announced body is refused before its first byte arrives.
     let announced = head(&format!("Content-Length: {}", MAX + 1));
     let answer = exchange(api.address, announced.as_bytes());
     let answer = tokio::time::timeout(Duration::from_secs(10), answer).await.unwrap();
     assert_eq!(checked(answer.unwrap()).status, 413);
-    // In chunks without an end: refused once the limit is passed, or the answer would never come.
+    // A chunked body without an end is refused as soon as it exceeds the limit.
     for (length, status) in [(MAX, 201), (MAX + 1, 413)] {
         let body = of_length(length);
         let mut chunked = head("Transfer-Encoding: chunked");

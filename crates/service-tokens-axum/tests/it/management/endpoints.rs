@@ -1,4 +1,4 @@
-//! The management API on a real socket: what each endpoint answers when all is well.
+//! The successful answers of each endpoint.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Lists: every filter, every page, and cursors that hold for one list alone.
+//! Lists: filters, pages, and cursors, which are valid for one list only.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ fn ids(page: &Value) -> Vec<String> {
     tokens.iter().map(|token| token["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// All ids, page after page, as they come.
+/// Returns all ids, page after page.
 async fn walk<S: TokenStore + 'static>(api: &Api<S>, query: &[&str]) -> Vec<String> {
     let mut all = Vec::new();
     let mut cursor = String::new();
@@ -33,7 +33,7 @@ async fn walk<S: TokenStore + 'static>(api: &Api<S>, query: &[&str]) -> Vec<Stri
     }
 }
 
-/// 300 tokens that differ in everything that a list can ask for.
+/// Issues 300 tokens that differ in every property with a filter.
 async fn many() -> Api<MemoryStore> {
     let api = api().await;
     let (other_id, other) = api.issue("manager").await;
@@ -230,7 +230,7 @@ async fn list_with_cursor_of_other_list_is_refused() {
     let cursor = page["next"].as_str().unwrap().to_owned();
     let seen: BTreeSet<_> = ids(&page).into_iter().collect();
 
-    // On another node, in another spelling, and with pages of another length.
+    // The cursor works on another node, with another spelling, and with another page length.
     let other = builder(Arc::clone(api.service.store()), &api.clock).build().unwrap();
     let other = serve(management::router(Arc::new(other))).await;
     let again = "issued_to_contains=%61cme&state=pending,active&type=connector&direction=newest";
@@ -271,12 +271,12 @@ async fn list_with_cursor_of_other_list_is_refused() {
     }
     let (_, stranger) = issue(&api.service, "globex", "manager").await;
     refused(&stranger, first, &cursor).await;
-    // The same filter in another field.
+    // The same time in another filter.
     let page = api.manage("GET", "/tokens?limit=2&created_before=2030-01-01T00:00:00Z", "").await;
     let other = page.json()["next"].as_str().unwrap().to_owned();
     refused(&api.manager, "expires_before=2030-01-01T00:00:00Z", &other).await;
 
-    // Every character altered, and every length.
+    // Each character altered, and each length.
     for at in 0..cursor.len() {
         let was = cursor.as_bytes()[at];
         for instead in [b'0', b'A', b'z', if was == b'9' { b'8' } else { was.wrapping_add(1) }] {

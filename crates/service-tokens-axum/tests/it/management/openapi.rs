@@ -1,4 +1,4 @@
-//! The description of the management API. That the service keeps to it is checked by `.ci/openapi`.
+//! The OpenAPI description. `.ci/openapi` checks the service against it.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ async fn get_description_needs_no_token() {
     }
 }
 
-/// Each operation with its method and path.
+/// Returns each operation with its method and path.
 fn operations(description: &Value) -> Vec<(&str, &str, &Map<String, Value>)> {
     description["paths"]
         .as_object()
@@ -108,7 +108,7 @@ async fn send_unknown_parameter_returns_described_400() {
     }
 }
 
-/// The description is the same for every policy, so it allows what any policy may allow, and no more.
+/// The description is the same for every policy, so its limits are the largest that a policy can set.
 #[tokio::test]
 async fn describe_texts_allows_longest_possible_text() {
     let api = api_with(MemoryStore::new(), |builder| {

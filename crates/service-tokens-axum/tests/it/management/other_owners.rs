@@ -1,11 +1,11 @@
-//! What one owner's manager learns of another owner's tokens, and can do to them: nothing.
+//! Managers learn nothing about other owners' tokens and cannot change them.
 
 use service_tokens_axum::{management, standards};
 
 use crate::api::{call, issue};
 use crate::harness::{Answer, send, serve, service};
 
-/// An answer without the one header that the clock writes.
+/// Removes the `date` header.
 fn timeless(mut answer: Answer) -> Answer {
     answer.headers.retain(|(name, _)| name != "date");
     answer
@@ -27,7 +27,7 @@ async fn use_id_of_other_owner_answers_as_unknown() {
     let id = revoked.parse().unwrap();
     let request = service_tokens::RevokeRequest::new();
     let _ = service.all_owners().revoke(id, request).await.unwrap();
-    // Of one owner whose name begins like the other's.
+    // An owner whose name starts with the other's.
     let (longer, _) = issue(&service, "acme2", "connector").await;
     let ids: Vec<_> = theirs.iter().map(|(id, _)| id.clone()).chain([revoked, longer]).collect();
     let none =
@@ -70,14 +70,14 @@ async fn use_id_of_other_owner_answers_as_unknown() {
             for id in &ids {
                 assert_eq!(about(id).await, unknown, "{method} {path} {body}");
             }
-            // As a filter an id that is none is a mistake.
+            // A filter with a malformed id is an invalid parameter instead.
             let none = if path.starts_with("/tokens/{id}") { &none[..] } else { &[] };
             for id in none {
                 assert_eq!(about(id).await, unknown, "{method} {path} {id} {body}");
             }
         }
     }
-    // Nothing became of it.
+    // No token was changed.
     for (id, token) in &theirs {
         let record = service.all_owners().get(id.parse().unwrap()).await.unwrap().record;
         assert!(record.revocation().is_none() && record.secret_created_at() == record.created_at());
@@ -89,7 +89,7 @@ async fn use_id_of_other_owner_answers_as_unknown() {
     }
 }
 
-/// As `call`, but for HEAD, which has no body to look at.
+/// Like `call`, but also for HEAD, whose answer has no body to check.
 async fn call_any(
     address: std::net::SocketAddr,
     token: &str,

@@ -1,4 +1,4 @@
-//! What stands against an act: the token's state, the policy, an operator, the store.
+//! Refused operations: because of the token's state, the policy, an operator or the store.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,7 +43,7 @@ async fn rotate_refused_names_the_reason() {
     assert_eq!(dead.json()["detail"], "Only active tokens rotate, and this one is revoked.");
 }
 
-/// The issue is repeated, and rotating does not help: the answer says when it does, and what else does.
+/// The issue is repeated while the token is pending, so rotating does not help yet.
 #[tokio::test]
 async fn reissue_of_pending_token_explains_next_steps() {
     let api = api().await;
@@ -71,7 +71,7 @@ async fn reissue_of_pending_token_explains_next_steps() {
         assert!(detail.contains(said), "{said}: {detail}");
     }
 
-    // Both ways lead to a secret.
+    // Both remedies lead to a secret.
     assert_eq!(api.manage("POST", &format!("{path}/revoke"), "").await.status, 200);
     let (second, path) = key();
     assert_eq!(api.post_with("/tokens", &body, &[&second]).await.status, 201);
@@ -110,7 +110,7 @@ async fn pause_issuing_refuses_only_issue() {
     ] {
         assert_eq!(api.manage(method, &path, "").await.status, 200);
     }
-    // Those that may not issue are not told the reason.
+    // Only callers that may issue see the reason.
     let stranger = api.call(&reader, "POST", "/tokens", BODY).await;
     assert_eq!((stranger.status, stranger.json().get("reason")), (403, None));
     api.service.resume_issuing();
@@ -142,7 +142,7 @@ async fn call_during_store_failure_returns_503() {
             (Call::List, 0),
         ] {
             store.repair();
-            // What does not meet the fault would change something that the next ones need.
+            // A request that misses the fault would change records that the next ones need.
             let meets = match op {
                 Call::Find => after < 2 || !path.contains("self") && path.contains(&*id),
                 Call::Insert => *path == "/tokens" && *method == "POST",
@@ -170,7 +170,7 @@ async fn call_during_store_failure_returns_503() {
         (&json!("active"), &shown["created_at"])
     );
 
-    // The answer to a change is lost, and nothing can be read.
+    // The answer to a write is lost, and reads fail.
     store.fail(Call::Replace, 0, Fault::DoneAndLost);
     store.fail(Call::Find, 3, Fault::Unavailable);
     let lost = api.manage("POST", &format!("/tokens/{id}/revoke"), "").await;
@@ -200,7 +200,7 @@ async fn change_with_endless_conflicts_returns_503() {
 
 #[tokio::test]
 async fn issue_without_random_bytes_returns_503() {
-    /// The operating system's, until it fails.
+    /// The random source of the operating system, until it fails.
     struct Dry(Arc<AtomicBool>);
 
     impl RandomSource for Dry {
@@ -258,8 +258,8 @@ async fn call_with_ended_token_returns_401() {
 #[tokio::test]
 async fn issue_by_vanished_caller_revokes_and_names_id() {
     let api = api_with(FaultyStore::without_last_used(), |builder| builder).await;
-    // The acting token is read by the verification, by the decision, and after the insert: by then the
-    // store has lost it.
+    // The calling token is read by the verification, by the decision, and after the insert. By then the
+    // store does not have it any more.
     api.service.store().hide(api.manager_id.parse().unwrap(), 2);
     let overtaken = api.manage("POST", "/tokens", BODY).await;
     assert_eq!((overtaken.status, &*name(&overtaken)), (401, "invalid-token"), "{overtaken:?}");

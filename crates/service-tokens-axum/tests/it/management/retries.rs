@@ -1,4 +1,4 @@
-//! Requests that are repeated: with an Idempotency-Key there is never a second token.
+//! Repeated requests: with an Idempotency-Key there is never a second token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::harness::{Answer, Call, Fault, FaultyStore, serve};
 
 const BODY: &str = r#"{"type":"connector","issued_to":"once"}"#;
 
-/// A key as a client makes it, and the id that it becomes.
+/// Returns a key as a client creates it, and the id that it becomes.
 fn key<S: TokenStore>(service: &TokenService<S>) -> (String, String) {
     let id: TokenId = service.new_id().unwrap();
     (format!("Idempotency-Key: {}", id.to_uuid().hyphenated()), id.to_string())
@@ -39,7 +39,7 @@ async fn retry_with_same_key_names_first_token() {
     let first = api.post_with("/tokens", BODY, &[&key]).await;
     assert_eq!((first.status, &first.json()["id"]), (201, &json!(id)));
     let (unused, _) = self::key(&api.service);
-    // Also with another body, in upper case, and an hour later.
+    // The same with another body, in upper case, and an hour later.
     api.clock.advance(Duration::from_secs(3_599));
     let upper = key.to_uppercase();
     for (body, key) in
@@ -49,7 +49,7 @@ async fn retry_with_same_key_names_first_token() {
     }
     assert_eq!(named(&api.service).await, 1);
 
-    // The way to a secret when the first answer was lost.
+    // Rotating gives a secret if the first answer was lost.
     let rotated = api.manage("POST", &format!("/tokens/{id}/rotate"), "").await;
     let token = rotated.json()["token"].as_str().unwrap().to_owned();
     api.service.verify(&token, &Requirement::scope("files:upload").unwrap()).await.unwrap();
@@ -65,12 +65,12 @@ async fn retry_with_same_key_names_first_token() {
     assert_eq!(named(&api.service).await, 1);
 }
 
-/// By now each would be refused, and a client takes 400 for "nothing was made".
+/// Each request is invalid by now, but a client understands 400 as "no token was issued".
 #[tokio::test]
 async fn retry_of_now_invalid_issue_names_first_token() {
     let api = api().await;
     let (_, globex) = issue(&api.service, "globex", "manager").await;
-    // Its end was before the acting token's.
+    // The token expires before the calling token.
     let short = IssueRequest::new("acme", "manager", "for a minute");
     let short = api.service.issue(short.expires_in(Duration::from_secs(60))).await.unwrap();
     let short = short.token.expose_secret().to_owned();
@@ -82,7 +82,7 @@ async fn retry_of_now_invalid_issue_names_first_token() {
     api.clock.advance(Duration::from_millis(1_500));
     exists(&again().await, &id);
 
-    // Its end was ahead.
+    // The expiry was in the future at first.
     let (key, id) = self::key(&api.service);
     let end = api.service.now() + chrono::TimeDelta::seconds(2);
     let body = json!({"type": "connector", "issued_to": "once", "expires_at": end.to_rfc3339()})
@@ -91,7 +91,7 @@ async fn retry_of_now_invalid_issue_names_first_token() {
     api.clock.advance(Duration::from_millis(2_200));
     exists(&api.post_with("/tokens", &body, &[&key]).await, &id);
 
-    // Issuing went on, and the hour had not passed.
+    // At first issuing was not paused, and the key was not an hour old.
     let (key, id) = self::key(&api.service);
     assert_eq!(api.post_with("/tokens", BODY, &[&key]).await.status, 201);
     api.service.pause_issuing("INC-42").await.unwrap();
@@ -102,7 +102,7 @@ async fn retry_of_now_invalid_issue_names_first_token() {
     let stopped = api.post_with("/tokens", BODY, &[&unused]).await;
     assert_eq!((stopped.status, &*name(&stopped)), (503, "issuing-stopped"));
 
-    // Another owner's is none.
+    // The key of another owner is not a retry.
     let foreign = call(api.address, &globex, "POST", "/tokens", BODY, &[&key]).await;
     assert_eq!((foreign.status, &*name(&foreign)), (503, "issuing-stopped"));
     assert_eq!(named(&api.service).await, 3);
@@ -125,7 +125,7 @@ async fn retry_elsewhere_names_first_token() {
     };
     let first = call(address, &manager, "POST", "/tokens", BODY, &[&key]).await;
     assert_eq!(first.status, 201);
-    // The server ends, and the file is let go.
+    // The server stops and closes the file.
     runtime.shutdown_background();
     while Arc::strong_count(&service) > 1 {
         tokio::task::yield_now().await;
@@ -176,7 +176,7 @@ async fn issue_concurrently_with_one_key_succeeds_once() {
 async fn issue_with_lost_store_answer_names_id() {
     let api = api_with(FaultyStore::without_last_used(), |builder| builder).await;
     let (key, id) = key(&api.service);
-    // Verifying and deciding read twice; then the insert is done, its answer lost, and so is all else.
+    // The verification and the decision read. Then the insert is done, its answer is lost, and reads fail.
     api.service.store().fail(Call::Insert, 0, Fault::DoneAndLost);
     api.service.store().fail(Call::Find, 2, Fault::Unavailable);
     let lost = api.post_with("/tokens", BODY, &[&key]).await;
@@ -230,7 +230,7 @@ async fn retry_unconfirmed_issue_advises_another_key() {
     let key = format!("Idempotency-Key: {}", id.to_uuid().hyphenated());
     let body = r#"{"type":"connector","issued_to":"once"}"#;
 
-    // The acting token is read by the verification, by the decision, and after the insert.
+    // The calling token is read by the verification, by the decision, and after the insert.
     api.service.store().fail_once(Call::Find, 2, Fault::Unavailable);
     let first = api.post_with("/tokens", body, &[&key]).await;
     assert_eq!((first.status, &*name(&first)), (503, "unavailable"), "{first:?}");
@@ -239,7 +239,7 @@ async fn retry_unconfirmed_issue_advises_another_key() {
     assert!(made.record.revocation().is_some());
     assert!(!first.body.contains("Nothing was changed"), "{first:?}");
 
-    // What the retry says holds for this token, too.
+    // The advice in the answer also works for this token.
     let second = api.post_with("/tokens", body, &[&key]).await;
     assert_eq!((second.status, &*name(&second)), (409, "exists"), "{second:?}");
     let detail = second.json()["detail"].as_str().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! A token in the wrong place, as the name of a field or a parameter: no answer has its secret.
+//! A token as the name of a field or parameter: no answer contains its secret.
 
 use service_tokens::MemoryStore;
 

@@ -1,4 +1,4 @@
-//! Times in requests: what RFC 3339 writes, and nothing that only looks like it.
+//! Times in requests: RFC 3339, and texts that only look like it.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ async fn parse_rfc_3339_time_returns_same_instant() {
         ("2020-01-01T00:00:00+23:59", Some("2019-12-31T00:01:00Z")),
         ("2020-01-01T00:00:00-00:00", Some("2020-01-01T00:00:00Z")),
         ("2020-01-01T00:00:00.9999999999999Z", Some("2020-01-01T00:00:00.999999Z")),
-        // Not a time that computers count: the next second.
+        // A leap second counts as the next second.
         ("2016-12-31T23:59:60Z", Some("2017-01-01T00:00:00Z")),
         ("2016-12-31T23:59:60.999999999Z", Some("2017-01-01T00:00:00.999999Z")),
         ("2019-02-29T00:00:00Z", None),
@@ -27,7 +27,7 @@ async fn parse_rfc_3339_time_returns_same_instant() {
         ("2020-01-01T00:00:00+24:00", None),
         ("2020-01-01T00:00:00+0100", None),
         ("+2020-01-01T00:00:00Z", None),
-        // Digits, a minus and a dot of elsewhere.
+        // Other Unicode digits, minus and dot.
         ("２020-01-01T00:00:00Z", None),
         ("2020-01-01T00:00:00\u{2212}01:00", None),
         ("2020-01-01T00:00:00\u{ff0e}5Z", None),

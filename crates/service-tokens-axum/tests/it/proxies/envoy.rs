@@ -1,4 +1,4 @@
-//! A real Envoy, with the configuration that the docs show.
+//! Envoy with the documented configuration.
 
 use tokio::process::Command;
 
@@ -7,14 +7,14 @@ use super::{ProxiedService, Proxy};
 const ENVOY: Proxy = Proxy {
     configuration: include_str!("../../../src/standards/proxies/envoy.yaml"),
     around: |_, configuration| {
-        // Not to wait a second for each connection that Envoy refuses.
+        // By default Envoy delays the close of a refused connection by a second.
         let setting = "stat_prefix: web";
         let indent = configuration.lines().find_map(|line| line.strip_suffix(setting));
         let more = format!("{setting}\n{}delayed_close_timeout: 0s", indent.expect("the setting"));
         configuration.replace(setting, &more)
     },
     command: |folder, file, _| {
-        // A file of this kind is known by its name.
+        // The format of the file follows from its name.
         let bootstrap = folder.join("envoy.yaml");
         std::fs::copy(file, &bootstrap).expect("a file");
         let program = std::env::var_os("SERVICE_TOKENS_ENVOY").unwrap_or("envoy".into());

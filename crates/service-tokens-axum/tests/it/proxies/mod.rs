@@ -23,7 +23,7 @@ use tokio::process::{Child, Command};
 
 use crate::harness::{Answer, Call, Fault, FaultyStore, exchange, send, serve};
 
-/// The headers by which a backend knows who the token is.
+/// The headers that identify the token to a backend.
 pub(crate) const IDENTITY: [&str; 5] = [
     "service-token-id",
     "service-token-owner",
@@ -32,28 +32,27 @@ pub(crate) const IDENTITY: [&str; 5] = [
     "service-token-scopes",
 ];
 
-/// Everything around one proxy.
+/// A service and a backend behind one proxy.
 pub(crate) struct ProxiedService {
     pub(crate) service: Arc<TokenService<FaultyStore>>,
-    /// Where clients go.
+    /// The address for clients.
     pub(crate) proxy: SocketAddr,
-    /// How many requests came through to the backend.
+    /// How many requests reached the backend.
     reached: Arc<AtomicUsize>,
     lets_through: &'static str,
     _child: Child,
     _folder: tempfile::TempDir,
 }
 
-/// How a proxy is started: its configuration with the addresses as the docs have them, and what is put
-/// around it for the test.
+/// How a proxy is started: its documented configuration, and the text around it that the test needs.
 pub(crate) struct Proxy {
     pub(crate) configuration: &'static str,
-    /// The whole file, given the folder and the part from the docs.
+    /// Returns the whole file, from the folder and the documented part.
     pub(crate) around: fn(&Path, &str) -> String,
-    /// The command, given the folder, the file and where to listen.
+    /// Returns the command, from the folder, the file and the address to listen on.
     pub(crate) command: fn(&Path, &Path, SocketAddr) -> Command,
-    /// Characters besides `-` with which a forged name gets through: it is no identity header, but a
-    /// careless backend may take it for one.
+    /// Characters other than `-` that the proxy lets through in a forged name. The name is not an identity
+    /// header, but a careless backend may read it as one.
     pub(crate) lets_through: &'static str,
 }
 
@@ -73,7 +72,7 @@ impl ProxiedService {
         let backend = serve(backend).await;
 
         let folder = tempfile::tempdir().expect("a folder");
-        // Whoever else takes the port in between makes the start fail, and the next one is tried.
+        // Another process may take the port in between, so a failed start is repeated with another one.
         for _ in 0..5 {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
             let address = listener.local_addr().expect("an address");
@@ -85,7 +84,7 @@ impl ProxiedService {
                 ("127.0.0.1:9002", backend),
             ] {
                 configuration = configuration.replace(placeholder, &here.to_string());
-                // Where address and port are two settings.
+                // Some configurations have the port in a setting of its own.
                 let (_, port) = placeholder.split_once(':').expect("a port");
                 let (old, new) = (format!("port_value: {port}"), here.port());
                 configuration = configuration.replace(&old, &format!("port_value: {new}"));
@@ -112,7 +111,7 @@ impl ProxiedService {
         panic!("the proxy does not start");
     }
 
-    /// A token of that owner and type.
+    /// Issues a token and returns its id and text.
     pub(crate) async fn token(&self, owner: &str, kind: &str, label: &str) -> (String, String) {
         let request = IssueRequest::new(owner, kind, label);
         let issued = self.service.issue(request).await.expect("a token");
@@ -133,12 +132,12 @@ impl ProxiedService {
         send(self.proxy, method, path, lines, body).await
     }
 
-    /// Whether the backend was reached since the last question.
+    /// Whether the backend was reached since the last call.
     pub(crate) fn reached(&self) -> bool {
         self.reached.swap(0, Ordering::SeqCst) > 0
     }
 
-    /// Who passes, who does not, and what the backend gets to know of it.
+    /// Only requests with a valid token pass, and the backend receives the identity but no token.
     pub(crate) async fn check_access(&self) {
         let (id, token) = self.token("acme", "connector", "x\u{2028}Zürich, \"100%\"").await;
         let (_, reader) = self.token("acme", "reader", "x").await;
@@ -171,7 +170,7 @@ impl ProxiedService {
         }
         let unknown = format!("Authorization: Bearer {}x", &token[..token.len() - 1]);
         refused(&self.upload(&[&unknown]).await, 401, Some(&invalid));
-        // Newer proxies refuse this themselves.
+        // Newer proxies refuse this request themselves.
         let twice = self.upload(&[&bearer, &bearer]).await;
         assert!(matches!(twice.status, 400 | 401), "{twice:?}");
         assert!(!self.reached());
@@ -182,7 +181,7 @@ impl ProxiedService {
         assert!(challenge.as_deref().is_none_or(|c| c.contains("insufficient_scope")));
         refused(&answer, 403, challenge.as_deref());
 
-        // Nobody asks from outside, and no path makes it another question.
+        // Clients cannot reach the endpoint itself, and no path changes the scope.
         for path in [
             "/authorize/files:upload",
             "/authorize",
@@ -201,13 +200,13 @@ impl ProxiedService {
             let answer = self.send("POST", path, &[&lacking], "the file").await;
             let open = answer.status == 200 && self.reached();
             if open {
-                // It went through as an open path: with nobody's identity.
+                // The proxy treated it as an open path, so it has no identity.
                 self.identity(&answer, None);
             }
         }
     }
 
-    /// Whatever a client sends under the names of the identity headers.
+    /// Identity headers from a client never reach the backend.
     pub(crate) async fn check_forged_identity(&self) {
         let (id, token) = self.token("acme", "connector", "x").await;
         let bearer = format!("Authorization: Bearer {token}");
@@ -235,7 +234,7 @@ impl ProxiedService {
                 }
             }
         }
-        // Spaces before the colon, a folded line, and what claims to be hop-by-hop.
+        // Spaces before the colon, a folded line, and names declared as hop-by-hop.
         for raw in [
             "Service-Token-Owner : forged\r\n",
             "Service-Token-Owner\t: forged\r\n",
@@ -253,7 +252,7 @@ impl ProxiedService {
         }
     }
 
-    /// Either it did not get through at all, or with the right identity and no other.
+    /// The request was refused, or the backend received exactly this identity.
     async fn unforged(&self, answer: &Answer, expected: Option<[&str; 5]>) {
         let reached = self.reached();
         if answer.status == 400 {
@@ -264,7 +263,7 @@ impl ProxiedService {
         }
     }
 
-    /// The longest identity there is gets through.
+    /// The longest possible identity reaches the backend complete.
     pub(crate) async fn check_longest_identity(&self) {
         let label = "\u{e9}".repeat(512);
         let scopes: Vec<_> = (0..64)
@@ -284,7 +283,7 @@ impl ProxiedService {
         assert!(bytes > 22_000, "{bytes}");
     }
 
-    /// A store that gives no answer, and one that does again.
+    /// The proxy refuses with this status while the store fails.
     pub(crate) async fn check_store_failure(&self, status: u16) {
         let (_, token) = self.token("acme", "connector", "x").await;
         let bearer = format!("Authorization: Bearer {token}");
@@ -296,7 +295,7 @@ impl ProxiedService {
         assert_eq!(self.upload(&[&bearer]).await.status, 200);
     }
 
-    /// What a server refuses before any router sees it is the client's mistake through a proxy, too.
+    /// A request that the HTTP server cannot read is an error of the client through a proxy, too.
     pub(crate) async fn check_unreadable(&self) {
         let (_, token) = self.token("acme", "connector", "x").await;
         let bearer = format!("Authorization: Bearer {token}\r\n");
@@ -316,12 +315,12 @@ impl ProxiedService {
             let answer = exchange(self.proxy, request.as_bytes()).await;
             let reached = self.reached();
             let status = answer.as_ref().map(|answer| answer.status);
-            // Hung up on, or told so.
+            // The proxy closed the connection or answered.
             assert!(matches!(status, None | Some(400..=499)) && !reached, "{what}: {answer:?}");
         }
     }
 
-    /// What the backend saw: each identity header once, or none, and nothing that looks like another.
+    /// The backend received each identity header once, or none, and no similar name.
     #[track_caller]
     fn identity(&self, answer: &Answer, expected: Option<[&str; 5]>) {
         let got = answer.json();
@@ -347,7 +346,7 @@ impl ProxiedService {
     }
 }
 
-/// Takes the file, and tells everything about the request.
+/// Accepts a file and returns the whole request as JSON.
 async fn upload(State(reached): State<Arc<AtomicUsize>>, request: Request) -> String {
     reached.fetch_add(1, Ordering::SeqCst);
     let (parts, body) = request.into_parts();
@@ -366,7 +365,8 @@ async fn upload(State(reached): State<Arc<AtomicUsize>>, request: Request) -> St
     .to_string()
 }
 
-/// Whether the proxy lets an open path through before it ends: one may listen before it knows its routes.
+/// Waits until the proxy passes a request on an open path; false if it ends before. A proxy may listen before
+/// it has its routes.
 async fn answers(address: SocketAddr, child: &mut Child) -> bool {
     for _ in 0..3000 {
         if TcpStream::connect(address).await.is_ok() {

@@ -1,4 +1,4 @@
-//! A real nginx, with the configuration that the docs show.
+//! nginx with the documented configuration.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ const NGINX: Proxy = Proxy {
         )
     },
     command: |folder, file, _| {
-        // Debian keeps it where not everybody's path leads.
+        // Debian installs it outside of the usual `PATH`.
         let debian = Path::new("/usr/sbin/nginx");
         let program = if debian.exists() { debian } else { Path::new("nginx") };
         let mut command = Command::new(program);
@@ -51,7 +51,7 @@ async fn forward_longest_identity_arrives_complete() {
 #[tokio::test]
 #[ignore = "needs nginx; .ci/run installs it"]
 async fn forward_during_store_failure_is_refused() {
-    // Any status but 2xx, 401 and 403 is a 500 of nginx.
+    // nginx turns any status but 2xx, 401 and 403 into 500.
     ProxiedService::start(&NGINX).await.check_store_failure(500).await;
 }
 

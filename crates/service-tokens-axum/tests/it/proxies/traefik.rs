@@ -1,4 +1,4 @@
-//! A real Traefik, with the configuration that the docs show.
+//! Traefik with the documented configuration.
 
 use tokio::process::Command;
 
@@ -8,7 +8,7 @@ const TRAEFIK: Proxy = Proxy {
     configuration: include_str!("../../../src/standards/proxies/traefik.yaml"),
     around: |_, configuration| configuration.to_owned(),
     command: |folder, file, listen| {
-        // A file of this kind is known by its name.
+        // The format of the file follows from its name.
         let dynamic = folder.join("dynamic.yaml");
         std::fs::copy(file, &dynamic).expect("a file");
         let program = std::env::var_os("SERVICE_TOKENS_TRAEFIK").unwrap_or("traefik".into());

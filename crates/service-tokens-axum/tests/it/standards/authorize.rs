@@ -1,4 +1,4 @@
-//! The endpoint for reverse proxies, on a real socket.
+//! The endpoint for reverse proxies.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ async fn ask(address: SocketAddr, path: &str, token: &str) -> Answer {
     send(address, "GET", path, &[&format!("Authorization: Bearer {token}")], "").await
 }
 
-/// A refusal says nothing of any token.
+/// A refusal contains no fact about the token.
 #[track_caller]
 fn refused(answer: &Answer, status: u16, challenge: &str) {
     assert_eq!((answer.status, &*answer.body), (status, ""), "{answer:?}");
@@ -61,7 +61,7 @@ async fn authorize_ignores_method_body_and_subpath() {
             passed(&send(address, method, path, &[&bearer], "").await);
         }
     }
-    // A body is not read: this one never comes.
+    // The body is not read: this one never arrives.
     let request = format!(
         "POST /authorize/files:upload/x HTTP/1.1\r\nHost: x\r\n{bearer}\r\n\
          Content-Length: 1000000\r\nConnection: close\r\n\r\n"
@@ -75,7 +75,7 @@ async fn authorize_for_envoy_returns_200_or_refuses() {
     let token = token(&service, "acme", "connector").await;
     let address = serve(standards::router(service)).await;
     let bearer = format!("Authorization: Bearer {token}");
-    // What its filter sends: the client's method and path, the latter behind the prefix, and no body.
+    // Envoy's filter sends the client's method, its path after the prefix, and no body.
     let headers = ["X-Forwarded-For: 10.0.0.1", "Content-Length: 0", &bearer];
     for path in ["", "/", "/x?y=z", "//x", "/%FF", "/files:read"] {
         let path = format!("/ext-authz/files:upload{path}");
@@ -119,7 +119,7 @@ async fn authorize_sends_encoded_identity_headers() {
         for owner in ["acme", label] {
             let Ok(issued) = service.issue(IssueRequest::new(owner, "connector", label)).await
             else {
-                // Which texts are allowed at all is the core's to say.
+                // The core refuses some of these texts.
                 assert!(label.contains(char::is_control) || label.starts_with(' '), "{label:?}");
                 continue;
             };
@@ -160,7 +160,7 @@ async fn authorize_without_valid_token_is_refused() {
         (&[], CHALLENGE),
         (&["Authorization: Basic YTpi"], CHALLENGE),
         (&[&format!("Cookie: token={connector}"), &format!("X-Token: {connector}")], CHALLENGE),
-        // No 400, of which nginx would make a 500.
+        // Not 400, which nginx would turn into 500.
         (&["Authorization: Bearer"], &invalid),
         (&["Authorization: Bearer a b"], &invalid),
         (&[&bearer, &bearer], &invalid),
@@ -267,7 +267,7 @@ async fn authorize_during_store_failure_returns_503() {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert_eq!(answer.header("www-authenticate"), None);
     }
-    // Without a token the store is not asked.
+    // Without a token the store is not read.
     refused(&send(address, "GET", "/authorize/files:upload", &[], "").await, 401, CHALLENGE);
 }
 

@@ -1,4 +1,4 @@
-//! Introspection (RFC 7662) on a real socket, header by header.
+//! Introspection (RFC 7662).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ async fn issue<S: TokenStore>(service: &TokenService<S>, request: IssueRequest) 
     service.issue(request).await.unwrap().token.expose_secret().to_owned()
 }
 
-/// A resource server's own token.
+/// Issues a token for a resource server.
 async fn caller<S: TokenStore>(service: &TokenService<S>, owner: &str) -> String {
     issue(service, IssueRequest::new(owner, "resource", "a resource server")).await
 }
@@ -65,7 +65,7 @@ async fn introspect_examples_of_rfc_7662_work() {
     let caller = token(&service, "acme", "manager").await;
     let address = serve(standards::router(service)).await;
 
-    // RFC 7662 §2.1: first with the example's credentials, which are no token of ours.
+    // RFC 7662 §2.1: first with the credentials of the example, which are invalid here.
     let body = "token=2YotnFZFEjr1zCsicMWpAA";
     let accept = "Accept: application/json";
     let headers = [accept, FORM, "Authorization: Bearer 23410913-abewfq.123483"];
@@ -76,12 +76,12 @@ async fn introspect_examples_of_rfc_7662_work() {
     assert_eq!(answer.header("www-authenticate"), Some(&*challenge));
     assert_eq!(answer.json()["error"], "invalid_token");
 
-    // Then with ours. RFC 7662 §2.2: the answer for a token that is not active.
+    // Then with valid ones. RFC 7662 §2.2: the answer for an inactive token.
     let bearer = format!("Authorization: Bearer {caller}");
     inactive(&send(address, "POST", "/introspect", &[accept, FORM, &bearer], body).await);
 
-    // The second example has a hint, which is ignored, and credentials of a client, which are not
-    // those of a token.
+    // The second example has a hint, which is ignored, and client credentials, which are not
+    // a bearer token.
     let hinted = "token=mF_9.B5f-4.1JqM&token_type_hint=access_token";
     inactive(&send(address, "POST", "/introspect", &[accept, FORM, &bearer], hinted).await);
     let basic = "Authorization: Basic czZCaGRSa3F0MzpnWDFmQmF0M2JW";
@@ -114,13 +114,13 @@ async fn introspect_active_token_uses_whole_seconds() {
     });
     assert_eq!(answer.json(), expected);
 
-    // Still active in its last second, whose end is not told.
+    // The token is active within its last second, and `exp` is the start of that second.
     clock.set(at("2030-01-01T00:01:00.9Z"));
     assert_eq!(ask(address, &caller, issued.token.expose_secret()).await.json(), expected);
     clock.set(at("2030-01-01T00:01:00.999999Z"));
     inactive(&ask(address, &caller, issued.token.expose_secret()).await);
 
-    // What there is not is absent.
+    // Members without a value are absent.
     let forever = IssueRequest::new("acme", "connector", "for ever").never_expires();
     let forever = service.issue(forever).await.unwrap();
     let answer = ask(address, &caller, forever.token.expose_secret()).await;
@@ -145,7 +145,7 @@ async fn introspect_inactive_token_hides_the_reason() {
 
     let active = issue(&service, connector()).await;
     let mut wrong = issue(&service, connector()).await;
-    // The secret of another token behind the id of this one.
+    // The id of this token with the secret of another one.
     let other = issue(&service, connector()).await;
     let middle = "acme_test_1".len() + 22;
     wrong.replace_range(middle.., &other[middle..]);
@@ -191,7 +191,7 @@ async fn introspect_inactive_token_hides_the_reason() {
 async fn introspect_without_scope_is_refused() {
     let (service, _) = service();
     let manager = token(&service, "acme", "manager").await;
-    // `*` does not reach the reserved scopes.
+    // `*` does not include the reserved scopes.
     let developer = token(&service, "acme", "developer").await;
     let revoked = token(&service, "acme", "manager").await;
     let id = service.verify(&revoked, &Requirement::any_token()).await.unwrap().id();
@@ -216,7 +216,7 @@ async fn introspect_without_scope_is_refused() {
     ];
     for (headers, status, challenge, error) in cases {
         let headers: Vec<_> = headers.iter().copied().chain([FORM]).collect();
-        // Neither the query nor the form is a place for the caller's token.
+        // The caller's token is not read from the query or the form.
         for path in ["/introspect".to_owned(), format!("/introspect?access_token={manager}")] {
             let body = format!("{body}&access_token={manager}");
             let answer = send(address, "POST", &path, &headers, &body).await;
@@ -292,7 +292,7 @@ async fn introspect_form_requires_exactly_one_token() {
         assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_request")));
     }
 
-    // Without a length: what is too long is noticed on the way. A body cut short is no form.
+    // Without an announced length the limit applies while the body is read.
     let head = format!("POST /introspect HTTP/1.1\r\nHost: x\r\n{bearer}\r\n{FORM}\r\n");
     let chunked = format!("{head}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
     let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000)).repeat(5);
@@ -341,7 +341,7 @@ async fn introspect_counts_only_active_as_use() {
     clock.advance(Duration::from_secs(3600));
     assert_eq!(ask(address, &acme, new.token.expose_secret()).await.json()["active"], true);
     assert_eq!(last_used().await, LastUsed::At(service.now()));
-    // That was the new secret's first use.
+    // This was the first use of the new secret.
     inactive(&ask(address, &acme, old.expose_secret()).await);
 }
 

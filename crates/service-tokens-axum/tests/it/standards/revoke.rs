@@ -1,4 +1,4 @@
-//! Revocation (RFC 7009) on a real socket.
+//! Revocation (RFC 7009).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ async fn revoke(address: SocketAddr, token: &str) -> Answer {
     send(address, "POST", "/revoke", &[FORM], &format!("token={token}")).await
 }
 
-/// 200 with nothing in it, always the same.
+/// 200 with an empty body and exactly these headers.
 #[track_caller]
 fn settled(answer: &Answer) {
     assert_eq!((answer.status, &*answer.body), (200, ""), "{answer:?}");
@@ -60,7 +60,7 @@ fn undecided(answer: &Answer) {
 async fn revoke_example_of_rfc_7009_returns_200() {
     let (service, _) = service();
     let address = serve(standards::router(service)).await;
-    // RFC 7009 §2.1. The client's credentials are not needed, and its token is none of ours.
+    // RFC 7009 §2.1. The client's credentials are not needed, and its token is malformed here.
     let headers = [FORM, "Authorization: Basic czZCaGRSa3F0MzpnWDFmQmF0M2JW"];
     let body = "token=45ghiukldjahdnhzdauz&token_type_hint=refresh_token";
     settled(&send(address, "POST", "/revoke", &headers, body).await);
@@ -74,7 +74,7 @@ async fn revoke_by_holder_is_permanent() {
     let (id, token) = (issued.record.id(), issued.token.expose_secret());
     let other = issue(&service, connector()).await;
 
-    // Whose credentials come with it does not matter, nor what is in the query.
+    // Credentials in the header and tokens in the query are ignored.
     let foreign = format!("Authorization: Bearer {}", other.token.expose_secret());
     let path = format!("/revoke?token={}", other.token.expose_secret());
     let body = format!("token={token}&token_type_hint=access_token");
@@ -120,7 +120,7 @@ async fn revoke_invalid_token_returns_200_unchanged() {
     let middle = "acme_test_1".len() + 22;
     let mixed = |id: &str, secret: &str| format!("{}{}", &id[..middle], &secret[middle..]);
     let wrong = mixed(active.token.expose_secret(), other.token.expose_secret());
-    // As above and well formed: another service gave the same id another secret.
+    // Well formed but wrong: another service issued the same id with another secret.
     let there = builder(MemoryStore::new(), &clock).build().unwrap();
     let same_id = issue(&there, connector().id(active.record.id())).await;
     let unknown = issue(&there, connector()).await;
@@ -181,7 +181,7 @@ async fn revoke_pending_or_unknown_type_works() {
     let later = service.now() + Duration::from_secs(3600);
     let pending = issue(&service, connector().not_before(later)).await;
     let unknown_type = issue(&elsewhere, IssueRequest::new("acme", "new", "x")).await;
-    // With a wrong secret nothing is held.
+    // A wrong secret revokes nothing.
     let there = builder(MemoryStore::new(), &clock).build().unwrap();
     for held in [&pending, &unknown_type] {
         let id = held.record.id();
@@ -210,7 +210,7 @@ async fn revoke_under_unknown_key_returns_503() {
     assert!(keyed.verify(token, &Requirement::any_token()).await.is_err());
 }
 
-/// What a newer program may write of the same token: `alter` is given all but the checksum.
+/// Returns the record as a newer program may write it: `alter` gets all bytes but the checksum.
 async fn as_if_newer<S: TokenStore>(
     service: &TokenService<S>,
     id: TokenId,
@@ -267,7 +267,7 @@ async fn revoke_by_secret_newer_than_cache_works() {
     let old = issue(&here, connector()).await;
     let id = old.record.id();
     here.verify(old.token.expose_secret(), &Requirement::any_token()).await.unwrap();
-    // A refusal by the kept record: it is read again, and for a while no more.
+    // After this refusal the record is read again, and then not for a while.
     let there = builder(MemoryStore::new(), &clock).build().unwrap();
     let wrong = issue(&there, connector().id(id)).await;
     here.verify(wrong.token.expose_secret(), &Requirement::any_token()).await.unwrap_err();
@@ -328,7 +328,7 @@ async fn revoke_during_store_failure_returns_503() {
             undecided(&revoke(address, token).await);
             service.store().repair();
         }
-        // What was asked when it was done and only the answer is lost.
+        // The revocation is done, and only the answer is lost.
         assert_eq!(record(&service, id).await.revocation(), None);
         service.store().fail(Call::Replace, 0, Fault::DoneAndLost);
         settled(&revoke(address, token).await);
