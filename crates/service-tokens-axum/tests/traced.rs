@@ -108,11 +108,11 @@ async fn require_without_bearer_layer_logs_error() {
             assert_eq!(answer.header("cache-control"), Some("no-store"));
             assert_eq!(answer.json()["type"], "urn:service-tokens:problem:internal");
             let logged = log.text();
-            let told: Vec<_> =
+            let errors: Vec<_> =
                 logged.lines().filter(|line| line.starts_with("ERROR service_tokens ")).collect();
-            assert_eq!(told.len(), 1, "{logged}");
-            assert!(told[0].contains(&format!("asking={asking:?}")), "{logged}");
-            assert!(told[0].contains("there is no BearerLayer above"), "{logged}");
+            assert_eq!(errors.len(), 1, "{logged}");
+            assert!(errors[0].contains(&format!("asking={asking:?}")), "{logged}");
+            assert!(errors[0].contains("there is no BearerLayer above"), "{logged}");
         }
     }
 }

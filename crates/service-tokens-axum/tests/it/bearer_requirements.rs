@@ -89,13 +89,13 @@ async fn miss_scope_anywhere_counts_no_use() {
                 .layer(bearer().requirement(requirement("files:delete"))),
         ),
         (
-            "strict",
+            "uncached",
             Router::new()
                 .route("/", get(ok))
                 .layer(bearer().uncached().requirement(requirement("files:delete"))),
         ),
         ("route", Router::new().route("/", delete()).layer(bearer())),
-        ("strict route", Router::new().route("/", delete()).layer(bearer().uncached())),
+        ("uncached route", Router::new().route("/", delete()).layer(bearer().uncached())),
         (
             "router",
             Router::new().route("/", get(ok)).layer(require("files:delete")).layer(bearer()),
@@ -108,7 +108,7 @@ async fn miss_scope_anywhere_counts_no_use() {
                 .layer(ServiceBuilder::new().layer(bearer()).layer(require("files:delete"))),
         ),
         (
-            "extractor below",
+            "inner extractor",
             Router::new()
                 .route("/", get(async |_: Bearer| "ok").layer(require("files:delete")))
                 .layer(bearer()),
@@ -137,7 +137,7 @@ async fn meet_requirement_counts_use() {
         ),
         ("any of", Router::new().route("/", get(ok)).layer(bearer().requirement(either.clone()))),
         ("route", Router::new().route("/", upload()).layer(bearer())),
-        ("strict", Router::new().route("/", upload()).layer(bearer().uncached())),
+        ("uncached", Router::new().route("/", upload()).layer(bearer().uncached())),
         ("optional", Router::new().route("/", upload()).layer(bearer().optional())),
         (
             "router",
@@ -150,7 +150,7 @@ async fn meet_requirement_counts_use() {
                 .route("/", get(async |b: Option<Bearer>| b.map_or("none", |_| "ok")))
                 .layer(bearer().optional()),
         ),
-        ("nobody", Router::new().route("/", get(ok)).layer(bearer())),
+        ("unread token", Router::new().route("/", get(ok)).layer(bearer())),
         (
             "extension",
             Router::new().route("/", get(async |_: Extension<VerifiedToken>| "ok")).layer(bearer()),
@@ -218,16 +218,16 @@ async fn miss_scope_below_other_layers_counts_no_use() {
         panic!("a panic that this test wants")
     };
     for (name, status, router) in [
-        ("outer need", 403, delete.clone().layer(require("files:upload")).layer(bearer())),
+        ("outer requirement", 403, delete.clone().layer(require("files:upload")).layer(bearer())),
         (
-            "need of the layer",
+            "requirement of the layer",
             403,
             delete.clone().layer(bearer().requirement(requirement("files:upload"))),
         ),
-        ("extractor above", 403, delete.clone().layer(from_fn(extracts)).layer(bearer())),
+        ("outer extractor", 403, delete.clone().layer(from_fn(extracts)).layer(bearer())),
         ("hidden", 200, delete.clone().layer(from_fn(hides)).layer(bearer())),
         (
-            "panic above",
+            "outer panic",
             500,
             delete.layer(from_fn(panics)).layer(bearer()).layer(CatchPanicLayer::new()),
         ),
@@ -273,7 +273,7 @@ async fn pass_optional_layer_without_token_works() {
     let (service, _) = service();
     let greet = async |bearer: Option<Bearer>, extension: Option<Extension<VerifiedToken>>| {
         assert_eq!(bearer.is_some(), extension.is_some());
-        bearer.map_or("nobody".into(), |Bearer(token)| token.owner().to_owned())
+        bearer.map_or("no token".into(), |Bearer(token)| token.owner().to_owned())
     };
     let app = Router::new()
         .route("/greet", get(greet))
@@ -283,7 +283,7 @@ async fn pass_optional_layer_without_token_works() {
     let token = Token::new(&service).await;
     assert_eq!(token.get(app.clone(), "/greet").await.body, "acme");
     let address = serve(app).await;
-    assert_eq!(send(address, "GET", "/greet", &[], "").await.body, "nobody");
+    assert_eq!(send(address, "GET", "/greet", &[], "").await.body, "no token");
     for path in ["/upload", "/whoami"] {
         let answer = send(address, "GET", path, &[], "").await;
         assert_eq!(answer.status, 401);
@@ -309,7 +309,7 @@ async fn nest_bearer_layers_uses_the_inner_one() {
     let (inner, _) = service();
     let whoami = async |bearer: Option<Bearer>, extension: Option<Extension<VerifiedToken>>| {
         assert_eq!(bearer.is_some(), extension.is_some());
-        bearer.map_or("nobody", |_| "somebody")
+        bearer.map_or("no token", |_| "token")
     };
     // The header is removed between the two layers.
     let strip = async |mut request: Request, next: Next| -> Response {
@@ -319,7 +319,7 @@ async fn nest_bearer_layers_uses_the_inner_one() {
     let below = Router::new().route("/", any(whoami)).layer(BearerLayer::new(inner).optional());
     let app = below.clone().layer(from_fn(strip)).layer(BearerLayer::new(outer.clone()));
     let token = Token::new(&outer).await;
-    assert_eq!(token.get(app, "/").await.body, "nobody");
+    assert_eq!(token.get(app, "/").await.body, "no token");
     let app = below.layer(BearerLayer::new(outer.clone()));
     assert_eq!(token.get(app, "/").await.status, 401);
 }

@@ -13,7 +13,7 @@ use crate::tool::{Tool, finish, of_2020};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// How many are live.
+/// Returns how many tokens are live.
 fn live(tool: &Tool) -> usize {
     tool.run(&["list", "--json"]).done().out.lines().count()
 }
@@ -47,7 +47,7 @@ fn revoke_all_needs_typed_count() {
     let id = &revoked[7..29];
     let shown = tool.run(&["show", id]).done().out;
     assert!(shown.contains("Reason              leaked") && shown.contains("ada"), "{shown}");
-    // Again there is nothing to do, and nothing is asked.
+    // The second run has nothing to revoke and does not ask.
     let again = tool.run(&words).done();
     assert!(again.err.contains("Nothing changed"), "{again:?}");
 }
@@ -76,7 +76,7 @@ fn revoke_all_with_wrong_count_is_refused() {
     let ran = tool.run(&[&connectors[..], &["3"]].concat()).done();
     assert!(!ran.err.contains("Type 3"), "{ran:?}");
     assert_eq!(live(&tool), 1);
-    // What only selects what is dead would be ignored, and that would revoke too much.
+    // Options that `revoke-all` would ignore are refused, because it would revoke too much.
     tool.run(&["revoke-all", "--state", "pending", "--yes-revoke", "1"]).misused("--state");
     tool.run(&["revoke-all", "--limit", "1", "--yes-revoke", "1"]).misused("--limit");
     tool.run(&["revoke-all", "--yes"]).misused("--yes");
@@ -92,7 +92,7 @@ fn revoke_all_covers_every_page() {
     assert_eq!(live(&tool), 0);
 }
 
-/// Tokens issued on behalf of another have no issued-by: only their issuers lead to them.
+/// Tokens issued on behalf of another token have no `issued_by`; only `issuers` refers to their ancestors.
 #[test]
 fn revoke_all_with_descendants_revokes_all_below() {
     let tool = Tool::new();
@@ -117,7 +117,7 @@ fn revoke_all_with_descendants_revokes_all_below() {
         let _ = below(&token, "connector");
         by_account.push((manager.record.id(), child));
     }
-    // One manager was found out before, and so was the middle one of the other's chain.
+    // One manager is revoked already, and so is the token in the middle of the other chain.
     for dead in [by_account[0].0, by_account[1].1] {
         block_on(service.owner("acme").revoke(dead, RevokeRequest::new())).unwrap();
     }
@@ -132,7 +132,7 @@ fn revoke_all_with_descendants_revokes_all_below() {
     tool.answer(&all, "1\n").failed("cancelled: nothing was changed");
     let ran = tool.answer(&all, "4\n").done();
     assert!(ran.err.contains("4 live tokens") && ran.err.contains("Revoked 4 tokens."), "{ran:?}");
-    // What the account had no part in lives.
+    // Tokens of other accounts stay live.
     let left = tool.run(&["list"]).done().out;
     assert_eq!((left.lines().count(), live(&tool)), (2, 1), "{left}");
     assert!(tool.answer(&all, "").done().err.contains("Nothing changed"));
@@ -142,7 +142,7 @@ fn revoke_all_with_descendants_revokes_all_below() {
 fn revoke_all_and_purge_compact_the_file() {
     let purge = ["purge", "--retention", "1d", "--yes"];
     let revoke = ["revoke-all", "--yes-revoke", "300"];
-    // What is removed goes, and what is revoked is there once.
+    // Purged records are removed, and revoked ones occur once.
     for (words, lifetime, at_most) in [(&purge[..], DAY, 0.02), (&revoke, 36_500 * DAY, 1.3)] {
         let tool = Tool::new();
         of_2020(&tool, 300, lifetime);
@@ -151,18 +151,18 @@ fn revoke_all_and_purge_compact_the_file() {
         let ran = tool.run(words).done();
         let ratio = size() as f64 / before as f64;
         assert!(ratio < at_most, "{words:?}: {ratio} of {before} bytes");
-        let told = ran.err.lines().find(|line| line.starts_with("The file had ")).unwrap();
-        assert!(told.ends_with(&format!(" bytes and has {} now.", size())), "{ran:?}");
+        let message = ran.err.lines().find(|line| line.starts_with("The file had ")).unwrap();
+        assert!(message.ends_with(&format!(" bytes and has {} now.", size())), "{ran:?}");
     }
 }
 
-/// The act is done, and that counts.
+/// The purge itself succeeded.
 #[test]
 fn purge_without_compaction_still_succeeds() {
     let tool = Tool::new();
     of_2020(&tool, 3, DAY);
     let mut purge = tool.start(&["purge", "--retention", "1d"]);
-    // The question comes when the file is open: what is in the way then is not cleared away.
+    // The program asks after it has opened the file, so it does not remove this folder any more.
     let mut asked = [0; 8];
     purge.stderr.as_mut().unwrap().read_exact(&mut asked).unwrap();
     fs::create_dir(tool.path().with_extension("journal.compacting")).unwrap();
@@ -198,7 +198,7 @@ fn purge_removes_old_ended_records_after_yes() {
     assert!(ran.err.contains("Removed 1 records."), "{ran:?}");
     assert_eq!(all(), 4);
     tool.answer(&purge, "y\n").done();
-    // What died today stays, and so does what lives.
+    // Tokens that ended today are retained, and so are live ones.
     assert_eq!(all(), 2);
     assert!(tool.run(&purge).done().err.contains("Nothing changed"));
     tool.run(&["purge", "--retention", "1h", "--yes"])

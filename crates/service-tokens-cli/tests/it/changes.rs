@@ -1,4 +1,4 @@
-//! `revoke`: it says that it is for good, and asks.
+//! `revoke`: the warning, the question and the answers.
 
 use std::process::Stdio;
 
@@ -37,7 +37,7 @@ fn revoke_without_stdin_changes_nothing() {
     let mut command = tool.bare();
     command.env("TOKENS_FILE", tool.path()).args(["revoke", &id]).stdin(Stdio::null());
     assert_eq!(command.output().unwrap().status.code(), Some(1));
-    // Nor if the question could not be shown.
+    // The same if the question could not be written.
     let mut child = tool.start(&["revoke", &id]);
     drop(child.stderr.take());
     assert_eq!(finish(child, b"y\n").status, Some(1));
@@ -62,8 +62,8 @@ fn revoke_with_yes_twice_succeeds() {
     tool.answer(&["verify"], token).done();
 }
 
-/// Among them one that is revoked, one that nobody knows and one that only a newer program may change:
-/// none of these keeps the others alive.
+/// One of the ids is revoked, one is unknown, and one belongs to a record of a newer program. The other
+/// tokens are revoked all the same.
 #[test]
 fn revoke_many_ids_reports_each_failure() {
     const UNKNOWN: &str = "0000000000000000000000";
@@ -96,9 +96,9 @@ fn revoke_many_ids_reports_each_failure() {
 
     let all = format!("{first}\n{UNKNOWN}\n{withstands}\n\n{}\r\n", ids.join("\n"));
     let ran = tool.answer(&with_yes, &all).failed("1 tokens withstood");
-    let told =
+    let message =
         format!("there is no token with the id {UNKNOWN}\nRevoked 3 tokens.\n{withstands}: ");
-    assert!(ran.err.starts_with(&told) && ran.err.contains("The file had"), "{ran:?}");
+    assert!(ran.err.starts_with(&message) && ran.err.contains("The file had"), "{ran:?}");
     assert_eq!(live(), 1);
     let again = format!("{UNKNOWN}\n{}\n", ids.join("\n"));
     let again = tool.answer(&with_yes, again).failed("1 of 4 ids are no token's");

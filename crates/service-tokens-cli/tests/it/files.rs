@@ -1,4 +1,4 @@
-//! Files that are missing, locked, damaged or none of ours.
+//! Files that are missing, locked, damaged or of another format.
 
 use std::fs;
 
@@ -26,7 +26,7 @@ const CHANGING: [&[&str]; 4] = [
 const ISSUE: [&str; 7] =
     ["issue", "--type", "connector", "--owner", "acme", "--issued-to", "nightly backup"];
 
-/// Every verb that opens the file, with a line to verify.
+/// Runs every verb that opens the file.
 fn every(tool: &Tool, mut look: impl FnMut(&[&str], Ran)) {
     for words in READING.iter().chain(&CHANGING).copied().chain([&ISSUE[..]]) {
         look(words, tool.answer(words, "x\n"));
@@ -41,7 +41,7 @@ fn run_without_file_creates_it_only_for_issue() {
         assert!(ran.err.contains("tokens.journal") && ran.out.is_empty(), "{words:?} {ran:?}");
         assert_eq!(tool.files(), [""; 0], "{words:?}");
     }
-    // Nor a folder.
+    // The same for a folder.
     let nowhere = ["--file", "nowhere/tokens.journal"];
     tool.run(&[&nowhere[..], &ISSUE].concat()).failed("nowhere");
     assert_eq!(tool.files(), [""; 0]);
@@ -63,7 +63,7 @@ fn open_locked_file_names_remedy() {
     drop(service);
     assert_eq!(fs::read(tool.path()).unwrap(), before);
 
-    // Whoever only reads shares it with others who only read.
+    // Several readers share the file.
     let reader = FileStoreOptions::new().read_only(true).open(tool.path()).unwrap();
     tool.run(&["list"]).done();
     tool.run(&["show", &id]).done();

@@ -14,7 +14,7 @@ fn objects(out: &str) -> Vec<Value> {
     out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Issued-to of what is listed.
+/// Returns the `issued_to` of the listed tokens.
 fn names(tool: &Tool, filters: &[&str]) -> Vec<String> {
     let listed = tool.run(&[&["list", "--json"], filters].concat()).done();
     let name = |token: &Value| token["issued_to"].as_str().unwrap().to_owned();
@@ -48,8 +48,8 @@ fn list_with_each_filter_selects_tokens() {
     is(&["--expires-before", "2001-01-01T00:00:00Z"], &[]);
     is(&["--created-before", "1d"], &[]);
     is(&["--created-before", "2999-01-01T00:00:00Z", "--limit", "1"], &["later"]);
-    is(&["--died-before", "2999-01-01T00:00:00Z"], &["old backup"]);
-    is(&["--died-before", "1d"], &[]);
+    is(&["--ended-before", "2999-01-01T00:00:00Z"], &["old backup"]);
+    is(&["--ended-before", "1d"], &[]);
     is(&["--unused-since", "1d"], &[]);
     is(&["--unused-since", "2999-01-01T00:00:00Z"], &["later", "backup", "laptop"]);
     is(&["--issuer", &revoked], &[]);
@@ -97,7 +97,7 @@ fn list_table_aligns_and_truncates_cells() {
     assert!(out.lines().nth(1).unwrap().starts_with(&format!("{id}  connector  Größe")), "{out}");
     assert!(out.contains(&format!("{}…  acme", "é".repeat(39))), "{out}");
     assert!(out.lines().skip(1).all(|line| line.ends_with("never      active")), "{out}");
-    // In full where it is asked for.
+    // JSON is not truncated.
     assert_eq!(names(&tool, &["--limit", "2"])[1], "é".repeat(100));
 }
 
@@ -154,7 +154,7 @@ fn list_marks_records_of_newer_format() {
     assert!(text.contains("a newer version: some of its fields are not shown"), "{text}");
 }
 
-/// More than two pages, in order, each once; and whoever has read enough may go.
+/// More than two pages, in order, each token once. A reader may close the pipe before the end.
 #[test]
 fn list_reads_all_pages_until_pipe_closes() {
     const TOKENS: usize = 2_100;
@@ -163,7 +163,7 @@ fn list_reads_all_pages_until_pipe_closes() {
     for i in 0..TOKENS {
         let request = IssueRequest::new("acme", "connector", format!("n{i}"));
         let lifetime = std::time::Duration::from_secs(300 * 365 * 86_400);
-        // The program's clock is that of this machine.
+        // The program reads the clock of this machine.
         let request = request.expires_in(lifetime);
         let issued = block_on(service.issue(request)).unwrap();
         if i % 3 == 0 {

@@ -1,4 +1,4 @@
-//! `verify`: one answer a line, whatever the line is, and a status that is never too kind.
+//! `verify`: one answer for each line, and the exit status.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::Stdio;
@@ -43,14 +43,14 @@ fn verify_answers_each_line_without_token() {
             token.replace("live", "test").into(),
             "refused the token's prefix is none that this service accepts",
         ),
-        // Without a line break at its end.
+        // The last line has no line break.
         (token.clone().into(), &accepted),
     ];
     let (input, answers): (Vec<_>, Vec<_>) = lines.into_iter().unzip();
     let ran = tool.answer(&["verify"], input.join(&b'\n'));
     assert_eq!(ran.out.lines().collect::<Vec<_>>(), answers);
     assert_eq!((ran.status, &*ran.err), (Some(1), ""));
-    // Neither it nor a piece of it.
+    // Neither the token nor a part of it.
     assert!(!ran.out.contains(&token[35..60]));
 }
 
@@ -63,7 +63,7 @@ fn verify_succeeds_only_if_all_are_accepted() {
     assert_eq!(verify(&format!("{token}\n{token}\n")), Some(0));
     assert_eq!(verify(&format!("{token}\n\n{token}\n")), Some(1));
     assert_eq!(verify("\n"), Some(1));
-    // A script whose variable is empty.
+    // A script with an empty variable.
     tool.answer(&["verify"], "").failed("no line");
     tool.run(&["revoke", &id, "--yes"]).done();
     let ran = tool.answer(&["verify"], format!("{token}\n"));
@@ -86,7 +86,7 @@ fn verify_checks_scopes_prefixes_and_types() {
     verify(&["--prefix", "acme_test", "--accept-prefix", "acme_live"]).done();
 }
 
-/// The file is opened when the first line comes, so that this works, and each answer comes at once.
+/// The file is opened when the first line arrives, and each answer is written at once.
 #[test]
 fn verify_answers_each_line_at_once() {
     let tool = Tool::new();
@@ -116,7 +116,7 @@ fn verify_reads_token_piped_from_issue() {
     assert!(issue.wait().unwrap().success());
 }
 
-/// The pipe has no room, so the program waits with the token in its hands.
+/// The pipe is full, so the program blocks while it writes the token.
 #[test]
 #[cfg(target_os = "linux")]
 fn issue_unlocks_file_before_printing_token() {
@@ -128,10 +128,10 @@ fn issue_unlocks_file_before_printing_token() {
         let mut command = tool.bare();
         command.env("TOKENS_FILE", tool.path()).args(words).stdout(writer);
         let mut child = command.spawn().unwrap();
-        // It would hold the other end of the pipe.
+        // The command owns the other end of the pipe.
         drop(command);
-        let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
-        assert!(told.any(|line| line.unwrap().ends_with("shown this once:")));
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().ends_with("shown this once:")));
         drop(FileStore::open(tool.path()).unwrap());
         let mut out = Vec::new();
         reader.read_to_end(&mut out).unwrap();
@@ -140,7 +140,7 @@ fn issue_unlocks_file_before_printing_token() {
     }
 }
 
-/// What nobody was told of is not accepted.
+/// An answer that could not be written is a failure.
 #[test]
 fn verify_into_closed_pipe_fails() {
     let tool = Tool::new();
@@ -149,13 +149,13 @@ fn verify_into_closed_pipe_fails() {
     drop(child.stdout.take());
     let ran = finish(child, token.as_bytes());
     assert_eq!((ran.status, &*ran.err), (Some(1), ""));
-    // Nor is no standard input.
+    // The same without standard input.
     let mut command = tool.bare();
     command.env("TOKENS_FILE", tool.path()).arg("verify").stdin(Stdio::null());
     assert_eq!(command.output().unwrap().status.code(), Some(1));
 }
 
-/// A terminal: one read is one line, or what was typed before Ctrl-D. Behind the end it would wait.
+/// A terminal: each read returns one line, or the text before Ctrl-D. A read after the end would block.
 struct Typed(Vec<&'static str>);
 
 impl Read for Typed {
@@ -181,7 +181,7 @@ fn read_lines_ends_at_first_end_of_input() {
     };
     assert_eq!(lines(&[""]), [""; 0]);
     assert_eq!(lines(&["a\n", ""]), ["a"]);
-    // Amid a line the first ends what was typed, and the second the line.
+    // Within a line the first Ctrl-D ends the read, and the second one the line.
     assert_eq!(lines(&["a\n", "b", ""]), ["a", "b"]);
     assert_eq!(lines(&["b", "c\n", ""]), ["bc"]);
 }

@@ -1,4 +1,4 @@
-//! The command line itself: help, mistakes, and tokens where none should be.
+//! The command line: help, mistakes, and tokens as arguments.
 
 use std::ffi::{OsStr, OsString};
 
@@ -23,7 +23,7 @@ fn print_help_names_every_verb_on_stdout() {
         let of_verb = tool.run(&[verb, "--help"]).done();
         assert!(of_verb.out.contains(&format!("\n  tokens {verb}")), "{of_verb:?}");
         assert_eq!(tool.run(&["help", verb]).done().out, of_verb.out);
-        // Also behind what would be a mistake, or an act.
+        // Also after a mistake or an operation.
         assert_eq!(tool.run(&[verb, "x", "y", "-h"]).done().out, of_verb.out);
         assert!(of_verb.out.lines().chain(help.out.lines()).all(|line| line.chars().count() <= 80));
     }
@@ -125,7 +125,7 @@ fn pass_token_as_argument_is_refused() {
         assert!(ran.err.contains("standard input") && ran.err.contains("leaked"), "{ran:?}");
         assert!(!ran.err.contains(&token[10..40]), "{ran:?}");
     }
-    // A part of one is none, and is not repeated either.
+    // A part of a token is another mistake, and is not repeated either.
     for part in [&token[..70], &token[20..]] {
         for words in [
             &["verify", part][..],

@@ -1,4 +1,4 @@
-//! The example as a process of its own, and its server within the test.
+//! The example service as a process, and its server within the test.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test may fail")]
 
 #[path = "../../../service-tokens-axum/tests/harness/mod.rs"]

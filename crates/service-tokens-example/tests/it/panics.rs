@@ -1,4 +1,4 @@
-//! What a client sees of a panic, and of what takes too long, with the example's server.
+//! Panics and timeouts, as clients of the example's server see them.
 
 use crate::harness::{self, send};
 use crate::server;
@@ -48,7 +48,7 @@ async fn panic_in_handler_returns_500_without_details() {
     assert!(serving.await.expect("it serves on"), "no connection is left over");
 }
 
-/// What the routers cannot answer themselves may not be kept either.
+/// Answers that the server creates instead of the routers must not be cacheable either.
 #[tokio::test]
 async fn panic_or_hang_of_store_is_not_cacheable() {
     use crate::harness::{Call, Fault, FaultyStore};

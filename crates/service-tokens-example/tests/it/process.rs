@@ -1,4 +1,4 @@
-//! The example `service` as a process of its own, in a folder of its own.
+//! The example service as a process with its own folder.
 #![allow(
     dead_code,
     clippy::expect_used,
@@ -14,24 +14,24 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// For what takes milliseconds, on a machine that is busy with much else.
+/// The limit for steps that take milliseconds on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The program.
+/// Returns the path of the program.
 pub(crate) fn program() -> PathBuf {
     env!("CARGO_BIN_EXE_service-tokens-example").into()
 }
 
-/// A running service; killed when dropped.
+/// A running service. Dropping it kills the process.
 pub(crate) struct ExampleService {
     child: Child,
     pub(crate) address: SocketAddr,
-    /// What it printed at its start.
+    /// The text that the service printed at its start.
     pub(crate) greeting: String,
 }
 
 impl ExampleService {
-    /// Starts it over this folder, and waits until it answers.
+    /// Starts the service over this folder and waits until it answers.
     pub(crate) fn start(folder: &Path, options: &[&str]) -> Self {
         let (out, err) = (folder.join("stdout"), folder.join("stderr"));
         let child = Command::new(program())
@@ -51,7 +51,7 @@ impl ExampleService {
             let url = text.lines().next()?.split_once("http://")?.1;
             url.strip_suffix("/service-tokens")?.parse().ok()
         });
-        // It answers only after it has said everything.
+        // The service answers only after it has printed everything.
         running.eventually("answers", || {
             (exchange(running.address, &request("GET", "/healthz", &[], "")).0 == 200).then_some(())
         });
@@ -59,7 +59,7 @@ impl ExampleService {
         running
     }
 
-    /// Waits for what must come soon.
+    /// Polls until `look` returns a value.
     fn eventually<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         let start = Instant::now();
         loop {
@@ -71,7 +71,7 @@ impl ExampleService {
         }
     }
 
-    /// The tokens that it printed, each once.
+    /// Returns the printed tokens, each once.
     pub(crate) fn tokens(&self) -> Vec<String> {
         let mut tokens: Vec<String> = Vec::new();
         let plain = |c: char| !c.is_ascii_alphanumeric() && c != '_';
@@ -91,13 +91,13 @@ impl ExampleService {
         self.tokens().get(1).expect("a Connector token").clone()
     }
 
-    /// Sends a request with this token; status and body.
+    /// Sends a request with this token and returns status and body.
     pub(crate) fn call(&self, token: &str, method: &str, path: &str, body: &str) -> (u16, String) {
         let authorization = format!("Authorization: Bearer {token}");
         exchange(self.address, &request(method, path, &[&authorization], body))
     }
 
-    /// Resident memory, in bytes.
+    /// Returns the resident memory in bytes.
     #[cfg(target_os = "linux")]
     pub(crate) fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
@@ -107,23 +107,23 @@ impl ExampleService {
         kib * 1024
     }
 
-    /// Asks it to stop, as a supervisor does.
+    /// Sends SIGTERM, as a supervisor does.
     pub(crate) fn terminate(&self) {
         self.signal("TERM");
     }
 
-    /// Sends it this signal.
+    /// Sends this signal.
     pub(crate) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
     }
 
-    /// Until it does not take connections any more.
+    /// Waits until the service refuses connections.
     pub(crate) fn refuses_connections(&self) {
         self.eventually("refuses connections", || TcpStream::connect(self.address).err());
     }
 
-    /// Its exit status, when it has ended by itself.
+    /// Waits for the end of the process and returns its exit status.
     pub(crate) fn ended(mut self) -> ExitStatus {
         let start = Instant::now();
         loop {
@@ -135,7 +135,7 @@ impl ExampleService {
         }
     }
 
-    /// Ends it without a warning.
+    /// Kills the process.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("killed");
         self.child.wait().expect("a status");
@@ -149,7 +149,7 @@ impl Drop for ExampleService {
     }
 }
 
-/// A request after which the connection ends.
+/// Returns the bytes of a request with `Connection: close`.
 pub(crate) fn request(method: &str, path: &str, headers: &[&str], body: &str) -> Vec<u8> {
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
     for header in headers {
@@ -160,7 +160,7 @@ pub(crate) fn request(method: &str, path: &str, headers: &[&str], body: &str) ->
     text.into_bytes()
 }
 
-/// Sends these bytes; status and body of the answer.
+/// Sends these bytes and returns status and body of the answer.
 pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("set");
@@ -168,7 +168,7 @@ pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> (u16, String) {
     answer(stream)
 }
 
-/// The answer on a connection that ends with it.
+/// Reads the only answer on this connection; returns status and body.
 pub(crate) fn answer(mut stream: TcpStream) -> (u16, String) {
     let mut text = Vec::new();
     stream.read_to_end(&mut text).expect("an answer, and an end");
@@ -178,7 +178,7 @@ pub(crate) fn answer(mut stream: TcpStream) -> (u16, String) {
     (status(head), body.to_owned())
 }
 
-/// The status in a head.
+/// Returns the status in the head of an answer.
 pub(crate) fn status(head: &str) -> u16 {
     let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
     status.unwrap_or_else(|| panic!("no status: {head:?}"))

@@ -1,4 +1,4 @@
-//! The example `service`, started, used and stopped as a person would.
+//! The example service: start, use, stop, kill and restart.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use crate::process::{self, ExampleService, answer, program, status};
 use chrono::DateTime;
 use service_tokens::{FileStore, LastUsed, Query, States, TokenStore};
 
-/// The limits of the example, and what a busy machine may add.
+/// The timeouts of the example, and the delay of a busy machine.
 const CUT_OFF: Duration = Duration::from_secs(10);
 const LATE: Duration = Duration::from_secs(5);
 
@@ -38,8 +38,8 @@ fn paste_printed_curl_lines_works() {
     let statuses: Vec<_> = answers.iter().map(|answer| status(answer)).collect();
     assert_eq!(statuses, [201, 403], "{lines:?} {answers:?}");
     assert!(answers[1].contains("error=\"insufficient_scope\", scope=\"files:read\""));
-    let kept = std::fs::read(folder.path().join("uploads/hello.txt")).expect("the upload");
-    assert_eq!(kept, b"Hello");
+    let stored = std::fs::read(folder.path().join("uploads/hello.txt")).expect("the upload");
+    assert_eq!(stored, b"Hello");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn start_prints_tokens_only_once() {
     assert_eq!(service.call(&second, "GET", "/tokens", "").0, 200);
     service.kill();
 
-    // Printed is not kept.
+    // The printed token is in no file.
     for entry in std::fs::read_dir(folder.path()).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_file() && !path.ends_with("stdout") {
@@ -120,7 +120,7 @@ fn restart_still_refuses_revoked_token() {
     assert_eq!(service.call(&manager, "GET", "/files/a", ""), (200, "1".to_owned()));
 }
 
-/// A connection on which this has been sent.
+/// Opens a connection and sends this text.
 fn begun(service: &ExampleService, text: &str) -> TcpStream {
     let mut stream = TcpStream::connect(service.address).expect("a connection");
     stream.write_all(text.as_bytes()).expect("sent");
@@ -128,7 +128,7 @@ fn begun(service: &ExampleService, text: &str) -> TcpStream {
     stream
 }
 
-/// The head and the first half of an upload of ten bytes.
+/// Sends the head and the first half of an upload of ten bytes.
 fn begin_upload(service: &ExampleService, name: &str) -> TcpStream {
     let token = service.connector();
     let head = format!(
@@ -138,7 +138,7 @@ fn begin_upload(service: &ExampleService, name: &str) -> TcpStream {
     begun(service, &head)
 }
 
-/// Until the file for an upload that has begun is there.
+/// Waits until the temporary file of an upload exists.
 fn incoming(folder: &tempfile::TempDir) {
     let start = Instant::now();
     let hidden = |entry: std::io::Result<std::fs::DirEntry>| {
@@ -166,12 +166,12 @@ async fn stop_finishes_upload_and_flushes_last_used() {
     upload.write_all(b"67890").expect("sent");
     assert_eq!(answer(upload), (201, "stored half.txt, 10 bytes\n".to_owned()));
     assert_eq!(service.ended().code(), Some(0));
-    // Nobody waited for the connection that only was open.
+    // The stop did not wait for the idle connection.
     assert!(start.elapsed() < CUT_OFF / 2, "{:?}", start.elapsed());
     drop(idle);
 
-    let kept = std::fs::read(folder.path().join("uploads/half.txt")).expect("the upload");
-    assert_eq!(kept, b"1234567890");
+    let stored = std::fs::read(folder.path().join("uploads/half.txt")).expect("the upload");
+    assert_eq!(stored, b"1234567890");
     let store = FileStore::open(folder.path().join("tokens.journal")).expect("the store");
     let page = store.list(&Query::new().states(States::ALL), DateTime::UNIX_EPOCH).await;
     let mut used = Vec::new();
@@ -190,7 +190,7 @@ fn stop_aborts_endless_upload_in_time() {
     let upload = begin_upload(&service, "never.txt");
     incoming(&folder);
     let start = Instant::now();
-    // As Ctrl-C does.
+    // Ctrl-C sends SIGINT.
     service.signal("INT");
     assert_eq!(service.ended().code(), Some(0));
     assert!(start.elapsed() < CUT_OFF + LATE, "{:?}", start.elapsed());
@@ -257,15 +257,15 @@ fn close_outputs_does_not_stop_service() {
         assert!(start.elapsed() < 2 * CUT_OFF, "never: it listens");
         sleep(Duration::from_millis(5));
     }
-    // A refusal is an event, and so a line in a log that nobody reads.
-    let ask = |path| {
+    // A refusal is an event, so it writes to the closed log.
+    let call = |path| {
         process::exchange(
             address,
             &process::request("GET", path, &["Authorization: Bearer nobody"], ""),
         )
         .0
     };
-    assert_eq!((ask("/files"), ask("/healthz")), (401, 200));
+    assert_eq!((call("/files"), call("/healthz")), (401, 200));
     child.kill().expect("killed");
     child.wait().expect("a status");
 }
@@ -286,8 +286,8 @@ fn start_with_wrong_arguments_fails() {
     }
 }
 
-/// Sends `first`, and `drip` again and again, until the service ends the connection: what it
-/// answered, and when.
+/// Sends `first`, then `drip` repeatedly, until the service closes the connection. Returns the answer and
+/// the elapsed time.
 fn until_cut_off(
     service: &ExampleService,
     first: String,
@@ -309,7 +309,7 @@ fn until_cut_off(
         match stream.read(&mut piece) {
             Ok(0) => break,
             Ok(length) => text.extend_from_slice(&piece[..length]),
-            // Closed with something still unread: that is closed too.
+            // The service closed the connection with unread bytes.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
             Err(error) => panic!("{error} after {:?}", start.elapsed()),
         }
@@ -351,13 +351,13 @@ fn send_too_slowly_closes_connection_in_time() {
                 assert!(right, "{what}: cut off after {after:?}");
             });
         }
-        // Meanwhile everybody else is served.
+        // Other clients are served meanwhile.
         assert_eq!(service.call(&token, "PUT", "/files/quick", "1").0, 201);
     });
     assert_eq!(service.call(&service.manager(), "GET", "/files", ""), (200, "quick\n".to_owned()));
 }
 
-/// Its exit status and what it says, where it does not start.
+/// Starts the service, which must fail; returns exit status and standard error.
 fn failed_start(options: &[&str]) -> (Option<i32>, String) {
     let ended = Command::new(program()).args(options).output().expect("a process");
     assert!(ended.stdout.is_empty(), "nothing is shown to who cannot use it");
@@ -371,25 +371,28 @@ fn fail_to_start_explains_reason_and_remedy() {
     let path = folder.path().to_str().expect("text");
     let service = ExampleService::start(folder.path(), &[]);
 
-    let (status, told) = failed_start(&["--listen", free, "--folder", path]);
+    let (status, message) = failed_start(&["--listen", free, "--folder", path]);
     assert_eq!(status, Some(1));
-    assert!(told.contains("is locked\nAnother process uses this folder"), "{told}");
-    let (status, told) =
+    assert!(message.contains("is locked\nAnother process uses this folder"), "{message}");
+    let (status, message) =
         failed_start(&["--listen", &service.address.to_string(), "--folder", path]);
-    assert!(status == Some(1) && told.contains("(see --listen)"), "{told}");
-    // What a variable that is not set becomes: not the folder where the shell happens to be.
-    let (status, told) = failed_start(&["--listen", free, "--folder", ""]);
-    assert!(status == Some(2) && told.contains("--folder needs a folder"), "{told}");
-    let (status, told) = failed_start(&["--lisen", free]);
-    assert!(status == Some(2) && told.contains("no option --lisen"), "{told}");
+    assert!(status == Some(1) && message.contains("(see --listen)"), "{message}");
+    // An unset shell variable is an empty text, which must not mean the current folder.
+    let (status, message) = failed_start(&["--listen", free, "--folder", ""]);
+    assert!(status == Some(2) && message.contains("--folder needs a folder"), "{message}");
+    let (status, message) = failed_start(&["--lisen", free]);
+    assert!(status == Some(2) && message.contains("no option --lisen"), "{message}");
 
     drop(service);
     let journal = folder.path().join("tokens.journal");
     let mut bytes = std::fs::read(&journal).expect("the journal");
     bytes[300] ^= 1;
     std::fs::write(&journal, &bytes).expect("the journal");
-    let (status, told) = failed_start(&["--listen", free, "--folder", path]);
+    let (status, message) = failed_start(&["--listen", free, "--folder", path]);
     assert_eq!(status, Some(1));
-    assert!(told.contains("is damaged at byte") && told.contains("#the-file-is-damaged"), "{told}");
+    assert!(
+        message.contains("is damaged at byte") && message.contains("#the-file-is-damaged"),
+        "{message}"
+    );
     assert_eq!(std::fs::read(&journal).expect("the journal"), bytes);
 }

@@ -226,7 +226,7 @@ async fn call_with_revoked_cached_token_is_refused() {
         let other = builder(api.service.store().clone(), &api.clock).build().unwrap();
         let id = api.manager_id.parse().unwrap();
         let _ = other.owner("acme").revoke(id, RevokeRequest::new()).await.unwrap();
-        api.service.verify(&api.manager, &requirement).await.expect("it is kept");
+        api.service.verify(&api.manager, &requirement).await.expect("the cached record is valid");
         let refused = api.manage(method, &path, "").await;
         assert_eq!((refused.status, &*name(&refused)), (401, "invalid-token"), "{path}");
     }

@@ -17,7 +17,7 @@ fn ids(page: &Value) -> Vec<String> {
 }
 
 /// Returns all ids, page after page.
-async fn walk<S: TokenStore + 'static>(api: &Api<S>, query: &[&str]) -> Vec<String> {
+async fn list_all<S: TokenStore + 'static>(api: &Api<S>, query: &[&str]) -> Vec<String> {
     let mut all = Vec::new();
     let mut cursor = String::new();
     loop {
@@ -149,10 +149,10 @@ async fn list_with_each_filter_returns_each_token_once() {
         assert!(!expected.is_empty() || filter.ends_with("nothing"), "{filter} is no test");
         expected.sort();
         for limit in ["limit=7", "limit=1000"] {
-            let oldest = walk(&api, &[filter, limit, "direction=oldest"]).await;
+            let oldest = list_all(&api, &[filter, limit, "direction=oldest"]).await;
             assert_eq!(oldest, expected, "{filter}");
         }
-        let newest = walk(&api, &["limit=13", filter]).await;
+        let newest = list_all(&api, &["limit=13", filter]).await;
         assert!(newest.iter().eq(expected.iter().rev()), "{filter}");
     }
 }

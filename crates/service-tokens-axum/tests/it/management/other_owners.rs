@@ -17,7 +17,7 @@ async fn use_id_of_other_owner_answers_as_unknown() {
     let app = management::router(service.clone()).merge(standards::router(service.clone()));
     let address = serve(app).await;
     let (_, mine) = issue(&service, "acme", "manager").await;
-    let nobody = service.new_id().unwrap().to_string();
+    let unknown_id = service.new_id().unwrap().to_string();
     let mut theirs = Vec::new();
     for kind in ["connector", "developer", "manager"] {
         let (id, token) = issue(&service, "other", kind).await;
@@ -30,8 +30,14 @@ async fn use_id_of_other_owner_answers_as_unknown() {
     // An owner whose name starts with the other's.
     let (longer, _) = issue(&service, "acme2", "connector").await;
     let ids: Vec<_> = theirs.iter().map(|(id, _)| id.clone()).chain([revoked, longer]).collect();
-    let none =
-        ["no-id", &nobody[1..], &format!("{nobody}0"), "zzzzzzzzzzzzzzzzzzzzzz", "%FF", "%2F"];
+    let none = [
+        "no-id",
+        &unknown_id[1..],
+        &format!("{unknown_id}0"),
+        "zzzzzzzzzzzzzzzzzzzzzz",
+        "%FF",
+        "%2F",
+    ];
     let long = format!(r#"{{"reason":"{}"}}"#, "x".repeat(1_001));
 
     for (method, path, bodies) in [
@@ -66,7 +72,7 @@ async fn use_id_of_other_owner_answers_as_unknown() {
             let about = async |id: &str| {
                 timeless(call_any(address, &mine, method, &path.replace("{id}", id), body).await)
             };
-            let unknown = about(&nobody).await;
+            let unknown = about(&unknown_id).await;
             for id in &ids {
                 assert_eq!(about(id).await, unknown, "{method} {path} {body}");
             }
@@ -84,8 +90,8 @@ async fn use_id_of_other_owner_answers_as_unknown() {
         let form = format!("token={token}");
         let bearer = format!("Authorization: Bearer {mine}");
         let headers = [&*bearer, "Content-Type: application/x-www-form-urlencoded"];
-        let told = send(address, "POST", "/introspect", &headers, &form).await;
-        assert_eq!(told.body, r#"{"active":false}"#);
+        let answer = send(address, "POST", "/introspect", &headers, &form).await;
+        assert_eq!(answer.body, r#"{"active":false}"#);
     }
 }
 

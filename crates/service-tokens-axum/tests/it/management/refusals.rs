@@ -38,9 +38,9 @@ async fn rotate_refused_names_the_reason() {
     assert_eq!((rotated.status, &rotated.json()["overlap"]), (200, &Value::Null));
 
     api.manage("POST", &format!("/tokens/{id}/revoke"), "").await;
-    let dead = api.manage("POST", &path, "").await;
-    assert_eq!((dead.status, name(&dead)), (409, "not-active".into()));
-    assert_eq!(dead.json()["detail"], "Only active tokens rotate, and this one is revoked.");
+    let ended = api.manage("POST", &path, "").await;
+    assert_eq!((ended.status, name(&ended)), (409, "not-active".into()));
+    assert_eq!(ended.json()["detail"], "Only active tokens rotate, and this one is revoked.");
 }
 
 /// The issue is repeated while the token is pending, so rotating does not help yet.

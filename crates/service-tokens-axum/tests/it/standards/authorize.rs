@@ -21,7 +21,7 @@ const IDENTITY: [&str; 5] = [
     "service-token-scopes",
 ];
 
-async fn ask(address: SocketAddr, path: &str, token: &str) -> Answer {
+async fn authorize(address: SocketAddr, path: &str, token: &str) -> Answer {
     send(address, "GET", path, &[&format!("Authorization: Bearer {token}")], "").await
 }
 
@@ -98,8 +98,8 @@ async fn authorize_for_envoy_returns_200_or_refuses() {
     ] {
         let path = format!("/ext-authz{path}");
         assert_eq!(send(address, "POST", &path, &headers, "").await.status, status, "{path}");
-        let nobody = send(address, "POST", &path, &[], "").await;
-        refused(&nobody, 401, CHALLENGE);
+        let without_token = send(address, "POST", &path, &[], "").await;
+        refused(&without_token, 401, CHALLENGE);
     }
 }
 
@@ -124,7 +124,7 @@ async fn authorize_sends_encoded_identity_headers() {
                 continue;
             };
             let answer =
-                ask(address, "/authorize/files:upload", issued.token.expose_secret()).await;
+                authorize(address, "/authorize/files:upload", issued.token.expose_secret()).await;
             passed(&answer);
             let id = issued.record.id().to_string();
             let owner = if owner == label { encoded } else { owner };
@@ -135,10 +135,10 @@ async fn authorize_sends_encoded_identity_headers() {
         }
     }
     let developer = token(&service, "acme", "developer").await;
-    let answer = ask(address, "/authorize/anything", &developer).await;
+    let answer = authorize(address, "/authorize/anything", &developer).await;
     assert_eq!(answer.header("service-token-scopes"), Some("*"));
     let manager = token(&service, "acme", "manager").await;
-    let answer = ask(address, "/authorize/service-tokens:read", &manager).await;
+    let answer = authorize(address, "/authorize/service-tokens:read", &manager).await;
     let scopes = answer.header("service-token-scopes").unwrap();
     assert!(scopes.starts_with("*%20service-tokens:"), "{scopes}");
     assert!(!scopes.contains(' '));
@@ -223,7 +223,7 @@ async fn authorize_with_malformed_scope_is_refused() {
         "/authorize/%",
         &format!("/authorize/{}", "a".repeat(257)),
     ] {
-        refused(&ask(address, path, &developer).await, 403, &challenge);
+        refused(&authorize(address, path, &developer).await, 403, &challenge);
         refused(&send(address, "GET", path, &[], "").await, 401, CHALLENGE);
     }
 }
@@ -240,13 +240,13 @@ async fn authorize_counts_only_success_as_use() {
     let new = service.owner("acme").rotate(id, rotate).await.unwrap().token;
 
     for path in ["/authorize/files:read", "/authorize/*", "/authorize"] {
-        assert_eq!(ask(address, path, new.expose_secret()).await.status, 403);
+        assert_eq!(authorize(address, path, new.expose_secret()).await.status, 403);
     }
     assert_eq!(last_used().await, LastUsed::Never);
-    passed(&ask(address, "/authorize/files:upload", old.expose_secret()).await);
+    passed(&authorize(address, "/authorize/files:upload", old.expose_secret()).await);
     assert_eq!(last_used().await, LastUsed::At(service.now()));
-    passed(&ask(address, "/authorize/files:upload", new.expose_secret()).await);
-    let ended = ask(address, "/authorize/files:upload", old.expose_secret()).await;
+    passed(&authorize(address, "/authorize/files:upload", new.expose_secret()).await);
+    let ended = authorize(address, "/authorize/files:upload", old.expose_secret()).await;
     refused(&ended, 401, &format!("{CHALLENGE}, error=\"invalid_token\""));
 }
 
@@ -261,7 +261,7 @@ async fn authorize_during_store_failure_returns_503() {
     let address = serve(standards::router(service.clone())).await;
     service.store().fail(Call::Find, 0, Fault::Unavailable);
     for path in ["/authorize/files:upload", "/authorize/files:read", "/authorize/*"] {
-        let answer = ask(address, path, issued.token.expose_secret()).await;
+        let answer = authorize(address, path, issued.token.expose_secret()).await;
         assert_eq!((answer.status, &*answer.body), (503, ""), "{answer:?}");
         assert_eq!(answer.header("retry-after"), Some("1"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -282,7 +282,7 @@ async fn authorize_with_cached_record_needs_no_store() {
     let issued = service.issue(IssueRequest::new("acme", "connector", "x")).await.unwrap();
     let address = serve(standards::router(service.clone())).await;
     for _ in 0..2 {
-        passed(&ask(address, "/authorize/files:upload", issued.token.expose_secret()).await);
+        passed(&authorize(address, "/authorize/files:upload", issued.token.expose_secret()).await);
         service.store().fail(Call::Find, 0, Fault::Unavailable);
     }
 }
@@ -297,7 +297,7 @@ async fn authorize_below_any_prefix_finds_the_scope() {
     let address = serve(app).await;
     for prefix in ["/a/files:upload", "/a/%FF", "/authorize/files:upload"] {
         let path = |scope: &str| format!("{prefix}/authorize/{scope}/below");
-        passed(&ask(address, &path("files:upload"), &token).await);
-        assert_eq!(ask(address, &path("files:read"), &token).await.status, 403);
+        passed(&authorize(address, &path("files:upload"), &token).await);
+        assert_eq!(authorize(address, &path("files:read"), &token).await.status, 403);
     }
 }

@@ -35,13 +35,13 @@ async fn caller<S: TokenStore>(service: &TokenService<S>, owner: &str) -> String
     issue(service, IssueRequest::new(owner, "resource", "a resource server")).await
 }
 
-async fn ask(address: SocketAddr, caller: &str, token: &str) -> Answer {
+async fn introspect(address: SocketAddr, caller: &str, token: &str) -> Answer {
     let bearer = format!("Authorization: Bearer {caller}");
     send(address, "POST", "/introspect", &[&bearer, FORM], &format!("token={token}")).await
 }
 
 /// What every answer must have.
-fn sound(answer: &Answer) {
+fn check_headers(answer: &Answer) {
     assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer:?}");
     if !answer.body.is_empty() {
         assert_eq!(answer.header("content-type"), Some("application/json"), "{answer:?}");
@@ -70,7 +70,7 @@ async fn introspect_examples_of_rfc_7662_work() {
     let accept = "Accept: application/json";
     let headers = [accept, FORM, "Authorization: Bearer 23410913-abewfq.123483"];
     let answer = send(address, "POST", "/introspect", &headers, body).await;
-    sound(&answer);
+    check_headers(&answer);
     assert_eq!(answer.status, 401);
     let challenge = format!("{CHALLENGE}, error=\"invalid_token\"");
     assert_eq!(answer.header("www-authenticate"), Some(&*challenge));
@@ -86,7 +86,7 @@ async fn introspect_examples_of_rfc_7662_work() {
     inactive(&send(address, "POST", "/introspect", &[accept, FORM, &bearer], hinted).await);
     let basic = "Authorization: Basic czZCaGRSa3F0MzpnWDFmQmF0M2JW";
     let answer = send(address, "POST", "/introspect", &[accept, FORM, basic], hinted).await;
-    sound(&answer);
+    check_headers(&answer);
     assert_eq!((answer.status, &*answer.body), (401, ""));
     assert_eq!(answer.header("www-authenticate"), Some(CHALLENGE));
 }
@@ -99,13 +99,13 @@ async fn introspect_active_token_uses_whole_seconds() {
     let address = serve(standards::router(service.clone())).await;
     let caller = caller(&service, "acme").await;
 
-    let request = IssueRequest::new("acme", "connector", "a label that is not told")
+    let request = IssueRequest::new("acme", "connector", "a label")
         .not_before(at("2030-01-01T00:00:05.7Z"))
         .expires_at(at("2030-01-01T00:01:00.999999Z"));
     let issued = service.issue(request).await.unwrap();
     clock.set(at("2030-01-01T00:00:06Z"));
-    let answer = ask(address, &caller, issued.token.expose_secret()).await;
-    sound(&answer);
+    let answer = introspect(address, &caller, issued.token.expose_secret()).await;
+    check_headers(&answer);
     assert_eq!(answer.status, 200);
     let expected = json!({
         "active": true, "scope": "files:read files:upload", "exp": 1_893_456_060,
@@ -116,14 +116,14 @@ async fn introspect_active_token_uses_whole_seconds() {
 
     // The token is active within its last second, and `exp` is the start of that second.
     clock.set(at("2030-01-01T00:01:00.9Z"));
-    assert_eq!(ask(address, &caller, issued.token.expose_secret()).await.json(), expected);
+    assert_eq!(introspect(address, &caller, issued.token.expose_secret()).await.json(), expected);
     clock.set(at("2030-01-01T00:01:00.999999Z"));
-    inactive(&ask(address, &caller, issued.token.expose_secret()).await);
+    inactive(&introspect(address, &caller, issued.token.expose_secret()).await);
 
     // Members without a value are absent.
     let forever = IssueRequest::new("acme", "connector", "for ever").never_expires();
     let forever = service.issue(forever).await.unwrap();
-    let answer = ask(address, &caller, forever.token.expose_secret()).await;
+    let answer = introspect(address, &caller, forever.token.expose_secret()).await;
     let expected = json!({
         "active": true, "scope": "files:read files:upload", "iat": 1_893_456_060, "sub": "acme",
         "jti": forever.record.id().to_string(), "token_type": "Bearer",
@@ -164,7 +164,7 @@ async fn introspect_inactive_token_hides_the_reason() {
     let unknown_type = issue(&elsewhere, IssueRequest::new("acme", "new", "x")).await;
     clock.advance(Duration::from_secs(60));
 
-    assert_eq!(ask(address, &caller, &active).await.json()["active"], true);
+    assert_eq!(introspect(address, &caller, &active).await.json()["active"], true);
     for token in [
         "x",
         "acme_test_1",
@@ -183,7 +183,7 @@ async fn introspect_inactive_token_hides_the_reason() {
         &format!("{active}%20"),
         &active.to_uppercase(),
     ] {
-        inactive(&ask(address, &caller, token).await);
+        inactive(&introspect(address, &caller, token).await);
     }
 }
 
@@ -220,7 +220,7 @@ async fn introspect_without_scope_is_refused() {
         for path in ["/introspect".to_owned(), format!("/introspect?access_token={manager}")] {
             let body = format!("{body}&access_token={manager}");
             let answer = send(address, "POST", &path, &headers, &body).await;
-            sound(&answer);
+            check_headers(&answer);
             assert_eq!(answer.status, status, "{headers:?} {answer:?}");
             assert_eq!(answer.header("www-authenticate"), Some(challenge));
             match error {
@@ -276,7 +276,7 @@ async fn introspect_form_requires_exactly_one_token() {
         let content_type = content_type.map(|name| format!("Content-Type: {name}"));
         let headers: Vec<_> = [&*bearer].into_iter().chain(content_type.as_deref()).collect();
         let answer = send(address, "POST", path, &headers, body).await;
-        sound(&answer);
+        check_headers(&answer);
         assert_eq!(answer.status, 400, "{path} {headers:?} {answer:?}");
         assert_eq!(answer.header("www-authenticate"), None);
         let json = answer.json();
@@ -333,16 +333,16 @@ async fn introspect_counts_only_active_as_use() {
     clock.advance(Duration::from_secs(60));
     let new = service.owner("acme").rotate(id, RotateRequest::until_first_use(day)).await.unwrap();
 
-    inactive(&ask(address, &globex, new.token.expose_secret()).await);
+    inactive(&introspect(address, &globex, new.token.expose_secret()).await);
     assert_eq!(last_used().await, LastUsed::Never);
-    assert_eq!(ask(address, &acme, old.expose_secret()).await.json()["active"], true);
+    assert_eq!(introspect(address, &acme, old.expose_secret()).await.json()["active"], true);
     assert_eq!(last_used().await, LastUsed::At(service.now()));
 
     clock.advance(Duration::from_secs(3600));
-    assert_eq!(ask(address, &acme, new.token.expose_secret()).await.json()["active"], true);
+    assert_eq!(introspect(address, &acme, new.token.expose_secret()).await.json()["active"], true);
     assert_eq!(last_used().await, LastUsed::At(service.now()));
     // This was the first use of the new secret.
-    inactive(&ask(address, &acme, old.expose_secret()).await);
+    inactive(&introspect(address, &acme, old.expose_secret()).await);
 }
 
 #[tokio::test]
@@ -355,15 +355,15 @@ async fn introspect_during_store_failure_returns_503() {
 
     for after in [0, 1] {
         service.store().fail(Call::Find, after, Fault::Unavailable);
-        let answer = ask(address, &caller, &token).await;
-        sound(&answer);
+        let answer = introspect(address, &caller, &token).await;
+        check_headers(&answer);
         assert_eq!(answer.status, 503, "{answer:?}");
         assert_eq!(answer.header("retry-after"), Some("1"));
         assert_eq!(answer.header("www-authenticate"), None);
         assert_eq!(answer.json()["error"], "temporarily_unavailable");
     }
     service.store().repair();
-    assert_eq!(ask(address, &caller, &token).await.json()["active"], true);
+    assert_eq!(introspect(address, &caller, &token).await.json()["active"], true);
     assert_eq!(service.store().calls(Call::Find), 2, "so there is no third find that could fail");
 }
 
@@ -380,12 +380,12 @@ async fn introspect_ignores_cached_records() {
     let token = issue(&here, IssueRequest::new("acme", "connector", "backup")).await;
     let ids = [&token, &caller]
         .map(async |token| here.verify(token, &Requirement::any_token()).await.unwrap().id());
-    for (id, asker) in ids.into_iter().zip(["the token", "the caller"]) {
+    for (id, revoked) in ids.into_iter().zip(["the token", "the caller"]) {
         let id = id.await;
-        assert_eq!(ask(address, &caller, &token).await.status, 200, "{asker}");
+        assert_eq!(introspect(address, &caller, &token).await.status, 200, "{revoked}");
         elsewhere.all_owners().revoke(id, RevokeRequest::new()).await.unwrap();
-        let answer = ask(address, &caller, &token).await;
-        match asker {
+        let answer = introspect(address, &caller, &token).await;
+        match revoked {
             "the token" => inactive(&answer),
             _ => assert_eq!(answer.status, 401),
         }

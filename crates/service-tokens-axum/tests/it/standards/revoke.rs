@@ -351,7 +351,7 @@ async fn revoke_concurrently_always_succeeds() {
     for answer in all.join_all().await {
         settled(&answer);
     }
-    assert!(service.store().calls(Call::Replace) > 1, "nobody was in anybody's way");
+    assert!(service.store().calls(Call::Replace) > 1, "there was no conflict");
     let acme = service.owner("acme");
     assert!(acme.revoke(issued.record.id(), RevokeRequest::new()).await.unwrap().already_revoked);
 }
