@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_authorization_becomes_sensitive() {
+    async fn extract_caller_marks_credentials_sensitive() {
         let service = TokenService::builder(MemoryStore::new(), "acme_test")
             .token_type(TokenType::new("manager", ["service-tokens:*"]).unwrap())
             .build()

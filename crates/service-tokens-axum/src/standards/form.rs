@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn form_yields_its_only_token() {
+    fn parse_form_requires_exactly_one_token() {
         for (body, token) in [
             ("token=abc", Ok("abc")),
             ("token_type_hint=refresh_token&token=abc&token_type_hint=x&x", Ok("abc")),

@@ -1,4 +1,4 @@
-//! `revoke`: it says that it is for good, and asks.
+//! `revoke`: the warning, the question and the answers.
 
 use std::process::Stdio;
 
@@ -11,7 +11,7 @@ use crate::tool::{Tool, finish};
 const FOR_GOOD: &str = "A revoked service token cannot be recovered.";
 
 #[test]
-fn it_shows_which_and_only_a_yes_revokes() {
+fn revoke_needs_explicit_yes() {
     let tool = Tool::new();
     let (id, token) = tool.issue(&[]);
     for no in ["", "\n", "n\n", "no\n", "yes please\n", "ja\n", "yy\n", "\u{ff}\n", "n\ny\n"] {
@@ -31,13 +31,13 @@ fn it_shows_which_and_only_a_yes_revokes() {
 }
 
 #[test]
-fn without_standard_input_nothing_is_agreed_to() {
+fn revoke_without_stdin_changes_nothing() {
     let tool = Tool::new();
     let (id, token) = tool.issue(&[]);
     let mut command = tool.bare();
     command.env("TOKENS_FILE", tool.path()).args(["revoke", &id]).stdin(Stdio::null());
     assert_eq!(command.output().unwrap().status.code(), Some(1));
-    // Nor if the question could not be shown.
+    // The same if the question could not be written.
     let mut child = tool.start(&["revoke", &id]);
     drop(child.stderr.take());
     assert_eq!(finish(child, b"y\n").status, Some(1));
@@ -45,7 +45,7 @@ fn without_standard_input_nothing_is_agreed_to() {
 }
 
 #[test]
-fn yes_asks_nothing_and_twice_is_no_failure() {
+fn revoke_with_yes_twice_succeeds() {
     let tool = Tool::new();
     let (id, token) = tool.issue(&[]);
     let ran = tool.run(&["revoke", &id, "--yes", "--by", "ada", "--reason", "stolen"]).done();
@@ -62,10 +62,10 @@ fn yes_asks_nothing_and_twice_is_no_failure() {
     tool.answer(&["verify"], token).done();
 }
 
-/// Among them one that is revoked, one that nobody knows and one that only a newer program may change:
-/// none of these keeps the others alive.
+/// One of the ids is revoked, one is unknown, and one belongs to a record of a newer program. The other
+/// tokens are revoked all the same.
 #[test]
-fn several_are_revoked_at_once_by_argument_or_from_standard_input() {
+fn revoke_many_ids_reports_each_failure() {
     const UNKNOWN: &str = "0000000000000000000000";
     let tool = Tool::new();
     let live = || tool.run(&["list", "--json"]).done().out.lines().count();
@@ -95,10 +95,10 @@ fn several_are_revoked_at_once_by_argument_or_from_standard_input() {
     assert_eq!(live(), 4);
 
     let all = format!("{first}\n{UNKNOWN}\n{withstands}\n\n{}\r\n", ids.join("\n"));
-    let ran = tool.answer(&with_yes, &all).failed("1 tokens could not be revoked");
-    let told =
+    let ran = tool.answer(&with_yes, &all).failed("1 tokens withstood");
+    let message =
         format!("there is no token with the id {UNKNOWN}\nRevoked 3 tokens.\n{withstands}: ");
-    assert!(ran.err.starts_with(&told) && ran.err.contains("The file had"), "{ran:?}");
+    assert!(ran.err.starts_with(&message) && ran.err.contains("The file had"), "{ran:?}");
     assert_eq!(live(), 1);
     let again = format!("{UNKNOWN}\n{}\n", ids.join("\n"));
     let again = tool.answer(&with_yes, again).failed("1 of 4 ids are unknown");
