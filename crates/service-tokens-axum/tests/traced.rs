@@ -111,7 +111,7 @@ async fn require_without_bearer_layer_logs_error() {
             let errors: Vec<_> =
                 logged.lines().filter(|line| line.starts_with("ERROR service_tokens ")).collect();
             assert_eq!(errors.len(), 1, "{logged}");
-            assert!(errors[0].contains(&format!("asking={asking:?}")), "{logged}");
+            assert!(errors[0].contains(&format!("required_by={asking:?}")), "{logged}");
             assert!(errors[0].contains("there is no BearerLayer above"), "{logged}");
         }
     }

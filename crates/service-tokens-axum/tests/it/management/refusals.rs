@@ -20,7 +20,7 @@ async fn rotate_refused_names_the_reason() {
     let path = format!("/tokens/{id}/rotate");
     let first = api.manage("POST", &path, r#"{"overlap_for":60}"#).await.json();
     let runs = api.manage("POST", &path, r#"{"overlap_for":60}"#).await;
-    let rule = "is required while an overlap runs";
+    let rule = "is required during an overlap";
     assert_eq!(problem(&runs), (409, "overlap-runs".into(), "replacing".into(), rule.into()));
     let replaced = api.manage("POST", &path, r#"{"overlap_for":60,"replacing":"newest"}"#).await;
     assert_eq!(replaced.status, 200);
@@ -39,7 +39,10 @@ async fn rotate_refused_names_the_reason() {
     api.manage("POST", &format!("/tokens/{id}/revoke"), "").await;
     let ended = api.manage("POST", &path, "").await;
     assert_eq!((ended.status, name(&ended)), (409, "not-active".into()));
-    assert_eq!(ended.json()["detail"], "Only active tokens rotate, and this one is revoked.");
+    assert_eq!(
+        ended.json()["detail"],
+        "Only an active token can be rotated, and this one is revoked."
+    );
 }
 
 /// The issue is repeated while the token is pending, so rotating does not help yet.
@@ -66,7 +69,7 @@ async fn reissue_of_pending_token_explains_next_steps() {
     let unable = api.call(&issuer, "POST", &rotate, "").await;
     assert_eq!((unable.status, name(&unable)), (403, "insufficient-scope".into()));
     let scope = unable.json()["scope"].as_str().unwrap().to_owned();
-    for said in ["once it is active", &scope, "revoke it", "another key"] {
+    for said in ["an active token", &scope, "revoke it", "another key"] {
         assert!(detail.contains(said), "{said}: {detail}");
     }
 
@@ -97,11 +100,11 @@ async fn pause_issuing_refuses_only_issue() {
     let (_, reader) = api.issue("read").await;
     api.service.pause_issuing("INC-42: the deployment account leaked").await.unwrap();
     let refused = api.manage("POST", "/tokens", BODY).await;
-    assert_eq!((refused.status, name(&refused)), (503, "issuing-stopped".into()));
+    assert_eq!((refused.status, name(&refused)), (503, "issuing-paused".into()));
     assert_eq!(refused.json()["reason"], "INC-42: the deployment account leaked");
     assert_eq!(refused.header("retry-after"), Some("60"));
     let types = api.manage("GET", "/token-types", "").await.json();
-    assert_eq!(types["issuing_stopped"], "INC-42: the deployment account leaked");
+    assert_eq!(types["issuing_paused"], "INC-42: the deployment account leaked");
     for (method, path) in [
         ("GET", "/tokens".into()),
         ("POST", format!("/tokens/{id}/rotate")),
@@ -230,7 +233,7 @@ async fn filter_by_untracked_last_use_is_refused() {
     let shown = api.manage("GET", "/tokens/self", "").await.json();
     assert_eq!(shown.get("last_used_at"), None);
     let refused = api.manage("GET", "/tokens?unused_since=2026-01-01T00:00:00Z", "").await;
-    let rule = "is not possible here: last use is not tracked";
+    let rule = "is not supported because the store does not track last use";
     assert_eq!(
         problem(&refused),
         (400, "unsupported-filter".into(), "unused_since".into(), rule.into())

@@ -103,11 +103,11 @@ async fn retry_of_now_invalid_issue_names_first_token() {
     exists(&api.post_with("/tokens", BODY, &[&key]).await, &id);
     let (unused, _) = self::key(&api.service);
     let stopped = api.post_with("/tokens", BODY, &[&unused]).await;
-    assert_eq!((stopped.status, &*name(&stopped)), (503, "issuing-stopped"));
+    assert_eq!((stopped.status, &*name(&stopped)), (503, "issuing-paused"));
 
     // The key of another owner is not a retry.
     let foreign = call(api.address, &globex, "POST", "/tokens", BODY, &[&key]).await;
-    assert_eq!((foreign.status, &*name(&foreign)), (503, "issuing-stopped"));
+    assert_eq!((foreign.status, &*name(&foreign)), (503, "issuing-paused"));
     assert_eq!(named(&api.service).await, 3);
 }
 
@@ -214,7 +214,7 @@ async fn issue_with_malformed_key_returns_400() {
         &api.manager_id,
     ] {
         let answer = api.post_with("/tokens", BODY, &[&format!("Idempotency-Key: {wrong}")]).await;
-        let rule = "is not a UUID of version 7".to_owned();
+        let rule = "must be a UUID of version 7".to_owned();
         assert_eq!(
             problem(&answer),
             (400, "invalid-header".into(), "Idempotency-Key".into(), rule),

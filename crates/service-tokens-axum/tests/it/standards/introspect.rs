@@ -33,8 +33,8 @@ async fn issue<S: TokenStore>(service: &TokenService<S>, request: IssueRequest) 
 }
 
 /// Issues a token for a resource server.
-async fn caller<S: TokenStore>(service: &TokenService<S>, owner: &str) -> String {
-    issue(service, IssueRequest::new(owner, "resource", "a resource server")).await
+async fn caller<S: TokenStore>(service: &TokenService<S>) -> String {
+    issue(service, IssueRequest::new("resource", "a resource server")).await
 }
 
 async fn introspect(address: SocketAddr, caller: &str, token: &str) -> Answer {
