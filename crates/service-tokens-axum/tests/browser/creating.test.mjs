@@ -161,7 +161,7 @@ pageTest('an open dialog updates its list of types', {}, async ({ service, user,
   body.issuing_paused = 'an incident is being looked into';
   release({ status: 200, contentType: 'application/json', body: JSON.stringify(body) });
   await user.waitUntilGone('radio', /^Connector/);
-  await user.alert(/Issuing is stopped: an incident is being looked into\./);
+  await user.alert(/Issuing is paused: an incident is being looked into\./);
   // The fields retain their values.
   for (const choice of [/^Developer/, '30 days']) {
     assert.equal(await (await user.find('radio', choice)).property('checked'), true, `${choice}`);
@@ -172,6 +172,6 @@ pageTest('an open dialog updates its list of types', {}, async ({ service, user,
   // The server issues again, and the dialog shows that.
   await user.click('button', /Create New/);
   await user.find('radio', /^Connector/);
-  assert.equal(await user.has('alert', /stopped/), false);
+  assert.equal(await user.has('alert', /paused/), false);
   await user.waitUntilGone('alert');
 });

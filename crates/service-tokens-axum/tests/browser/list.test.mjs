@@ -24,7 +24,7 @@ pageTest('the list filters, searches and sorts', {
   // By default the list has the active tokens, newest first.
   await user.until(async () => (await service.list('state=expired')).length === 1);
   await user.click('button', 'Refresh');
-  const active = ['Next week', 'Ada’s laptop', 'Nightly backup', 'the first two lines', 'whoever started the service'];
+  const active = ['Next week', 'Ada’s laptop', 'Nightly backup', 'the first example', 'the operator'];
   await user.rows((rows) => names(rows).join() === active.join());
   const rows = await user.rows();
   assert.deepEqual(rows.map((row) => row.State), ['Pending', 'Active', 'Active', 'Active', 'Active']);
@@ -38,7 +38,7 @@ pageTest('the list filters, searches and sorts', {
   await user.choose('Type', 'Developer');
   await user.rows((rows) => names(rows).join() === 'Ada’s laptop');
   await user.choose('Type', 'Connector');
-  await user.rows((rows) => names(rows).join() === 'Next week,Nightly backup,the first two lines');
+  await user.rows((rows) => names(rows).join() === 'Next week,Nightly backup,the first example');
 
   await user.choose('State', 'Revoked');
   await user.rows((rows) => names(rows).join() === 'Old backup');
@@ -74,14 +74,14 @@ pageTest('an empty list explains the next step', {
     await service.revoke(id);
   },
 }, async ({ user }) => {
-  assert.deepEqual(names(await user.rows()), ['whoever started the service']);
+  assert.deepEqual(names(await user.rows()), ['the operator']);
   await user.waitForText(/No other active service tokens/);
   await user.waitForText(/Create New.*copy it, and give it to the program/s);
   await user.find('button', /Create New/);
   await user.choose('State', 'All');
   await user.rows((rows) => rows.length === 2);
   assert.doesNotMatch(await user.text(), /No other/);
-  await user.fill('searchbox', 'Search by Issued To', 'whoever');
+  await user.fill('searchbox', 'Search by Issued To', 'operator');
   await user.rows((rows) => rows.length === 1);
   assert.doesNotMatch(await user.text(), /No other/);
 });

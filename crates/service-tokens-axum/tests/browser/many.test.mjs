@@ -63,6 +63,6 @@ pageTest('a list of 100,000 tokens opens in 400 ms', { seed: [count], signedIn: 
   }
   await user.fill('searchbox', 'Search by Issued To', '0099');
   await user.rows((rows) => rows.length === 50 && names(rows).every((name) => name.includes('0099')));
-  await user.fill('searchbox', 'Search by Issued To', 'whoever started');
+  await user.fill('searchbox', 'Search by Issued To', 'operator');
   await user.rows((rows) => rows.length === 1);
 });

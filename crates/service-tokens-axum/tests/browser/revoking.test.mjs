@@ -47,15 +47,15 @@ pageTest('a revocation leaves the focus in a field', { before }, async ({ user, 
   await user.click('button', 'OK');
   await user.waitUntilGone('alertdialog');
   await user.click('searchbox', 'Search by Issued To');
-  await user.page.keyboard.type('wh');
+  await user.page.keyboard.type('op');
   // The page requests the new search before it has read the list after the revocation.
-  const asked = () => visit.requests.some((request) => /issued_to_contains=wh/.test(request.url()));
+  const asked = () => visit.requests.some((request) => /issued_to_contains=op/.test(request.url()));
   assert.ok(await user.until(asked), 'the search is under way');
   release();
-  await user.rows((rows) => names(rows).join() === 'whoever started the service');
+  await user.rows((rows) => names(rows).join() === 'the operator');
   await user.waitForText(/Revoked Nightly backup\. 1 token\./);
-  await user.page.keyboard.type('oe');
-  assert.equal(await user.read('searchbox', 'Search by Issued To'), 'whoe');
+  await user.page.keyboard.type('er');
+  assert.equal(await user.read('searchbox', 'Search by Issued To'), 'oper');
   assert.deepEqual(await user.focused(), { role: 'searchbox', name: 'Search by Issued To' });
 });
 
@@ -110,7 +110,7 @@ pageTest('a token revoked elsewhere shows by whom', { before }, async ({ service
 
 pageTest('revoking one’s own token signs out', { before }, async ({ user, visit }) => {
   visit.expect(/status of 401/);
-  await user.click('button', 'Revoke whoever started the service');
+  await user.click('button', 'Revoke the operator');
   await user.waitForText(/signed in with this token/);
   await user.click('button', 'OK');
   await user.find('textbox', 'Manager token');

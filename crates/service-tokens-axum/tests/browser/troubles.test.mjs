@@ -40,7 +40,7 @@ pageTest('signing in during a store failure explains it', { signedIn: false }, a
 pageTest('a failed revocation can be repeated', {}, async ({ service, user, visit }) => {
   visit.expect(/status of 503/);
   const heal = await visit.intercept((request) => (request.method() === 'POST' ? unavailable : null));
-  await user.click('button', 'Revoke the first two lines');
+  await user.click('button', 'Revoke the first example');
   await user.click('button', 'OK');
   await user.alert(/unavailable/);
   assert.equal((await service.list()).length, 2);
@@ -180,7 +180,7 @@ pageTest('paused issuing shows the reason', {}, async ({ user, visit }) => {
   await user.click('button', /Create New/);
   await user.fill('textbox', 'Issued To', 'Nobody');
   await user.click('button', 'Create');
-  await user.alert(/Issuing is stopped: an incident is being looked into/);
+  await user.alert(/Issuing is paused: an incident is being looked into/);
 });
 
 pageTest('choosing Create twice makes one token', {}, async ({ service, user, page, visit }) => {

@@ -382,9 +382,9 @@ fn fail_to_start_explains_reason_and_remedy() {
     assert!(status == Some(1) && message.contains("(see --listen)"), "{message}");
     // An unset shell variable is an empty text, which must not mean the current folder.
     let (status, message) = failed_start(&["--listen", free, "--folder", ""]);
-    assert!(status == Some(2) && message.contains("--folder needs a folder"), "{message}");
+    assert!(status == Some(2) && message.contains("--folder requires a folder"), "{message}");
     let (status, message) = failed_start(&["--lisen", free]);
-    assert!(status == Some(2) && message.contains("no option --lisen"), "{message}");
+    assert!(status == Some(2) && message.contains("unknown option --lisen"), "{message}");
 
     drop(service);
     let journal = folder.path().join("tokens.journal");

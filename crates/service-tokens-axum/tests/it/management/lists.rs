@@ -149,7 +149,7 @@ async fn list_with_each_filter_returns_each_token_once() {
         assert!(!expected.is_empty() || filter.ends_with("nothing"), "{filter} is no test");
         expected.sort();
         for limit in ["limit=7", "limit=1000"] {
-            let oldest = list_all(&api, &[filter, limit, "direction=oldest"]).await;
+            let oldest = list_all(&api, &[filter, limit, "order=oldest"]).await;
             assert_eq!(oldest, expected, "{filter}");
         }
         let newest = list_all(&api, &["limit=13", filter]).await;
@@ -197,7 +197,7 @@ async fn list_with_invalid_parameter_names_the_rule() {
         (
             "issuer=me".into(),
             "issuer",
-            "a token id is 22 characters of 0-9A-Za-z with a value below 2^128",
+            "a token id must have 22 characters of 0-9A-Za-z and a value below 2^128",
         ),
         ("expires_before=2026".into(), "expires_before", time),
         ("created_before=2026-01-01T00:00:00".into(), "created_before", time),
@@ -233,7 +233,7 @@ async fn list_with_cursor_of_other_list_is_refused() {
     // The cursor works on another node, with another spelling, and with another page length.
     let other = builder(Arc::clone(api.service.store()), &api.clock).build().unwrap();
     let other = serve(management::router(Arc::new(other))).await;
-    let again = "issued_to_contains=%61cme&state=pending,active&type=connector&direction=newest";
+    let again = "issued_to_contains=%61cme&state=pending,active&type=connector&order=newest";
     for address in [api.address, other] {
         let path = format!("/tokens?cursor={cursor}&{again}&limit=3");
         let page = call(address, &api.manager, "GET", &path, "", &[]).await;

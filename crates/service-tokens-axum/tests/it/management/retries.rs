@@ -59,7 +59,7 @@ async fn retry_with_same_key_names_first_token() {
     api.clock.advance(Duration::from_secs(2));
     exists(&api.post_with("/tokens", BODY, &[&key]).await, &id);
     let late = api.post_with("/tokens", BODY, &[&unused]).await;
-    let rule = "is a UUID whose time is not within an hour of now";
+    let rule = "must be a UUID with a time within an hour of now";
     assert_eq!(
         problem(&late),
         (400, "invalid-header".into(), "Idempotency-Key".into(), rule.into())
