@@ -34,7 +34,7 @@ fn verify_answers_each_line_without_token() {
             "refused the header contains no Bearer token",
         ),
         (b"Authorization: Bearer".into(), "refused the header contains no Bearer token"),
-        (b"\xff\xfe".into(), "refused the token has no prefix: there is no underscore"),
+        (b"\xff\xfe".into(), "refused the token has no underscore and so no prefix"),
         (format!("{token} {token}").into(), "refused the token is longer than 105 characters"),
         (vec![b'x'; 4_096], "refused the token is longer than 105 characters"),
         (vec![b'x'; 4_097], "refused the line is longer than 4096 bytes"),
