@@ -122,8 +122,12 @@ pub(crate) fn other_record() -> StoreError {
 /// fn status(error: &ManageError) -> u16 {
 ///     match error {
 ///         ManageError::Invalid(_) => 400,
+///         ManageError::NotPermitted(_) | ManageError::Overtaken { .. } => 403,
 ///         ManageError::NotFound { .. } => 404,
-///         ManageError::Exists { .. } | ManageError::TooManyActive { .. } => 409,
+///         ManageError::Exists { .. }
+///         | ManageError::NotRotated(_)
+///         | ManageError::TooManyActive { .. }
+///         | ManageError::ClockJumped => 409,
 ///         _ => 503,
 ///     }
 /// }
