@@ -103,7 +103,7 @@ pub(crate) fn other_record() -> StoreError {
     StoreError::corrupt("the store answered with the record of another id")
 }
 
-/// The error returned if a management operation does not succeed. Nothing was written, except for
+/// The error returned if a management operation does not succeed. The operation had no effect, except for
 /// [`Indeterminate`](Self::Indeterminate) and [`Overtaken`](Self::Overtaken).
 ///
 /// | HTTP status | variants |
@@ -152,7 +152,7 @@ pub enum ManageError {
         /// The id.
         id: TokenId,
     },
-    /// There is no token with this id, or it belongs to another owner.
+    /// No token has this id, or the token belongs to another owner.
     #[error("there is no token with the id {id}")]
     NotFound {
         /// The id.
@@ -197,8 +197,8 @@ pub enum ManageError {
         id: TokenId,
     },
     /// The store's answer was lost, and reading again did not show whether the write happened. Read the
-    /// token with this id, or repeat the request. Repeating a rotation gives a new secret, and repeating
-    /// a revocation changes nothing.
+    /// token with this id, or repeat the request. Repeating a rotation creates a new secret, and
+    /// repeating a revocation has no further effect.
     #[error("it is unknown whether the token with the id {id} was changed")]
     Indeterminate {
         /// The id.

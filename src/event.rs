@@ -162,7 +162,7 @@ pub enum Event {
         /// The calling token, if the operation was on behalf of one.
         on_behalf_of: Option<TokenId>,
     },
-    /// A token was revoked that had been revoked before. Nothing changed.
+    /// A token was revoked that had been revoked before. Its record did not change.
     #[non_exhaustive]
     AlreadyRevoked {
         /// The token's id.

@@ -44,7 +44,7 @@ pub enum Refusal {
     /// The token does not follow the grammar. The store was not read.
     #[error(transparent)]
     Malformed(MalformedToken),
-    /// There is no record with the token's id.
+    /// No record has the token's id.
     #[error("no record has the token's id")]
     UnknownId,
     /// The token's secret does not match any secret of the record.
@@ -63,7 +63,7 @@ pub enum Refusal {
     /// The token's `not_before` has not been reached.
     #[error("the token is not active yet")]
     NotYetActive,
-    /// The service does not know the token's type, so it permits the token nothing.
+    /// The service does not know the token's type, so the token has no scopes.
     #[error("the token's type is unknown to this service")]
     UnknownType,
     /// The token is active and lacks a required scope.

@@ -21,7 +21,7 @@ pub use token_type::{TokenType, TokenTypes};
 use grammar::{covers, validate};
 use requirement::RequirementKind;
 
-/// A sorted set of scopes without duplicates. The empty set permits nothing.
+/// A sorted set of scopes without duplicates. The empty set permits no scope.
 ///
 /// A scope has segments of `[A-Za-z0-9_.-]+` with `:` between them, such as `files:upload`, and is
 /// compared as bytes. The last segment may be `*`, which stands for one or more segments: `files:*`

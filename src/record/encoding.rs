@@ -10,7 +10,7 @@
 //! 16 have the same meaning and limits in every later format, so that an old program can list and
 //! filter the records of a new one. A writer uses the oldest format that can express the record.
 //!
-//! A field with a tag of 128 or more restricts nothing. A program that does not know it ignores it
+//! A field with a tag of 128 or more does not restrict the token. A program that does not know it ignores it
 //! and writes it back unchanged. An unknown field below 128 makes the bytes invalid in this format,
 //! so adding such a field needs a new format.
 

@@ -17,14 +17,14 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// A record with this id exists. Nothing was written.
+    /// A record with this id exists. The write did not happen.
     #[error("a record with this id exists")]
     Exists,
     /// The record is not the one that the caller read: it has another version, owner or creation time, or
-    /// it does not exist. Nothing was written. Read it again.
+    /// it does not exist. The write did not happen. Read the record again.
     #[error("the record was changed since it was read")]
     Conflict,
-    /// The store cannot be reached or cannot answer. Nothing was written.
+    /// The store cannot be reached or cannot answer. The write did not happen.
     #[error("the store is unavailable and wrote nothing")]
     Unavailable {
         /// The cause.
@@ -36,13 +36,13 @@ pub enum StoreError {
         /// The cause.
         source: BoxError,
     },
-    /// The storage is full. Nothing was written, and reading still works.
+    /// The storage is full. The write did not happen, and reading still works.
     #[error("the store is full and wrote nothing")]
     Full {
         /// The cause.
         source: BoxError,
     },
-    /// The store was opened for reading only.
+    /// The store was opened for reading only. The write did not happen.
     #[error("the store is read-only")]
     ReadOnly,
     /// A newer program wrote the record, so this program must not replace it.
