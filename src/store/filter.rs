@@ -7,21 +7,13 @@ use crate::record::{Field, InvalidField, MAX_TEXT_LEN, Record, State};
 use crate::token::TokenId;
 
 /// A set of [`State`]s.
-///
-/// ```
-/// use service_tokens::State;
-/// use service_tokens::store::States;
-///
-/// assert!(States::LIVE.contains(State::Pending));
-/// assert_eq!(States::from([State::Expired, State::Revoked]), States::ENDED);
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct States(u8);
 
 impl States {
-    /// The states of live tokens: active and pending.
+    /// Tokens that work or will: active and pending.
     pub const LIVE: Self = Self(0b0011);
-    /// The states of ended tokens: expired and revoked.
+    /// Tokens that will never work again: expired and revoked.
     pub const ENDED: Self = Self(0b1100);
     /// All states.
     pub const ALL: Self = Self(0b1111);
@@ -77,27 +69,27 @@ impl FromIterator<State> for States {
 #[must_use]
 #[non_exhaustive]
 pub struct Filter {
-    /// The owner whose tokens are selected. Every store should have an index for it.
+    /// Only the tokens of this owner. Every store should have an index for it.
     pub owner: Option<String>,
-    /// The name of the selected type.
+    /// Only tokens of the type with this name.
     pub token_type: Option<String>,
-    /// The selected states. The default is [`States::LIVE`].
+    /// Only tokens in one of these states. The default is [`States::LIVE`].
     pub states: States,
-    /// The whole issued-to, compared byte by byte.
+    /// Only tokens whose issued-to is exactly this text, byte for byte.
     pub issued_to: Option<String>,
-    /// A part of the issued-to, compared byte by byte.
+    /// Only tokens whose issued-to contains this text, byte for byte.
     pub issued_to_contains: Option<String>,
-    /// The token that issued or rotated the selected tokens, directly or through other tokens.
+    /// Only tokens that this token issued, directly or through others.
     pub issuer: Option<TokenId>,
-    /// The person or program that issued the selected tokens.
+    /// Only tokens issued by this person or program.
     pub issued_by: Option<String>,
-    /// The time before which the selected tokens expire (exclusive).
+    /// Only tokens that expire before this time.
     pub expires_before: Option<DateTime<Utc>>,
-    /// The time before which the selected tokens were issued (exclusive).
+    /// Only tokens issued before this time.
     pub created_before: Option<DateTime<Utc>>,
-    /// The time before which the selected tokens were issued, and since which they were not used.
+    /// Only tokens issued before this time and not used since.
     pub unused_since: Option<DateTime<Utc>>,
-    /// The time before which the selected tokens ended (exclusive, see [`Record::ends_at`]).
+    /// Only tokens that ended before this time: see [`Record::ends_at`].
     pub ended_before: Option<DateTime<Utc>>,
 }
 
@@ -155,7 +147,7 @@ impl Filter {
         self
     }
 
-    /// Selects only tokens that this token issued or rotated, directly or through other tokens.
+    /// Selects only tokens that this token issued, directly or through others.
     pub fn issuer(mut self, issuer: TokenId) -> Self {
         self.issuer = Some(issuer);
         self
@@ -182,42 +174,16 @@ impl Filter {
     /// Selects only tokens issued before this time and not used since. A list with this filter fails
     /// on a store that does not track last use.
     ///
-    /// A store knows the uses that [`TokenStore::touch`](super::TokenStore::touch) received. The service
-    /// adds the uses that its process has not flushed yet. It assumes that the latest use may have
-    /// happened up to one resolution after the recorded time. See [`Tokens::list`](crate::Tokens::list).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use service_tokens::{Filter, MemoryStore, TokenService};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live").build()?;
-    /// let month = Duration::from_secs(30 * 86_400);
-    /// let unused = Filter::new().unused_since(service.now() - month);
-    /// let page = service.owner("acme").list(unused.into()).await?;
-    /// # assert!(page.items.is_empty());
-    /// # Ok(()) }
-    /// ```
+    /// A store counts as uses the times that [`TokenStore::touch`](super::TokenStore::touch) gave it.
+    /// The service adds the uses that its process has not flushed yet, and assumes that a recorded use
+    /// may have happened up to one resolution later: see [`Tokens::list`](crate::Tokens::list).
     pub fn unused_since(mut self, time: DateTime<Utc>) -> Self {
         self.unused_since = Some(time);
         self
     }
 
-    /// Selects only tokens that expired or were revoked before this time. The earlier of the two times
-    /// counts. It also sets the states to [`States::ENDED`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use service_tokens::Filter;
-    /// use service_tokens::store::States;
-    ///
-    /// let filter = Filter::new().ended_before("2026-03-01T00:00:00Z".parse()?);
-    /// assert_eq!(filter.states, States::ENDED);
-    /// # Ok::<(), service_tokens::chrono::ParseError>(())
-    /// ```
+    /// Selects only tokens that expired or were revoked before this time, by the earlier of the two.
+    /// Sets the states to [`States::ENDED`].
     pub fn ended_before(mut self, time: DateTime<Utc>) -> Self {
         self.ended_before = Some(time);
         self.states(States::ENDED)
@@ -239,22 +205,6 @@ impl Filter {
     }
 
     /// Returns whether a record meets every condition at the time `now`.
-    ///
-    /// # Examples
-    ///
-    /// A store drops the records that do not match:
-    ///
-    /// ```
-    /// use service_tokens::chrono::{DateTime, Utc};
-    /// use service_tokens::{Filter, StoredRecord};
-    ///
-    /// fn select(filter: &Filter, rows: Vec<StoredRecord>, now: DateTime<Utc>) -> Vec<StoredRecord> {
-    ///     let mut rows = rows;
-    ///     rows.retain(|row| filter.matches(&row.record, row.last_used, now));
-    ///     rows
-    /// }
-    /// # assert!(select(&Filter::new(), Vec::new(), DateTime::UNIX_EPOCH).is_empty());
-    /// ```
     pub fn matches(&self, record: &Record, last_used: LastUsed, now: DateTime<Utc>) -> bool {
         fn is<T: PartialEq + ?Sized>(asked: Option<&T>, value: &T) -> bool {
             asked.is_none_or(|asked| asked == value)

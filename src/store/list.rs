@@ -4,7 +4,7 @@ use super::StoredRecord;
 use super::filter::Filter;
 use crate::token::TokenId;
 
-/// The maximum number of records on a page.
+/// The largest number of records on a page.
 pub const MAX_PAGE_LEN: usize = 1_000;
 
 /// The order of a list. Ids sort by time of issue, to the millisecond. Tokens of the same millisecond
@@ -18,10 +18,9 @@ pub enum Order {
     OldestFirst,
 }
 
-/// A request for one page of a list. It has a filter, an order, the place after which the page starts, and
-/// the maximum number of records.
+/// A request for one page of a list: which records, in which order, after which place, and how many.
 ///
-/// The default is the first page of the live tokens of all owners, newest first, with at most 50 records.
+/// The default asks for the first page of all owners' live tokens, newest first, with fifty on a page.
 ///
 /// ```
 /// use service_tokens::store::Order;
@@ -42,12 +41,12 @@ pub enum Order {
 pub struct ListRequest {
     /// The filter that records must match.
     pub filter: Filter,
-    /// The order of the records.
+    /// Newest or oldest first.
     pub order: Order,
     /// The place after which the page starts. It is a place in the order and need not be a record's
     /// id. `None` is the first page.
     pub after: Option<TokenId>,
-    /// The maximum number of records on the page, from 1 to [`MAX_PAGE_LEN`].
+    /// The largest number of records on the page: 1 to [`MAX_PAGE_LEN`].
     pub limit: usize,
 }
 
@@ -64,8 +63,8 @@ impl From<Filter> for ListRequest {
 }
 
 impl ListRequest {
-    /// Creates a request for the first page of the live tokens of all owners, newest first, with at most 50
-    /// records.
+    /// Creates a request for the first page of all owners' live tokens, newest first, with fifty on a
+    /// page.
     pub fn new() -> Self {
         Filter::new().into()
     }
@@ -76,48 +75,25 @@ impl ListRequest {
         self
     }
 
-    /// Sets the order. The default is newest first.
+    /// Sets the order: newest or oldest first.
     pub fn order(mut self, order: Order) -> Self {
         self.order = order;
         self
     }
 
-    /// Starts the page after this place, which is the [`Page::next`] of the page before.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use service_tokens::{Filter, ListRequest};
-    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
-    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
-    /// # let acme = service.owner("acme");
-    /// # for _ in 0..3 { let _ = acme.issue(IssueRequest::new("connector", "backup")).await?; }
-    /// let mut request = ListRequest::from(Filter::new().token_type("connector")).limit(2);
-    /// let mut count = 0;
-    /// loop {
-    ///     let page = acme.list(request.clone()).await?;
-    ///     count += page.items.len();
-    ///     let Some(next) = page.next else { break };
-    ///     request = request.after(next);
-    /// }
-    /// assert_eq!(count, 3);
-    /// # Ok(()) }
-    /// ```
+    /// Starts the page after this place: the [`Page::next`] of the page before.
     pub fn after(mut self, cursor: TokenId) -> Self {
         self.after = Some(cursor);
         self
     }
 
-    /// Sets the maximum number of records on the page, from 1 to [`MAX_PAGE_LEN`]. The default is 50.
+    /// Sets the largest number of records on the page: 1 to [`MAX_PAGE_LEN`].
     pub fn limit(mut self, records: usize) -> Self {
         self.limit = records;
         self
     }
 
-    /// Returns whether an id is after the place at which the page starts. Implementations of stores call this.
+    /// Returns whether an id lies after the cursor.
     pub fn is_past_cursor(&self, id: TokenId) -> bool {
         match (self.after, self.order) {
             (None, _) => true,
@@ -134,7 +110,7 @@ impl ListRequest {
 pub struct Page {
     /// The records, in order. A page without records may have a successor.
     pub items: Vec<StoredRecord>,
-    /// The place after which the next page starts, for [`ListRequest::after`]. It is `None` at the end.
+    /// The place after which the next page starts, for [`ListRequest::after`]; `None` at the end.
     pub next: Option<TokenId>,
 }
 
