@@ -20,7 +20,8 @@ pub(crate) use guarded::{Earlier, GuardedClock, Moment};
 /// # Contract
 ///
 /// `now` may jump, because the clock can be set. `monotonic` must never run backwards and never jump. The
-/// service compares the two: see [`TokenService::has_clock_jumped`](crate::TokenService::has_clock_jumped).
+/// service compares the two and reports a jump (see
+/// [`TokenService::has_clock_jumped`](crate::TokenService::has_clock_jumped)).
 /// All three must be cheap, because each verification calls `coarse_micros`, and also calls the others if
 /// it waits for a store.
 ///
