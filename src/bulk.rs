@@ -1,4 +1,4 @@
-//! Operations on many tokens: revoking by a filter, and purging records of tokens that ended long ago.
+//! Operations on many tokens. They revoke tokens by a filter, or purge the records of ended tokens.
 //!
 //! [`Tokens::revoke_all`](crate::Tokens::revoke_all) returns a [`RevokeAll`] and
 //! [`Tokens::purge`](crate::Tokens::purge) a [`Purge`]. Both report a [`BulkProgress`] while they run

@@ -1,5 +1,5 @@
-//! The last step of a verification. It is pure: it takes a proof, a time and a requirement, and returns
-//! a verified token or a refusal.
+//! The last step of a verification. It is a pure function of a proof, a time, a requirement and the token
+//! types, and it returns a verified token or a refusal.
 
 mod verified;
 
@@ -13,14 +13,15 @@ use crate::refusal::Refusal;
 use crate::scope::{Requirement, TokenTypes};
 
 impl Matched<'_> {
-    /// Decides whether the token may do what `requirement` says at the time `now`.
+    /// Decides whether the token is accepted and meets the requirement at the time `now`.
     ///
     /// This is the only public way to a [`VerifiedToken`]. It consumes the proof, so a program cannot
-    /// skip the comparison or exchange the record; the module [`steps`](crate::steps) shows both.
+    /// skip the comparison or exchange the record. The module [`steps`](crate::steps) has the examples
+    /// that do not compile.
     ///
     /// # Errors
     ///
-    /// The first that applies of [`Refusal::Revoked`], [`Refusal::SecretEnded`],
+    /// The first that applies in this order: [`Refusal::Revoked`], [`Refusal::SecretEnded`],
     /// [`Refusal::Expired`], [`Refusal::NotYetActive`], [`Refusal::UnknownType`] and
     /// [`Refusal::MissingScope`].
     ///
@@ -70,8 +71,8 @@ impl Matched<'_> {
                 Err(Refusal::MissingScope)
             };
         }
-        // Not each side by itself: a requirement of any of several scopes could be met by a different
-        // scope on each side.
+        // It is not enough that both sides meet the requirement. If it names several scopes of which any
+        // one is enough, each side could meet it with a different scope.
         let effective = issued.intersection(present);
         if effective.as_scopes().permits(requirement) {
             Ok(VerifiedToken::of(&self, Some(effective.as_scopes())))

@@ -1,7 +1,7 @@
 //! The clocks that the service reads.
 //!
 //! [`SystemClock`] is the default and [`ManualClock`] is for tests. Implement [`Clock`] to take the time
-//! from another source. A [`ClockJump`] is what the service reports if the wall clock was set.
+//! from another source. The service reports a [`ClockJump`] if the wall clock was set.
 
 mod guarded;
 
@@ -20,21 +20,47 @@ pub(crate) use guarded::{Earlier, GuardedClock, Moment};
 /// # Contract
 ///
 /// `now` may jump, because the clock can be set. `monotonic` must never run backwards and never jump. The
-/// service compares the two: see [`TokenService::has_clock_jumped`](crate::TokenService::has_clock_jumped).
-/// All three must be cheap: each verification reads `coarse_micros`, and the others too if it waits for a
-/// store.
+/// service compares the two and reports a jump (see
+/// [`TokenService::has_clock_jumped`](crate::TokenService::has_clock_jumped)).
+/// All three must be cheap, because each verification calls `coarse_micros`, and also calls the others if
+/// it waits for a store.
+///
+/// # Examples
+///
+/// A clock that runs one hour ahead of the operating system, to test the effects:
+///
+/// ```
+/// use std::time::Duration;
+/// use service_tokens::chrono::{DateTime, Utc};
+/// use service_tokens::clock::{Clock, SystemClock};
+///
+/// struct Ahead(SystemClock);
+///
+/// impl Clock for Ahead {
+///     fn now(&self) -> DateTime<Utc> {
+///         self.0.now() + Duration::from_secs(3_600)
+///     }
+///
+///     fn monotonic(&self) -> Duration {
+///         self.0.monotonic()
+///     }
+/// }
+/// # assert!(Ahead(SystemClock::new()).now() > SystemClock::new().now());
+/// ```
 pub trait Clock: Send + Sync {
     /// Returns the wall-clock time. The service drops anything below a microsecond.
     fn now(&self) -> DateTime<Utc>;
 
     /// Returns the wall-clock time for a verification, in microseconds since 1970. It may lag behind
-    /// [`now`](Self::now) by at most ten milliseconds if that makes it cheaper. A token may be accepted
-    /// for that much longer than its expiry time says.
+    /// [`now`](Self::now) by at most 10 ms if that makes it cheaper. A token may then be accepted for up
+    /// to 10 ms after its expiry time.
+    ///
+    /// The default calls [`now`](Self::now).
     fn coarse_micros(&self) -> i64 {
         self.now().timestamp_micros()
     }
 
-    /// Returns the time since a fixed, arbitrary moment.
+    /// Returns the time since a fixed, arbitrary moment. It must never decrease or jump.
     fn monotonic(&self) -> Duration;
 }
 
@@ -59,8 +85,10 @@ macro_rules! forward {
 
 forward!(Arc Box);
 
-/// The operating system's clocks. On Linux a verification reads the coarse clock, which moves with the
-/// kernel's tick every 1 to 10 ms, because reading it costs a fraction.
+/// The clocks of the operating system.
+///
+/// On Linux a verification reads the coarse clock, which the kernel updates every 1 to 10 ms, because
+/// reading it costs a fraction of the time.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     start: Instant,
@@ -68,6 +96,16 @@ pub struct SystemClock {
 
 impl SystemClock {
     /// Creates a clock whose monotonic time counts from now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::clock::{Clock, SystemClock};
+    ///
+    /// let clock = SystemClock::new();
+    /// let before = clock.monotonic();
+    /// assert!(clock.monotonic() >= before);
+    /// ```
     pub fn new() -> Self {
         Self { start: Instant::now() }
     }
@@ -85,7 +123,7 @@ impl Clock for SystemClock {
     }
 
     #[cfg(target_os = "linux")]
-    #[allow(clippy::useless_conversion, reason = "it is one where a number has 32 bits")]
+    #[allow(clippy::useless_conversion, reason = "on some targets the field has 32 bits")]
     fn coarse_micros(&self) -> i64 {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
         time.tv_sec * 1_000_000 + i64::from(time.tv_nsec) / 1_000
@@ -123,12 +161,35 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// Creates a clock that is stopped at `now`.
+    /// Creates a clock that is stopped at `now`. Its monotonic time is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::clock::{Clock, ManualClock};
+    ///
+    /// let start = "2026-03-01T12:00:00Z".parse()?;
+    /// assert_eq!(ManualClock::new(start).now(), start);
+    /// # Ok::<(), service_tokens::chrono::ParseError>(())
+    /// ```
     pub fn new(now: DateTime<Utc>) -> Self {
         Self { wall: AtomicI64::new(now.timestamp_micros()), monotonic: AtomicI64::new(0) }
     }
 
-    /// Advances the wall clock and the monotonic clock together.
+    /// Advances the wall clock and the monotonic clock by the same duration.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use service_tokens::clock::{Clock, ManualClock};
+    ///
+    /// let clock = ManualClock::default();
+    /// let (wall, monotonic) = (clock.now(), clock.monotonic());
+    /// clock.advance(Duration::from_secs(60));
+    /// assert_eq!(clock.now(), wall + Duration::from_secs(60));
+    /// assert_eq!(clock.monotonic(), monotonic + Duration::from_secs(60));
+    /// ```
     pub fn advance(&self, by: Duration) {
         let by = micros(by);
         for clock in [&self.wall, &self.monotonic] {
@@ -137,8 +198,26 @@ impl ManualClock {
         }
     }
 
-    /// Sets the wall clock, as an operator or a time server would. The monotonic clock does not move, and
-    /// the time of a service never runs backwards.
+    /// Sets the wall clock, as an operator or a time server would. The monotonic clock does not move.
+    ///
+    /// A service over this clock reports a step of more than a minute as a jump. Its own time never runs
+    /// backwards.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use service_tokens::clock::{Clock, ManualClock};
+    /// use service_tokens::{MemoryStore, TokenService};
+    ///
+    /// let clock = Arc::new(ManualClock::default());
+    /// let service =
+    ///     TokenService::builder(MemoryStore::new(), "acme_test").clock(clock.clone()).build()?;
+    /// clock.set(clock.now() + Duration::from_secs(3_600));
+    /// assert!(service.has_clock_jumped());
+    /// # Ok::<(), service_tokens::BuildError>(())
+    /// ```
     pub fn set(&self, now: DateTime<Utc>) {
         self.wall.store(now.timestamp_micros(), Ordering::SeqCst);
     }
@@ -173,7 +252,7 @@ pub(crate) fn from_micros(micros: i64) -> DateTime<Utc> {
     })
 }
 
-/// The time as text, as messages and events show it.
+/// Returns the time as text, as messages and events show it.
 pub(crate) fn rfc3339(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }

@@ -1,7 +1,7 @@
 //! The errors of the service.
 //!
-//! [`VerifyError`] is for verifications and [`ManageError`] for management operations. Each says which
-//! HTTP status fits it.
+//! [`VerifyError`] is for verifications and [`ManageError`] for management operations. The documentation
+//! of each variant names its HTTP status.
 
 use crate::random::RandomError;
 use crate::record::{InvalidField, RevokeDenied, RotateDenied};
@@ -48,6 +48,15 @@ pub struct MissingScope {
 
 impl VerifyError {
     /// Returns the reason of a refusal, or `None` if the store gave no answer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::{Refusal, VerifyError};
+    ///
+    /// let error = VerifyError::Refused(Refusal::Revoked);
+    /// assert_eq!(error.refusal(), Some(Refusal::Revoked));
+    /// ```
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::Refused(refusal) => Some(*refusal),
@@ -56,7 +65,7 @@ impl VerifyError {
         }
     }
 
-    /// The error of a token that was refused under this requirement.
+    /// Creates the error of a token that was refused under this requirement.
     pub(crate) fn refused(refusal: Refusal, id: TokenId, requirement: &Requirement) -> Self {
         match refusal {
             Refusal::MissingScope => {
@@ -89,16 +98,41 @@ impl From<StoreError> for VerifyError {
     }
 }
 
+/// Creates the error of a store that returned the record of another id.
 pub(crate) fn other_record() -> StoreError {
     StoreError::corrupt("the store answered with the record of another id")
 }
 
-/// The error returned if a management operation does not succeed. Nothing was written, except for
+/// The error returned if a management operation does not succeed. The operation had no effect, except for
 /// [`Indeterminate`](Self::Indeterminate) and [`Overtaken`](Self::Overtaken).
 ///
-/// For HTTP: `Invalid` is 400, `NotPermitted` and `Overtaken` 401 or 403 as [`NotPermitted`] says,
-/// `NotFound` 404, `Exists`, `NotRotated`, `TooManyActive` and `ClockJumped` 409, all others,
-/// `IssuingPaused` among them, 503.
+/// | HTTP status | variants |
+/// | --- | --- |
+/// | 400 | `Invalid` |
+/// | 401 or 403, see [`NotPermitted`] | `NotPermitted`, `Overtaken` |
+/// | 404 | `NotFound` |
+/// | 409 | `Exists`, `NotRotated`, `TooManyActive`, `ClockJumped` |
+/// | 503 | all others, `IssuingPaused` among them |
+///
+/// # Examples
+///
+/// ```
+/// use service_tokens::ManageError;
+///
+/// fn status(error: &ManageError) -> u16 {
+///     match error {
+///         ManageError::Invalid(_) => 400,
+///         ManageError::NotPermitted(_) | ManageError::Overtaken { .. } => 403,
+///         ManageError::NotFound { .. } => 404,
+///         ManageError::Exists { .. }
+///         | ManageError::NotRotated(_)
+///         | ManageError::TooManyActive { .. }
+///         | ManageError::ClockJumped => 409,
+///         _ => 503,
+///     }
+/// }
+/// # assert_eq!(status(&ManageError::TooManyActive { max: 5 }), 409);
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManageError {
@@ -118,7 +152,7 @@ pub enum ManageError {
         /// The id.
         id: TokenId,
     },
-    /// There is no token with this id, or it belongs to another owner.
+    /// No token has this id, or the token belongs to another owner.
     #[error("there is no token with the id {id}")]
     NotFound {
         /// The id.
@@ -141,9 +175,9 @@ pub enum ManageError {
     /// The calling token may not do this.
     #[error(transparent)]
     NotPermitted(#[from] NotPermitted),
-    /// The operation was done, and by then the calling token might not do it any more. So the new secret
-    /// is not returned. An issued token is revoked. A rotated token has a new secret that is unknown,
-    /// and its older secret ends as the request said: rotate it again.
+    /// The operation was done, but at its end the calling token was not permitted to do it any more. So the
+    /// new secret is not returned. An issued token is revoked. A rotated token has a new secret that is
+    /// unknown, and its older secret ends as the request said. Rotate such a token again.
     #[error("the calling token ended during the operation, so the secret of {id} is not returned")]
     Overtaken {
         /// The token that was issued or rotated.
@@ -163,8 +197,8 @@ pub enum ManageError {
         id: TokenId,
     },
     /// The store's answer was lost, and reading again did not show whether the write happened. Read the
-    /// token with this id, or repeat the request. Repeating a rotation gives a new secret, and repeating
-    /// a revocation changes nothing.
+    /// token with this id, or repeat the request. Repeating a rotation creates a new secret, and
+    /// repeating a revocation has no further effect.
     #[error("it is unknown whether the token with the id {id} was changed")]
     Indeterminate {
         /// The id.

@@ -1,6 +1,6 @@
 //! Events: one for each management operation and each refusal.
 //!
-//! [`Event`] says what happened, and an [`EventSink`] receives the events. Without a sink they go to
+//! An [`Event`] describes an operation or a refusal, and an [`EventSink`] receives the events. Without a sink they go to
 //! `tracing`. With the feature `serde` an event can be written to a table or a log as one flat map.
 
 mod queue;
@@ -62,8 +62,8 @@ impl fmt::Display for Operation {
 /// Texts come from callers and may contain any character, also line breaks. Escape them when you write
 /// them.
 ///
-/// With the feature `serde` an event is a flat map: `event` is its [`name`](Self::name), the other keys
-/// are the fields, and times are RFC 3339.
+/// With the feature `serde` an event is a flat map. Its key `event` has the [`name`](Self::name), its
+/// other keys are the fields, and times are RFC 3339.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -162,7 +162,7 @@ pub enum Event {
         /// The calling token, if the operation was on behalf of one.
         on_behalf_of: Option<TokenId>,
     },
-    /// A token was revoked that had been revoked before. Nothing changed.
+    /// A token was revoked that had been revoked before. Its record did not change.
     #[non_exhaustive]
     AlreadyRevoked {
         /// The token's id.
@@ -337,6 +337,35 @@ impl Event {
     /// Returns the id of the token that the event is about, or `None` if it is not about one token.
     ///
     /// The id in a refusal comes from the client, which can write any id into a text.
+    ///
+    /// # Examples
+    ///
+    /// A sink that collects the columns of a table:
+    ///
+    /// ```
+    /// use std::sync::Mutex;
+    /// use service_tokens::chrono::{DateTime, Utc};
+    /// use service_tokens::{Event, EventSink};
+    ///
+    /// #[derive(Default)]
+    /// struct Table(Mutex<Vec<[String; 5]>>);
+    ///
+    /// impl EventSink for Table {
+    ///     fn record(&self, event: &Event, at: DateTime<Utc>) {
+    ///         let row = [
+    ///             at.to_rfc3339(),
+    ///             event.name().to_owned(),
+    ///             event.id().map(|id| id.to_string()).unwrap_or_default(),
+    ///             event.owner().unwrap_or_default().to_owned(),
+    ///             event.by().unwrap_or_default().to_owned(),
+    ///         ];
+    ///         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(row);
+    ///     }
+    /// }
+    /// # let table = Table::default();
+    /// # table.record(&Event::IssuingResumed, DateTime::UNIX_EPOCH);
+    /// # assert_eq!(table.0.lock().unwrap()[0][1], "issuing_resumed");
+    /// ```
     pub fn id(&self) -> Option<TokenId> {
         match self {
             Self::Issued { id, .. }
@@ -364,8 +393,8 @@ impl Event {
         }
     }
 
-    /// Returns the owner of the token, or the owner that the operation was limited to. `None` if the
-    /// event does not carry an owner.
+    /// Returns the owner of the token, or the owner that the operation was limited to. Returns `None` if
+    /// the event has no owner.
     pub fn owner(&self) -> Option<&str> {
         match self {
             Self::Issued { owner, .. }
@@ -393,8 +422,8 @@ impl Event {
         }
     }
 
-    /// Returns the person or program that the request named as the one who issued, rotated or revoked.
-    /// `None` if the request named none, or if the event has no such field.
+    /// Returns the person or program that issued, rotated or revoked, as the request named it. Returns
+    /// `None` if the request did not name one, or if the event has no such field.
     pub fn by(&self) -> Option<&str> {
         match self {
             Self::Issued { by, .. }
@@ -437,8 +466,9 @@ impl Event {
 ///
 /// Without a sink events go to `tracing` under the target `service_tokens`, in the thread and span of
 /// the request. Operations that write and refusals are `INFO`, and reads are `DEBUG`. Events that an
-/// operator should see are `WARN`: a failed operation, issuing paused or resumed, an ended secret, an
-/// overlap that did not end, a store without an answer, last uses that are not flushed, a clock jump.
+/// operator should see are `WARN`. These are a failed operation, issuing paused or resumed, an ended
+/// secret, an overlap that did not end, a store without an answer, last uses that are not flushed, a clock
+/// jump, and lost events.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -457,10 +487,13 @@ impl Event {
 /// ```
 pub trait EventSink: Send + Sync + 'static {
     /// Receives an event that happened at the wall-clock time `at`.
+    ///
+    /// It may block and it may panic, because the service calls it on a thread of its own. While it
+    /// blocks, later events wait in the queue.
     fn record(&self, event: &Event, at: DateTime<Utc>);
 }
 
-/// A sink behind an `Arc`, which the program may share with the service.
+/// A sink behind an `Arc`, so that the program can share it with the service.
 #[deny(clippy::missing_trait_methods)]
 impl<S: EventSink + ?Sized> EventSink for Arc<S> {
     fn record(&self, event: &Event, at: DateTime<Utc>) {
@@ -468,7 +501,7 @@ impl<S: EventSink + ?Sized> EventSink for Arc<S> {
     }
 }
 
-// Not for every `Box<S>`: a boxed closure is a closure, so it is a sink already.
+// There is no implementation for every `Box<S>`, because a boxed closure is a closure and so a sink.
 #[deny(clippy::missing_trait_methods)]
 impl EventSink for Box<dyn EventSink> {
     fn record(&self, event: &Event, at: DateTime<Utc>) {
@@ -515,6 +548,7 @@ impl Events {
         Ok(Self::Queued(queue, clock))
     }
 
+    /// Writes the event to `tracing`, or puts it into the queue without waiting.
     pub(crate) fn emit(&self, event: Event) {
         match self {
             Self::Tracing => guarded(|| trace(&event)),
@@ -529,7 +563,8 @@ impl Events {
         }
     }
 
-    /// Waits until the sink has received all events so far.
+    /// Waits until the sink has received all events so far, at most for `longest`. Returns whether it has
+    /// received them.
     pub(crate) fn flush(&self, longest: Duration) -> bool {
         match self {
             Self::Tracing => true,

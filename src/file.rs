@@ -1,7 +1,7 @@
-//! The store in one file: [`FileStore`], its options, and what it reports.
+//! The store in one file ([`FileStore`]), its options and its reports.
 //!
-//! A journal on disk holds the records, and every record is in memory too, so a read needs no disk. The
-//! manual compares it with other stores in [choosing a store](crate::manual::choosing_a_store).
+//! A journal on disk holds the records. Every record is also in memory, so a read does not access the
+//! disk. The manual compares this store with others in [choosing a store](crate::manual::choosing_a_store).
 
 pub use crate::stores::{
     Compacted, FileStore, FileStoreOptions, OpenError, OpenProgress, OpenReport, TruncatedTail,

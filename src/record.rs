@@ -1,7 +1,7 @@
-//! The stored row of a token: everything that is known of it, except its secret.
+//! The stored record of a token, which has all of its data except the secret.
 //!
-//! [`Record`] is the row. The module also has the parts of a record, the limits of its fields, and the
-//! errors for values that break them.
+//! Besides [`Record`] the module has the parts of a record, the limits of its fields, and the errors for
+//! values that break these limits.
 
 mod accessors;
 mod encoding;
@@ -36,12 +36,11 @@ use crate::token::{ParsedToken, TokenId};
 /// The stored record of a token. It contains id, owner, type, issued-to, scopes, times, digests and
 /// revocation, but no plaintext.
 ///
-/// A record is an immutable value. The service creates a modified copy, and a store replaces the
-/// old record by compare-and-swap. Stores save [`to_bytes`](Self::to_bytes) and additional columns
-/// with the accessors that they index. Outside this crate a record can be created only by
-/// [`from_bytes`](Self::from_bytes).
-/// [The life of a token](crate::manual::life#what-each-operation-leaves-in-the-record) documents which
-/// fields each operation changes.
+/// A record is an immutable value. To change one, the service creates a modified copy, and a store
+/// replaces the old record by compare-and-swap. A store saves [`to_bytes`](Self::to_bytes), and can also
+/// save the results of accessors as columns for its indexes. Other crates can create a record only with
+/// [`from_bytes`](Self::from_bytes). The manual lists the fields that each operation changes in [the life
+/// of a token](crate::manual::life#what-each-operation-leaves-in-the-record).
 ///
 /// `Debug` shows no digest.
 #[derive(Clone, PartialEq, Eq)]
@@ -96,7 +95,7 @@ struct Rare {
 /// The tag and content of a field.
 type IgnorableField = (u8, Box<[u8]>);
 
-/// The revocation of a token. The first revocation is retained, later ones have no effect.
+/// The revocation of a token. The first revocation is retained, and later ones have no effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Revocation {
@@ -197,12 +196,33 @@ impl Record {
     ///
     /// - [`Refusal::UnknownId`] if the record has another id than the token.
     /// - [`Refusal::NewerRecord`] if a newer program wrote the record.
-    /// - [`Refusal::WrongSecret`] if no digest matches; [`Refusal::UnknownScheme`] or
-    ///   [`Refusal::MissingKey`] if a digest could not be compared and no other matches.
+    /// - [`Refusal::WrongSecret`] if no digest matches.
+    /// - [`Refusal::UnknownScheme`] or [`Refusal::MissingKey`] if a digest could not be compared and no
+    ///   other digest matches.
     ///
     /// # Examples
     ///
-    /// The module [`steps`](crate::steps) shows it between the other steps.
+    /// The module [`steps`](crate::steps) has an example with all four steps.
+    ///
+    /// ```
+    /// use service_tokens::Refusal;
+    /// use service_tokens::steps::{Digests, ParsedToken, Prefix};
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let acme = service.owner("acme");
+    /// let issued = acme.issue(IssueRequest::new("connector", "backup")).await?;
+    /// let other = acme.issue(IssueRequest::new("connector", "reports")).await?;
+    ///
+    /// let ours = [Prefix::new("acme_live")?];
+    /// let token = ParsedToken::parse(issued.token.expose_secret(), &ours)?;
+    /// assert!(issued.record.matches(&token, &Digests::plain()).is_ok());
+    /// let refused = other.record.matches(&token, &Digests::plain()).unwrap_err();
+    /// assert_eq!(refused, Refusal::UnknownId);
+    /// # Ok(()) }
+    /// ```
     #[inline]
     pub fn matches<'r>(
         &'r self,
@@ -266,18 +286,18 @@ impl fmt::Debug for Record {
     }
 }
 
-/// Which of a record's secrets was presented.
+/// The secret of a record that was presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PresentedSecret {
     Newest,
     Older,
-    /// The one that ended last: known, never accepted.
+    /// The secret that ended last. It is recognised and never accepted.
     Ended,
 }
 
 /// The proof that a presented secret is one of this record's secrets.
 ///
-/// [`Record::matches`] makes it, and [`authorize`](Self::authorize) turns it into a
+/// [`Record::matches`] creates it, and [`authorize`](Self::authorize) consumes it and returns a
 /// [`VerifiedToken`](crate::VerifiedToken).
 #[derive(Debug)]
 #[must_use = "a match alone verifies nothing: call `authorize`"]
@@ -292,7 +312,7 @@ impl<'r> Matched<'r> {
         self.record
     }
 
-    /// Whether the presented secret has ended by `now`.
+    /// Returns whether the presented secret has ended by `now`.
     #[inline]
     pub(crate) fn secret_ended(&self, now: DateTime<Utc>) -> bool {
         match self.presented {

@@ -5,14 +5,24 @@ use crate::token::MalformedToken;
 
 /// The reason for which a token is refused.
 ///
-/// Use it in logs, metrics and your own code, and do not send it to the client: a client that tries
-/// tokens must not learn which part of one was right. [`VerifyError`](crate::VerifyError) has a
+/// Use it in logs, metrics and your own code. Do not send it to the client, because a client that tries
+/// tokens must not learn which part of a token was right. [`VerifyError`](crate::VerifyError) has a
 /// `Display` that is safe to send.
 ///
-/// If several reasons apply, a verification gives the first one in this order: the token is
-/// malformed; there is no record with its id; the record is from a newer program; the secret does not
-/// match; the token was revoked; the secret has ended; the token has expired; it is not active yet;
-/// its type is unknown; a scope is missing.
+/// If several reasons apply, a verification returns the first one in this order:
+///
+/// 1. The token is malformed.
+/// 2. No record has its id.
+/// 3. A newer program wrote the record.
+/// 4. The secret does not match, or its digest cannot be computed.
+/// 5. The token was revoked.
+/// 6. The secret has ended.
+/// 7. The token has expired.
+/// 8. The token is not active yet.
+/// 9. The type is unknown.
+/// 10. A scope is missing.
+///
+/// # Examples
 ///
 /// ```
 /// use service_tokens::{Refusal, VerifyError};
@@ -31,10 +41,10 @@ use crate::token::MalformedToken;
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The token does not follow the grammar. The store was not asked.
+    /// The token does not follow the grammar. The store was not read.
     #[error(transparent)]
     Malformed(MalformedToken),
-    /// There is no record with the token's id.
+    /// No record has the token's id.
     #[error("no record has the token's id")]
     UnknownId,
     /// The token's secret does not match any secret of the record.
@@ -53,7 +63,7 @@ pub enum Refusal {
     /// The token's `not_before` has not been reached.
     #[error("the token is not active yet")]
     NotYetActive,
-    /// The service does not know the token's type, so it permits the token nothing.
+    /// The service does not know the token's type, so the token has no scopes.
     #[error("the token's type is unknown to this service")]
     UnknownType,
     /// The token is active and lacks a required scope.

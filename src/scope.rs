@@ -1,7 +1,7 @@
 //! Scopes, requirements and token types.
 //!
-//! A [`ScopeSet`] is a grant, a [`Requirement`] is what a request requires, and a [`TokenType`] is a
-//! named grant. The limits of their texts are constants here. The manual explains the rules in
+//! A [`ScopeSet`] is a grant, a [`Requirement`] has the scopes that a request requires, and a
+//! [`TokenType`] is a named grant. The constants are the limits of their texts. The manual explains the rules in
 //! [scopes and types](crate::manual::scopes_and_types).
 
 mod grammar;
@@ -21,7 +21,7 @@ pub use token_type::{TokenType, TokenTypes};
 use grammar::{covers, validate};
 use requirement::RequirementKind;
 
-/// A sorted set of scopes without duplicates. The empty set permits nothing.
+/// A sorted set of scopes without duplicates. The empty set permits no scope.
 ///
 /// A scope has segments of `[A-Za-z0-9_.-]+` with `:` between them, such as `files:upload`, and is
 /// compared as bytes. The last segment may be `*`, which stands for one or more segments: `files:*`
@@ -120,6 +120,11 @@ impl FromStr for ScopeSet {
     type Err = InvalidScope;
 
     /// Reads scopes with single spaces between them. The empty text is the empty set.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidScope`] for the first text that is not a valid scope, or if there are more than
+    /// [`MAX_SCOPES`].
     fn from_str(scopes: &str) -> Result<Self, InvalidScope> {
         if scopes.is_empty() { Ok(Self::default()) } else { Self::new(scopes.split(' ')) }
     }
@@ -150,7 +155,7 @@ impl<'s> Scopes<'s> {
         self.0
     }
 
-    /// Returns whether this grant fulfils the requirement.
+    /// Returns whether this grant meets the requirement.
     ///
     /// # Examples
     ///
@@ -187,7 +192,7 @@ impl<'s> Scopes<'s> {
         other.iter().all(|scope| self.covers(scope))
     }
 
-    /// Returns the set of what both sets permit.
+    /// Returns the set of the scopes that both sets permit.
     ///
     /// The result may have as many scopes as both sets together, which may be more than
     /// [`MAX_SCOPES`]. Such a set works and can be written, but it cannot be read from its text.

@@ -1,8 +1,8 @@
 //! The four steps of a verification, one by one.
 //!
-//! [`TokenService::verify`](crate::TokenService::verify) does all four, and a service needs nothing
-//! else. Use the steps for a program that has a record at hand and no service: a tool that checks one
-//! token, a test, or a gateway with a look-up of its own.
+//! [`TokenService::verify`](crate::TokenService::verify) takes all four steps, so a service does not need
+//! them one by one. Use them in a program that has a record at hand and no service. Examples are a tool
+//! that checks one token, a test, and a gateway with its own look-up.
 //!
 //! 1. [`ParsedToken::parse`] refuses a malformed token without a look-up.
 //! 2. The program finds the record of [`ParsedToken::id`], for example with
@@ -36,7 +36,7 @@
 //!
 //! # A step cannot be left out
 //!
-//! The compiler checks it. Without the comparison there is no proof to authorize:
+//! The compiler checks this. A record that was not compared cannot be authorized:
 //!
 //! ```compile_fail,E0599
 //! use service_tokens::steps::TokenTypes;

@@ -332,7 +332,7 @@ fn unlike_v1(bytes: &[u8], accepted: &[Prefix]) -> MalformedToken {
 /// Returns a regular expression for secret scanners that finds tokens with any of these prefixes.
 ///
 /// It uses the common subset of RE2, PCRE, Rust and JavaScript. A match is a candidate that
-/// [`parse`] accepts or refuses. The expression has no word boundary at the start, because a token
+/// [`ParsedToken::parse`] accepts or refuses. The expression has no word boundary at the start, because a token
 /// may follow an escaped line break (`\\n`) or a percent-encoded character.
 ///
 /// ```

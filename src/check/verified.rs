@@ -10,18 +10,20 @@ use crate::refusal::Refusal;
 use crate::scope::{Requirement, Scopes};
 use crate::token::TokenId;
 
-/// A token that was found, compared and authorized. It owns its data and is cheap to clone, so that it
-/// can be passed along with the request.
+/// A token that was found, compared and authorized.
+///
+/// It owns its data, so it can be passed along with the request. Cloning it copies the data and allocates
+/// once, or twice if its texts are long.
 ///
 /// A verification writes to no memory that other cores share, so a token in use on all cores scales.
-// One allocation, so that it moves through futures and extensions as a pointer.
+// The data is in one allocation, so that the value moves through futures and extensions as a pointer.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VerifiedToken(Box<Verified>);
 
 #[derive(Clone, PartialEq, Eq)]
 struct Verified {
     id: TokenId,
-    /// The scopes among them are the effective ones.
+    /// The owner, type, issued-to and effective scopes.
     texts: Texts,
     created_at: DateTime<Utc>,
     not_before: Option<DateTime<Utc>>,
@@ -34,9 +36,9 @@ struct Verified {
 /// The work that follows when the use of the token is permitted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Follows {
-    /// Whether the use must be noted, according to the last use that the store returned.
+    /// Whether to note the use, which depends on the last use that the store returned.
     pub(crate) due: bool,
-    /// Boxed, because few uses are the first.
+    /// The first use of a new secret. It is boxed, because few uses are the first.
     pub(crate) first_use: Option<Box<FirstUse>>,
 }
 
@@ -110,7 +112,27 @@ impl VerifiedToken {
         self.0.texts.scopes()
     }
 
-    /// Returns whether the token fulfils a further requirement of the same request.
+    /// Returns whether the token meets a further requirement of the same request.
+    ///
+    /// # Examples
+    ///
+    /// A handler that shows more to a token with a second scope:
+    ///
+    /// ```
+    /// use service_tokens::{VerifiedToken, requirement};
+    ///
+    /// fn columns(token: &VerifiedToken) -> &'static str {
+    ///     if token.permits(&requirement!("invoices:amounts")) { "number, amount" } else { "number" }
+    /// }
+    /// # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["invoices:read"])?).build()?;
+    /// # let issued = service.owner("acme").issue(IssueRequest::new("connector", "reports")).await?;
+    /// # let token = issued.token.expose_secret();
+    /// # assert_eq!(columns(&service.verify(token, &Requirement::any_token()).await?), "number");
+    /// # Ok(()) }
+    /// ```
     pub fn permits(&self, requirement: &Requirement) -> bool {
         self.scopes().permits(requirement)
     }
@@ -133,8 +155,8 @@ impl VerifiedToken {
         self.0.expires_at
     }
 
-    /// Returns how old the record of this verification may be, counted from before the store was
-    /// queried. It is zero if the store answered in this process without waiting.
+    /// Returns the maximum age of the record behind this verification, counted from before the store was
+    /// read. It is zero if the store answered in this process without waiting.
     #[inline]
     pub fn staleness(&self) -> Duration {
         self.0.staleness
@@ -144,7 +166,8 @@ impl VerifiedToken {
     ///
     /// # Errors
     ///
-    /// [`Refusal::UnknownId`] if it is another token's record, [`Refusal::NewerRecord`].
+    /// [`Refusal::UnknownId`] if the record is another token's, and [`Refusal::NewerRecord`] if a newer
+    /// program wrote it.
     pub(crate) fn matched_on<'r>(&self, record: &'r Record) -> Result<Matched<'r>, Refusal> {
         let same = record.id() == self.id()
             && record.owner() == self.owner()

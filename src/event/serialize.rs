@@ -1,4 +1,4 @@
-//! The form of an event in `serde`: one flat map with the name of the event, times as RFC 3339.
+//! The form of an event in `serde`. It is one flat map with the name of the event, and its times are RFC 3339.
 
 use std::time::Duration;
 

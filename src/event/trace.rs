@@ -1,4 +1,4 @@
-//! Events to `tracing`.
+//! Writes events to `tracing`, which is the default without a sink.
 
 use super::Event;
 use crate::token::TokenId;
@@ -24,7 +24,7 @@ pub(super) fn trace(event: &Event) {
             tracing::info!(target: T, %id, ?owner, "older secret ended: the new one was used");
         }
         Event::OverlapNotEnded { id, cause } => {
-            tracing::warn!(target: T, %id, ?cause, "older secret not ended: its latest end stands");
+            tracing::warn!(target: T, %id, ?cause, "older secret not ended: it stays until its latest end");
         }
         Event::Counted { owner, records } => {
             tracing::debug!(target: T, ?owner, records, "records counted");
@@ -54,9 +54,9 @@ pub(super) fn trace(event: &Event) {
         }
         Event::Purged { owner, retention, purged, failed, stopped } => {
             if stopped.is_some() || *failed > 0 {
-                tracing::warn!(target: T, ?owner, ?retention, purged, failed, ?stopped, "not all long dead records were removed");
+                tracing::warn!(target: T, ?owner, ?retention, purged, failed, ?stopped, "not all records of ended tokens were removed");
             } else {
-                tracing::info!(target: T, ?owner, ?retention, purged, "long dead records removed");
+                tracing::info!(target: T, ?owner, ?retention, purged, "records of ended tokens removed");
             }
         }
         Event::IssuingPaused { reason } => {

@@ -53,15 +53,17 @@ impl Record {
         self.not_before
     }
 
-    /// Returns the expiry time. It is exclusive, so the token is refused at this time. `None` means
-    /// never.
+    /// Returns the expiry time (exclusive), or `None` if the token never expires. At this time the token is
+    /// already refused.
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
         self.expires_at
     }
 
-    /// Returns the time at which the newest secret was created, by the issue or the latest
-    /// rotation. Each rotation has a later time than the one before, by one microsecond if the
-    /// clock has not advanced.
+    /// Returns the time at which the newest secret was created, which is the time of the issue or of the
+    /// latest rotation.
+    ///
+    /// Each rotation has a later time than the one before. If the clock has not advanced, it is later by
+    /// one microsecond.
     pub fn secret_created_at(&self) -> DateTime<Utc> {
         self.newest.created_at
     }
@@ -71,7 +73,29 @@ impl Record {
         self.rare.as_ref()?.revocation.as_ref()
     }
 
-    /// Returns the overlap of two secrets that exists at `now`.
+    /// Returns the overlap of two secrets at `now`, or `None` if only one secret is accepted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use service_tokens::RotateRequest;
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let acme = service.owner("acme");
+    /// # let id = acme.issue(IssueRequest::new("connector", "backup")).await?.record.id();
+    /// let hour = Duration::from_secs(3_600);
+    /// let record = acme.rotate(id, RotateRequest::with_overlap(hour)).await?.record;
+    ///
+    /// let overlap = record.overlap(service.now()).unwrap();
+    /// assert!(!overlap.ends_on_first_use);
+    /// // The end is exclusive.
+    /// assert!(record.overlap(overlap.ends_at).is_none());
+    /// # Ok(()) }
+    /// ```
     #[inline]
     pub fn overlap(&self, now: DateTime<Utc>) -> Option<Overlap> {
         let older = self.older()?;
@@ -99,9 +123,10 @@ impl Record {
             .flat_map(|rare| rare.metadata.iter().map(|(key, value)| (&**key, &**value)))
     }
 
-    /// Returns the keys of the digests that can still match at `now`. A key that no record uses can
-    /// be removed from the [`KeyRing`](crate::KeyRing). Empty for plain digests, and for a record
-    /// in a newer format, whose keys are unknown.
+    /// Returns the keys of the digests that can still match at `now`. If no record needs a key, it can be
+    /// removed from the [`KeyRing`](crate::KeyRing).
+    ///
+    /// The result is empty for plain digests, and for a record in a newer format, whose keys are unknown.
     pub fn key_ids(&self, now: DateTime<Utc>) -> impl Iterator<Item = KeyId> {
         let older = self.older().filter(|older| now < older.latest_end);
         [Some(&self.newest.digest), older.map(|older| &older.digest)]

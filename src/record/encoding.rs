@@ -10,7 +10,7 @@
 //! 16 have the same meaning and limits in every later format, so that an old program can list and
 //! filter the records of a new one. A writer uses the oldest format that can express the record.
 //!
-//! A field with a tag of 128 or more restricts nothing. A program that does not know it ignores it
+//! A field with a tag of 128 or more does not restrict the token. A program that does not know it ignores it
 //! and writes it back unchanged. An unknown field below 128 makes the bytes invalid in this format,
 //! so adding such a field needs a new format.
 
@@ -60,8 +60,22 @@ const FIRST_IGNORABLE_TAG: u8 = 128;
 const MAX_IGNORABLE_BYTES: usize = 16_384;
 
 impl Record {
-    /// Returns the encoding of the record, at most [`MAX_RECORD_BYTES`] long. A record that a newer
-    /// program wrote is returned byte for byte.
+    /// Returns the encoding of the record, which has at most [`MAX_RECORD_BYTES`] bytes. For a record that
+    /// a newer program wrote, it returns the bytes that were read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::Record;
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let record = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?.record;
+    /// assert_eq!(Record::from_bytes(&record.to_bytes())?, record);
+    /// # Ok(()) }
+    /// ```
     pub fn to_bytes(&self) -> Vec<u8> {
         if let Some(newer) = self.rare.as_ref().and_then(|rare| rare.newer.as_ref()) {
             return newer.to_vec();
@@ -96,6 +110,14 @@ impl Record {
     ///
     /// Returns [`CorruptRecord`] if the bytes break a rule of the format, or a limit that holds for
     /// every record.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::Record;
+    ///
+    /// assert!(Record::from_bytes(b"damaged").is_err());
+    /// ```
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CorruptRecord> {
         if bytes.len() > MAX_RECORD_BYTES {
             return Err(CorruptRecord("the bytes are longer than any record"));

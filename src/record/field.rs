@@ -136,9 +136,6 @@ pub enum Rule {
     /// A scope exceeds the current scopes of the calling token.
     #[error("has a scope that the calling token does not have")]
     ExceedsCallerScopes,
-    /// Another owner than the acting token's.
-    #[error("is not the acting token's")]
-    NotActings,
     /// The end is later than that of the calling token.
     #[error("must not be after the end of the calling token, {}", rfc3339(*latest))]
     OutlivesCaller {
@@ -165,7 +162,7 @@ pub enum Rule {
     },
 }
 
-/// The error for a field that breaks a rule. It does not repeat the value.
+/// The error returned for a field that breaks a rule. Its text does not repeat the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {rule}")]
 pub struct InvalidField {

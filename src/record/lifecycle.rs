@@ -52,10 +52,11 @@ pub(crate) enum OlderEnds {
 /// The secret that a rotation replaces while two are accepted. Without an overlap it has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplacedSecret {
-    /// The newest secret, because the answer that contained it was lost. It ends at once. The older
-    /// one retains its end. If that is the first use of the newest secret, it now refers to the
-    /// secret that this rotation creates. A rotation at once ends both secrets, because it is meant
-    /// for a leak.
+    /// The newest secret, because the answer that contained it was lost. It ends at once.
+    ///
+    /// The end of the older secret does not change. If the older secret ends with the first use of the
+    /// newest, that is now the first use of the secret that this rotation creates. A rotation at once
+    /// ends both secrets, because it is meant for a leak.
     Newest,
     /// The oldest secret. It ends at once, and the newest becomes the older one of a new overlap.
     Oldest,
@@ -115,11 +116,20 @@ impl Record {
     /// # Examples
     ///
     /// ```
-    /// use service_tokens::{Record, State};
+    /// use std::time::Duration;
+    /// use service_tokens::State;
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
     ///
-    /// fn is_live(record: &Record, now: chrono::DateTime<chrono::Utc>) -> bool {
-    ///     matches!(record.state(now), State::Pending | State::Active)
-    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// let hour = Duration::from_secs(3_600);
+    /// let request = IssueRequest::new("connector", "backup").expires_in(hour);
+    /// let record = service.owner("acme").issue(request).await?.record;
+    ///
+    /// assert_eq!(record.state(service.now()), State::Active);
+    /// assert_eq!(record.state(service.now() + hour), State::Expired);
+    /// # Ok(()) }
     /// ```
     #[inline]
     pub fn state(&self, now: DateTime<Utc>) -> State {
@@ -134,8 +144,8 @@ impl Record {
         }
     }
 
-    /// Returns the time at which the token ended or will end, the earlier of revocation and expiry.
-    /// Use it for an index column.
+    /// Returns the time at which the token ended or will end, which is the earlier of its revocation and
+    /// its expiry. It can be a column for an index.
     pub fn ends_at(&self) -> Option<DateTime<Utc>> {
         match (self.revocation().map(|revocation| revocation.at), self.expires_at()) {
             (Some(revoked), Some(expires)) => Some(revoked.min(expires)),

@@ -1,4 +1,4 @@
-//! What a request requires of a token.
+//! The scopes that a request requires of a token.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -106,7 +106,7 @@ impl Requirement {
         Self::all_of([scope])
     }
 
-    /// Requires every one of these scopes.
+    /// Requires all of these scopes.
     ///
     /// # Errors
     ///
@@ -155,7 +155,7 @@ impl Requirement {
         Ok(Self(RequirementKind::Any(required(scopes)?)))
     }
 
-    /// Requires no scope, so that any active token is enough, for example to read its own record.
+    /// Requires only an active token with any scopes or none, for example to read its own record.
     ///
     /// # Examples
     ///
@@ -168,7 +168,7 @@ impl Requirement {
         Self(RequirementKind::AnyToken)
     }
 
-    /// Creates a requirement of every one of these literals, for [`requirement!`](crate::requirement!).
+    /// Creates a requirement of all these literals, for [`requirement!`](crate::requirement!).
     /// The macro calls it in a constant, so a failed assertion is an error of the compiler.
     #[doc(hidden)]
     pub const fn of_literals(scopes: &'static [&'static str]) -> Self {
@@ -197,7 +197,11 @@ impl Requirement {
 impl FromStr for Requirement {
     type Err = InvalidScope;
 
-    /// Reads scopes with single spaces between them, and requires every one of them.
+    /// Reads scopes with single spaces between them, and requires all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidScope`] if a scope is not valid or contains a wildcard, or if the text is empty.
     fn from_str(scopes: &str) -> Result<Self, InvalidScope> {
         if scopes.is_empty() {
             return Err(InvalidScope::EmptyRequirement);
@@ -214,7 +218,7 @@ impl TryFrom<&str> for Requirement {
     }
 }
 
-/// Creates a [`Requirement`](crate::Requirement) of every one of the given scopes, which are literals.
+/// Creates a [`Requirement`](crate::Requirement) of all the given scopes, which are literals.
 ///
 /// The compiler checks the scopes, so a typing error is found when the program is built. The value
 /// borrows the literals and needs no allocation.

@@ -18,8 +18,8 @@ use super::requirement::Requirement;
 /// | `service-tokens:revoke` | revoking any token, also one that may do more |
 /// | `service-tokens:introspect` | introspecting tokens (RFC 7662) |
 ///
-/// A token needs none of them to look itself up and to revoke itself. `introspect` is for your own
-/// endpoint; [`TokenService::on_behalf_of`](crate::TokenService::on_behalf_of) requires the others.
+/// A token without a reserved scope can look itself up and revoke itself. `introspect` is for an endpoint
+/// of your own. [`TokenService::on_behalf_of`](crate::TokenService::on_behalf_of) requires the others.
 ///
 /// ```
 /// use service_tokens::{ReservedScope, TokenType};

@@ -30,7 +30,7 @@ impl TokenType {
     ///
     /// # Errors
     ///
-    /// [`InvalidScope::TypeName`] for the name, or the error of the first invalid scope.
+    /// [`InvalidScope::TypeName`] if the name is not valid, or the error of the first invalid scope.
     ///
     /// # Examples
     ///
@@ -80,18 +80,19 @@ impl TokenType {
         &self.description
     }
 
-    /// Returns the present scopes.
+    /// Returns the scopes that the type has now. A token has at most these scopes.
     #[inline]
     pub fn scopes(&self) -> Scopes<'_> {
         self.scopes.as_scopes()
     }
 }
 
+/// Returns whether the name has 1 to [`MAX_TYPE_NAME_LEN`] of the allowed characters.
 pub(crate) fn valid_type_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= MAX_TYPE_NAME_LEN && plain(name)
 }
 
-/// The types that a service knows. A token of another type is permitted nothing.
+/// The types that a service knows. A token of any other type is refused.
 #[derive(Debug, Clone, Default)]
 pub struct TokenTypes(Vec<TokenType>);
 

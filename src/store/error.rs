@@ -17,14 +17,14 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// A record with this id exists. Nothing was written.
+    /// A record with this id exists. The write did not happen.
     #[error("a record with this id exists")]
     Exists,
     /// The record is not the one that the caller read: it has another version, owner or creation time, or
-    /// it does not exist. Nothing was written. Read it again.
+    /// it does not exist. The write did not happen. Read the record again.
     #[error("the record was changed since it was read")]
     Conflict,
-    /// The store cannot be reached or cannot answer. Nothing was written.
+    /// The store cannot be reached or cannot answer. The write did not happen.
     #[error("the store is unavailable and wrote nothing")]
     Unavailable {
         /// The cause.
@@ -36,13 +36,13 @@ pub enum StoreError {
         /// The cause.
         source: BoxError,
     },
-    /// The storage is full. Nothing was written, and reading still works.
+    /// The storage is full. The write did not happen, and reading still works.
     #[error("the store is full and wrote nothing")]
     Full {
         /// The cause.
         source: BoxError,
     },
-    /// The store was opened for reading only.
+    /// The store was opened for reading only. The write did not happen.
     #[error("the store is read-only")]
     ReadOnly,
     /// A newer program wrote the record, so this program must not replace it.
@@ -57,33 +57,95 @@ pub enum StoreError {
     /// The store does not have the data that the query needs.
     #[error("the store does not support this query: {what}")]
     Unsupported {
-        /// What it lacks.
+        /// The data that the store lacks.
         what: &'static str,
     },
 }
 
 impl StoreError {
-    /// Creates [`StoreError::Unavailable`] with its cause.
+    /// Creates [`StoreError::Unavailable`] with its cause. Use it only if the write did not happen.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::store::StoreError;
+    ///
+    /// let error = StoreError::unavailable("no connection is free");
+    /// assert_eq!(error.to_string(), "the store is unavailable and wrote nothing");
+    /// ```
     pub fn unavailable(source: impl Into<BoxError>) -> Self {
         Self::Unavailable { source: source.into() }
     }
 
-    /// Creates [`StoreError::Indeterminate`] with its cause.
+    /// Creates [`StoreError::Indeterminate`] with its cause. Use it if the connection broke after the
+    /// write was sent, because the write may have happened.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::store::StoreError;
+    ///
+    /// let lost = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    /// let error = StoreError::indeterminate(lost);
+    /// assert!(matches!(error, StoreError::Indeterminate { .. }));
+    /// ```
     pub fn indeterminate(source: impl Into<BoxError>) -> Self {
         Self::Indeterminate { source: source.into() }
     }
 
-    /// Creates [`StoreError::Full`] with its cause.
+    /// Creates [`StoreError::Full`] with its cause. Use it only if the write did not happen.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::store::StoreError;
+    ///
+    /// let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+    /// assert!(matches!(StoreError::full(full), StoreError::Full { .. }));
+    /// ```
     pub fn full(source: impl Into<BoxError>) -> Self {
         Self::Full { source: source.into() }
     }
 
-    /// Creates [`StoreError::Corrupt`] with its cause.
+    /// Creates [`StoreError::Corrupt`] with its cause. The operator `?` makes it from a
+    /// [`CorruptRecord`](crate::record::CorruptRecord).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::store::StoreError;
+    /// use service_tokens::{Record, TokenId};
+    ///
+    /// fn read(id: TokenId, bytes: &[u8]) -> Result<Record, StoreError> {
+    ///     let record = Record::from_bytes(bytes)?;
+    ///     if record.id() != id {
+    ///         return Err(StoreError::corrupt("the row contains the record of another id"));
+    ///     }
+    ///     Ok(record)
+    /// }
+    /// # let error = read(TokenId::from_bytes([0; 16]), b"damaged").unwrap_err();
+    /// # assert!(matches!(error, StoreError::Corrupt { .. }));
+    /// ```
     pub fn corrupt(source: impl Into<BoxError>) -> Self {
         Self::Corrupt { source: source.into() }
     }
 
     /// Creates the error for a query by last use on a store that does not track it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::ListRequest;
+    /// use service_tokens::store::StoreError;
+    ///
+    /// fn check(request: &ListRequest) -> Result<(), StoreError> {
+    ///     match request.filter.unused_since {
+    ///         Some(_) => Err(StoreError::last_use_not_tracked()),
+    ///         None => Ok(()),
+    ///     }
+    /// }
+    /// # assert!(check(&ListRequest::new()).is_ok());
+    /// ```
     pub fn last_use_not_tracked() -> Self {
         Self::Unsupported { what: "last use is not tracked" }
     }
@@ -93,8 +155,24 @@ impl StoreError {
     ///
     /// # Errors
     ///
-    /// [`StoreError::NewerFormat`] or [`StoreError::Conflict`], as
-    /// [`TokenStore::replace`](super::TokenStore::replace) requires.
+    /// - [`StoreError::NewerFormat`] if a newer program wrote `present`.
+    /// - [`StoreError::Conflict`] if the two records differ in id, owner or creation time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::store::{StoreError, Version};
+    /// use service_tokens::{Record, StoredRecord};
+    ///
+    /// fn may_replace(
+    ///     present: &StoredRecord,
+    ///     replacement: &Record,
+    ///     expected: Version,
+    /// ) -> Result<(), StoreError> {
+    ///     StoreError::check_replacement(&present.record, replacement)?;
+    ///     if present.version == expected { Ok(()) } else { Err(StoreError::Conflict) }
+    /// }
+    /// ```
     pub fn check_replacement(present: &Record, replacement: &Record) -> Result<(), Self> {
         if present.is_newer() {
             return Err(Self::NewerFormat);

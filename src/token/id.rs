@@ -40,6 +40,16 @@ pub struct InvalidTokenId;
 
 impl TokenId {
     /// Creates the id with the value of this UUID.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::TokenId;
+    /// use service_tokens::uuid::uuid;
+    ///
+    /// let id = TokenId::from_uuid(uuid!("017f22e2-79b0-7cc3-98c4-dc0c0c07398f"));
+    /// assert_eq!(id.to_string(), "02p5oQZoHTv0zeY5yG21K3");
+    /// ```
     pub const fn from_uuid(uuid: Uuid) -> Self {
         Self::from_bytes(*uuid.as_bytes())
     }
@@ -50,6 +60,16 @@ impl TokenId {
     }
 
     /// Creates an id from its 16 bytes, most significant byte first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::TokenId;
+    ///
+    /// let id: TokenId = "02p5oQZoHTv0zeY5yG21K3".parse()?;
+    /// assert_eq!(TokenId::from_bytes(id.to_bytes()), id);
+    /// # Ok::<(), service_tokens::token::InvalidTokenId>(())
+    /// ```
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self::from_value(u128::from_be_bytes(bytes))
     }
@@ -110,6 +130,12 @@ impl fmt::Debug for TokenId {
 impl FromStr for TokenId {
     type Err = InvalidTokenId;
 
+    /// Reads an id from its 22 characters of base62.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTokenId`] if the text has another length or another character, or if its value is 2^128 or
+    /// more.
     fn from_str(text: &str) -> Result<Self, InvalidTokenId> {
         let characters: &[u8; ID_LEN] = text.as_bytes().try_into().map_err(|_| InvalidTokenId)?;
         if !all_base62(characters) {

@@ -1,6 +1,7 @@
 //! The life of a record: each limit to the microsecond, each refusal.
 
 use super::*;
+use crate::digest::KeyId;
 use crate::random::{RandomError, RandomSource};
 use crate::record::field::Rule;
 use crate::scope::{Requirement, TokenType, TokenTypes};
