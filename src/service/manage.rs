@@ -338,9 +338,10 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
 
     /// Revokes a token for good. Revoking it again succeeds and changes nothing.
     ///
-    /// A revocation takes precedence over rotations and first uses of the same token. Those of this
-    /// service wait until it is done. Against those of other processes it is tried up to 10,000
-    /// times.
+    /// A revocation takes precedence over rotations and first uses of the same token. While it
+    /// runs, this service refuses rotations of the token with [`ManageError::Contended`] and does
+    /// not write first uses. If other processes write the same record, the revocation is tried up
+    /// to 10,000 times.
     ///
     /// When this method has returned, a service in the same process no longer accepts the token,
     /// and neither does any service that reads the store for every verification.
