@@ -92,17 +92,17 @@ pub struct Filter {
     pub issued_to: Option<String>,
     /// A text that the issued-to of the tokens contains, byte for byte.
     pub issued_to_contains: Option<String>,
-    /// A token that issued the tokens, directly or through others.
+    /// The token that issued or rotated the tokens, directly or through others.
     pub issuer: Option<TokenId>,
     /// The person or program that issued the tokens.
     pub issued_by: Option<String>,
-    /// The time before which the tokens expire.
+    /// The time before which the tokens expire (exclusive).
     pub expires_before: Option<DateTime<Utc>>,
-    /// The time before which the tokens were issued.
+    /// The time before which the tokens were issued (exclusive).
     pub created_before: Option<DateTime<Utc>>,
     /// The time before which the tokens were issued, and since which they were not used.
     pub unused_since: Option<DateTime<Utc>>,
-    /// The time before which the tokens ended. [`Record::ends_at`] defines the end.
+    /// The time before which the tokens ended (exclusive). [`Record::ends_at`] defines the end.
     pub ended_before: Option<DateTime<Utc>>,
 }
 
@@ -258,7 +258,7 @@ impl Filter {
         self
     }
 
-    /// Selects only tokens that this token issued, directly or through others.
+    /// Selects only tokens that this token issued or rotated, directly or through others.
     ///
     /// # Examples
     ///
@@ -311,7 +311,7 @@ impl Filter {
         self
     }
 
-    /// Selects only tokens that expire before this time.
+    /// Selects only tokens that expire before this time (exclusive).
     ///
     /// # Examples
     ///
@@ -336,7 +336,7 @@ impl Filter {
         self
     }
 
-    /// Selects only tokens that were issued before this time.
+    /// Selects only tokens that were issued before this time (exclusive).
     ///
     /// # Examples
     ///
@@ -390,8 +390,8 @@ impl Filter {
         self
     }
 
-    /// Selects only tokens that expired or were revoked before this time, by the earlier of the
-    /// two. Sets the states to [`States::ENDED`].
+    /// Selects only tokens that expired or were revoked before this time (exclusive). If both
+    /// happened, the earlier one counts. It also sets the states to [`States::ENDED`].
     ///
     /// # Examples
     ///
