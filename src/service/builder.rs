@@ -21,7 +21,7 @@ use crate::token::{InvalidPrefix, Prefix};
 /// The number of events that may wait for a slow sink. Further events are dropped.
 const EVENT_QUEUE: usize = 8_192;
 
-/// The number of recent attempts to end an overlap at first use that the service remembers.
+/// First uses at a time that an overlap is to end with.
 const FIRST_USES: usize = 256;
 
 /// The error returned by [`TokenServiceBuilder::build`].

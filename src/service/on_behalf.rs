@@ -179,7 +179,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         }
     }
 
-    /// Revokes a token that was issued and is not returned. Returns the error of the operation.
+    /// Revokes what was issued and is not given out; the error of the act.
     async fn take_back(&self, issued: &Issued, error: ManageError) -> ManageError {
         let id = issued.record.id();
         let reason = RevokeRequest::new().reason(OVERTAKEN);
