@@ -231,7 +231,8 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let clock = Arc::new(ManualClock::default());
-    /// let service = TokenService::builder(MemoryStore::new(), "acme_test").clock(clock.clone()).build()?;
+    /// let service =
+    ///     TokenService::builder(MemoryStore::new(), "acme_test").clock(clock.clone()).build()?;
     /// let before = service.now();
     /// clock.advance(Duration::from_secs(60));
     /// assert_eq!(service.now() - before, service_tokens::chrono::TimeDelta::minutes(1));

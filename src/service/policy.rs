@@ -160,7 +160,8 @@ impl Policy {
     /// # let builder = TokenService::builder(MemoryStore::new(), "acme_live")
     /// #     .token_type(TokenType::new("connector", ["files:upload"])?);
     /// let service = builder.policy(Policy::new().default_lifetime(month)).build()?;
-    /// let record = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?.record;
+    /// let acme = service.owner("acme");
+    /// let record = acme.issue(IssueRequest::new("connector", "backup")).await?.record;
     /// assert_eq!(record.expires_at(), Some(record.created_at() + month));
     /// # Ok(()) }
     /// ```
@@ -184,7 +185,8 @@ impl Policy {
     ///
     /// let month = Duration::from_secs(30 * 86_400);
     /// let builder = || TokenService::builder(MemoryStore::new(), "acme_live");
-    /// assert!(builder().policy(Policy::new().default_lifetime(month).max_lifetime(month)).build().is_ok());
+    /// let policy = Policy::new().default_lifetime(month).max_lifetime(month);
+    /// assert!(builder().policy(policy).build().is_ok());
     ///
     /// // The default lifetime of 90 days would be longer.
     /// let refused = builder().policy(Policy::new().max_lifetime(month)).build();
@@ -301,7 +303,8 @@ impl Policy {
     ///     TokenService::builder(MemoryStore::new(), "acme_live").policy(policy).build()
     /// };
     /// assert!(build(1_024).is_ok());
-    /// assert!(matches!(build(1_025), Err(BuildError::Policy(InvalidPolicy::MaxTextLen { max: 1_024 }))));
+    /// let refused = build(1_025);
+    /// assert!(matches!(refused, Err(BuildError::Policy(InvalidPolicy::MaxTextLen { .. }))));
     /// ```
     pub fn max_text_len(mut self, bytes: usize) -> Self {
         self.max_text_len = bytes;

@@ -154,7 +154,8 @@ impl IssueRequest {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
     /// #     .token_type(TokenType::new("developer", ["*"])?).build()?;
-    /// let request = IssueRequest::new("developer", "build server").scopes(ScopeSet::new(["builds:*"])?);
+    /// let builds = ScopeSet::new(["builds:*"])?;
+    /// let request = IssueRequest::new("developer", "build server").scopes(builds);
     /// let record = service.owner("acme").issue(request).await?.record;
     /// assert!(record.scopes().permits(&requirement!("builds:start")));
     /// assert!(!record.scopes().permits(&requirement!("files:upload")));
