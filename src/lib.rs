@@ -6,7 +6,7 @@
 //! - The store has only digests of secrets.
 //! - A revocation cannot be undone.
 //! - A refused client does not learn the reason.
-//! - If the store fails, no token is accepted.
+//! - A failure of the store never leads to an acceptance.
 //!
 //! # Example
 //!

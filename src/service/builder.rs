@@ -350,7 +350,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
         self
     }
 
-    /// Sets how precisely the time of last use is recorded. The default is one minute.
+    /// Sets the resolution of the recorded times of last use. The default is one minute.
     ///
     /// Of the uses of one token that are less than this apart, only the first is recorded. Zero
     /// records every use. [`build`](Self::build) refuses more than a day.

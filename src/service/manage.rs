@@ -159,16 +159,16 @@ impl<S: TokenStore> Tokens<'_, S, OneOwner> {
     /// Issues a token and returns it. It is shown this once, because the store has only a digest of
     /// its secret.
     ///
-    /// If the answer of the store is lost, the service reads the record again. So an error means
-    /// that there is no new token. The exception is [`ManageError::Indeterminate`], which names the
+    /// If the answer of the store is lost, the service reads the record again. So after an error, a
+    /// new token does not exist. The exception is [`ManageError::Indeterminate`], which names the
     /// id.
     ///
     /// # Errors
     ///
-    /// - [`ManageError::Invalid`] if a field breaks a rule. The error names both. Examples are an
-    ///   unknown type, scopes beyond those of the type, and a text that is empty or too long.
-    ///   Others are an end that is not after now and after not-before or exceeds the policy, and a
-    ///   chosen id that is not a recent UUID of version 7.
+    /// - [`ManageError::Invalid`] if a field breaks a rule. The error names the field and the rule.
+    ///   Examples are an unknown type, scopes beyond those of the type, and a text that is empty or
+    ///   too long. Others are an end that is not after now and after not-before, an end that exceeds
+    ///   the policy, and a chosen id that is not a recent UUID of version 7.
     /// - [`ManageError::TooManyActive`] if the policy allows the owner no further token.
     /// - [`ManageError::Exists`] if a token with the chosen id exists. If it belongs to this owner,
     ///   this error takes precedence over all others. So a repeated request learns that the first
@@ -336,7 +336,7 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
         act.end(outcome, |issued| request.rotated(issued, None))
     }
 
-    /// Revokes a token for good. Revoking it again succeeds and changes nothing.
+    /// Revokes a token for good. Revoking it again succeeds and has no effect.
     ///
     /// A revocation takes precedence over rotations and first uses of the same token. While it
     /// runs, this service refuses rotations of the token with [`ManageError::Contended`] and does

@@ -118,9 +118,9 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     /// refused. The chain of issuers has at most 16 entries.
     ///
     /// Once the new token is stored, the service reads the record of the calling token again. If
-    /// the calling token was revoked in the meantime, the service revokes the new token and does
-    /// not return its secret. So a revocation of the calling token with its descendants leaves no
-    /// token behind.
+    /// the calling token was revoked in the meantime, or may not issue any more for another reason,
+    /// the service revokes the new token and does not return its secret. So a revocation of the
+    /// calling token with its descendants leaves no token behind.
     ///
     /// # Errors
     ///
@@ -393,7 +393,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     ///
     /// # Errors
     ///
-    /// - [`ManageError::NotPermitted`] if the token is no longer accepted.
+    /// - [`ManageError::NotPermitted`] if the token would be refused now.
     /// - [`ManageError::Store`] if the store failed.
     ///
     /// # Examples
@@ -426,7 +426,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     ///
     /// # Errors
     ///
-    /// - [`ManageError::NotPermitted`] if the token is no longer accepted, for example because
+    /// - [`ManageError::NotPermitted`] if the token would be refused now, for example because
     ///   another caller has revoked it.
     /// - All other errors of [`Tokens::revoke`](crate::Tokens::revoke).
     ///

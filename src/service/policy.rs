@@ -81,7 +81,7 @@ pub enum InvalidPolicy {
     /// The default lifetime is longer than the maximum lifetime.
     #[error("the default lifetime is longer than the longest lifetime")]
     DefaultTooLong,
-    /// The default is no expiry, but tokens that never expire are not allowed.
+    /// The default lifetime is unlimited, but tokens that never expire are not allowed.
     #[error("the default is no expiry, and tokens that never expire are not allowed")]
     DefaultNever,
     /// The maximum text length is zero or longer than a record can hold.

@@ -50,7 +50,7 @@ impl IssueRequest {
     /// Creates a request for a token of this type.
     ///
     /// `issued_to` is a label for people. It names the person or program that receives the token.
-    /// The service stores and lists it and decides nothing by it.
+    /// The service stores and lists it, but does not use it in any decision.
     ///
     /// The token gets all scopes of its type and the default lifetime of the policy. The view that
     /// [issues](crate::Tokens::issue) it gives the owner.
@@ -101,7 +101,7 @@ impl IssueRequest {
         self
     }
 
-    /// Sets the expiry time (exclusive). At this time the token is no longer accepted.
+    /// Sets the expiry time (exclusive). The token is refused from this time on.
     ///
     /// # Examples
     ///
@@ -236,9 +236,8 @@ impl IssueRequest {
     /// makes one.
     ///
     /// If the same owner already has a token with the id, the request fails with
-    /// [`ManageError::Exists`](crate::ManageError::Exists). This error takes precedence over all
-    /// others. A repeated request gets it after the hour too, while issuing is paused, and if the
-    /// request would be refused for another reason by then.
+    /// [`ManageError::Exists`](crate::ManageError::Exists). A repeated request gets this error after
+    /// the hour too, while issuing is paused, and if it would be refused for another reason by then.
     ///
     /// [`TokenService::new_id`]: crate::TokenService::new_id
     ///
