@@ -1,9 +1,14 @@
 //! API keys and machine tokens for your own service.
 //!
-//! A token is issued once, shown once, verified on every request and revoked for good, on the storage
-//! that you already run. The rules are correct by default: secrets are stored as digests, a revocation
-//! cannot be undone, a refused client does not learn the reason, and a failure of the storage never
-//! accepts a token.
+//! This crate issues a token once, shows it once, verifies it on every request and revokes it for
+//! good. It uses the storage that you already run. The defaults are safe:
+//!
+//! - The store has only digests of secrets.
+//! - A revocation cannot be undone.
+//! - A refused client does not learn the reason.
+//! - A failure of the store never leads to an acceptance.
+//!
+//! # Example
 //!
 //! ```
 //! use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType, requirement};
@@ -15,7 +20,7 @@
 //! let acme = service.owner("acme");
 //! let issued = acme.issue(IssueRequest::new("connector", "nightly backup")).await?;
 //!
-//! let text = issued.token.expose_secret(); // Show it once: only a digest is stored.
+//! let text = issued.token.expose_secret(); // Show it once. Only a digest is stored.
 //! let verified = service.verify(text, &requirement!("files:upload")).await?;
 //! assert_eq!((verified.owner(), verified.token_type()), ("acme", "connector"));
 //! # Ok(()) }
@@ -23,52 +28,92 @@
 //!
 //! # Overview
 //!
-//! - [`TokenService`] issues, verifies, lists, rotates and revokes tokens. [`Tokens`] is its view of one
-//!   owner or of all, and [`OnBehalf`] lets one token manage others.
-//! - [`TokenType`] names a bundle of scopes, and [`Requirement`] is what a request requires. The macro
-//!   [`requirement!`] checks the scopes at compile time.
-//! - [`TokenStore`] is the storage: [`MemoryStore`], `FileStore` or your own.
+//! - [`TokenService`] issues, verifies, lists, rotates and revokes tokens. [`Tokens`] is its view of
+//!   one owner or of all owners. [`OnBehalf`] lets one token manage others.
+//! - [`TokenType`] is a named set of scopes. [`Requirement`] is the scopes that a request needs. The
+//!   macro [`requirement!`] checks them at compile time.
+//! - [`TokenStore`] is the storage. Use [`MemoryStore`], `FileStore` or an implementation of your
+//!   own.
 //! - [`Event`] reports every operation and every refusal, to `tracing` or to your [`EventSink`].
-//! - [`VerifyError`] and [`ManageError`] say which HTTP status fits; [`Refusal`] is the reason for your
-//!   logs.
+//! - [`VerifyError`] and [`ManageError`] name the HTTP status that fits. [`Refusal`] is the reason
+//!   for your logs.
 //!
-//! The root has the names that most programs need. The rest is in modules: [`store`], [`record`],
-//! [`event`], [`clock`], [`random`], [`digest`], [`scope`], [`token`], `file`, [`bulk`], [`error`],
-//! [`policy`] and [`steps`]. [`async_trait`](macro@async_trait), [`chrono`] and [`uuid`] are
-//! re-exported, because they are part of the API.
+//! # What it does and does not do
 //!
-//! The crate opens no socket, spawns no task and needs no async runtime. It has no passwords, no sessions
-//! and no tokens that verify without a store. For HTTP there is
-//! [`service-tokens-axum`](https://docs.rs/service-tokens-axum/latest/service_tokens_axum/index.html):
-//! a layer for axum, tower and tonic, the standard endpoints, a management API and its page.
+//! A verification costs one look-up and one hash, as the [measurements](manual::measured) show. A
+//! rotation can have an overlap in which both secrets are accepted, so clients can change over
+//! without a gap. The crate records the last use of each token and revokes many tokens at once. A
+//! token that issues others cannot give them more than its own scopes.
+//!
+//! It opens no socket, spawns no task and does not need an async runtime. It has no passwords, no
+//! sessions and no tokens that verify without a store. For HTTP, the package
+//! [`service-tokens-axum`](https://docs.rs/service-tokens-axum/latest/service_tokens_axum/index.html)
+//! has a layer for axum, tower and tonic, the standard endpoints, a management API and its page.
 //!
 //! # Words
 //!
-//! A **token** is the plaintext bearer string that a client holds ([`Token`]). Its **id** is the public
-//! half ([`TokenId`]), and its **secret** the private half. The store holds a **record** ([`Record`])
-//! with a **digest** of the secret. A **type** ([`TokenType`]) is a named bundle of **scopes**
-//! ([`ScopeSet`]). A request has a **requirement** ([`Requirement`]). Each record belongs to an
-//! **owner**, which is the tenant or account, and has an **issued to**, which is a label for people.
+//! | word | meaning |
+//! | --- | --- |
+//! | token | the plaintext bearer string that a client holds ([`Token`]) |
+//! | id | the public half of a token ([`TokenId`]) |
+//! | secret | the private half of a token |
+//! | digest | the stored form of a secret |
+//! | record | the stored data of a token, with a digest and without the secret ([`Record`]) |
+//! | type | a named set of scopes ([`TokenType`]) |
+//! | scopes | the permissions of a token ([`ScopeSet`]) |
+//! | requirement | the scopes that a request needs ([`Requirement`]) |
+//! | owner | the tenant or account that a record belongs to |
+//! | issued to | a label for people, which names the person or program that received the token |
+//! | live | active or pending, so the token works now or will work |
+//! | ended | expired or revoked, so the token will never work again |
 //!
 //! # Manual
 //!
-//! The [manual] explains what the reference of an item cannot:
+//! The [manual] has a page for each subject:
 //!
-//! - [the token format](manual::token_format): the parts of a token and their reasons; a parser in
-//!   another language; secret scanners
-//! - [the life of a token](manual::life): states, verification, rotation, last use, purge, events, clocks
-//! - [scopes and types](manual::scopes_and_types): which scope permits which; tokens that issue tokens
-//! - [choosing a store](manual::choosing_a_store): memory, one file or your own; backups; the cache
-//! - [writing a store](manual::writing_a_store): from the schema to the conformance suite
-//! - [rotation and incidents](manual::rotation_and_incidents): runbooks, step by step
-//! - [keys and digests](manual::keys_and_digests): how a secret is stored, and the life of a key
-//! - [defaults](manual::defaults): every default and limit, its reason, and how to change it
-//! - [measurements](manual::measured): targets, figures, and how to repeat them
+//! - [The token format](manual::token_format) has the parts of a token and their reasons, a parser in
+//!   another language, and secret scanners.
+//! - [The life of a token](manual::life) has states, verification, rotation, last use, purge, events
+//!   and clocks.
+//! - [Scopes and types](manual::scopes_and_types) says which scope permits which, and covers tokens
+//!   that issue tokens.
+//! - [Choosing a store](manual::choosing_a_store) compares memory, one file and a store of your own,
+//!   and covers backups and the cache.
+//! - [Writing a store](manual::writing_a_store) leads from the schema to the conformance suite.
+//! - [Rotation and incidents](manual::rotation_and_incidents) has instructions to follow step by
+//!   step.
+//! - [Keys and digests](manual::keys_and_digests) has the stored form of a secret and the life of a
+//!   key.
+//! - [Defaults](manual::defaults) lists every default and limit, its reason, and how to change it.
+//! - [Measurements](manual::measured) has targets and figures, and how to repeat them.
+//!
+//! # Modules
+//!
+//! The root has the names that most programs need. The rest is in modules:
+//!
+//! | module | content |
+//! | --- | --- |
+//! | [`store`] | the contract of a store, its errors, and the change feed |
+//! | [`record`] | the fields of a record, the rules for them, and the overlap of two secrets |
+//! | [`event`] | the operations that events name |
+//! | [`clock`], [`random`] | the clock and the source of random bytes |
+//! | [`digest`] | the key ring |
+//! | [`scope`], [`token`] | the grammar of scopes and tokens, and their limits |
+//! | `file` | the options of the file store, and the report of its opening |
+//! | [`bulk`] | purging and revoking many tokens |
+//! | [`policy`], [`error`] | the errors of a policy and of permissions |
+//! | [`steps`] | the four steps of a verification, one by one |
+//! | `conformance` | the suite that every store must pass |
+//!
+//! [`async_trait`](macro@async_trait), [`chrono`] and [`uuid`] are re-exported, because they are part
+//! of the API.
 //!
 //! # Recipes
 //!
-//! Three types: one uploads files, one uses every API, and one manages tokens. `*` does not cover the
-//! reserved scopes `service-tokens:…`, so a leaked developer token cannot issue others:
+//! ## Types for uploads, for all APIs and for managers
+//!
+//! The scope `*` does not cover the reserved scopes `service-tokens:…`, so a leaked developer token
+//! cannot issue others:
 //!
 //! ```
 //! use service_tokens::TokenType;
@@ -89,25 +134,29 @@
 //! # Ok::<(), service_tokens::InvalidScope>(())
 //! ```
 //!
-//! A token that a manager issues [on behalf of itself](TokenService::on_behalf_of) may do no more than
-//! the manager. To issue connectors, a manager needs `files:upload` too, or `*`.
+//! A token that a manager issues [on its own behalf](TokenService::on_behalf_of) may do no more than
+//! the manager. To issue connectors, a manager also needs `files:upload` or `*`.
 //!
-//! A request that can be repeated without a second token, because the caller chooses the id:
+//! ## A request that can be repeated
+//!
+//! The caller chooses the id, so a repeated request cannot create a second token:
 //!
 //! ```
 //! # use service_tokens::{IssueRequest, ManageError, MemoryStore, TokenService, TokenType};
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let service = TokenService::builder(MemoryStore::new(), "acme_live")
 //! #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
-//! let id = service.new_id()?; // or any UUID of version 7: `TokenId::from_uuid`
+//! let id = service.new_id()?; // Or a UUID of version 7 with `TokenId::from_uuid`.
 //! let request = || IssueRequest::new("connector", "nightly backup").id(id);
 //!
-//! service.owner("acme").issue(request()).await?;
+//! let _ = service.owner("acme").issue(request()).await?;
 //! assert!(matches!(service.owner("acme").issue(request()).await, Err(ManageError::Exists { .. })));
 //! # Ok(()) }
 //! ```
 //!
-//! A rotation, with the old secret accepted for one more day:
+//! ## A rotation with an overlap
+//!
+//! The old secret is accepted for one more day:
 //!
 //! ```
 //! # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
@@ -127,7 +176,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A test of your own, with a clock that moves only when the test moves it:
+//! ## A test with a clock of its own
+//!
+//! The clock moves only when the test moves it:
 //!
 //! ```
 //! # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
@@ -157,9 +208,9 @@
 //! | feature | content |
 //! | --- | --- |
 //! | `memory` (default) | `MemoryStore`, for tests and for tokens that are issued again at each start |
-//! | `file` | `FileStore`: a journal in one file, with every record in memory |
+//! | `file` | `FileStore`, a journal in one file with every record in memory |
 //! | `conformance` | the suite that every [`TokenStore`] must pass |
-//! | `serde` | ids, scopes and states to and from text; events to a map |
+//! | `serde` | ids, scopes and states as text, and events as a map |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,4 +1,4 @@
-//! Views on the tokens: one owner's, or everybody's.
+//! Views on the tokens of one owner or of all owners.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -17,19 +17,73 @@ use crate::store::{ListRequest, MAX_PAGE_LEN, Page, StoreError, StoredRecord, To
 use crate::token::TokenId;
 
 impl<S: TokenStore> TokenService<S> {
-    /// Returns a view on the tokens of one owner. Another owner's tokens do not exist in this view.
+    /// Returns a view on the tokens of one owner. The view does not contain the tokens of other
+    /// owners.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// use service_tokens::ManageError;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// let issued = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?;
+    /// let id = issued.record.id();
+    /// assert!(service.owner("acme").get(id).await.is_ok());
+    /// assert!(matches!(service.owner("globex").get(id).await, Err(ManageError::NotFound { .. })));
+    /// # Ok(()) }
+    /// ```
     pub fn owner<'s>(&'s self, owner: &'s str) -> Tokens<'s, S, OneOwner> {
         View::of(self, Some(owner)).into()
     }
 
-    /// Returns a view on the tokens of this owner, or of all owners for `None`: for tools in which the
-    /// owner is an option. The view cannot issue.
+    /// Returns a view on the tokens of this owner, or of all owners for `None`.
+    ///
+    /// It is for tools in which the owner is an option. The view cannot issue tokens.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// use service_tokens::ListRequest;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// let _ = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?;
+    /// for (owner, records) in [(Some("acme"), 1), (Some("globex"), 0), (None, 1)] {
+    ///     let page = service.owner_or_all(owner).list(ListRequest::new()).await?;
+    ///     assert_eq!(page.items.len(), records);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn owner_or_all<'s>(&'s self, owner: Option<&'s str>) -> Tokens<'s, S, AllOwners> {
         View::of(self, owner).into()
     }
 
-    /// Returns a view on the tokens of all owners. It is for operators, and never for a request on
-    /// behalf of one owner.
+    /// Returns a view on the tokens of all owners.
+    ///
+    /// It is for operators. Never use it for a request on behalf of one owner. The view cannot
+    /// issue tokens.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// use service_tokens::ListRequest;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// for owner in ["acme", "globex"] {
+    ///     let _ = service.owner(owner).issue(IssueRequest::new("connector", "backup")).await?;
+    /// }
+    /// let page = service.all_owners().list(ListRequest::new()).await?;
+    /// assert_eq!(page.items.len(), 2);
+    /// # Ok(()) }
+    /// ```
     pub fn all_owners(&self) -> Tokens<'_, S, AllOwners> {
         View::of(self, None).into()
     }
@@ -39,13 +93,18 @@ impl<S: TokenStore> TokenService<S> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OneOwner {}
 
-/// The marker of a view on the tokens of all owners, or of an optional owner. Such a view cannot issue
-/// tokens, because it may have no owner to issue them for.
+/// The marker of a view on the tokens of all owners, or of an optional owner.
+///
+/// Such a view cannot issue tokens, because it may have no owner to issue them for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AllOwners {}
 
-/// A view on the tokens of one owner ([`TokenService::owner`]) or of all
-/// ([`TokenService::all_owners`]). The marker `V` says which: [`OneOwner`] or [`AllOwners`].
+/// A view on the tokens of one owner ([`TokenService::owner`]) or of all owners
+/// ([`TokenService::all_owners`]).
+///
+/// The marker `V` is [`OneOwner`] or [`AllOwners`]. A view is a small reference that can be copied.
+///
+/// # Examples
 ///
 /// ```
 /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
@@ -65,7 +124,7 @@ pub enum AllOwners {}
 /// # Ok(()) }
 /// ```
 ///
-/// A view on all owners cannot issue:
+/// A view on all owners cannot issue, so this does not compile:
 ///
 /// ```compile_fail,E0599
 /// # use service_tokens::{IssueRequest, MemoryStore, TokenService};
@@ -97,23 +156,44 @@ impl<'s, S, V> From<View<'s, S>> for Tokens<'s, S, V> {
 }
 
 impl<S: TokenStore> Tokens<'_, S, OneOwner> {
-    /// Issues a token.
+    /// Issues a token and returns it. It is shown this once, because the store has only a digest of
+    /// its secret.
     ///
-    /// A lost answer of the store is resolved by reading again: an error means that there is no new
-    /// token, but for [`ManageError::Indeterminate`], which names the id.
+    /// If the answer of the store is lost, the service reads the record again. So after an error, a
+    /// new token does not exist. The exception is [`ManageError::Indeterminate`], which names the
+    /// id.
     ///
     /// # Errors
     ///
-    /// - [`ManageError::Invalid`] names the field and the rule it breaks: a type that is unknown,
-    ///   scopes beyond the type's, a text that is empty or too long, an end that is not after now
-    ///   and after not-before or beyond the policy, a chosen id that is no recent version-7 UUID.
-    /// - [`ManageError::TooManyActive`] if the policy allows the owner no more.
-    /// - [`ManageError::Exists`] if there is a token with the chosen id. If it is this owner's, that
-    ///   goes before all others: also where the request would be refused by now, its repetition says
-    ///   that it was done.
+    /// - [`ManageError::Invalid`] if a field breaks a rule. The error names the field and the rule.
+    ///   Examples are an unknown type, scopes beyond those of the type, and a text that is empty or
+    ///   too long. Others are an end that is not after now and after not-before, an end that exceeds
+    ///   the policy, and a chosen id that is not a recent UUID of version 7.
+    /// - [`ManageError::TooManyActive`] if the policy allows the owner no further token.
+    /// - [`ManageError::Exists`] if a token with the chosen id exists. If it belongs to this owner,
+    ///   this error takes precedence over all others. So a repeated request learns that the first
+    ///   one succeeded, even if it would be refused by now.
     /// - [`ManageError::IssuingPaused`] while [issuing is paused](TokenService::pause_issuing).
     /// - [`ManageError::Random`] if the random source failed.
     /// - [`ManageError::Store`] if the store failed.
+    /// - [`ManageError::Indeterminate`] if the answer of the store was lost and reading again did
+    ///   not show the result.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// use service_tokens::requirement;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// let issued = service.owner("acme").issue(IssueRequest::new("connector", "nightly backup")).await?;
+    /// let text = issued.token.expose_secret(); // Show it to the person who asked for it.
+    /// let verified = service.verify(text, &requirement!("files:upload")).await?;
+    /// assert_eq!(verified.id(), issued.record.id());
+    /// # Ok(()) }
+    /// ```
     pub async fn issue(self, request: IssueRequest) -> Result<Issued, ManageError> {
         let View { service, owner } = self.view;
         let issuer = Issuer::Embedder { owner: owner.unwrap_or_default() };
@@ -128,52 +208,80 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
         self.view
     }
 
-    /// The record of one token. Its last use is the later of what the store has and what this process
-    /// has not [flushed](TokenService::flush_last_used) yet.
+    /// Returns the record of one token.
+    ///
+    /// Its last use is the later of the time in the store and the time that this process has not
+    /// [flushed](TokenService::flush_last_used) yet.
     ///
     /// # Errors
     ///
-    /// [`ManageError::NotFound`] if there is none in this view, [`ManageError::Store`] if the store
-    /// failed.
+    /// - [`ManageError::NotFound`] if the view does not contain the token.
+    /// - [`ManageError::Store`] if the store failed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let acme = service.owner("acme");
+    /// # let id = acme.issue(IssueRequest::new("connector", "backup")).await?.record.id();
+    /// let stored = acme.get(id).await?;
+    /// assert_eq!(stored.record.issued_to(), "backup");
+    /// # Ok(()) }
+    /// ```
     pub async fn get(self, id: TokenId) -> Result<StoredRecord, ManageError> {
         let act = self.view.service.begin(Operation::Get, Some(id));
         let outcome = self.view.try_get(id).await;
         act.end(outcome, |_| Event::Read { id, on_behalf_of: None })
     }
 
-    /// One page of records. In the view of one owner, a filter for another gives an empty page.
+    /// Returns one page of records. In the view of one owner, a filter for another owner gives an
+    /// empty page.
     ///
-    /// Last uses include what this process has not [flushed](TokenService::flush_last_used) yet; each
-    /// may be up to a step later than it says. [`Filter::unused_since`](crate::Filter::unused_since) is careful about that: no token
-    /// that this process knows to be used since is on the page, and one that was last used less than a
-    /// step before that time may be missing. What other processes have not flushed is not known here:
-    /// leave them the time to, before you act on it.
+    /// The last uses include those that this process has not
+    /// [flushed](TokenService::flush_last_used) yet. Each may be up to one
+    /// [resolution](super::TokenServiceBuilder::last_used_resolution) later than shown.
     ///
-    /// All pages, with the same filters for each:
-    ///
-    /// ```
-    /// # use service_tokens::{Filter, ListRequest, MemoryStore, TokenService};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live").build()?;
-    /// let mut request = ListRequest::from(Filter::new().token_type("connector"));
-    /// loop {
-    ///     let page = service.owner("acme").list(request.clone()).await?;
-    ///     for stored in &page.items {
-    ///         println!("{}", stored.record.id());
-    ///     }
-    ///     match page.next {
-    ///         Some(next) => request = request.after(next),
-    ///         None => break,
-    ///     }
-    /// }
-    /// # Ok(()) }
-    /// ```
+    /// [`Filter::unused_since`](method@crate::Filter::unused_since) allows for that. The page
+    /// contains no token that this process knows to be used since the given time. A token that was
+    /// last used less than one resolution before that time may be missing from the page. This
+    /// process does not know the uses that other processes have not flushed. Wait until they have
+    /// flushed before you act on the page.
     ///
     /// # Errors
     ///
-    /// [`ManageError::Invalid`] for a limit of zero or above [`MAX_PAGE_LEN`], [`ManageError::Store`] if
-    /// the store failed, or if the filter asks for last use and the store does not track it or this
-    /// service [records none](super::TokenServiceBuilder::disable_last_used).
+    /// - [`ManageError::Invalid`] if the limit is zero or above [`MAX_PAGE_LEN`], or if a text of
+    ///   the filter is too long for any record.
+    /// - [`ManageError::Store`] if the store failed. It is also returned for a filter by last use,
+    ///   if the store does not track it or this service [does not record
+    ///   it](super::TokenServiceBuilder::disable_last_used).
+    ///
+    /// # Examples
+    ///
+    /// This reads all pages, with the same filter for each:
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// use service_tokens::{Filter, ListRequest};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let acme = service.owner("acme");
+    /// # let _ = acme.issue(IssueRequest::new("connector", "backup")).await?;
+    /// let mut labels = Vec::new();
+    /// let mut request = ListRequest::from(Filter::new().token_type("connector"));
+    /// loop {
+    ///     let page = acme.list(request.clone()).await?;
+    ///     labels.extend(page.items.iter().map(|stored| stored.record.issued_to().to_owned()));
+    ///     let Some(next) = page.next else { break };
+    ///     request = request.after(next);
+    /// }
+    /// assert_eq!(labels, ["backup"]);
+    /// # Ok(()) }
+    /// ```
     pub async fn list(self, request: ListRequest) -> Result<Page, ManageError> {
         let act = self.view.service.begin(Operation::List, None);
         let outcome = self.view.try_list(request).await;
@@ -184,16 +292,43 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
         })
     }
 
-    /// Gives a token a new secret; its id stays. Returns the new token, shown once.
+    /// Rotates a token: gives it a new secret and returns the new token, which is shown this once.
+    /// The id stays.
     ///
     /// # Errors
     ///
-    /// - [`ManageError::NotFound`] if there is no such token in this view.
-    /// - [`ManageError::NotRotated`] if the token is not active, or if an overlap of two secrets runs
-    ///   and the request does not say which one it replaces.
-    /// - [`ManageError::Invalid`] if an end breaks a rule of the policy.
-    /// - [`ManageError::Contended`] also if the token is being revoked at this moment.
-    /// - [`ManageError::Random`], [`ManageError::Store`] and [`ManageError::Indeterminate`] as they say.
+    /// - [`ManageError::NotFound`] if the view does not contain the token.
+    /// - [`ManageError::NotRotated`] if the token is not active. It is also returned if two secrets
+    ///   overlap and the request does not say which one it replaces, and if the condition of the
+    ///   request is not met.
+    /// - [`ManageError::Invalid`] if a text is empty or too long, or if an end breaks a rule of the
+    ///   policy.
+    /// - [`ManageError::Contended`] if other operations wrote the same record again and again, or
+    ///   if the token is being revoked at this moment.
+    /// - [`ManageError::Random`] if the random source failed.
+    /// - [`ManageError::Store`] if the store failed.
+    /// - [`ManageError::Indeterminate`] if the answer of the store was lost and reading again did
+    ///   not show the result.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// # use service_tokens::Requirement;
+    /// use std::time::Duration;
+    /// use service_tokens::RotateRequest;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let acme = service.owner("acme");
+    /// # let id = acme.issue(IssueRequest::new("connector", "backup")).await?.record.id();
+    /// let week = Duration::from_secs(7 * 86_400);
+    /// let new = acme.rotate(id, RotateRequest::until_first_use(week)).await?;
+    /// assert_eq!(new.record.id(), id);
+    /// # assert!(service.verify(new.token.expose_secret(), &Requirement::any_token()).await.is_ok());
+    /// # Ok(()) }
+    /// ```
     pub async fn rotate(self, id: TokenId, request: RotateRequest) -> Result<Issued, ManageError> {
         let act = self.view.service.begin(Operation::Rotate, Some(id));
         let outcome =
@@ -201,21 +336,45 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
         act.end(outcome, |issued| request.rotated(issued, None))
     }
 
-    /// Revokes a token, for good. Revoking it again is a success that changes nothing.
+    /// Revokes a token for good. Revoking it again succeeds and has no effect.
     ///
-    /// It wins against rotations and first uses of the same token, however many there are: this
-    /// service's step aside for as long as it is under way, and against other processes' it is tried
-    /// up to 10,000 times.
+    /// A revocation takes precedence over rotations and first uses of the same token. While it
+    /// runs, this service refuses rotations of the token with [`ManageError::Contended`] and does
+    /// not write first uses. If other processes write the same record, the revocation is tried up
+    /// to 10,000 times.
     ///
-    /// When this has returned, a service in the same process, or one that asks the store for every
-    /// verification, no longer accepts the token.
+    /// When this method has returned, a service in the same process no longer accepts the token,
+    /// and neither does any service that reads the store for every verification.
     ///
     /// # Errors
     ///
-    /// - [`ManageError::NotFound`] if there is no such token in this view.
+    /// - [`ManageError::NotFound`] if the view does not contain the token.
     /// - [`ManageError::Invalid`] if a text is empty or too long.
-    /// - [`ManageError::Store`], [`ManageError::Contended`] and [`ManageError::Indeterminate`] as they
-    ///   say.
+    /// - [`ManageError::Contended`] if other processes wrote the same record at every attempt.
+    /// - [`ManageError::Store`] if the store failed.
+    /// - [`ManageError::Indeterminate`] if the answer of the store was lost and reading again did
+    ///   not show the result.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// # use service_tokens::Requirement;
+    /// use service_tokens::{Refusal, RevokeRequest};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let acme = service.owner("acme");
+    /// # let issued = acme.issue(IssueRequest::new("connector", "backup")).await?;
+    /// # let (id, text) = (issued.record.id(), issued.token.expose_secret());
+    /// acme.revoke(id, RevokeRequest::new().by("alice@acme.example").reason("INC-42")).await?;
+    /// assert!(acme.revoke(id, RevokeRequest::new()).await?.already_revoked);
+    ///
+    /// let refused = service.verify(text, &Requirement::any_token()).await.unwrap_err();
+    /// assert_eq!(refused.refusal(), Some(Refusal::Revoked));
+    /// # Ok(()) }
+    /// ```
     pub async fn revoke(self, id: TokenId, request: RevokeRequest) -> Result<Revoked, ManageError> {
         let act = self.view.service.begin(Operation::Revoke, Some(id));
         let outcome =
@@ -236,7 +395,7 @@ impl<S: TokenStore> View<'_, S> {
         self.page(request, self.service.now()).await
     }
 
-    /// One page as of this time, to be shown or acted on.
+    /// Returns one page as of this time, to be shown or acted on.
     pub(super) async fn page(
         &self,
         mut request: ListRequest,
