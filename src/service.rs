@@ -1,6 +1,7 @@
-//! The service: everything below it put together.
+//! The service, which combines everything below it.
 //!
-//! The rooms, from the ground up; a room imports only from those below it.
+//! These are its rooms from the ground up. A room imports only from the rows above it in this table, or
+//! from a room on its left.
 //!
 //! | rooms | content |
 //! | --- | --- |

@@ -1,8 +1,9 @@
 //! The audit of a management operation, which ends with exactly one event.
 //!
-//! The guarantee comes from ownership. An operation creates an [`Audit`] when it starts and gives it up in
-//! [`end`](Audit::end), which emits the event of the outcome. If the caller drops the future earlier,
-//! the destructor emits [`Event::Failed`]: the store may have done its part, and that must leave a trace.
+//! The guarantee comes from ownership. An operation creates an [`Audit`] when it starts and gives it up
+//! in [`end`](Audit::end), which emits the event of the outcome. If the caller drops the future
+//! earlier, the destructor emits [`Event::Failed`], because the store may have done its part, and that
+//! must leave a trace.
 
 use crate::error::ManageError;
 use crate::event::{Event, Events, Operation, with_sources};
@@ -10,7 +11,7 @@ use crate::token::TokenId;
 
 /// The cause in the event of an operation whose future was dropped.
 pub(super) const GIVEN_UP: &str =
-    "the caller gave up before the end: the operation may have happened";
+    "the caller gave up before the end, so the operation may have happened";
 
 pub(super) struct Audit<'s> {
     events: &'s Events,

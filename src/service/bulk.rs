@@ -1,13 +1,13 @@
 //! Operations on all records that a filter selects.
 //!
-//! **Passes.** The driver lists the selected records page by page, oldest first, and runs the operation on each. A
-//! pass can miss a token that is issued while it runs. So the driver makes passes until one finds no
-//! record that it could still process. A revoked or removed record is not selected again, so an
-//! interrupted operation can simply be run again.
+//! **Passes.** The driver lists the selected records page by page, oldest first, and runs the operation
+//! on each. A pass can miss a token that is issued while it runs. So the driver makes passes until one
+//! finds no record that it could still process. A revoked or removed record is not selected again, so
+//! an interrupted operation can simply be run again.
 //!
-//! **Concurrency.** The records of one page are processed concurrently, within the task of the caller. That
-//! is fast with a store that commits in groups, or that is across a network. Before each record the driver waits until
-//! the queue of events has room, so no event is lost.
+//! **Concurrency.** The records of one page are processed concurrently, within the task of the caller.
+//! That is fast with a store that commits in groups, or that is across a network. Before each record
+//! the driver waits until the queue of events has room, so no event is lost.
 //!
 //! **Failures.** An error that concerns one token is counted, and the pass continues. An error that
 //! would concern each token, such as a store that fails, stops the operation; records in progress are

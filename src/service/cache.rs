@@ -1,22 +1,23 @@
 //! Cached records in front of a store across a network, and the reads that fill the cache.
 //!
-//! **Records, not verdicts.** The cache holds records. Each verification decides again, so expiry, types and
-//! scopes take effect at once. A cached answer ages from the time *before* the store was asked, and
-//! no later use extends its age.
+//! **Records, not verdicts.** The cache holds records. Each verification decides again, so expiry,
+//! types and scopes take effect at once. A cached answer ages from the time *before* the store was
+//! asked, and no later use extends its age.
 //!
-//! **Single-flight.** For one id there is at most one in-flight read that new verifications join. They share its
-//! answer. The cache spawns no task: each waiting verification polls the read when it is polled itself,
-//! so a verification whose future is not polled any more does not stop the others. See [`in_flight`].
+//! **Single-flight.** For one id there is at most one in-flight read that new verifications join. They
+//! share its answer. The cache spawns no task. Each waiting verification polls the read when it is
+//! polled itself, so a verification whose future is not polled any more does not stop the others. See
+//! [`in_flight`].
 //!
 //! **Fence.** A read that started before a write may return the record from before it. So
-//! [`Cache::invalidate`] removes the in-flight read from its shard together with the cached record. The waiting
-//! verifications still get its answer, because they too started before the write ended. But when the
-//! answer arrives, it is cached only if its read is still the one in the shard. A verification that comes
-//! after the write starts a new read.
+//! [`Cache::invalidate`] removes the in-flight read from its shard together with the cached record. The
+//! waiting verifications still get its answer, because they too started before the write ended. But
+//! when the answer arrives, it is cached only if its read is still the one in the shard. A verification
+//! that comes after the write starts a new read.
 //!
-//! **Locks.** Each shard has one lock, which is never held while a read is polled or a waker is called. The
-//! number of waiters of a read grows only under the lock of its shard. So a read without waiters, seen under
-//! that lock, has none and gets none, and can be cancelled.
+//! **Locks.** Each shard has one lock, which is never held while a read is polled or a waker is called.
+//! The number of waiters of a read grows only under the lock of its shard. So a read without waiters,
+//! seen under that lock, has none and gets none, and can be cancelled.
 
 mod in_flight;
 
@@ -104,8 +105,9 @@ impl Cache {
 
     /// Returns a later answer than the one that led to a refusal, or `None` if none is available now.
     ///
-    /// An answer that arrived since, or an in-flight read, costs the store nothing. A new read is started
-    /// at most once per [`REREAD_INTERVAL`], so that refused requests cannot overload the store.
+    /// An answer that arrived since, or an in-flight read, causes no work for the store. A new read is
+    /// started at most once per [`REREAD_INTERVAL`], so that refused requests cannot overload the
+    /// store.
     pub(super) fn reread(
         self: &Arc<Self>,
         id: TokenId,

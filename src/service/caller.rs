@@ -1,4 +1,4 @@
-//! The caller of an operation: the embedder or a token, and the limits for each.
+//! The caller of an operation, which is the embedder or a token, and the limits for each.
 
 use chrono::{DateTime, Utc};
 
@@ -13,7 +13,7 @@ use crate::token::TokenId;
 
 /// The caller of an operation on an existing token.
 pub(super) enum Caller<'a> {
-    /// The embedder, limited to the tokens of one owner if there is one.
+    /// The embedder, limited to the tokens of one owner, or not limited.
     Embedder(Option<&'a str>),
     /// A token that operates on another one.
     Token(&'a CallingToken),
@@ -26,11 +26,11 @@ pub(super) enum Caller<'a> {
 pub(super) struct CallingToken {
     /// The token with its present scopes and end.
     pub(super) token: VerifiedToken,
-    /// The issuers of each token that it issues or rotates: the token's own issuers and itself.
+    /// The issuers of each token that it issues or rotates. They are the token's own issuers and itself.
     pub(super) lineage: Vec<TokenId>,
 }
 
-/// The caller that issues a token: the embedder for an owner, or a token for its own owner.
+/// The caller that issues a token, which is the embedder for an owner, or a token for its own owner.
 pub(super) enum Issuer<'a> {
     Embedder { owner: &'a str },
     Token(&'a CallingToken),
@@ -63,7 +63,8 @@ impl Caller<'_> {
         }
     }
 
-    /// Returns the tokens that become issuers of a rotated token, because their clients may know its new secret.
+    /// Returns the tokens that become issuers of a rotated token, because their clients may know its
+    /// new secret.
     pub(super) fn lineage(&self) -> &[TokenId] {
         match self {
             Self::Token(calling) => &calling.lineage,

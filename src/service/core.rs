@@ -19,7 +19,7 @@ use crate::random::{RandomError, RandomSource};
 use crate::scope::{TokenType, TokenTypes};
 use crate::token::{Prefix, TokenId, scanner_regex};
 
-/// A service that issues, verifies, lists, rotates and revokes tokens, over any
+/// A service that issues, verifies, lists, rotates and revokes tokens in any
 /// [`TokenStore`](crate::TokenStore).
 ///
 /// Create it with [`builder`](Self::builder) and share it in an `Arc`. It spawns no tasks and needs no
@@ -115,8 +115,8 @@ impl<S> TokenService<S> {
         LastUsedMerge::new(self.pending_uses.as_ref())
     }
 
-    /// Creates an id for a token that is issued now. Store it before the request is sent: a repetition
-    /// of the request with this id cannot create a second token. See [`IssueRequest::id`].
+    /// Creates an id for a token that is issued now. Store it before the request is sent, because a
+    /// repetition of the request with this id cannot create a second token. See [`IssueRequest::id`].
     ///
     /// # Errors
     ///
@@ -156,10 +156,10 @@ impl<S> TokenService<S> {
     /// While the result is `true`, [`purge`](crate::Tokens::purge) refuses, and
     /// [`revoke_all`](crate::Tokens::revoke_all) also revokes expired tokens, because they may be live.
     ///
-    /// If the clock is set back, no expired token becomes valid again: the service's time does not move
-    /// until the clock has caught up. If the clock ran ahead and is corrected, verifications and single
-    /// operations use the later time until the process ends. Purges and bulk revocations use the time
-    /// that the clock reads.
+    /// If the clock is set back, no expired token becomes valid again, because the service's time does
+    /// not move until the clock has caught up. If the clock ran ahead and is corrected, verifications
+    /// and single operations use the later time until the process ends. Purges and bulk revocations use
+    /// the time that the clock reads.
     ///
     /// # Examples
     ///
@@ -175,8 +175,9 @@ impl<S> TokenService<S> {
         self.earlier().doubted
     }
 
-    /// Acknowledges that the clock jumped. Call it after an operator has checked the clock and trusts its
-    /// present time. Returns the latest jump without an acknowledgement, or `None` if there was none.
+    /// Acknowledges that the clock jumped. Call it after an operator has checked the clock and trusts
+    /// its present time. Returns the latest jump without an acknowledgement, or `None` if the clock did
+    /// not jump.
     ///
     /// From then on, purges and bulk revocations trust the clock again. If the clock ran ahead once, the
     /// service's own time stays ahead of it. Verifications use that time, so tokens expire early in this

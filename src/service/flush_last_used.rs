@@ -21,22 +21,23 @@ impl<S: TokenStore> TokenService<S> {
     /// Verifications only note uses in memory. Call this function every few seconds, at most every few
     /// minutes, from a task of your program, and once before the process ends.
     ///
-    /// If the process crashes, the uses since the last successful flush are lost. So the store's last use
-    /// of a token is behind the true one by less than that time plus one
-    /// [resolution](crate::TokenServiceBuilder::last_used_resolution). With the default resolution and a flush
-    /// every ten seconds, that is 70 seconds.
+    /// If the process crashes, the uses since the last successful flush are lost. So the store's last
+    /// use of a token is behind the true one by less than that time plus one
+    /// [resolution](crate::TokenServiceBuilder::last_used_resolution). With the default resolution and
+    /// a flush every ten seconds, that is 70 seconds.
     ///
-    /// Several tasks may call it at once, and its future may be dropped: no use is forgotten before the
-    /// store has it. If uses wait for longer than ten resolutions and ten minutes, the verification that
-    /// notices it emits [`Event::LastUsedStalled`]. Waiting uses take up to some hundred bytes for each token.
+    /// Several tasks may call it at once, and its future may be dropped, because each use is retained
+    /// until the store has it. If uses wait for longer than ten resolutions and ten minutes, the
+    /// verification that notices it emits [`Event::LastUsedStalled`]. Waiting uses take up to some
+    /// hundred bytes for each token.
     ///
     /// If the store does not track last use, or recording it is
-    /// [disabled](crate::TokenServiceBuilder::disable_last_used), there is nothing to flush.
+    /// [disabled](crate::TokenServiceBuilder::disable_last_used), this function has no effect.
     ///
     /// # Errors
     ///
-    /// The error of the store, which is also an [event](Event::LastUsedNotFlushed). Uses that were not written
-    /// wait for the next call.
+    /// The error of the store, which is also an [event](Event::LastUsedNotFlushed). Uses that were not
+    /// written wait for the next call.
     ///
     /// # Examples
     ///

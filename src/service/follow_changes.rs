@@ -7,10 +7,10 @@ impl<S: TokenStore> TokenService<S> {
     /// Invalidates cached records as the store reports changes, so that a revocation by another process
     /// takes effect here within milliseconds and not only after the cache's `max_age`.
     ///
-    /// Drive this future next to your requests, on any runtime. If the store has no stream of changes, or
-    /// this service has no [cache](crate::TokenServiceBuilder::cache_records), it returns `Ok` at once.
-    /// Otherwise it runs until the stream breaks. Then call it again after a pause. While it does not run,
-    /// `max_age` is the limit.
+    /// Drive this future next to your requests, on any runtime. If the store has no stream of changes,
+    /// or this service has no [cache](crate::TokenServiceBuilder::cache_records), it returns `Ok` at
+    /// once. Otherwise it runs until the stream breaks. Then call it again after a pause. While it does
+    /// not run, `max_age` is the limit.
     ///
     /// # Errors
     ///

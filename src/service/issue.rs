@@ -19,7 +19,7 @@ use crate::token::{Token, TokenId};
 /// The largest distance between the time in a chosen id and now.
 const ID_TOLERANCE_MILLIS: u64 = 3_600_000;
 
-/// A new token and its record. The result of an issue or a rotation.
+/// A new token and its record, as returned by an issue or a rotation.
 #[derive(Debug)]
 #[must_use = "the token is shown once: it cannot be read again"]
 #[non_exhaustive]
@@ -60,10 +60,12 @@ impl<S: TokenStore> TokenService<S> {
         Ok((Issued { token, record }, permit))
     }
 
-    /// Returns [`ManageError::Exists`] instead of the refusal if the owner has a token with the chosen id.
+    /// Returns [`ManageError::Exists`] instead of the refusal if the owner has a token with the chosen
+    /// id.
     ///
-    /// A repeated request must learn that its token exists, even if it would be refused by now: the type
-    /// may have been removed, issuing may have been paused, or this token may be the owner's last allowed one.
+    /// A repeated request must learn that its token exists, even if it would be refused by now. The
+    /// type may have been removed, issuing may have been paused, or this token may be the owner's last
+    /// allowed one.
     async fn unless_issued_before(
         &self,
         issuer: &Issuer<'_>,

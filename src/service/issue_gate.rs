@@ -1,9 +1,9 @@
 //! The gate that every issue passes, so that issuing can be paused.
 //!
-//! The gate has a reason for the pause, if there is one, and a count of the issues in progress. An issue
-//! takes a permit before it does anything else, and holds it until its secret has been returned or
-//! dropped. A closed gate gives no permits. A pause closes the gate and then waits until the count is zero, so
-//! that afterwards no secret of an earlier issue can still appear.
+//! The gate has the reason for a pause, and a count of the issues in progress. An issue takes a permit
+//! before it does anything else, and holds it until its secret has been returned or dropped. A closed
+//! gate gives no permits. A pause closes the gate and then waits until the count is zero, so that
+//! afterwards no secret of an earlier issue can still appear.
 //!
 //! A pause also stops waiting when the gate has been opened since, because its purpose is gone. The
 //! count of resumptions shows that, even if the gate has been closed again by another pause.
@@ -18,7 +18,7 @@ pub(super) struct IssueGate(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// The reason for the pause. The gate is closed if there is one.
+    /// The reason for the pause. The gate is closed while this is `Some`.
     reason: Option<String>,
     /// The number of permits in use.
     permits: usize,
@@ -48,7 +48,8 @@ impl IssueGate {
         Ok(IssuePermit(self))
     }
 
-    /// Closes the gate, and returns the number of resumptions until now for [`poll_idle`](Self::poll_idle).
+    /// Closes the gate, and returns the number of resumptions until now for
+    /// [`poll_idle`](Self::poll_idle).
     pub(super) fn close(&self, reason: &str) -> u64 {
         let mut state = self.lock();
         state.reason = Some(reason.to_owned());

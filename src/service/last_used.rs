@@ -1,20 +1,21 @@
 //! The times at which tokens were last used, as far as the store does not have them yet.
 //!
-//! **Noting.** Uses are collected in memory, and [`flush_last_used`](super::core::TokenService) writes them to the
-//! store in batches. Verifying a hot token must not write memory that other cores read. So only the
-//! first use of a token in each step of time is noted, under the lock of a shard. For the other uses, the
-//! last use in the store's answer or a table of recently noted times shows that there is nothing to note.
+//! **Noting.** Uses are collected in memory, and [`flush_last_used`](super::core::TokenService) writes
+//! them to the store in batches. Verifying a hot token must not write memory that other cores read. So
+//! only the first use of a token in each step of time is noted, under the lock of a shard. For the
+//! other uses, the last use in the store's answer or a table of recently noted times shows that noting
+//! is not needed.
 //!
 //! **Flushing.** A use stays in memory until the store has it. So a flush that fails, or whose future is
 //! dropped, loses no use.
 //!
-//! **Merging.** A record that is shown or acted on needs the later of two times: the store's and the pending one.
-//! A flush moves a use from memory to the store, and a reader that reads first the store and then
+//! **Merging.** A record that is shown or acted on needs the later of the store's time and the pending
+//! one. A flush moves a use from memory to the store, and a reader that reads first the store and then
 //! memory could miss it in both. So a reader creates a [`LastUsedMerge`] before it reads the store. As
 //! long as one exists, a flush only marks uses as flushed, and a later flush removes them.
 //!
-//! Times are microseconds. Times of use are since 1970; waiting times are measured with the monotonic clock, because
-//! a jump of the wall clock is not a stall.
+//! Times are microseconds. Times of use are since 1970; waiting times are measured with the monotonic
+//! clock, because a jump of the wall clock is not a stall.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -40,7 +41,7 @@ pub(super) const DEFAULT_RESOLUTION: Duration = Duration::from_secs(60);
 /// The longest last-used resolution.
 pub(super) const MAX_RESOLUTION: Duration = Duration::from_secs(86_400);
 
-/// A use is stalled if it waits for longer than both: this number of steps, and this time.
+/// A use is stalled if it waits for longer than both this number of steps and this time.
 const STALLED_STEPS: i64 = 10;
 const STALLED_MIN: i64 = 600_000_000;
 
@@ -93,7 +94,8 @@ impl PendingUses {
         }
     }
 
-    /// Returns whether a use at `now` may have to be noted, after the last use that the store answered with.
+    /// Returns whether a use at `now` may have to be noted, after the last use that the store answered
+    /// with.
     #[inline]
     pub(super) fn is_due(&self, used: Option<i64>, now: i64) -> bool {
         used.is_none_or(|used| self.is_step_over(used, now))
@@ -103,8 +105,8 @@ impl PendingUses {
         now >= noted.saturating_add(self.step)
     }
 
-    /// Notes a use, unless one was noted less than a step ago. Returns the stalled uses if there are any and
-    /// they have to be reported.
+    /// Notes a use, unless one was noted less than a step ago. Returns the stalled uses if there are
+    /// any and they have to be reported.
     pub(super) fn note(
         &self,
         id: TokenId,
@@ -164,7 +166,7 @@ impl PendingUses {
         self.survey().0
     }
 
-    /// Returns all uses that wait, and removes the flushed ones if there is no merge.
+    /// Returns all uses that wait, and removes the flushed ones if no merge exists.
     pub(super) fn to_flush(&self) -> Vec<(TokenId, DateTime<Utc>)> {
         let mut uses = Vec::new();
         for shard in &self.shards {
@@ -225,7 +227,7 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 /// Merges pending uses into records that are read from the store while this exists. Create it before the
 /// store is read.
 ///
-/// If the store does not track last use, or recording it is disabled, there are no pending uses. Then no
+/// If the store does not track last use, or recording it is disabled, this has no pending uses. Then no
 /// last use is shown, because the store's "never" could be wrong.
 pub(super) struct LastUsedMerge<'u>(Option<&'u PendingUses>);
 

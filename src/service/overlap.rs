@@ -1,7 +1,7 @@
 //! Ending an overlap of two secrets with the first use of the new one.
 //!
-//! A verification that accepts the new secret during such an overlap removes the older one from the record by
-//! compare-and-swap. The token is accepted in any case, even if that fails.
+//! A verification that accepts the new secret during such an overlap removes the older one from the
+//! record by compare-and-swap. The token is accepted in any case, even if that fails.
 //!
 //! Many verifications may see the same first use before the record has changed. Only one of them makes
 //! the change, and the others do not wait for it, so a store that does not answer delays one request and
@@ -27,7 +27,7 @@ const ATTEMPTS: usize = 4;
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// The cause in the event of a verification whose future was dropped.
-const GIVEN_UP: &str = "the caller gave up before the end: the older secret may have ended";
+const GIVEN_UP: &str = "the caller gave up before the end, so the older secret may have ended";
 
 impl<S: TokenStore> TokenService<S> {
     /// Ends the overlap after this first use, unless another verification has tried it recently.

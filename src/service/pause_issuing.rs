@@ -18,12 +18,12 @@ impl<S: TokenStore> TokenService<S> {
     /// When this has returned, the service returns no new token until
     /// [`resume_issuing`](Self::resume_issuing). It does not wait for an issue whose future was dropped:
     /// that record may still appear in the store, and its secret is unknown to everyone. If the future of
-    /// this function is dropped, issuing is paused nevertheless. Another call replaces the reason.
+    /// this function is dropped, issuing stays paused. Another call replaces the reason.
     ///
     /// Use it in an incident in which an attacker can issue tokens, and may issue them faster than you
-    /// find and revoke them. Pause issuing, [revoke](crate::Tokens::revoke_all) the tokens that may belong to
-    /// the attacker, remove the attacker's access, and resume. A stolen token that cannot issue only has to be
-    /// revoked.
+    /// find and revoke them. Pause issuing, [revoke](crate::Tokens::revoke_all) the tokens that may
+    /// belong to the attacker, remove the attacker's access, and resume. A stolen token that cannot
+    /// issue only has to be revoked.
     ///
     /// The pause applies to this service only and ends with the process. Pause issuing in every process
     /// that issues tokens.
@@ -98,6 +98,6 @@ impl<S: TokenStore> TokenService<S> {
 pub enum Resumed {
     /// Issuing was paused, and is resumed now.
     WasPaused,
-    /// Issuing was not paused. The call changed nothing.
+    /// Issuing was not paused. The call had no effect.
     WasNotPaused,
 }

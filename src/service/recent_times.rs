@@ -1,9 +1,10 @@
 //! A table of fixed size with the recent times of numbers, which many cores read and few write.
 //!
-//! It is a set-associative cache without locks. The hash of a number selects a set of four slots, and a slot
-//! holds a tag from the hash and the time. A read writes no memory. The table may lose any entry, so its
-//! users must be correct without it. It never returns a time that was not set for the number, except if 76
-//! bits of two hashes are equal; the key of the hash is random, so an attacker cannot choose such numbers.
+//! It is a set-associative cache without locks. The hash of a number selects a set of four slots, and a
+//! slot holds a tag from the hash and the time. A read writes no memory. The table may lose any entry,
+//! so its users must be correct without it. It never returns a time that was not set for the number,
+//! except if 76 bits of two hashes are equal; the key of the hash is random, so an attacker cannot
+//! choose such numbers.
 
 use std::array;
 use std::hash::{BuildHasher, RandomState};

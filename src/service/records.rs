@@ -1,11 +1,12 @@
 //! Reads and writes of records in the store.
 //!
-//! **Compare-and-swap.** A write reads the record with its version, computes the changed record, and replaces
-//! it only if the version is still the same. After a conflict it starts again with the new record.
+//! **Compare-and-swap.** A write reads the record with its version, computes the changed record, and
+//! replaces it only if the version is still the same. After a conflict it starts again with the new
+//! record.
 //!
 //! **Lost answers.** A store across a network can lose its answer to a write
-//! ([`StoreError::Indeterminate`]): the write may have happened or not. The next attempt reads the record
-//! again, which shows whether it happened. If that reading fails too, the result is
+//! ([`StoreError::Indeterminate`]). Then the write may have happened or not. The next attempt reads the
+//! record again, which shows whether it happened. If that reading fails too, the result is
 //! [`ManageError::Indeterminate`] with the error of the lost answer, because the write may have
 //! happened. Later errors do not replace that error.
 //!
@@ -28,7 +29,8 @@ use revocations::{RevocationGuard, Revocations};
 const ATTEMPTS: usize = 16;
 
 /// How often a revocation is tried after conflicts. There may be many other writes, and an attacker may
-/// cause them to prevent the revocation. The limit is for a store that answers each write with a conflict.
+/// cause them to prevent the revocation. The limit is for a store that answers each write with a
+/// conflict.
 const PERSISTENT_ATTEMPTS: usize = 10_000;
 
 /// How a write retries after conflicts.
@@ -214,7 +216,7 @@ impl<S: TokenStore> Records<S> {
     }
 }
 
-/// Invalidates the cached record when a write ends: with any answer, and also if its future is dropped.
+/// Invalidates the cached record when a write ends, with any answer or because its future is dropped.
 struct InvalidateOnDrop<'c> {
     cache: &'c Cache,
     id: TokenId,
@@ -249,8 +251,8 @@ pub(super) async fn find_in<S: TokenStore + ?Sized>(
     }
 }
 
-/// Returns the error of a write that failed. After a lost answer it is unknown whether the write happened,
-/// or happened and was overwritten.
+/// Returns the error of a write that failed. After a lost answer it is unknown whether the write
+/// happened, or happened and was overwritten.
 fn unresolved(id: TokenId, lost: Option<StoreError>, error: impl Into<ManageError>) -> ManageError {
     match lost {
         Some(source) => ManageError::Indeterminate { id, source },

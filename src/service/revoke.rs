@@ -16,7 +16,7 @@ use crate::token::TokenId;
 pub struct Revoked {
     /// The record with the revocation that is in effect.
     pub record: Record,
-    /// Whether the token had been revoked before. This call changed nothing then.
+    /// Whether the token had been revoked before. Then this call did not change it.
     pub already_revoked: bool,
 }
 

@@ -1,7 +1,7 @@
 //! Verification.
 //!
-//! Each verification takes the same steps: parse the text, find the record, compare the secret, decide, and
-//! note the use. With a store that answers at once ([`TokenStore::find_now`]) they run in
+//! Each verification takes the same steps. It parses the text, finds the record, compares the secret,
+//! decides, and notes the use. With a store that answers at once ([`TokenStore::find_now`]) they run in
 //! [`verify_now`](TokenService::verify_now) without a future. Otherwise [`from_store`] continues in a
 //! boxed future, from the cache or from the store. [`verdict`] has the steps that both share.
 
@@ -21,15 +21,16 @@ use verdict::{Freshness, Later, Outcome, Use, whole};
 impl<S: TokenStore> TokenService<S> {
     /// Verifies a token, and that it may do what the requirement says.
     ///
-    /// `token` is the token of an `Authorization: Bearer` header, without `Bearer` and without white space
-    /// around it. A malformed token is refused before the store is asked. Every refusal emits one event.
+    /// `token` is the token of an `Authorization: Bearer` header, without `Bearer` and without white
+    /// space around it. A malformed token is refused before the store is asked. Every refusal emits one
+    /// event.
     ///
-    /// An accepted verification is a use of the token, which is
-    /// [noted](Self::flush_last_used). It may also end an overlap of two secrets, if the token was
-    /// rotated [until first use](crate::RotateRequest::until_first_use) and this is the first use of the new
-    /// secret. Then the older secret ends before this returns. That takes one write to the store, by
-    /// the first verification with the new secret. Concurrent verifications do not wait for it. If the
-    /// write fails, the token is accepted nevertheless, and the event is
+    /// An accepted verification is a use of the token, which is [noted](Self::flush_last_used). It may
+    /// also end an overlap of two secrets, if the token was rotated [until first
+    /// use](crate::RotateRequest::until_first_use) and this is the first use of the new secret. Then
+    /// the older secret ends before this returns. That takes one write to the store, by the first
+    /// verification with the new secret. Concurrent verifications do not wait for it. If the write
+    /// fails, the token is still accepted, and the event is
     /// [`OverlapNotEnded`](crate::Event::OverlapNotEnded).
     ///
     /// # Errors
@@ -65,9 +66,10 @@ impl<S: TokenStore> TokenService<S> {
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
-        // In this function and in `verify_uncached`, `authenticate` and `authenticate_uncached`, an acceptance is
-        // moved in the two parts in which it was written, and a refusal as one value. Other moves
-        // read memory with another width than it was written with, which causes a store-forwarding stall.
+        // In this function and in `verify_uncached`, `authenticate` and `authenticate_uncached`, an
+        // acceptance is moved in the two parts in which it was written, and a refusal as one value.
+        // Other moves read memory with another width than it was written with, which causes a
+        // store-forwarding stall.
         match self.verify_now(token.as_ref(), requirement, Freshness::Cached, Use::Now) {
             Ok(Ok(verified)) => Ok(verified),
             Ok(refused) => whole(refused),
@@ -75,8 +77,8 @@ impl<S: TokenStore> TokenService<S> {
         }
     }
 
-    /// Verifies a token as [`verify`](Self::verify) does, with the record from the store and never from the
-    /// [cache](crate::TokenServiceBuilder::cache_records).
+    /// Verifies a token as [`verify`](Self::verify) does, with the record from the store and never from
+    /// the [cache](crate::TokenServiceBuilder::cache_records).
     ///
     /// Use it before an action for which a revocation in another process must count at once.
     ///

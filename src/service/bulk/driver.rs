@@ -1,4 +1,4 @@
-//! The driver of bulk operations: pages, passes and records in progress.
+//! The driver of bulk operations, with pages, passes and the records in progress.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -138,8 +138,8 @@ impl<'t, S: TokenStore> Scan<'t, S> {
         ConcurrentFutures::new(CONCURRENCY, futures)
     }
 
-    /// Processes these records. After an error that stops the operation, records in progress are finished and
-    /// no other is started.
+    /// Processes these records. After an error that stops the operation, records in progress are
+    /// finished and no other is started.
     async fn process<O: BulkOperation>(
         &self,
         found: Vec<StoredRecord>,

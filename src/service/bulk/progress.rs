@@ -87,8 +87,8 @@ impl<'d, O: BulkOperation> Progress<'d, O> {
         }
     }
 
-    /// Returns whether this pass found a record that did not fail, so that another pass is needed. A token that
-    /// another caller revoked counts too, because it could issue tokens until then.
+    /// Returns whether this pass found a record that did not fail, so that another pass is needed. A
+    /// token that another caller revoked counts too, because it could issue tokens until then.
     pub(super) fn pass_found_work(&self) -> bool {
         self.counts.found - self.found_before_pass > self.counts.failed
     }

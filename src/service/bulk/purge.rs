@@ -20,17 +20,18 @@ const MIN_RETENTION: Duration = Duration::from_secs(86_400);
 
 impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     /// Removes the records of this view whose tokens expired or were revoked longer than `retention`
-    /// ago, when it is [run](Purge::run). The retention is at least a day. [`Purge::count`] is the dry run.
+    /// ago, when it is [run](Purge::run). The retention is at least a day. [`Purge::count`] is the dry
+    /// run.
     ///
     /// The record says who revoked the token, when and why, and which secrets have ended. That is lost
-    /// with it: a later request with such a token looks like one with an invented id. So use this to limit
-    /// the size of the store, and never in an incident, because a purge does not make a token less valid.
-    /// Choose a retention that is longer than your investigations. Months are usual.
+    /// with it, so a later request with such a token looks like one with an invented id. So use this to
+    /// limit the size of the store, and never in an incident, because a purge does not make a token
+    /// less valid. Choose a retention that is longer than your investigations. Months are usual.
     ///
     /// It refuses while a clock jump is not acknowledged ([`ManageError::ClockJumped`]), because with a
-    /// wrong clock, a token that ended today may seem to have ended long ago. And it uses the earlier of two
-    /// times, the service's and the clock's, so that the wrong time has no effect after the clock ran ahead and was
-    /// corrected.
+    /// wrong clock, a token that ended today may seem to have ended long ago. And it uses the earlier
+    /// of two times, the service's and the clock's, so that the wrong time has no effect after the
+    /// clock ran ahead and was corrected.
     ///
     /// # Examples
     ///
@@ -112,11 +113,11 @@ impl<'t, S: TokenStore> Purge<'t, S> {
 
     /// Removes the records, oldest first, in passes until one finds no record that it can remove.
     ///
-    /// The retention counts back from the beginning of the run. A record is removed only as it was found:
-    /// if it changes in the meantime, it is checked again. A record that a newer program wrote is not removed but
-    /// listed among the [failures](BulkOutcome::failures); use that program to purge it. The future may be dropped
-    /// at any time, and another run continues. The whole operation emits one [`Event::Purged`], also if it failed or
-    /// was dropped.
+    /// The retention counts back from the beginning of the run. A record is removed only as it was
+    /// found. If it changes before, it is checked again. A record that a newer program wrote is not
+    /// removed but listed among the [failures](BulkOutcome::failures); use that program to purge it.
+    /// The future may be dropped at any time, and another run continues. The whole operation emits one
+    /// [`Event::Purged`], also if it failed or was dropped.
     ///
     /// # Errors
     ///
@@ -158,7 +159,7 @@ impl<'t, S: TokenStore> Purge<'t, S> {
     }
 }
 
-/// Returns the time that long ago, or the earliest time if there is none.
+/// Returns the time that long ago, or the earliest time that can be expressed.
 fn before(now: DateTime<Utc>, span: Duration) -> DateTime<Utc> {
     from_micros(now.timestamp_micros().saturating_sub(micros(span)))
 }

@@ -16,15 +16,15 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     /// Revokes every live token of this view that the filter selects, when it is
     /// [run](RevokeAll::run). [`RevokeAll::count`] is the dry run.
     ///
-    /// The states of the filter have no effect, because only live tokens can be revoked. A token is live if
-    /// it has not ended by the earlier of two times: the service's and the clock's. If the clock ran ahead and
-    /// was corrected, other processes accept tokens that have expired here. While a
-    /// [clock jump](crate::TokenService::has_clock_jumped) is not acknowledged, every token that is not revoked counts
-    /// as live.
+    /// The states of the filter have no effect, because only live tokens can be revoked. A token is
+    /// live if it has not ended by the earlier of the service's time and the clock's. If the clock ran
+    /// ahead and was corrected, other processes accept tokens that have expired here. While a [clock
+    /// jump](crate::TokenService::has_clock_jumped) is not acknowledged, every token that is not
+    /// revoked counts as live.
     ///
-    /// A token that the filter does not select any more, after it was found, may be revoked nevertheless. The
-    /// exception is [`Filter::unused_since`]: if this process has seen that the token was used in the
-    /// meantime, it is not revoked. Uses in other processes are unknown here until those are
+    /// A token that the filter does not select any more, after it was found, may still be revoked. The
+    /// exception is [`Filter::unused_since`]. If this process has seen a use since the token was found,
+    /// the token is not revoked. Uses in other processes are unknown here until those are
     /// [flushed](crate::TokenService::flush_last_used).
     ///
     /// Tokens that are issued while it runs are found too, by the last pass at the latest. If they are
@@ -160,25 +160,28 @@ impl<'t, S: TokenStore> RevokeAll<'t, S> {
 
     /// Revokes the tokens, oldest first, in passes until one finds no token that it can revoke.
     ///
-    /// When this has returned `Ok`, every token that the filter selected when the last pass began has been
-    /// revoked, except for the [failed](BulkOutcome::failed) ones. Check those. A token that fails does not
-    /// stop the others. A store that fails stops the operation, and so does a damaged record among those that
-    /// the store lists.
+    /// When this has returned `Ok`, every token that the filter selected when the last pass began has
+    /// been revoked, except for the [failed](BulkOutcome::failed) ones. Check those. A token that fails
+    /// does not stop the others. A store that fails stops the operation, and so does a damaged record
+    /// among those that the store lists.
     ///
-    /// The future may be dropped, and the process may be killed, at any time: each single revocation has then
-    /// happened completely or not at all. Revoked tokens are not found again, so another run continues with
-    /// the rest.
+    /// The future may be dropped, and the process may be killed, at any time. Each single revocation
+    /// has then happened completely or not at all. Revoked tokens are not found again, so another run
+    /// continues with the rest.
     ///
-    /// Each revocation emits [`Event::Revoked`], and the whole operation emits one [`Event::RevokedAll`], also if it
-    /// failed or was dropped. It waits for a slow event sink, so that no event is lost.
+    /// Each revocation emits [`Event::Revoked`], and the whole operation emits one
+    /// [`Event::RevokedAll`], also if it failed or was dropped. It waits for a slow event sink, so that
+    /// no event is lost.
     ///
     /// # Errors
     ///
     /// [`BulkError`] has the result until then and one of these causes:
     ///
-    /// - [`ManageError::Invalid`] if a text of the request is empty or too long. No token has been revoked then.
-    /// - [`StoreError::Unsupported`](crate::store::StoreError::Unsupported) for [`Filter::unused_since`] on
-    ///   a store that does not track last use. No token has been revoked then.
+    /// - [`ManageError::Invalid`] if a text of the request is empty or too long. No token has been
+    ///   revoked then.
+    /// - [`StoreError::Unsupported`](crate::store::StoreError::Unsupported) for
+    ///   [`Filter::unused_since`] on a store that does not track last use. No token has been revoked
+    ///   then.
     /// - [`ManageError::Store`] if the store failed or has a damaged record.
     ///
     /// # Examples

@@ -1,12 +1,12 @@
 //! One read from the store for which several verifications wait.
 //!
-//! Each waiter that is polled polls the read, under the lock of its state. The read gets a waker that wakes all
-//! waiters ([`WakerSet`]), so it does not matter which of them is polled next. A waiter whose task does
-//! not poll any more only keeps its place in the set.
+//! Each waiter that is polled polls the read, under the lock of its state. The read gets a waker that
+//! wakes all waiters ([`WakerSet`]), so it does not matter which of them is polled next. A waiter whose
+//! task does not poll any more only keeps its place in the set.
 //!
-//! The read ends in one of three ways. Its answer arrives, and all waiters get a copy. All waiters are dropped,
-//! and it is cancelled. Or the store panics while it is polled, which poisons the lock: then each
-//! waiter gets an error, and the future is not polled again.
+//! The read ends in one of three ways. Its answer arrives, and all waiters get a copy. All waiters are
+//! dropped, and it is cancelled. Or the store panics while it is polled, which poisons the lock: then
+//! each waiter gets an error, and the future is not polled again.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -136,7 +136,8 @@ impl InFlightRead {
             }
             Err(error) => (Err(error.to_string().into()), Err(error)),
         };
-        // The store's future is dropped after the lock is released, because its destructor may do anything.
+        // The store's future is dropped after the lock is released, because its destructor may do
+        // anything.
         let read = std::mem::replace(&mut *state, ReadState::Done(shared));
         drop(state);
         drop(read);
@@ -147,7 +148,7 @@ impl InFlightRead {
         self.wakers.clone().wake();
     }
 
-    /// Drops the store's future, because there is no waiter for it.
+    /// Drops the store's future, because its last waiter was dropped.
     pub(super) fn cancel(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let read = std::mem::replace(&mut *state, ReadState::Cancelled);

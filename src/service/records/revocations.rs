@@ -4,8 +4,8 @@
 //! succeeds. So other writes of this service stop before a token that is being revoked.
 //!
 //! They do not wait for the revocation to end, because its future may not be polled any more. And a
-//! revocation registers only after it has found a record that it may revoke. Otherwise a caller could prevent
-//! the rotation of other owners' tokens by trying to revoke them.
+//! revocation registers only after it has found a record that it may revoke. Otherwise a caller could
+//! prevent the rotation of other owners' tokens by trying to revoke them.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -51,8 +51,8 @@ impl<S: TokenStore> TokenService<S> {
         self.judge_answer(token, found, asked_at, requirement)
     }
 
-    /// Verifies with a cached record. If that leads to a refusal, the record is read again, because it may have
-    /// changed: a new token or a new secret must work at once.
+    /// Verifies with a cached record. If that leads to a refusal, the record is read again, because it
+    /// may have changed. A new token or a new secret must work at once.
     async fn verify_cached(
         &self,
         cache: &Arc<Cache>,
@@ -90,7 +90,8 @@ impl<S: TokenStore> TokenService<S> {
         }
     }
 
-    /// Returns a read from the store. It owns what it needs, because any waiting verification may poll it.
+    /// Returns a read from the store. It owns what it needs, because any waiting verification may poll
+    /// it.
     fn read(&self, id: TokenId) -> ReadFuture {
         let store = self.records.store.clone();
         Box::pin(async move { Ok(find_in(&*store, id).await?.map(|stored| stored.record)) })

@@ -1,5 +1,5 @@
-//! Verification in two steps, for programs that learn the requirement of a request after they have to know
-//! its token.
+//! Verification in two steps, for programs that learn the requirement of a request after they have to
+//! know its token.
 
 use super::super::core::TokenService;
 use super::verdict::{Freshness, Use, whole};
@@ -15,8 +15,8 @@ static ANY: Requirement = Requirement::any_token();
 impl<S: TokenStore> TokenService<S> {
     /// Authenticates a token, as the first of two steps. It accepts every active token.
     ///
-    /// It works like [`verify`](Self::verify), except that an accepted token is not used yet: no use is noted
-    /// and no overlap ends before [`authorize`](Self::authorize).
+    /// It works like [`verify`](Self::verify), except that an accepted token is not used yet. No use is
+    /// noted and no overlap ends before [`authorize`](Self::authorize).
     ///
     /// It is for middleware that runs before the requirement of the request is known. If you know the
     /// requirement, `verify` is simpler.
@@ -54,8 +54,8 @@ impl<S: TokenStore> TokenService<S> {
         }
     }
 
-    /// Authenticates a token as [`authenticate`](Self::authenticate) does, with the record from the store and
-    /// never from the cache, as [`verify_uncached`](Self::verify_uncached).
+    /// Authenticates a token as [`authenticate`](Self::authenticate) does, with the record from the
+    /// store and never from the cache, as [`verify_uncached`](Self::verify_uncached).
     ///
     /// # Errors
     ///
@@ -84,12 +84,13 @@ impl<S: TokenStore> TokenService<S> {
         }
     }
 
-    /// Authorizes an [authenticated](Self::authenticate) token to do what the requirement says, as the second of two
-    /// steps.
+    /// Authorizes an [authenticated](Self::authenticate) token to do what the requirement says, as the
+    /// second of two steps.
     ///
-    /// An authorized token is used, with all effects that [`verify`](Self::verify) describes. A refused token
-    /// is not used, and the refusal is an [event](crate::Event::MissingScope). A request may authorize its
-    /// token for several requirements; together they are one use. After `verify`, no second use is noted.
+    /// An authorized token is used, with all effects that [`verify`](Self::verify) describes. A refused
+    /// token is not used, and the refusal is an [event](crate::Event::MissingScope). A request may
+    /// authorize its token for several requirements; together they are one use. After `verify`, a
+    /// second use is not noted.
     ///
     /// The token is not verified again. So call this within the request that authenticated it.
     ///

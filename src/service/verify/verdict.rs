@@ -29,17 +29,18 @@ pub(super) fn whole(refused: Outcome) -> Outcome {
 /// A verification that has to wait. It is boxed, so that the future of one that does not wait is small.
 pub(super) type Later<'f> = Pin<Box<dyn Future<Output = Outcome> + Send + 'f>>;
 
-/// Whether a cached record may be used.
+/// Says whether a cached record may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Freshness {
     Cached,
     Uncached,
 }
 
-/// When an acceptance counts as a use: at once, or only when the token is authorized.
+/// The time at which an acceptance counts as a use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
     Now,
+    /// When [`TokenService::authorize`] accepts the token.
     WhenAuthorized,
 }
 
@@ -109,7 +110,7 @@ impl<S: TokenStore> TokenService<S> {
         Ok(Accepted { verified, follows: Follows { due, first_use } })
     }
 
-    /// Applies the consequences of an acceptance: the use is noted, and the first use of a secret may end
+    /// Applies the consequences of an acceptance. The use is noted, and the first use of a secret may end
     /// an overlap. If that has to wait for the authorization, the token carries them.
     #[inline]
     pub(super) fn conclude(
