@@ -9,7 +9,7 @@
 //! | `audit` | exactly one event for each management operation |
 //! | `issue_gate` | the gate that pauses issuing |
 //! | `cache` | cached records and in-flight reads |
-//! | `last_used`, `recent_times` | uses that the store does not have yet |
+//! | `recent_times`, `last_used` | uses that the store does not have yet |
 //! | `records` | reads and writes of records, with retries after conflicts and lost answers |
 //! | `core`, `builder` | the struct that owns all of these |
 //! | `flush_last_used`, `follow_changes`, `pause_issuing` | one method each, for tasks and operators |
