@@ -23,7 +23,7 @@ use crate::token::{InvalidPrefix, Prefix};
 const EVENT_QUEUE: usize = 8_192;
 
 /// First uses at a time that an overlap is to end with.
-const OVERLAP_ATTEMPTS: usize = 256;
+const FIRST_USES: usize = 256;
 
 /// Why a service cannot be built as asked.
 #[derive(Debug, thiserror::Error)]
@@ -216,7 +216,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             events,
             issue_gate: IssueGate::default(),
             pending_uses: resolution.map(PendingUses::new),
-            overlap_attempts: RecentTimes::new(OVERLAP_ATTEMPTS),
+            overlap_attempts: RecentTimes::new(FIRST_USES),
         })
     }
 }
