@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::TokenService;
-use super::issuing::Issuing;
-use super::kept::Kept;
+use super::cache::Cache;
+use super::core::TokenService;
+use super::issue_gate::IssueGate;
+use super::last_used::{DEFAULT_RESOLUTION, MAX_RESOLUTION, PendingUses};
 use super::policy::{InvalidPolicy, Policy};
-use super::revoking::Revoking;
-use super::uses::{Recent, STEP, STEP_MAX, Uses};
+use super::recent_times::RecentTimes;
+use super::records::Records;
 use crate::clock::{Clock, GuardedClock, SystemClock};
 use crate::digest::{Digests, KeyRing};
 use crate::event::{EventSink, Events};
@@ -79,7 +80,7 @@ pub struct TokenServiceBuilder<S> {
     clock: Arc<dyn Clock>,
     random: Arc<dyn RandomSource>,
     sink: Option<Box<dyn EventSink>>,
-    keep: Option<(Duration, usize)>,
+    cache: Option<(Duration, usize)>,
     last_used_resolution: Option<Duration>,
 }
 
@@ -112,8 +113,8 @@ impl<S: TokenStore> TokenService<S> {
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(OsRandom),
             sink: None,
-            keep: None,
-            last_used_resolution: Some(STEP),
+            cache: None,
+            last_used_resolution: Some(DEFAULT_RESOLUTION),
         }
     }
 }
@@ -346,7 +347,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     /// # Ok(()) }
     /// ```
     pub fn cache_records(mut self, max_age: Duration, max_records: usize) -> Self {
-        self.keep = Some((max_age, max_records));
+        self.cache = Some((max_age, max_records));
         self
     }
 
@@ -437,18 +438,18 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             prefixes.push(Prefix::new(accepted)?);
         }
         self.policy.check()?;
-        if self.keep.is_some_and(|(_, max_records)| max_records == 0) {
+        if self.cache.is_some_and(|(_, max_records)| max_records == 0) {
             return Err(BuildError::NoCachedRecords);
         }
-        if self.last_used_resolution.is_some_and(|resolution| resolution > STEP_MAX) {
-            return Err(BuildError::LastUsedResolution { max: STEP_MAX });
+        if self.last_used_resolution.is_some_and(|resolution| resolution > MAX_RESOLUTION) {
+            return Err(BuildError::LastUsedResolution { max: MAX_RESOLUTION });
         }
         let types = TokenTypes::new(self.types.iter().cloned());
         if types.iter().count() < self.types.len() {
-            let doubled = self.types.iter().enumerate().find(|(i, token_type)| {
+            let duplicate = self.types.iter().enumerate().find(|(i, token_type)| {
                 self.types[..*i].iter().any(|earlier| earlier.name() == token_type.name())
             });
-            let name = doubled.map(|(_, token_type)| token_type.name().to_owned());
+            let name = duplicate.map(|(_, token_type)| token_type.name().to_owned());
             return Err(BuildError::DuplicateType(name.unwrap_or_default()));
         }
         let events = match self.sink {
@@ -456,9 +457,10 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             Some(sink) => Events::queued(sink, EVENT_QUEUE, self.clock.clone())
                 .map_err(BuildError::EventThread)?,
         };
-        let step = self.last_used_resolution.filter(|_| self.store.tracks_last_used());
+        let resolution = self.last_used_resolution.filter(|_| self.store.tracks_last_used());
+        let cache = self.cache.map(|(max_age, max_records)| Cache::new(max_age, max_records));
         Ok(TokenService {
-            store: Arc::new(self.store),
+            records: Records::new(self.store, cache),
             prefixes,
             types,
             policy: self.policy,
@@ -466,11 +468,9 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             clock: GuardedClock::new(self.clock),
             random: self.random,
             events,
-            kept: self.keep.map(|(longest, most)| Arc::new(Kept::new(longest, most))),
-            issuing: Issuing::default(),
-            revoking: Revoking::default(),
-            uses: step.map(Uses::new),
-            first_uses: Recent::new(FIRST_USES),
+            issue_gate: IssueGate::default(),
+            pending_uses: resolution.map(PendingUses::new),
+            overlap_attempts: RecentTimes::new(FIRST_USES),
         })
     }
 }

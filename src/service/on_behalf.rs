@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use super::TokenService;
-use super::act::{Issued, Revoked};
-use super::actor::{Actor, Issuer};
-use super::manage::View;
+use super::audit::Audit;
+use super::caller::{Caller, Issuer};
+use super::core::TokenService;
+use super::issue::Issued;
 use super::request::{IssueRequest, RevokeRequest, RotateRequest};
-use super::underway::Underway;
+use super::revoke::Revoked;
+use super::tokens::View;
 use crate::check::VerifiedToken;
 use crate::error::{ManageError, NotPermitted};
 use crate::event::{Event, Operation};
@@ -155,25 +156,27 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     /// # Ok(()) }
     /// ```
     pub async fn issue(self, request: IssueRequest) -> Result<Issued, ManageError> {
-        let mut act = self.begin(Operation::Issue, request.id);
-        let outcome = self.try_issue(&request, &mut act).await;
-        act.end(outcome, |issued| request.issued(issued, self.asks()))
+        let mut audit = self.audit(Operation::Issue, request.id);
+        let outcome = self.try_issue(&request, &mut audit).await;
+        audit.end(outcome, |issued| request.issued_event(issued, self.calling_id()))
     }
 
     async fn try_issue(
         &self,
         request: &IssueRequest,
-        act: &mut Underway<'_>,
+        audit: &mut Audit<'_>,
     ) -> Result<Issued, ManageError> {
         let scope = ReservedScope::Issue;
-        let acting = self.service.acting(self.token, scope).await?;
-        // Nothing has been handed out before the second reading.
-        let (issued, _inside) =
-            self.service.try_issue(&Issuer::Token(&acting), request, act).await?;
-        // Whoever revokes the acting token, or one that it descends from, then walks over all that
-        // names it until a whole walk finds nothing. Either this reading comes after the revocation
-        // and sees it; or it comes before, and so does the insert: then the walk meets the new token.
-        match self.service.acting(self.token, scope).await {
+        let calling = self.service.calling_token(self.token, scope).await?;
+        // The permit is held until the end, so a pause of issuing also waits for the second reading.
+        let (issued, _permit) =
+            self.service.try_issue(&Issuer::Token(&calling), request, audit).await?;
+        // The second reading closes a race with a revocation of the calling token, or of one of its issuers,
+        // together with all descendants. That revocation first revokes the token itself and then makes
+        // passes over its descendants until one finds none. There are two cases. If this reading comes
+        // after the token was revoked, it sees that, and the new token is revoked here. If it comes
+        // before, then so did the insert, and a later pass finds the new token.
+        match self.service.calling_token(self.token, scope).await {
             Ok(_) => Ok(issued),
             Err(error) => Err(self.take_back(&issued, error).await),
         }
@@ -183,7 +186,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     async fn take_back(&self, issued: &Issued, error: ManageError) -> ManageError {
         let id = issued.record.id();
         let reason = RevokeRequest::new().reason(OVERTAKEN);
-        let owner = Actor::Embedder(None);
+        let owner = Caller::Embedder(None);
         match (self.service.revoke_with(&owner, id, &reason).await, error) {
             (Ok(_) | Err(ManageError::NotFound { .. }), ManageError::NotPermitted(cause)) => {
                 ManageError::Overtaken { id, cause }
@@ -250,9 +253,9 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         if id == self.token.id() {
             return self.rotate_self(request).await;
         }
-        let act = self.begin(Operation::Rotate, Some(id));
+        let audit = self.audit(Operation::Rotate, Some(id));
         let outcome = self.try_rotate(id, &request).await;
-        act.end(outcome, |rotated| request.rotated(rotated, self.asks()))
+        audit.end(outcome, |rotated| request.rotated_event(rotated, self.calling_id()))
     }
 
     async fn try_rotate(
@@ -261,10 +264,11 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         request: &RotateRequest,
     ) -> Result<Issued, ManageError> {
         let scope = ReservedScope::Rotate;
-        let acting = self.service.acting(self.token, scope).await?;
-        let rotated = self.service.try_rotate(&Actor::Token(&acting), id, request).await?;
-        // As after an issue. But the token is somebody's who has done nothing: it is not revoked.
-        match self.service.acting(self.token, scope).await {
+        let calling = self.service.calling_token(self.token, scope).await?;
+        let rotated = self.service.try_rotate(&Caller::Token(&calling), id, request).await?;
+        // The second reading, as after an issue. The token is not revoked, because its client may have done
+        // no wrong.
+        match self.service.calling_token(self.token, scope).await {
             Ok(_) => Ok(rotated),
             Err(ManageError::NotPermitted(cause)) => Err(ManageError::Overtaken { id, cause }),
             Err(ManageError::Store(source)) => Err(ManageError::Indeterminate { id, source }),
@@ -304,12 +308,12 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         if id == self.token.id() {
             return self.revoke_self(request).await;
         }
-        let act = self.begin(Operation::Revoke, Some(id));
-        let outcome = match self.service.acting(self.token, ReservedScope::Revoke).await {
-            Ok(acting) => self.service.try_revoke(&Actor::Token(&acting), id, &request).await,
+        let audit = self.audit(Operation::Revoke, Some(id));
+        let outcome = match self.service.calling_token(self.token, ReservedScope::Revoke).await {
+            Ok(calling) => self.service.try_revoke(&Caller::Token(&calling), id, &request).await,
             Err(error) => Err(error),
         };
-        act.end(outcome, |revoked| request.revoked(revoked, self.asks()))
+        audit.end(outcome, |revoked| request.revoked_event(revoked, self.calling_id()))
     }
 
     /// Returns the record of one token. Requires `service-tokens:read`. With the own id of the
@@ -341,13 +345,13 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         if id == self.token.id() {
             return self.get_self().await;
         }
-        let act = self.begin(Operation::Get, Some(id));
+        let audit = self.audit(Operation::Get, Some(id));
         let outcome = async {
-            let acting = self.service.acting(self.token, ReservedScope::Read).await?;
-            let owner = Some(acting.token.owner());
+            let calling = self.service.calling_token(self.token, ReservedScope::Read).await?;
+            let owner = Some(calling.token.owner());
             View::of(self.service, owner).try_get(id).await
         };
-        act.end(outcome.await, |_| Event::Read { id, on_behalf_of: self.asks() })
+        audit.end(outcome.await, |_| Event::Read { id, on_behalf_of: self.calling_id() })
     }
 
     /// Returns one page of the owner's records, including that of the calling token. Requires
@@ -376,16 +380,16 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     /// # Ok(()) }
     /// ```
     pub async fn list(self, request: ListRequest) -> Result<Page, ManageError> {
-        let act = self.begin(Operation::List, None);
+        let audit = self.audit(Operation::List, None);
         let outcome = async {
-            let acting = self.service.acting(self.token, ReservedScope::Read).await?;
-            let owner = Some(acting.token.owner());
+            let calling = self.service.calling_token(self.token, ReservedScope::Read).await?;
+            let owner = Some(calling.token.owner());
             View::of(self.service, owner).try_list(request).await
         };
-        act.end(outcome.await, |page| Event::Listed {
+        audit.end(outcome.await, |page| Event::Listed {
             owner: Some(self.token.owner().to_owned()),
             records: page.items.len(),
-            on_behalf_of: self.asks(),
+            on_behalf_of: self.calling_id(),
         })
     }
 
@@ -413,13 +417,13 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     /// ```
     pub async fn get_self(self) -> Result<StoredRecord, ManageError> {
         let id = self.token.id();
-        let act = self.begin(Operation::Get, Some(id));
+        let audit = self.audit(Operation::Get, Some(id));
         let outcome = async {
             let stored = View::of(self.service, None).try_get(id).await.map_err(gone)?;
             self.service.admit(self.token, &stored.record, None)?;
             Ok(stored)
         };
-        act.end(outcome.await, |_| Event::Read { id, on_behalf_of: self.asks() })
+        audit.end(outcome.await, |_| Event::Read { id, on_behalf_of: self.calling_id() })
     }
 
     /// Revokes the calling token for good. Requires no scope.
@@ -449,10 +453,11 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     /// # Ok(()) }
     /// ```
     pub async fn revoke_self(self, request: RevokeRequest) -> Result<Revoked, ManageError> {
-        let act = self.begin(Operation::Revoke, Some(self.token.id()));
-        let actor = Actor::Itself(self.token, None);
-        let outcome = self.service.try_revoke(&actor, self.token.id(), &request).await;
-        act.end(outcome.map_err(gone), |revoked| request.revoked(revoked, self.asks()))
+        let audit = self.audit(Operation::Revoke, Some(self.token.id()));
+        let caller = Caller::Itself(self.token, None);
+        let outcome = self.service.try_revoke(&caller, self.token.id(), &request).await;
+        audit
+            .end(outcome.map_err(gone), |revoked| request.revoked_event(revoked, self.calling_id()))
     }
 
     /// Gives the calling token a new secret. Requires `service-tokens:rotate-self`.
@@ -487,17 +492,18 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     /// # Ok(()) }
     /// ```
     pub async fn rotate_self(self, request: RotateRequest) -> Result<Issued, ManageError> {
-        let act = self.begin(Operation::Rotate, Some(self.token.id()));
-        let actor = Actor::Itself(self.token, Some(ReservedScope::RotateSelf));
-        let outcome = self.service.try_rotate(&actor, self.token.id(), &request).await;
-        act.end(outcome.map_err(gone), |rotated| request.rotated(rotated, self.asks()))
+        let audit = self.audit(Operation::Rotate, Some(self.token.id()));
+        let caller = Caller::Itself(self.token, Some(ReservedScope::RotateSelf));
+        let outcome = self.service.try_rotate(&caller, self.token.id(), &request).await;
+        audit
+            .end(outcome.map_err(gone), |rotated| request.rotated_event(rotated, self.calling_id()))
     }
 
-    fn begin(self, act: Operation, id: Option<TokenId>) -> Underway<'s> {
-        self.service.begin(act, id).on_behalf_of(self.token.id())
+    fn audit(self, operation: Operation, id: Option<TokenId>) -> Audit<'s> {
+        self.service.audit(operation, id).on_behalf_of(self.token.id())
     }
 
-    fn asks(self) -> Option<TokenId> {
+    fn calling_id(self) -> Option<TokenId> {
         Some(self.token.id())
     }
 }

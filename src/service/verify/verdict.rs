@@ -1,27 +1,57 @@
-//! What the look at a record leads to.
+//! The decision on a record, and its consequences.
 
+use std::pin::Pin;
 use std::time::Duration;
 
-use super::super::TokenService;
-use super::{Later, Outcome, Use};
+use chrono::{DateTime, Utc};
+
+use super::super::core::TokenService;
 use crate::check::{Follows, VerifiedToken};
 use crate::clock::Moment;
 use crate::digest::HashedSecret;
 use crate::error::{VerifyError, other_record};
+use crate::event::Event;
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::scope::Requirement;
 use crate::store::TokenStore;
 use crate::token::TokenId;
 
-/// A token that was accepted, and what its use brings with it.
+pub(super) type Outcome = Result<VerifiedToken, VerifyError>;
+
+/// Moves a refusal as one value. It is not inlined, because the compiler would otherwise move the parts
+/// together with those of an acceptance.
+#[inline(never)]
+pub(super) fn whole(refused: Outcome) -> Outcome {
+    refused
+}
+
+/// A verification that has to wait. It is boxed, so that the future of one that does not wait is small.
+pub(super) type Later<'f> = Pin<Box<dyn Future<Output = Outcome> + Send + 'f>>;
+
+/// Says whether a cached record may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Freshness {
+    Cached,
+    Uncached,
+}
+
+/// The time at which an acceptance counts as a use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    Now,
+    /// When [`TokenService::authorize`] accepts the token.
+    WhenAuthorized,
+}
+
+/// An accepted token, and the consequences of its use.
 pub(super) struct Accepted {
     pub(super) verified: VerifiedToken,
     follows: Follows,
 }
 
 impl Accepted {
-    /// Whether nothing follows from it.
+    /// Returns whether the use has no consequences.
     pub(super) fn is_all(&self) -> bool {
         !self.follows.due && self.follows.first_use.is_none()
     }
@@ -32,7 +62,7 @@ impl Accepted {
     }
 }
 
-/// Why a token is not accepted. The error is made where it is needed, because this is small.
+/// The reason why a token is not accepted. It is small; the error is created only where it is needed.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Rejected {
     /// The store answered with the record of another id, which is a failure of the store.
@@ -57,6 +87,7 @@ impl Rejected {
 }
 
 impl<S: TokenStore> TokenService<S> {
+    /// Decides on the record that the store found, with its last use in microseconds.
     #[inline]
     pub(super) fn judge(
         &self,
@@ -75,12 +106,12 @@ impl<S: TokenStore> TokenService<S> {
         let matched = record.matches_hashed(token, &self.digests)?;
         let first_use = matched.first_use(now.time).map(Box::new);
         let verified = matched.authorize(now.time, requirement, &self.types)?;
-        let due = self.uses.as_ref().is_some_and(|uses| uses.is_due(used, now.micros));
+        let due = self.pending_uses.as_ref().is_some_and(|uses| uses.is_due(used, now.micros));
         Ok(Accepted { verified, follows: Follows { due, first_use } })
     }
 
-    /// What follows from an acceptance: its use is noted, and if it is the first of a secret, an overlap
-    /// may end with it. Where that is for later, the token carries it.
+    /// Applies the consequences of an acceptance. The use is noted, and the first use of a secret may end
+    /// an overlap. If that has to wait for the authorization, the token carries them.
     #[inline]
     pub(super) fn conclude(
         &self,
@@ -90,7 +121,7 @@ impl<S: TokenStore> TokenService<S> {
         usage: Use,
     ) -> Result<Outcome, Later<'_>> {
         let Accepted { verified, follows } = accepted;
-        if usage == Use::WhenPermitted {
+        if usage == Use::WhenAuthorized {
             return Ok(Ok(verified.followed_by(follows)));
         }
         if follows.due {
@@ -103,5 +134,30 @@ impl<S: TokenStore> TokenService<S> {
                 Ok(verified)
             })),
         }
+    }
+
+    /// Notes a use, if the service records uses.
+    pub(super) fn note_use(&self, id: TokenId, at: DateTime<Utc>) {
+        let Some(uses) = &self.pending_uses else { return };
+        if let Some(stalled) = uses.note(id, at, || self.clock.monotonic()) {
+            let (waiting, oldest) = (stalled.waiting, stalled.oldest);
+            self.events.emit(Event::LastUsedStalled { waiting, oldest });
+        }
+    }
+
+    /// Emits the event of a refusal, and returns the error.
+    #[cold]
+    pub(super) fn refuse(
+        &self,
+        id: Option<TokenId>,
+        error: VerifyError,
+        freshness: Freshness,
+    ) -> VerifyError {
+        // The store has refused the token, so a later verification must not accept a cached record.
+        if let (VerifyError::Refused(_), Freshness::Uncached, Some(id)) = (&error, freshness, id) {
+            self.records.invalidate(id);
+        }
+        self.events.emit(Event::of_refusal(id, &error));
+        error
     }
 }

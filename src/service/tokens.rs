@@ -5,11 +5,12 @@ use std::marker::PhantomData;
 
 use chrono::{DateTime, Utc};
 
-use super::TokenService;
-use super::act::{Issued, Revoked};
-use super::actor::{Actor, Issuer};
-use super::changes::owned;
+use super::caller::{Caller, Issuer};
+use super::core::TokenService;
+use super::issue::Issued;
+use super::records::owned;
 use super::request::{IssueRequest, RevokeRequest, RotateRequest};
+use super::revoke::Revoked;
 use crate::error::ManageError;
 use crate::event::{Event, Operation};
 use crate::record::{Field, Rule};
@@ -197,9 +198,9 @@ impl<S: TokenStore> Tokens<'_, S, OneOwner> {
     pub async fn issue(self, request: IssueRequest) -> Result<Issued, ManageError> {
         let View { service, owner } = self.view;
         let issuer = Issuer::Embedder { owner: owner.unwrap_or_default() };
-        let mut act = service.begin(Operation::Issue, request.id);
-        let outcome = service.try_issue(&issuer, &request, &mut act).await;
-        act.end(outcome.map(|(issued, _)| issued), |issued| request.issued(issued, None))
+        let mut audit = service.audit(Operation::Issue, request.id);
+        let outcome = service.try_issue(&issuer, &request, &mut audit).await;
+        audit.end(outcome.map(|(issued, _)| issued), |issued| request.issued_event(issued, None))
     }
 }
 
@@ -232,9 +233,9 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     /// # Ok(()) }
     /// ```
     pub async fn get(self, id: TokenId) -> Result<StoredRecord, ManageError> {
-        let act = self.view.service.begin(Operation::Get, Some(id));
+        let audit = self.view.service.audit(Operation::Get, Some(id));
         let outcome = self.view.try_get(id).await;
-        act.end(outcome, |_| Event::Read { id, on_behalf_of: None })
+        audit.end(outcome, |_| Event::Read { id, on_behalf_of: None })
     }
 
     /// Returns one page of records. In the view of one owner, a filter for another owner gives an
@@ -283,9 +284,9 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     /// # Ok(()) }
     /// ```
     pub async fn list(self, request: ListRequest) -> Result<Page, ManageError> {
-        let act = self.view.service.begin(Operation::List, None);
+        let audit = self.view.service.audit(Operation::List, None);
         let outcome = self.view.try_list(request).await;
-        act.end(outcome, |page| Event::Listed {
+        audit.end(outcome, |page| Event::Listed {
             owner: self.view.owner.map(str::to_owned),
             records: page.items.len(),
             on_behalf_of: None,
@@ -330,10 +331,10 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     /// # Ok(()) }
     /// ```
     pub async fn rotate(self, id: TokenId, request: RotateRequest) -> Result<Issued, ManageError> {
-        let act = self.view.service.begin(Operation::Rotate, Some(id));
+        let audit = self.view.service.audit(Operation::Rotate, Some(id));
         let outcome =
-            self.view.service.try_rotate(&Actor::Embedder(self.view.owner), id, &request).await;
-        act.end(outcome, |issued| request.rotated(issued, None))
+            self.view.service.try_rotate(&Caller::Embedder(self.view.owner), id, &request).await;
+        audit.end(outcome, |issued| request.rotated_event(issued, None))
     }
 
     /// Revokes a token for good. Revoking it again succeeds and has no effect.
@@ -376,18 +377,18 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     /// # Ok(()) }
     /// ```
     pub async fn revoke(self, id: TokenId, request: RevokeRequest) -> Result<Revoked, ManageError> {
-        let act = self.view.service.begin(Operation::Revoke, Some(id));
+        let audit = self.view.service.audit(Operation::Revoke, Some(id));
         let outcome =
-            self.view.service.try_revoke(&Actor::Embedder(self.view.owner), id, &request).await;
-        act.end(outcome, |revoked| request.revoked(revoked, None))
+            self.view.service.try_revoke(&Caller::Embedder(self.view.owner), id, &request).await;
+        audit.end(outcome, |revoked| request.revoked_event(revoked, None))
     }
 }
 
 impl<S: TokenStore> View<'_, S> {
     pub(super) async fn try_get(&self, id: TokenId) -> Result<StoredRecord, ManageError> {
-        let uses = self.service.view_of_uses();
-        let mut stored = owned(self.service.find(id).await?, self.owner, id)?;
-        uses.show(&mut stored);
+        let merge = self.service.merge_last_used();
+        let mut stored = owned(self.service.records.find(id).await?, self.owner, id)?;
+        merge.apply(&mut stored);
         Ok(stored)
     }
 
@@ -411,16 +412,16 @@ impl<S: TokenStore> View<'_, S> {
             }
             request.filter.owner = Some(owner.to_owned());
         }
-        let uses = self.service.view_of_uses();
-        if request.filter.unused_since.is_some() && !uses.knows() {
+        let merge = self.service.merge_last_used();
+        if request.filter.unused_since.is_some() && !merge.is_tracked() {
             return Err(StoreError::last_use_not_tracked().into());
         }
-        let mut page = self.service.store.list(&request, now).await?;
-        // What a store lets slip, a filter that it does not know, or a use that it was not told must not
-        // widen what is seen or done.
+        let mut page = self.service.records.store.list(&request, now).await?;
+        // The store may not know a filter, may apply one wrongly, or may not have a pending use yet. None of
+        // these may add a record to the page.
         page.items.retain_mut(|stored| {
-            uses.show(stored);
-            request.filter.matches(&stored.record, uses.latest(stored.last_used), now)
+            merge.apply(stored);
+            request.filter.matches(&stored.record, merge.latest_possible(stored.last_used), now)
         });
         Ok(page)
     }

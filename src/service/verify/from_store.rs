@@ -1,13 +1,12 @@
-//! Verification with a store that must be waited for.
+//! Verification with a store that does not answer at once.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::TokenService;
-use super::super::changes::found;
-use super::super::kept::{Kept, Question, Way};
-use super::verdict::Accepted;
-use super::{Freshness, Later, Use};
+use super::super::cache::{Cache, Lookup, ReadFuture};
+use super::super::core::TokenService;
+use super::super::records::find_in;
+use super::verdict::{Accepted, Freshness, Later, Use};
 use crate::clock::Moment;
 use crate::digest::HashedSecret;
 use crate::error::VerifyError;
@@ -25,11 +24,11 @@ impl<S: TokenStore> TokenService<S> {
         usage: Use,
     ) -> Later<'f> {
         Box::pin(async move {
-            let verdict = match &self.kept {
-                Some(kept) if freshness == Freshness::Kept => {
-                    self.verify_kept(kept, &token, requirement).await
+            let verdict = match &self.records.cache {
+                Some(cache) if freshness == Freshness::Cached => {
+                    self.verify_cached(cache, &token, requirement).await
                 }
-                _ => self.verify_found(&token, requirement).await,
+                _ => self.verify_from_store(&token, requirement).await,
             };
             match verdict {
                 Ok((accepted, now)) => match self.conclude(token.id(), accepted, now, usage) {
@@ -41,62 +40,64 @@ impl<S: TokenStore> TokenService<S> {
         })
     }
 
-    async fn verify_found(
+    async fn verify_from_store(
         &self,
         token: &HashedSecret<'_>,
         requirement: &Requirement,
     ) -> Result<(Accepted, Moment), VerifyError> {
         let asked_at = self.clock.monotonic();
-        let found = self.store.find(token.id()).await?;
+        let found = self.records.store.find(token.id()).await?;
         let found = found.as_ref().map(|stored| (&stored.record, stored.last_used.micros()));
         self.judge_answer(token, found, asked_at, requirement)
     }
 
-    async fn verify_kept(
+    /// Verifies with a cached record. If that leads to a refusal, the record is read again, because it
+    /// may have changed. A new token or a new secret must work at once.
+    async fn verify_cached(
         &self,
-        kept: &Arc<Kept>,
+        cache: &Arc<Cache>,
         token: &HashedSecret<'_>,
         requirement: &Requirement,
     ) -> Result<(Accepted, Moment), VerifyError> {
         let began = self.clock.monotonic();
         let id = token.id();
-        let mut way = kept.way(id, began, || self.question(id));
+        let mut lookup = cache.get(id, began, || self.read(id));
         loop {
-            let (answer, latest) = match way {
-                Way::Kept(answer) => (answer, false),
-                Way::Asked { seat, new } => {
-                    let answer = seat.await?;
+            let (answer, is_latest) = match lookup {
+                Lookup::Cached(answer) => (answer, false),
+                Lookup::InFlight { waiter, started } => {
+                    let answer = waiter.await?;
                     let now = self.clock.monotonic();
-                    if !new && !kept.fresh(answer.asked_at, now) {
-                        // Asked for somebody else, and it took too long.
-                        way = kept.way(id, now, || self.question(id));
+                    if !started && !cache.is_fresh(answer.asked_at, now) {
+                        // The joined read took too long, so its answer is too old for this verification.
+                        lookup = cache.get(id, now, || self.read(id));
                         continue;
                     }
-                    let latest = new || answer.asked_at > began;
-                    (answer, latest)
+                    let is_latest = started || answer.asked_at > began;
+                    (answer, is_latest)
                 }
             };
-            // A kept record comes without its last use.
+            // The cache does not have last uses.
             let found = answer.record.as_deref().map(|record| (record, None));
             let outcome = self.judge_answer(token, found, answer.asked_at, requirement);
-            if outcome.is_ok() || latest {
+            if outcome.is_ok() || is_latest {
                 return outcome;
             }
-            // The record may have changed since: a fresh token or a new secret must work at once.
-            match kept.reread(id, &answer, self.clock.monotonic(), || self.question(id)) {
+            match cache.reread(id, &answer, self.clock.monotonic(), || self.read(id)) {
                 None => return outcome,
-                Some(later) => way = later,
+                Some(later) => lookup = later,
             }
         }
     }
 
-    /// What is asked of the store, owned: whoever waits for the answer may move it on.
-    fn question(&self, id: TokenId) -> Question {
-        let store = self.store.clone();
-        Box::pin(async move { Ok(found(&*store, id).await?.map(|stored| stored.record)) })
+    /// Returns a read from the store. It owns what it needs, because any waiting verification may poll
+    /// it.
+    fn read(&self, id: TokenId) -> ReadFuture {
+        let store = self.records.store.clone();
+        Box::pin(async move { Ok(find_in(&*store, id).await?.map(|stored| stored.record)) })
     }
 
-    /// Judges what the store answered to a question of that time.
+    /// Decides on an answer of the store to a read that started at `asked_at`.
     fn judge_answer(
         &self,
         token: &HashedSecret<'_>,
@@ -104,7 +105,7 @@ impl<S: TokenStore> TokenService<S> {
         asked_at: Duration,
         requirement: &Requirement,
     ) -> Result<(Accepted, Moment), VerifyError> {
-        // The time after the answer: what expired while the store was asked is expired.
+        // The time after the answer, so that a token that expired during the read is expired.
         let now = self.now_coarse();
         let accepted = self
             .judge(token, found, now, requirement)
