@@ -36,9 +36,7 @@ fn next(event: &Event) -> Option<Event> {
         Event::Revoked { .. } => Event::AlreadyRevoked { id, owner: owner(), on_behalf_of: None },
         Event::AlreadyRevoked { .. } => Event::RevokedAll {
             owner: Some(owner()),
-            which: Box::new(ListRequest::from(
-                Filter::new().issued_by("x").created_before(from_micros(0)),
-            )),
+            filter: Box::new(Filter::new().issued_by("x").created_before(from_micros(0))),
             with: None,
             revoked: 1,
             failed: 0,
@@ -138,7 +136,7 @@ fn serialize_times_is_rfc_3339() {
     assert_eq!(value("clock_jumped")["noticed_at"], "1970-01-01T00:00:00Z");
     assert_eq!(value("purged")["retention_seconds"], 1.5);
     assert_eq!(value("refused")["reason"]["malformed"], "checksum");
-    let which = &value("revoked_all")["which"];
-    assert_eq!(which["created_before"], "1970-01-01T00:00:00Z");
-    assert_eq!(which["states"], serde_json::json!(["pending", "active"]));
+    let filter = &value("revoked_all")["filter"];
+    assert_eq!(filter["created_before"], "1970-01-01T00:00:00Z");
+    assert_eq!(filter["states"], serde_json::json!(["pending", "active"]));
 }

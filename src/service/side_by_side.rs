@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_come_to_their_end_and_only_so_many_run() {
+    fn all_futures_finish_within_the_limit() {
         for (most, many) in [(1, 10), (3, 10), (64, 1_000), (64, 0), (10, 3)] {
             let (running, highest) = (&AtomicUsize::new(0), &AtomicUsize::new(0));
             let futures = (0..many).map(|n| -> Boxed<'_, usize> {
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_goes_on_when_no_more_are_started() {
+    fn running_futures_finish_after_stop() {
         let futures = (0..100).map(|n| -> Boxed<'_, usize> {
             Box::pin(async move {
                 yield_now().await;

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_noted_is_known_until_it_is_driven_out() {
+    fn recent_use_is_known_until_evicted() {
         let recent = Recent::new(1_024);
         let numbers: Vec<u128> = (1..=500u128).map(|n| n << 64 | n.wrapping_mul(n)).collect();
         for (time, number) in numbers.iter().enumerate() {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_ago_is_driven_out() {
+    fn oldest_use_is_evicted() {
         let recent = Recent::new(WAYS);
         for n in 0..=WAYS {
             recent.note(1 << 64 | n as u128, 1_000 + n as i64);
@@ -122,7 +122,7 @@ mod tests {
 
     /// Each number is only ever noted with times that say whose they are.
     #[test]
-    fn threads_that_write_at_once_leave_nothing_false() {
+    fn concurrent_notes_leave_no_false_use() {
         let recent = &Recent::new(WAYS);
         std::thread::scope(|threads| {
             for own in 0..8u128 {

@@ -1,0 +1,350 @@
+//! Random operations by tokens on tokens: no result may do more than its caller, act for another owner, or
+//! outlive its caller.
+
+mod moves;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::harness::{DAY, SharedStore, Stores, any, text};
+use futures_lite::future::block_on;
+use moves::{GRANTS, Grants, Start, Step, What, names, starts, steps, with_end};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use service_tokens::clock::ManualClock;
+use service_tokens::{
+    IssueRequest, Issued, ManageError, Policy, Record, Requirement, ReservedScope, RevokeRequest,
+    ScopeSet, State, TokenId, TokenService, TokenType, VerifiedToken,
+};
+
+behaviours! {
+    random_operations_never_escalate,
+    #[ignore = "campaign"]
+    random_operations_never_escalate_campaign,
+}
+
+/// Everything that can be asked for. `z` stands for what no grant names.
+const NEEDS: [&str; 17] = [
+    "a",
+    "a:x",
+    "a:z",
+    "a:x:z",
+    "a:x:z:z",
+    "b",
+    "b:x",
+    "b:z",
+    "z",
+    "service-tokens",
+    "service-tokens:read",
+    "service-tokens:issue",
+    "service-tokens:rotate",
+    "service-tokens:rotate-self",
+    "service-tokens:revoke",
+    "service-tokens:introspect",
+    "service-tokens:z",
+];
+
+const TYPES: [&str; 3] = ["broad", "narrow", "mixed"];
+const OWNERS: [&str; 2] = ["acme", "globex"];
+
+/// What a grant permits, said without the crate: segments, and the reserved resource by name only.
+fn permits(grant: &str, requirement: &str) -> bool {
+    let (grant, requirement): (Vec<&str>, Vec<&str>) =
+        (grant.split(':').collect(), requirement.split(':').collect());
+    match grant.split_last() {
+        Some((&"*", [])) => requirement[0] != "service-tokens",
+        Some((&"*", start)) => requirement.len() > start.len() && requirement.starts_with(start),
+        _ => grant == requirement,
+    }
+}
+
+/// One bit for each need.
+fn permitted<'g>(grants: impl Iterator<Item = &'g str>) -> u32 {
+    let grants: Vec<&str> = grants.collect();
+    let met = |requirement: &&str| grants.iter().any(|grant| permits(grant, requirement));
+    NEEDS
+        .iter()
+        .enumerate()
+        .filter(|(_, requirement)| met(requirement))
+        .fold(0, |bits, (bit, _)| bits | 1 << bit)
+}
+
+struct Obtained {
+    token: String,
+    verified: Option<VerifiedToken>,
+}
+
+struct World {
+    policy: Policy,
+    clock: Arc<ManualClock>,
+    store: SharedStore,
+    service: TokenService<SharedStore>,
+    types: [Grants; 3],
+    /// Every record there is.
+    ids: Vec<TokenId>,
+    first: Record,
+    obtained: Vec<Obtained>,
+    /// What succeeded, and how deep the chains went: a test in which nothing happens says nothing.
+    tally: BTreeMap<&'static str, usize>,
+    _guard: Box<dyn std::any::Any>,
+}
+
+fn service(
+    store: &SharedStore,
+    clock: &Arc<ManualClock>,
+    types: &[Grants; 3],
+    policy: &Policy,
+) -> TokenService<SharedStore> {
+    let mut builder = TokenService::builder(store.clone(), "acme_live").clock(clock.clone());
+    for (name, grants) in TYPES.iter().zip(types) {
+        builder = builder.token_type(TokenType::new(name, names(grants)).unwrap());
+    }
+    builder.policy(policy.clone()).build().unwrap()
+}
+
+/// Whether one end comes no later than another.
+fn no_later(end: &Record, than: &Record) -> bool {
+    match (end.expires_at(), than.expires_at()) {
+        (_, None) => true,
+        (Some(end), Some(than)) => end <= than,
+        (None, Some(_)) => false,
+    }
+}
+
+impl World {
+    async fn new(stores: Stores, start: &Start) -> Self {
+        let opened = stores.open();
+        let clock = Arc::new(ManualClock::default());
+        let everything = (0..GRANTS.len()).collect::<Grants>();
+        let types = [everything.clone(), vec![2, 5, 9], vec![2, 5, 9, 10, 11]];
+        let policy = Policy::new().allow_never(true).default_lifetime(DAY);
+        let policy = policy.allow_outliving_issuer(start.outliving);
+        let service = service(&opened.store, &clock, &types, &policy);
+        let mut issued = Vec::new();
+        for (owner, grants, end) in &start.tokens {
+            let scopes = ScopeSet::new(names(grants)).unwrap();
+            let request = IssueRequest::new("broad", "somebody").scopes(scopes);
+            issued
+                .push(service.owner(OWNERS[*owner]).issue(with_end(request, *end)).await.unwrap());
+        }
+        let obtained = vec![Obtained { token: text(&issued[0]), verified: None }];
+        let first = issued[0].record.clone();
+        let ids = issued.iter().map(|issued| issued.record.id()).collect();
+        let (store, tally) = (opened.store, BTreeMap::new());
+        let _guard = opened.guard;
+        Self { policy, clock, store, service, types, ids, first, obtained, tally, _guard }
+    }
+
+    async fn record(&self, id: TokenId) -> Record {
+        self.store.find(id).await.unwrap().unwrap().record
+    }
+
+    /// What a token may do now: by what it was issued with, and by what its type has at present.
+    fn effective(&self, record: &Record) -> u32 {
+        let at = TYPES.iter().position(|name| *name == record.token_type()).unwrap();
+        permitted(record.scopes().iter()) & permitted(names(&self.types[at]))
+    }
+
+    async fn step(&mut self, step: Step) {
+        match step {
+            Step::Pass(span) => self.clock.advance(span),
+            Step::Retype(types) => {
+                self.service = service(&self.store, &self.clock, &types, &self.policy);
+                self.types = types;
+            }
+            Step::Operation { token, fresh, what } => {
+                let last = self.obtained.len() - 1;
+                let at = last - token % (last + 1).min(4);
+                let obtained = &mut self.obtained[at];
+                if fresh || obtained.verified.is_none() {
+                    obtained.verified = self.service.verify(&obtained.token, &any()).await.ok();
+                }
+                if let Some(verified) = obtained.verified.clone() {
+                    // This must not be a use, because the first use would end an overlap.
+                    let accepted = self.service.authenticate(&obtained.token).await.is_ok();
+                    self.act(&verified, what, accepted).await;
+                }
+            }
+        }
+    }
+
+    /// `accepted`: whether the secret that was verified is, still.
+    async fn act(&mut self, verified: &VerifiedToken, what: What, accepted: bool) {
+        let acting = self.record(verified.id()).await;
+        let active = acting.state(self.service.now()) == State::Active;
+        let effective = self.effective(&acting);
+        let acts = self.service.on_behalf_of(verified);
+        let mut former = Vec::new();
+        let (needed, target, outcome): (_, _, Result<Option<Issued>, ManageError>) = match what {
+            What::Issue { token_type, scopes, start, end } => {
+                let request = IssueRequest::new(TYPES[token_type], "below");
+                let request = match scopes {
+                    Some((some, more)) => {
+                        let own = acting.scopes().iter().enumerate();
+                        let own = own.filter(|(at, _)| some >> at & 1 == 1).map(|(_, scope)| scope);
+                        let more = more.map(|grant| GRANTS[grant]);
+                        request.scopes(ScopeSet::new(own.chain(more)).unwrap())
+                    }
+                    None => request,
+                };
+                let request = match start {
+                    Some(span) => request.not_before(self.service.now() + span),
+                    None => request,
+                };
+                let outcome = acts.issue(with_end(request, end)).await.map(Some);
+                (Some(ReservedScope::Issue), None, outcome)
+            }
+            What::Rotate { target, rotation } => {
+                let target = self.ids[target % self.ids.len()];
+                former = self.record(target).await.issuers().to_vec();
+                let outcome = acts.rotate(target, rotation.request()).await.map(Some);
+                let itself = target == acting.id();
+                let needed = if itself { ReservedScope::RotateSelf } else { ReservedScope::Rotate };
+                (Some(needed), Some(target), outcome)
+            }
+            What::RotateSelf { rotation } => {
+                let outcome = acts.rotate_self(rotation.request()).await.map(Some);
+                (Some(ReservedScope::RotateSelf), Some(acting.id()), outcome)
+            }
+            What::Revoke { target } => {
+                let target = self.ids[target % self.ids.len()];
+                let itself = target == acting.id();
+                let outcome = acts.revoke(target, RevokeRequest::new()).await.map(|_| None);
+                ((!itself).then_some(ReservedScope::Revoke), Some(target), outcome)
+            }
+        };
+        if active && !accepted {
+            *self.tally.entry("ended secrets").or_default() += 1;
+        }
+        let Ok(outcome) = outcome else { return };
+        assert!(active, "a dead token acted");
+        assert!(accepted, "an ended secret acted");
+        if let Some(needed) = needed {
+            let at = NEEDS.iter().position(|requirement| *requirement == needed.as_str()).unwrap();
+            assert!(effective >> at & 1 == 1, "without {needed}");
+        }
+        if let Some(target) = target {
+            assert_eq!(self.record(target).await.owner(), acting.owner());
+        }
+        let Some(issued) = outcome else {
+            *self.tally.entry("revoked").or_default() += 1;
+            return;
+        };
+        let (got, itself) = (&issued.record, issued.record.id() == acting.id());
+        assert_eq!(got, &self.record(got.id()).await);
+        assert_eq!(got.owner(), acting.owner());
+        let outliving = self.policy.allow_outliving_issuer;
+        assert!(
+            no_later(got, &acting) || (outliving && !itself),
+            "it ends later than what obtained it"
+        );
+        assert!(former.iter().all(|id| got.issuers().contains(id)), "nobody would find it");
+        if itself {
+            assert_eq!(got.issuers(), acting.issuers());
+            assert_eq!(got.scopes(), acting.scopes());
+        } else {
+            // Compares the scopes with what the calling token may do now, because types may change later.
+            let more = permitted(got.scopes().iter()) & !effective;
+            assert_eq!(more, 0, "{} obtained {}", acting.scopes(), got.scopes());
+            assert_eq!(got.issuers()[0], acting.id());
+            assert!(
+                acting.issuers().iter().all(|id| *id == got.id() || got.issuers().contains(id))
+            );
+        }
+        let name = match target {
+            None => "issued",
+            Some(_) if itself => "rotated itself",
+            Some(_) => "rotated",
+        };
+        *self.tally.entry(name).or_default() += 1;
+        if !no_later(got, &acting) {
+            *self.tally.entry("outlives").or_default() += 1;
+        }
+        if got.not_before().is_some() {
+            *self.tally.entry("pending").or_default() += 1;
+        }
+        if former.iter().any(|id| *id != acting.id() && !acting.issuers().contains(id)) {
+            *self.tally.entry("issuers kept").or_default() += 1;
+        }
+        if got.overlap(self.service.now()).is_some_and(|overlap| overlap.ends_on_first_use) {
+            *self.tally.entry("until first use").or_default() += 1;
+        }
+        if got.issuers().len() > 2 {
+            *self.tally.entry("deep").or_default() += 1;
+        }
+        if !self.ids.contains(&got.id()) {
+            self.ids.push(got.id());
+        }
+        self.obtained.push(Obtained { token: text(&issued), verified: None });
+    }
+
+    /// Every token that was obtained, held against the one with which it began.
+    async fn check(&self) {
+        let first = permitted(self.first.scopes().iter());
+        for obtained in &self.obtained {
+            let Ok(verified) = self.service.verify(&obtained.token, &any()).await else { continue };
+            let record = self.record(verified.id()).await;
+            assert_eq!(verified.owner(), self.first.owner());
+            let outliving = self.policy.allow_outliving_issuer;
+            assert!(outliving || no_later(&record, &self.first), "it outlives what it began with");
+            let itself = record.id() == self.first.id();
+            assert!(itself || record.issuers().contains(&self.first.id()), "nobody would find it");
+            let effective = self.effective(&record);
+            for (bit, requirement) in NEEDS.iter().enumerate() {
+                let requirement = Requirement::scope(requirement).unwrap();
+                let may = self.service.verify(&obtained.token, &requirement).await.is_ok();
+                assert_eq!(may, effective >> bit & 1 == 1);
+                assert!(!may || first >> bit & 1 == 1, "it may {requirement}");
+            }
+        }
+    }
+}
+
+pub(crate) async fn random_operations_never_escalate(stores: Stores) {
+    run(stores, 150);
+}
+
+pub(crate) async fn random_operations_never_escalate_campaign(stores: Stores) {
+    run(stores, 600);
+}
+
+fn run(stores: Stores, cases: u32) {
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let histories = (starts(), proptest::collection::vec(steps(), 1..90));
+    let tally = RefCell::new(BTreeMap::new());
+    let outcome = TestRunner::new(config).run(&histories, |(start, history)| {
+        block_on(async {
+            let mut world = World::new(stores, &start).await;
+            for step in history {
+                world.step(step).await;
+            }
+            world.check().await;
+            for (name, times) in world.tally {
+                *tally.borrow_mut().entry(name).or_default() += times;
+            }
+        });
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+    let tally: BTreeMap<&str, usize> = tally.into_inner();
+    for name in [
+        "issued",
+        "rotated",
+        "rotated itself",
+        "revoked",
+        "deep",
+        "outlives",
+        "pending",
+        "issuers kept",
+        "until first use",
+        "ended secrets",
+    ] {
+        assert!(
+            tally.get(name).is_some_and(|times| times * 600 > 5 * cases as usize),
+            "too little happened: {tally:?}"
+        );
+    }
+}
