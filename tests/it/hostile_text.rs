@@ -98,7 +98,7 @@ fn errors_do_not_repeat_hostile_text() {
         let error = foreign.unwrap_err();
         assert_eq!(error.to_string(), "there is no token with the id 0000000000000000000000");
         let unknown = block_on(service.owner(&text).issue(IssueRequest::new(&text, &text)));
-        assert_eq!(unknown.unwrap_err().to_string(), "type is not a type that this service knows");
+        assert_eq!(unknown.unwrap_err().to_string(), "type is not a type of this service");
     }
     assert_eq!(State::Active.to_string(), "active");
 }
