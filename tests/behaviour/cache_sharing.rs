@@ -190,7 +190,7 @@ pub(crate) async fn refusals_reread_at_most_every_100_ms(stores: Stores) {
     let unknown = builder(MemoryStore::new()).build().unwrap();
     let unknown = IssueRequest::new("connector", "x").id(unknown_id(&unknown).await);
     let other = builder(MemoryStore::new()).build().unwrap();
-    let unknown = text(&other.owner("acme").issue(unknown).await.unwrap());
+    let unknown = text(&other.owner("x").issue(unknown).await.unwrap());
     for _ in 0..100 {
         assert_eq!(refusal_of(harness.verify(&unknown).await), Some(Refusal::UnknownId));
     }
@@ -308,7 +308,7 @@ pub(crate) async fn unknown_ids_do_not_evict_records(stores: Stores) {
     let before = kept(&harness).await;
     for _ in 0..MAX_RECORDS * 3 {
         let invented = IssueRequest::new("connector", "x");
-        let invented = text(&elsewhere.owner("acme").issue(invented).await.unwrap());
+        let invented = text(&elsewhere.owner("x").issue(invented).await.unwrap());
         assert_eq!(refusal_of(harness.verify(&invented).await), Some(Refusal::UnknownId));
     }
     let after = kept(&harness).await;

@@ -156,10 +156,15 @@ pub(crate) async fn failed_operation_is_one_event(stores: Stores) {
     let harness = Harness::over_faulty(stores);
     let id = harness.issue_by_alice().await.record.id();
     let (view, foreign) = (harness.service.owner("acme"), harness.service.owner("globex"));
-    let failed = |act: Operation, id: Option<TokenId>, error: ManageError| {
+    let failed = |operation: Operation, id: Option<TokenId>, error: ManageError| {
         assert_eq!(
             said(harness.one_event()),
-            event!(Failed { act, id, on_behalf_of: None::<TokenId>, cause: with_sources(&error) })
+            event!(Failed {
+                operation,
+                id,
+                on_behalf_of: None::<TokenId>,
+                cause: with_sources(&error)
+            })
         );
     };
     let blank = IssueRequest::new("connector", "b");

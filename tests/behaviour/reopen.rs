@@ -8,6 +8,7 @@ behaviours! {
     reopened_store_gives_the_same_answers,
 }
 
+#[allow(clippy::print_stdout, reason = "a test that cannot run says so")]
 pub(crate) async fn reopened_store_gives_the_same_answers(stores: Stores) {
     let Opened { store, guard } = stores.open();
     let service = builder(store.clone()).build().unwrap();
