@@ -64,8 +64,10 @@ pub(crate) async fn authorize_without_scope_records_no_use(stores: Stores) {
     let refused = harness.service.authorize(&authenticated, &either).await.unwrap_err();
     let VerifyError::MissingScope(missing) = refused else { panic!("{refused:?}") };
     assert_eq!((missing.id, &missing.requirement), (id, &either));
-    let told = events(&harness);
-    let [Event::MissingScope { id: of, requirement, .. }] = &told[..] else { panic!("{told:?}") };
+    let emitted = events(&harness);
+    let [Event::MissingScope { id: of, requirement, .. }] = &emitted[..] else {
+        panic!("{emitted:?}")
+    };
     assert_eq!((*of, &**requirement), (id, "files:delete queue:push"));
 
     assert!(harness.has_overlap(id).await);
@@ -81,7 +83,7 @@ pub(crate) async fn authenticate_refuses_as_verify_does(stores: Stores) {
     let harness = Harness::new(stores);
     let (id, older, newer) = harness.rotate_until_first_use().await;
     harness.clock.advance(HOUR);
-    let (revoked, dead) = harness.issue_backup().await;
+    let (revoked, ended) = harness.issue_backup().await;
     harness.service.owner("acme").revoke(revoked, RevokeRequest::new()).await.unwrap();
     harness.collected.take(&harness.service);
     let mut wrong = newer.clone();
@@ -89,7 +91,7 @@ pub(crate) async fn authenticate_refuses_as_verify_does(stores: Stores) {
         newer.len() - 49..newer.len() - 6,
         &older[newer.len() - 49..newer.len() - 6],
     );
-    for token in [&*older, &*dead, &*wrong, "", "acme_live_1"] {
+    for token in [&*older, &*ended, &*wrong, "", "acme_live_1"] {
         let one = harness.service.verify(token, &any()).await.unwrap_err();
         let [first, uncached] = [
             harness.service.authenticate(token).await.unwrap_err(),
@@ -98,9 +100,9 @@ pub(crate) async fn authenticate_refuses_as_verify_does(stores: Stores) {
         assert!(one.refusal().is_some(), "{token}");
         assert_eq!(first.refusal(), one.refusal(), "{token}");
         assert_eq!(uncached.refusal(), one.refusal(), "{token}");
-        let told = harness.collected.take(&harness.service);
-        let [a, b, c] = &told[..] else { panic!("{told:?}") };
-        assert!(a == b && b == c, "{told:?}");
+        let emitted = harness.collected.take(&harness.service);
+        let [a, b, c] = &emitted[..] else { panic!("{emitted:?}") };
+        assert!(a == b && b == c, "{emitted:?}");
     }
     assert_eq!(harness.service.authenticate(&newer).await.unwrap().id(), id);
 }
@@ -152,7 +154,7 @@ pub(crate) async fn authenticate_uncached_reads_the_store(stores: Stores) {
     assert_eq!(remote.finds(), 1);
     let kept = harness.service.authenticate(&token).await.unwrap();
     harness.service.authorize(&kept, &any()).await.unwrap();
-    assert_eq!(remote.finds(), 0, "it was kept, and permitting asks nobody");
+    assert_eq!(remote.finds(), 0, "authorizing a cached record reads no store");
     harness.service.authenticate_uncached(&token).await.unwrap();
     assert_eq!(remote.finds(), 1);
 }
@@ -174,16 +176,18 @@ pub(crate) async fn authenticate_and_authorize_equal_verify(stores: Stores) {
     let config = ProptestConfig { cases: 60, ..ProptestConfig::default() };
     let histories = (
         prop_oneof![3 => Just(MINUTE), 1 => Just(Duration::ZERO)],
-        proptest::collection::vec(steps(), 1..40),
+        proptest::collection::vec(commands(), 1..40),
     );
-    let outcome = TestRunner::new(config).run(&histories, |(step, history)| {
+    let outcome = TestRunner::new(config).run(&histories, |(resolution, history)| {
         block_on(async {
-            let with =
-                || Harness::builder(stores).configure(|b| b.last_used_resolution(step)).build();
-            let (one, two) = (World::new(with()).await, World::new(with()).await);
+            let with = || {
+                Harness::builder(stores).configure(|b| b.last_used_resolution(resolution)).build()
+            };
+            let (one, two) = (Simulation::new(with()).await, Simulation::new(with()).await);
             let (mut one, mut two) = (one, two);
-            for step in history {
-                assert_eq!(one.step(&step, false).await, two.step(&step, true).await, "{step:?}");
+            for command in history {
+                let seen = one.apply(&command, false).await;
+                assert_eq!(seen, two.apply(&command, true).await, "{command:?}");
             }
         });
         Ok(())
@@ -192,7 +196,7 @@ pub(crate) async fn authenticate_and_authorize_equal_verify(stores: Stores) {
 }
 
 #[derive(Debug, Clone)]
-enum Move {
+enum Command {
     /// The newest secret but so many is presented, for something the type may do or may not.
     Use {
         before: usize,
@@ -207,47 +211,47 @@ enum Move {
     Pass(Duration),
 }
 
-fn steps() -> impl Strategy<Value = Move> {
+fn commands() -> impl Strategy<Value = Command> {
     let spans =
         prop_oneof![Just(MICRO), Just(MINUTE / 2), Just(MINUTE), Just(HOUR), Just(90 * DAY)];
     prop_oneof![
         12 => (0..3usize, arbitrary::<bool>(), arbitrary::<bool>())
-            .prop_map(|(before, may, uncached)| Move::Use { before, may, uncached }),
-        4 => arbitrary::<bool>().prop_map(|until_first_use| Move::Rotate { until_first_use }),
-        1 => Just(Move::Revoke),
-        3 => Just(Move::Flush),
-        6 => spans.prop_map(Move::Pass),
+            .prop_map(|(before, may, uncached)| Command::Use { before, may, uncached }),
+        4 => arbitrary::<bool>().prop_map(|until_first_use| Command::Rotate { until_first_use }),
+        1 => Just(Command::Revoke),
+        3 => Just(Command::Flush),
+        6 => spans.prop_map(Command::Pass),
     ]
 }
 
-struct World {
+struct Simulation {
     harness: Harness<SharedStore>,
     id: TokenId,
     secrets: Vec<String>,
 }
 
-/// All that is to be seen of a step: the refusal, the last use shown and stored, whether an overlap
+/// All that a caller can observe of a command: the refusal, the last use shown and stored, whether an overlap
 /// runs, and the kinds of the events.
 type Seen = (Option<(Option<Refusal>, String)>, LastUsed, LastUsed, bool, Vec<String>);
 
-impl World {
+impl Simulation {
     async fn new(harness: Harness<SharedStore>) -> Self {
         let (id, token) = harness.issue_backup().await;
         Self { harness, id, secrets: vec![token] }
     }
 
-    async fn step(&mut self, step: &Move, two: bool) -> Seen {
+    async fn apply(&mut self, command: &Command, two: bool) -> Seen {
         let Self { harness, id, secrets } = self;
         let mut refused = None;
         harness.clock.advance(MICRO);
-        match step {
-            Move::Pass(span) => harness.clock.advance(*span),
-            Move::Flush => drop(harness.service.flush_last_used().await.unwrap()),
-            Move::Revoke => {
+        match command {
+            Command::Pass(span) => harness.clock.advance(*span),
+            Command::Flush => drop(harness.service.flush_last_used().await.unwrap()),
+            Command::Revoke => {
                 let words = RevokeRequest::new();
                 harness.service.all_owners().revoke(*id, words).await.unwrap();
             }
-            Move::Rotate { until_first_use } => {
+            Command::Rotate { until_first_use } => {
                 let request = match until_first_use {
                     true => RotateRequest::until_first_use(HOUR),
                     false => RotateRequest::with_overlap(HOUR),
@@ -256,7 +260,7 @@ impl World {
                     secrets.push(text(&rotated));
                 }
             }
-            Move::Use { before, may, uncached } => {
+            Command::Use { before, may, uncached } => {
                 let text = &secrets[(secrets.len() - 1).saturating_sub(*before)];
                 let requirement = requirement(if *may { "files:read" } else { "files:delete" });
                 let service = &harness.service;

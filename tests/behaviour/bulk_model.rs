@@ -27,9 +27,9 @@ const TYPES: [&str; 2] = ["connector", "developer"];
 const LABELS: [&str; 2] = ["backup", "backup 2"];
 const ACTORS: [Option<&str>; 2] = [None, Some("ops")];
 
-/// A filter; what is `None` is not asked for.
+/// A filter. A field that is `None` selects every token.
 #[derive(Debug, Clone)]
-struct Which {
+struct Selection {
     view: Option<usize>,
     owner: Option<usize>,
     token_type: Option<usize>,
@@ -39,7 +39,7 @@ struct Which {
 }
 
 #[derive(Debug, Clone)]
-enum Step {
+enum Command {
     Issue {
         owner: usize,
         token_type: usize,
@@ -51,14 +51,14 @@ enum Step {
     Rotate(usize),
     Revoke(usize),
     RevokeAll {
-        which: Which,
+        selection: Selection,
         polls: Option<usize>,
     },
     Purge {
         view: Option<usize>,
         retention: Duration,
     },
-    StopIssuing,
+    PauseIssuing,
     ResumeIssuing,
     Pass(Duration),
 }
@@ -67,11 +67,11 @@ fn spans() -> impl Strategy<Value = Duration> {
     prop_oneof![Just(MICRO), Just(HOUR), Just(DAY), Just(3 * DAY)]
 }
 
-fn filters() -> impl Strategy<Value = Which> {
+fn selections() -> impl Strategy<Value = Selection> {
     let one = || proptest::option::of(0..2usize);
     let ago = proptest::option::of(spans().prop_map(|span| TimeDelta::from_std(span).unwrap()));
     (one(), one(), one(), one(), proptest::bool::weighted(0.3), ago).prop_map(
-        |(view, owner, token_type, label, by_ops, created_before)| Which {
+        |(view, owner, token_type, label, by_ops, created_before)| Selection {
             view,
             owner,
             token_type,
@@ -82,30 +82,26 @@ fn filters() -> impl Strategy<Value = Which> {
     )
 }
 
-fn steps() -> impl Strategy<Value = Step> {
+fn commands() -> impl Strategy<Value = Command> {
     let issue =
         (0..2usize, 0..2usize, 0..2usize, 0..2usize, spans(), proptest::bool::weighted(0.2));
-    let issue = issue.prop_map(|(owner, token_type, label, actor, lifetime, later)| Step::Issue {
-        owner,
-        token_type,
-        label,
-        actor,
-        lifetime,
-        later,
+    let issue = issue.prop_map(|(owner, token_type, label, actor, lifetime, later)| {
+        Command::Issue { owner, token_type, label, actor, lifetime, later }
     });
     let polls = proptest::option::weighted(0.3, 1..4usize);
-    let revoke_all = (filters(), polls).prop_map(|(which, polls)| Step::RevokeAll { which, polls });
+    let revoke_all = (selections(), polls)
+        .prop_map(|(selection, polls)| Command::RevokeAll { selection, polls });
     let purge = (proptest::option::of(0..2usize), prop_oneof![Just(DAY), Just(2 * DAY)])
-        .prop_map(|(view, retention)| Step::Purge { view, retention });
+        .prop_map(|(view, retention)| Command::Purge { view, retention });
     prop_oneof![
         12 => issue,
-        2 => (0..64usize).prop_map(Step::Rotate),
-        2 => (0..64usize).prop_map(Step::Revoke),
+        2 => (0..64usize).prop_map(Command::Rotate),
+        2 => (0..64usize).prop_map(Command::Revoke),
         3 => revoke_all,
         3 => purge,
-        1 => Just(Step::StopIssuing),
-        2 => Just(Step::ResumeIssuing),
-        6 => spans().prop_map(Step::Pass),
+        1 => Just(Command::PauseIssuing),
+        2 => Just(Command::ResumeIssuing),
+        6 => spans().prop_map(Command::Pass),
     ]
 }
 
@@ -123,55 +119,55 @@ struct Token {
 }
 
 impl Token {
-    fn lives(&self, now: DateTime<Utc>) -> bool {
+    fn is_live(&self, now: DateTime<Utc>) -> bool {
         self.revoked.is_none() && now < self.end
     }
 
-    fn died(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        (!self.lives(now)).then(|| self.revoked.map_or(self.end, |revoked| revoked.min(self.end)))
+    fn ended_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        (!self.is_live(now)).then(|| self.revoked.map_or(self.end, |revoked| revoked.min(self.end)))
     }
 
-    fn selected(&self, which: &Which, now: DateTime<Utc>) -> bool {
-        self.lives(now)
-            && which.view.is_none_or(|view| view == self.owner)
-            && which.owner.is_none_or(|owner| owner == self.owner)
-            && which.token_type.is_none_or(|of| of == self.token_type)
-            && which.label.is_none_or(|label| label == self.label)
-            && (!which.by_ops || self.actor == 1)
-            && which.created_before.is_none_or(|ago| self.created < now - ago)
+    fn selected(&self, selection: &Selection, now: DateTime<Utc>) -> bool {
+        self.is_live(now)
+            && selection.view.is_none_or(|view| view == self.owner)
+            && selection.owner.is_none_or(|owner| owner == self.owner)
+            && selection.token_type.is_none_or(|of| of == self.token_type)
+            && selection.label.is_none_or(|label| label == self.label)
+            && (!selection.by_ops || self.actor == 1)
+            && selection.created_before.is_none_or(|ago| self.created < now - ago)
     }
 }
 
-fn query(which: &Which, now: DateTime<Utc>) -> Filter {
-    let mut query = Filter::new();
-    if let Some(owner) = which.owner {
-        query = query.owner(OWNERS[owner]);
+fn filter(selection: &Selection, now: DateTime<Utc>) -> Filter {
+    let mut filter = Filter::new();
+    if let Some(owner) = selection.owner {
+        filter = filter.owner(OWNERS[owner]);
     }
-    if let Some(of) = which.token_type {
-        query = query.token_type(TYPES[of]);
+    if let Some(of) = selection.token_type {
+        filter = filter.token_type(TYPES[of]);
     }
-    if let Some(label) = which.label {
-        query = query.issued_to(LABELS[label]);
+    if let Some(label) = selection.label {
+        filter = filter.issued_to(LABELS[label]);
     }
-    if which.by_ops {
-        query = query.issued_by("ops");
+    if selection.by_ops {
+        filter = filter.issued_by("ops");
     }
-    if let Some(ago) = which.created_before {
-        query = query.created_before(now - ago);
+    if let Some(ago) = selection.created_before {
+        filter = filter.created_before(now - ago);
     }
-    query
+    filter
 }
 
-struct World {
+struct Simulation {
     clock: Arc<ManualClock>,
     store: SharedStore,
     service: TokenService<SharedStore>,
     tokens: BTreeMap<TokenId, Token>,
     gone: Vec<String>,
-    stopped: bool,
+    paused: bool,
 }
 
-impl World {
+impl Simulation {
     fn nth(&self, n: usize) -> Option<TokenId> {
         (!self.tokens.is_empty()).then(|| *self.tokens.keys().nth(n % self.tokens.len()).unwrap())
     }
@@ -183,21 +179,21 @@ impl World {
         self.service.owner_or_all(view.map(|owner| OWNERS[owner]))
     }
 
-    async fn step(&mut self, step: Step) {
+    async fn apply(&mut self, command: Command) {
         let now = self.service.now();
-        match step {
-            Step::Pass(span) => self.clock.advance(span),
-            Step::StopIssuing => {
+        match command {
+            Command::Pass(span) => self.clock.advance(span),
+            Command::PauseIssuing => {
                 self.service.pause_issuing("INC-42").await.unwrap();
-                self.stopped = true;
+                self.paused = true;
             }
-            Step::ResumeIssuing => {
+            Command::ResumeIssuing => {
                 let was_paused =
                     self.service.resume_issuing() == service_tokens::Resumed::WasPaused;
-                assert_eq!(was_paused, self.stopped);
-                self.stopped = false;
+                assert_eq!(was_paused, self.paused);
+                self.paused = false;
             }
-            Step::Issue { owner, token_type, label, actor, lifetime, later } => {
+            Command::Issue { owner, token_type, label, actor, lifetime, later } => {
                 let mut request = IssueRequest::new(TYPES[token_type], LABELS[label]);
                 request = request.expires_in(lifetime);
                 if let Some(by) = ACTORS[actor] {
@@ -209,7 +205,7 @@ impl World {
                 }
                 match self.service.owner(OWNERS[owner]).issue(request).await {
                     Ok(issued) => {
-                        assert!(!self.stopped);
+                        assert!(!self.paused);
                         let token = Token {
                             text: text(&issued),
                             owner,
@@ -223,21 +219,21 @@ impl World {
                         };
                         self.tokens.insert(issued.record.id(), token);
                     }
-                    Err(ManageError::IssuingPaused { .. }) => assert!(self.stopped),
+                    Err(ManageError::IssuingPaused { .. }) => assert!(self.paused),
                     Err(other) => panic!("{other:?}"),
                 }
             }
-            Step::Rotate(n) => {
+            Command::Rotate(n) => {
                 let Some(id) = self.nth(n) else { return };
                 let outcome = self.service.all_owners().rotate(id, RotateRequest::at_once()).await;
                 let token = self.tokens.get_mut(&id).unwrap();
-                let active = token.lives(now) && token.start.is_none_or(|start| start <= now);
+                let active = token.is_live(now) && token.start.is_none_or(|start| start <= now);
                 assert_eq!(outcome.is_ok(), active);
                 if let Ok(issued) = outcome {
                     token.text = text(&issued);
                 }
             }
-            Step::Revoke(n) => {
+            Command::Revoke(n) => {
                 let Some(id) = self.nth(n) else { return };
                 let words = RevokeRequest::new().by("single");
                 let revoked = self.service.all_owners().revoke(id, words).await.unwrap();
@@ -245,11 +241,13 @@ impl World {
                 assert_eq!(revoked.already_revoked, token.revoked.is_some());
                 token.revoked = token.revoked.or(Some(now));
             }
-            Step::RevokeAll { which, polls } => self.revoke_all(&which, polls, now).await,
-            Step::Purge { view, retention } => {
+            Command::RevokeAll { selection, polls } => {
+                self.revoke_all(&selection, polls, now).await
+            }
+            Command::Purge { view, retention } => {
                 let goes = |token: &Token| {
                     view.is_none_or(|view| view == token.owner)
-                        && token.died(now).is_some_and(|died| died < now - retention)
+                        && token.ended_at(now).is_some_and(|ended_at| ended_at < now - retention)
                 };
                 let expected = self.tokens.values().filter(|token| goes(token)).count() as u64;
                 let view = self.view(view);
@@ -264,36 +262,41 @@ impl World {
         }
     }
 
-    async fn revoke_all(&mut self, which: &Which, polls: Option<usize>, now: DateTime<Utc>) {
-        let view = self.view(which.view);
+    async fn revoke_all(
+        &mut self,
+        selection: &Selection,
+        polls: Option<usize>,
+        now: DateTime<Utc>,
+    ) {
+        let view = self.view(selection.view);
         let words = || RevokeRequest::new().by("bulk");
         let expected =
-            self.tokens.values().filter(|token| token.selected(which, now)).count() as u64;
-        let run = || view.revoke_all(query(which, now), words());
+            self.tokens.values().filter(|token| token.selected(selection, now)).count() as u64;
+        let run = || view.revoke_all(filter(selection, now), words());
         assert_eq!(run().count().await.unwrap(), expected);
         let mut done = 0;
         if let Some(polls) = polls {
-            // Given up somewhere: some are revoked, and those only.
-            let mut given_up = Box::pin(run().run());
+            // The future is dropped after some polls. Only selected tokens may be revoked.
+            let mut dropped = Box::pin(run().run());
             for _ in 0..polls {
-                if let Some(outcome) = futures_lite::future::poll_once(&mut given_up).await {
+                if let Some(outcome) = futures_lite::future::poll_once(&mut dropped).await {
                     done = outcome.unwrap().done;
                     break;
                 }
             }
-            drop(given_up);
+            drop(dropped);
             let by_bulk = |revocation: &Revocation| revocation.by.as_deref() == Some("bulk");
             for record in records(&*self.store).await {
                 let token = &self.tokens[&record.id()];
                 if record.revocation().is_some_and(by_bulk) {
-                    assert!(token.revoked.is_some() || token.selected(which, now));
+                    assert!(token.revoked.is_some() || token.selected(selection, now));
                 }
             }
         }
         done += run().run().await.unwrap().done;
         assert!(if polls.is_some() { done <= expected } else { done == expected });
         for token in self.tokens.values_mut() {
-            if token.selected(which, now) {
+            if token.selected(selection, now) {
                 token.revoked = Some(now);
             }
         }
@@ -307,13 +310,13 @@ impl World {
         for record in records {
             let token = &self.tokens[&record.id()];
             assert_eq!(record.revocation().map(|revocation| revocation.at), token.revoked);
-            let active = token.lives(now) && token.start.is_none_or(|start| start <= now);
+            let active = token.is_live(now) && token.start.is_none_or(|start| start <= now);
             assert_eq!(self.service.verify(&token.text, &any()).await.is_ok(), active);
         }
         for gone in &self.gone {
             assert!(self.service.verify(gone, &any()).await.is_err());
         }
-        assert_eq!(self.service.issuing_paused().is_some(), self.stopped);
+        assert_eq!(self.service.issuing_paused().is_some(), self.paused);
     }
 }
 
@@ -327,16 +330,17 @@ pub(crate) async fn bulk_histories_agree_with_model_campaign(stores: Stores) {
 
 fn run(stores: Stores, cases: u32) {
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    let histories = proptest::collection::vec(steps(), 1..60);
+    let histories = proptest::collection::vec(commands(), 1..60);
     let outcome = TestRunner::new(config).run(&histories, |history| {
         let opened = stores.open();
         let clock = Arc::new(ManualClock::default());
         let service = builder(opened.store.clone()).clock(clock.clone()).build().unwrap();
         let (tokens, gone) = (BTreeMap::new(), Vec::new());
-        let mut world = World { clock, store: opened.store, service, tokens, gone, stopped: false };
-        for step in history {
-            block_on(world.step(step));
-            block_on(world.check());
+        let mut simulation =
+            Simulation { clock, store: opened.store, service, tokens, gone, paused: false };
+        for command in history {
+            block_on(simulation.apply(command));
+            block_on(simulation.check());
         }
         Ok(())
     });

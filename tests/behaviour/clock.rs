@@ -47,7 +47,7 @@ async fn issue(harness: &Harness, request: IssueRequest) -> (TokenId, String) {
 pub(crate) async fn purge_after_corrected_jump_keeps_live_tokens(stores: Stores) {
     let harness = two_processes(stores);
     let (id, token) = issue(&harness, backup()).await;
-    let (dead, _) = issue(&harness, backup().expires_in(HOUR)).await;
+    let (expired, _) = issue(&harness, backup().expires_in(HOUR)).await;
     harness.clock.advance(3 * DAY);
     run_ahead(&harness, TimeDelta::days(400));
     let view = harness.service.all_owners();
@@ -58,7 +58,7 @@ pub(crate) async fn purge_after_corrected_jump_keeps_live_tokens(stores: Stores)
     assert_eq!(view.purge(DAY).count().await.unwrap(), 1);
     assert_eq!(view.purge(DAY).run().await.unwrap().done, 1);
     let left = records(&*harness.store).await;
-    assert_eq!(left.iter().map(|record| record.id()).collect::<Vec<_>>(), [id], "{dead}");
+    assert_eq!(left.iter().map(|record| record.id()).collect::<Vec<_>>(), [id], "{expired}");
     harness.elsewhere().verify(&token, &any()).await.unwrap();
 }
 
@@ -130,13 +130,13 @@ struct Held {
     stops: AtomicBool,
 }
 
-fn say((said, heard): &(Mutex<bool>, Condvar)) {
-    *said.lock().unwrap() = true;
-    heard.notify_all();
+fn signal((signalled, changed): &(Mutex<bool>, Condvar)) {
+    *signalled.lock().unwrap() = true;
+    changed.notify_all();
 }
 
-fn hear((said, heard): &(Mutex<bool>, Condvar)) {
-    drop(heard.wait_while(said.lock().unwrap(), |said| !*said).unwrap());
+fn wait((signalled, changed): &(Mutex<bool>, Condvar)) {
+    drop(changed.wait_while(signalled.lock().unwrap(), |signalled| !*signalled).unwrap());
 }
 
 impl Held {
@@ -157,8 +157,8 @@ impl Clock for Held {
 
     fn monotonic(&self) -> Duration {
         if *self.holds.lock().unwrap() == Some(std::thread::current().id()) {
-            say(&self.inside);
-            hear(&self.go);
+            signal(&self.inside);
+            wait(&self.go);
         }
         let was = self.monotonic.load(Ordering::SeqCst);
         if self.stops.swap(false, Ordering::SeqCst) {
@@ -179,9 +179,9 @@ pub(crate) async fn purge_sees_jump_before_other_threads(stores: Stores) {
             *clock.holds.lock().unwrap() = Some(std::thread::current().id());
             service.now()
         });
-        hear(&clock.inside);
+        wait(&clock.inside);
         let outcome = block_on(service.all_owners().purge(DAY).run());
-        say(&clock.go);
+        signal(&clock.go);
         outcome
     });
     assert!(matches!(outcome.unwrap_err().cause, ManageError::ClockJumped));

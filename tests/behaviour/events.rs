@@ -20,7 +20,7 @@ use service_tokens::{
 };
 use tracing::Level;
 
-/// How an event that says exactly this prints.
+/// The text that `Debug` prints for an event with exactly these fields.
 macro_rules! event {
     ($variant:ident { $($field:ident $(: $value:expr)?),* $(,)? }) => {{
         let fields = [$(format!("{}: {:?}", stringify!($field), event!(@ $field $($value)?))),*];
@@ -30,7 +30,7 @@ macro_rules! event {
     (@ $field:ident $value:expr) => { $value };
 }
 
-/// An error's text with those of its causes.
+/// The text of an error with the texts of its causes.
 fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -41,7 +41,7 @@ fn with_sources(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn said(event: Event) -> String {
+fn printed(event: Event) -> String {
     format!("{event:?}")
 }
 
@@ -81,60 +81,60 @@ pub(crate) async fn successful_operation_is_one_event(stores: Stores) {
     let id = issued.record.id();
     let (owner, by) = ("acme".to_owned(), Some("alice".to_owned()));
     let (token_type, issued_to) = ("connector".to_owned(), "backup".to_owned());
-    let nobody = None::<TokenId>;
+    let no_caller = None::<TokenId>;
     let expected = event!(Issued {
         id,
         owner: owner.clone(),
         token_type,
         issued_to,
         by,
-        on_behalf_of: nobody
+        on_behalf_of: no_caller
     });
-    assert_eq!(said(harness.one_event()), expected);
+    assert_eq!(printed(harness.one_event()), expected);
 
     let view = harness.service.owner("acme");
     let _ = view.get(id).await.unwrap();
-    assert_eq!(said(harness.one_event()), event!(Read { id, on_behalf_of: nobody }));
+    assert_eq!(printed(harness.one_event()), event!(Read { id, on_behalf_of: no_caller }));
     let _ = view.list(ListRequest::new()).await.unwrap();
     assert_eq!(
-        said(harness.one_event()),
-        event!(Listed { owner: Some(owner.clone()), records: 1, on_behalf_of: nobody })
+        printed(harness.one_event()),
+        event!(Listed { owner: Some(owner.clone()), records: 1, on_behalf_of: no_caller })
     );
     let _ = view.list(ListRequest::from(Filter::new().owner("globex"))).await.unwrap();
     assert_eq!(
-        said(harness.one_event()),
-        event!(Listed { owner: Some(owner.clone()), records: 0, on_behalf_of: nobody })
+        printed(harness.one_event()),
+        event!(Listed { owner: Some(owner.clone()), records: 0, on_behalf_of: no_caller })
     );
     let _ = harness.service.all_owners().list(ListRequest::new()).await.unwrap();
     assert_eq!(
-        said(harness.one_event()),
-        event!(Listed { owner: None::<String>, records: 1, on_behalf_of: nobody })
+        printed(harness.one_event()),
+        event!(Listed { owner: None::<String>, records: 1, on_behalf_of: no_caller })
     );
 
     let _ = view.rotate(id, RotateRequest::with_overlap(HOUR)).await.unwrap();
     let ends = Some(harness.clock.now() + TimeDelta::hours(1));
     assert_eq!(
-        said(harness.one_event()),
+        printed(harness.one_event()),
         event!(Rotated {
             id,
             owner: owner.clone(),
             by: None::<String>,
             older_ends_at: ends,
             older_ends_on_first_use: false,
-            on_behalf_of: nobody
+            on_behalf_of: no_caller
         })
     );
     harness.clock.advance(HOUR);
     let _ = view.rotate(id, RotateRequest::at_once()).await.unwrap();
     assert_eq!(
-        said(harness.one_event()),
+        printed(harness.one_event()),
         event!(Rotated {
             id,
             owner: owner.clone(),
             by: None::<String>,
             older_ends_at: None::<DateTime<Utc>>,
             older_ends_on_first_use: false,
-            on_behalf_of: nobody
+            on_behalf_of: no_caller
         })
     );
 
@@ -142,13 +142,13 @@ pub(crate) async fn successful_operation_is_one_event(stores: Stores) {
     let _ = view.revoke(id, words.clone()).await.unwrap();
     let (by, reason) = (Some("bob".to_owned()), Some("left".to_owned()));
     assert_eq!(
-        said(harness.one_event()),
-        event!(Revoked { id, owner: owner.clone(), by, reason, on_behalf_of: nobody })
+        printed(harness.one_event()),
+        event!(Revoked { id, owner: owner.clone(), by, reason, on_behalf_of: no_caller })
     );
     let _ = view.revoke(id, words).await.unwrap();
     assert_eq!(
-        said(harness.one_event()),
-        event!(AlreadyRevoked { id, owner, on_behalf_of: nobody })
+        printed(harness.one_event()),
+        event!(AlreadyRevoked { id, owner, on_behalf_of: no_caller })
     );
 }
 
@@ -158,7 +158,7 @@ pub(crate) async fn failed_operation_is_one_event(stores: Stores) {
     let (view, foreign) = (harness.service.owner("acme"), harness.service.owner("globex"));
     let failed = |operation: Operation, id: Option<TokenId>, error: ManageError| {
         assert_eq!(
-            said(harness.one_event()),
+            printed(harness.one_event()),
             event!(Failed {
                 operation,
                 id,
@@ -220,7 +220,7 @@ pub(crate) async fn refusal_is_one_event(stores: Stores) {
     };
     let event = refused("nonsense".into()).await;
     let reason = Refusal::Malformed(MalformedToken::NoPrefix);
-    assert_eq!(said(event), event!(Refused { id: None::<TokenId>, reason }));
+    assert_eq!(printed(event), event!(Refused { id: None::<TokenId>, reason }));
 
     let issued = harness.issue_by_alice().await;
     let id = Some(issued.record.id());
@@ -228,19 +228,19 @@ pub(crate) async fn refusal_is_one_event(stores: Stores) {
     let unknown = unknown.owner("acme").issue(request()).await.unwrap();
     let reason = Refusal::UnknownId;
     let expected = event!(Refused { id: Some(unknown.record.id()), reason });
-    assert_eq!(said(refused(text(&unknown)).await), expected);
+    assert_eq!(printed(refused(text(&unknown)).await), expected);
 
     // The same id with another secret.
     let other = builder(MemoryStore::new()).clock(harness.clock.clone()).build().unwrap();
     let other = other.owner("acme").issue(request().id(issued.record.id())).await.unwrap();
     let expected = event!(Refused { id, reason: Refusal::WrongSecret });
-    assert_eq!(said(refused(text(&other)).await), expected);
+    assert_eq!(printed(refused(text(&other)).await), expected);
 
     let missing = requirement("files:delete");
     assert!(harness.service.verify(&text(&issued), &missing).await.is_err());
     let scope = "files:delete".to_owned();
     assert_eq!(
-        said(harness.one_event()),
+        printed(harness.one_event()),
         event!(MissingScope { id: issued.record.id(), requirement: scope })
     );
 
@@ -248,24 +248,24 @@ pub(crate) async fn refusal_is_one_event(stores: Stores) {
     let pending = harness.service.owner("acme").issue(pending).await.unwrap();
     let _ = harness.one_event();
     let expected = event!(Refused { id: Some(pending.record.id()), reason: Refusal::NotYetActive });
-    assert_eq!(said(refused(text(&pending)).await), expected);
+    assert_eq!(printed(refused(text(&pending)).await), expected);
 
     let brief = harness.service.owner("acme").issue(request().expires_in(HOUR)).await.unwrap();
     let _ = harness.one_event();
     harness.clock.advance(HOUR);
     let expected = event!(Refused { id: Some(brief.record.id()), reason: Refusal::Expired });
-    assert_eq!(said(refused(text(&brief)).await), expected);
+    assert_eq!(printed(refused(text(&brief)).await), expected);
 
     let view = harness.service.all_owners();
     let rotated = view.rotate(issued.record.id(), RotateRequest::at_once()).await.unwrap();
     let _ = harness.one_event();
     let expected = event!(EndedSecretPresented { id: issued.record.id() });
-    assert_eq!(said(refused(text(&issued)).await), expected);
+    assert_eq!(printed(refused(text(&issued)).await), expected);
 
     view.revoke(issued.record.id(), RevokeRequest::new()).await.unwrap();
     let _ = harness.one_event();
     let expected = event!(Refused { id, reason: Refusal::Revoked });
-    assert_eq!(said(refused(text(&rotated)).await), expected);
+    assert_eq!(printed(refused(text(&rotated)).await), expected);
 
     harness.faulty().arm(&[], Fault::Unavailable);
     let event = refused(text(&rotated)).await;
@@ -281,12 +281,12 @@ pub(crate) async fn refusal_is_one_event(stores: Stores) {
         id: Some(under_key.record.id()),
         reason: Refusal::MissingKey(KeyId(*b"gone")),
     });
-    assert_eq!(said(refused(text(&under_key)).await), expected);
+    assert_eq!(printed(refused(text(&under_key)).await), expected);
     let keyless = builder(harness.store.clone()).clock(harness.clock.clone());
     let keyless = keyless.token_type(TokenType::new("gone", ["x"]).unwrap()).build().unwrap();
     let of_type = keyless.owner("acme").issue(IssueRequest::new("gone", "b")).await.unwrap();
     let expected = event!(Refused { id: Some(of_type.record.id()), reason: Refusal::UnknownType });
-    assert_eq!(said(refused(text(&of_type)).await), expected);
+    assert_eq!(printed(refused(text(&of_type)).await), expected);
 }
 
 pub(crate) async fn accepted_verify_is_not_an_event(stores: Stores) {
@@ -316,8 +316,8 @@ pub(crate) async fn refusal_over_cached_record_is_one_event(stores: Stores) {
     let _ = collected.take(&service);
     assert!(service.verify(&text(&issued), &requirement("files:delete")).await.is_err());
     let expected = event!(Refused { id: Some(id), reason: Refusal::Revoked });
-    let told: Vec<String> = collected.take(&service).into_iter().map(said).collect();
-    assert_eq!(told, [expected]);
+    let emitted: Vec<String> = collected.take(&service).into_iter().map(printed).collect();
+    assert_eq!(emitted, [expected]);
 }
 
 /// The future is dropped while the store works. Only the event reports it.
@@ -331,8 +331,8 @@ pub(crate) async fn dropped_operation_is_one_event(stores: Stores) {
     store.hold(true);
     let view = service.owner("acme");
     {
-        let mut act = std::pin::pin!(view.revoke(id, RevokeRequest::new()));
-        assert!(poll_once(&mut act).await.is_none());
+        let mut revocation = std::pin::pin!(view.revoke(id, RevokeRequest::new()));
+        assert!(poll_once(&mut revocation).await.is_none());
     }
     let events = collected.take(&service);
     let [Event::Failed { operation: Operation::Revoke, id: Some(of), .. }] = &events[..] else {

@@ -36,12 +36,12 @@ fn contested(stores: Stores) -> (Newest, Harness<Arc<Faulty>>) {
     let presented = newest.clone();
     let harness = Harness::builder(stores).faulty_with_rival(move |store, _, what| {
         let newest = presented.lock().unwrap().clone();
-        Box::pin(act(store, what, newest))
+        Box::pin(interfere(store, what, newest))
     });
     (newest, harness.build())
 }
 
-async fn act(store: SharedStore, what: u8, newest: String) {
+async fn interfere(store: SharedStore, what: u8, newest: String) {
     let service = builder(store.clone()).clock(ManualClock::default()).build().unwrap();
     let (tokens, id) = (service.all_owners(), records(&*store).await[0].id());
     let again = RotateRequest::until_first_use(HOUR);
@@ -87,10 +87,10 @@ pub(crate) async fn first_use_without_writes_is_accepted(stores: Stores) {
         store.arm(&script, Fault::ReadOnly);
         harness.service.verify(&newer, &any()).await.unwrap();
         let events = harness.events_but_refusals();
-        let [Event::OverlapNotEnded { cause: told, .. }] = &events[..] else {
+        let [Event::OverlapNotEnded { cause: emitted, .. }] = &events[..] else {
             panic!("{script:?}: {events:?}")
         };
-        assert!(told.contains(cause), "{script:?}: {told}");
+        assert!(emitted.contains(cause), "{script:?}: {emitted}");
         // The latest end stands, and the store is left alone for a minute.
         store.arm(&[], Fault::None);
         harness.clock.advance(MINUTE - MICRO);

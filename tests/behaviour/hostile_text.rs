@@ -61,9 +61,9 @@ fn service(stores: Stores) -> (TokenService<SharedStore>, Box<dyn std::any::Any>
 pub(crate) fn field_of<T: std::fmt::Debug>(outcome: Result<T, ManageError>) -> Field {
     match outcome {
         Err(ManageError::Invalid(invalid)) => {
-            let told = invalid.to_string();
-            assert!(told.starts_with(&invalid.field.to_string()), "{told}");
-            assert!(told.len() < 100, "the value is repeated: {told}");
+            let message = invalid.to_string();
+            assert!(message.starts_with(&invalid.field.to_string()), "{message}");
+            assert!(message.len() < 100, "the value is repeated: {message}");
             invalid.field
         }
         other => panic!("{other:?}"),

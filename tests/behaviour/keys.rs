@@ -44,8 +44,8 @@ pub(crate) async fn verify_follows_key_rotation(stores: Stores) {
     let refused = after.verify(&text(&first), &any()).await.unwrap_err().refusal();
     assert_eq!(refused, Some(Refusal::MissingKey(OLD)));
     // Outside it looks like any other refusal.
-    let told = after.verify(&text(&first), &any()).await.unwrap_err();
-    assert_eq!(told.to_string(), after.verify("x", &any()).await.unwrap_err().to_string());
+    let refused = after.verify(&text(&first), &any()).await.unwrap_err();
+    assert_eq!(refused.to_string(), after.verify("x", &any()).await.unwrap_err().to_string());
     // A token under the lost key can still be managed. Only a rotation makes it acceptable again.
     let third = before.owner("acme").issue(request()).await.unwrap();
     assert!(after.verify(&text(&third), &any()).await.is_err());

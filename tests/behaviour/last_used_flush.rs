@@ -206,10 +206,10 @@ pub(crate) async fn unflushed_uses_are_an_event(stores: Stores) {
         harness.clock.advance(step.max(MICRO));
         harness.use_token(&token).await;
         let events = harness.last_used_events();
-        let [Event::LastUsedStalled { waiting: 1, oldest: told, .. }] = &events[..] else {
+        let [Event::LastUsedStalled { waiting: 1, oldest: reported, .. }] = &events[..] else {
             panic!("{step:?}: {events:?}")
         };
-        assert_eq!(*told, oldest);
+        assert_eq!(*reported, oldest);
         // Not again within that time, whoever is used.
         let told_at = harness.clock.now();
         while harness.clock.now() + TimeDelta::from_std(step.max(MINUTE)).unwrap()
@@ -223,10 +223,10 @@ pub(crate) async fn unflushed_uses_are_an_event(stores: Stores) {
         harness.clock.advance(step.max(MINUTE));
         harness.use_token(&token).await;
         let events = harness.last_used_events();
-        let [Event::LastUsedStalled { waiting: 2, oldest: told, .. }] = &events[..] else {
+        let [Event::LastUsedStalled { waiting: 2, oldest: reported, .. }] = &events[..] else {
             panic!("{step:?}: {events:?}")
         };
-        assert_eq!(*told, oldest);
+        assert_eq!(*reported, oldest);
         // A flush ends it.
         harness.flush().await;
         harness.clock.advance(patience);

@@ -39,7 +39,7 @@ enum View {
 }
 
 #[derive(Debug, Clone)]
-enum Step {
+enum Command {
     Issue {
         owner: usize,
         narrow: bool,
@@ -75,14 +75,14 @@ fn replaces() -> impl Strategy<Value = Option<ReplacedSecret>> {
     prop_oneof![Just(None), Just(Some(ReplacedSecret::Newest)), Just(Some(ReplacedSecret::Oldest))]
 }
 
-fn steps() -> impl Strategy<Value = Step> {
+fn commands() -> impl Strategy<Value = Command> {
     let maybe = || proptest::option::of(spans());
     let issue = (0..OWNERS.len(), proptest::bool::ANY, maybe(), maybe()).prop_map(
-        |(owner, narrow, start, lifetime)| Step::Issue { owner, narrow, start, lifetime },
+        |(owner, narrow, start, lifetime)| Command::Issue { owner, narrow, start, lifetime },
     );
     let overlaps = prop_oneof![1 => Just(Duration::ZERO), 2 => spans()];
     let rotate = (0..64usize, views(), overlaps, replaces(), maybe()).prop_map(
-        |(token, view, overlap, replaces, lifetime)| Step::Rotate {
+        |(token, view, overlap, replaces, lifetime)| Command::Rotate {
             token,
             view,
             overlap,
@@ -90,12 +90,12 @@ fn steps() -> impl Strategy<Value = Step> {
             lifetime,
         },
     );
-    let revoke = (0..64usize, views()).prop_map(|(token, view)| Step::Revoke { token, view });
+    let revoke = (0..64usize, views()).prop_map(|(token, view)| Command::Revoke { token, view });
     let set = (spans(), proptest::bool::ANY).prop_map(|(span, back)| {
         let span = TimeDelta::from_std(span).unwrap();
-        Step::Set(if back { -span } else { span })
+        Command::Set(if back { -span } else { span })
     });
-    prop_oneof![4 => issue, 6 => rotate, 1 => revoke, 5 => spans().prop_map(Step::Pass), 1 => set]
+    prop_oneof![4 => issue, 6 => rotate, 1 => revoke, 5 => spans().prop_map(Command::Pass), 1 => set]
 }
 
 /// A secret lives until its end; the newest has none.
@@ -174,16 +174,16 @@ fn kind<T>(outcome: &Result<T, ManageError>) -> Kind {
     }
 }
 
-struct World {
+struct Simulation {
     clock: Arc<ManualClock>,
     service: TokenService<SharedStore>,
     now: DateTime<Utc>,
     tokens: Vec<ModelToken>,
     /// Every text that was refused once for good.
-    dead: HashSet<String>,
+    ended: HashSet<String>,
 }
 
-impl World {
+impl Simulation {
     fn view(&self, view: View) -> Tokens<'_, SharedStore, service_tokens::AllOwners> {
         match view {
             View::Owner(owner) => self.service.owner_or_all(Some(OWNERS[owner])),
@@ -191,20 +191,20 @@ impl World {
         }
     }
 
-    async fn step(&mut self, step: Step) {
-        match step {
-            Step::Pass(span) => self.clock.advance(span),
-            Step::Set(by) => self.clock.set(self.clock.now() + by),
-            Step::Issue { owner, narrow, start, lifetime } => {
+    async fn apply(&mut self, command: Command) {
+        match command {
+            Command::Pass(span) => self.clock.advance(span),
+            Command::Set(by) => self.clock.set(self.clock.now() + by),
+            Command::Issue { owner, narrow, start, lifetime } => {
                 self.issue(owner, narrow, start, lifetime).await;
             }
-            Step::Rotate { token, view, overlap, replaces, lifetime } => {
+            Command::Rotate { token, view, overlap, replaces, lifetime } => {
                 if !self.tokens.is_empty() {
                     let token = token % self.tokens.len();
                     self.rotate(token, view, overlap, replaces, lifetime).await;
                 }
             }
-            Step::Revoke { token, view } => {
+            Command::Revoke { token, view } => {
                 if !self.tokens.is_empty() {
                     self.revoke(token % self.tokens.len(), view).await;
                 }
@@ -296,11 +296,11 @@ impl World {
             (true, false) => Kind::Done,
             (true, true) => Kind::DoneBefore,
         };
-        let told = match &outcome {
+        let got = match &outcome {
             Ok(revoked) if revoked.already_revoked => Kind::DoneBefore,
             outcome => kind(outcome),
         };
-        assert_eq!(told, expected);
+        assert_eq!(got, expected);
         model.revoked |= outcome.is_ok();
     }
 
@@ -315,14 +315,17 @@ impl World {
                 match outcome {
                     Ok(verified) => {
                         assert!(refusals.is_empty(), "accepted, and not for {refusals:?}");
-                        assert!(!self.dead.contains(&secret.token), "a dead secret was revived");
+                        assert!(
+                            !self.ended.contains(&secret.token),
+                            "an ended secret was accepted"
+                        );
                         assert_eq!(verified.owner(), OWNERS[token.owner]);
                     }
                     Err(error) => {
                         let refusal = error.refusal().unwrap();
                         assert!(refusals.contains(&refusal), "{refusal:?}, not of {refusals:?}");
                         if refusal != Refusal::NotYetActive {
-                            self.dead.insert(secret.token.clone());
+                            self.ended.insert(secret.token.clone());
                         }
                     }
                 }
@@ -376,15 +379,15 @@ impl World {
     }
 }
 
-fn run(cases: u32, make: impl Fn() -> (World, Box<dyn std::any::Any>)) {
+fn run(cases: u32, make: impl Fn() -> (Simulation, Box<dyn std::any::Any>)) {
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    let histories = proptest::collection::vec(steps(), 1..40);
+    let histories = proptest::collection::vec(commands(), 1..40);
     let mut runner = TestRunner::new(config);
     let outcome = runner.run(&histories, |history| {
-        let (mut world, _guard) = make();
-        for step in history {
-            block_on(world.step(step));
-            block_on(world.compare());
+        let (mut simulation, _guard) = make();
+        for command in history {
+            block_on(simulation.apply(command));
+            block_on(simulation.compare());
         }
         Ok(())
     });
@@ -393,7 +396,7 @@ fn run(cases: u32, make: impl Fn() -> (World, Box<dyn std::any::Any>)) {
     }
 }
 
-fn world(stores: Stores, keeps: bool) -> (World, Box<dyn std::any::Any>) {
+fn simulation(stores: Stores, keeps: bool) -> (Simulation, Box<dyn std::any::Any>) {
     let opened = stores.open();
     let clock = Arc::new(ManualClock::default());
     let store: SharedStore = if keeps { Arc::new(Remote::new(opened.store)) } else { opened.store };
@@ -402,22 +405,22 @@ fn world(stores: Stores, keeps: bool) -> (World, Box<dyn std::any::Any>) {
         service = service.cache_records(HOUR, 10);
     }
     let (service, now) = (service.build().unwrap(), clock.now());
-    (World { clock, service, now, tokens: Vec::new(), dead: HashSet::new() }, opened.guard)
+    (Simulation { clock, service, now, tokens: Vec::new(), ended: HashSet::new() }, opened.guard)
 }
 
 pub(crate) async fn histories_agree_with_model(stores: Stores) {
-    run(60, || world(stores, false));
+    run(60, || simulation(stores, false));
 }
 
 pub(crate) async fn histories_agree_with_model_campaign(stores: Stores) {
-    run(150, || world(stores, false));
+    run(150, || simulation(stores, false));
 }
 
 /// Alone with its store, a service that keeps records is never behind.
 pub(crate) async fn cached_histories_agree_with_model(stores: Stores) {
-    run(30, || world(stores, true));
+    run(30, || simulation(stores, true));
 }
 
 pub(crate) async fn cached_histories_agree_with_model_campaign(stores: Stores) {
-    run(60, || world(stores, true));
+    run(60, || simulation(stores, true));
 }

@@ -36,11 +36,13 @@ const ISSUE: u8 = 4;
 
 /// A service over a store that fails on demand, with a rival that acts on the same records.
 fn contested(stores: Stores) -> Harness<Arc<Faulty>> {
-    Harness::builder(stores).faulty_with_rival(|store, _, what| Box::pin(act(store, what))).build()
+    Harness::builder(stores)
+        .faulty_with_rival(|store, _, what| Box::pin(interfere(store, what)))
+        .build()
 }
 
 /// What the rival does.
-async fn act(store: SharedStore, what: u8) {
+async fn interfere(store: SharedStore, what: u8) {
     let service = builder(store.clone()).clock(ManualClock::default()).build().unwrap();
     let tokens = service.all_owners();
     if what == ISSUE {
@@ -85,7 +87,7 @@ fn resolvable(store: &Faulty) -> bool {
 
 /// What an error may say, given what happened to the writes.
 fn check_error(error: &ManageError, store: &Faulty, context: &dyn std::fmt::Debug) {
-    assert!(!resolvable(store), "{context:?}: it could have been told, and it says {error}");
+    assert!(!resolvable(store), "{context:?}: the outcome was knowable, but the error is {error}");
     let lost_a_write = store.calls().iter().any(|(op, fault)| {
         op.writes() && matches!(fault, Fault::DoneAndLost | Fault::LostBefore | Fault::Late)
     });

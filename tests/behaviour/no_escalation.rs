@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::harness::{DAY, SharedStore, Stores, any, text};
 use futures_lite::future::block_on;
-use moves::{GRANTS, Grants, Start, Step, What, names, starts, steps, with_end};
+use moves::{Command, GRANTS, Grants, Start, What, commands, names, starts, with_end};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use service_tokens::clock::ManualClock;
@@ -59,7 +59,7 @@ fn permits(grant: &str, requirement: &str) -> bool {
     }
 }
 
-/// One bit for each need.
+/// One bit for each requirement.
 fn permitted<'g>(grants: impl Iterator<Item = &'g str>) -> u32 {
     let grants: Vec<&str> = grants.collect();
     let met = |requirement: &&str| grants.iter().any(|grant| permits(grant, requirement));
@@ -75,7 +75,7 @@ struct Obtained {
     verified: Option<VerifiedToken>,
 }
 
-struct World {
+struct Simulation {
     policy: Policy,
     clock: Arc<ManualClock>,
     store: SharedStore,
@@ -85,8 +85,8 @@ struct World {
     ids: Vec<TokenId>,
     first: Record,
     obtained: Vec<Obtained>,
-    /// What succeeded, and how deep the chains went: a test in which nothing happens says nothing.
-    tally: BTreeMap<&'static str, usize>,
+    /// What succeeded, and how deep the chains went: a test without successful operations proves nothing.
+    counts: BTreeMap<&'static str, usize>,
     _guard: Box<dyn std::any::Any>,
 }
 
@@ -112,7 +112,7 @@ fn no_later(end: &Record, than: &Record) -> bool {
     }
 }
 
-impl World {
+impl Simulation {
     async fn new(stores: Stores, start: &Start) -> Self {
         let opened = stores.open();
         let clock = Arc::new(ManualClock::default());
@@ -131,9 +131,9 @@ impl World {
         let obtained = vec![Obtained { token: text(&issued[0]), verified: None }];
         let first = issued[0].record.clone();
         let ids = issued.iter().map(|issued| issued.record.id()).collect();
-        let (store, tally) = (opened.store, BTreeMap::new());
+        let (store, counts) = (opened.store, BTreeMap::new());
         let _guard = opened.guard;
-        Self { policy, clock, store, service, types, ids, first, obtained, tally, _guard }
+        Self { policy, clock, store, service, types, ids, first, obtained, counts, _guard }
     }
 
     async fn record(&self, id: TokenId) -> Record {
@@ -146,14 +146,14 @@ impl World {
         permitted(record.scopes().iter()) & permitted(names(&self.types[at]))
     }
 
-    async fn step(&mut self, step: Step) {
-        match step {
-            Step::Pass(span) => self.clock.advance(span),
-            Step::Retype(types) => {
+    async fn apply(&mut self, command: Command) {
+        match command {
+            Command::Pass(span) => self.clock.advance(span),
+            Command::Retype(types) => {
                 self.service = service(&self.store, &self.clock, &types, &self.policy);
                 self.types = types;
             }
-            Step::Operation { token, fresh, what } => {
+            Command::Operation { token, fresh, what } => {
                 let last = self.obtained.len() - 1;
                 let at = last - token % (last + 1).min(4);
                 let obtained = &mut self.obtained[at];
@@ -163,25 +163,25 @@ impl World {
                 if let Some(verified) = obtained.verified.clone() {
                     // This must not be a use, because the first use would end an overlap.
                     let accepted = self.service.authenticate(&obtained.token).await.is_ok();
-                    self.act(&verified, what, accepted).await;
+                    self.operate(&verified, what, accepted).await;
                 }
             }
         }
     }
 
     /// `accepted`: whether the secret that was verified is, still.
-    async fn act(&mut self, verified: &VerifiedToken, what: What, accepted: bool) {
-        let acting = self.record(verified.id()).await;
-        let active = acting.state(self.service.now()) == State::Active;
-        let effective = self.effective(&acting);
-        let acts = self.service.on_behalf_of(verified);
+    async fn operate(&mut self, verified: &VerifiedToken, what: What, accepted: bool) {
+        let caller = self.record(verified.id()).await;
+        let active = caller.state(self.service.now()) == State::Active;
+        let effective = self.effective(&caller);
+        let on_behalf = self.service.on_behalf_of(verified);
         let mut former = Vec::new();
         let (needed, target, outcome): (_, _, Result<Option<Issued>, ManageError>) = match what {
             What::Issue { token_type, scopes, start, end } => {
                 let request = IssueRequest::new(TYPES[token_type], "below");
                 let request = match scopes {
                     Some((some, more)) => {
-                        let own = acting.scopes().iter().enumerate();
+                        let own = caller.scopes().iter().enumerate();
                         let own = own.filter(|(at, _)| some >> at & 1 == 1).map(|(_, scope)| scope);
                         let more = more.map(|grant| GRANTS[grant]);
                         request.scopes(ScopeSet::new(own.chain(more)).unwrap())
@@ -192,64 +192,67 @@ impl World {
                     Some(span) => request.not_before(self.service.now() + span),
                     None => request,
                 };
-                let outcome = acts.issue(with_end(request, end)).await.map(Some);
+                let outcome = on_behalf.issue(with_end(request, end)).await.map(Some);
                 (Some(ReservedScope::Issue), None, outcome)
             }
             What::Rotate { target, rotation } => {
                 let target = self.ids[target % self.ids.len()];
                 former = self.record(target).await.issuers().to_vec();
-                let outcome = acts.rotate(target, rotation.request()).await.map(Some);
-                let itself = target == acting.id();
+                let outcome = on_behalf.rotate(target, rotation.request()).await.map(Some);
+                let itself = target == caller.id();
                 let needed = if itself { ReservedScope::RotateSelf } else { ReservedScope::Rotate };
                 (Some(needed), Some(target), outcome)
             }
             What::RotateSelf { rotation } => {
-                let outcome = acts.rotate_self(rotation.request()).await.map(Some);
-                (Some(ReservedScope::RotateSelf), Some(acting.id()), outcome)
+                let outcome = on_behalf.rotate_self(rotation.request()).await.map(Some);
+                (Some(ReservedScope::RotateSelf), Some(caller.id()), outcome)
             }
             What::Revoke { target } => {
                 let target = self.ids[target % self.ids.len()];
-                let itself = target == acting.id();
-                let outcome = acts.revoke(target, RevokeRequest::new()).await.map(|_| None);
+                let itself = target == caller.id();
+                let outcome = on_behalf.revoke(target, RevokeRequest::new()).await.map(|_| None);
                 ((!itself).then_some(ReservedScope::Revoke), Some(target), outcome)
             }
         };
         if active && !accepted {
-            *self.tally.entry("ended secrets").or_default() += 1;
+            *self.counts.entry("ended secrets").or_default() += 1;
         }
         let Ok(outcome) = outcome else { return };
-        assert!(active, "a dead token acted");
+        assert!(active, "an ended token was accepted as the caller");
         assert!(accepted, "an ended secret acted");
         if let Some(needed) = needed {
             let at = NEEDS.iter().position(|requirement| *requirement == needed.as_str()).unwrap();
             assert!(effective >> at & 1 == 1, "without {needed}");
         }
         if let Some(target) = target {
-            assert_eq!(self.record(target).await.owner(), acting.owner());
+            assert_eq!(self.record(target).await.owner(), caller.owner());
         }
         let Some(issued) = outcome else {
-            *self.tally.entry("revoked").or_default() += 1;
+            *self.counts.entry("revoked").or_default() += 1;
             return;
         };
-        let (got, itself) = (&issued.record, issued.record.id() == acting.id());
+        let (got, itself) = (&issued.record, issued.record.id() == caller.id());
         assert_eq!(got, &self.record(got.id()).await);
-        assert_eq!(got.owner(), acting.owner());
+        assert_eq!(got.owner(), caller.owner());
         let outliving = self.policy.allow_outliving_issuer;
         assert!(
-            no_later(got, &acting) || (outliving && !itself),
+            no_later(got, &caller) || (outliving && !itself),
             "it ends later than what obtained it"
         );
-        assert!(former.iter().all(|id| got.issuers().contains(id)), "nobody would find it");
+        assert!(
+            former.iter().all(|id| got.issuers().contains(id)),
+            "no revocation with descendants would find it"
+        );
         if itself {
-            assert_eq!(got.issuers(), acting.issuers());
-            assert_eq!(got.scopes(), acting.scopes());
+            assert_eq!(got.issuers(), caller.issuers());
+            assert_eq!(got.scopes(), caller.scopes());
         } else {
             // Compares the scopes with what the calling token may do now, because types may change later.
             let more = permitted(got.scopes().iter()) & !effective;
-            assert_eq!(more, 0, "{} obtained {}", acting.scopes(), got.scopes());
-            assert_eq!(got.issuers()[0], acting.id());
+            assert_eq!(more, 0, "{} obtained {}", caller.scopes(), got.scopes());
+            assert_eq!(got.issuers()[0], caller.id());
             assert!(
-                acting.issuers().iter().all(|id| *id == got.id() || got.issuers().contains(id))
+                caller.issuers().iter().all(|id| *id == got.id() || got.issuers().contains(id))
             );
         }
         let name = match target {
@@ -257,21 +260,21 @@ impl World {
             Some(_) if itself => "rotated itself",
             Some(_) => "rotated",
         };
-        *self.tally.entry(name).or_default() += 1;
-        if !no_later(got, &acting) {
-            *self.tally.entry("outlives").or_default() += 1;
+        *self.counts.entry(name).or_default() += 1;
+        if !no_later(got, &caller) {
+            *self.counts.entry("outlives").or_default() += 1;
         }
         if got.not_before().is_some() {
-            *self.tally.entry("pending").or_default() += 1;
+            *self.counts.entry("pending").or_default() += 1;
         }
-        if former.iter().any(|id| *id != acting.id() && !acting.issuers().contains(id)) {
-            *self.tally.entry("issuers kept").or_default() += 1;
+        if former.iter().any(|id| *id != caller.id() && !caller.issuers().contains(id)) {
+            *self.counts.entry("issuers kept").or_default() += 1;
         }
         if got.overlap(self.service.now()).is_some_and(|overlap| overlap.ends_on_first_use) {
-            *self.tally.entry("until first use").or_default() += 1;
+            *self.counts.entry("until first use").or_default() += 1;
         }
         if got.issuers().len() > 2 {
-            *self.tally.entry("deep").or_default() += 1;
+            *self.counts.entry("deep").or_default() += 1;
         }
         if !self.ids.contains(&got.id()) {
             self.ids.push(got.id());
@@ -289,7 +292,10 @@ impl World {
             let outliving = self.policy.allow_outliving_issuer;
             assert!(outliving || no_later(&record, &self.first), "it outlives what it began with");
             let itself = record.id() == self.first.id();
-            assert!(itself || record.issuers().contains(&self.first.id()), "nobody would find it");
+            assert!(
+                itself || record.issuers().contains(&self.first.id()),
+                "no revocation with descendants would find it"
+            );
             let effective = self.effective(&record);
             for (bit, requirement) in NEEDS.iter().enumerate() {
                 let requirement = Requirement::scope(requirement).unwrap();
@@ -311,17 +317,17 @@ pub(crate) async fn random_operations_never_escalate_campaign(stores: Stores) {
 
 fn run(stores: Stores, cases: u32) {
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    let histories = (starts(), proptest::collection::vec(steps(), 1..90));
-    let tally = RefCell::new(BTreeMap::new());
+    let histories = (starts(), proptest::collection::vec(commands(), 1..90));
+    let counts = RefCell::new(BTreeMap::new());
     let outcome = TestRunner::new(config).run(&histories, |(start, history)| {
         block_on(async {
-            let mut world = World::new(stores, &start).await;
-            for step in history {
-                world.step(step).await;
+            let mut simulation = Simulation::new(stores, &start).await;
+            for command in history {
+                simulation.apply(command).await;
             }
-            world.check().await;
-            for (name, times) in world.tally {
-                *tally.borrow_mut().entry(name).or_default() += times;
+            simulation.check().await;
+            for (name, times) in simulation.counts {
+                *counts.borrow_mut().entry(name).or_default() += times;
             }
         });
         Ok(())
@@ -329,7 +335,7 @@ fn run(stores: Stores, cases: u32) {
     if let Err(error) = outcome {
         panic!("{error}");
     }
-    let tally: BTreeMap<&str, usize> = tally.into_inner();
+    let counts: BTreeMap<&str, usize> = counts.into_inner();
     for name in [
         "issued",
         "rotated",
@@ -343,8 +349,8 @@ fn run(stores: Stores, cases: u32) {
         "ended secrets",
     ] {
         assert!(
-            tally.get(name).is_some_and(|times| times * 600 > 5 * cases as usize),
-            "too little happened: {tally:?}"
+            counts.get(name).is_some_and(|times| times * 600 > 5 * cases as usize),
+            "too little happened: {counts:?}"
         );
     }
 }

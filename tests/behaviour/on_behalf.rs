@@ -28,18 +28,18 @@ behaviours! {
 }
 
 /// Runs every operation on another token, and returns the required scopes and the outcomes.
-async fn all_acts(
+async fn all_operations(
     service: &TokenService<SharedStore>,
     token: &VerifiedToken,
     id: TokenId,
 ) -> Vec<(ReservedScope, Result<(), ManageError>)> {
-    let acts = service.on_behalf_of(token);
+    let on_behalf = service.on_behalf_of(token);
     vec![
-        (ReservedScope::Issue, acts.issue(scoped_request(&["x"])).await.map(drop)),
-        (ReservedScope::Read, acts.get(id).await.map(drop)),
-        (ReservedScope::Read, acts.list(ListRequest::new()).await.map(drop)),
-        (ReservedScope::Rotate, acts.rotate(id, RotateRequest::at_once()).await.map(drop)),
-        (ReservedScope::Revoke, acts.revoke(id, RevokeRequest::new()).await.map(drop)),
+        (ReservedScope::Issue, on_behalf.issue(scoped_request(&["x"])).await.map(drop)),
+        (ReservedScope::Read, on_behalf.get(id).await.map(drop)),
+        (ReservedScope::Read, on_behalf.list(ListRequest::new()).await.map(drop)),
+        (ReservedScope::Rotate, on_behalf.rotate(id, RotateRequest::at_once()).await.map(drop)),
+        (ReservedScope::Revoke, on_behalf.revoke(id, RevokeRequest::new()).await.map(drop)),
     ]
 }
 
@@ -52,7 +52,7 @@ pub(crate) async fn operation_without_scope_reveals_no_id(stores: Stores) {
     for scope in ReservedScope::ALL {
         let token = harness.caller(&["x", "*", scope.as_str()]).await;
         for id in [known, foreign, unknown] {
-            for (needed, outcome) in all_acts(&harness.service, &token, id).await {
+            for (needed, outcome) in all_operations(&harness.service, &token, id).await {
                 if needed == scope {
                     assert!(!matches!(outcome, Err(ManageError::NotPermitted(_))), "{outcome:?}");
                 } else {
@@ -63,27 +63,27 @@ pub(crate) async fn operation_without_scope_reveals_no_id(stores: Stores) {
     }
     let fresh = harness.issue(scoped_request(&["x"])).await.record.id();
     let token = harness.caller(&["x", "service-tokens:*"]).await;
-    for (_, outcome) in all_acts(&harness.service, &token, fresh).await {
+    for (_, outcome) in all_operations(&harness.service, &token, fresh).await {
         outcome.unwrap();
     }
 }
 
 pub(crate) async fn caller_record_is_read_for_each_operation(stores: Stores) {
     let scopes = ["x", "service-tokens:*"];
-    let deaths: [(&str, Refusal); 5] = [
+    let endings: [(&str, Refusal); 5] = [
         ("revoked", Refusal::Revoked),
         ("expired", Refusal::Expired),
         ("its secret ended", Refusal::SecretEnded),
         ("its secret ended, and others since", Refusal::SecretEnded),
         ("removed", Refusal::UnknownId),
     ];
-    for (death, refusal) in deaths {
+    for (ending, refusal) in endings {
         let harness = Harness::new(stores);
         let issued = harness.issue(scoped_request(&scopes).expires_in(HOUR)).await;
         let target = harness.issue(scoped_request(&["x"])).await.record.id();
         let (id, token) = (issued.record.id(), harness.verified(&issued).await);
         let everyone = harness.service.all_owners();
-        match death {
+        match ending {
             "revoked" => harness.revoke(id).await,
             "expired" => harness.advance(HOUR),
             "removed" => {
@@ -100,13 +100,13 @@ pub(crate) async fn caller_record_is_read_for_each_operation(stores: Stores) {
             }
         }
         let before = records(&*harness.store).await;
-        for (_, outcome) in all_acts(&harness.service, &token, target).await {
-            assert_eq!(expect_not_active(outcome), refusal, "{death}");
+        for (_, outcome) in all_operations(&harness.service, &token, target).await {
+            assert_eq!(expect_not_active(outcome), refusal, "{ending}");
         }
-        for (_, outcome) in all_acts(&harness.service, &token, id).await {
-            assert_eq!(expect_not_active(outcome), refusal, "{death}, about itself");
+        for (_, outcome) in all_operations(&harness.service, &token, id).await {
+            assert_eq!(expect_not_active(outcome), refusal, "{ending}, about itself");
         }
-        assert_eq!(records(&*harness.store).await, before, "{death}");
+        assert_eq!(records(&*harness.store).await, before, "{ending}");
     }
 
     // Narrowed, or its type unknown: the same records behind a service with other types.
@@ -114,14 +114,14 @@ pub(crate) async fn caller_record_is_read_for_each_operation(stores: Stores) {
     let token = harness.caller(&scopes).await;
     let target = harness.issue(scoped_request(&["x"])).await.record.id();
     let narrowed = harness.with_types([token_type("all", &["x", "service-tokens:read"])]);
-    for (needed, outcome) in all_acts(&narrowed, &token, target).await {
+    for (needed, outcome) in all_operations(&narrowed, &token, target).await {
         if needed == ReservedScope::Read {
             outcome.unwrap();
         } else {
             assert_eq!(expect_not_permitted(outcome), NotPermitted::MissingScope(needed));
         }
     }
-    for (_, outcome) in all_acts(&harness.with_types([]), &token, target).await {
+    for (_, outcome) in all_operations(&harness.with_types([]), &token, target).await {
         assert_eq!(expect_not_active(outcome), Refusal::UnknownType);
     }
 }
@@ -129,18 +129,18 @@ pub(crate) async fn caller_record_is_read_for_each_operation(stores: Stores) {
 pub(crate) async fn caller_is_judged_without_cache(stores: Stores) {
     let harness = Harness::new(stores);
     let remote = Arc::new(Remote::new(harness.store.clone()));
-    let keeping = builder(remote.clone()).clock(harness.clock.clone()).cache_records(HOUR, 100);
-    let keeping = keeping.build().unwrap();
+    let cached = builder(remote.clone()).clock(harness.clock.clone()).cache_records(HOUR, 100);
+    let cached = cached.build().unwrap();
     let issued = harness.issue(scoped_request(&["service-tokens:read"])).await;
-    let verify = || async { keeping.verify(&text(&issued), &any()).await };
+    let verify = || async { cached.verify(&text(&issued), &any()).await };
     let token = verify().await.unwrap();
     remote.finds();
-    let read = keeping.on_behalf_of(&token).list(ListRequest::new()).await.unwrap();
+    let read = cached.on_behalf_of(&token).list(ListRequest::new()).await.unwrap();
     assert_eq!((remote.finds(), read.items.len()), (1, 1));
     // Another process revokes it. The cached record accepts it, and the store does not.
     harness.revoke(issued.record.id()).await;
     let token = verify().await.unwrap();
-    let outcome = keeping.on_behalf_of(&token).list(ListRequest::new()).await;
+    let outcome = cached.on_behalf_of(&token).list(ListRequest::new()).await;
     assert_eq!(expect_not_active(outcome), Refusal::Revoked);
     // What was learnt by the way is not forgotten.
     assert_eq!(verify().await.unwrap_err().refusal(), Some(Refusal::Revoked));
@@ -167,75 +167,84 @@ pub(crate) async fn caller_of_another_store_is_refused(stores: Stores) {
     let (here, there) = (Harness::new(stores), Harness::new(stores));
     let issued = there.issue(scoped_request(&["service-tokens:*"])).await;
     let token = there.verified(&issued).await;
-    let acts = here.service.on_behalf_of(&token);
-    assert_eq!(expect_not_active(acts.list(ListRequest::new()).await), Refusal::UnknownId);
+    let on_behalf = here.service.on_behalf_of(&token);
+    assert_eq!(expect_not_active(on_behalf.list(ListRequest::new()).await), Refusal::UnknownId);
     // The same id, another token: of another owner, or of another time.
     let id = issued.record.id();
     let _ = here.issue_for("globex", IssueRequest::new("all", "g").id(id)).await;
-    assert_eq!(expect_not_active(acts.list(ListRequest::new()).await), Refusal::UnknownId);
-    assert_eq!(expect_not_active(acts.get(id).await), Refusal::UnknownId);
-    assert_eq!(expect_not_active(acts.revoke_self(RevokeRequest::new()).await), Refusal::UnknownId);
+    assert_eq!(expect_not_active(on_behalf.list(ListRequest::new()).await), Refusal::UnknownId);
+    assert_eq!(expect_not_active(on_behalf.get(id).await), Refusal::UnknownId);
+    assert_eq!(
+        expect_not_active(on_behalf.revoke_self(RevokeRequest::new()).await),
+        Refusal::UnknownId
+    );
     let later = Harness::new(stores);
     later.advance(MINUTE);
     let _ = later.issue(scoped_request(&["service-tokens:*"]).id(id)).await;
-    let acts = later.service.on_behalf_of(&token);
-    assert_eq!(expect_not_active(acts.list(ListRequest::new()).await), Refusal::UnknownId);
-    assert_eq!(expect_not_active(acts.revoke_self(RevokeRequest::new()).await), Refusal::UnknownId);
+    let on_behalf = later.service.on_behalf_of(&token);
+    assert_eq!(expect_not_active(on_behalf.list(ListRequest::new()).await), Refusal::UnknownId);
+    assert_eq!(
+        expect_not_active(on_behalf.revoke_self(RevokeRequest::new()).await),
+        Refusal::UnknownId
+    );
 }
 
 pub(crate) async fn caller_cannot_see_other_owners(stores: Stores) {
     let harness = Harness::new(stores);
     let token = harness.caller(&["*", "service-tokens:*"]).await;
-    let acts = harness.service.on_behalf_of(&token);
+    let on_behalf = harness.service.on_behalf_of(&token);
     let foreign = harness.issue_for("globex", IssueRequest::new("files", "f")).await;
     let (id, unknown) = (foreign.record.id(), TokenId::from_bytes([7; 16]));
-    let told = |outcome: Result<(), ManageError>| {
+    let not_found = |outcome: Result<(), ManageError>| {
         let error = outcome.unwrap_err();
         assert!(matches!(error, ManageError::NotFound { .. }), "{error:?}");
         let text = format!("{error} {error:?}");
         text.replace(&id.to_string(), "ID").replace(&unknown.to_string(), "ID")
     };
-    for dead in [false, true] {
-        assert_eq!(told(acts.get(id).await.map(drop)), told(acts.get(unknown).await.map(drop)));
+    for revoked_before in [false, true] {
         assert_eq!(
-            told(acts.rotate(id, RotateRequest::at_once()).await.map(drop)),
-            told(acts.rotate(unknown, RotateRequest::at_once()).await.map(drop))
+            not_found(on_behalf.get(id).await.map(drop)),
+            not_found(on_behalf.get(unknown).await.map(drop))
         );
         assert_eq!(
-            told(acts.revoke(id, RevokeRequest::new()).await.map(drop)),
-            told(acts.revoke(unknown, RevokeRequest::new()).await.map(drop))
+            not_found(on_behalf.rotate(id, RotateRequest::at_once()).await.map(drop)),
+            not_found(on_behalf.rotate(unknown, RotateRequest::at_once()).await.map(drop))
+        );
+        assert_eq!(
+            not_found(on_behalf.revoke(id, RevokeRequest::new()).await.map(drop)),
+            not_found(on_behalf.revoke(unknown, RevokeRequest::new()).await.map(drop))
         );
         for query in [
             ListRequest::from(Filter::new().owner("globex")),
             ListRequest::from(Filter::new().owner("globex")).after(unknown),
         ] {
-            let page = acts.list(query).await.unwrap();
+            let page = on_behalf.list(query).await.unwrap();
             assert_eq!((page.items.len(), page.next), (0, None));
         }
-        let all = acts
+        let all = on_behalf
             .list(ListRequest::from(Filter::new().states(service_tokens::store::States::ALL)))
             .await
             .unwrap();
         assert!(all.items.iter().all(|stored| stored.record.owner() == "acme"));
-        if !dead {
+        if !revoked_before {
             harness.service.verify(&text(&foreign), &any()).await.unwrap();
             harness.revoke(id).await;
         }
     }
-    let issued = acts.issue(IssueRequest::new("files", "f")).await.unwrap();
+    let issued = on_behalf.issue(IssueRequest::new("files", "f")).await.unwrap();
     assert_eq!(issued.record.owner(), "acme");
 }
 
 pub(crate) async fn caller_may_revoke_stronger_tokens(stores: Stores) {
     let harness = Harness::new(stores);
     let token = harness.caller(&["service-tokens:revoke"]).await;
-    let acts = harness.service.on_behalf_of(&token);
+    let on_behalf = harness.service.on_behalf_of(&token);
     let stronger = harness.issue(scoped_request(&["*", "service-tokens:*"])).await;
     let words = || RevokeRequest::new().by("cleaner").reason("left");
-    let revoked = acts.revoke(stronger.record.id(), words()).await.unwrap();
+    let revoked = on_behalf.revoke(stronger.record.id(), words()).await.unwrap();
     assert!(!revoked.already_revoked);
     assert_eq!(revoked.record.revocation().unwrap().by.as_deref(), Some("cleaner"));
-    assert!(acts.revoke(stronger.record.id(), words()).await.unwrap().already_revoked);
+    assert!(on_behalf.revoke(stronger.record.id(), words()).await.unwrap().already_revoked);
     assert!(harness.service.verify(&text(&stronger), &any()).await.is_err());
 }
 
@@ -243,19 +252,19 @@ pub(crate) async fn caller_id_is_treated_as_self(stores: Stores) {
     let harness = Harness::new(stores);
     // Without any scope.
     let plain = harness.caller(&["x"]).await;
-    let acts = harness.service.on_behalf_of(&plain);
-    assert_eq!(acts.get(plain.id()).await.unwrap().record.id(), plain.id());
+    let on_behalf = harness.service.on_behalf_of(&plain);
+    assert_eq!(on_behalf.get(plain.id()).await.unwrap().record.id(), plain.id());
     let missing = NotPermitted::MissingScope(ReservedScope::RotateSelf);
     let rotation = RotateRequest::at_once;
-    assert_eq!(expect_not_permitted(acts.rotate(plain.id(), rotation()).await), missing);
-    assert!(!acts.revoke(plain.id(), RevokeRequest::new()).await.unwrap().already_revoked);
+    assert_eq!(expect_not_permitted(on_behalf.rotate(plain.id(), rotation()).await), missing);
+    assert!(!on_behalf.revoke(plain.id(), RevokeRequest::new()).await.unwrap().already_revoked);
     // To rotate others is not to rotate itself.
     let manager = harness.caller(&MANAGER).await;
-    let acts = harness.service.on_behalf_of(&manager);
-    assert_eq!(expect_not_permitted(acts.rotate(manager.id(), rotation()).await), missing);
+    let on_behalf = harness.service.on_behalf_of(&manager);
+    assert_eq!(expect_not_permitted(on_behalf.rotate(manager.id(), rotation()).await), missing);
     let own = harness.caller(&["service-tokens:rotate-self"]).await;
-    let acts = harness.service.on_behalf_of(&own);
-    let rotated = acts.rotate(own.id(), rotation()).await.unwrap();
+    let on_behalf = harness.service.on_behalf_of(&own);
+    let rotated = on_behalf.rotate(own.id(), rotation()).await.unwrap();
     assert!(rotated.record.issuers().is_empty());
     assert_eq!(harness.verified(&rotated).await.id(), own.id());
 }
@@ -276,14 +285,14 @@ pub(crate) async fn events_name_the_calling_token(stores: Stores) {
     let token = harness.caller(&["x", "service-tokens:*"]).await;
     let target = harness.issue(scoped_request(&["x"])).await.record.id();
     let _ = harness.collected.take(&harness.service);
-    for (_, outcome) in all_acts(&harness.service, &token, target).await {
+    for (_, outcome) in all_operations(&harness.service, &token, target).await {
         outcome.unwrap();
     }
-    let acts = harness.service.on_behalf_of(&token);
-    let _ = acts.revoke(target, RevokeRequest::new()).await.unwrap();
-    let _ = acts.get_self().await.unwrap();
-    let _ = acts.rotate_self(RotateRequest::with_overlap(HOUR)).await.unwrap();
-    let _ = acts.revoke_self(RevokeRequest::new()).await.unwrap();
+    let on_behalf = harness.service.on_behalf_of(&token);
+    let _ = on_behalf.revoke(target, RevokeRequest::new()).await.unwrap();
+    let _ = on_behalf.get_self().await.unwrap();
+    let _ = on_behalf.rotate_self(RotateRequest::with_overlap(HOUR)).await.unwrap();
+    let _ = on_behalf.revoke_self(RevokeRequest::new()).await.unwrap();
     let asked: Vec<(&str, Option<TokenId>)> = harness
         .collected
         .take(&harness.service)
@@ -303,7 +312,7 @@ pub(crate) async fn events_name_the_calling_token(stores: Stores) {
     assert_eq!(asked, names.map(|name| (name, Some(token.id()))));
 
     // The caller has ended, and each operation is one event that reports it.
-    for (_, outcome) in all_acts(&harness.service, &token, target).await {
+    for (_, outcome) in all_operations(&harness.service, &token, target).await {
         assert_eq!(expect_not_active(outcome), Refusal::Revoked);
     }
     let failed: Vec<(Operation, Option<TokenId>, Option<TokenId>)> = harness
@@ -330,15 +339,15 @@ pub(crate) async fn on_behalf_futures_are_send(stores: Stores) {
     fn sent<T: Send>(_: &T) {}
     let harness = Harness::new(stores);
     let token = harness.caller(&["x"]).await;
-    let acts = harness.service.on_behalf_of(&token);
-    sent(&acts);
-    sent(&acts.issue(files_request()));
-    sent(&acts.get(token.id()));
-    sent(&acts.list(ListRequest::new()));
-    sent(&acts.rotate(token.id(), RotateRequest::at_once()));
-    sent(&acts.revoke(token.id(), RevokeRequest::new()));
-    sent(&acts.get_self());
-    sent(&acts.rotate_self(RotateRequest::at_once()));
-    sent(&acts.revoke_self(RevokeRequest::new()));
+    let on_behalf = harness.service.on_behalf_of(&token);
+    sent(&on_behalf);
+    sent(&on_behalf.issue(files_request()));
+    sent(&on_behalf.get(token.id()));
+    sent(&on_behalf.list(ListRequest::new()));
+    sent(&on_behalf.rotate(token.id(), RotateRequest::at_once()));
+    sent(&on_behalf.revoke(token.id(), RevokeRequest::new()));
+    sent(&on_behalf.get_self());
+    sent(&on_behalf.rotate_self(RotateRequest::at_once()));
+    sent(&on_behalf.revoke_self(RevokeRequest::new()));
     assert!(harness.service.verify("x", &Requirement::any_token()).await.is_err());
 }

@@ -24,7 +24,7 @@ behaviours! {
 pub(crate) async fn issue_beyond_caller_scopes_is_refused(stores: Stores) {
     let harness = Harness::new(stores);
     let token = harness.caller(&["files:*", "queue:push", "service-tokens:issue"]).await;
-    let acts = harness.service.on_behalf_of(&token);
+    let on_behalf = harness.service.on_behalf_of(&token);
     let allowed: [&[&str]; 4] = [
         &["files:upload"],
         &["files:*", "queue:push"],
@@ -32,7 +32,7 @@ pub(crate) async fn issue_beyond_caller_scopes_is_refused(stores: Stores) {
         &["service-tokens:issue", "queue:push"],
     ];
     for scopes in allowed {
-        let issued = acts.issue(scoped_request(scopes)).await.unwrap();
+        let issued = on_behalf.issue(scoped_request(scopes)).await.unwrap();
         assert_eq!(issued.record.scopes(), scope_set(scopes).as_scopes());
         assert!(harness.service.verify(&text(&issued), &any()).await.is_ok());
     }
@@ -48,36 +48,40 @@ pub(crate) async fn issue_beyond_caller_scopes_is_refused(stores: Stores) {
     let before = records(&*harness.store).await;
     for scopes in beyond {
         expect_invalid(
-            acts.issue(scoped_request(scopes)).await,
+            on_behalf.issue(scoped_request(scopes)).await,
             Field::Scopes,
             Rule::ExceedsCallerScopes,
         );
     }
     // Without scopes in the request it is the whole type's that count.
     expect_invalid(
-        acts.issue(IssueRequest::new("all", "b")).await,
+        on_behalf.issue(IssueRequest::new("all", "b")).await,
         Field::Scopes,
         Rule::ExceedsCallerScopes,
     );
     // Scopes beyond the type are refused, even if the caller has them.
     let beyond_type = files_request().scopes(scope_set(&["files:delete"]));
-    expect_invalid(acts.issue(beyond_type).await, Field::Scopes, Rule::NotContained);
+    expect_invalid(on_behalf.issue(beyond_type).await, Field::Scopes, Rule::NotContained);
     assert_eq!(records(&*harness.store).await, before);
-    let whole = acts.issue(files_request()).await.unwrap();
+    let whole = on_behalf.issue(files_request()).await.unwrap();
     assert_eq!(whole.record.scopes(), scope_set(&["files:read", "files:upload"]).as_scopes());
 
     // What counts is what it may do now: its type is narrower in this process.
     let narrow = builder(harness.store.clone()).clock(harness.clock.clone());
     let narrow = narrow.token_type(token_type("other", &["queue:push"])).build().unwrap();
     let token = harness.caller(&["files:read", "service-tokens:issue"]).await;
-    let acts = narrow.on_behalf_of(&token);
-    expect_invalid(acts.issue(files_request()).await, Field::Scopes, Rule::ExceedsCallerScopes);
+    let on_behalf = narrow.on_behalf_of(&token);
     expect_invalid(
-        acts.issue(IssueRequest::new("other", "b")).await,
+        on_behalf.issue(files_request()).await,
         Field::Scopes,
         Rule::ExceedsCallerScopes,
     );
-    let _ = acts.issue(files_request().scopes(scope_set(&["files:read"]))).await.unwrap();
+    expect_invalid(
+        on_behalf.issue(IssueRequest::new("other", "b")).await,
+        Field::Scopes,
+        Rule::ExceedsCallerScopes,
+    );
+    let _ = on_behalf.issue(files_request().scopes(scope_set(&["files:read"]))).await.unwrap();
 }
 
 pub(crate) async fn issue_beyond_caller_end_is_refused(stores: Stores) {
@@ -87,7 +91,7 @@ pub(crate) async fn issue_beyond_caller_end_is_refused(stores: Stores) {
         let token = scoped_request(&MANAGER).expires_in(DAY);
         let token = harness.verified(&harness.issue(token).await).await;
         let latest = token.expires_at().unwrap();
-        let acts = harness.service.on_behalf_of(&token);
+        let on_behalf = harness.service.on_behalf_of(&token);
         harness.advance(HOUR);
 
         let end = |outcome: Result<service_tokens::Issued, ManageError>| {
@@ -95,18 +99,18 @@ pub(crate) async fn issue_beyond_caller_end_is_refused(stores: Stores) {
         };
         let ninety_days = harness.clock.now() + delta(90 * DAY);
         let default = if outliving { ninety_days } else { latest };
-        assert_eq!(end(acts.issue(files_request()).await), Some(default));
+        assert_eq!(end(on_behalf.issue(files_request()).await), Some(default));
         assert_eq!(
-            end(acts.issue(files_request().expires_in(HOUR)).await),
+            end(on_behalf.issue(files_request().expires_in(HOUR)).await),
             Some(harness.clock.now() + delta(HOUR))
         );
-        assert_eq!(end(acts.issue(files_request().expires_at(latest)).await), Some(latest));
+        assert_eq!(end(on_behalf.issue(files_request().expires_at(latest)).await), Some(latest));
         for later in [
             files_request().expires_at(latest + delta(MICRO)),
             files_request().expires_in(DAY),
             files_request().never_expires(),
         ] {
-            let outcome = acts.issue(later).await;
+            let outcome = on_behalf.issue(later).await;
             if outliving {
                 assert!(end(outcome).is_none_or(|end| end > latest));
             } else {
@@ -118,13 +122,13 @@ pub(crate) async fn issue_beyond_caller_end_is_refused(stores: Stores) {
     let harness = Harness::with_policy(stores, Policy::new().allow_never(true));
     let token =
         harness.verified(&harness.issue(scoped_request(&MANAGER).never_expires()).await).await;
-    let acts = harness.service.on_behalf_of(&token);
+    let on_behalf = harness.service.on_behalf_of(&token);
     assert_eq!(
-        acts.issue(files_request().never_expires()).await.unwrap().record.expires_at(),
+        on_behalf.issue(files_request().never_expires()).await.unwrap().record.expires_at(),
         None
     );
     let latest = harness.clock.now() + delta(366 * DAY);
-    let beyond = acts.issue(files_request().expires_in(367 * DAY)).await;
+    let beyond = on_behalf.issue(files_request().expires_in(367 * DAY)).await;
     expect_invalid(beyond, Field::ExpiresAt, Rule::TooLate { latest });
     // A default of no end ends with it too.
     let policy = Policy::new().allow_never(true).default_lifetime(None);
@@ -183,18 +187,18 @@ pub(crate) async fn issue_beyond_max_issuers_is_refused(stores: Stores) {
 pub(crate) async fn rotate_stronger_token_is_refused(stores: Stores) {
     let harness = Harness::new(stores);
     let token = harness.caller(&MANAGER).await;
-    let acts = harness.service.on_behalf_of(&token);
+    let on_behalf = harness.service.on_behalf_of(&token);
     let at_once = RotateRequest::at_once;
     for scopes in [&["files:read"][..], &["files:*", "service-tokens:read"], &MANAGER] {
         let target = harness.issue(scoped_request(scopes).expires_in(DAY)).await;
-        let rotated = acts.rotate(target.record.id(), at_once()).await.unwrap();
+        let rotated = on_behalf.rotate(target.record.id(), at_once()).await.unwrap();
         assert_eq!(harness.verified(&rotated).await.id(), target.record.id());
         assert!(harness.service.verify(&text(&target), &any()).await.is_err());
     }
     for scopes in [&["*"][..], &["files"], &["files:read", "x"], &["service-tokens:rotate-self"]] {
         let target = harness.issue(scoped_request(scopes).expires_in(DAY)).await;
         let before = harness.record(target.record.id()).await;
-        let outcome = acts.rotate(target.record.id(), at_once()).await;
+        let outcome = on_behalf.rotate(target.record.id(), at_once()).await;
         assert_eq!(expect_not_permitted(outcome), NotPermitted::ExceedsCaller);
         assert_eq!(harness.record(target.record.id()).await, before);
         harness.service.verify(&text(&target), &any()).await.unwrap();
@@ -223,7 +227,7 @@ pub(crate) async fn rotate_beyond_caller_end_is_refused(stores: Stores) {
         let token =
             harness.verified(&harness.issue(scoped_request(&MANAGER).expires_in(DAY)).await).await;
         let latest = token.expires_at().unwrap();
-        let acts = harness.service.on_behalf_of(&token);
+        let on_behalf = harness.service.on_behalf_of(&token);
         let at_once = RotateRequest::at_once;
         let later = latest + delta(MICRO);
         let cases = [
@@ -238,7 +242,7 @@ pub(crate) async fn rotate_beyond_caller_end_is_refused(stores: Stores) {
         ];
         for (target, rotation, contained) in cases {
             let target = harness.issue(target).await.record;
-            let outcome = acts.rotate(target.id(), rotation).await;
+            let outcome = on_behalf.rotate(target.id(), rotation).await;
             if contained || outliving {
                 assert!(outcome.is_ok(), "{outcome:?}");
             } else {

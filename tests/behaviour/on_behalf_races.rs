@@ -306,10 +306,10 @@ pub(crate) async fn dropped_issue_is_revoked_with_descendants(stores: Stores) {
     store.hold(true);
     store.release(1);
     {
-        let mut act = pin!(service.on_behalf_of(&token).issue(scoped_request(&["x"])));
+        let mut issue = pin!(service.on_behalf_of(&token).issue(scoped_request(&["x"])));
         let mut readings = 0;
         while readings < 2 {
-            assert!(poll_once(&mut act).await.is_none());
+            assert!(poll_once(&mut issue).await.is_none());
             readings += store.finds();
         }
     }

@@ -32,14 +32,14 @@ pub(crate) async fn get_self_needs_no_scope(stores: Stores) {
     let issued = none.owner("acme").issue(request()).await.unwrap();
     let token = none.verify(&text(&issued), &any()).await.unwrap();
     assert!(token.scopes().is_empty());
-    let acts = none.on_behalf_of(&token);
-    let stored = acts.get_self().await.unwrap();
+    let on_behalf = none.on_behalf_of(&token);
+    let stored = on_behalf.get_self().await.unwrap();
     assert_eq!(stored.record, issued.record);
     // What changed since the verification is seen.
     let overlap = RotateRequest::with_overlap(HOUR);
     let rotated = none.owner("acme").rotate(token.id(), overlap).await.unwrap();
-    assert_eq!(acts.get_self().await.unwrap().record, rotated.record);
-    let words = acts.revoke_self(RevokeRequest::new().reason("no more")).await.unwrap();
+    assert_eq!(on_behalf.get_self().await.unwrap().record, rotated.record);
+    let words = on_behalf.revoke_self(RevokeRequest::new().reason("no more")).await.unwrap();
     assert_eq!(words.record.revocation().unwrap().reason.as_deref(), Some("no more"));
     for text in [text(&issued), text(&rotated)] {
         assert_eq!(none.verify(&text, &any()).await.unwrap_err().refusal(), Some(Refusal::Revoked));
@@ -49,11 +49,14 @@ pub(crate) async fn get_self_needs_no_scope(stores: Stores) {
 pub(crate) async fn revoke_self_needs_no_scope(stores: Stores) {
     let harness = Harness::new(stores);
     let (one, other) = (harness.caller(&["x"]).await, harness.caller(&["x"]).await);
-    let acts = harness.service.on_behalf_of(&one);
-    let revoked = acts.revoke_self(RevokeRequest::new().by("itself")).await.unwrap();
+    let on_behalf = harness.service.on_behalf_of(&one);
+    let revoked = on_behalf.revoke_self(RevokeRequest::new().by("itself")).await.unwrap();
     assert!(!revoked.already_revoked);
     assert_eq!(revoked.record, harness.record(one.id()).await);
-    assert_eq!(expect_not_active(acts.revoke_self(RevokeRequest::new()).await), Refusal::Revoked);
+    assert_eq!(
+        expect_not_active(on_behalf.revoke_self(RevokeRequest::new()).await),
+        Refusal::Revoked
+    );
     assert!(harness.record(other.id()).await.revocation().is_none());
     let long = "x".repeat(256);
     let outcome = harness.service.on_behalf_of(&other).revoke_self(RevokeRequest::new().by(long));
@@ -73,8 +76,8 @@ pub(crate) async fn rotate_self_needs_its_scope(stores: Stores) {
     for scopes in [&["service-tokens:rotate-self"][..], &["service-tokens:*", "x"]] {
         let issued = harness.issue(scoped_request(scopes)).await;
         let token = harness.verified(&issued).await;
-        let acts = harness.service.on_behalf_of(&token);
-        let rotated = acts.rotate_self(RotateRequest::with_overlap(MINUTE)).await.unwrap();
+        let on_behalf = harness.service.on_behalf_of(&token);
+        let rotated = on_behalf.rotate_self(RotateRequest::with_overlap(MINUTE)).await.unwrap();
         let newer = harness.verified(&rotated).await;
         assert_eq!(newer.id(), token.id());
         assert_eq!(newer.expires_at(), token.expires_at());
@@ -83,7 +86,7 @@ pub(crate) async fn rotate_self_needs_its_scope(stores: Stores) {
         let leak =
             RotateRequest::at_once().replacing(service_tokens::record::ReplacedSecret::Newest);
         let last = harness.service.on_behalf_of(&newer).rotate_self(leak.clone()).await.unwrap();
-        assert_eq!(expect_not_active(acts.rotate_self(leak).await), Refusal::SecretEnded);
+        assert_eq!(expect_not_active(on_behalf.rotate_self(leak).await), Refusal::SecretEnded);
         assert_eq!(harness.verified(&last).await.id(), token.id());
     }
     // Issuers stay.
@@ -141,11 +144,11 @@ async fn all_acts<S: service_tokens::TokenStore>(
     service: &TokenService<S>,
     token: &VerifiedToken,
 ) -> Vec<Result<(), ManageError>> {
-    let acts = service.on_behalf_of(token);
+    let on_behalf = service.on_behalf_of(token);
     vec![
-        acts.get_self().await.map(drop),
-        acts.rotate_self(RotateRequest::at_once()).await.map(drop),
-        acts.revoke_self(RevokeRequest::new()).await.map(drop),
+        on_behalf.get_self().await.map(drop),
+        on_behalf.rotate_self(RotateRequest::at_once()).await.map(drop),
+        on_behalf.revoke_self(RevokeRequest::new()).await.map(drop),
     ]
 }
 
@@ -183,7 +186,7 @@ pub(crate) async fn ended_caller_cannot_act_on_itself(stores: Stores) {
 const REVOKE: u8 = 0;
 const ROTATE: u8 = 1;
 
-/// A service whose rival acts on the calling token, and that token.
+/// A service whose rival on_behalf on the calling token, and that token.
 async fn contested(stores: Stores) -> (Harness<Arc<Faulty>>, VerifiedToken) {
     let id = Arc::new(Mutex::new(TokenId::from_bytes([0; 16])));
     let of_rival = id.clone();

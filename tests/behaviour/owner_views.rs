@@ -33,7 +33,7 @@ pub(crate) async fn view_hides_tokens_of_other_owners(stores: Stores) {
     let (id, unknown) = (issued.record.id(), TokenId::from_bytes([7; 16]));
     for owner in ["globex", "", "acm", "acmee", "Acme", "acme "] {
         let foreign = service.owner(owner);
-        let told = |error: ManageError| {
+        let message = |error: ManageError| {
             assert!(matches!(error, ManageError::NotFound { .. }), "{error:?}");
             // Word for word what is said of an id that never was.
             let text = format!("{error} {error:?}");
@@ -52,7 +52,7 @@ pub(crate) async fn view_hides_tokens_of_other_owners(stores: Stores) {
             ],
         ];
         for pair in pairs {
-            let [of_foreign, of_unknown] = pair.map(|outcome| told(outcome.unwrap_err()));
+            let [of_foreign, of_unknown] = pair.map(|outcome| message(outcome.unwrap_err()));
             assert_eq!(of_foreign, of_unknown);
         }
     }

@@ -132,17 +132,17 @@ pub(crate) async fn pause_issuing_waits_for_caller_reread(stores: Stores) {
     remote.finds();
     remote.hold(true);
     remote.release(1);
-    let mut act = Box::pin(service.on_behalf_of(&token).issue(files_request()));
+    let mut issue = Box::pin(service.on_behalf_of(&token).issue(files_request()));
     let mut readings = 0;
     while readings < 2 {
-        assert!(poll_once(&mut act).await.is_none());
+        assert!(poll_once(&mut issue).await.is_none());
         readings += remote.finds();
     }
     assert_eq!(records(&*opened.store).await.len(), 2);
     let mut stop = Box::pin(service.pause_issuing("INC-42"));
     assert!(poll_once(&mut stop).await.is_none(), "a token is handed out after that");
     remote.release(1);
-    let _ = act.await.unwrap();
+    let _ = issue.await.unwrap();
     stop.await.unwrap();
 }
 

@@ -232,15 +232,15 @@ pub(crate) async fn revoke_all_reports_progress_per_page(stores: Stores) {
     let service = builder(opened.store.clone()).build().unwrap();
     let many = MAX_PAGE_LEN + 500;
     let ids = issue_many(&opened.store, many).await;
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let run = service.owner("acme").revoke_all(Filter::new(), incident());
-    let outcome = run.on_progress(|progress| told.push(progress.clone())).run().await.unwrap();
+    let outcome = run.on_progress(|progress| reported.push(progress.clone())).run().await.unwrap();
     assert_eq!((outcome.done, outcome.passes), (many as u64, 2));
-    let seen: Vec<_> = told.iter().map(|p| (p.pass, p.found, p.done, p.failed)).collect();
+    let seen: Vec<_> = reported.iter().map(|p| (p.pass, p.found, p.done, p.failed)).collect();
     assert_eq!(seen, [(1, 1_000, 1_000, 0), (1, 1_500, 1_500, 0), (2, 1_500, 1_500, 0)]);
     let mut sorted = ids;
     sorted.sort();
-    let cursors: Vec<_> = told.iter().map(|p| p.cursor).collect();
+    let cursors: Vec<_> = reported.iter().map(|p| p.cursor).collect();
     assert_eq!(cursors, [Some(sorted[999]), None, None]);
 }
 
@@ -273,14 +273,12 @@ pub(crate) async fn revoke_all_emits_one_event_per_token(stores: Stores) {
     let mut expected = ids;
     expected.sort();
     assert_eq!(revoked, expected);
-    let Event::RevokedAll {
-        owner, filter: which, with, revoked, failed, by, reason, stopped, ..
-    } = whole
+    let Event::RevokedAll { owner, filter, with, revoked, failed, by, reason, stopped, .. } = whole
     else {
         panic!("{whole:?}")
     };
     assert_eq!((owner.as_deref(), with, revoked, failed), (Some("acme"), None, 3, 0));
-    assert_eq!(which.issued_to.as_deref(), Some("backup"));
+    assert_eq!(filter.issued_to.as_deref(), Some("backup"));
     assert_eq!((by.as_deref(), reason.as_deref()), (Some("alice"), Some("INC-42")));
     assert_eq!(stopped, None);
 }

@@ -198,7 +198,7 @@ pub(crate) async fn dropped_revoke_all_leaves_whole_records(stores: Stores) {
         let run = service
             .owner("acme")
             .revoke_all(Filter::new(), incident())
-            .on_progress(|told| *progress.lock().unwrap() = Some(told.clone()))
+            .on_progress(|latest| *progress.lock().unwrap() = Some(latest.clone()))
             .run();
         let mut run = Box::pin(run);
         let mut over = false;
@@ -214,9 +214,9 @@ pub(crate) async fn dropped_revoke_all_leaves_whole_records(stores: Stores) {
             panic!("{:?}", events.last())
         };
         assert!(why.contains("gave up"), "{why}");
-        let told =
+        let reported =
             progress.lock().unwrap().as_ref().map_or(0, |progress: &BulkProgress| progress.done);
-        assert!(*revoked >= told);
+        assert!(*revoked >= reported);
         given_up += 1;
         // Whole: it can be read, and is revoked with its words or not at all.
         for record in records(&*opened.store).await {
@@ -319,7 +319,7 @@ pub(crate) async fn revoke_all_with_slow_sink_keeps_events(stores: Stores) {
         }
         assert!(
             end.recv_timeout(Duration::from_millis(300)).is_err(),
-            "nobody waited for the sink"
+            "no operation waited for the sink"
         );
         drop(release);
         assert_eq!(run.join().unwrap().done, many as u64);

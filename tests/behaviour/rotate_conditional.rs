@@ -68,11 +68,11 @@ pub(crate) async fn concurrent_conditional_rotations_succeed_once(stores: Stores
         let record = harness.issue(scoped_request(&["x"])).await.record;
         let barrier = Barrier::new(4);
         let rotated: Vec<_> = std::thread::scope(|threads| {
-            let act = || {
+            let rotate = || {
                 barrier.wait();
                 block_on(harness.service.owner("acme").rotate(record.id(), at_once(&record)))
             };
-            let all: Vec<_> = (0..4).map(|_| threads.spawn(act)).collect();
+            let all: Vec<_> = (0..4).map(|_| threads.spawn(rotate)).collect();
             all.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         let (done, refused): (Vec<_>, Vec<_>) = rotated.into_iter().partition(Result::is_ok);

@@ -28,7 +28,7 @@ behaviours! {
 const TOKENS: usize = 4;
 
 #[derive(Debug, Clone)]
-enum Step {
+enum Command {
     /// The newest secret of a token but so many is presented to one of two processes.
     Use {
         token: usize,
@@ -36,7 +36,7 @@ enum Step {
         process: usize,
         uncached: bool,
     },
-    /// The same with a need that no token of this type has.
+    /// The same with a requirement that no token of this type meets.
     Refused {
         token: usize,
     },
@@ -55,7 +55,7 @@ enum Step {
     Pass(Duration),
 }
 
-fn steps() -> impl Strategy<Value = Step> {
+fn commands() -> impl Strategy<Value = Command> {
     let token = || 0..TOKENS;
     let spans = prop_oneof![
         Just(MICRO),
@@ -70,14 +70,14 @@ fn steps() -> impl Strategy<Value = Step> {
     let replaces = prop_oneof![Just(ReplacedSecret::Newest), Just(ReplacedSecret::Oldest)];
     prop_oneof![
         12 => (token(), 0..3usize, 0..2usize, arbitrary::<bool>())
-            .prop_map(|(token, before, process, uncached)| Step::Use { token, before, process, uncached }),
-        1 => token().prop_map(|token| Step::Refused { token }),
+            .prop_map(|(token, before, process, uncached)| Command::Use { token, before, process, uncached }),
+        1 => token().prop_map(|token| Command::Refused { token }),
         3 => (token(), arbitrary::<bool>(), replaces).prop_map(|(token, until_first_use, replaces)| {
-            Step::Rotate { token, until_first_use, replaces }
+            Command::Rotate { token, until_first_use, replaces }
         }),
-        1 => prop_oneof![3 => Just(TOKENS), 1 => token()].prop_map(|token| Step::Revoke { token }),
-        4 => (0..2usize, faults).prop_map(|(process, fault)| Step::Flush { process, fault }),
-        8 => spans.prop_map(Step::Pass),
+        1 => prop_oneof![3 => Just(TOKENS), 1 => token()].prop_map(|token| Command::Revoke { token }),
+        4 => (0..2usize, faults).prop_map(|(process, fault)| Command::Flush { process, fault }),
+        8 => spans.prop_map(Command::Pass),
     ]
 }
 
@@ -104,23 +104,23 @@ impl Token {
     }
 }
 
-struct World {
+struct Simulation {
     clock: Arc<ManualClock>,
     stores: [Arc<Faulty>; 2],
     processes: [TokenService<Arc<Faulty>>; 2],
     tokens: Vec<Token>,
-    step: TimeDelta,
-    dead: HashSet<String>,
+    resolution: TimeDelta,
+    ended: HashSet<String>,
 }
 
-impl World {
-    async fn step(&mut self, step: Step) {
-        // What a process keeps for no time at all is still fresh in the same moment.
+impl Simulation {
+    async fn apply(&mut self, command: Command) {
+        // A record that is cached with a maximum age of zero is still fresh in the same moment.
         self.clock.advance(MICRO);
         let now = self.clock.now();
-        match step {
-            Step::Pass(span) => self.clock.advance(span),
-            Step::Flush { process, fault } => {
+        match command {
+            Command::Pass(span) => self.clock.advance(span),
+            Command::Flush { process, fault } => {
                 self.stores[process].arm(&[fault], Fault::None);
                 let flushed = self.processes[process].flush_last_used().await;
                 // Without pending uses the store is not called.
@@ -133,20 +133,20 @@ impl World {
                 }
                 self.stores[process].disarm();
             }
-            Step::Refused { token } => {
+            Command::Refused { token } => {
                 let text = &self.tokens[token].secrets.last().unwrap().text;
                 assert!(
                     self.processes[0].verify(text, &requirement("files:delete")).await.is_err()
                 );
             }
-            Step::Revoke { token } => {
+            Command::Revoke { token } => {
                 if let Some(token) = self.tokens.get_mut(token) {
                     let view = self.processes[0].all_owners();
                     view.revoke(token.id, RevokeRequest::new()).await.unwrap();
                     token.revoked = true;
                 }
             }
-            Step::Use { token, before, process, uncached } => {
+            Command::Use { token, before, process, uncached } => {
                 let token = &mut self.tokens[token];
                 let newest = token.secrets.len() - 1;
                 let secret = newest.saturating_sub(before);
@@ -157,10 +157,10 @@ impl World {
                 };
                 assert_eq!(outcome.is_ok(), token.lives(secret, now), "{outcome:?}");
                 if outcome.is_err() {
-                    self.dead.insert(text.clone());
+                    self.ended.insert(text.clone());
                     return;
                 }
-                assert!(!self.dead.contains(text), "a dead secret was revived");
+                assert!(!self.ended.contains(text), "an ended secret was accepted");
                 token.used[process] = Some(now);
                 let running = |s: &&mut Secret| s.ends.is_some_and(|end| now < end);
                 if secret == newest
@@ -170,7 +170,7 @@ impl World {
                     older.ends = Some(now);
                 }
             }
-            Step::Rotate { token, until_first_use, replaces } => {
+            Command::Rotate { token, until_first_use, replaces } => {
                 let token = &mut self.tokens[token];
                 let request = match until_first_use {
                     true => RotateRequest::until_first_use(HOUR),
@@ -211,7 +211,7 @@ impl World {
                 match stored.last_used {
                     LastUsed::At(shown) => {
                         assert!(Some(shown) <= truth, "{shown} is later than {truth:?}");
-                        let latest = shown + self.step.max(TimeDelta::microseconds(1));
+                        let latest = shown + self.resolution.max(TimeDelta::microseconds(1));
                         assert!(known.is_none_or(|known| known < latest), "{shown}: {known:?}");
                     }
                     other => assert_eq!((other, known), (LastUsed::Never, None)),
@@ -219,7 +219,7 @@ impl World {
                 // At each time that could be confused.
                 let micro = TimeDelta::microseconds(1);
                 for time in truth.into_iter().chain(known).chain([now]) {
-                    for since in [time - micro, time, time + micro, time + self.step] {
+                    for since in [time - micro, time, time + micro, time + self.resolution] {
                         let query = ListRequest::from(everything.clone().unused_since(since));
                         let page = service.all_owners().list(query).await.unwrap();
                         let unused = page.items.iter().any(|stored| stored.record.id() == token.id);
@@ -227,7 +227,7 @@ impl World {
                         assert!(!(used && unused), "used at {known:?}, and not since {since}?");
                         // And not more careful than it says.
                         let issued = stored.record.created_at() < since;
-                        let long_ago = truth.is_none_or(|truth| truth + self.step < since);
+                        let long_ago = truth.is_none_or(|truth| truth + self.resolution < since);
                         assert!(unused || !(issued && long_ago), "{truth:?} and {since}");
                     }
                 }
@@ -249,42 +249,48 @@ fn run(stores: Stores, cases: u32) {
     let histories = (
         prop_oneof![3 => Just(MINUTE), 1 => Just(Duration::ZERO), 1 => Just(HOUR)],
         arbitrary::<bool>(),
-        proptest::collection::vec(steps(), 1..60),
+        proptest::collection::vec(commands(), 1..60),
     );
     let mut runner = TestRunner::new(config);
-    let outcome = runner.run(&histories, |(step, kept, history)| {
+    let outcome = runner.run(&histories, |(resolution, cached, history)| {
         block_on(async {
             let opened = stores.open();
             let clock = Arc::new(ManualClock::default());
             let stores = [(); 2].map(|()| Arc::new(Faulty::new(opened.store.clone())));
             let mut first = true;
             let processes = stores.clone().map(|store| {
-                let builder = builder(store).clock(clock.clone()).last_used_resolution(step);
+                let builder = builder(store).clock(clock.clone()).last_used_resolution(resolution);
                 // A maximum age of zero: a cached record is as fresh as a read.
-                let keep = kept && std::mem::take(&mut first);
-                match keep {
+                let cached = cached && std::mem::take(&mut first);
+                match cached {
                     true => builder.cache_records(Duration::ZERO, 100).build().unwrap(),
                     false => builder.build().unwrap(),
                 }
             });
-            let step = TimeDelta::from_std(step).unwrap();
-            let mut world =
-                World { clock, stores, processes, tokens: vec![], step, dead: HashSet::new() };
+            let resolution = TimeDelta::from_std(resolution).unwrap();
+            let mut simulation = Simulation {
+                clock,
+                stores,
+                processes,
+                tokens: vec![],
+                resolution,
+                ended: HashSet::new(),
+            };
             for _ in 0..TOKENS {
                 let request = IssueRequest::new("connector", "b").expires_in(300 * DAY);
-                let issued = world.processes[0].owner("acme").issue(request).await.unwrap();
-                world.tokens.push(Token {
+                let issued = simulation.processes[0].owner("acme").issue(request).await.unwrap();
+                simulation.tokens.push(Token {
                     id: issued.record.id(),
                     secrets: vec![Secret { text: text(&issued), ends: None, on_first_use: false }],
                     revoked: false,
                     used: [None; 2],
                     flushed: [None; 2],
                 });
-                world.clock.advance(MICRO);
+                simulation.clock.advance(MICRO);
             }
-            for step in history {
-                world.step(step).await;
-                world.compare().await;
+            for command in history {
+                simulation.apply(command).await;
+                simulation.compare().await;
             }
         });
         Ok(())

@@ -59,11 +59,11 @@ fn blocking_sink_delays_nothing() {
         _ => 0,
     };
     let lost: u64 = seen.iter().map(lost).sum();
-    let told = seen.iter().filter(|event| !matches!(event, Event::Lost { .. })).count();
+    let delivered = seen.iter().filter(|event| !matches!(event, Event::Lost { .. })).count();
     assert!(lost > 0);
     assert!(seen.iter().any(|event| matches!(event, Event::Revoked { .. })));
     // None is missing without being counted: an issue, a list, a revocation, twelve thousand refusals.
-    assert_eq!(told as u64 + lost, 12_003);
+    assert_eq!(delivered as u64 + lost, 12_003);
     assert!(matches!(seen[0], Event::Issued { .. }), "in order: {:?}", seen[0]);
 }
 

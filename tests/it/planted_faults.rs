@@ -204,7 +204,7 @@ faults! {
     failure_is_exists: reads::FailureIsExists => FailuresAreErrors;
     error_quotes_texts: ErrorQuotes::Texts => ErrorsLeakNothing;
     error_quotes_bytes: ErrorQuotes::Bytes => ErrorsLeakNothing;
-    removal_is_not_told: reads::RemovalIsNotTold => ChangesAreReported;
-    change_is_told_too_early: reads::ChangeIsToldTooEarly => ChangesAreReported;
+    removal_is_not_reported: reads::RemovalIsNotReported => ChangesAreReported;
+    change_is_reported_too_early: reads::ChangeIsReportedTooEarly => ChangesAreReported;
     one_change_is_kept: reads::OneChangeIsKept => ChangesAreReported;
 }

@@ -33,7 +33,7 @@ fn stays() -> IssueRequest {
 }
 
 /// Writes past the test harness, which would keep it.
-fn say(line: &str) {
+fn print_now(line: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(line.as_bytes()).unwrap();
     out.flush().unwrap();
@@ -74,7 +74,7 @@ fn revoke_while_others_work(service: &TokenService<FileStore>, tell: impl Fn(&st
 fn child() {
     let Some(path) = std::env::var_os(PATH) else { return };
     let service = builder(open(&PathBuf::from(path))).build().unwrap();
-    revoke_while_others_work(&service, say);
+    revoke_while_others_work(&service, print_now);
 }
 
 /// What a process said before it was killed.
@@ -184,7 +184,7 @@ fn run(many: u64) {
     for token in &sample {
         assert!(block_on(service.verify(token, &any())).is_err());
     }
-    assert!(said.issued.len() > 1, "nobody else had a turn");
+    assert!(said.issued.len() > 1, "no other thread had a turn");
     for token in &said.issued {
         block_on(service.verify(token, &any())).unwrap();
     }

@@ -246,19 +246,19 @@ async fn live(seen: &mut Seen, service: &TokenService<Arc<Faulty>>, clock: &Manu
 #[test]
 fn output_traces_and_events_hold_no_secret() {
     for keyed in [false, true] {
-        for told in [false, true] {
+        for collected in [false, true] {
             let clock = Arc::new(ManualClock::default());
             let opened = Memory.open();
             let store = Arc::new(Faulty::new(opened.store.clone()));
             let mut seen = Seen::default();
-            let told_events = Arc::new(Mutex::new(Vec::new()));
+            let events = Arc::new(Mutex::new(Vec::new()));
             let lines = collect_tracing(|traced| {
                 let mut service = builder(store).clock(clock.clone());
                 if keyed {
                     service = service.keys(ring());
                 }
-                if told {
-                    let events = told_events.clone();
+                if collected {
+                    let events = events.clone();
                     service = service.events(move |event: &Event| {
                         events.lock().unwrap().push(format!("{event:?}"))
                     });
@@ -274,8 +274,8 @@ fn output_traces_and_events_hold_no_secret() {
             for (what, printed) in &seen.printed {
                 seen.canaries.check(what, printed);
             }
-            if told {
-                seen.canaries.check("events", &told_events.lock().unwrap().join("\n"));
+            if collected {
+                seen.canaries.check("events", &events.lock().unwrap().join("\n"));
             } else {
                 // The lines hold the ids, so they are the right lines.
                 assert!(lines.contains("token issued") && lines.lines().count() > 50, "{lines}");

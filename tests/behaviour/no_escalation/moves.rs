@@ -70,7 +70,7 @@ pub(crate) struct Rotation {
 }
 
 #[derive(Debug, Clone)]
-pub(crate) enum Step {
+pub(crate) enum Command {
     /// One of the latest tokens that were obtained acts: by a verification of now, or by its last one.
     Operation {
         token: usize,
@@ -125,7 +125,7 @@ fn rotations() -> impl Strategy<Value = Rotation> {
     })
 }
 
-pub(crate) fn steps() -> impl Strategy<Value = Step> {
+pub(crate) fn commands() -> impl Strategy<Value = Command> {
     let some = prop_oneof![2 => Just(u64::MAX), 1 => proptest::num::u64::ANY];
     let more = proptest::option::weighted(0.3, 0..GRANTS.len());
     let scopes = proptest::option::weighted(0.8, (some, more));
@@ -144,12 +144,12 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         12 => (0..1_000usize, proptest::bool::weighted(0.7), what)
-            .prop_map(|(token, fresh, what)| Step::Operation { token, fresh, what }),
-        1 => (1..12u32).prop_map(|hours| Step::Pass(hours * HOUR)),
+            .prop_map(|(token, fresh, what)| Command::Operation { token, fresh, what }),
+        1 => (1..12u32).prop_map(|hours| Command::Pass(hours * HOUR)),
         1 => (busy_grants(), proptest::bool::ANY, grants(), busy_grants()).prop_map(
             |(broad, wide, narrow, mixed)| {
                 let broad = if wide { (0..GRANTS.len()).collect() } else { broad };
-                Step::Retype([broad, narrow, mixed])
+                Command::Retype([broad, narrow, mixed])
             }
         ),
     ]

@@ -115,9 +115,9 @@ impl TokenStore for Backend {
 
     async fn changes(&self) -> Answer<Option<Box<dyn ChangeStream>>> {
         self.up()?;
-        let (listener, told) = unbounded_channel();
+        let (listener, changes) = unbounded_channel();
         self.listen(listener);
-        Ok(Some(Box::new(Told(told))))
+        Ok(Some(Box::new(Changes(changes))))
     }
 
     fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<RecordRef<'_>>)) -> bool {
@@ -125,10 +125,10 @@ impl TokenStore for Backend {
     }
 }
 
-pub(crate) struct Told(pub(crate) UnboundedReceiver<TokenId>);
+pub(crate) struct Changes(pub(crate) UnboundedReceiver<TokenId>);
 
 #[async_trait]
-impl ChangeStream for Told {
+impl ChangeStream for Changes {
     async fn next(&mut self) -> Answer<Change> {
         let lost = || StoreError::unavailable("the stream ended");
         self.0.recv().await.map(Change::Record).ok_or_else(lost)

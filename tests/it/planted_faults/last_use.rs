@@ -87,7 +87,7 @@ impl Fault for TouchStopsAtAMissingRecord {
 pub(crate) struct TouchGoesBack(Mutex<HashMap<TokenId, DateTime<Utc>>>);
 
 impl TouchGoesBack {
-    fn told(&self, stored: StoredRecord) -> StoredRecord {
+    fn with_last_touch(&self, stored: StoredRecord) -> StoredRecord {
         let last = self.0.lock().unwrap().get(&stored.record.id()).copied();
         match (last, stored.last_used) {
             (Some(last), LastUsed::At(_)) => {
@@ -106,12 +106,12 @@ impl Fault for TouchGoesBack {
     }
 
     async fn find(&self, to: &Backend, id: TokenId) -> Answer<Option<StoredRecord>> {
-        Ok(to.find(id).await?.map(|stored| self.told(stored)))
+        Ok(to.find(id).await?.map(|stored| self.with_last_touch(stored)))
     }
 
     async fn list(&self, to: &Backend, query: &ListRequest, now: DateTime<Utc>) -> Answer<Page> {
         let page = to.list(query, now).await?;
-        let items = page.items.into_iter().map(|stored| self.told(stored)).collect();
+        let items = page.items.into_iter().map(|stored| self.with_last_touch(stored)).collect();
         Ok(Page::new(items, page.next))
     }
 

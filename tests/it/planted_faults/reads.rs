@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::content::edited;
-use super::harness::{Answer, Backend, Fault, Told};
+use super::harness::{Answer, Backend, Changes, Fault};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use service_tokens::store::{Change, ChangeStream, LastUsed, RecordRef, StoreError, Version};
@@ -295,19 +295,19 @@ impl Fault for ErrorQuotes {
     }
 }
 
-pub(crate) struct RemovalIsNotTold;
+pub(crate) struct RemovalIsNotReported;
 
 #[async_trait]
-impl Fault for RemovalIsNotTold {
+impl Fault for RemovalIsNotReported {
     async fn remove(&self, to: &Backend, id: TokenId, expected: Version) -> Answer<()> {
         to.memory.remove(id, expected).await
     }
 }
 
-pub(crate) struct ChangeIsToldTooEarly;
+pub(crate) struct ChangeIsReportedTooEarly;
 
 #[async_trait]
-impl Fault for ChangeIsToldTooEarly {
+impl Fault for ChangeIsReportedTooEarly {
     async fn insert(&self, to: &Backend, record: &Record) -> Answer<Version> {
         to.tell(record.id());
         futures_lite::future::yield_now().await;
@@ -321,7 +321,7 @@ impl Fault for ChangeIsToldTooEarly {
 /// Keeps one change while nobody waits, as a channel of one place does.
 pub(crate) struct OneChangeIsKept;
 
-struct Lossy(Told);
+struct Lossy(Changes);
 
 #[async_trait]
 impl ChangeStream for Lossy {
@@ -337,8 +337,8 @@ impl ChangeStream for Lossy {
 #[async_trait]
 impl Fault for OneChangeIsKept {
     async fn changes(&self, to: &Backend) -> Answer<Option<Box<dyn ChangeStream>>> {
-        let (listener, told) = unbounded_channel();
+        let (listener, changes) = unbounded_channel();
         to.listen(listener);
-        Ok(Some(Box::new(Lossy(Told(told)))))
+        Ok(Some(Box::new(Lossy(Changes(changes)))))
     }
 }
