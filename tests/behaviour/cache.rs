@@ -93,7 +93,7 @@ pub(crate) async fn writes_of_same_service_invalidate_cache(stores: Stores) {
     view.revoke(id, RevokeRequest::new()).await.unwrap();
     assert_eq!(refusal_of(harness.verify(&second).await), Some(Refusal::Revoked));
 
-    // Also an id that was asked for before there was a record.
+    // An id that was presented before it had a record behaves the same.
     let millis = u128::try_from(harness.clock.now().timestamp_millis()).unwrap();
     let id = TokenId::from_bytes((millis << 80 | 7 << 76 | 0b10 << 62 | 1).to_be_bytes());
     let request = || IssueRequest::new("connector", "b").id(id);

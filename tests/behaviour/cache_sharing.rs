@@ -48,8 +48,8 @@ pub(crate) async fn concurrent_misses_share_one_read(stores: Stores) {
     harness.expect_store_reads(0);
 }
 
-/// The store read the record long ago and its answer is on the way since: who comes now must not take
-/// it for one that is at most `MAX_AGE` old.
+/// The store read the record long ago, and its answer is still on the way. A request that arrives now must
+/// not treat the answer as at most `MAX_AGE` old.
 pub(crate) async fn slow_read_does_not_serve_later_requests(stores: Stores) {
     let harness = Harness::cached(stores, MAX_AGE, 1_000);
     let requirement = any();
@@ -69,7 +69,7 @@ pub(crate) async fn slow_read_does_not_serve_later_requests(stores: Stores) {
     harness.expect_store_reads(1);
     harness.remote().release(2);
     assert!(slow.await.is_ok());
-    // It joined in time and the answer took too long: it asks anew.
+    // It joined in time, but the answer took too long, so it reads the store again.
     assert_eq!(refusal_of(joins.await), Some(Refusal::Revoked));
     assert_eq!(refusal_of(late.await), Some(Refusal::Revoked));
     // The older answer arrived first. The later one is cached.
@@ -225,8 +225,8 @@ pub(crate) async fn refusal_over_stale_record_is_reread(stores: Stores) {
     harness.verify(&third).await.unwrap();
 }
 
-/// A client with many connections changes to the new secret: all of its requests find the record of
-/// before, and only one of them asks.
+/// A client with many connections changes to the new secret. All of its requests find the old record in
+/// the cache, and only one of them reads the store.
 pub(crate) async fn new_secret_is_accepted_with_one_reread(stores: Stores) {
     let harness = Harness::cached(stores, MAX_AGE, 1_000);
     let requirement = any();
@@ -272,7 +272,7 @@ pub(crate) async fn cache_stays_within_max_records(stores: Stores) {
             harness.verify(token).await.unwrap();
         }
         let _ = harness.remote().finds();
-        // The last ones first: what is asked for now drives out the others.
+        // The newest tokens are verified first, because each new entry can evict an older one.
         let mut kept = 0;
         for token in tokens.iter().rev() {
             harness.verify(token).await.unwrap();

@@ -30,7 +30,7 @@ behaviours! {
 pub(crate) async fn first_use_ends_older_secret_on_every_path(stores: Stores) {
     async fn check<S: TokenStore>(harness: Harness<S>, uncached: bool, path: &str) {
         let (id, older, newer) = harness.rotate_until_first_use().await;
-        // The older one's use is none of the new one's.
+        // A use of the older secret is not a use of the newer one.
         assert!(harness.accepts(&older).await, "{path}");
         assert_eq!(harness.events_but_refusals(), [], "{path}");
         let first = match uncached {

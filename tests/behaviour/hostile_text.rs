@@ -52,7 +52,6 @@ pub(crate) fn hostile() -> Vec<String> {
     texts
 }
 
-/// What in a text starts a new line, for a terminal or for whoever reads logs.
 fn service(stores: Stores) -> (TokenService<SharedStore>, Box<dyn std::any::Any>) {
     let opened = stores.open();
     (builder(opened.store).build().unwrap(), opened.guard)

@@ -78,7 +78,7 @@ pub(crate) async fn issue_again_on_behalf_reports_exists(stores: Stores) {
     let id = harness.service.new_id().unwrap();
     let below = || files_request().expires_in(59 * SECOND).id(id);
     let issued = harness.service.on_behalf_of(&token).issue(below()).await.unwrap();
-    // By now it would end after the token that asks for it.
+    // Issued now, it would end after its caller.
     harness.clock.advance(Duration::from_millis(1_500));
     exists(harness.service.on_behalf_of(&token).issue(below()).await, id);
     harness.service.verify(&text(&issued), &any()).await.unwrap();

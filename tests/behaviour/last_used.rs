@@ -44,7 +44,7 @@ pub(crate) async fn use_is_shown_at_once_and_stored_by_flush(stores: Stores) {
     assert_eq!(harness.last_used(id).await, LastUsed::At(used));
     assert_eq!(harness.last_used(other).await, LastUsed::Never);
     assert_eq!(harness.flush().await, 0);
-    // What is later in the store, another process brought there.
+    // A later time in the store was flushed by another process.
     let later = used + TimeDelta::hours(1);
     harness.store.touch(&[(id, later)]).await.unwrap();
     assert_eq!(harness.last_used(id).await, LastUsed::At(later));
@@ -115,7 +115,7 @@ pub(crate) async fn uses_within_resolution_record_the_first(stores: Stores) {
     }
 }
 
-/// Another process has brought a use to the store less than a step ago.
+/// Another process has flushed a use less than a resolution ago.
 pub(crate) async fn stored_use_is_not_recorded_again(stores: Stores) {
     let harness = Harness::over_remote(stores);
     let (id, token) = harness.issue_backup().await;
@@ -153,7 +153,7 @@ pub(crate) async fn zero_resolution_records_every_use(stores: Stores) {
     assert_eq!(harness.unused_since(last + MICROSECOND).await, [id]);
 }
 
-/// To the microsecond: a use that was noted stands for one at any time of its step.
+/// To the microsecond: the real use can be later than the recorded one, by less than the resolution.
 pub(crate) async fn unused_since_respects_resolution(stores: Stores) {
     for flushed in [false, true] {
         let harness = Harness::new(stores);
@@ -213,7 +213,7 @@ pub(crate) async fn disabled_last_used_is_not_tracked(stores: Stores) {
     harness.use_token(&token).await;
     assert_eq!(harness.flush().await, 0);
     assert_eq!(harness.faulty().calls(), [(Op::Find, Fault::None)]);
-    // Not "never", which would be wrong, nor what others say.
+    // It is neither "never", which would be wrong, nor the time that another process wrote.
     assert_eq!(harness.last_used(id).await, LastUsed::NotTracked);
     harness.store.touch(&[(id, harness.clock.now())]).await.unwrap();
     assert_eq!(harness.last_used(id).await, LastUsed::NotTracked);

@@ -141,7 +141,7 @@ pub(crate) async fn list_begun_before_flush_shows_flushed_uses(stores: Stores) {
     assert_eq!(got.await.unwrap().last_used, LastUsed::At(again));
     // It is not given to the store again for that.
     assert_eq!(harness.flush().await, 0);
-    // Each keeps it by itself.
+    // Each process caches it separately.
     let alone = {
         harness.clock.advance(MINUTE);
         let used = harness.use_token(&token).await;
@@ -177,7 +177,7 @@ pub(crate) async fn flush_writes_in_batches(stores: Stores) {
     for (_, token) in &tokens {
         harness.use_token(token).await;
     }
-    // The second of three batches fails: what is in stays in, the rest comes next time.
+    // The second of three batches fails. The written uses stay, and the next flush writes the rest.
     harness.faulty().arm(&[Fault::None, Fault::Unavailable], Fault::None);
     assert!(harness.service.flush_last_used().await.is_err());
     let events = harness.last_used_events();
@@ -210,10 +210,10 @@ pub(crate) async fn unflushed_uses_are_an_event(stores: Stores) {
             panic!("{step:?}: {events:?}")
         };
         assert_eq!(*reported, oldest);
-        // Not again within that time, whoever is used.
-        let told_at = harness.clock.now();
+        // It is not reported again within that time, even if tokens are used.
+        let reported_at = harness.clock.now();
         while harness.clock.now() + TimeDelta::from_std(step.max(MINUTE)).unwrap()
-            < told_at + TimeDelta::from_std(patience).unwrap()
+            < reported_at + TimeDelta::from_std(patience).unwrap()
         {
             harness.clock.advance(step.max(MINUTE));
             harness.use_token(&token).await;

@@ -134,7 +134,7 @@ impl ModelToken {
         }
     }
 
-    /// What may be said of a secret, if it is refused.
+    /// Returns the refusals that are correct for a secret. An accepted secret has none.
     fn refusals(&self, secret: usize, now: DateTime<Utc>) -> Vec<Refusal> {
         let ended = |secret: &ModelSecret| secret.ends.filter(|end| *end <= now);
         if ended(&self.secrets[secret]).is_some() {
@@ -396,12 +396,13 @@ fn run(cases: u32, make: impl Fn() -> (Simulation, Box<dyn std::any::Any>)) {
     }
 }
 
-fn simulation(stores: Stores, keeps: bool) -> (Simulation, Box<dyn std::any::Any>) {
+fn simulation(stores: Stores, cached: bool) -> (Simulation, Box<dyn std::any::Any>) {
     let opened = stores.open();
     let clock = Arc::new(ManualClock::default());
-    let store: SharedStore = if keeps { Arc::new(Remote::new(opened.store)) } else { opened.store };
+    let store: SharedStore =
+        if cached { Arc::new(Remote::new(opened.store)) } else { opened.store };
     let mut service = builder(store).clock(clock.clone());
-    if keeps {
+    if cached {
         service = service.cache_records(HOUR, 10);
     }
     let (service, now) = (service.build().unwrap(), clock.now());
@@ -416,7 +417,7 @@ pub(crate) async fn histories_agree_with_model_campaign(stores: Stores) {
     run(150, || simulation(stores, false));
 }
 
-/// Alone with its store, a service that keeps records is never behind.
+/// A caching service that is alone with its store never judges by a stale record.
 pub(crate) async fn cached_histories_agree_with_model(stores: Stores) {
     run(30, || simulation(stores, true));
 }

@@ -41,7 +41,7 @@ fn contested(stores: Stores) -> Harness<Arc<Faulty>> {
         .build()
 }
 
-/// What the rival does.
+/// Runs one operation of the rival.
 async fn interfere(store: SharedStore, what: u8) {
     let service = builder(store.clone()).clock(ManualClock::default()).build().unwrap();
     let tokens = service.all_owners();
@@ -85,7 +85,7 @@ fn resolvable(store: &Faulty) -> bool {
     calls.iter().all(harmless) && calls.last().is_some_and(|(_, fault)| *fault == Fault::None)
 }
 
-/// What an error may say, given what happened to the writes.
+/// Checks that an error claims no more than the outcome of the writes allows.
 fn check_error(error: &ManageError, store: &Faulty, context: &dyn std::fmt::Debug) {
     assert!(!resolvable(store), "{context:?}: the outcome was knowable, but the error is {error}");
     let lost_a_write = store.calls().iter().any(|(op, fault)| {
@@ -337,8 +337,8 @@ pub(crate) async fn verify_over_failing_store_is_unavailable(stores: Stores) {
     }
 }
 
-/// The write was done and its answer lost; then others replaced the secret twice, so that nothing of
-/// ours is to be seen in the record, and revoked it. "Nothing changed" would be wrong.
+/// The write was done and its answer was lost. Then others replaced the secret twice, so that the record
+/// has no trace of the write, and revoked it. An error that says "not changed" would be wrong.
 pub(crate) async fn lost_rotation_overwritten_is_indeterminate(stores: Stores) {
     let harness = contested(stores);
     let id =

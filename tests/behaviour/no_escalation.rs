@@ -24,8 +24,8 @@ behaviours! {
     random_operations_never_escalate_campaign,
 }
 
-/// Everything that can be asked for. `z` stands for what no grant names.
-const NEEDS: [&str; 17] = [
+/// The scopes that are required. No grant names `z`.
+const REQUIRED: [&str; 17] = [
     "a",
     "a:x",
     "a:z",
@@ -48,7 +48,8 @@ const NEEDS: [&str; 17] = [
 const TYPES: [&str; 3] = ["broad", "narrow", "mixed"];
 const OWNERS: [&str; 2] = ["acme", "globex"];
 
-/// What a grant permits, said without the crate: segments, and the reserved resource by name only.
+/// Returns whether a grant permits a scope, without the code of the crate. It compares segments, and
+/// only a grant that names the reserved resource permits it.
 fn permits(grant: &str, requirement: &str) -> bool {
     let (grant, requirement): (Vec<&str>, Vec<&str>) =
         (grant.split(':').collect(), requirement.split(':').collect());
@@ -63,7 +64,7 @@ fn permits(grant: &str, requirement: &str) -> bool {
 fn permitted<'g>(grants: impl Iterator<Item = &'g str>) -> u32 {
     let grants: Vec<&str> = grants.collect();
     let met = |requirement: &&str| grants.iter().any(|grant| permits(grant, requirement));
-    NEEDS
+    REQUIRED
         .iter()
         .enumerate()
         .filter(|(_, requirement)| met(requirement))
@@ -103,7 +104,7 @@ fn service(
     builder.policy(policy.clone()).build().unwrap()
 }
 
-/// Whether one end comes no later than another.
+/// Returns whether one end is not later than another.
 fn no_later(end: &Record, than: &Record) -> bool {
     match (end.expires_at(), than.expires_at()) {
         (_, None) => true,
@@ -221,7 +222,8 @@ impl Simulation {
         assert!(active, "an ended token was accepted as the caller");
         assert!(accepted, "an ended secret acted");
         if let Some(needed) = needed {
-            let at = NEEDS.iter().position(|requirement| *requirement == needed.as_str()).unwrap();
+            let at =
+                REQUIRED.iter().position(|requirement| *requirement == needed.as_str()).unwrap();
             assert!(effective >> at & 1 == 1, "without {needed}");
         }
         if let Some(target) = target {
@@ -297,7 +299,7 @@ impl Simulation {
                 "no revocation with descendants would find it"
             );
             let effective = self.effective(&record);
-            for (bit, requirement) in NEEDS.iter().enumerate() {
+            for (bit, requirement) in REQUIRED.iter().enumerate() {
                 let requirement = Requirement::scope(requirement).unwrap();
                 let may = self.service.verify(&obtained.token, &requirement).await.is_ok();
                 assert_eq!(may, effective >> bit & 1 == 1);

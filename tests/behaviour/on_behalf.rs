@@ -142,7 +142,7 @@ pub(crate) async fn caller_is_judged_without_cache(stores: Stores) {
     let token = verify().await.unwrap();
     let outcome = cached.on_behalf_of(&token).list(ListRequest::new()).await;
     assert_eq!(expect_not_active(outcome), Refusal::Revoked);
-    // What was learnt by the way is not forgotten.
+    // The operation replaced the cached record.
     assert_eq!(verify().await.unwrap_err().refusal(), Some(Refusal::Revoked));
 }
 

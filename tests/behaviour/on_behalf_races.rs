@@ -159,7 +159,7 @@ const FAULTS: [Fault; 6] = [
     Fault::Rival(REVOKE_WITH_DESCENDANTS),
 ];
 
-/// What the calls meet after the first four.
+/// The faults of all calls after the first four.
 const RESTS: [Fault; 4] = [Fault::None, Fault::DoneAndLost, Fault::Late, Fault::Unavailable];
 
 pub(crate) async fn issue_with_faults_leaves_no_usable_token(stores: Stores) {
@@ -223,8 +223,8 @@ pub(crate) async fn rotate_with_revoked_caller_withholds_secret(stores: Stores) 
             match at {
                 // The target is unchanged.
                 0 => assert!(older.is_ok()),
-                // The walk came too early: the older secret goes on for as long as was asked for, and
-                // the embedder repairs it.
+                // The revocation ran too early. The older secret is accepted for the requested overlap,
+                // and the embedder repairs it.
                 1 | 2 => {
                     assert_eq!(older.is_ok(), overlap);
                     let repair = RotateRequest::at_once().replacing(ReplacedSecret::Newest);
@@ -291,8 +291,8 @@ pub(crate) async fn issue_with_ended_secret_leaves_no_token(stores: Stores) {
     }
 }
 
-/// The future is dropped between the insert and the second reading: nobody has the secret, and whoever
-/// revokes the issuer finds the token.
+/// The future is dropped between the insert and the second read. The secret is lost, and a revocation of
+/// the issuer with its descendants finds the token.
 pub(crate) async fn dropped_issue_is_revoked_with_descendants(stores: Stores) {
     let opened = stores.open();
     let clock = Arc::new(ManualClock::default());

@@ -35,7 +35,7 @@ pub(crate) async fn get_self_needs_no_scope(stores: Stores) {
     let on_behalf = none.on_behalf_of(&token);
     let stored = on_behalf.get_self().await.unwrap();
     assert_eq!(stored.record, issued.record);
-    // What changed since the verification is seen.
+    // A write after the verification is visible.
     let overlap = RotateRequest::with_overlap(HOUR);
     let rotated = none.owner("acme").rotate(token.id(), overlap).await.unwrap();
     assert_eq!(on_behalf.get_self().await.unwrap().record, rotated.record);
@@ -124,7 +124,7 @@ pub(crate) async fn rotate_self_beyond_own_end_is_refused(stores: Stores) {
             assert_eq!(rotated.record.expires_at(), Some(end));
             token = harness.verified(&rotated).await;
         }
-        // What it gave away does not come back.
+        // A token that gave up lifetime does not get it back.
         let outcome =
             harness.service.on_behalf_of(&token).rotate_self(at_once().expires_at(latest));
         let latest = latest - delta(HOUR);
@@ -212,7 +212,7 @@ async fn contested(stores: Stores) -> (Harness<Arc<Faulty>>, VerifiedToken) {
     (harness, token)
 }
 
-/// The check is made on the record that is replaced, so no change comes in between.
+/// The check uses the record that is replaced, so no other write can happen between them.
 pub(crate) async fn overtaken_operation_on_self_is_refused(stores: Stores) {
     for (what, refusal) in [(REVOKE, Refusal::Revoked), (ROTATE, Refusal::SecretEnded)] {
         for at in [0, 1] {

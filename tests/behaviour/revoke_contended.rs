@@ -82,7 +82,7 @@ pub(crate) async fn rotate_beside_revoke_is_contended(stores: Stores) {
     let clock = Arc::new(ManualClock::default());
     let service: Arc<OnceLock<TokenService<Arc<Faulty>>>> = Arc::default();
     let (token, rotated) = (Arc::new(OnceLock::new()), Rotated::default());
-    // The thief, in the moment in which the revocation is about to be written.
+    // The thief rotates at the moment when the revocation is about to be written.
     let rival = {
         let (service, token, rotated) = (service.clone(), token.clone(), rotated.clone());
         move |_: u8| -> Pin<Box<dyn Future<Output = ()> + Send>> {

@@ -55,7 +55,7 @@ pub(crate) async fn rotate_if_secret_changed_is_refused(stores: Stores) {
     rotated_since(acme.rotate(id, overlap.replacing(ReplacedSecret::Oldest)).await);
     let replacing = at_once(&third.record).replacing(ReplacedSecret::Newest);
     let _ = acme.rotate(id, replacing).await.unwrap();
-    // One finer than a record keeps times is the one it was rounded to.
+    // A time that is finer than a record stores counts as the time that it was rounded to.
     let issued = harness.issue(scoped_request(&["x"])).await.record;
     let finer = issued.secret_created_at() + chrono::TimeDelta::nanoseconds(999);
     let rotation = RotateRequest::at_once().if_secret_created_at(finer);

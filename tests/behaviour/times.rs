@@ -117,7 +117,7 @@ pub(crate) async fn rotate_beyond_max_lifetime_is_refused(stores: Stores) {
     expect_invalid(never, Field::ExpiresAt, Rule::Required);
     let past = tokens.rotate(issued.id(), RotateRequest::at_once().expires_at(now)).await;
     expect_invalid(past, Field::ExpiresAt, Rule::NotAfterNow);
-    // The end stays unless a new one is asked for, which counts from the rotation.
+    // A rotation keeps the end unless it requests a new one, which counts from the rotation.
     let kept = tokens.rotate(issued.id(), RotateRequest::at_once()).await.unwrap().record;
     assert_eq!(kept.expires_at(), issued.expires_at());
     let longest = RotateRequest::at_once().expires_in(2 * DAY);
@@ -297,7 +297,7 @@ pub(crate) async fn clock_at_ends_of_time_does_not_panic(stores: Stores) {
                 let revoked = tokens.revoke(id, RevokeRequest::new()).await.unwrap();
                 assert!(!revoked.already_revoked);
                 assert!(service.verify(&token, &any()).await.is_err());
-                // What was stored can be read again.
+                // The stored record can be read again.
                 let stored = tokens.get(id).await.unwrap().record;
                 let read = service_tokens::Record::from_bytes(&stored.to_bytes());
                 assert_eq!(read.as_ref(), Ok(&stored), "{first} {then}");

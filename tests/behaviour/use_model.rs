@@ -94,7 +94,7 @@ struct Token {
     revoked: bool,
     /// The true last use, by process.
     used: [Option<DateTime<Utc>>; 2],
-    /// What of it is certainly in the store.
+    /// The part of `used` that is certainly in the store.
     flushed: [Option<DateTime<Utc>>; 2],
 }
 

@@ -130,7 +130,7 @@ fn panicking_subscriber_fails_no_operation() {
     });
 }
 
-/// What the sink gets when the service goes: everything that came before.
+/// A dropped service delivers every event that was emitted before.
 #[test]
 fn dropped_service_delivers_queued_events() {
     let (delivered, deliveries) = channel();

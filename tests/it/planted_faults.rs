@@ -1,5 +1,5 @@
-//! The suite itself is tested: stores with one known fault each, and whether it is found under the
-//! right name. What else a fault breaks is printed (`-- --nocapture`).
+//! Tests of the conformance suite itself. Each store has one known fault, which the suite must find under the
+//! right name. The other promises that a fault breaks are printed (`-- --nocapture`).
 
 #[path = "planted_faults/content.rs"]
 mod content;

@@ -94,8 +94,8 @@ impl TokenStore for Slow {
     }
 }
 
-/// A thief rotates a token with `rotate-self` over many connections, here and in another
-/// process, all the time with a secret that stays accepted.
+/// A thief rotates a token with `rotate-self` over many connections, in this process and in another one.
+/// The secret that it presents stays accepted all the time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn revoke_prevails_over_self_rotation() {
     let store = Arc::new(Slow(MemoryStore::new(), AtomicU64::new(0)));

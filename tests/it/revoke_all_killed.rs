@@ -77,14 +77,14 @@ fn child() {
     revoke_while_others_work(&service, print_now);
 }
 
-/// What a process said before it was killed.
+/// The output of a process before it was killed.
 #[derive(Default)]
-struct Said {
+struct Output {
     revoked: u64,
     issued: Vec<String>,
 }
 
-impl Said {
+impl Output {
     fn take(&mut self, line: &str) {
         // The harness says that it runs a test, on the same line as the first word.
         if let Some((_, revoked)) = line.rsplit_once("revoked ") {
@@ -96,7 +96,7 @@ impl Said {
 }
 
 /// Runs a child and kills it when it has revoked so many.
-fn killed_after(path: &Path, revoked: u64) -> Said {
+fn killed_after(path: &Path, revoked: u64) -> Output {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
@@ -112,11 +112,11 @@ fn killed_after(path: &Path, revoked: u64) -> Said {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap());
-    let (mut said, mut line) = (Said::default(), String::new());
-    while said.revoked < revoked {
+    let (mut output, mut line) = (Output::default(), String::new());
+    while output.revoked < revoked {
         line.clear();
         assert!(lines.read_line(&mut line).unwrap() > 0, "the child gave up");
-        said.take(line.trim_end());
+        output.take(line.trim_end());
     }
     child.kill().unwrap();
     let status = child.wait().unwrap();
@@ -124,8 +124,8 @@ fn killed_after(path: &Path, revoked: u64) -> Said {
     let mut rest = String::new();
     lines.read_to_string(&mut rest).unwrap();
     let complete = rest.rfind('\n').map_or("", |end| &rest[..end]);
-    complete.lines().for_each(|line| said.take(line));
-    said
+    complete.lines().for_each(|line| output.take(line));
+    output
 }
 
 async fn revoked(store: &FileStore) -> HashMap<TokenId, Record> {
@@ -161,11 +161,15 @@ fn run(many: u64) {
     block_on(service.store().close());
     drop(service);
 
-    let said = killed_after(&path, many / 4);
+    let output = killed_after(&path, many / 4);
     let service = builder(open(&path)).build().unwrap();
     let before = block_on(revoked(service.store()));
     let done = before.len() as u64;
-    assert!(done >= said.revoked, "what was acknowledged is missing: {done} of {}", said.revoked);
+    assert!(
+        done >= output.revoked,
+        "what was acknowledged is missing: {done} of {}",
+        output.revoked
+    );
     assert!(done < many, "the kill came too late");
     for record in before.values() {
         let revocation = record.revocation().unwrap();
@@ -184,8 +188,8 @@ fn run(many: u64) {
     for token in &sample {
         assert!(block_on(service.verify(token, &any())).is_err());
     }
-    assert!(said.issued.len() > 1, "no other thread had a turn");
-    for token in &said.issued {
+    assert!(output.issued.len() > 1, "no other thread had a turn");
+    for token in &output.issued {
         block_on(service.verify(token, &any())).unwrap();
     }
 }

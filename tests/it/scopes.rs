@@ -320,7 +320,7 @@ fn sets() -> impl Strategy<Value = ScopeSet> {
     proptest::collection::vec(scope_text(), 0..6).prop_map(|scopes| ScopeSet::new(scopes).unwrap())
 }
 
-/// Needs near the scopes of a set, which random ones would miss.
+/// Requirements near the scopes of a set, which random requirements would miss.
 fn nearby(set: &ScopeSet, more: &str) -> Vec<Requirement> {
     let definite = |scope: &str| Requirement::scope(&scope.replace('*', more)).unwrap();
     set.as_scopes().iter().map(definite).collect()

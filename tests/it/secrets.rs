@@ -29,7 +29,7 @@ fn ring() -> KeyRing {
     KeyRing::new(KeyId(*b"new_"), &KEY).unwrap().retired(KeyId(*b"old_"), &OLD_KEY).unwrap()
 }
 
-/// What must not be found, each with a name for the report.
+/// The texts that must not be found, each with a name for the report.
 #[derive(Default)]
 struct Canaries(Vec<(String, String)>);
 
@@ -86,7 +86,7 @@ impl Canaries {
         }
     }
 
-    /// What of them is in this text.
+    /// Returns the name of a canary that this text contains.
     fn found(&self, printed: &str) -> Option<&str> {
         let found = self.0.iter().find(|(_, canary)| printed.contains(&**canary));
         found.map(|(name, _)| &**name)
@@ -395,7 +395,7 @@ fn panic_shows_no_secret() {
         let service = builder(MemoryStore::new()).keys(ring()).build().unwrap();
         let issued = block_on(service.owner("acme").issue(request())).unwrap();
         canaries.add("issued", &issued);
-        // What hasty code does with an error it did not expect, and with a value it did not.
+        // Careless code unwraps an unexpected error or value, which prints it in a panic.
         let outcome = block_on(service.verify(&text(&issued), &requirement("x")));
         let _ = catch_unwind(AssertUnwindSafe(|| outcome.map(drop).unwrap()));
         let outcome: Result<(), Issued> =

@@ -51,7 +51,7 @@ fn broken() -> Vec<(Vec<u8>, MalformedToken)> {
     let sealed_body = |prefix: &str, rest: &str| sealed(&format!("{prefix}_{rest}"));
     let texts = vec![
         (String::new(), Empty),
-        // Length over all comes before everything else.
+        // The total length is checked first.
         ("_".repeat(MAX_TOKEN_LEN + 1), TooLong),
         (format!("{good}{}", "0".repeat(MAX_TOKEN_LEN + 1 - good.len())), TooLong),
         (format!("{good}{}", "0".repeat(MAX_TOKEN_LEN - good.len())), Length),

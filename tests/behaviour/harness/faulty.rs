@@ -11,7 +11,7 @@ use service_tokens::{ListRequest, Page, Record, StoredRecord, TokenId, TokenStor
 
 use super::SharedStore;
 
-/// What becomes of a call.
+/// The fate of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// Nothing goes wrong.
@@ -107,7 +107,7 @@ impl Faulty {
         self.armed.lock().unwrap().written
     }
 
-    /// What was under way arrives.
+    /// Carries out the write whose answer was lost and that was not done yet.
     pub(crate) async fn settle(&self) {
         let late = self.armed.lock().unwrap().late.take();
         let landed = match &late {

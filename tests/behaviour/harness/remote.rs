@@ -65,7 +65,7 @@ impl Remote {
         self.released.add_permits(answers);
     }
 
-    /// How often a replacement was asked for since the last call.
+    /// Returns the number of calls of `replace` since the last call.
     pub(crate) fn replaces(&self) -> usize {
         self.replaces.swap(0, Ordering::SeqCst)
     }

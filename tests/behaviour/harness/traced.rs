@@ -17,7 +17,7 @@ pub(crate) struct TracedEvent {
     pub(crate) fields: Vec<(String, String)>,
 }
 
-/// What was traced, event by event and as the lines of the usual subscriber.
+/// The `tracing` events of a test, one by one and as the lines of the usual subscriber.
 #[derive(Clone, Default)]
 pub(crate) struct Traced {
     events: Arc<Mutex<Vec<TracedEvent>>>,
@@ -43,8 +43,9 @@ pub(crate) fn collect_tracing<T>(work: impl FnOnce(&Traced) -> T) -> T {
         .with_ansi(false)
         .without_time()
         .with_writer(Printer(traced.lines.clone()));
-    // With a single subscriber, `tracing` asks only the one of the thread that comes by an event first,
-    // and keeps its answer for all: another test's thread, which has none, would switch the event off.
+    // With a single subscriber, `tracing` asks only the subscriber of the first thread that emits an event,
+    // and caches the answer for all threads. A thread of another test has no subscriber, so it would switch
+    // the event off.
     static KEPT: OnceLock<[Dispatch; 2]> = OnceLock::new();
     KEPT.get_or_init(|| [(); 2].map(|()| Dispatch::new(tracing_subscriber::registry())));
     tracing::callsite::rebuild_interest_cache();

@@ -1,4 +1,4 @@
-//! Faults that change what is kept, on its way in.
+//! Faults that change a record before it is stored.
 
 use std::ops::Range;
 
@@ -10,8 +10,8 @@ use service_tokens::{Record, TokenStore};
 const TEXTS: [u8; 5] = [2, 4, 13, 14, 15];
 const TIMES: [u8; 4] = [5, 7, 8, 12];
 
-/// Edits each field of a record: tag and content, `None` to leave it out. What is no record any more
-/// then, stays as it was.
+/// Edits each field of a record. `edit` gets the tag and the content, and returns `None` to leave the field
+/// out. If the result is not a valid record, the record stays unchanged.
 pub(crate) fn edited(record: &Record, edit: impl Fn(u8, &[u8]) -> Option<Vec<u8>>) -> Record {
     let mut bytes = record.to_bytes();
     bytes.truncate(bytes.len() - 4);
@@ -66,7 +66,7 @@ fn without(record: &Record, fields: &[u8]) -> Record {
     edited(record, |tag, content| (!fields.contains(&tag)).then(|| content.to_vec()))
 }
 
-/// A store that keeps something else than it was given.
+/// A store that stores another record than it was given.
 pub(crate) struct Keeps(fn(&Record) -> Record);
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! An honest store and the way in which a fault gets in between.
+//! A correct store, and a wrapper that puts a fault in front of it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 pub(crate) type Answer<T> = Result<T, StoreError>;
 
-/// The storage behind the faults: it keeps every promise and offers all that the suite can use.
+/// The storage behind the faults. It keeps every promise and offers everything that the suite can use.
 #[derive(Default)]
 pub(crate) struct Backend {
     pub(crate) memory: MemoryStore,
@@ -135,7 +135,7 @@ impl ChangeStream for Changes {
     }
 }
 
-/// What a faulty store does differently. Each default is what an honest one does.
+/// The methods that a faulty store changes. Each default is correct.
 #[async_trait]
 pub(crate) trait Fault: Send + Sync {
     async fn insert(&self, to: &Backend, record: &Record) -> Answer<Version> {
@@ -179,7 +179,7 @@ pub(crate) trait Fault: Send + Sync {
         to.find_now(id, visit)
     }
 
-    /// What happens to the storage while the store is closed.
+    /// Runs while the store is closed, and may change the storage.
     async fn reopened(&self, to: &Backend) -> Answer<()> {
         let _ = to;
         Ok(())

@@ -134,7 +134,7 @@ fn untracked(stored: StoredRecord, last_used: LastUsed) -> StoredRecord {
     StoredRecord::new(stored.record, stored.version, last_used)
 }
 
-/// A store that does not track last use: honest, or with one of two faults.
+/// A store that does not track last use, correct or with one of two faults.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Untracked {
     Honest,

@@ -13,7 +13,7 @@ fn id(stored: &StoredRecord) -> TokenId {
     stored.record.id()
 }
 
-/// What a query selects, in its order; `matches` may be asked about something else than the row.
+/// Returns the rows that a query selects, in its order. `matches` may judge another value than the row.
 async fn selected(
     to: &Backend,
     query: &ListRequest,
@@ -83,7 +83,7 @@ lists!(EdgeIsRepeated, |to, query, now| {
         from(stored) && query.filter.matches(&stored.record, stored.last_used, now)
     };
     let rows = selected(to, query, matches).await?;
-    // One more, or the walk would not go on.
+    // One record more, because the scan would not advance otherwise.
     let length = query.limit + usize::from(query.after.is_some());
     let next = (rows.len() > length).then(|| id(&rows[length - 1]));
     Ok(Page::new(rows.into_iter().take(length).collect(), next))

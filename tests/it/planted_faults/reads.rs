@@ -80,7 +80,7 @@ impl Fault for FindIsStale {
     }
 }
 
-/// Each handle keeps what it has found, and forgets it at its own writes only.
+/// Each handle caches every record that it finds, and drops it only on its own writes.
 #[derive(Default)]
 pub(crate) struct HandleKeeps(Mutex<HashMap<TokenId, Option<StoredRecord>>>);
 
@@ -172,7 +172,7 @@ impl Fault for FindNowKnowsNoLastUse {
     }
 }
 
-/// What reopening does to the last of what was written.
+/// The effect of reopening on the last write.
 pub(crate) enum Reopening {
     LosesARecord,
     LosesLastUse,
@@ -208,7 +208,7 @@ impl Fault for Reopening {
                 let last = &rows[rows.len() - 1];
                 to.remove(last.record.id(), last.version).await
             }
-            // The same rows anew: nobody ever used them.
+            // The same rows are inserted again, without a last use.
             Self::LosesLastUse => {
                 for row in rows {
                     to.remove(row.record.id(), row.version).await?;
@@ -318,7 +318,7 @@ impl Fault for ChangeIsReportedTooEarly {
     }
 }
 
-/// Keeps one change while nobody waits, as a channel of one place does.
+/// Buffers one change while no reader waits, like a channel with a capacity of one.
 pub(crate) struct OneChangeIsKept;
 
 struct Lossy(Changes);

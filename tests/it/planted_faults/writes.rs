@@ -62,7 +62,7 @@ pub(crate) struct InsertIsForgotten;
 #[async_trait]
 impl Fault for InsertIsForgotten {
     async fn insert(&self, to: &Backend, record: &Record) -> Answer<Version> {
-        // Only where the label says so, or nothing at all would work.
+        // Only for one label, because no test could run otherwise.
         if record.issued_to() == "inserted" && to.find(record.id()).await?.is_none() {
             return Ok(Version(1));
         }
@@ -102,7 +102,7 @@ impl Fault for ReplaceCreates {
     }
 }
 
-/// Compares the version and nothing else, as a bare compare-and-swap would.
+/// Compares the version only, as a bare compare-and-swap would.
 async fn swap(to: &Backend, record: &Record, expected: Version) -> Answer<Version> {
     match to.find(record.id()).await? {
         Some(present) if present.version == expected => to.force(record).await,
