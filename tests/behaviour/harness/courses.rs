@@ -2,12 +2,13 @@
 
 use super::Fault;
 
-/// Every sequence of faults that an operation can meet: one for each of its first `length` calls, and one for the rest.
-/// Scripts that differ only after the operation's last call are one course, which runs once.
+/// Every sequence of faults that an operation can meet. A sequence has one fault for each of the first
+/// `length` calls, and one for the rest. Scripts that differ only after the last call of the operation are
+/// one course, which runs once.
 pub(crate) struct Courses {
     faults: Vec<Fault>,
     rests: Vec<Fault>,
-    /// For each call the place of its fault in `faults`; in the end that of the rest in `rests`.
+    /// For each call, the index of its fault in `faults`. The last one is the index in `rests`.
     places: Option<Vec<usize>>,
 }
 
