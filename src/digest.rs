@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn every_differing_bit_is_seen() {
+    fn digest_differing_in_any_bit_is_unequal() {
         let base = [0x5a; 32];
         assert!(constant_time_eq(&base, &base));
         for bit in 0..256 {
@@ -265,14 +265,14 @@ mod tests {
     }
 
     #[test]
-    fn scheme_1_is_sha_256_of_the_characters() {
+    fn scheme_1_is_sha_256_of_the_secret() {
         let digest = Digests::plain().make(ID, &SECRET);
         assert_eq!(digest.scheme(), 1);
         assert_eq!(digest.hash, <[u8; 32]>::from(Sha256::digest(SECRET)));
     }
 
     #[test]
-    fn a_key_verifies_until_it_leaves_the_ring() {
+    fn retired_key_verifies_until_removed() {
         let (old, new) = ([1; 32], [2; 32]);
         let before = Digests::keyed(KeyRing::new(KeyId(*b"old_"), &old).unwrap());
         let stored = before.make(ID, &SECRET);
@@ -292,14 +292,14 @@ mod tests {
     }
 
     #[test]
-    fn unknown_schemes_are_refused() {
+    fn digest_of_unknown_scheme_is_refused() {
         let stored = StoredDigest { scheme: 3, key: KeyId([0; 4]), hash: [0; 32] };
         let refused = Err(Unverifiable::Scheme(3));
         assert_eq!(verified(&Digests::plain(), &stored, ID), refused);
     }
 
     #[test]
-    fn weak_and_doubled_keys_are_refused() {
+    fn weak_or_duplicate_key_is_refused() {
         assert_eq!(KeyRing::new(KeyId([0; 4]), &[0; 31]).err(), Some(InvalidKey::TooShort));
         let ring = KeyRing::new(KeyId([0; 4]), &[0; 32]).unwrap();
         let doubled = ring.retired(KeyId([0; 4]), &[1; 32]).err();

@@ -100,12 +100,12 @@ mod tests {
     }
 
     #[test]
-    fn draw_from_stuck_source_is_an_error() {
+    fn stuck_random_source_is_an_error() {
         assert!(matches!(Secret::generate(&Constant(63)), Err(RandomError)));
     }
 
     #[test]
-    fn draw_many_secrets_is_uniform() {
+    fn characters_are_uniformly_distributed() {
         let mut counts = [0u32; 62];
         for _ in 0..2_000 {
             for byte in Secret::generate(&OsRandom).unwrap().characters() {

@@ -93,7 +93,7 @@ const PENDING: i64 = 1_999;
 const ACTIVE: i64 = 2_500;
 
 #[test]
-fn the_first_refusal_that_applies_is_given() {
+fn first_applicable_refusal_is_given() {
     let unknown = TokenTypes::default();
     let narrow = types("t", &["other"]);
     let (wide, lacking) = (types("t", &["*"]), requirement("b"));
@@ -123,7 +123,7 @@ fn the_first_refusal_that_applies_is_given() {
 }
 
 #[test]
-fn narrowing_a_type_narrows_its_tokens_and_widening_widens_none() {
+fn narrowed_type_narrows_its_tokens() {
     let cases: [(&[&str], &[&str], &str, bool); 12] = [
         (&["files:*"], &["files:*"], "files:read", true),
         (&["files:*"], &["files:*"], "queue:push", false),
@@ -147,7 +147,7 @@ fn narrowing_a_type_narrows_its_tokens_and_widening_widens_none() {
 }
 
 #[test]
-fn either_scope_must_be_permitted_by_both_sides() {
+fn any_of_scope_must_be_permitted_by_both() {
     let token = issue("t", &["a", "c"]);
     let any = Requirement::any_of(["a", "b"]).unwrap();
     // The token has `a`, its type only `b`: each side would permit one of the two.
@@ -159,7 +159,7 @@ fn either_scope_must_be_permitted_by_both_sides() {
 }
 
 #[test]
-fn a_type_is_known_by_its_exact_name() {
+fn type_is_known_by_its_exact_name() {
     let any = Requirement::any_token();
     for name in ["T", "t.", "tt", "other"] {
         let checked = issue("t", &["a"]).check(ACTIVE, &any, &types(name, &["a"]));
@@ -168,7 +168,7 @@ fn a_type_is_known_by_its_exact_name() {
 }
 
 #[test]
-fn a_verified_token_carries_what_a_request_needs() {
+fn verified_token_carries_record_fields() {
     for (present, effective) in [
         (&["files:*", "x"][..], "files:* x"),
         (&["files:read"], "files:read"),
@@ -198,13 +198,13 @@ fn a_verified_token_carries_what_a_request_needs() {
 }
 
 #[test]
-fn a_verified_token_travels() {
+fn verified_token_is_send_and_sync() {
     fn travels<T: Clone + Send + Sync + 'static>() {}
     travels::<VerifiedToken>();
 }
 
 #[test]
-fn debug_shows_neither_secret_nor_digest() {
+fn debug_shows_no_secret_or_digest() {
     let token = issue("t", &["a"]);
     let secret = &token.token.expose_secret()[28..71];
     let accepted = [prefix()];

@@ -303,7 +303,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_record_of_the_gallery_can_be_made_and_has_its_own_id() {
+    fn sample_records_have_distinct_ids() {
         let varied_records = varied_records().ok().unwrap();
         let ids: BTreeSet<_> = varied_records.iter().map(|(_, record)| record.id()).collect();
         assert_eq!(ids.len(), varied_records.len());
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn the_texts_differ_and_can_be_an_owner() {
+    fn sample_texts_differ_and_can_be_owners() {
         assert_eq!(TEXTS.iter().collect::<BTreeSet<_>>().len(), TEXTS.len());
         for text in TEXTS {
             assert!(
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_record_is_one() {
+    fn sample_newer_record_is_newer() {
         assert!(newer(&Sample::nth(0).record().ok().unwrap()).ok().unwrap().is_newer());
     }
 }

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_block_is_what_the_general_hasher_makes_of_any_characters() {
+    fn one_block_hash_equals_general_hash() {
         let mut presented = *b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg4Zz1c";
         for turn in 0..500 {
             for (place, character) in presented.iter_mut().enumerate() {

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_ones_and_long_ones_are_kept_alike() {
+    fn short_and_long_texts_round_trip() {
         for length in [0, 1, SHORT - 5, SHORT - 4, SHORT - 3, SHORT + 1, 1_024] {
             let label = "l".repeat(length);
             let texts = Texts::new("o", "t", "a:", &label);

@@ -102,7 +102,7 @@ mod tests {
     use crate::scope::grammar::RESERVED;
 
     #[test]
-    fn each_is_a_scope_of_the_reserved_resource() {
+    fn reserved_scopes_are_of_reserved_resource() {
         let every = ScopeSet::new(["*"]).unwrap();
         let managing = ScopeSet::new(["service-tokens:*"]).unwrap();
         for reserved in ReservedScope::ALL {

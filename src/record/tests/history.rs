@@ -196,7 +196,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_history_agrees_with_the_model(
+    fn random_history_agrees_with_model(
         not_before in proptest::option::weighted(0.3, 0..10i64),
         expires_in in proptest::option::weighted(0.3, 20..60i64),
         history in vec(acts(), 0..30),
@@ -274,7 +274,7 @@ proptest! {
 
     /// Whatever an act makes can be written and read again; it fails or it holds.
     #[test]
-    fn every_act_gives_a_record_that_can_be_kept(
+    fn every_operation_gives_a_storable_record(
         now in moments(),
         end in moments(),
         expiry in proptest::option::of(proptest::option::of(moments())),

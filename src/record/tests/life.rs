@@ -85,7 +85,7 @@ pub(super) fn at(micros: i64) -> OlderEnds {
 }
 
 #[test]
-fn start_and_end_to_the_microsecond() {
+fn state_changes_to_the_microsecond() {
     let record = issued(1_000, Some(2_000), Some(3_000));
     for (now, state, expected) in [
         (0, State::Pending, Verdict::Denied(Refusal::NotYetActive)),
@@ -105,7 +105,7 @@ fn start_and_end_to_the_microsecond() {
 }
 
 #[test]
-fn the_older_secret_ends_to_the_microsecond() {
+fn older_secret_ends_to_the_microsecond() {
     for older_ends in [at(2_000), OlderEnds::OnFirstUse { latest: from_micros(2_000) }] {
         let rotated = issued(1_000, None, None)
             .rotate(from_micros(1_500), &rotation(1, older_ends, None))
@@ -131,7 +131,7 @@ fn the_older_secret_ends_to_the_microsecond() {
 }
 
 #[test]
-fn the_first_use_of_the_newest_ends_the_older() {
+fn first_use_of_newest_ends_older() {
     let until_first_use = OlderEnds::OnFirstUse { latest: from_micros(9_000) };
     let record = issued(1_000, None, None);
     let rotated = record.rotate(from_micros(1_500), &rotation(1, until_first_use, None)).unwrap();
@@ -165,7 +165,7 @@ fn the_first_use_of_the_newest_ends_the_older() {
 
 /// The secret whose answer was lost is never used; the older one must see the next one arrive.
 #[test]
-fn replacing_a_lost_newest_keeps_the_older_one_s_rule() {
+fn replacing_newest_keeps_rule_of_older() {
     let until_first_use = OlderEnds::OnFirstUse { latest: from_micros(9_000) };
     for (first, second, ends_on_first_use) in
         [(until_first_use, at(3_000), true), (at(9_000), until_first_use, false)]
@@ -183,7 +183,7 @@ fn replacing_a_lost_newest_keeps_the_older_one_s_rule() {
 }
 
 #[test]
-fn an_end_that_is_not_after_now_is_now() {
+fn overlap_end_before_now_is_now() {
     let record = issued(1_000, None, None);
     for older_ends in [OlderEnds::Now, at(1_500), at(1_499), at(0)] {
         let rotated = record.rotate(from_micros(1_500), &rotation(1, older_ends, None)).unwrap();
@@ -197,7 +197,7 @@ fn an_end_that_is_not_after_now_is_now() {
 
 /// A leak of both secrets: replacing the oldest and ending now leaves only the new one.
 #[test]
-fn one_rotation_can_end_both_secrets() {
+fn rotate_at_once_can_end_both_secrets() {
     let record = issued(1_000, None, None);
     let twice = record
         .rotate(from_micros(1_500), &rotation(1, at(9_000), None))
@@ -210,7 +210,7 @@ fn one_rotation_can_end_both_secrets() {
 }
 
 #[test]
-fn only_active_tokens_rotate_and_times_are_checked() {
+fn rotate_of_inactive_record_is_refused() {
     let plain = rotation(1, OlderEnds::Now, None);
     let record = issued(1_000, Some(2_000), Some(3_000));
     let rotate = |now, rotation: &Rotation| record.rotate(from_micros(now), rotation).err();
@@ -234,7 +234,7 @@ fn only_active_tokens_rotate_and_times_are_checked() {
 }
 
 #[test]
-fn the_first_revocation_stands() {
+fn first_revocation_is_kept() {
     let record = issued(1_000, None, Some(3_000));
     let now = from_micros(2_000);
     let revoked = record.revoke(now, Some("first"), Some("why")).unwrap().unwrap();
@@ -253,7 +253,7 @@ fn the_first_revocation_stands() {
 }
 
 #[test]
-fn a_revocation_that_no_record_can_hold_is_refused() {
+fn oversized_revocation_is_refused() {
     let record = issued(1_000, None, None);
     let now = from_micros(2_000);
     let long = "x".repeat(MAX_TEXT_LEN + 1);
@@ -272,7 +272,7 @@ fn a_revocation_that_no_record_can_hold_is_refused() {
 }
 
 #[test]
-fn a_newer_record_is_neither_matched_nor_changed() {
+fn newer_record_is_neither_matched_nor_changed() {
     let record = issued(1_000, None, None).as_if_newer().unwrap();
     assert!(record.is_newer());
     assert_eq!(verdict(&record, 0, 2_000), Verdict::Mismatch(Refusal::NewerRecord));
@@ -283,7 +283,7 @@ fn a_newer_record_is_neither_matched_nor_changed() {
 }
 
 #[test]
-fn what_restricts_nothing_is_written_back_by_who_does_not_know_it() {
+fn unknown_optional_field_is_written_back() {
     let mut record = issued(1_000, None, None);
     record.rare.get_or_insert_default().ignorable = vec![(200, b"new".as_slice().into())];
     let read = Record::from_bytes(&record.to_bytes()).unwrap();

@@ -5,7 +5,7 @@ use crate::record::State;
 use crate::store::{Filter, LastUsed, ListRequest, Order, States, StoreError, TokenStore, Version};
 
 #[test]
-fn everything_is_there_after_reopening() {
+fn reopened_store_has_every_record() {
     let place = Place::new();
     let (one, two, three, four) = (record(1), record(2), record(3), record(4));
     let versions = block_on(async {
@@ -48,7 +48,7 @@ fn everything_is_there_after_reopening() {
 }
 
 #[test]
-fn versions_are_never_used_twice() {
+fn versions_are_never_reused() {
     let place = Place::new();
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..3 {
@@ -71,7 +71,7 @@ fn versions_are_never_used_twice() {
 }
 
 #[test]
-fn opening_tells_what_it_does() {
+fn open_reports_its_progress() {
     let place = Place::new();
     let store = place.open();
     let inserts = async {
@@ -97,7 +97,7 @@ fn opening_tells_what_it_does() {
 }
 
 #[test]
-fn pages_are_complete_in_both_directions() {
+fn list_is_complete_in_both_orders() {
     let place = Place::in_memory();
     let store = place.open();
     // More than are looked at in one chunk, of which one in a hundred is asked for.

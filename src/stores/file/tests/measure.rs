@@ -18,7 +18,7 @@ fn tell(line: &str) {
 
 #[test]
 #[ignore = "a measurement"]
-fn throughput() {
+fn measure_throughput() {
     let place = Place::new();
     let store = Arc::new(place.open());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
@@ -77,7 +77,7 @@ fn throughput() {
 
 #[test]
 #[ignore = "a measurement"]
-fn a_million() {
+fn measure_a_million_records() {
     const COUNT: u64 = 1_000_000;
     let place = Place::new();
     let store = place.open();
