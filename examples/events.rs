@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use service_tokens::{
     Event, EventSink, IssueRequest, MemoryStore, Requirement, RevokeRequest, RotateRequest,
-    TokenId, TokenService, TokenType,
+    TokenService, TokenType,
 };
 
 /// Writes each event as a JSON line. With a database, insert a row in place of the line.
@@ -23,29 +23,16 @@ struct AuditLog;
 
 impl EventSink for AuditLog {
     fn record(&self, event: &Event, at: DateTime<Utc>) {
-        let (name, id, owner, by) = columns(event);
         // JSON escapes the texts. They come from callers and can contain line breaks.
         let row = json!({
             "at": at.to_rfc3339(),
-            "event": name,
-            "id": id.map(|id| id.to_string()),
-            "owner": owner,
-            "by": by,
+            "event": event.name(),
+            "id": event.id().map(|id| id.to_string()),
+            "owner": event.owner(),
+            "by": event.by(),
         });
         // A sink cannot report an error to the service. Handle the errors of your table here.
         let _ = writeln!(io::stdout(), "{row}");
-    }
-}
-
-/// Returns the columns of an event. They are the same for every kind of event, so one table is enough.
-fn columns(event: &Event) -> (&'static str, Option<TokenId>, Option<&str>, Option<&str>) {
-    match event {
-        Event::Issued { id, owner, by, .. } => ("issued", Some(*id), Some(owner), by.as_deref()),
-        Event::Rotated { id, owner, by, .. } => ("rotated", Some(*id), Some(owner), by.as_deref()),
-        Event::Revoked { id, owner, by, .. } => ("revoked", Some(*id), Some(owner), by.as_deref()),
-        Event::Refused { id, .. } => ("refused", *id, None, None),
-        Event::EndedSecretPresented { id, .. } => ("ended_secret_presented", Some(*id), None, None),
-        _ => ("other", None, None, None),
     }
 }
 
@@ -58,10 +45,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Each of these operations causes exactly one event. An accepted verification causes none,
     // because there are too many of them.
-    let request = IssueRequest::new("connector", "nightly backup").issued_by("ada");
-    let issued = service.owner("acme").issue(request).await?;
-    let (id, old) = (issued.record.id(), issued.token);
     let acme = service.owner("acme");
+    let request = IssueRequest::new("connector", "nightly backup").issued_by("ada");
+    let issued = acme.issue(request).await?;
+    let (id, old) = (issued.record.id(), issued.token);
     let new = acme.rotate(id, RotateRequest::at_once().by("ada")).await?.token;
     service.verify(new.expose_secret(), &Requirement::any_token()).await?;
 
@@ -71,7 +58,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     acme.revoke(id, RevokeRequest::new().by("bob").reason("not needed")).await?;
 
     // Events wait in a queue. Flush it before the process ends, so that no event is lost.
-    let flushed = service.flush_events(Duration::from_secs(5));
-    println!("\nAll events are written: {flushed}");
+    service.flush_events(Duration::from_secs(5))?;
+    println!("\nAll events are written.");
     Ok(())
 }

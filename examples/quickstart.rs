@@ -15,7 +15,7 @@ use service_tokens::clock::ManualClock;
 use service_tokens::store::States;
 use service_tokens::{
     FileStore, Filter, IssueRequest, ListRequest, Requirement, RevokeRequest, RotateRequest, Token,
-    TokenService, TokenType, VerifyError,
+    TokenService, TokenType, VerifyError, requirement,
 };
 
 type Service = TokenService<FileStore>;
@@ -33,18 +33,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let acme = service.owner("acme");
     // A requirement is the scope that an endpoint needs.
-    let upload = Requirement::scope("files:upload")?;
+    let upload = requirement!("files:upload");
 
-    // The token is shown once. The store keeps only a digest of its secret.
+    // The token is shown once. The store holds only a digest of its secret.
     let request = IssueRequest::new("connector", "nightly backup").expires_in(30 * DAY);
-    let issued = service.owner("acme").issue(request).await?;
+    let issued = acme.issue(request).await?;
     let (id, first) = (issued.record.id(), issued.token);
     println!("1. Issue. The client sends this header:\n");
     println!("   Authorization: Bearer {}", first.expose_secret());
 
     println!("\n2. Verify. The token may upload files, but it may not read invoices:\n");
     show(&service, "the token", &first, &upload).await;
-    show(&service, "the token", &first, &Requirement::scope("invoices:read")?).await;
+    show(&service, "the token", &first, &requirement!("invoices:read")).await;
 
     println!("\n3. Rotate with an overlap of one day. Both secrets work on this day:\n");
     let second = acme.rotate(id, RotateRequest::with_overlap(DAY)).await?.token;
@@ -59,8 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     show(&service, "new secret", &second, &upload).await;
 
     println!("\n5. Revoke. A revoked token cannot be recovered:\n");
-    let laptop =
-        service.owner("acme").issue(IssueRequest::new("connector", "laptop of Ada")).await?;
+    let laptop = acme.issue(IssueRequest::new("connector", "laptop of Ada")).await?;
     acme.revoke(laptop.record.id(), RevokeRequest::new().reason("it was stolen")).await?;
     show(&service, "the laptop", &laptop.token, &upload).await;
 

@@ -28,8 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .clock(clock.clone())
         .build()?;
     let acme = service.owner("acme");
-    let issued =
-        service.owner("acme").issue(IssueRequest::new("connector", "nightly backup")).await?;
+    let issued = acme.issue(IssueRequest::new("connector", "nightly backup")).await?;
     let (id, first) = (issued.record.id(), issued.token);
 
     println!("An overlap of 24 hours, because the client needs time to change its secret:\n");

@@ -65,7 +65,7 @@ pub(super) fn trace(event: &Event) {
         Event::IssuingResumed => tracing::warn!(target: T, "issuing resumed"),
         Event::Failed { operation, id, on_behalf_of, cause } => {
             let (id, on_behalf_of) = (id.map(shown), on_behalf_of.map(shown));
-            tracing::warn!(target: T, %operation, id, on_behalf_of, ?cause, "act failed");
+            tracing::warn!(target: T, %operation, id, on_behalf_of, ?cause, "operation failed");
         }
         Event::Refused { id, reason } => {
             let id = id.as_ref().map(tracing::field::display);

@@ -125,7 +125,7 @@ pub enum Rule {
         latest: DateTime<Utc>,
     },
     /// The policy requires an expiry time.
-    #[error("is required by the policy")]
+    #[error("is required because the policy does not allow tokens without an end")]
     Required,
     /// The time is outside the years 1970 to 9999.
     #[error("must be in the years 1970 to 9999")]

@@ -23,7 +23,7 @@ use crate::token::{InvalidPrefix, Prefix};
 const EVENT_QUEUE: usize = 8_192;
 
 /// First uses at a time that an overlap is to end with.
-const FIRST_USES: usize = 256;
+const OVERLAP_ATTEMPTS: usize = 256;
 
 /// The error returned by [`TokenServiceBuilder::build`].
 #[derive(Debug, thiserror::Error)]
@@ -470,7 +470,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             events,
             issue_gate: IssueGate::default(),
             pending_uses: resolution.map(PendingUses::new),
-            overlap_attempts: RecentTimes::new(FIRST_USES),
+            overlap_attempts: RecentTimes::new(OVERLAP_ATTEMPTS),
         })
     }
 }

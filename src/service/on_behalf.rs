@@ -178,12 +178,12 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         // before, then so did the insert, and a later pass finds the new token.
         match self.service.calling_token(self.token, scope).await {
             Ok(_) => Ok(issued),
-            Err(error) => Err(self.take_back(&issued, error).await),
+            Err(error) => Err(self.revoke_new(&issued, error).await),
         }
     }
 
     /// Revokes what was issued and is not given out; the error of the act.
-    async fn take_back(&self, issued: &Issued, error: ManageError) -> ManageError {
+    async fn revoke_new(&self, issued: &Issued, error: ManageError) -> ManageError {
         let id = issued.record.id();
         let reason = RevokeRequest::new().reason(OVERTAKEN);
         let owner = Caller::Embedder(None);

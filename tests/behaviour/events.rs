@@ -385,7 +385,7 @@ pub(crate) async fn default_sink_writes_one_tracing_event(stores: Stores) {
             assert!(service.verify(&text(&issued), &any()).await.is_err());
             one(Level::WARN, "token refused: the store gave no answer");
             assert!(view.get(id).await.is_err());
-            one(Level::WARN, "act failed");
+            one(Level::WARN, "operation failed");
             store.disarm();
             view.revoke(id, RevokeRequest::new()).await.unwrap();
             one(Level::INFO, "token revoked");

@@ -159,6 +159,9 @@ async fn authorize_with_malformed_scope_logs_warning() {
     assert!(!log.text().contains("WARN"));
     assert_eq!(send(address, "GET", "/authorize/files:*", &[&bearer], "").await.status, 403);
     let logged = log.text();
-    assert!(logged.contains("WARN") && logged.contains("a requirement must not contain a wildcard"), "{logged}");
+    assert!(
+        logged.contains("WARN") && logged.contains("a requirement must not contain a wildcard"),
+        "{logged}"
+    );
     assert!(!logged.contains(&developer));
 }

@@ -95,7 +95,7 @@ fn revoke_many_ids_reports_each_failure() {
     assert_eq!(live(), 4);
 
     let all = format!("{first}\n{UNKNOWN}\n{withstands}\n\n{}\r\n", ids.join("\n"));
-    let ran = tool.answer(&with_yes, &all).failed("1 tokens withstood");
+    let ran = tool.answer(&with_yes, &all).failed("1 tokens could not be revoked");
     let message =
         format!("there is no token with the id {UNKNOWN}\nRevoked 3 tokens.\n{withstands}: ");
     assert!(ran.err.starts_with(&message) && ran.err.contains("The file had"), "{ran:?}");

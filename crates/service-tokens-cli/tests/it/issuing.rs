@@ -75,7 +75,10 @@ fn issue_against_policy_names_remedy() {
         tool.run(&[&words, more].concat())
     };
     for (more, reason) in [
-        (&["--expires", "never"][..], "--expires is required: tokens without an end"),
+        (
+            &["--expires", "never"][..],
+            "--expires is required because the policy does not allow tokens without an end",
+        ),
         (&["--expires", "never"], "\nhint: --allow-never"),
         (&["--expires", "367d"], "--expires must not be after 20"),
         (&["--expires", "367d"], "\nhint: --max-lifetime sets this limit; the default is 366d\n"),

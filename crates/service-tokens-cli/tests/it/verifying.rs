@@ -25,7 +25,7 @@ fn verify_answers_each_line_without_token() {
         (format!("authorization:bearer   {token} \r").into(), &accepted),
         (format!("  Bearer {token}").into(), &accepted),
         (format!("BEARER {token}").into(), &accepted),
-        (altered, "refused the token's checksum is wrong"),
+        (altered, "refused the token's checksum does not match"),
         (token[..60].into(), "refused the token has the wrong length"),
         (b"".into(), "refused the token is empty"),
         (b"   ".into(), "refused the token is empty"),
@@ -77,7 +77,7 @@ fn verify_checks_scopes_prefixes_and_types() {
     let verify = |words: &[&str]| tool.answer(&[&["verify"], words].concat(), &token);
     verify(&["--require", "files:upload"]).done();
     let refused = verify(&["--require", "files:upload", "--require", "files:read"]);
-    let reason = "refused the token lacks the scope for this: files:upload and files:read\n";
+    let reason = "refused the token lacks the required scope: files:upload and files:read\n";
     assert_eq!((refused.status, &*refused.out), (Some(1), reason));
     verify(&["--require", "files:*"]).misused("--require");
     let other_type = verify(&["--type-def", "developer=*"]);
@@ -131,7 +131,7 @@ fn issue_unlocks_file_before_printing_token() {
         // The command owns the other end of the pipe.
         drop(command);
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        assert!(lines.any(|line| line.unwrap().ends_with("shown this once:")));
+        assert!(lines.any(|line| line.unwrap().ends_with("shown only once:")));
         drop(FileStore::open(tool.path()).unwrap());
         let mut out = Vec::new();
         reader.read_to_end(&mut out).unwrap();

@@ -49,7 +49,7 @@ fn misuse_names_mistake_and_opens_no_file() {
         (&["list", "--limit", "0"], "--limit must be a number above zero"),
         (&["list", "--limit", "many"], "--limit must be a number"),
         (&["list", "--state", "alive"], "--state must be pending, active"),
-        (&["list", "--issuer", "x"], "--issuer is no id"),
+        (&["list", "--issuer", "x"], "--issuer is not a token id"),
         (&["list", "--expires-before", "tomorrow"], "--expires-before must be a time"),
         (
             &["list", "--created-before", "soon"],

@@ -273,7 +273,7 @@ impl ProxiedService {
             .collect();
         let request =
             IssueRequest::new("developer", &*label).scopes(ScopeSet::new(&scopes).expect("scopes"));
-        let issued = self.service.owner(&*label).issue(request).await.expect("a token");
+        let issued = self.service.owner(&label).issue(request).await.expect("a token");
         let bearer = format!("Authorization: Bearer {}", issued.token.expose_secret());
         let answer = self.upload(&[&bearer]).await;
         let (id, label) = (issued.record.id().to_string(), "%C3%A9".repeat(512));
