@@ -82,7 +82,7 @@ fn issue_against_policy_names_remedy() {
         (&["--expires", "never"], "\nhint: --allow-never"),
         (&["--expires", "367d"], "--expires must not be after 20"),
         (&["--expires", "367d"], "\nhint: --max-lifetime sets this limit; the default is 366d\n"),
-        (&["--expires", "2001-01-01T00:00:00Z"], "--expires must be after now"),
+        (&["--expires", "2001-01-01T00:00:00Z"], "--expires must be in the future"),
         (&["--expires", "1h", "--not-before", "2h"], "--expires must be after --not-before"),
         (&["--scope", "files:read"], "--scope has a scope that the type does not contain"),
         (&["--issued-by", " "], "--issued-by must not be empty"),

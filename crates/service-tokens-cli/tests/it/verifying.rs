@@ -39,10 +39,7 @@ fn verify_answers_each_line_without_token() {
         (vec![b'x'; 4_096], "refused the token is longer than 105 characters"),
         (vec![b'x'; 4_097], "refused the line is longer than 4096 bytes"),
         (vec![0; 3 << 20], "refused the line is longer than 4096 bytes"),
-        (
-            token.replace("live", "test").into(),
-            "refused the token's prefix is none that this service accepts",
-        ),
+        (token.replace("live", "test").into(), "refused the token has an unknown prefix"),
         // The last line has no line break.
         (token.clone().into(), &accepted),
     ];
