@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use futures_lite::future::block_on;
 use service_tokens::{
-    FileStore, IssueRequest, MemoryStore, Query, Requirement, TokenService, TokenStore, TokenType,
+    FileStore, IssueRequest, ListRequest, MemoryStore, Requirement, TokenService, TokenStore,
+    TokenType,
 };
 
 const TOKENS: usize = 1_000;
@@ -28,8 +29,8 @@ fn time<S: TokenStore>(name: &str, store: S) {
         .build()
         .unwrap();
     let issue = || {
-        let request = IssueRequest::new("acme", "connector", "nightly backup");
-        block_on(service.issue(request)).unwrap().token.expose_secret().to_owned()
+        let request = IssueRequest::new("connector", "nightly backup");
+        block_on(service.owner("acme").issue(request)).unwrap().token.expose_secret().to_owned()
     };
     let tokens: Vec<String> = (0..TOKENS).map(|_| issue()).collect();
     let upload = Requirement::scope("files:upload").unwrap();
@@ -41,7 +42,7 @@ fn time<S: TokenStore>(name: &str, store: S) {
         black_box(block_on(service.verify(&tokens[next], &upload)).unwrap());
     });
     report(name, "list a page of 50", 2_000, || {
-        let _ = black_box(block_on(service.owner("acme").list(Query::new())).unwrap());
+        let _ = black_box(block_on(service.owner("acme").list(ListRequest::new())).unwrap());
     });
     report(name, "issue", 200, || {
         black_box(issue());

@@ -1,12 +1,13 @@
-//! A store of your own: a directory with one file per record, and whether it keeps its promises.
+//! A store that you write yourself. It has one file per record in a directory, and the conformance suite
+//! checks it.
 //!
 //! ```text
 //! cargo run --example custom_store --features conformance
 //! ```
 //!
-//! What makes it a store are the five functions of `impl TokenStore`. The rest is how files are
-//! written safely, and a factory for the conformance suite.
-#![allow(clippy::print_stdout, reason = "the report is what this program is for")]
+//! A store has the five functions of `impl TokenStore`. The other code writes files safely, and creates
+//! stores for the conformance suite.
+#![allow(clippy::print_stdout, reason = "this program prints the report of the suite")]
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -16,15 +17,13 @@ use std::process::ExitCode;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use service_tokens::conformance::{StoreFactory, run};
-use service_tokens::{
-    BoxError, LastUsed, Order, Page, Query, Record, StoreError, StoredRecord, TokenId, TokenStore,
-    Version,
-};
+use service_tokens::store::{BoxError, LastUsed, Order, StoreError, Version};
+use service_tokens::{ListRequest, Page, Record, StoredRecord, TokenId, TokenStore};
 use tempfile::TempDir;
 
-/// Keeps each record in a file: eight bytes of version, then the record's encoding.
+/// Stores each record in a file. The file has eight bytes of version, then the encoded record.
 ///
-/// Any number of processes may share the directory. Calls block their thread while the disk writes.
+/// Several processes can share the directory. A call blocks its thread while the disk writes.
 struct DirectoryStore {
     directory: PathBuf,
 }
@@ -36,24 +35,26 @@ impl DirectoryStore {
         Ok(Self { directory })
     }
 
-    /// A file's name has no capitals, since not every file system tells them from small letters.
+    /// Returns the path of a record's file. The name has only lower-case letters, because some file systems
+    /// ignore case.
     fn path(&self, id: TokenId) -> PathBuf {
         self.directory.join(id.to_uuid().simple().to_string())
     }
 
-    /// Writers take turns, on all threads and in all processes, until the returned file is dropped.
+    /// Locks out other writers, in all threads and processes, until the returned file is dropped.
     fn lock(&self) -> Result<File, StoreError> {
         let lock = File::create(self.directory.join("lock")).map_err(StoreError::unavailable)?;
         lock.lock().map_err(StoreError::unavailable)?;
         Ok(lock)
     }
 
-    /// Readers need no lock: a file is there as a whole or not at all.
+    /// Reads a record. Readers need no lock, because `rename` replaces a file in one step.
     fn read(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
         let bytes = match fs::read(self.path(id)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                // No file is no record, but no directory is a failure, and that is no answer.
+                // A missing file means that there is no record. A missing directory means that the store
+                // is unavailable, so the call must fail.
                 fs::metadata(&self.directory).map_err(StoreError::unavailable)?;
                 return Ok(None);
             }
@@ -64,33 +65,35 @@ impl DirectoryStore {
             .ok_or_else(|| StoreError::corrupt("the file is too short"))?;
         let record = Record::from_bytes(record)?;
         if record.id() != id {
-            return Err(StoreError::corrupt("the file holds another record than its name says"));
+            return Err(StoreError::corrupt(
+                "the file contains a record with another id than its name",
+            ));
         }
         let version = Version(u64::from_be_bytes(*version));
         Ok(Some(StoredRecord::new(record, version, LastUsed::NotTracked)))
     }
 
-    /// The record, if it has the version that the caller read.
+    /// Returns the record if it still has the version that the caller read.
     fn expect(&self, id: TokenId, expected: Version) -> Result<StoredRecord, StoreError> {
         let present = self.read(id)?.filter(|present| present.version == expected);
         present.ok_or(StoreError::Conflict)
     }
 
-    /// Writes beside, then renames: after a crash the old file is there, or the new one.
+    /// Writes a temporary file and renames it, so that a crash leaves the old file or the new one.
     fn write(&self, record: &Record, version: Version) -> Result<Version, StoreError> {
         let path = self.path(record.id());
-        let beside = path.with_extension("new");
-        let written = File::create(&beside).and_then(|mut file| {
+        let temporary = path.with_extension("new");
+        let written = File::create(&temporary).and_then(|mut file| {
             file.write_all(&version.0.to_be_bytes())?;
             file.write_all(&record.to_bytes())?;
             file.sync_all()
         });
-        written.and_then(|()| fs::rename(&beside, &path)).map_err(StoreError::unavailable)?;
+        written.and_then(|()| fs::rename(&temporary, &path)).map_err(StoreError::unavailable)?;
         self.sync()?;
         Ok(version)
     }
 
-    /// Until the directory is on disk, a file that came or went may do so again.
+    /// Writes the directory to the disk. Before that, a crash can undo a rename or a removal.
     fn sync(&self) -> Result<(), StoreError> {
         let synced = File::open(&self.directory).and_then(|directory| directory.sync_all());
         synced.map_err(StoreError::indeterminate)
@@ -100,7 +103,7 @@ impl DirectoryStore {
         let mut ids = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
             let name = entry?.file_name();
-            // The lock and what is being written are no records; their names do not parse.
+            // The names of the lock and of temporary files are not ids, so they do not parse.
             let id = name.to_str().and_then(|name| uuid::Uuid::try_parse(name).ok());
             ids.extend(id.map(TokenId::from_uuid));
         }
@@ -137,30 +140,32 @@ impl TokenStore for DirectoryStore {
         self.sync()
     }
 
-    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
-        if query.unused_since_filter().is_some() {
+    async fn list(&self, query: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
+        if query.filter.unused_since.is_some() {
             return Err(StoreError::last_use_not_tracked());
         }
         let mut ids = self.ids().map_err(StoreError::unavailable)?;
-        ids.retain(|id| query.is_behind_cursor(*id));
-        if query.order() == Order::NewestFirst {
+        ids.retain(|id| query.is_past_cursor(*id));
+        if query.order == Order::NewestFirst {
             ids.reverse();
         }
         let mut items = Vec::new();
         for id in ids {
-            if items.len() == query.page_len() {
+            if items.len() == query.limit {
                 let next = items.last().map(|last: &StoredRecord| last.record.id());
                 return Ok(Page::new(items, next));
             }
-            // A record that was removed since the directory was read is passed over.
+            // Another process can remove a record after the directory was read. It is skipped.
             let stored = self.read(id)?;
-            items.extend(stored.filter(|s| query.matches(&s.record, s.last_used, now)));
+            items.extend(stored.filter(|s| query.filter.matches(&s.record, s.last_used, now)));
         }
         Ok(Page::new(items, None))
     }
 }
 
-/// Gives each promise a directory of its own, and shows the suite all that this store can do.
+/// Creates a store in a new directory for each promise that the suite checks.
+///
+/// The optional functions let the suite check more promises, such as those about a second process.
 struct Directories;
 
 fn tokens(guard: &TempDir) -> PathBuf {
@@ -211,11 +216,11 @@ async fn main() -> ExitCode {
     print!("{report}");
     match report.broken().count() {
         0 => {
-            println!("\nThis store keeps every promise that could be checked.");
+            println!("\nThis store keeps every promise that the suite could check.");
             ExitCode::SUCCESS
         }
         broken => {
-            println!("\nThis store breaks {broken} of its promises: do not use it yet.");
+            println!("\nThis store breaks {broken} promises. Do not use it yet.");
             ExitCode::FAILURE
         }
     }

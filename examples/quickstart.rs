@@ -1,97 +1,81 @@
-//! The whole story on a real file: issue, list, verify, revoke, and still revoked after reopening.
+//! The life of a token, from issue and rotation to expiry and revocation.
 //!
-//! `cargo run --example quickstart --features file`
-#![allow(clippy::print_stdout)]
+//! ```text
+//! cargo run --example quickstart --features file
+//! ```
+//!
+//! The tokens are in a file store. The clock is manual, so that days can pass at once.
+#![allow(clippy::print_stdout, reason = "this program prints its steps")]
 
 use std::error::Error;
-use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
+use service_tokens::clock::ManualClock;
+use service_tokens::store::States;
 use service_tokens::{
-    FileStore, IssueRequest, Query, Requirement, RevokeRequest, States, TokenService, TokenType,
+    FileStore, Filter, IssueRequest, ListRequest, Requirement, RevokeRequest, RotateRequest, Token,
+    TokenService, TokenType, VerifyError, requirement,
 };
 
-fn open(path: &Path) -> Result<TokenService<FileStore>, Box<dyn Error>> {
-    Ok(TokenService::builder(FileStore::open(path)?, "acme_live")
-        .token_type(
-            TokenType::new("connector", ["files:upload"])?.with_description("may upload files"),
-        )
-        .token_type(
-            TokenType::new("developer", ["*"])?
-                .with_description("for all available APIs. Handle it with caution"),
-        )
-        .build()?)
-}
+type Service = TokenService<FileStore>;
+const DAY: Duration = Duration::from_secs(86_400);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    // A service issues tokens of the types that you define. A type is a named set of scopes.
     let folder = tempfile::tempdir()?;
-    let path = folder.path().join("tokens.journal");
-    let service = open(&path)?;
+    let store = FileStore::open(folder.path().join("tokens.journal"))?;
+    let clock = Arc::new(ManualClock::default());
+    let service = TokenService::builder(store, "acme_live")
+        .token_type(TokenType::new("connector", ["files:upload"])?)
+        .clock(clock.clone())
+        .build()?;
+    let acme = service.owner("acme");
+    // A requirement is the scope that an endpoint needs.
+    let upload = requirement!("files:upload");
 
-    println!("Two programs ask for access, and each is issued a token:\n");
-    let backup = service.issue(IssueRequest::new("acme", "connector", "Nightly backup")).await?;
-    let laptop = service.issue(IssueRequest::new("acme", "developer", "Ada's laptop")).await?;
-    println!("    Authorization: Bearer {}", backup.token.expose_secret());
-    println!("    Authorization: Bearer {}\n", laptop.token.expose_secret());
-    println!("That was the only time they were shown. The file keeps digests:\n");
-    print_table(&service).await?;
+    // The token is shown once. The store holds only a digest of its secret.
+    let request = IssueRequest::new("connector", "nightly backup").expires_in(30 * DAY);
+    let issued = acme.issue(request).await?;
+    let (id, first) = (issued.record.id(), issued.token);
+    println!("1. Issue. The client sends this header:\n");
+    println!("   Authorization: Bearer {}", first.expose_secret());
 
-    let (upload, invoices) =
-        (Requirement::scope("files:upload")?, Requirement::scope("invoices:read")?);
-    println!("\nThe Connector may upload files and nothing else; the Developer may do both:\n");
-    for (name, token) in [("Connector", &backup.token), ("Developer", &laptop.token)] {
-        for requirement in [&upload, &invoices] {
-            println!(
-                "    {name:<10} {requirement:<14} {}",
-                verdict(&service, token, requirement).await
-            );
-        }
-    }
+    println!("\n2. Verify. The token may upload files, but it may not read invoices:\n");
+    show(&service, "the token", &first, &upload).await;
+    show(&service, "the token", &first, &requirement!("invoices:read")).await;
 
-    println!("\nThe backup server was stolen, so its token is revoked:\n");
-    let stolen = RevokeRequest::new().by("ada@acme.example").reason("the server was stolen");
-    service.owner("acme").revoke(backup.record.id(), stolen).await?;
-    println!("    Connector  {upload:<14} {}", verdict(&service, &backup.token, &upload).await);
+    println!("\n3. Rotate with an overlap of one day. Both secrets work on this day:\n");
+    let second = acme.rotate(id, RotateRequest::with_overlap(DAY)).await?.token;
+    show(&service, "old secret", &first, &upload).await;
+    show(&service, "new secret", &second, &upload).await;
+    clock.advance(DAY);
+    println!("\n   One day later:\n");
+    show(&service, "old secret", &first, &upload).await;
 
-    println!("\nThe service stops, starts again and opens the same file:\n");
-    drop(service);
-    let service = open(&path)?;
-    println!("    Connector  {upload:<14} {}", verdict(&service, &backup.token, &upload).await);
-    println!("    Developer  {upload:<14} {}\n", verdict(&service, &laptop.token, &upload).await);
-    print_table(&service).await?;
-    println!("\nA revoked token cannot be recovered. Issue a new one instead.");
-    Ok(())
-}
+    println!("\n4. Expire. After 30 days the token is refused:\n");
+    clock.advance(29 * DAY);
+    show(&service, "new secret", &second, &upload).await;
 
-async fn verdict(
-    service: &TokenService<FileStore>,
-    token: &service_tokens::Token,
-    requirement: &Requirement,
-) -> String {
-    match service.verify(token.expose_secret(), requirement).await {
-        Ok(verified) => format!("yes, as {}", verified.owner()),
-        Err(error) => format!("no: {error}"),
-    }
-}
+    println!("\n5. Revoke. A revoked token cannot be recovered:\n");
+    let laptop = acme.issue(IssueRequest::new("connector", "laptop of Ada")).await?;
+    acme.revoke(laptop.record.id(), RevokeRequest::new().reason("it was stolen")).await?;
+    show(&service, "the laptop", &laptop.token, &upload).await;
 
-async fn print_table(service: &TokenService<FileStore>) -> Result<(), Box<dyn Error>> {
-    let heads = ["ID", "Type", "Issued To", "Created At", "Expiration", "State"];
-    let [id, token_type, issued_to, created_at, expiration, state] = heads;
-    println!(
-        "    {id:<22}  {token_type:<9}  {issued_to:<14}  {created_at:<16}  {expiration:<10}  {state}"
-    );
-    let everything = Query::new().states(States::ALL);
-    for stored in service.owner("acme").list(everything).await?.items {
+    println!("\n6. List. The records of ended tokens stay until you purge them:\n");
+    for stored in acme.list(ListRequest::from(Filter::new().states(States::ALL))).await?.items {
         let record = stored.record;
-        println!(
-            "    {}  {:<9}  {:<14}  {}  {:<10}  {}",
-            record.id(),
-            record.token_type(),
-            record.issued_to(),
-            record.created_at().format("%Y-%m-%d %H:%M"),
-            record.expires_at().map_or("never".into(), |end| end.format("%Y-%m-%d").to_string()),
-            record.state(service.now()),
-        );
+        println!("   {}: {}, {}", record.id(), record.issued_to(), record.state(service.now()));
     }
     Ok(())
+}
+
+/// Prints whether a token is accepted. A client never sees the exact reason of a refusal.
+async fn show(service: &Service, name: &str, token: &Token, requirement: &Requirement) {
+    match service.verify(token.expose_secret(), requirement).await {
+        Ok(_) => println!("   {name} for {requirement}: accepted"),
+        Err(VerifyError::Refused(why)) => println!("   {name} for {requirement}: refused, {why}"),
+        Err(error) => println!("   {name} for {requirement}: refused, {error}"),
+    }
 }

@@ -1,12 +1,11 @@
-//! The suite that any store must pass, for authors of stores.
+//! The conformance suite for authors of stores. Every store must pass its checks.
 //!
-//! [`TokenStore`](crate::TokenStore) says what a store promises; here each of those promises has a name
-//! ([`Promise`]) and a check that fails by that name. The stores that ship with this crate
-//! pass the same suite.
+//! [`TokenStore`](crate::TokenStore) documents the promises of a store. Each [`Promise`] has a name
+//! and a check that fails under that name. The stores in this crate pass the same suite.
 //!
-//! # In a crate of your own
+//! # Testing a store in another crate
 //!
-//! The suite is behind a feature, so that it is not part of what you ship:
+//! The suite is behind a feature, so that it is not compiled into your program:
 //!
 //! ```toml
 //! [dependencies]
@@ -17,8 +16,8 @@
 //! tokio = { version = "1", features = ["macros", "rt"] }
 //! ```
 //!
-//! One line in a test file, here `tests/conformance.rs`, gives one test per promise. It takes the
-//! attribute of your runtime's tests and a factory of empty stores:
+//! One line in a test file, for example `tests/conformance.rs`, creates one test per promise. It
+//! takes the test attribute of your runtime and a factory that creates empty stores:
 //!
 //! ```
 //! use service_tokens::conformance::fresh;
@@ -33,7 +32,7 @@
 //! test promises::one_insert_wins ... FAILED
 //! ```
 //!
-//! The same as data, for a report of your own or a check at start-up:
+//! [`run`] returns the results as data, for example for a check at start-up:
 //!
 //! ```
 //! use service_tokens::conformance::{fresh, run};
@@ -46,17 +45,18 @@
 //! # }
 //! ```
 //!
-//! # What is not checked
+//! # Promises that need more than an empty store
 //!
-//! Some promises need more than an empty store: to open it again, to open it twice, to take its
-//! storage away, to call it from threads. [`StoreFactory`] says how to offer that. Without it they
-//! are reported as *not checked*, and [`run`] counts nothing as kept that nobody has seen. A test of
-//! the macro passes then, and prints why (shown with `--nocapture`).
+//! Some promises can be checked only if the store can be reopened, opened twice, made unavailable
+//! or called from several threads. A [`StoreFactory`] offers these operations. Without them [`run`]
+//! reports the promises as *not checked*, not as kept. A test of the macro passes in this case and
+//! prints the reason (shown with `--nocapture`).
 //!
 //! ```
 //! use async_trait::async_trait;
 //! use service_tokens::conformance::{Outcome, Promise, StoreFactory, check};
-//! use service_tokens::{BoxError, MemoryStore};
+//! use service_tokens::store::BoxError;
+//! use service_tokens::MemoryStore;
 //! use std::sync::Arc;
 //!
 //! struct Factory;
@@ -86,29 +86,32 @@
 //! # }
 //! ```
 //!
-//! # How it works
+//! # How the checks run
 //!
-//! Each promise gets a store of its own, so that one broken promise breaks few others. The suite
-//! starts no runtime and no task: calls that overlap are polled in turn inside the test that awaits
-//! them, which shows the races of a store that waits between reading and writing. Those of a store
-//! that never waits show on threads only, and only if the factory says that the store is
+//! Each promise gets its own store, so that one broken promise affects few other checks. The suite
+//! starts no runtime and no task. Overlapping calls are polled in turn inside the test, which
+//! reveals the races of a store that waits between reading and writing. The races of a store that
+//! never waits are visible on threads only. They are checked if the factory declares the store as
 //! [`runtime_free`](StoreFactory::runtime_free).
 //!
-//! No suite proves a store right. What this one cannot see: whether a change survives a power cut,
-//! what happens under a load of millions, and what a promise broken once in a thousand runs does.
+//! No suite can prove a store correct. This one does not check whether a write survives a power
+//! failure, how the store behaves with millions of records, or promises that are broken once in a
+//! thousand runs.
 
-mod beyond;
+mod changes;
 mod factory;
+mod failures;
 mod filters;
-mod kept;
+mod handles;
 mod last_use;
 mod lists;
+mod polling;
 mod probe;
 mod promise;
 mod races;
+mod reads;
 mod report;
-mod sample;
-mod turns;
+mod samples;
 mod verdict;
 mod writes;
 
@@ -117,9 +120,21 @@ pub use promise::Promise;
 pub use report::{Outcome, Report};
 
 use probe::Probe;
-use verdict::{Unkept, Verdict, broken};
+use verdict::{NotKept, Verdict, broken};
 
-/// Checks all promises, each on a fresh store.
+/// Checks all promises, each on a new store.
+///
+/// # Examples
+///
+/// ```
+/// use service_tokens::MemoryStore;
+/// use service_tokens::conformance::{fresh, run};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let report = run(&fresh(|| async { MemoryStore::new() })).await;
+/// assert_eq!(report.broken().count(), 0);
+/// # }
+/// ```
 pub async fn run<F: StoreFactory + ?Sized>(factory: &F) -> Report {
     let mut outcomes = Vec::new();
     for promise in Promise::ALL {
@@ -128,27 +143,55 @@ pub async fn run<F: StoreFactory + ?Sized>(factory: &F) -> Report {
     Report::new(outcomes)
 }
 
-/// Checks one promise on a fresh store.
+/// Checks one promise on a new store.
+///
+/// # Examples
+///
+/// ```
+/// use service_tokens::MemoryStore;
+/// use service_tokens::conformance::{Outcome, Promise, check, fresh};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let factory = fresh(|| async { MemoryStore::new() });
+/// assert_eq!(check(&factory, Promise::ReadYourWrites).await, Outcome::Kept);
+/// # }
+/// ```
 pub async fn check<F: StoreFactory + ?Sized>(factory: &F, promise: Promise) -> Outcome {
     let (store, mut guard) = match factory.fresh().await {
         Ok(fresh) => fresh,
-        Err(error) => return Outcome::Broken { what: format!("there is no store: {error}") },
+        Err(error) => {
+            return Outcome::Broken {
+                what: format!("the factory could not create a store: {error}"),
+            };
+        }
     };
     let verdict = verdict(factory, store, &mut guard, promise).await;
     factory.clean_up(guard).await;
     match verdict {
         Ok(()) => Outcome::Kept,
-        Err(Unkept::Broken(what)) => Outcome::Broken { what },
-        Err(Unkept::NotChecked(why)) => Outcome::NotChecked { why: why.to_owned() },
+        Err(NotKept::Broken(what)) => Outcome::Broken { what },
+        Err(NotKept::NotChecked(why)) => Outcome::NotChecked { why: why.to_owned() },
     }
 }
 
-/// Checks one promise as a test does: what the tests of
-/// [`conformance_tests!`](crate::conformance_tests) call.
+/// Checks one promise and panics if it is broken. The tests of
+/// [`conformance_tests!`](crate::conformance_tests) call this function.
 ///
 /// # Panics
 ///
-/// If the promise is broken, with its name and what was expected and seen.
+/// Panics if the promise is broken. The message contains its name, the expected and the actual
+/// result.
+///
+/// # Examples
+///
+/// ```
+/// use service_tokens::MemoryStore;
+/// use service_tokens::conformance::{Promise, expect_kept, fresh};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// expect_kept(&fresh(|| async { MemoryStore::new() }), Promise::ReadYourWrites).await;
+/// # }
+/// ```
 #[allow(clippy::panic, clippy::print_stdout, reason = "the body of a test")]
 pub async fn expect_kept<F: StoreFactory + ?Sized>(factory: &F, promise: Promise) {
     match check(factory, promise).await {
@@ -170,24 +213,24 @@ async fn verdict<F: StoreFactory + ?Sized>(
     match promise {
         Promise::ThreadsAgree if factory.runtime_free() => races::threads_agree(probe),
         Promise::ThreadsAgree => {
-            Err(Unkept::NotChecked("the factory does not say that the store is runtime-free"))
+            Err(NotKept::NotChecked("the factory does not say that the store is runtime-free"))
         }
         Promise::HandlesAgree => match factory.second(&store, guard).await {
-            None => Err(Unkept::NotChecked("the factory offers no second handle")),
-            Some(Err(error)) => broken(format!("there is no second handle: {error}")),
-            Some(Ok(second)) => beyond::handles_agree(probe, Probe { store: &second }).await,
+            None => Err(NotKept::NotChecked("the factory offers no second handle")),
+            Some(Err(error)) => broken(format!("the second handle could not be opened: {error}")),
+            Some(Ok(second)) => handles::handles_agree(probe, Probe { store: &second }).await,
         },
         Promise::SurvivesReopening => survives_reopening(factory, store, guard).await,
         Promise::FailuresAreErrors | Promise::ErrorsLeakNothing => {
-            let known = beyond::before_failing(probe).await?;
+            let known = failures::before_failing(probe).await?;
             if !factory.make_unavailable(&store, guard).await {
-                return Err(Unkept::NotChecked("the factory cannot make the store unavailable"));
+                return Err(NotKept::NotChecked("the factory cannot make the store unavailable"));
             }
-            let (errors, wrong) = beyond::while_failing(&store, &known).await?;
+            let (errors, wrong) = failures::while_failing(&store, &known).await?;
             if promise == Promise::FailuresAreErrors {
-                beyond::failed_as_errors(&errors, wrong)
+                failures::failed_as_errors(&errors, wrong)
             } else {
-                beyond::leaked_nothing(&errors, &known)
+                failures::leaked_nothing(&errors, &known)
             }
         }
         _ => on_one_handle(probe, promise).await,
@@ -199,15 +242,15 @@ async fn survives_reopening<F: StoreFactory + ?Sized>(
     mut store: F::Store,
     guard: &mut F::Guard,
 ) -> Verdict {
-    let before = beyond::before_reopening(Probe { store: &store }).await?;
-    // Twice: what the second opening reads, the first one has left.
+    let before = handles::before_reopening(Probe { store: &store }).await?;
+    // Twice, because the second opening reads the files that the first one has written.
     for _ in 0..2 {
         store = match factory.reopen(store, guard).await {
-            None => return Err(Unkept::NotChecked("the factory cannot reopen a store")),
+            None => return Err(NotKept::NotChecked("the factory cannot reopen a store")),
             Some(Err(error)) => return broken(format!("the store does not open again: {error}")),
             Some(Ok(store)) => store,
         };
-        beyond::after_reopening(Probe { store: &store }, &before).await?;
+        handles::after_reopening(Probe { store: &store }, &before).await?;
     }
     Ok(())
 }
@@ -216,42 +259,44 @@ async fn on_one_handle(probe: Probe<'_>, promise: Promise) -> Verdict {
     match promise {
         Promise::InsertNeverOverwrites => writes::insert_never_overwrites(probe).await,
         Promise::OneInsertWins => races::one_insert_wins(probe).await,
-        Promise::ReplaceNeedsTheVersion => writes::replace_needs_the_version(probe).await,
+        Promise::ReplaceRequiresTheVersion => writes::replace_requires_the_version(probe).await,
         Promise::ReplaceCreatesNothing => writes::replace_creates_nothing(probe).await,
-        Promise::ReplaceKeepsIdentity => writes::replace_keeps_identity(probe).await,
-        Promise::ReplaceKeepsLastUse => writes::replace_keeps_last_use(probe).await,
+        Promise::ReplacePreservesIdentity => writes::replace_preserves_identity(probe).await,
+        Promise::ReplacePreservesLastUse => writes::replace_preserves_last_use(probe).await,
         Promise::OneReplaceWins => races::one_replace_wins(probe).await,
         Promise::VersionsAreNew => writes::versions_are_new(probe).await,
-        Promise::RemoveNeedsTheVersion => writes::remove_needs_the_version(probe).await,
-        Promise::RemovedIsGone => writes::removed_is_gone(probe).await,
-        Promise::DroppedCallsAreWhole => races::dropped_calls_are_whole(probe).await,
-        Promise::NewerRecordStays => writes::newer_record_stays(probe).await,
-        Promise::ReadYourWrites => kept::read_your_writes(probe).await,
-        Promise::RecordIsKept => kept::record_is_kept(probe).await,
-        Promise::TextIsKept => kept::text_is_kept(probe).await,
-        Promise::IdsAreExact => kept::ids_are_exact(probe).await,
-        Promise::FindNowAgrees => kept::find_now_agrees(probe).await,
+        Promise::RemoveRequiresTheVersion => writes::remove_requires_the_version(probe).await,
+        Promise::RemovedRecordIsGone => writes::removed_record_is_gone(probe).await,
+        Promise::DroppedCallsAreAtomic => races::dropped_calls_are_atomic(probe).await,
+        Promise::NewerRecordIsProtected => writes::newer_record_is_protected(probe).await,
+        Promise::ReadYourWrites => reads::read_your_writes(probe).await,
+        Promise::RecordIsPreserved => reads::record_is_preserved(probe).await,
+        Promise::TextIsPreserved => reads::text_is_preserved(probe).await,
+        Promise::IdsAreExact => reads::ids_are_exact(probe).await,
+        Promise::FindNowAgrees => reads::find_now_agrees(probe).await,
         Promise::ListAgreesWithFind => lists::list_agrees_with_find(probe).await,
         Promise::ListIsInOrder => lists::list_is_in_order(probe).await,
-        Promise::DirectionsAgree => lists::directions_agree(probe).await,
-        Promise::PageLengthHolds => lists::page_length_holds(probe).await,
-        Promise::WalkIsComplete => lists::walk_is_complete(probe).await,
-        Promise::CursorIsAPlace => lists::cursor_is_a_place(probe).await,
-        Promise::ShortPageIsNoEnd => lists::short_page_is_no_end(probe).await,
+        Promise::OrdersAgree => lists::orders_agree(probe).await,
+        Promise::PageLimitIsRespected => lists::page_limit_is_respected(probe).await,
+        Promise::ScanIsComplete => lists::scan_is_complete(probe).await,
+        Promise::CursorIsAPosition => lists::cursor_is_a_position(probe).await,
+        Promise::ShortPageIsNotTheEnd => lists::short_page_is_not_the_end(probe).await,
         Promise::FiltersAreExact => filters::filters_are_exact(probe).await,
         Promise::StatesFollowNow => filters::states_follow_now(probe).await,
-        Promise::OwnersStayApart => filters::owners_stay_apart(probe).await,
+        Promise::OwnersAreSeparate => filters::owners_are_separate(probe).await,
         Promise::TextIsComparedAsBytes => filters::text_is_compared_as_bytes(probe).await,
-        Promise::LastUseIsTold => last_use::last_use_is_told(probe).await,
-        Promise::TouchKeepsTheLatest => last_use::touch_keeps_the_latest(probe).await,
+        Promise::LastUseIsReported => last_use::last_use_is_reported(probe).await,
+        Promise::LatestTouchWins => last_use::latest_touch_wins(probe).await,
         Promise::TouchCreatesNothing => last_use::touch_creates_nothing(probe).await,
-        Promise::TouchLeavesTheRecord => last_use::touch_leaves_the_record(probe).await,
-        Promise::UnusedSinceIsHonest => last_use::unused_since_is_honest(probe).await,
-        Promise::ChangesAreTold => beyond::changes_are_told(probe).await,
+        Promise::TouchDoesNotChangeRecord => last_use::touch_does_not_change_record(probe).await,
+        Promise::UnusedSinceIsExact => last_use::unused_since_is_exact(probe).await,
+        Promise::ChangesAreReported => changes::changes_are_reported(probe).await,
         Promise::ThreadsAgree
         | Promise::HandlesAgree
         | Promise::SurvivesReopening
         | Promise::FailuresAreErrors
-        | Promise::ErrorsLeakNothing => Err(Unkept::NotChecked("it takes more than one handle")),
+        | Promise::ErrorsLeakNothing => {
+            Err(NotKept::NotChecked("the promise needs more than one handle"))
+        }
     }
 }

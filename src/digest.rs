@@ -1,12 +1,19 @@
-//! What is stored of a secret, and the keys it may be stored under.
+//! Digests of secrets, and the keys that they may be made with.
+//!
+//! A record stores a digest of the secret, never the secret. A [`KeyRing`] makes the digests keyed, so
+//! that a reader of the storage cannot confirm a token. The manual explains it in
+//! [keys and digests](crate::manual::keys_and_digests).
 
+mod key_ring;
 mod padding;
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
+
+pub use key_ring::{InvalidKey, KeyId, KeyRing};
 
 use crate::secret::{Presented, SECRET_LEN};
 use crate::token::TokenId;
@@ -15,18 +22,18 @@ use padding::Padding;
 const SCHEME_SHA256: u8 = 1;
 const SCHEME_HMAC_SHA256: u8 = 2;
 
-/// Bytes of a digest as stored: scheme, key id, hash.
+/// The length of scheme, key id and hash of a stored digest, in bytes.
 pub(crate) const DIGEST_LEN: usize = 1 + 4 + 32;
 
-/// What is stored of a secret: scheme, key id and 32 bytes. It cannot be turned back into a token.
+/// The stored form of a secret, which consists of scheme, key id and 32 bytes. The secret cannot be
+/// computed from it.
 ///
-/// Scheme 1 is SHA-256 of the secret's 43 characters. Scheme 2 is HMAC-SHA-256 (RFC 2104) over the
-/// id's 16 bytes and the secret's characters, under a key of the [`KeyRing`]. A fast hash is right
-/// here: the secret carries 256 random bits, so there is nothing to guess that a slow one would
-/// protect. A slow hash is for passwords.
+/// Scheme 1 is SHA-256 of the 43 characters of the secret. Scheme 2 is HMAC-SHA-256 (RFC 2104) of
+/// the 16 bytes of the id and the characters of the secret, under a key of the [`KeyRing`]. A fast
+/// hash is right, because the secret has 256 random bits and cannot be guessed. A slow hash
+/// protects passwords, which can.
 ///
-/// Its `Debug` shows scheme and key id only; comparison takes the same time wherever the bytes
-/// differ.
+/// `Debug` shows only the scheme and the key id. Comparison takes constant time.
 #[derive(Clone, Copy)]
 pub(crate) struct StoredDigest {
     scheme: u8,
@@ -40,7 +47,7 @@ impl StoredDigest {
         self.scheme
     }
 
-    /// The key of a keyed scheme.
+    /// Returns the key id, if the scheme is keyed.
     pub(crate) fn key_id(&self) -> Option<KeyId> {
         (self.scheme == SCHEME_HMAC_SHA256).then_some(self.key)
     }
@@ -60,7 +67,7 @@ impl StoredDigest {
         Self { scheme: bytes[0], key: KeyId(key), hash }
     }
 
-    /// A digest that no secret has: its scheme is none.
+    /// Returns a digest that no secret matches, because its scheme does not exist.
     pub(crate) const fn unmatchable() -> Self {
         Self { scheme: 0, key: KeyId([0; 4]), hash: [0; 32] }
     }
@@ -85,102 +92,8 @@ impl fmt::Debug for StoredDigest {
     }
 }
 
-/// Names a key of a [`KeyRing`]: four bytes of the embedder's choice, stored beside each digest.
-/// Written as text if all are printable ASCII, otherwise in hexadecimal.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyId(pub [u8; 4]);
-
-impl fmt::Debug for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyId({self})")
-    }
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match str::from_utf8(&self.0) {
-            Ok(text) if text.bytes().all(|b| b.is_ascii_graphic()) => f.write_str(text),
-            _ => write!(f, "{:08x}", u32::from_be_bytes(self.0)),
-        }
-    }
-}
-
-/// Why a key cannot join a [`KeyRing`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidKey {
-    /// Shorter than 32 bytes, the length of the hash (RFC 2104 §3).
-    #[error("a key has at least 32 bytes, taken from a random source")]
-    TooShort,
-    /// The ring has a key with this id.
-    #[error("the ring already has a key with the id {0}")]
-    DuplicateId(KeyId),
-}
-
-/// The keys for digests of scheme 2: one that new digests are made under, and any number of retired
-/// ones that still verify.
-///
-/// A keyed digest is worth having where the storage is read by more people than the service's
-/// secrets are: who holds only the rows cannot even confirm a token they found. To change the key,
-/// make the new one active and retire the old; tokens move to the new key as they are rotated. When
-/// a key is taken from the ring, tokens under it are refused with an inner reason of its own.
-/// Records made before there was a ring (scheme 1) stay valid. [Keys and
-/// digests](crate::manual::keys_and_digests) goes through the life of a key.
-///
-/// ```
-/// use service_tokens::{KeyId, KeyRing};
-///
-/// # let (this_year, last_year) = ([1u8; 32], [2u8; 32]);
-/// let keys = KeyRing::new(KeyId(*b"2026"), &this_year)?.retired(KeyId(*b"2025"), &last_year)?;
-/// # Ok::<(), service_tokens::InvalidKey>(())
-/// ```
-#[derive(Clone)]
-pub struct KeyRing {
-    active: (KeyId, Hmac<Sha256>),
-    retired: Vec<(KeyId, Hmac<Sha256>)>,
-}
-
-impl KeyRing {
-    /// A ring whose active key is this one.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidKey::TooShort`] below 32 bytes.
-    pub fn new(id: KeyId, key: &[u8]) -> Result<Self, InvalidKey> {
-        Ok(Self { active: (id, keyed(key)?), retired: Vec::new() })
-    }
-
-    /// Adds a key that verifies and no longer makes digests.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidKey::TooShort`] below 32 bytes, [`InvalidKey::DuplicateId`] if the ring has the id.
-    pub fn retired(mut self, id: KeyId, key: &[u8]) -> Result<Self, InvalidKey> {
-        if self.find(id).is_some() {
-            return Err(InvalidKey::DuplicateId(id));
-        }
-        self.retired.push((id, keyed(key)?));
-        Ok(self)
-    }
-
-    fn find(&self, id: KeyId) -> Option<&Hmac<Sha256>> {
-        std::iter::once(&self.active)
-            .chain(&self.retired)
-            .find_map(|(known, mac)| (*known == id).then_some(mac))
-    }
-}
-
-impl fmt::Debug for KeyRing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let retired: Vec<KeyId> = self.retired.iter().map(|(id, _)| *id).collect();
-        f.debug_struct("KeyRing")
-            .field("active", &self.active.0)
-            .field("retired", &retired)
-            .finish_non_exhaustive()
-    }
-}
-
-/// How digests are made: plain (scheme 1) or under a key ring (scheme 2).
+/// The scheme of new digests and the keys that verify stored ones: plain (scheme 1) or with a key
+/// ring (scheme 2).
 #[derive(Clone, Default)]
 pub struct Digests {
     keys: Option<KeyRing>,
@@ -193,7 +106,7 @@ impl fmt::Debug for Digests {
     }
 }
 
-/// Why a digest cannot be recomputed here.
+/// The reason why a digest cannot be verified by this service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unverifiable {
     Scheme(u8),
@@ -201,23 +114,42 @@ pub(crate) enum Unverifiable {
 }
 
 impl Digests {
-    /// Plain digests, scheme 1.
+    /// Creates plain digests, scheme 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::steps::Digests;
+    ///
+    /// let digests = Digests::plain();
+    /// ```
     pub fn plain() -> Self {
         Self::default()
     }
 
-    /// Keyed digests, scheme 2. Records of scheme 1 still verify.
+    /// Creates keyed digests, scheme 2. Digests of scheme 1 still verify.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::digest::KeyId;
+    /// use service_tokens::steps::Digests;
+    /// use service_tokens::KeyRing;
+    ///
+    /// let digests = Digests::keyed(KeyRing::new(KeyId(*b"2026"), &[7; 32])?);
+    /// # Ok::<(), service_tokens::digest::InvalidKey>(())
+    /// ```
     pub fn keyed(keys: KeyRing) -> Self {
         Self { keys: Some(keys), ..Self::default() }
     }
 
-    /// The digest to store for a new secret.
+    /// Computes the digest of a new secret.
     pub(crate) fn make(&self, id: TokenId, secret: &[u8; SECRET_LEN]) -> StoredDigest {
         match &self.keys {
             None => StoredDigest {
                 scheme: SCHEME_SHA256,
                 key: KeyId([0; 4]),
-                // The general hasher overwrites what it has read: this secret is new.
+                // This hasher overwrites its buffer, which matters because the secret is new.
                 hash: Sha256::digest(secret).into(),
             },
             Some(ring) => StoredDigest {
@@ -228,16 +160,17 @@ impl Digests {
         }
     }
 
-    /// A secret that is to be held against stored digests. Most of the work is done here, before the
-    /// look-up: it is the same for ids that no record has, and it need not wait for the record.
+    /// Prepares a presented secret for the comparison with stored digests. Most of the work is done
+    /// here, before the look-up. So it takes the same time for unknown ids, and it can overlap with
+    /// the look-up.
     #[inline]
     pub(crate) fn hash<'t>(&self, id: TokenId, secret: &'t Presented) -> HashedSecret<'t> {
-        // Under a key ring most digests are keyed, and the record names the key.
+        // With a key ring most digests are keyed, and the key is known only from the record.
         let plain = self.keys.is_none().then(|| self.padding.hash(secret));
         HashedSecret { id, secret, plain }
     }
 
-    /// Whether the secret is the one that the digest was made of.
+    /// Returns whether the digest was computed from this secret.
     #[inline]
     pub(crate) fn verify(
         &self,
@@ -257,7 +190,7 @@ impl Digests {
         Ok(constant_time_eq(&hash, &stored.hash))
     }
 
-    /// The work of [`verify`](Self::verify) for an id that no record has.
+    /// Does the work of [`verify`](Self::verify) for an unknown id.
     pub(crate) fn verify_nothing(&self, hashed: &HashedSecret<'_>) {
         let hash = hashed.plain.unwrap_or_else(|| match &self.keys {
             Some(ring) => authenticate(&ring.active.1, hashed.id, hashed.characters()),
@@ -267,7 +200,7 @@ impl Digests {
     }
 }
 
-/// A secret from outside, and its plain hash where that is likely to be needed.
+/// A presented secret with its plain hash, if that is likely to be needed.
 pub(crate) struct HashedSecret<'t> {
     id: TokenId,
     secret: &'t Presented,
@@ -284,14 +217,7 @@ impl HashedSecret<'_> {
     }
 }
 
-fn keyed(key: &[u8]) -> Result<Hmac<Sha256>, InvalidKey> {
-    if key.len() < 32 {
-        return Err(InvalidKey::TooShort);
-    }
-    Hmac::new_from_slice(key).map_err(|_| InvalidKey::TooShort)
-}
-
-/// Both parts have a fixed length, so that no two pairs give the same message.
+/// Both parts have a fixed length, so two different pairs never give the same message.
 fn authenticate(keyed: &Hmac<Sha256>, id: TokenId, secret: &[u8]) -> [u8; 32] {
     let mut mac = keyed.clone();
     mac.update(&id.to_bytes());
@@ -299,8 +225,8 @@ fn authenticate(keyed: &Hmac<Sha256>, id: TokenId, secret: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// Folds the differences of four words and compares once: a fraction of a byte-by-byte comparison,
-/// and as independent of where the difference is.
+/// Compares in constant time. The differences of four words are combined and compared once, which
+/// takes a fraction of the time of a comparison byte by byte.
 #[inline]
 fn constant_time_eq(left: &[u8; 32], right: &[u8; 32]) -> bool {
     let mut difference = 0u64;
@@ -328,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn every_differing_bit_is_seen() {
+    fn digest_differing_in_any_bit_is_unequal() {
         let base = [0x5a; 32];
         assert!(constant_time_eq(&base, &base));
         for bit in 0..256 {
@@ -339,14 +265,14 @@ mod tests {
     }
 
     #[test]
-    fn scheme_1_is_sha_256_of_the_characters() {
+    fn scheme_1_is_sha_256_of_the_secret() {
         let digest = Digests::plain().make(ID, &SECRET);
         assert_eq!(digest.scheme(), 1);
         assert_eq!(digest.hash, <[u8; 32]>::from(Sha256::digest(SECRET)));
     }
 
     #[test]
-    fn a_key_verifies_until_it_leaves_the_ring() {
+    fn retired_key_verifies_until_removed() {
         let (old, new) = ([1; 32], [2; 32]);
         let before = Digests::keyed(KeyRing::new(KeyId(*b"old_"), &old).unwrap());
         let stored = before.make(ID, &SECRET);
@@ -366,14 +292,14 @@ mod tests {
     }
 
     #[test]
-    fn unknown_schemes_are_refused() {
+    fn digest_of_unknown_scheme_is_refused() {
         let stored = StoredDigest { scheme: 3, key: KeyId([0; 4]), hash: [0; 32] };
         let refused = Err(Unverifiable::Scheme(3));
         assert_eq!(verified(&Digests::plain(), &stored, ID), refused);
     }
 
     #[test]
-    fn weak_and_doubled_keys_are_refused() {
+    fn weak_or_duplicate_key_is_refused() {
         assert_eq!(KeyRing::new(KeyId([0; 4]), &[0; 31]).err(), Some(InvalidKey::TooShort));
         let ring = KeyRing::new(KeyId([0; 4]), &[0; 32]).unwrap();
         let doubled = ring.retired(KeyId([0; 4]), &[1; 32]).err();

@@ -1,6 +1,11 @@
-//! What happened: one typed event for each act of management and each refusal.
+//! Events: one for each management operation and each refusal.
+//!
+//! An [`Event`] describes an operation or a refusal, and an [`EventSink`] receives the events. Without a sink they go to
+//! `tracing`. With the feature `serde` an event can be written to a table or a log as one flat map.
 
 mod queue;
+#[cfg(feature = "serde")]
+mod serialize;
 mod trace;
 
 use std::error::Error;
@@ -13,14 +18,16 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::clock::{Clock, ClockJump};
-use crate::error::{Refusal, VerifyError};
-use crate::store::Query;
+use crate::error::VerifyError;
+use crate::refusal::Refusal;
+use crate::store::Filter;
 use crate::token::TokenId;
 use queue::Queue;
 use trace::trace;
 
-/// An act of management.
+/// A management operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Operation {
     /// Issuing a token.
@@ -33,7 +40,7 @@ pub enum Operation {
     Rotate,
     /// Revoking a token.
     Revoke,
-    /// Counting what a bulk act would find.
+    /// Counting the records that a bulk operation would select.
     Count,
 }
 
@@ -50,82 +57,90 @@ impl fmt::Display for Operation {
     }
 }
 
-/// What happened. No event holds a token, a secret or a digest.
+/// An event of the service. No event contains a token, a secret or a digest.
 ///
-/// Texts come from callers and may hold anything, line breaks included: escape them where they are
-/// written.
+/// Texts come from callers and may contain any character, also line breaks. Escape them when you write
+/// them.
+///
+/// With the feature `serde` an event is a flat map. Its key `event` has the [`name`](Self::name), its
+/// other keys are the fields, and times are RFC 3339.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(tag = "event", rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Event {
     /// A token was issued.
     #[non_exhaustive]
     Issued {
-        /// Its id.
+        /// The token's id.
         id: TokenId,
-        /// Its owner.
+        /// The token's owner.
         owner: String,
-        /// Its type's name.
+        /// The name of the token's type.
         token_type: String,
-        /// Its label.
+        /// The token's label for people.
         issued_to: String,
-        /// Who issued it.
+        /// The person or program that issued it, if the request named one.
         by: Option<String>,
-        /// The token that asked for it, if one did.
+        /// The calling token, if the operation was on behalf of one.
         on_behalf_of: Option<TokenId>,
     },
     /// A record was read.
     #[non_exhaustive]
     Read {
-        /// Its id.
+        /// The token's id.
         id: TokenId,
-        /// The token that asked for it, if one did.
+        /// The calling token, if the operation was on behalf of one.
         on_behalf_of: Option<TokenId>,
     },
-    /// Records were counted: the dry run of a bulk act.
+    /// Records were counted, as a dry run of a bulk operation.
     #[non_exhaustive]
     Counted {
-        /// The owner it was confined to.
+        /// The owner that the operation was limited to.
         owner: Option<String>,
-        /// How many there were.
+        /// The number of records.
         records: u64,
     },
-    /// A page was read.
+    /// A page of records was read.
     #[non_exhaustive]
     Listed {
-        /// The owner it was confined to.
+        /// The owner that the operation was limited to.
         owner: Option<String>,
-        /// How many records it held.
+        /// The number of records on the page.
         records: usize,
-        /// The token that asked for it, if one did.
+        /// The calling token, if the operation was on behalf of one.
         on_behalf_of: Option<TokenId>,
     },
     /// A token was given a new secret.
     #[non_exhaustive]
     Rotated {
-        /// Its id.
+        /// The token's id.
         id: TokenId,
-        /// Its owner.
+        /// The token's owner.
         owner: String,
-        /// By whom.
+        /// The person or program that did it, if the request named one.
         by: Option<String>,
-        /// When the older secret ends, if it did not end at once.
+        /// The time at which the older secret ends, if it did not end at once.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::optional_time"))]
         older_ends_at: Option<DateTime<Utc>>,
-        /// Whether it ends already when the new one is first used.
+        /// Whether the older secret ends earlier, when the new one is first used.
         older_ends_on_first_use: bool,
-        /// The token that asked for it, if one did.
+        /// The calling token, if the operation was on behalf of one.
         on_behalf_of: Option<TokenId>,
     },
-    /// A new secret was used, and the older one ended with that.
+    /// A new secret was used for the first time, and that ended the older one.
     #[non_exhaustive]
     OverlapEnded {
         /// The token's id.
         id: TokenId,
-        /// Its owner.
+        /// The token's owner.
         owner: String,
     },
-    /// A new secret was used, and the older one could not be ended with that, or nobody knows whether
-    /// it was. The token was accepted; the older secret's latest end stands. A use a minute later tries
-    /// again.
+    /// A new secret was used for the first time, and ending the older one failed or may have failed. The
+    /// token was accepted, and the older secret ends at its latest end. A use a minute later tries again.
     #[non_exhaustive]
     OverlapNotEnded {
         /// The token's id.
@@ -136,149 +151,295 @@ pub enum Event {
     /// A token was revoked.
     #[non_exhaustive]
     Revoked {
-        /// Its id.
+        /// The token's id.
         id: TokenId,
-        /// Its owner.
+        /// The token's owner.
         owner: String,
-        /// By whom.
+        /// The person or program that did it, if the request named one.
         by: Option<String>,
-        /// Why.
+        /// The reason, if the request named one.
         reason: Option<String>,
-        /// The token that asked for it, if one did.
+        /// The calling token, if the operation was on behalf of one.
         on_behalf_of: Option<TokenId>,
     },
-    /// A token was to be revoked that had been before; nothing changed.
+    /// A token was revoked that had been revoked before. Its record did not change.
     #[non_exhaustive]
     AlreadyRevoked {
-        /// Its id.
+        /// The token's id.
         id: TokenId,
-        /// Its owner.
+        /// The token's owner.
         owner: String,
-        /// The token that asked for it, if one did.
+        /// The calling token, if the operation was on behalf of one.
         on_behalf_of: Option<TokenId>,
     },
-    /// Tokens were to be revoked by a filter. Each that was is also an event of its own, before this one.
+    /// A bulk revocation ended. Each revoked token has an event of its own before this one.
     #[non_exhaustive]
     RevokedAll {
-        /// The owner it was confined to.
+        /// The owner that the operation was limited to.
         owner: Option<String>,
-        /// Which.
-        which: Box<Query>,
-        /// A token that was to be revoked with them: they are its descendants.
+        /// The filter that selected the tokens.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::filter"))]
+        filter: Box<Filter>,
+        /// The token whose descendants were selected, and that was revoked with them.
         with: Option<TokenId>,
-        /// How many were revoked by this act.
+        /// The number of tokens that this operation revoked.
         revoked: u64,
-        /// How many could not be.
+        /// The number of tokens that failed.
         failed: u64,
-        /// By whom.
+        /// The person or program that did it, if the request named one.
         by: Option<String>,
-        /// Why.
+        /// The reason, if the request named one.
         reason: Option<String>,
-        /// What stopped it before its end, if something did: an error's text, or that the caller gave up.
+        /// The text of the error that stopped it early, or that the caller gave up.
         stopped: Option<String>,
     },
-    /// Records of long dead tokens were to be removed.
+    /// A purge of records ended.
     #[non_exhaustive]
     Purged {
-        /// The owner it was confined to.
+        /// The owner that the operation was limited to.
         owner: Option<String>,
-        /// How long they had to be dead.
+        /// The time for which records of ended tokens were retained. `serde` writes it in seconds.
+        #[cfg_attr(
+            feature = "serde",
+            serde(rename = "retention_seconds", serialize_with = "serialize::seconds")
+        )]
         retention: Duration,
-        /// How many were removed.
+        /// The number of removed records.
         purged: u64,
-        /// How many could not be.
+        /// The number of tokens that failed.
         failed: u64,
-        /// What stopped it before its end, if something did: an error's text, or that the caller gave up.
+        /// The text of the error that stopped it early, or that the caller gave up.
         stopped: Option<String>,
     },
-    /// From now on this service issues no tokens.
+    /// This service paused issuing.
     #[non_exhaustive]
     IssuingPaused {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// This service issues tokens again.
+    /// This service resumed issuing.
     IssuingResumed,
-    /// An act of management failed, or its caller gave up before the end: then it may have happened. Bulk
-    /// acts have events of their own for that.
+    /// A management operation failed, or its caller gave up before the end, so that it may have happened.
+    /// Bulk operations report that in their own events.
     #[non_exhaustive]
     Failed {
-        /// Which.
-        act: Operation,
-        /// The token concerned, where there was one.
+        /// The operation that failed.
+        operation: Operation,
+        /// The token of the operation, if it was about one.
         id: Option<TokenId>,
-        /// The token that asked for it, if one did.
+        /// The calling token, if the operation was on behalf of one.
         on_behalf_of: Option<TokenId>,
         /// The error's text.
         cause: String,
     },
-    /// A token was refused, for any reason that has no variant of its own below.
+    /// A token was refused for a reason that has no event of its own.
     #[non_exhaustive]
     Refused {
-        /// Its id, if it had one: anyone can write any id into a text.
+        /// The id in the token, if it had one. A client can write any id into a text.
         id: Option<TokenId>,
-        /// Why.
+        /// The reason.
         reason: Refusal,
     },
-    /// A secret was presented that a rotation had replaced and that has ended: somebody forgot to
-    /// change it, or it leaked.
+    /// A secret was presented that a rotation replaced and that has ended. A client missed the rotation,
+    /// or the secret leaked.
     #[non_exhaustive]
     EndedSecretPresented {
         /// The token's id.
         id: TokenId,
     },
-    /// An active token was refused for a lack of scopes.
+    /// An active token was refused because it lacks a required scope.
     #[non_exhaustive]
     MissingScope {
-        /// Its id.
+        /// The token's id.
         id: TokenId,
-        /// What was asked for.
+        /// The required scopes, with single spaces between them.
         requirement: String,
     },
     /// The store gave no answer, so a token was refused.
     #[non_exhaustive]
     StoreFailed {
-        /// The id looked up.
+        /// The id that was looked up.
         id: Option<TokenId>,
         /// The error's text.
         cause: String,
     },
-    /// A flush did not bring last uses to the store. They are kept for the next one.
+    /// A flush of last uses failed. The uses wait for the next flush.
     #[non_exhaustive]
     LastUsedNotFlushed {
-        /// How many tokens' uses wait.
+        /// The number of tokens with a waiting use.
         waiting: usize,
         /// The error's text.
         cause: String,
     },
-    /// Last uses wait for longer than ten steps and ten minutes: no flush is driven, or none succeeds.
-    /// They are lost if the process ends now. Told by verifications, once in that time.
+    /// Last uses have waited for longer than ten times the resolution and ten minutes, because the program
+    /// does not flush or every flush fails. They are lost if the process ends now. A verification emits
+    /// this event at most once in that time.
     #[non_exhaustive]
     LastUsedStalled {
-        /// How many tokens' uses wait.
+        /// The number of tokens with a waiting use.
         waiting: usize,
-        /// Since when the oldest does.
+        /// The time since which the oldest use waits.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::time"))]
         oldest: DateTime<Utc>,
     },
-    /// The wall clock jumped against the monotonic one.
-    ClockJumped(ClockJump),
+    /// The wall clock jumped against the monotonic clock.
+    ClockJumped(
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::clock_jump"))] ClockJump,
+    ),
     /// Events were dropped because the sink was too slow.
     #[non_exhaustive]
     Lost {
-        /// How many acts of management and other events of which there are few.
-        acts: u64,
-        /// How many refusals.
+        /// The number of lost events of management operations, and of other events that are rare.
+        operations: u64,
+        /// The number of lost refusals.
         refusals: u64,
     },
 }
 
 impl Event {
-    /// Whether anybody can cause as many as they like.
+    /// Returns the stable name of the event's kind in `snake_case`, for a column of a table or the label
+    /// of a metric. The feature `serde` writes it as the field `event`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::Event;
+    ///
+    /// assert_eq!(Event::IssuingResumed.name(), "issuing_resumed");
+    /// ```
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Issued { .. } => "issued",
+            Self::Read { .. } => "read",
+            Self::Counted { .. } => "counted",
+            Self::Listed { .. } => "listed",
+            Self::Rotated { .. } => "rotated",
+            Self::OverlapEnded { .. } => "overlap_ended",
+            Self::OverlapNotEnded { .. } => "overlap_not_ended",
+            Self::Revoked { .. } => "revoked",
+            Self::AlreadyRevoked { .. } => "already_revoked",
+            Self::RevokedAll { .. } => "revoked_all",
+            Self::Purged { .. } => "purged",
+            Self::IssuingPaused { .. } => "issuing_paused",
+            Self::IssuingResumed => "issuing_resumed",
+            Self::Failed { .. } => "failed",
+            Self::Refused { .. } => "refused",
+            Self::EndedSecretPresented { .. } => "ended_secret_presented",
+            Self::MissingScope { .. } => "missing_scope",
+            Self::StoreFailed { .. } => "store_failed",
+            Self::LastUsedNotFlushed { .. } => "last_used_not_flushed",
+            Self::LastUsedStalled { .. } => "last_used_stalled",
+            Self::ClockJumped(_) => "clock_jumped",
+            Self::Lost { .. } => "lost",
+        }
+    }
+
+    /// Returns the id of the token that the event is about, or `None` if it is not about one token.
+    ///
+    /// The id in a refusal comes from the client, which can write any id into a text.
+    ///
+    /// # Examples
+    ///
+    /// A sink that collects the columns of a table:
+    ///
+    /// ```
+    /// use std::sync::Mutex;
+    /// use service_tokens::chrono::{DateTime, Utc};
+    /// use service_tokens::{Event, EventSink};
+    ///
+    /// #[derive(Default)]
+    /// struct Table(Mutex<Vec<[String; 5]>>);
+    ///
+    /// impl EventSink for Table {
+    ///     fn record(&self, event: &Event, at: DateTime<Utc>) {
+    ///         let row = [
+    ///             at.to_rfc3339(),
+    ///             event.name().to_owned(),
+    ///             event.id().map(|id| id.to_string()).unwrap_or_default(),
+    ///             event.owner().unwrap_or_default().to_owned(),
+    ///             event.by().unwrap_or_default().to_owned(),
+    ///         ];
+    ///         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(row);
+    ///     }
+    /// }
+    /// # let table = Table::default();
+    /// # table.record(&Event::IssuingResumed, DateTime::UNIX_EPOCH);
+    /// # assert_eq!(table.0.lock().unwrap()[0][1], "issuing_resumed");
+    /// ```
+    pub fn id(&self) -> Option<TokenId> {
+        match self {
+            Self::Issued { id, .. }
+            | Self::Read { id, .. }
+            | Self::Rotated { id, .. }
+            | Self::OverlapEnded { id, .. }
+            | Self::OverlapNotEnded { id, .. }
+            | Self::Revoked { id, .. }
+            | Self::AlreadyRevoked { id, .. }
+            | Self::EndedSecretPresented { id }
+            | Self::MissingScope { id, .. } => Some(*id),
+            Self::Failed { id, .. } | Self::Refused { id, .. } | Self::StoreFailed { id, .. } => {
+                *id
+            }
+            Self::Counted { .. }
+            | Self::Listed { .. }
+            | Self::RevokedAll { .. }
+            | Self::Purged { .. }
+            | Self::IssuingPaused { .. }
+            | Self::IssuingResumed
+            | Self::LastUsedNotFlushed { .. }
+            | Self::LastUsedStalled { .. }
+            | Self::ClockJumped(_)
+            | Self::Lost { .. } => None,
+        }
+    }
+
+    /// Returns the owner of the token, or the owner that the operation was limited to. Returns `None` if
+    /// the event has no owner.
+    pub fn owner(&self) -> Option<&str> {
+        match self {
+            Self::Issued { owner, .. }
+            | Self::Rotated { owner, .. }
+            | Self::OverlapEnded { owner, .. }
+            | Self::Revoked { owner, .. }
+            | Self::AlreadyRevoked { owner, .. } => Some(owner),
+            Self::Counted { owner, .. }
+            | Self::Listed { owner, .. }
+            | Self::RevokedAll { owner, .. }
+            | Self::Purged { owner, .. } => owner.as_deref(),
+            Self::Read { .. }
+            | Self::OverlapNotEnded { .. }
+            | Self::IssuingPaused { .. }
+            | Self::IssuingResumed
+            | Self::Failed { .. }
+            | Self::Refused { .. }
+            | Self::EndedSecretPresented { .. }
+            | Self::MissingScope { .. }
+            | Self::StoreFailed { .. }
+            | Self::LastUsedNotFlushed { .. }
+            | Self::LastUsedStalled { .. }
+            | Self::ClockJumped(_)
+            | Self::Lost { .. } => None,
+        }
+    }
+
+    /// Returns the person or program that issued, rotated or revoked, as the request named it. Returns
+    /// `None` if the request did not name one, or if the event has no such field.
+    pub fn by(&self) -> Option<&str> {
+        match self {
+            Self::Issued { by, .. }
+            | Self::Rotated { by, .. }
+            | Self::Revoked { by, .. }
+            | Self::RevokedAll { by, .. } => by.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Returns whether a client can cause any number of such events.
     fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::MissingScope { .. } | Self::StoreFailed { .. })
     }
 
-    /// The event of a token that was not accepted.
+    /// Creates the event of a token that was not accepted.
     pub(crate) fn of_refusal(id: Option<TokenId>, error: &VerifyError) -> Self {
         match (error, id) {
             (VerifyError::Refused(Refusal::SecretEnded), Some(id)) => {
@@ -295,18 +456,19 @@ impl Event {
     }
 }
 
-/// Where events go.
+/// A receiver of events.
 ///
-/// A sink given to the builder is called from one thread of its own, in order, and reads from a
-/// bounded queue: however long it takes, no verification waits for it, and if it panics none fails.
-/// What does not fit the queue is counted and told as [`Event::Lost`]; refusals, which anybody can
-/// cause, have half of the queue and cannot drive out the acts of management. Revoking many tokens at
-/// once is the one act that waits for room, so that a sink that hangs holds that up.
+/// The service calls a sink from one thread of its own, in order, and puts a bounded queue before it. So
+/// no verification waits for a slow sink, and none fails if the sink panics. Events that do not fit the
+/// queue are counted and reported as [`Event::Lost`]. Refusals may take half of the queue only, because
+/// a client can cause any number of them and they must not displace management operations. A bulk
+/// revocation is the only operation that waits for room, so a sink that hangs delays it.
 ///
-/// Without a sink events go to `tracing`, in the thread and span of the request, under the target
-/// `service_tokens`: acts that change something and refusals as `INFO`, reads as `DEBUG`, and what an
-/// operator should look at (a failed act, issuing stopped, an ended secret, an overlap that did not end,
-/// a store without an answer, last uses that are not flushed, a clock jump) as `WARN`.
+/// Without a sink events go to `tracing` under the target `service_tokens`, in the thread and span of
+/// the request. Operations that write and refusals are `INFO`, and reads are `DEBUG`. Events that an
+/// operator should see are `WARN`. These are a failed operation, issuing paused or resumed, an ended
+/// secret, an overlap that did not end, a store without an answer, last uses that are not flushed, a clock
+/// jump, and lost events.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -324,8 +486,27 @@ impl Event {
 /// # fn takes(_: impl service_tokens::EventSink) {} takes(sink);
 /// ```
 pub trait EventSink: Send + Sync + 'static {
-    /// Takes note of an event that happened at `at`, by the wall clock.
+    /// Receives an event that happened at the wall-clock time `at`.
+    ///
+    /// It may block and it may panic, because the service calls it on a thread of its own. While it
+    /// blocks, later events wait in the queue.
     fn record(&self, event: &Event, at: DateTime<Utc>);
+}
+
+/// A sink behind an `Arc`, so that the program can share it with the service.
+#[deny(clippy::missing_trait_methods)]
+impl<S: EventSink + ?Sized> EventSink for Arc<S> {
+    fn record(&self, event: &Event, at: DateTime<Utc>) {
+        (**self).record(event, at);
+    }
+}
+
+// There is no implementation for every `Box<S>`, because a boxed closure is a closure and so a sink.
+#[deny(clippy::missing_trait_methods)]
+impl EventSink for Box<dyn EventSink> {
+    fn record(&self, event: &Event, at: DateTime<Utc>) {
+        (**self).record(event, at);
+    }
 }
 
 impl<F: Fn(&Event) + Send + Sync + 'static> EventSink for F {
@@ -334,7 +515,7 @@ impl<F: Fn(&Event) + Send + Sync + 'static> EventSink for F {
     }
 }
 
-/// An error's text with those of its causes.
+/// Returns the text of an error with the texts of its causes.
 pub(crate) fn with_sources(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -346,14 +527,14 @@ pub(crate) fn with_sources(error: &dyn Error) -> String {
     text
 }
 
-/// The way events take from the service to a sink.
+/// The path of events from the service to a sink.
 pub(crate) enum Events {
     Tracing,
     Queued(Arc<Queue>, Arc<dyn Clock>),
 }
 
 impl Events {
-    /// A queue of `capacity` events in front of `sink`, emptied by a thread of its own.
+    /// Creates a queue of `capacity` events before `sink`, with a thread that delivers them.
     pub(crate) fn queued(
         sink: Box<dyn EventSink>,
         capacity: usize,
@@ -367,6 +548,7 @@ impl Events {
         Ok(Self::Queued(queue, clock))
     }
 
+    /// Writes the event to `tracing`, or puts it into the queue without waiting.
     pub(crate) fn emit(&self, event: Event) {
         match self {
             Self::Tracing => guarded(|| trace(&event)),
@@ -374,14 +556,15 @@ impl Events {
         }
     }
 
-    /// Waits until a bulk act may tell its next event without driving out others.
+    /// Waits until a bulk operation may emit its next event without displacing others.
     pub(crate) async fn room(&self) {
         if let Self::Queued(queue, _) = self {
             poll_fn(|context| queue.poll_room(context)).await;
         }
     }
 
-    /// Waits until the sink has had all events so far.
+    /// Waits until the sink has received all events so far, at most for `longest`. Returns whether it has
+    /// received them.
     pub(crate) fn flush(&self, longest: Duration) -> bool {
         match self {
             Self::Tracing => true,
@@ -398,7 +581,10 @@ impl Drop for Events {
     }
 }
 
-/// A panic of a sink or a waker is its own: the panic hook has reported it, and we go on.
+/// Contains a panic of a sink or a waker. The panic hook has reported it already.
 fn guarded(call: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(call));
 }
+
+#[cfg(test)]
+mod tests;

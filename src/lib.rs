@@ -1,69 +1,119 @@
-//! API keys and machine tokens for your own service: issued once, shown once, verified on every
-//! request, revoked for good, on the storage you already run.
+//! API keys and machine tokens for your own service.
+//!
+//! This crate issues a token once, shows it once, verifies it on every request and revokes it for
+//! good. It uses the storage that you already run. The defaults are safe:
+//!
+//! - The store has only digests of secrets.
+//! - A revocation cannot be undone.
+//! - A refused client does not learn the reason.
+//! - A failure of the store never leads to an acceptance.
+//!
+//! # Example
 //!
 //! ```
-//! use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
+//! use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType, requirement};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let service = TokenService::builder(MemoryStore::new(), "acme_live")
 //!     .token_type(TokenType::new("connector", ["files:upload"])?)
 //!     .build()?;
-//! let issued = service.issue(IssueRequest::new("acme", "connector", "nightly backup")).await?;
-//! let verified = service.verify(issued.token.expose_secret(), &Requirement::scope("files:upload")?).await?;
+//! let acme = service.owner("acme");
+//! let issued = acme.issue(IssueRequest::new("connector", "nightly backup")).await?;
+//!
+//! let text = issued.token.expose_secret(); // Show it once. Only a digest is stored.
+//! let verified = service.verify(text, &requirement!("files:upload")).await?;
 //! assert_eq!((verified.owner(), verified.token_type()), ("acme", "connector"));
 //! # Ok(()) }
 //! ```
 //!
-//! # What it does, and what not
+//! # Overview
 //!
-//! It makes tokens, keeps digests of them, and answers whether a token may do something now. It gives
-//! you lists of tokens, rotation with an overlap, revocation that nothing undoes, and one event for
-//! everything that happens: to `tracing`, and lost unless the program installs a subscriber, such as
-//! `tracing_subscriber::fmt().init()`, or [gives a sink](manual::life#events). It speaks no HTTP,
-//! spawns no tasks and assumes no async runtime; it knows no passwords, no sessions and no tokens that
-//! verify without a store.
+//! - [`TokenService`] issues, verifies, lists, rotates and revokes tokens. [`Tokens`] is its view of
+//!   one owner or of all owners. [`OnBehalf`] lets one token manage others.
+//! - [`TokenType`] is a named set of scopes. [`Requirement`] is the scopes that a request needs. The
+//!   macro [`requirement!`] checks them at compile time.
+//! - [`TokenStore`] is the storage. Use [`MemoryStore`], `FileStore` or an implementation of your
+//!   own.
+//! - [`Event`] reports every operation and every refusal, to `tracing` or to your [`EventSink`].
+//! - [`VerifyError`] and [`ManageError`] name the HTTP status that fits. [`Refusal`] is the reason
+//!   for your logs.
 //!
-//! For HTTP there is a package beside it,
-//! [`service-tokens-axum`](https://docs.rs/service-tokens-axum/latest/service_tokens_axum/index.html): a
-//! layer for axum, tower and tonic, the standard endpoints, a management API and its page.
+//! # What it does and does not do
+//!
+//! A verification costs one look-up and one hash, as the [measurements](manual::measured) show. A
+//! rotation can have an overlap in which both secrets are accepted, so clients can change over
+//! without a gap. The crate records the last use of each token and revokes many tokens at once. A
+//! token that issues others cannot give them more than its own scopes.
+//!
+//! It opens no socket, spawns no task and does not need an async runtime. It has no passwords, no
+//! sessions and no tokens that verify without a store. For HTTP, the package
+//! [`service-tokens-axum`](https://docs.rs/service-tokens-axum/latest/service_tokens_axum/index.html)
+//! has a layer for axum, tower and tonic, the standard endpoints, a management API and its page.
 //!
 //! # Words
 //!
-//! A **token** is the plaintext bearer string that a client holds ([`Token`]). Its **id** is the public
-//! half ([`TokenId`]), its **secret** the private one. What is stored is a **record** ([`Record`]) with
-//! a **digest** of the secret. A **type** ([`TokenType`]) is a named bundle of **scopes** ([`Scope`]);
-//! what a request asks for is a **need** ([`Requirement`]). Each record belongs to an **owner**, the tenant or
-//! account, and was **issued to** somebody, which is a label for people.
+//! | word | meaning |
+//! | --- | --- |
+//! | token | the plaintext bearer string that a client holds ([`Token`]) |
+//! | id | the public half of a token ([`TokenId`]) |
+//! | secret | the private half of a token |
+//! | digest | the stored form of a secret |
+//! | record | the stored data of a token, with a digest and without the secret ([`Record`]) |
+//! | type | a named set of scopes ([`TokenType`]) |
+//! | scopes | the permissions of a token ([`ScopeSet`]) |
+//! | requirement | the scopes that a request needs ([`Requirement`]) |
+//! | owner | the tenant or account that a record belongs to |
+//! | issued to | a label for people, which names the person or program that received the token |
+//! | live | active or pending, so the token works now or will work |
+//! | ended | expired or revoked, so the token will never work again |
 //!
 //! # Manual
 //!
-//! The [manual] explains what the reference of an item cannot:
+//! The [manual] has a page for each subject:
 //!
-//! - [the token format](manual::token_format): what stands where, and why; reading one in another
-//!   language; secret scanners
-//! - [the life of a token](manual::life): states, verifying, rotation, last use, purge,
-//!   events, clocks
-//! - [scopes and types](manual::scopes_and_types): what permits what; tokens that issue tokens
-//! - [choosing a store](manual::choosing_a_store): memory, one file or your own; backups; keeping
-//!   records
-//! - [writing a store](manual::writing_a_store): from the schema to the conformance suite
-//! - [rotation and incidents](manual::rotation_and_incidents): step by step, for two in the morning
-//! - [keys and digests](manual::keys_and_digests): what is stored of a secret, and the life of a key
-//! - [defaults](manual::defaults): every default and limit, its reason, and how to change it
-//! - [what is measured](manual::measured): targets, figures, and how to repeat them
+//! - [The token format](manual::token_format) has the parts of a token and their reasons, a parser in
+//!   another language, and secret scanners.
+//! - [The life of a token](manual::life) has states, verification, rotation, last use, purge, events
+//!   and clocks.
+//! - [Scopes and types](manual::scopes_and_types) says which scope permits which, and covers tokens
+//!   that issue tokens.
+//! - [Choosing a store](manual::choosing_a_store) compares memory, one file and a store of your own,
+//!   and covers backups and the cache.
+//! - [Writing a store](manual::writing_a_store) leads from the schema to the conformance suite.
+//! - [Rotation and incidents](manual::rotation_and_incidents) has instructions to follow step by
+//!   step.
+//! - [Keys and digests](manual::keys_and_digests) has the stored form of a secret and the life of a
+//!   key.
+//! - [Defaults](manual::defaults) lists every default and limit, its reason, and how to change it.
+//! - [Measurements](manual::measured) has targets and figures, and how to repeat them.
 //!
-//! # The way of a token
+//! # Modules
 //!
-//! [`parse`] refuses what is malformed without asking anybody. The store finds the record of the id.
-//! [`Record::matches`] compares the secret and gives a proof ([`Matched`]) that borrows the record, and
-//! [`check()`](check()) turns proof, time and need into a [`VerifiedToken`] or a refusal.
-//! [`TokenService::verify`] is these four steps; the steps are public, and none can be skipped.
+//! The root has the names that most programs need. The rest is in modules:
+//!
+//! | module | content |
+//! | --- | --- |
+//! | [`store`] | the contract of a store, its errors, and the change feed |
+//! | [`record`] | the fields of a record, the rules for them, and the overlap of two secrets |
+//! | [`event`] | the operations that events name |
+//! | [`clock`], [`random`] | the clock and the source of random bytes |
+//! | [`digest`] | the key ring |
+//! | [`scope`], [`token`] | the grammar of scopes and tokens, and their limits |
+//! | `file` | the options of the file store, and the report of its opening |
+//! | [`bulk`] | purging and revoking many tokens |
+//! | [`policy`], [`error`] | the errors of a policy and of permissions |
+//! | [`steps`] | the four steps of a verification, one by one |
+//! | `conformance` | the suite that every store must pass |
+//!
+//! [`async_trait`](macro@async_trait), [`chrono`] and [`uuid`] are re-exported, because they are part
+//! of the API.
 //!
 //! # Recipes
 //!
-//! Three types: who may upload files, who may use every API, and who may manage tokens.
-//! `*` does not reach the reserved scopes `service-tokens:…`, so that a leaked Developer token cannot
-//! mint others:
+//! ## Types for uploads, for all APIs and for managers
+//!
+//! The scope `*` does not cover the reserved scopes `service-tokens:…`, so a leaked developer token
+//! cannot issue others:
 //!
 //! ```
 //! use service_tokens::TokenType;
@@ -84,25 +134,29 @@
 //! # Ok::<(), service_tokens::InvalidScope>(())
 //! ```
 //!
-//! What a manager issues [on behalf of itself](TokenService::on_behalf_of) may do no more than it may: one
-//! that is to issue Connectors has `files:upload` too, or `*`.
+//! A token that a manager issues [on its own behalf](TokenService::on_behalf_of) may do no more than
+//! the manager. To issue connectors, a manager also needs `files:upload` or `*`.
 //!
-//! A request that may be repeated without making a second token, because the caller chose the id:
+//! ## A request that can be repeated
+//!
+//! The caller chooses the id, so a repeated request cannot create a second token:
 //!
 //! ```
 //! # use service_tokens::{IssueRequest, ManageError, MemoryStore, TokenService, TokenType};
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let service = TokenService::builder(MemoryStore::new(), "acme_live")
 //! #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
-//! let id = service.new_id()?; // or any UUID of version 7: `TokenId::from_uuid`
-//! let request = || IssueRequest::new("acme", "connector", "nightly backup").id(id);
+//! let id = service.new_id()?; // Or a UUID of version 7 with `TokenId::from_uuid`.
+//! let request = || IssueRequest::new("connector", "nightly backup").id(id);
 //!
-//! service.issue(request()).await?;
-//! assert!(matches!(service.issue(request()).await, Err(ManageError::Exists { .. })));
+//! let _ = service.owner("acme").issue(request()).await?;
+//! assert!(matches!(service.owner("acme").issue(request()).await, Err(ManageError::Exists { .. })));
 //! # Ok(()) }
 //! ```
 //!
-//! A new secret, while the old one is accepted for another day:
+//! ## A rotation with an overlap
+//!
+//! The old secret is accepted for one more day:
 //!
 //! ```
 //! # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
@@ -112,7 +166,7 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let service = TokenService::builder(MemoryStore::new(), "acme_live")
 //! #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
-//! # let old = service.issue(IssueRequest::new("acme", "connector", "nightly backup")).await?;
+//! # let old = service.owner("acme").issue(IssueRequest::new("connector", "nightly backup")).await?;
 //! # let id = old.record.id();
 //! let overlap = RotateRequest::with_overlap(Duration::from_secs(86_400));
 //! let new = service.owner("acme").rotate(id, overlap).await?;
@@ -122,13 +176,16 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Your own tests, with a clock that moves only when told to:
+//! ## A test with a clock of its own
+//!
+//! The clock moves only when the test moves it:
 //!
 //! ```
 //! # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
 //! use std::sync::Arc;
 //! use std::time::Duration;
-//! use service_tokens::{ManualClock, Refusal};
+//! use service_tokens::clock::ManualClock;
+//! use service_tokens::Refusal;
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let clock = Arc::new(ManualClock::default());
@@ -137,8 +194,8 @@
 //!     .clock(clock.clone())
 //!     .build()?;
 //! let minute = Duration::from_secs(60);
-//! let request = IssueRequest::new("acme", "connector", "a test").expires_in(minute);
-//! let token = service.issue(request).await?.token;
+//! let request = IssueRequest::new("connector", "a test").expires_in(minute);
+//! let token = service.owner("acme").issue(request).await?.token;
 //!
 //! clock.advance(minute);
 //! let refused = service.verify(token.expose_secret(), &Requirement::any_token()).await.unwrap_err();
@@ -148,68 +205,74 @@
 //!
 //! # Features
 //!
-//! | feature | |
+//! | feature | content |
 //! | --- | --- |
-//! | `memory` (default) | `MemoryStore`: for tests, and tokens made anew at each start |
-//! | `file` | `FileStore`: a journal in one file, every record in memory |
-//! | `conformance` | the suite that any [`TokenStore`] must pass |
-//! | `serde` | ids, scopes and states to and from text |
+//! | `memory` (default) | `MemoryStore`, for tests and for tokens that are issued again at each start |
+//! | `file` | `FileStore`, a journal in one file with every record in memory |
+//! | `conformance` | the suite that every [`TokenStore`] must pass |
+//! | `serde` | ids, scopes and states as text, and events as a map |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(all(doctest, feature = "memory", feature = "conformance"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+pub mod bulk;
 mod check;
-mod clock;
+pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-mod digest;
-mod error;
-mod event;
-// As the README: the examples of its pages need every feature.
+pub mod digest;
+pub mod error;
+pub mod event;
+#[cfg(feature = "file")]
+pub mod file;
+// Like the README, the examples of its pages need every feature.
 #[cfg(any(
     all(doc, not(doctest)),
     all(doctest, feature = "memory", feature = "file", feature = "conformance")
 ))]
 pub mod manual;
-mod record;
-mod scope;
+pub mod policy;
+pub mod random;
+pub mod record;
+mod refusal;
+pub mod scope;
 mod secret;
 mod service;
-mod store;
+pub mod steps;
+pub mod store;
 mod stores;
-mod token;
+pub mod token;
 
-pub use check::{Denied, VerifiedToken, check};
-pub use clock::{Clock, ClockJump, ManualClock, SystemClock};
-pub use digest::{Digests, InvalidKey, KeyId, KeyRing};
-pub use error::{ManageError, MissingScope, NotPermitted, Refusal, VerifyError};
-pub use event::{Event, EventSink, Operation};
-pub use record::{
-    CorruptRecord, Field, InvalidField, MAX_RECORD_BYTES, Matched, Mismatch, Overlap,
-    RECORD_FORMAT, Record, ReplacedSecret, Revocation, RotateDenied, Rule, State,
-};
-pub use scope::{
-    InvalidScope, MAX_SCOPE_LEN, MAX_SCOPES, MAX_TYPE_NAME_LEN, Requirement, ReservedScope, Scope,
-    ScopeSet, Scopes, TokenType, TokenTypes,
-};
-pub use secret::{OsRandom, RandomError, RandomSource};
+pub use {async_trait::async_trait, chrono, uuid};
+
+pub use check::VerifiedToken;
+pub use refusal::Refusal;
 pub use service::{
-    BuildError, BulkError, BulkFailure, BulkOutcome, BulkProgress, Flushed, InvalidPolicy,
-    IssueRequest, Issued, OnBehalf, Policy, PolicyLimits, Purge, RevokeAll, RevokeRequest, Revoked,
-    RotateRequest, TokenService, TokenServiceBuilder, Tokens,
-};
-pub use store::{
-    BoxError, Change, ChangeStream, LastUsed, MAX_PAGE_LEN, Order, Page, Query, RecordRef, States,
-    StoreError, StoredRecord, TokenStore, Version,
+    AllOwners, BuildError, FlushTimeout, Flushed, IssueRequest, Issued, OnBehalf, OneOwner,
+    Resumed, RevokeRequest, Revoked, RotateRequest, TokenService, TokenServiceBuilder, Tokens,
 };
 #[cfg(feature = "memory")]
 pub use stores::MemoryStore;
+
+#[doc(inline)]
+pub use digest::KeyRing;
+#[doc(inline)]
+pub use error::{ManageError, VerifyError};
+#[doc(inline)]
+pub use event::{Event, EventSink};
 #[cfg(feature = "file")]
-pub use stores::{
-    Compacted, FileStore, FileStoreOptions, OpenError, OpenProgress, OpenReport, TruncatedTail,
-};
-pub use token::{
-    InvalidPrefix, InvalidTokenId, MAX_PREFIX_LEN, MAX_TOKEN_LEN, MalformedToken, ParsedToken,
-    Prefix, Token, TokenId, parse, scanner_regex,
-};
+#[doc(inline)]
+pub use file::FileStore;
+#[doc(inline)]
+pub use policy::Policy;
+#[doc(inline)]
+pub use record::{Record, State};
+#[doc(inline)]
+pub use scope::{InvalidScope, Requirement, ReservedScope, ScopeSet, TokenType};
+#[doc(inline)]
+pub use store::{Filter, ListRequest, Page, StoredRecord, TokenStore};
+#[doc(inline)]
+pub use token::{Token, TokenId};

@@ -1,43 +1,48 @@
-//! The stored row: what is known of a token, without the token.
+//! The stored record of a token, which has all of its data except the secret.
+//!
+//! Besides [`Record`] the module has the parts of a record, the limits of its fields, and the errors for
+//! values that break these limits.
 
-mod again;
-mod bytes;
+mod accessors;
+mod encoding;
 mod field;
 mod first_use;
-mod frame;
-mod issuers;
-mod life;
+mod lifecycle;
+mod lineage;
+mod rematch;
 mod texts;
+mod tlv;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-pub use bytes::{MAX_RECORD_BYTES, RECORD_FORMAT};
+pub use encoding::{MAX_RECORD_BYTES, RECORD_FORMAT};
 pub use field::{Field, InvalidField, Rule};
 pub(crate) use field::{MAX_METADATA, MAX_TEXT_LEN};
 pub(crate) use first_use::FirstUse;
-pub use frame::CorruptRecord;
-pub(crate) use life::{OlderEnds, RevokeDenied, Rotation};
-pub use life::{ReplacedSecret, RotateDenied, State};
+pub(crate) use lifecycle::{OlderEnds, RevokeDenied, Rotation};
+pub use lifecycle::{ReplacedSecret, RotateDenied, State};
 pub(crate) use texts::Texts;
+pub use tlv::CorruptRecord;
 
 use crate::clock::whole_micros;
-use crate::digest::{Digests, HashedSecret, KeyId, StoredDigest, Unverifiable};
-use crate::scope::{ScopeSet, Scopes};
+use crate::digest::{Digests, HashedSecret, StoredDigest};
+use crate::refusal::Refusal;
+use crate::scope::ScopeSet;
 use crate::token::{ParsedToken, TokenId};
 
-/// The stored row of a token: id, owner, type, issued-to, scopes, times, digests, revocation. No
-/// plaintext.
+/// The stored record of a token. It contains id, owner, type, issued-to, scopes, times, digests and
+/// revocation, but no plaintext.
 ///
-/// A record is a value: the service makes the changed one, and a store puts it in place by
-/// compare-and-swap. Stores keep [`to_bytes`](Self::to_bytes) and,
-/// beside them, whatever accessors they index; [`from_bytes`](Self::from_bytes) is the only public
-/// way to rebuild one. What each act leaves in it is in [the life of a
-/// token](crate::manual::life#what-each-act-leaves-in-the-record).
+/// A record is an immutable value. To change one, the service creates a modified copy, and a store
+/// replaces the old record by compare-and-swap. A store saves [`to_bytes`](Self::to_bytes), and can also
+/// save the results of accessors as columns for its indexes. Other crates can create a record only with
+/// [`from_bytes`](Self::from_bytes). The manual lists the fields that each operation changes in [the life
+/// of a token](crate::manual::life#what-each-operation-leaves-in-the-record).
 ///
-/// Its `Debug` shows no digest.
+/// `Debug` shows no digest.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     id: TokenId,
@@ -47,7 +52,8 @@ pub struct Record {
     newest: NewestSecret,
     texts: Texts,
     format: u8,
-    /// What few tokens have, kept apart so that the others stay small.
+    /// The fields that few tokens have, in a separate allocation so that the other records stay
+    /// small.
     rare: Option<Box<Rare>>,
 }
 
@@ -80,38 +86,38 @@ struct Rare {
     issued_by: Option<Box<str>>,
     issuers: Vec<TokenId>,
     metadata: BTreeMap<String, String>,
-    /// Fields that a newer program added and that may be ignored, by tag.
-    remarks: Vec<Remark>,
-    /// The whole encoding of a record in a newer format than this crate's.
+    /// Fields with unknown tags that may be ignored, written by a newer program.
+    ignorable: Vec<IgnorableField>,
+    /// The complete encoding of a record in a newer format than this crate's.
     newer: Option<Box<[u8]>>,
 }
 
-/// A field's tag and content.
-type Remark = (u8, Box<[u8]>);
+/// The tag and content of a field.
+type IgnorableField = (u8, Box<[u8]>);
 
-/// That a token was revoked: when, by whom, why. The first revocation is kept for good.
+/// The revocation of a token. The first revocation is retained, and later ones have no effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Revocation {
-    /// When.
+    /// The time of the revocation.
     pub at: DateTime<Utc>,
-    /// By whom, as the embedder names people and programs.
+    /// The person or program that revoked the token, named by the embedder.
     pub by: Option<Box<str>>,
-    /// Why, for those who read it later.
+    /// The reason, for people who read the record later.
     pub reason: Option<Box<str>>,
 }
 
-/// Two secrets of one token are accepted at the moment: the older one until it ends.
+/// A period in which two secrets of a token are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Overlap {
-    /// When the older secret ends at the latest, with the token at the latest; exclusive.
+    /// The latest end of the older secret (exclusive). It is never after the end of the token.
     pub ends_at: DateTime<Utc>,
-    /// Whether it ends already when the newer secret is first used.
+    /// Whether the older secret ends earlier, when the newer secret is first used.
     pub ends_on_first_use: bool,
 }
 
-/// What a new record is made of.
+/// The input of a new record.
 pub(crate) struct NewRecord<'r> {
     pub(crate) id: TokenId,
     pub(crate) owner: &'r str,
@@ -128,11 +134,11 @@ pub(crate) struct NewRecord<'r> {
 }
 
 impl Record {
-    /// A new record.
+    /// Creates a record.
     ///
     /// # Errors
     ///
-    /// The first field that is over a limit which holds for every record.
+    /// Returns the first field that exceeds a limit which holds for every record.
     pub(crate) fn new(new: &NewRecord<'_>) -> Result<Self, InvalidField> {
         field::check_new(new)?;
         let created_at = whole_micros(new.created_at);
@@ -164,117 +170,6 @@ impl Record {
         self.rare = (rare != Rare::default()).then(|| Box::new(rare));
     }
 
-    /// The token's public id.
-    pub fn id(&self) -> TokenId {
-        self.id
-    }
-
-    /// The tenant or account that the token belongs to.
-    #[inline]
-    pub fn owner(&self) -> &str {
-        self.texts.owner()
-    }
-
-    /// The name of the token's type.
-    #[inline]
-    pub fn token_type(&self) -> &str {
-        self.texts.token_type()
-    }
-
-    /// The scopes it was issued with. What it may do now is their intersection with the type's.
-    #[inline]
-    pub fn scopes(&self) -> Scopes<'_> {
-        self.texts.scopes()
-    }
-
-    /// The human label: which service was this given to.
-    #[inline]
-    pub fn issued_to(&self) -> &str {
-        self.texts.issued_to()
-    }
-
-    #[inline]
-    pub(crate) fn texts(&self) -> &Texts {
-        &self.texts
-    }
-
-    /// When the token was issued.
-    pub fn created_at(&self) -> DateTime<Utc> {
-        self.created_at
-    }
-
-    /// From when on it is accepted; inclusive.
-    pub fn not_before(&self) -> Option<DateTime<Utc>> {
-        self.not_before
-    }
-
-    /// From when on it is dead; exclusive: at this very time it is refused. `None` is never.
-    pub fn expires_at(&self) -> Option<DateTime<Utc>> {
-        self.expires_at
-    }
-
-    /// When its newest secret was made: at the issue or at the latest rotation. Each rotation's time
-    /// is later than the one before, by a microsecond if the clock does not say more.
-    pub fn secret_created_at(&self) -> DateTime<Utc> {
-        self.newest.created_at
-    }
-
-    /// The revocation, if there was one.
-    pub fn revocation(&self) -> Option<&Revocation> {
-        self.rare.as_ref()?.revocation.as_ref()
-    }
-
-    /// The overlap of two secrets that runs at `now`, if one does.
-    #[inline]
-    pub fn overlap(&self, now: DateTime<Utc>) -> Option<Overlap> {
-        let older = self.older()?;
-        (now < older.latest_end).then(|| Overlap {
-            ends_at: self.expires_at.map_or(older.latest_end, |end| end.min(older.latest_end)),
-            ends_on_first_use: older.ends_on_first_use,
-        })
-    }
-
-    /// Who issued it, as the embedder names people and programs.
-    pub fn issued_by(&self) -> Option<&str> {
-        self.rare.as_ref()?.issued_by.as_deref()
-    }
-
-    /// The tokens on whose behalf it was issued or rotated, and theirs, nearest first: whoever had
-    /// one of them may have come by this one.
-    pub fn issuers(&self) -> &[TokenId] {
-        self.rare.as_ref().map_or(&[], |rare| &rare.issuers)
-    }
-
-    /// The embedder's own notes.
-    pub fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.rare
-            .iter()
-            .flat_map(|rare| rare.metadata.iter().map(|(key, value)| (&**key, &**value)))
-    }
-
-    /// The keys under which its living secrets are stored: a key that no record uses any more may
-    /// leave the [`KeyRing`](crate::KeyRing). Empty for plain digests, and for a record of a newer
-    /// format, of which it is not known.
-    pub fn key_ids(&self, now: DateTime<Utc>) -> impl Iterator<Item = KeyId> {
-        let older = self.older().filter(|older| now < older.latest_end);
-        [Some(&self.newest.digest), older.map(|older| &older.digest)]
-            .into_iter()
-            .flatten()
-            .filter_map(StoredDigest::key_id)
-    }
-
-    /// The version of the encoding: at most [`RECORD_FORMAT`] unless a newer program wrote it.
-    pub fn format(&self) -> u8 {
-        self.format
-    }
-
-    /// Whether a newer program wrote it. Such a record is refused in verification and never
-    /// replaced: it may carry a restriction that this program cannot read.
-    #[inline]
-    pub fn is_newer(&self) -> bool {
-        self.format > RECORD_FORMAT
-    }
-
     #[inline]
     fn older(&self) -> Option<&OlderSecret> {
         self.rare.as_ref()?.older.as_ref()
@@ -284,28 +179,56 @@ impl Record {
         self.rare.as_ref()?.ended.as_ref()
     }
 
-    /// Whether this digest is one of the record's: after a lost answer, whether one's own change
-    /// arrived, be it that others have changed the record since.
+    /// Returns whether the record contains this digest. After a lost answer this shows whether a
+    /// write took effect, even if other writes have followed.
     pub(crate) fn holds(&self, digest: &StoredDigest) -> bool {
         self.newest.digest == *digest
             || self.older().is_some_and(|older| older.digest == *digest)
             || self.ended().is_some_and(|ended| ended.digest == *digest)
     }
 
-    /// Holds the token's secret against the record: the proof that they belong together.
+    /// Compares the token's secret with the record's digests and returns the proof that they match.
     ///
-    /// The proof borrows this very record, so that no other can be put in its place before
-    /// [`check`](crate::check()) consumes it.
+    /// The proof borrows this record, so no other record can take its place before
+    /// [`Matched::authorize`] consumes the proof.
     ///
     /// # Errors
     ///
-    /// [`Mismatch`] says what kept them apart.
+    /// - [`Refusal::UnknownId`] if the record has another id than the token.
+    /// - [`Refusal::NewerRecord`] if a newer program wrote the record.
+    /// - [`Refusal::WrongSecret`] if no digest matches.
+    /// - [`Refusal::UnknownScheme`] or [`Refusal::MissingKey`] if a digest could not be compared and no
+    ///   other digest matches.
+    ///
+    /// # Examples
+    ///
+    /// The module [`steps`](crate::steps) has an example with all four steps.
+    ///
+    /// ```
+    /// use service_tokens::Refusal;
+    /// use service_tokens::steps::{Digests, ParsedToken, Prefix};
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let acme = service.owner("acme");
+    /// let issued = acme.issue(IssueRequest::new("connector", "backup")).await?;
+    /// let other = acme.issue(IssueRequest::new("connector", "reports")).await?;
+    ///
+    /// let ours = [Prefix::new("acme_live")?];
+    /// let token = ParsedToken::parse(issued.token.expose_secret(), &ours)?;
+    /// assert!(issued.record.matches(&token, &Digests::plain()).is_ok());
+    /// let refused = other.record.matches(&token, &Digests::plain()).unwrap_err();
+    /// assert_eq!(refused, Refusal::UnknownId);
+    /// # Ok(()) }
+    /// ```
     #[inline]
     pub fn matches<'r>(
         &'r self,
         token: &ParsedToken<'_>,
         digests: &Digests,
-    ) -> Result<Matched<'r>, Mismatch> {
+    ) -> Result<Matched<'r>, Refusal> {
         self.matches_hashed(&digests.hash(token.id(), token.presented()), digests)
     }
 
@@ -314,16 +237,16 @@ impl Record {
         &'r self,
         hashed: &HashedSecret<'_>,
         digests: &Digests,
-    ) -> Result<Matched<'r>, Mismatch> {
+    ) -> Result<Matched<'r>, Refusal> {
         if self.id != hashed.id() {
-            return Err(Mismatch::OtherId);
+            return Err(Refusal::UnknownId);
         }
         if self.is_newer() {
-            return Err(Mismatch::NewerRecord);
+            return Err(Refusal::NewerRecord);
         }
-        let mut mismatch = match digests.verify(&self.newest.digest, hashed) {
+        let mut refusal = match digests.verify(&self.newest.digest, hashed) {
             Ok(true) => return Ok(Matched { record: self, presented: PresentedSecret::Newest }),
-            Ok(false) => Mismatch::WrongSecret,
+            Ok(false) => Refusal::WrongSecret,
             Err(unverifiable) => unverifiable.into(),
         };
         let others = [
@@ -335,10 +258,10 @@ impl Record {
             match digests.verify(digest, hashed) {
                 Ok(true) => return Ok(Matched { record: self, presented }),
                 Ok(false) => {}
-                Err(unverifiable) => mismatch = unverifiable.into(),
+                Err(unverifiable) => refusal = unverifiable.into(),
             }
         }
-        Err(mismatch)
+        Err(refusal)
     }
 }
 
@@ -363,44 +286,21 @@ impl fmt::Debug for Record {
     }
 }
 
-/// Why a token's secret and a record do not belong together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Mismatch {
-    /// The record has another id than the token: the store answered with the wrong row.
-    OtherId,
-    /// A newer program wrote the record.
-    NewerRecord,
-    /// No digest of the record fits the secret.
-    WrongSecret,
-    /// A digest is of a scheme this crate does not know, and no other fits.
-    UnknownScheme(u8),
-    /// A digest is under a key that the ring does not have, and no other fits.
-    MissingKey(KeyId),
-}
-
-impl From<Unverifiable> for Mismatch {
-    fn from(unverifiable: Unverifiable) -> Self {
-        match unverifiable {
-            Unverifiable::Scheme(scheme) => Self::UnknownScheme(scheme),
-            Unverifiable::Key(key) => Self::MissingKey(key),
-        }
-    }
-}
-
-/// Which of a record's secrets was presented.
+/// The secret of a record that was presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PresentedSecret {
     Newest,
     Older,
-    /// The one that ended last: known, never accepted.
+    /// The secret that ended last. It is recognised and never accepted.
     Ended,
 }
 
-/// The proof that a presented secret is one of this record's. Only [`Record::matches`] makes it and
-/// only [`check`](crate::check()) turns it into a verified token.
+/// The proof that a presented secret is one of this record's secrets.
+///
+/// [`Record::matches`] creates it, and [`authorize`](Self::authorize) consumes it and returns a
+/// [`VerifiedToken`](crate::VerifiedToken).
 #[derive(Debug)]
-#[must_use = "a match alone verifies nothing: pass it to `check`"]
+#[must_use = "a match alone verifies nothing: call `authorize`"]
 pub struct Matched<'r> {
     record: &'r Record,
     presented: PresentedSecret,
@@ -412,7 +312,7 @@ impl<'r> Matched<'r> {
         self.record
     }
 
-    /// Whether the presented secret has ended by `now`.
+    /// Returns whether the presented secret has ended by `now`.
     #[inline]
     pub(crate) fn secret_ended(&self, now: DateTime<Utc>) -> bool {
         match self.presented {

@@ -1,4 +1,8 @@
-//! What a token may do, what a request asks for, and the named bundles of the first.
+//! Scopes, requirements and token types.
+//!
+//! A [`ScopeSet`] is a grant, a [`Requirement`] has the scopes that a request requires, and a
+//! [`TokenType`] is a named grant. The constants are the limits of their texts. The manual explains the rules in
+//! [scopes and types](crate::manual::scopes_and_types).
 
 mod grammar;
 mod requirement;
@@ -17,83 +21,21 @@ pub use token_type::{TokenType, TokenTypes};
 use grammar::{covers, validate};
 use requirement::RequirementKind;
 
-/// One scope: segments of `[A-Za-z0-9_.-]+` joined by `:`, such as `files:upload`. Compared as bytes.
-/// What permits what is in [scopes and types](crate::manual::scopes_and_types).
+/// A sorted set of scopes without duplicates. The empty set permits no scope.
 ///
-/// The last segment may be `*`, which stands for one or more segments: `files:*` permits
-/// `files:upload` and `files:archive:read`, and not `files`. `*` alone permits everything but the
-/// reserved resource `service-tokens:`, which only scopes that name it permit.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Scope(Box<str>);
-
-impl Scope {
-    /// Checks and keeps a scope.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidScope`] names the rule that the text breaks.
-    pub fn new(scope: &str) -> Result<Self, InvalidScope> {
-        validate(scope)?;
-        Ok(Self(scope.into()))
-    }
-
-    /// The scope as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-macro_rules! text_impls {
-    ($type:ident) => {
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!(stringify!($type), "({})"), self)
-            }
-        }
-
-        #[cfg(feature = "serde")]
-        impl serde::Serialize for $type {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        #[cfg(feature = "serde")]
-        impl<'de> serde::Deserialize<'de> for $type {
-            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
-                text.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    };
-}
-
-text_impls!(Scope);
-text_impls!(ScopeSet);
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl FromStr for Scope {
-    type Err = InvalidScope;
-
-    fn from_str(scope: &str) -> Result<Self, InvalidScope> {
-        Self::new(scope)
-    }
-}
-
-/// A set of scopes, sorted, each once. The empty set permits nothing.
+/// A scope has segments of `[A-Za-z0-9_.-]+` with `:` between them, such as `files:upload`, and is
+/// compared as bytes. The last segment may be `*`, which stands for one or more segments: `files:*`
+/// permits `files:upload` and `files:archive:read`, but not `files`. `*` alone permits everything
+/// except the reserved resource `service-tokens:`, which only scopes that name it permit. The manual
+/// has the rules in [scopes and types](crate::manual::scopes_and_types).
 ///
-/// Written with single spaces between, the form of RFC 6749 §3.3.
+/// The text of a set has single spaces between the scopes (RFC 6749 §3.3).
 ///
 /// ```
-/// use service_tokens::{Requirement, ScopeSet};
+/// use service_tokens::{ScopeSet, requirement};
 ///
 /// let granted = ScopeSet::new(["files:*", "queue:push"])?;
-/// assert!(granted.as_scopes().permits(&Requirement::scope("files:upload")?));
+/// assert!(granted.as_scopes().permits(&requirement!("files:upload")));
 /// assert!(granted.as_scopes().contains(ScopeSet::new(["files:read"])?.as_scopes()));
 /// assert_eq!(granted.to_string(), "files:* queue:push");
 /// # Ok::<(), service_tokens::InvalidScope>(())
@@ -102,11 +44,23 @@ impl FromStr for Scope {
 pub struct ScopeSet(Box<str>);
 
 impl ScopeSet {
-    /// A set of these scopes, in any order; doubles are kept once.
+    /// Creates a set of these scopes. Their order does not matter, and duplicates count once.
     ///
     /// # Errors
     ///
-    /// [`InvalidScope`] for the first text that is no scope, or if there are too many.
+    /// [`InvalidScope`] for the first text that is not a valid scope, or if there are more than
+    /// [`MAX_SCOPES`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::ScopeSet;
+    ///
+    /// let set = ScopeSet::new(["queue:push", "files:read", "queue:push"])?;
+    /// assert_eq!(set, "files:read queue:push".parse()?);
+    /// assert!(ScopeSet::new(["files read"]).is_err());
+    /// # Ok::<(), service_tokens::InvalidScope>(())
+    /// ```
     pub fn new<I>(scopes: I) -> Result<Self, InvalidScope>
     where
         I: IntoIterator,
@@ -129,9 +83,30 @@ impl ScopeSet {
         Ok(Self(scopes.join(" ").into()))
     }
 
-    /// The set, borrowed.
+    /// Returns the set in its borrowed form, which has the operations.
     pub fn as_scopes(&self) -> Scopes<'_> {
         Scopes(&self.0)
+    }
+}
+
+impl fmt::Debug for ScopeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ScopeSet({self})")
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for ScopeSet {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for ScopeSet {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -144,80 +119,115 @@ impl fmt::Display for ScopeSet {
 impl FromStr for ScopeSet {
     type Err = InvalidScope;
 
-    /// Reads scopes with single spaces between; the empty text is the empty set.
+    /// Reads scopes with single spaces between them. The empty text is the empty set.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidScope`] for the first text that is not a valid scope, or if there are more than
+    /// [`MAX_SCOPES`].
     fn from_str(scopes: &str) -> Result<Self, InvalidScope> {
         if scopes.is_empty() { Ok(Self::default()) } else { Self::new(scopes.split(' ')) }
     }
 }
 
-/// A borrowed [`ScopeSet`].
+/// A borrowed [`ScopeSet`], as records and types return it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Scopes<'s>(&'s str);
 
 impl<'s> Scopes<'s> {
-    /// A set from the text that [`Scopes::as_str`] gave.
+    /// Borrows a set from the text that [`Scopes::as_str`] returned.
     pub(crate) fn from_canonical(text: &'s str) -> Self {
         Self(text)
     }
 
-    /// The scopes, in order.
+    /// Returns the scopes in their order.
     pub fn iter(self) -> impl Iterator<Item = &'s str> {
         self.0.split(' ').filter(|scope| !scope.is_empty())
     }
 
-    /// Whether there is none.
+    /// Returns whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0.is_empty()
     }
 
-    /// The scopes with single spaces between (RFC 6749 §3.3).
+    /// Returns the scopes with single spaces between them (RFC 6749 §3.3).
     pub fn as_str(self) -> &'s str {
         self.0
     }
 
-    /// Grant against need: whether a request with this need may go on.
+    /// Returns whether this grant meets the requirement.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::{ScopeSet, requirement};
+    ///
+    /// let granted = ScopeSet::new(["files:*"])?;
+    /// assert!(granted.as_scopes().permits(&requirement!("files:upload")));
+    /// assert!(!granted.as_scopes().permits(&requirement!("files")));
+    /// # Ok::<(), service_tokens::InvalidScope>(())
+    /// ```
     #[inline]
     pub fn permits(self, requirement: &Requirement) -> bool {
         match &requirement.0 {
             RequirementKind::AnyToken => true,
-            RequirementKind::All(requirements) => {
-                requirements.iter().all(|requirement| self.covers(requirement))
-            }
-            RequirementKind::Any(requirements) => {
-                requirements.iter().any(|requirement| self.covers(requirement))
-            }
+            RequirementKind::All(required) => required.all(|scope| self.covers(scope)),
+            RequirementKind::Any(required) => required.any(|scope| self.covers(scope)),
         }
     }
 
-    /// Grant against grant: whether everything that `other` permits, this set permits too.
+    /// Returns whether this grant permits everything that the grant `other` permits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::ScopeSet;
+    ///
+    /// let (wide, narrow) = (ScopeSet::new(["files:*"])?, ScopeSet::new(["files:read"])?);
+    /// assert!(wide.as_scopes().contains(narrow.as_scopes()));
+    /// assert!(!narrow.as_scopes().contains(wide.as_scopes()));
+    /// # Ok::<(), service_tokens::InvalidScope>(())
+    /// ```
     pub fn contains(self, other: Scopes<'_>) -> bool {
         other.iter().all(|scope| self.covers(scope))
     }
 
-    /// What both sets permit.
+    /// Returns the set of the scopes that both sets permit.
     ///
-    /// It may have as many scopes as both together, more than [`MAX_SCOPES`]: such a set works and
-    /// is written, but not read back from its text.
+    /// The result may have as many scopes as both sets together, which may be more than
+    /// [`MAX_SCOPES`]. Such a set works and can be written, but it cannot be read from its text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::ScopeSet;
+    ///
+    /// let (left, right) = (ScopeSet::new(["files:*"])?, ScopeSet::new(["files:read", "queue:*"])?);
+    /// let both = left.as_scopes().intersection(right.as_scopes());
+    /// assert_eq!(both.to_string(), "files:read");
+    /// # Ok::<(), service_tokens::InvalidScope>(())
+    /// ```
     pub fn intersection(self, other: Scopes<'_>) -> ScopeSet {
         let both = self
             .iter()
             .filter(|scope| other.covers(scope))
             .chain(other.iter().filter(|scope| self.covers(scope)));
-        // Of two scopes with a common need one covers the other, so the result is no larger than the two.
+        // If two scopes permit a common scope, one of them covers the other. So the result needs only
+        // scopes of the two sets.
         let mut both: Vec<&str> = both.collect();
         both.sort_unstable();
         both.dedup();
         ScopeSet(both.join(" ").into())
     }
 
-    /// An owned copy.
+    /// Returns an owned copy.
     pub fn to_set(self) -> ScopeSet {
         ScopeSet(self.0.into())
     }
 
     #[inline]
     fn covers(self, scope: &str) -> bool {
-        // Most sets have one scope, and most often it is the one.
+        // Fast path: most sets have one scope, and it is usually the required one.
         self.0 == scope || self.iter().any(|granted| covers(granted, scope))
     }
 }

@@ -1,65 +1,34 @@
-//! The private half of a token, and where it comes from.
+//! The private half of a token, in memory that is overwritten when it is dropped.
 
 use std::fmt;
 
-use rand::TryRng;
 use zeroize::{Zeroize, Zeroizing};
+
+use crate::random::{RandomError, RandomSource};
 
 /// The base62 alphabet of token bodies, in the order of their values: `0-9A-Za-z`.
 pub(crate) const ALPHABET: &[u8; 62] =
     b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Characters in a secret: 43 of 62 possible ones carry 256.03 bits.
+/// The number of characters in a secret. 43 characters of 62 carry 256.03 bits.
 pub(crate) const SECRET_LEN: usize = 43;
 
-/// A secret as it stands in a token, with the first characters of what follows it: three quarters of
-/// the block that it is hashed in, which are read as such.
+/// A secret as it is in a token, with the first characters of the checksum after it. These 48 bytes are
+/// three quarters of a SHA-256 block, so hashing reads them without a copy.
 pub(crate) type Presented = [u8; 48];
 
-/// Where random bytes come from. The default is the operating system.
-///
-/// It exists so that an embedder can route the draw through a hardware source, and so that a
-/// failing source can be tested.
-///
-/// # Contract
-///
-/// The bytes must be unpredictable: the whole security of a token rests on them. A source that
-/// cannot deliver returns an error; it never fills in anything weaker.
-pub trait RandomSource: Send + Sync {
-    /// Fills `bytes` completely.
-    ///
-    /// # Errors
-    ///
-    /// [`RandomError`] if the source could not deliver every byte.
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError>;
-}
-
-/// The random source failed; nothing was issued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the random source failed")]
-pub struct RandomError;
-
-/// The operating system's random source.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct OsRandom;
-
-impl RandomSource for OsRandom {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
-        rand::rngs::SysRng.try_fill_bytes(bytes).map_err(|_| RandomError)
-    }
-}
-
-/// The 43 random characters of a new token. Zeroized on drop, never printed.
+/// The 43 random characters of a new token. They are zeroized on drop and never printed.
 pub(crate) struct Secret(Zeroizing<[u8; SECRET_LEN]>);
 
 impl Secret {
-    /// Draws a secret, each character uniform over the alphabet.
+    /// Draws a secret whose characters are uniform over the alphabet.
     pub(crate) fn generate(source: &dyn RandomSource) -> Result<Self, RandomError> {
         let mut secret = Self(Zeroizing::new([0; SECRET_LEN]));
         let mut filled = 0;
-        // Six bits select one of 64 values; the two without a character are drawn again, so that no
-        // character is likelier than another. A sound source needs more than a few rounds with a
-        // probability far below 2^-100; a stuck one must not hang the caller.
+        // Rejection sampling: six bits select one of 64 values, and the two without a character are drawn
+        // again, so every character has the same probability. A sound source needs more than a few
+        // rounds with a probability far below 2^-100. The limit keeps a stuck source from hanging the
+        // caller.
         for _ in 0..32 {
             let mut pool = Zeroizing::new([0u8; 64]);
             source.fill(pool.as_mut_slice())?;
@@ -87,7 +56,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A string that is overwritten when dropped. Its buffer never grows: the capacity is set once.
+/// A string that is overwritten when dropped. Its buffer never grows, because a growing one would leave
+/// a copy behind.
 pub(crate) struct SecretText(String);
 
 impl SecretText {
@@ -119,6 +89,7 @@ impl Drop for SecretText {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::OsRandom;
 
     struct Constant(u8);
     impl RandomSource for Constant {
@@ -129,12 +100,12 @@ mod tests {
     }
 
     #[test]
-    fn a_stuck_source_is_an_error_and_no_endless_loop() {
+    fn stuck_random_source_is_an_error() {
         assert!(matches!(Secret::generate(&Constant(63)), Err(RandomError)));
     }
 
     #[test]
-    fn characters_are_uniform_enough() {
+    fn characters_are_uniformly_distributed() {
         let mut counts = [0u32; 62];
         for _ in 0..2_000 {
             for byte in Secret::generate(&OsRandom).unwrap().characters() {

@@ -1,7 +1,12 @@
-//! The contract between the service and whatever keeps its records.
+//! The contract between the service and the storage that holds its records.
+//!
+//! Implement [`TokenStore`] for the storage that you already run. The module also has the types that a
+//! store receives and returns, and the error that it reports. The manual goes through an
+//! implementation in [writing a store](crate::manual::writing_a_store).
 
 mod error;
-mod query;
+mod filter;
+mod list;
 
 use std::sync::Arc;
 
@@ -9,7 +14,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use error::{BoxError, StoreError};
-pub use query::{MAX_PAGE_LEN, Order, Page, Query, States};
+pub use filter::{Filter, States};
+pub use list::{ListRequest, MAX_PAGE_LEN, Order, Page};
 
 use crate::clock::from_micros;
 use crate::record::Record;
@@ -17,20 +23,32 @@ use crate::token::TokenId;
 
 /// The compare-and-swap number of a stored record, chosen by the store.
 ///
-/// It changes with every replacement and is never used twice for one record (`versions_are_new`). It
-/// says nothing else: a store may count from one or use its database's own revision.
+/// It changes with every replacement, and a store never uses it twice for one record
+/// (`versions_are_new`). It has no other meaning. A store may count from one or use the revision of its
+/// database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Version(pub u64);
 
-/// When a token was last accepted, as far as the store knows.
+/// The time at which a token was last accepted, as far as the store knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LastUsed {
-    /// The store does not keep it.
+    /// The store does not track last uses.
     NotTracked,
-    /// It was never touched.
+    /// The token was never used.
     Never,
-    /// The latest time it was touched with.
+    /// The latest time that [`TokenStore::touch`] received.
     At(DateTime<Utc>),
+}
+
+impl LastUsed {
+    /// Returns the time in microseconds since 1970, if one is known.
+    #[inline]
+    pub(crate) fn micros(self) -> Option<i64> {
+        match self {
+            Self::At(time) => Some(time.timestamp_micros()),
+            Self::Never | Self::NotTracked => None,
+        }
+    }
 }
 
 /// A record as a store holds it.
@@ -39,14 +57,28 @@ pub enum LastUsed {
 pub struct StoredRecord {
     /// The record.
     pub record: Record,
-    /// Its version, for the next [`TokenStore::replace`] or [`TokenStore::remove`].
+    /// The record's version, for the next [`TokenStore::replace`] or [`TokenStore::remove`].
     pub version: Version,
-    /// Its last use.
+    /// The token's last use.
     pub last_used: LastUsed,
 }
 
 impl StoredRecord {
-    /// For authors of stores.
+    /// Creates the value that a store returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::store::{LastUsed, StoreError, Version};
+    /// use service_tokens::{Record, StoredRecord};
+    ///
+    /// /// Reads the columns of a row.
+    /// fn read(bytes: &[u8], version: u64) -> Result<StoredRecord, StoreError> {
+    ///     let record = Record::from_bytes(bytes)?;
+    ///     Ok(StoredRecord::new(record, Version(version), LastUsed::NotTracked))
+    /// }
+    /// # assert!(read(b"damaged", 1).is_err());
+    /// ```
     pub fn new(record: Record, version: Version, last_used: LastUsed) -> Self {
         Self { record, version, last_used }
     }
@@ -58,226 +90,268 @@ impl StoredRecord {
 pub struct RecordRef<'s> {
     /// The record.
     pub record: &'s Record,
-    /// Its version.
+    /// The record's version.
     pub version: Version,
-    last_used: LastUse,
-}
-
-/// [`LastUsed`] in microseconds since 1970: in a verification it is compared and not shown.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum LastUse {
-    NotTracked,
-    Never,
-    At(i64),
-}
-
-impl From<LastUsed> for LastUse {
-    fn from(used: LastUsed) -> Self {
-        match used {
-            LastUsed::NotTracked => Self::NotTracked,
-            LastUsed::Never => Self::Never,
-            LastUsed::At(time) => Self::At(time.timestamp_micros()),
-        }
-    }
+    /// Whether the store tracks last uses.
+    tracked: bool,
+    /// The last use in microseconds since 1970. It is a number, because a verification only compares it,
+    /// and a conversion to a date costs time.
+    used_micros: Option<i64>,
 }
 
 impl<'s> RecordRef<'s> {
-    /// For authors of stores.
+    /// Creates the value that a store lends.
+    ///
+    /// # Examples
+    ///
+    /// The method [`TokenStore::find_now`] of a store that has every record in memory:
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use service_tokens::store::{LastUsed, RecordRef, Version};
+    /// use service_tokens::{Record, TokenId};
+    ///
+    /// struct InMemory(HashMap<TokenId, (Record, Version)>);
+    ///
+    /// impl InMemory {
+    ///     fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<RecordRef<'_>>)) -> bool {
+    ///         let found = self.0.get(&id);
+    ///         visit(found.map(|(record, version)| {
+    ///             RecordRef::new(record, *version, LastUsed::NotTracked)
+    ///         }));
+    ///         true
+    ///     }
+    /// }
+    /// # let empty = InMemory(HashMap::new());
+    /// # assert!(empty.find_now(TokenId::from_bytes([0; 16]), &mut |found| assert!(found.is_none())));
+    /// ```
     pub fn new(record: &'s Record, version: Version, last_used: LastUsed) -> Self {
-        Self { record, version, last_used: last_used.into() }
+        let tracked = last_used != LastUsed::NotTracked;
+        Self { record, version, tracked, used_micros: last_used.micros() }
     }
 
     #[cfg(any(feature = "memory", feature = "file"))]
     #[inline]
     pub(crate) fn used_at(record: &'s Record, version: Version, used: Option<i64>) -> Self {
-        Self { record, version, last_used: used.map_or(LastUse::Never, LastUse::At) }
+        Self { record, version, tracked: true, used_micros: used }
     }
 
-    /// Its last use.
+    /// Returns the token's last use.
     pub fn last_used(&self) -> LastUsed {
-        match self.last_used {
-            LastUse::NotTracked => LastUsed::NotTracked,
-            LastUse::Never => LastUsed::Never,
-            LastUse::At(micros) => LastUsed::At(from_micros(micros)),
+        match self.used_micros {
+            Some(micros) => LastUsed::At(from_micros(micros)),
+            None if self.tracked => LastUsed::Never,
+            None => LastUsed::NotTracked,
         }
     }
 
+    /// Returns the last use in microseconds since 1970, if one is known.
     #[inline]
-    pub(crate) fn last_use(&self) -> LastUse {
-        self.last_used
+    pub(crate) fn used_micros(&self) -> Option<i64> {
+        self.used_micros
     }
 }
 
-/// What [`ChangeStream::next`] tells.
+/// An entry of a change feed, as [`ChangeStream::next`] returns it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
     /// The record of this id was inserted, replaced or removed.
     Record(TokenId),
-    /// Changes may have been missed: whoever keeps records must forget them all.
+    /// Changes may have been missed, so every cached record must be dropped.
     Missed,
 }
 
-/// Changed ids, as they happen, wherever in the system the change was made.
+/// A feed of the ids whose records change, also if another process writes them.
 #[async_trait]
 pub trait ChangeStream: Send {
-    /// Waits for the next change. Dropping the future loses no change.
+    /// Waits for the next change and returns it. Dropping the future must not lose a change.
     ///
     /// # Errors
     ///
-    /// The stream broke and gives nothing any more. Ask the store for a new one and treat all that
-    /// happened in between as [`Change::Missed`].
+    /// Any error if the stream broke and will not return another change. The caller opens a new stream
+    /// with [`TokenStore::changes`] and treats the time in between as [`Change::Missed`].
     async fn next(&mut self) -> Result<Change, StoreError>;
 }
 
-/// Where records are kept. Write one for the storage you already run: with the `async-trait` crate's
-/// attribute on the `impl`, as in `examples/custom_store.rs`, which is a whole store.
+/// The storage for the records of tokens. Implement it for the storage that you already run.
 ///
-/// Five operations are required and three have defaults that are correct. A store keeps
-/// [`Record::to_bytes`] and, beside them, the columns it wants to search by, taken from the record's
-/// accessors. It knows no lifecycle: every rule about revoking, rotating or expiring lives in the
-/// crate, above the store. The `conformance` feature has a suite that tells whether a store keeps
-/// what it promises here; its promises go by the names in parentheses. [Writing a
-/// store](crate::manual::writing_a_store) in the manual goes through it all over a database table.
+/// Put the attribute [`async_trait`](macro@crate::async_trait) on the `impl`. The file
+/// `examples/custom_store.rs` is a complete store.
+///
+/// Five methods are required. The other four have defaults that are correct. A store saves
+/// [`Record::to_bytes`] and, next to it, the columns by which it searches. It takes those columns from
+/// the record's accessors. A store contains no rule about revocation, rotation or expiry, because the
+/// crate applies these rules above the store.
+///
+/// The feature `conformance` has a suite that tests a store against this contract. The names in
+/// parentheses are the names of its tests. The manual builds a store over a database table in
+/// [writing a store](crate::manual::writing_a_store).
 ///
 /// # Contract
 ///
-/// **Per id, operations are atomic and linearizable.** What one call acknowledged, every later call
-/// sees (`read_your_writes`), from every clone, connection and process (`handles_agree`). Of
-/// simultaneous [`insert`](Self::insert) calls with one id one succeeds (`one_insert_wins`), and of
-/// simultaneous [`replace`](Self::replace) and [`remove`](Self::remove) calls with one version
-/// (`one_replace_wins`), on threads too (`threads_agree`). A call whose future is dropped has happened
-/// wholly or not at all (`dropped_calls_are_whole`).
+/// **Operations on one id are atomic and linearizable.** Every call sees all writes that were
+/// acknowledged before it (`read_your_writes`), from every clone, connection and process
+/// (`handles_agree`). Of several simultaneous [`insert`](Self::insert) calls with one id, exactly one
+/// succeeds (`one_insert_wins`). The same holds for simultaneous [`replace`](Self::replace) and
+/// [`remove`](Self::remove) calls with one version (`one_replace_wins`), also on several threads
+/// (`threads_agree`). A call whose future is dropped takes effect completely or not at all
+/// (`dropped_calls_are_atomic`).
 ///
-/// **Acknowledged means durable.** When a call has returned `Ok`, the change survives whatever the
-/// store claims to survive; at least being closed and opened again (`survives_reopening`).
+/// **Acknowledged means durable.** After a call has returned `Ok`, the write survives every failure that
+/// the store promises to survive, and at least closing and opening the store (`survives_reopening`).
 ///
-/// **Bytes are bytes.** Ids (`ids_are_exact`), owners (`owners_stay_apart`) and all other texts
-/// (`text_is_compared_as_bytes`) are compared byte by byte: no case folding, trimming, collation or
-/// Unicode normalisation, no end at a NUL (`text_is_kept`). Times keep their microseconds. What comes
-/// back is exactly what went in (`record_is_kept`).
+/// **Texts are bytes.** A store compares ids (`ids_are_exact`), owners (`owners_are_separate`) and all
+/// other texts (`text_is_compared_as_bytes`) byte by byte. It must not fold case, trim, collate or
+/// normalise them, and a text does not end at a NUL (`text_is_preserved`). Times keep their
+/// microseconds. A read returns exactly the record that was written (`record_is_preserved`).
 ///
-/// **Time is an argument.** A store asks no clock for anything that decides about a token: where the
-/// time matters it is passed in (`states_follow_now`).
+/// **Time is an argument.** A store must not read a clock for a decision about a token. Methods that
+/// need the time receive it (`states_follow_now`).
 ///
-/// **Who controls what.** Anyone who can reach the service chooses the *id* given to
-/// [`find`](Self::find): it may be any 128-bit number. Whoever may issue tokens chooses the texts in
-/// a record, and whoever may list them the texts in a [`Query`]; both are bounded in length and
-/// otherwise arbitrary. Never put them into a query language unescaped. Secrets never reach a store.
-/// A store in turn is trusted: whoever can write to it can forge records.
+/// **Input is hostile.** Anyone who can reach the service chooses the id given to [`find`](Self::find),
+/// which may be any 128-bit number. A caller that issues tokens chooses texts of the record, and a
+/// caller that lists them chooses the texts of a [`Filter`]. These texts are bounded in length and
+/// otherwise arbitrary. Never put them into a query language without escaping or binding them. A store
+/// never receives a secret. The service trusts the store, because anyone who can write to it can forge
+/// records.
 ///
-/// **Errors say what is known.** [`StoreError::Unavailable`] means that nothing was written and
-/// [`StoreError::Indeterminate`] that it may have been; a missing row is `Ok(None)` or
-/// [`StoreError::Conflict`] and never the answer to a failure (`failures_are_errors`). An error's
-/// text must not contain a record's bytes (`errors_leak_nothing`).
+/// **An error says whether the write happened.** After [`StoreError::Unavailable`] the service assumes
+/// that the store wrote nothing, and after [`StoreError::Indeterminate`] that it may have written. A
+/// missing row is `Ok(None)` or [`StoreError::Conflict`], and neither may be the answer to a failure
+/// (`failures_are_errors`). The text of an error must not contain the bytes of a record
+/// (`errors_leak_nothing`).
 ///
-/// **New methods come with correct defaults**, so that a store written today stays one.
+/// **A new method of this trait has a correct default**, so that existing stores remain correct.
 #[async_trait]
 pub trait TokenStore: Send + Sync + 'static {
-    /// Keeps a new record and returns its first version.
+    /// Stores a new record and returns its first version.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Exists`] if there is a record with this id: it stays as it is, even if it is
-    /// equal (`insert_never_overwrites`).
+    /// [`StoreError::Exists`] if a record with this id exists. That record must not change, and the error
+    /// is the same if both records are equal (`insert_never_overwrites`).
     async fn insert(&self, record: &Record) -> Result<Version, StoreError>;
 
-    /// The record with this id, or `None`.
+    /// Returns the record with this id, or `None` if the store has no record with this id.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] if what is stored under the id is no record, or is one with another
-    /// id.
+    /// [`StoreError::Corrupt`] if the bytes under this id are not a valid record, or are the record of
+    /// another id.
     async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError>;
 
-    /// Puts a record in the place of the one with its id, if that still has the version `expected`;
-    /// returns the new version. The last use stays (`replace_keeps_last_use`).
+    /// Replaces the record with the same id if its version is `expected`, and returns the new version.
+    ///
+    /// The last use must not change (`replace_preserves_last_use`).
     ///
     /// # Errors
     ///
-    /// - [`StoreError::Conflict`] if there is no record with this id (`replace_creates_nothing`), if
-    ///   it has another version (`replace_needs_the_version`), or if its owner or creation time
-    ///   differ from the replacement's (`replace_keeps_identity`).
-    /// - [`StoreError::Corrupt`] if what is stored under the id is no record.
-    /// - [`StoreError::NewerFormat`] if the present record is in a newer format than this crate
-    ///   reads ([`Record::is_newer`]): it may carry a restriction that would be lost
-    ///   (`newer_record_stays`).
+    /// - [`StoreError::Conflict`] if no record has this id (`replace_creates_nothing`), if the present
+    ///   record has another version (`replace_requires_the_version`), or if its owner or creation time
+    ///   is not that of the replacement (`replace_preserves_identity`).
+    /// - [`StoreError::Corrupt`] if the bytes under this id are not a valid record.
+    /// - [`StoreError::NewerFormat`] if the present record is in a format that is newer than this crate
+    ///   reads ([`Record::is_newer`]). Such a record may carry a restriction that a replacement would
+    ///   lose (`newer_record_is_protected`).
     ///
-    /// In every case nothing changes; if several apply, any of them will do. [`StoreError::check_replacement`] decides both for a store
-    /// that has the present record at hand.
+    /// After an error the record must be unchanged. If several errors apply, return any of them.
+    /// [`StoreError::check_replacement`] compares owner, creation time and format for a store that has
+    /// the present record at hand.
     async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError>;
 
-    /// Removes the record with this id, if it still has the version `expected`. Its last use goes
-    /// with it (`removed_is_gone`).
+    /// Removes the record with this id, and its last use, if its version is `expected`
+    /// (`removed_record_is_gone`).
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] if there is none or it has another version
-    /// (`remove_needs_the_version`).
+    /// [`StoreError::Conflict`] if no record has this id, or if the record has another version
+    /// (`remove_requires_the_version`).
     async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError>;
 
-    /// One page of the records that `query` selects at the time `now`, in the order of their ids as
-    /// unsigned numbers, which is the order of issue (`list_is_in_order`, `directions_agree`). Each
-    /// is as [`find`](Self::find) would answer (`list_agrees_with_find`).
+    /// Returns one page of the records that match `request` at the time `now`.
     ///
-    /// [`Query::matches`] decides over each record; a store may use its indexes to look at fewer,
-    /// with the same result (`filters_are_exact`). Call it on every record all the same: a later
-    /// version of this crate may have filters for which there is no column yet. The page starts behind [`Query::cursor`], which is
-    /// a place in the order and need not (any more) be a record's id (`cursor_is_a_place`), and holds
-    /// at most [`Query::page_len`] records (`page_length_holds`). It may hold fewer, even none, and
-    /// still have a successor: only a missing [`Page::next`] is the end (`short_page_is_no_end`). A
-    /// walk from page to page meets each record that was there before it began, is not removed and
-    /// keeps matching, exactly once (`walk_is_complete`).
+    /// Records are sorted by id as an unsigned number, which is the order of issue
+    /// (`list_is_in_order`, `orders_agree`). Each record is the same as [`find`](Self::find) returns it
+    /// (`list_agrees_with_find`).
+    ///
+    /// A record matches if [`Filter::matches`] accepts it. A store may use its indexes to read fewer
+    /// records, but the result must be the same (`filters_are_exact`). Call `matches` for every record
+    /// even if there is a column for every field, because a later version of this crate may add a
+    /// field.
+    ///
+    /// The page starts after the place [`ListRequest::after`](field@ListRequest::after). This is a place
+    /// in the order, and it need not be the id of a record (`cursor_is_a_position`). The page has at
+    /// most [`ListRequest::limit`](field@ListRequest::limit) records (`page_limit_is_respected`). It may
+    /// have fewer records, or be empty, and still have a successor, because only a missing
+    /// [`Page::next`] marks the end (`short_page_is_not_the_end`). A scan from page to page returns each
+    /// record exactly once if the record existed before the scan, is not removed and matches all the
+    /// time (`scan_is_complete`).
     ///
     /// # Errors
     ///
-    /// - [`StoreError::Unsupported`] for a query by last use on a store that does not track it
-    ///   (`unused_since_is_honest`).
-    /// - [`StoreError::Corrupt`] if a row that may belong on the page is no record: leaving it out
-    ///   would hide a token.
-    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError>;
+    /// - [`StoreError::Unsupported`] for a filter by last use on a store that does not track it
+    ///   (`unused_since_is_exact`).
+    /// - [`StoreError::Corrupt`] if a row that may belong on the page is not a valid record. A store
+    ///   must not skip such a row, because that would hide a token.
+    async fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError>;
 
-    /// Whether this store keeps when tokens were last used. If so, a new record's last use is
-    /// [`LastUsed::Never`]; if not, every record's is [`LastUsed::NotTracked`] (`last_use_is_told`).
+    /// Returns whether this store tracks the last use of tokens.
+    ///
+    /// If it does, the last use of a new record must be [`LastUsed::Never`]. Otherwise every record must
+    /// have [`LastUsed::NotTracked`] (`last_use_is_reported`).
+    ///
+    /// The default returns `false`.
     fn tracks_last_used(&self) -> bool {
         false
     }
 
-    /// Notes when tokens were last used.
+    /// Records the times at which tokens were used.
     ///
-    /// For each id the later of the noted and the given time stays (`touch_keeps_the_latest`). An id
-    /// without a record is passed over; none is created (`touch_creates_nothing`). Record and version
-    /// stay as they are (`touch_leaves_the_record`).
+    /// For each id the store must keep the later of the stored and the given time
+    /// (`latest_touch_wins`). It must ignore an id without a record and must not create one
+    /// (`touch_creates_nothing`). The record and its version must not change
+    /// (`touch_does_not_change_record`).
     ///
-    /// The default does nothing, and is right for a store that does not track.
+    /// The default does not write. It is correct for a store that does not track last use.
     ///
     /// # Errors
     ///
-    /// Any; some of the batch may have been noted then. It is always safe to repeat.
+    /// Any error. The store may then have recorded a part of the batch, and the service repeats the
+    /// batch.
     async fn touch(&self, uses: &[(TokenId, DateTime<Utc>)]) -> Result<(), StoreError> {
         let _ = uses;
         Ok(())
     }
 
-    /// A stream of the ids whose records change from now on, or `None` if this store has none.
+    /// Opens a feed of the ids whose records change from now on, or returns `None` if this store has no
+    /// feed.
     ///
-    /// A change is told after it can be read, at least once, also if another process made it
-    /// (`changes_are_told`); a touch is no change.
+    /// The feed must report each insert, replacement and removal at least once, also those of other
+    /// processes, and not before a read can see the write (`changes_are_reported`). A
+    /// [`touch`](Self::touch) is not a change.
+    ///
+    /// The default returns `None`.
     ///
     /// # Errors
     ///
-    /// The stream could not be opened.
+    /// Any error if the feed could not be opened.
     async fn changes(&self) -> Result<Option<Box<dyn ChangeStream>>, StoreError> {
         Ok(None)
     }
 
-    /// Answers [`find`](Self::find) on the spot, if the store can without waiting: lends the record
-    /// to `visit` (`None` if there is none), called exactly once, and returns `true`. Returns
-    /// `false`, without having called it, if the answer needs `find`.
+    /// Lends the record with this id to `visit` if the store can answer without waiting, and returns
+    /// whether it did.
     ///
-    /// The answer must be the one that `find` would give (`find_now_agrees`): a copy that may lag
-    /// behind does not answer here, since the service takes this answer for a current one. `visit` is
-    /// brief and calls nothing of the store, so that a lock may be held around it.
+    /// If the result is `true`, the store must have called `visit` exactly once, with the record or with
+    /// `None` if no record has this id. If the result is `false`, the store must not have called
+    /// `visit`, and the service calls [`find`](Self::find).
+    ///
+    /// The record must be the one that `find` would return (`find_now_agrees`). A copy that may lag
+    /// behind must not answer here, because the service takes this answer for a current one. `visit` is
+    /// short and does not call the store, so the store may hold a lock during the call.
+    ///
+    /// The default returns `false`. [`RecordRef::new`] has an example.
     fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<RecordRef<'_>>)) -> bool {
         let _ = (id, visit);
         false
@@ -305,8 +379,8 @@ macro_rules! forward {
                 (**self).remove(id, expected).await
             }
 
-            async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
-                (**self).list(query, now).await
+            async fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
+                (**self).list(request, now).await
             }
 
             fn tracks_last_used(&self) -> bool {

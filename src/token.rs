@@ -1,4 +1,7 @@
-//! The token grammar, version 1: one definition for the parser, the generator and secret scanners.
+//! Tokens: their ids, their grammar, and the expression for secret scanners.
+//!
+//! [`Token`] is the plaintext that a client holds, and [`TokenId`] is its public half. One definition of
+//! the grammar, version 1, serves the parser, the generator and secret scanners:
 //!
 //! ```text
 //! acme_live_1 01JX…22 characters…  …43 characters…  …6 characters…
@@ -17,7 +20,7 @@ pub use id::{InvalidTokenId, TokenId};
 use crate::secret::{ALPHABET, Presented, SECRET_LEN, Secret, SecretText};
 use base62::{ID_LEN, all_base62, decode_base62, decode_id};
 
-/// How the part behind the last `_` is laid out, in characters.
+/// The lengths of the parts after the last `_`, in characters.
 struct Layout {
     version: u8,
     id: usize,
@@ -33,71 +36,73 @@ impl Layout {
     }
 }
 
-/// The longest prefix, in characters.
+/// The maximum length of a prefix, in characters.
 pub const MAX_PREFIX_LEN: usize = 32;
 
-/// The longest token of any version this crate knows, in characters.
+/// The maximum length of a token of any known version, in characters.
 pub const MAX_TOKEN_LEN: usize = MAX_PREFIX_LEN + 1 + V1.body();
 
-/// Why a text is no token of this service. It names the rule, never a character of the input.
+/// The error returned for a text that is not a token of this service. It names the rule and
+/// contains no character of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum MalformedToken {
-    /// There is nothing.
+    /// The text is empty.
     #[error("the token is empty")]
     Empty,
-    /// Longer than [`MAX_TOKEN_LEN`].
+    /// The text is longer than [`MAX_TOKEN_LEN`].
     #[error("the token is longer than {MAX_TOKEN_LEN} characters")]
     TooLong,
-    /// There is no `_`, so no prefix.
-    #[error("the token has no prefix: there is no underscore")]
+    /// The text has no `_` and so no prefix.
+    #[error("the token has no underscore and so no prefix")]
     NoPrefix,
-    /// What stands before the last `_` is no prefix that this service accepts.
-    #[error("the token's prefix is none that this service accepts")]
+    /// The part before the last `_` is not an accepted prefix.
+    #[error("the token has an unknown prefix")]
     UnknownPrefix,
-    /// The character behind the last `_` is no version that this crate knows, or is missing.
-    #[error("the token is of an unknown version")]
+    /// The character after the last `_` is missing or not a known version.
+    #[error("the token has an unknown version")]
     UnknownVersion,
-    /// The body is not as long as its version says: the token was cut or something was added.
+    /// The body has another length than its version requires. The token was truncated or extended.
     #[error("the token has the wrong length")]
     Length,
-    /// The body holds something other than `0-9A-Za-z`.
+    /// The body contains a character other than `0-9A-Za-z`.
     #[error("the token has a character that is not allowed")]
     Character,
-    /// The checksum does not fit: the token was mistyped or altered.
-    #[error("the token's checksum is wrong")]
+    /// The checksum does not match. The token was mistyped or altered.
+    #[error("the token's checksum does not match")]
     Checksum,
     /// The id is 2^128 or more.
     #[error("the token's id is out of range")]
     IdRange,
 }
 
-/// Why a text is no [`Prefix`].
+/// The error returned for a text that is not a valid [`Prefix`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPrefix {
-    /// There is nothing.
-    #[error("a prefix has at least one character")]
+    /// The text is empty.
+    #[error("the prefix is empty")]
     Empty,
-    /// More than [`MAX_PREFIX_LEN`] characters.
-    #[error("a prefix has at most {MAX_PREFIX_LEN} characters")]
+    /// The text has more than [`MAX_PREFIX_LEN`] characters.
+    #[error("the prefix is longer than {MAX_PREFIX_LEN} characters")]
     TooLong,
-    /// Not of the form `[a-z][a-z0-9]*(_[a-z0-9]+)*`.
+    /// The text does not match `[a-z][a-z0-9]*(_[a-z0-9]+)*`.
     #[error(
-        "a prefix starts with a-z and has only a-z, 0-9 and single underscores between them, \
-         such as acme_live"
+        "the prefix must start with a-z and contain only a-z, 0-9 and single underscores between \
+         them, such as acme_live"
     )]
     Form,
 }
 
-/// The readable start of a token, such as `acme_live`: it tells people and secret scanners whose
-/// token they found.
+/// The readable start of a token, such as `acme_live`. It shows people and secret scanners which
+/// service a token belongs to.
 ///
-/// `[a-z][a-z0-9]*(_[a-z0-9]+)*`, at most 32 characters: see [the token
-/// format](crate::manual::token_format).
+/// A prefix matches `[a-z][a-z0-9]*(_[a-z0-9]+)*` and has at most 32 characters. See
+/// [the token format](crate::manual::token_format).
 ///
 /// ```
-/// use service_tokens::Prefix;
+/// use service_tokens::steps::Prefix;
 ///
 /// assert!(Prefix::new("acme_live").is_ok());
 /// assert!(Prefix::new("Acme").is_err());
@@ -106,11 +111,22 @@ pub enum InvalidPrefix {
 pub struct Prefix(Box<str>);
 
 impl Prefix {
-    /// Checks and keeps a prefix.
+    /// Creates a prefix from a valid text.
     ///
     /// # Errors
     ///
-    /// [`InvalidPrefix`] names the rule that the text breaks.
+    /// Returns [`InvalidPrefix`], which names the rule that the text breaks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::steps::Prefix;
+    /// use service_tokens::token::InvalidPrefix;
+    ///
+    /// assert_eq!(Prefix::new("acme_live")?.as_str(), "acme_live");
+    /// assert_eq!(Prefix::new("acme__live"), Err(InvalidPrefix::Form));
+    /// # Ok::<(), InvalidPrefix>(())
+    /// ```
     pub fn new(prefix: &str) -> Result<Self, InvalidPrefix> {
         if prefix.is_empty() {
             return Err(InvalidPrefix::Empty);
@@ -129,7 +145,7 @@ impl Prefix {
         }
     }
 
-    /// The prefix as text, without the underscore that follows it in a token.
+    /// Returns the prefix as text, without the underscore that follows it in a token.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -147,18 +163,18 @@ impl fmt::Display for Prefix {
     }
 }
 
-/// The plaintext bearer string: shown once, then gone.
+/// The plaintext of a token. It is available only once, when the token is issued or rotated.
 ///
-/// It is overwritten in memory when dropped. It has no `Display`, no `PartialEq` and no
-/// serialization, and its `Debug` shows only the id: the one way to the text is
-/// [`expose_secret`](Self::expose_secret).
+/// The text is overwritten in memory when the value is dropped. The type has no `Display`, no
+/// `PartialEq` and no serialization, and its `Debug` shows only the id. Only
+/// [`expose_secret`](Self::expose_secret) returns the text.
 pub struct Token {
     id: TokenId,
     text: SecretText,
 }
 
 impl Token {
-    /// Puts a token together.
+    /// Creates a token from its parts.
     pub(crate) fn assemble(prefix: &Prefix, id: TokenId, secret: &Secret) -> Self {
         let mut text = SecretText::with_capacity(prefix.0.len() + 1 + V1.body());
         text.push(&prefix.0);
@@ -171,12 +187,12 @@ impl Token {
         Self { id, text }
     }
 
-    /// The whole token. Show it to its owner once; do not log or store it.
+    /// Returns the complete token. Show it to its owner once, and do not log or store it.
     pub fn expose_secret(&self) -> &str {
         self.text.as_str()
     }
 
-    /// The token's public id.
+    /// Returns the public id of the token.
     pub fn id(&self) -> TokenId {
         self.id
     }
@@ -188,7 +204,8 @@ impl fmt::Debug for Token {
     }
 }
 
-/// A text that obeys the grammar: well formed, not yet looked up. Borrowed from the input.
+/// A text with the form of a token, borrowed from the input. Whether the token exists is not known
+/// yet.
 #[derive(Clone, Copy)]
 pub struct ParsedToken<'t> {
     prefix: &'t [u8],
@@ -197,14 +214,14 @@ pub struct ParsedToken<'t> {
 }
 
 impl<'t> ParsedToken<'t> {
-    /// The id to look up.
+    /// Returns the id to look up.
     pub fn id(&self) -> TokenId {
         self.id
     }
 
-    /// The prefix, one of those that were accepted.
+    /// Returns the prefix, which is one of the accepted ones.
     pub fn prefix(&self) -> &'t str {
-        // Equal to an accepted prefix, so it is text.
+        // Valid UTF-8, because it equals an accepted prefix.
         str::from_utf8(self.prefix).unwrap_or_default()
     }
 
@@ -227,50 +244,57 @@ impl fmt::Debug for ParsedToken<'_> {
     }
 }
 
-/// Reads a token. Total (any bytes in, an answer out), without allocation and without a look-up. What
-/// a token looks like, and why: [the token format](crate::manual::token_format).
-///
-/// # Errors
-///
-/// [`MalformedToken`] names the first rule that is broken, in the order of its variants.
-///
-/// ```
-/// use service_tokens::{MalformedToken, Prefix, parse};
-///
-/// let ours = [Prefix::new("acme_live")?];
-/// assert_eq!(parse("acme_test_1x", &ours).unwrap_err(), MalformedToken::UnknownPrefix);
-/// # Ok::<(), service_tokens::InvalidPrefix>(())
-/// ```
-#[inline]
-pub fn parse<'t, T>(token: &'t T, accepted: &[Prefix]) -> Result<ParsedToken<'t>, MalformedToken>
-where
-    T: AsRef<[u8]> + ?Sized,
-{
-    let bytes = token.as_ref();
-    let Some((prefix, body)) = split_v1(bytes, accepted) else {
-        return Err(unlike_v1(bytes, accepted));
-    };
-    if !all_base62(body) {
-        // A further underscore would be the last: the body is behind that one.
-        return Err(if body.contains(&b'_') {
-            unlike_v1(bytes, accepted)
-        } else {
-            MalformedToken::Character
-        });
+impl<'t> ParsedToken<'t> {
+    /// Parses a token whose prefix is one of `accepted`. The function accepts any bytes, allocates no
+    /// memory and does no look-up. [The token format](crate::manual::token_format) describes the grammar.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MalformedToken`], which names the first broken rule in the order of its variants.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::steps::{ParsedToken, Prefix};
+    /// use service_tokens::token::MalformedToken;
+    ///
+    /// let ours = [Prefix::new("acme_live")?];
+    /// let refused = ParsedToken::parse("acme_test_1x", &ours).unwrap_err();
+    /// assert_eq!(refused, MalformedToken::UnknownPrefix);
+    /// # Ok::<(), service_tokens::token::InvalidPrefix>(())
+    /// ```
+    #[inline]
+    pub fn parse<T>(token: &'t T, accepted: &[Prefix]) -> Result<Self, MalformedToken>
+    where
+        T: AsRef<[u8]> + ?Sized,
+    {
+        let bytes = token.as_ref();
+        let Some((prefix, body)) = split_v1(bytes, accepted) else {
+            return Err(unlike_v1(bytes, accepted));
+        };
+        if !all_base62(body) {
+            // If the body contains an underscore, that one is the last, and the real body starts after
+            // it.
+            return Err(if body.contains(&b'_') {
+                unlike_v1(bytes, accepted)
+            } else {
+                MalformedToken::Character
+            });
+        }
+        let (id, rest) = body.split_first_chunk().ok_or(MalformedToken::Length)?;
+        let presented = rest.first_chunk().ok_or(MalformedToken::Length)?;
+        let given = rest.last_chunk::<{ V1.checksum }>().ok_or(MalformedToken::Length)?;
+        // Every number has one spelling in base62, so a token has one valid checksum.
+        let covered = &bytes[..bytes.len() - V1.checksum];
+        if decode_base62(given) != u64::from(crc32fast::hash(covered)) {
+            return Err(MalformedToken::Checksum);
+        }
+        let id = decode_id(id).ok_or(MalformedToken::IdRange)?;
+        Ok(ParsedToken { prefix, id: TokenId::from_value(id), presented })
     }
-    let (id, rest) = body.split_first_chunk().ok_or(MalformedToken::Length)?;
-    let presented = rest.first_chunk().ok_or(MalformedToken::Length)?;
-    let given = rest.last_chunk::<{ V1.checksum }>().ok_or(MalformedToken::Length)?;
-    // A number has one spelling in characters of the alphabet, so a token has one checksum.
-    let covered = &bytes[..bytes.len() - V1.checksum];
-    if decode_base62(given) != u64::from(crc32fast::hash(covered)) {
-        return Err(MalformedToken::Checksum);
-    }
-    let id = decode_id(id).ok_or(MalformedToken::IdRange)?;
-    Ok(ParsedToken { prefix, id: TokenId::from_value(id), presented })
 }
 
-/// The prefix, and the body behind its version, if the text has the shape of version 1.
+/// Returns the prefix and the part after the version, if the text has the form of version 1.
 #[inline]
 fn split_v1<'t>(bytes: &'t [u8], accepted: &[Prefix]) -> Option<(&'t [u8], &'t [u8])> {
     let (head, body) = bytes.split_at_checked(bytes.len().checked_sub(V1.body())?)?;
@@ -282,7 +306,7 @@ fn split_v1<'t>(bytes: &'t [u8], accepted: &[Prefix]) -> Option<(&'t [u8], &'t [
     known.then_some((prefix, body))
 }
 
-/// The first broken rule of a text that has not the shape of version 1.
+/// Returns the first broken rule of a text that does not have the form of version 1.
 #[cold]
 fn unlike_v1(bytes: &[u8], accepted: &[Prefix]) -> MalformedToken {
     if bytes.is_empty() {
@@ -301,31 +325,32 @@ fn unlike_v1(bytes: &[u8], accepted: &[Prefix]) -> MalformedToken {
     if body.first() != Some(&V1.version) {
         return MalformedToken::UnknownVersion;
     }
-    // With the right length it would have the shape.
+    // With the right length the text would have the form.
     MalformedToken::Length
 }
 
-/// A regular expression that finds tokens with any of these prefixes in text, for secret scanners.
+/// Returns a regular expression for secret scanners that finds tokens with any of these prefixes.
 ///
-/// Written for the common subset of RE2, PCRE, Rust and JavaScript. A match is a candidate; [`parse`]
-/// decides. It has no word boundary in front: behind an escaped line break (`\\n`) or a percent sign's
-/// digits there is none.
+/// It uses the common subset of RE2, PCRE, Rust and JavaScript. A match is a candidate that
+/// [`ParsedToken::parse`] accepts or refuses. The expression has no word boundary at the start, because a token
+/// may follow an escaped line break (`\\n`) or a percent-encoded character.
 ///
 /// ```
-/// use service_tokens::{Prefix, scanner_regex};
+/// use service_tokens::steps::Prefix;
+/// use service_tokens::token::scanner_regex;
 ///
 /// assert_eq!(
 ///     scanner_regex(&[Prefix::new("acme_live")?, Prefix::new("acme_test")?]),
 ///     r"(?:acme_live|acme_test)_1[0-9A-Za-z]{71}\b",
 /// );
-/// # Ok::<(), service_tokens::InvalidPrefix>(())
+/// # Ok::<(), service_tokens::token::InvalidPrefix>(())
 /// ```
 pub fn scanner_regex(prefixes: &[Prefix]) -> String {
     let names: Vec<&str> = prefixes.iter().map(Prefix::as_str).collect();
     format!(r"(?:{})_{}[0-9A-Za-z]{{{}}}\b", names.join("|"), char::from(V1.version), V1.body() - 1)
 }
 
-/// CRC-32/ISO-HDLC, as six characters of base62.
+/// Computes the CRC-32/ISO-HDLC checksum, as six characters of base62.
 fn checksum(covered: &[u8]) -> [u8; V1.checksum] {
     let mut characters = [0; V1.checksum];
     let mut rest = crc32fast::hash(covered);

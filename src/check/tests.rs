@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::*;
 use crate::clock::from_micros;
 use crate::digest::Digests;
+use crate::random::OsRandom;
 use crate::record::{NewRecord, OlderEnds, Record, Rotation};
 use crate::scope::{ScopeSet, TokenType};
-use crate::secret::{OsRandom, Secret};
-use crate::token::{Prefix, Token, TokenId, parse};
+use crate::secret::Secret;
+use crate::token::{ParsedToken, Prefix, Token, TokenId};
 
 const ID: TokenId = TokenId::from_bytes([7; 16]);
 
@@ -54,11 +55,11 @@ impl Issued {
         now: i64,
         requirement: &Requirement,
         types: &TokenTypes,
-    ) -> Result<VerifiedToken, Denied> {
+    ) -> Result<VerifiedToken, Refusal> {
         let accepted = [prefix()];
-        let parsed = parse(self.token.expose_secret(), &accepted).unwrap();
+        let parsed = ParsedToken::parse(self.token.expose_secret(), &accepted).unwrap();
         let matched = self.record.matches(&parsed, &Digests::plain()).unwrap();
-        check(matched, from_micros(now), requirement, types)
+        matched.authorize(from_micros(now), requirement, types)
     }
 
     /// The secret replaced at 2,500 and ended with that.
@@ -92,37 +93,37 @@ const PENDING: i64 = 1_999;
 const ACTIVE: i64 = 2_500;
 
 #[test]
-fn the_first_refusal_that_applies_is_given() {
+fn first_applicable_refusal_is_given() {
     let unknown = TokenTypes::default();
     let narrow = types("t", &["other"]);
     let (wide, lacking) = (types("t", &["*"]), requirement("b"));
     let token = || issue("t", &["a"]);
-    let cases: [(Issued, i64, &TokenTypes, Option<Denied>); 13] = [
-        (token().with_secret_ended().revoked(), EXPIRED, &unknown, Some(Denied::Revoked)),
-        (token().with_secret_ended().revoked(), PENDING, &unknown, Some(Denied::Revoked)),
-        (token().revoked(), ACTIVE, &wide, Some(Denied::Revoked)),
-        (token().with_secret_ended(), EXPIRED, &unknown, Some(Denied::SecretEnded)),
-        (token().with_secret_ended(), PENDING, &unknown, Some(Denied::SecretEnded)),
-        (token().with_secret_ended(), ACTIVE, &wide, Some(Denied::SecretEnded)),
-        (token(), EXPIRED, &unknown, Some(Denied::Expired)),
-        (token(), EXPIRED, &wide, Some(Denied::Expired)),
-        (token(), PENDING, &unknown, Some(Denied::NotYetActive)),
-        (token(), PENDING, &wide, Some(Denied::NotYetActive)),
-        (token(), ACTIVE, &unknown, Some(Denied::UnknownType)),
-        (token(), ACTIVE, &narrow, Some(Denied::MissingScope)),
-        (token(), ACTIVE, &wide, Some(Denied::MissingScope)),
+    let cases: [(Issued, i64, &TokenTypes, Option<Refusal>); 13] = [
+        (token().with_secret_ended().revoked(), EXPIRED, &unknown, Some(Refusal::Revoked)),
+        (token().with_secret_ended().revoked(), PENDING, &unknown, Some(Refusal::Revoked)),
+        (token().revoked(), ACTIVE, &wide, Some(Refusal::Revoked)),
+        (token().with_secret_ended(), EXPIRED, &unknown, Some(Refusal::SecretEnded)),
+        (token().with_secret_ended(), PENDING, &unknown, Some(Refusal::SecretEnded)),
+        (token().with_secret_ended(), ACTIVE, &wide, Some(Refusal::SecretEnded)),
+        (token(), EXPIRED, &unknown, Some(Refusal::Expired)),
+        (token(), EXPIRED, &wide, Some(Refusal::Expired)),
+        (token(), PENDING, &unknown, Some(Refusal::NotYetActive)),
+        (token(), PENDING, &wide, Some(Refusal::NotYetActive)),
+        (token(), ACTIVE, &unknown, Some(Refusal::UnknownType)),
+        (token(), ACTIVE, &narrow, Some(Refusal::MissingScope)),
+        (token(), ACTIVE, &wide, Some(Refusal::MissingScope)),
     ];
     for (index, (token, now, types, expected)) in cases.into_iter().enumerate() {
         assert_eq!(token.check(now, &lacking, types).err(), expected, "{index}");
         // A need without a scope passes the last refusal and no earlier one.
-        let without = expected.filter(|denied| *denied != Denied::MissingScope);
+        let without = expected.filter(|denied| *denied != Refusal::MissingScope);
         assert_eq!(token.check(now, &Requirement::any_token(), types).err(), without, "{index}");
     }
     assert!(token().check(ACTIVE, &requirement("a"), &wide).is_ok());
 }
 
 #[test]
-fn narrowing_a_type_narrows_its_tokens_and_widening_widens_none() {
+fn narrowed_type_narrows_its_tokens() {
     let cases: [(&[&str], &[&str], &str, bool); 12] = [
         (&["files:*"], &["files:*"], "files:read", true),
         (&["files:*"], &["files:*"], "queue:push", false),
@@ -140,34 +141,34 @@ fn narrowing_a_type_narrows_its_tokens_and_widening_widens_none() {
     ];
     for (issued, present, asked, expected) in cases {
         let verified = issue("t", issued).check(ACTIVE, &requirement(asked), &types("t", present));
-        let denied = (!expected).then_some(Denied::MissingScope);
+        let denied = (!expected).then_some(Refusal::MissingScope);
         assert_eq!(verified.err(), denied, "{issued:?} now {present:?}, asked {asked}");
     }
 }
 
 #[test]
-fn either_scope_must_be_permitted_by_both_sides() {
+fn any_of_scope_must_be_permitted_by_both() {
     let token = issue("t", &["a", "c"]);
     let any = Requirement::any_of(["a", "b"]).unwrap();
     // The token has `a`, its type only `b`: each side would permit one of the two.
-    assert_eq!(token.check(ACTIVE, &any, &types("t", &["b"])).err(), Some(Denied::MissingScope));
+    assert_eq!(token.check(ACTIVE, &any, &types("t", &["b"])).err(), Some(Refusal::MissingScope));
     assert!(token.check(ACTIVE, &any, &types("t", &["a", "b"])).is_ok());
     let all = Requirement::all_of(["a", "c"]).unwrap();
-    assert_eq!(token.check(ACTIVE, &all, &types("t", &["a"])).err(), Some(Denied::MissingScope));
+    assert_eq!(token.check(ACTIVE, &all, &types("t", &["a"])).err(), Some(Refusal::MissingScope));
     assert!(token.check(ACTIVE, &all, &types("t", &["*"])).is_ok());
 }
 
 #[test]
-fn a_type_is_known_by_its_exact_name() {
+fn type_is_known_by_its_exact_name() {
     let any = Requirement::any_token();
     for name in ["T", "t.", "tt", "other"] {
         let checked = issue("t", &["a"]).check(ACTIVE, &any, &types(name, &["a"]));
-        assert_eq!(checked.err(), Some(Denied::UnknownType), "{name}");
+        assert_eq!(checked.err(), Some(Refusal::UnknownType), "{name}");
     }
 }
 
 #[test]
-fn a_verified_token_carries_what_a_request_needs() {
+fn verified_token_carries_record_fields() {
     for (present, effective) in [
         (&["files:*", "x"][..], "files:* x"),
         (&["files:read"], "files:read"),
@@ -197,22 +198,22 @@ fn a_verified_token_carries_what_a_request_needs() {
 }
 
 #[test]
-fn a_verified_token_travels() {
+fn verified_token_is_send_and_sync() {
     fn travels<T: Clone + Send + Sync + 'static>() {}
     travels::<VerifiedToken>();
 }
 
 #[test]
-fn debug_shows_neither_secret_nor_digest() {
+fn debug_shows_no_secret_or_digest() {
     let token = issue("t", &["a"]);
     let secret = &token.token.expose_secret()[28..71];
     let accepted = [prefix()];
-    let parsed = parse(token.token.expose_secret(), &accepted).unwrap();
+    let parsed = ParsedToken::parse(token.token.expose_secret(), &accepted).unwrap();
     let bytes = token.record.to_bytes();
     let matched = token.record.matches(&parsed, &Digests::plain()).unwrap();
     let mut shown = format!("{matched:?}");
     let verified =
-        check(matched, from_micros(ACTIVE), &requirement("a"), &types("t", &["a"])).unwrap();
+        matched.authorize(from_micros(ACTIVE), &requirement("a"), &types("t", &["a"])).unwrap();
     shown += &format!("{verified:?} {verified:#?}");
     assert!(shown.contains("owner") && shown.contains(&ID.to_string()));
     assert_eq!(parsed.secret(), secret.as_bytes());

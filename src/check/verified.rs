@@ -1,26 +1,29 @@
-//! What a verification returns.
+//! The result of a verification.
 
 use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::record::{FirstUse, Matched, Mismatch, Record, Texts};
+use crate::record::{FirstUse, Matched, Record, Texts};
+use crate::refusal::Refusal;
 use crate::scope::{Requirement, Scopes};
 use crate::token::TokenId;
 
-/// A token that was found, matched and checked. Owned and cheap to clone: it travels with the
-/// request.
+/// A token that was found, compared and authorized.
 ///
-/// Verifying shares nothing that all cores would write: a hot token scales.
-// One allocation, so that it moves through futures and extensions as a pointer.
+/// It owns its data, so it can be passed along with the request. Cloning it copies the data and allocates
+/// once, or twice if its texts are long.
+///
+/// A verification writes to no memory that other cores share, so a token in use on all cores scales.
+// The data is in one allocation, so that the value moves through futures and extensions as a pointer.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VerifiedToken(Box<Verified>);
 
 #[derive(Clone, PartialEq, Eq)]
 struct Verified {
     id: TokenId,
-    /// The scopes among them are the effective ones.
+    /// The owner, type, issued-to and effective scopes.
     texts: Texts,
     created_at: DateTime<Utc>,
     not_before: Option<DateTime<Utc>>,
@@ -30,16 +33,16 @@ struct Verified {
     follows: Follows,
 }
 
-/// What follows when the use of the token is permitted; nothing, once it was.
+/// The work that follows when the use of the token is permitted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Follows {
-    /// Whether the use is to be noted, as far as the store's answer tells.
+    /// Whether to note the use, which depends on the last use that the store returned.
     pub(crate) due: bool,
-    /// Boxed, because hardly any is one.
+    /// The first use of a new secret. It is boxed, because few uses are the first.
     pub(crate) first_use: Option<Box<FirstUse>>,
 }
 
-/// It is no part of what was verified.
+/// Always equal, because it is not part of the verified data.
 impl PartialEq for Follows {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -49,11 +52,11 @@ impl PartialEq for Follows {
 impl Eq for Follows {}
 
 impl VerifiedToken {
-    /// The record's token, with its scopes or with fewer.
+    /// Creates the token of the record, with its scopes or with fewer.
     #[inline]
     pub(super) fn of(matched: &Matched<'_>, fewer: Option<Scopes<'_>>) -> Self {
         let (record, secret_created_at) = (matched.record(), matched.secret_created_at());
-        // Room first: a value of this size is not made elsewhere and moved.
+        // Allocate first, so that the value is built in place and not copied.
         let mut token = Self(Box::write(
             Box::new_uninit(),
             Verified {
@@ -78,77 +81,99 @@ impl VerifiedToken {
         token
     }
 
-    /// The token's public id, for logs and audit trails.
+    /// Returns the token's public id, for logs and audit trails.
     #[inline]
     pub fn id(&self) -> TokenId {
         self.0.id
     }
 
-    /// The tenant or account that the token belongs to.
+    /// Returns the tenant or account that the token belongs to.
     #[inline]
     pub fn owner(&self) -> &str {
         self.0.texts.owner()
     }
 
-    /// The name of the token's type.
+    /// Returns the name of the token's type.
     #[inline]
     pub fn token_type(&self) -> &str {
         self.0.texts.token_type()
     }
 
-    /// The human label: which service was this given to.
+    /// Returns the label for people: the service or person that the token was issued to.
     #[inline]
     pub fn issued_to(&self) -> &str {
         self.0.texts.issued_to()
     }
 
-    /// What the token may do now: the scopes it was issued with and the type's, intersected.
+    /// Returns the effective scopes: the intersection of the scopes that the token was issued with and the
+    /// scopes of its type.
     #[inline]
     pub fn scopes(&self) -> Scopes<'_> {
         self.0.texts.scopes()
     }
 
-    /// Whether a further need of the same request is permitted.
+    /// Returns whether the token meets a further requirement of the same request.
+    ///
+    /// # Examples
+    ///
+    /// A handler that shows more to a token with a second scope:
+    ///
+    /// ```
+    /// use service_tokens::{VerifiedToken, requirement};
+    ///
+    /// fn columns(token: &VerifiedToken) -> &'static str {
+    ///     if token.permits(&requirement!("invoices:amounts")) { "number, amount" } else { "number" }
+    /// }
+    /// # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["invoices:read"])?).build()?;
+    /// # let issued = service.owner("acme").issue(IssueRequest::new("connector", "reports")).await?;
+    /// # let token = issued.token.expose_secret();
+    /// # assert_eq!(columns(&service.verify(token, &Requirement::any_token()).await?), "number");
+    /// # Ok(()) }
+    /// ```
     pub fn permits(&self, requirement: &Requirement) -> bool {
         self.scopes().permits(requirement)
     }
 
-    /// When it was issued.
+    /// Returns the time at which the token was issued.
     #[inline]
     pub fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
     }
 
-    /// From when on it is accepted; inclusive.
+    /// Returns the time from which on the token is accepted (inclusive).
     #[inline]
     pub fn not_before(&self) -> Option<DateTime<Utc>> {
         self.0.not_before
     }
 
-    /// From when on it is dead; exclusive. `None` is never.
+    /// Returns the time at which the token expires (exclusive), or `None` if it never does.
     #[inline]
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
         self.0.expires_at
     }
 
-    /// How old the record behind this verification may be, counted from before the store was asked.
-    /// Zero where the store answered in this process.
+    /// Returns the maximum age of the record behind this verification, counted from before the store was
+    /// read. It is zero if the store answered in this process without waiting.
     #[inline]
     pub fn staleness(&self) -> Duration {
         self.0.staleness
     }
 
-    /// The comparison that was made for this token, on its record as it is now.
+    /// Applies the comparison that was made for this token to its record as it is now.
     ///
     /// # Errors
     ///
-    /// [`Mismatch::OtherId`] if it is another token's record, [`Mismatch::NewerRecord`].
-    pub(crate) fn matched_on<'r>(&self, record: &'r Record) -> Result<Matched<'r>, Mismatch> {
+    /// [`Refusal::UnknownId`] if the record is another token's, and [`Refusal::NewerRecord`] if a newer
+    /// program wrote it.
+    pub(crate) fn matched_on<'r>(&self, record: &'r Record) -> Result<Matched<'r>, Refusal> {
         let same = record.id() == self.id()
             && record.owner() == self.owner()
             && record.created_at() == self.created_at();
         if !same {
-            return Err(Mismatch::OtherId);
+            return Err(Refusal::UnknownId);
         }
         record.matched_before(self.0.secret_created_at)
     }
@@ -158,7 +183,7 @@ impl VerifiedToken {
         self
     }
 
-    /// The token with what is to follow when its use is permitted.
+    /// Attaches the work that follows when the use of the token is permitted.
     pub(crate) fn followed_by(mut self, follows: Follows) -> Self {
         self.0.follows = follows;
         self

@@ -1,4 +1,24 @@
-//! The clock as the service sees it.
+//! The clock that the service reads: a wall clock that never runs backwards and whose jumps are noticed.
+//!
+//! The clock of the operating system can be set at any time, and the service must stay correct then.
+//! [`GuardedClock`] has three parts.
+//!
+//! 1. **The floor.** Each answer is the maximum of the reading and all readings before it. So a clock that
+//!    is set back does not make an expired token valid again in this process. The answer is clamped to
+//!    the years that a record can hold.
+//! 2. **The comparison.** Whenever the wall clock has moved by a second since the last comparison, its
+//!    offset to the monotonic clock is compared with the accepted offset. A difference of more than a
+//!    minute is a jump. The new offset is accepted in the same critical section that stores the jump, so
+//!    each jump is reported exactly once. A thread may be suspended between its readings of the two
+//!    clocks, which would look like a jump. So the monotonic clock is read before and after the wall
+//!    clock, and the readings are repeated if more than a second passed. Time servers correct the clock
+//!    in small steps. So once a day the present offset is accepted, and only the corrections of one day
+//!    can add up to a jump.
+//! 3. **The earlier time.** The floor stays too late after a clock ran ahead and was corrected. A purge or
+//!    a bulk revocation that used it could remove or miss tokens that are live in every other process. So
+//!    these operations use [`GuardedClock::earlier`], which is the earlier of the floor and the present
+//!    reading. While a jump is not acknowledged, it is the earliest time that a record can hold, so that
+//!    every token counts as live.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,64 +32,69 @@ use super::{Clock, RECORDABLE_MICROS, from_micros, micros};
 /// A jump of the wall clock against the monotonic clock by more than a minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockJump {
-    /// How far the wall clock moved beyond the time that passed; negative if it was set back.
+    /// The distance that the wall clock moved in addition to the time that passed. It is negative if the
+    /// clock was set back.
     pub by: chrono::Duration,
-    /// The wall clock's reading when the jump was noticed.
+    /// The reading of the wall clock when the jump was noticed.
     pub noticed_at: DateTime<Utc>,
 }
 
-/// Days whose dates are made beforehand: nearly three years, longer than most processes run.
+/// The number of days whose dates are computed in advance. This is nearly three years, which is longer
+/// than most processes run.
 const DAYS: usize = 1_024;
 
-/// The smallest disagreement of the two clocks that counts as a jump.
+/// A change of the offset by more than this is a jump.
 const JUMP_MICROS: u64 = 60_000_000;
 
-/// How often the two are read anew where that told nothing.
+/// The maximum number of attempts to read both clocks without an interruption.
 const COMPARISONS: usize = 8;
 
-/// How far the wall clock moves before it is held against the monotonic clock again.
+/// The movement of the wall clock after which it is compared with the monotonic clock again, and the
+/// maximum time between the readings of one comparison.
 const COMPARE_EVERY_MICROS: i64 = 1_000_000;
 
-/// How long the two clocks may drift apart by a minute: a day.
+/// The time after which a present offset without a jump becomes the accepted offset: a day.
 const BELIEVE_EVERY_MICROS: i64 = 86_400_000_000;
 
-/// The clock as the service sees it: never backwards, jumps noticed, and always a time that a record
-/// can hold, so that a clock far off cannot make a record that nobody can read again.
+/// The clock that the service reads. The [module](self) explains how it works.
 pub(crate) struct GuardedClock {
     source: Arc<dyn Clock>,
     dates: Dates,
+    /// The latest reading so far.
     floor: AtomicI64,
-    /// The wall clock's reading that was last held against the monotonic clock.
+    /// The reading of the wall clock in the latest comparison.
     compared_at: AtomicI64,
     accepted: Mutex<Accepted>,
 }
 
-/// What the two clocks are held to. Under one lock, so that nobody sees a jump's offset accepted and
-/// the jump not noted; no clock is read while it is held.
+/// The accepted relation of the two clocks. It is behind one lock, so that no thread sees the offset of a
+/// jump without the jump. No clock is read while the lock is held.
 struct Accepted {
-    /// Wall clock minus monotonic clock.
+    /// The wall clock minus the monotonic clock.
     offset: i64,
-    /// The monotonic time at which that was accepted.
+    /// The monotonic time at which the offset was accepted.
     at: i64,
-    /// There was a jump, and nobody has acknowledged it.
-    jumped: bool,
+    /// The latest jump that was not acknowledged.
+    jumped: Option<ClockJump>,
 }
 
-/// What came of holding the two clocks against each other.
+/// The result of a comparison.
 enum Compared {
-    /// They agree, and this is what the wall clock read.
+    /// The offset has not jumped, and this is the reading of the wall clock.
     Agree(i64),
+    /// The offset has jumped.
     Jumped(ClockJump),
-    /// Nothing: the thread was stopped each time, or others saw jumps.
+    /// Every attempt was interrupted, or other threads accepted another offset each time.
     Unknown,
 }
 
-/// The time for what destroys, or must miss nothing.
+/// The time for operations that remove records or must not miss a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Earlier {
-    /// What has ended by this time has ended, whoever looks.
+    /// A token that has ended by this time has ended for every process with a right clock.
     pub(crate) time: DateTime<Utc>,
-    /// A jump is unacknowledged. The time is the beginning of all times then.
+    /// Whether a jump is not acknowledged or the comparison failed. The time is then the earliest time that
+    /// a record can hold.
     pub(crate) doubted: bool,
 }
 
@@ -83,16 +108,17 @@ impl GuardedClock {
             dates: Dates::from(wall),
             floor: AtomicI64::new(wall),
             compared_at: AtomicI64::new(wall),
-            accepted: Mutex::new(Accepted { offset, at: monotonic, jumped: false }),
+            accepted: Mutex::new(Accepted { offset, at: monotonic, jumped: None }),
         }
     }
 
-    /// The time, never before an earlier answer; tells of a jump if this call was the first to see it.
+    /// Returns the time, which is never before an earlier answer. Calls `jumped` if this call is the first
+    /// to notice a jump.
     pub(crate) fn now(&self, jumped: impl FnOnce(ClockJump)) -> DateTime<Utc> {
         self.dates.time(self.guard(self.source.now().timestamp_micros(), jumped))
     }
 
-    /// The same of the time that a verification goes by.
+    /// Returns the time for a verification, in the same way as [`now`](Self::now).
     #[inline]
     pub(crate) fn now_coarse(&self, jumped: impl FnOnce(ClockJump)) -> Moment {
         let micros = self.guard(self.source.coarse_micros(), jumped);
@@ -101,7 +127,8 @@ impl GuardedClock {
 
     #[inline]
     fn guard(&self, wall: i64, jumped: impl FnOnce(ClockJump)) -> i64 {
-        // Written only when time has moved, so that cores which verify in the same tick share the line.
+        // The floor is written only if the reading is later. So cores that verify within the same tick of the
+        // clock only read its cache line, and can share it.
         let floor = self.floor.load(Ordering::Relaxed);
         let now = if wall > floor {
             self.floor.fetch_max(wall, Ordering::Relaxed).max(wall)
@@ -117,9 +144,8 @@ impl GuardedClock {
         now.clamp(*RECORDABLE_MICROS.start(), *RECORDABLE_MICROS.end())
     }
 
-    /// The earlier of the time and of what the wall clock reads at present, which this holds against the
-    /// monotonic clock. They differ after the clock ran ahead and was corrected: the time stays where it
-    /// was then, and what it calls expired may be alive for every other process.
+    /// Returns the earlier of the floor and the present reading of the wall clock, after a comparison of
+    /// the clocks. They differ if the clock ran ahead and was corrected.
     pub(crate) fn earlier(&self, jumped: impl Fn(ClockJump)) -> Earlier {
         let time = self.now(&jumped);
         match self.compare() {
@@ -139,14 +165,16 @@ impl GuardedClock {
     fn compare(&self) -> Compared {
         for _ in 0..COMPARISONS {
             let accepted = self.accepted().offset;
-            // Between a reading before and one after, so that a thread that was stopped fakes no jump.
+            // The wall clock is read between two readings of the monotonic clock, so that a suspended thread is
+            // not mistaken for a jump.
             let before = monotonic_micros(&*self.source);
             let wall = self.source.now().timestamp_micros();
             let monotonic = monotonic_micros(&*self.source);
             if monotonic.saturating_sub(before) < COMPARE_EVERY_MICROS
                 && let Some(compared) = self.judge(accepted, wall, monotonic)
             {
-                // Only now: who comes meanwhile compares as well, and does not rely on this.
+                // This is stored after the comparison, so that a concurrent call compares too and does not
+                // rely on a comparison that has not ended.
                 self.compared_at.store(wall, Ordering::Relaxed);
                 return compared;
             }
@@ -154,7 +182,8 @@ impl GuardedClock {
         Compared::Unknown
     }
 
-    /// `None` if another offset was accepted since the clocks were read.
+    /// Decides whether the readings show a jump. Returns `None` if another thread has accepted a new offset
+    /// since the clocks were read.
     fn judge(&self, before: i64, wall: i64, monotonic: i64) -> Option<Compared> {
         let mut accepted = self.accepted();
         if accepted.offset != before {
@@ -163,11 +192,13 @@ impl GuardedClock {
         let offset = wall.saturating_sub(monotonic);
         let by = offset.saturating_sub(accepted.offset);
         if by.unsigned_abs() > JUMP_MICROS {
-            *accepted = Accepted { offset, at: monotonic, jumped: true };
             let (by, noticed_at) = (chrono::Duration::microseconds(by), from_micros(wall));
-            return Some(Compared::Jumped(ClockJump { by, noticed_at }));
+            let jump = ClockJump { by, noticed_at };
+            *accepted = Accepted { offset, at: monotonic, jumped: Some(jump) };
+            return Some(Compared::Jumped(jump));
         }
-        // Once a day what a time server has corrected since is believed: over months it is no jump.
+        // A time server corrects the clock in small steps. Without this, its corrections would add up to a jump
+        // over months.
         if monotonic.saturating_sub(accepted.at) >= BELIEVE_EVERY_MICROS {
             (accepted.offset, accepted.at) = (offset, monotonic);
         }
@@ -183,11 +214,11 @@ impl GuardedClock {
     }
 
     fn jumped(&self) -> bool {
-        self.accepted().jumped
+        self.accepted().jumped.is_some()
     }
 
-    pub(crate) fn acknowledge(&self) -> bool {
-        std::mem::replace(&mut self.accepted().jumped, false)
+    pub(crate) fn acknowledge(&self) -> Option<ClockJump> {
+        self.accepted().jumped.take()
     }
 }
 
@@ -197,7 +228,7 @@ impl fmt::Debug for GuardedClock {
     }
 }
 
-/// A time, also in microseconds since 1970.
+/// A time as a date and as microseconds since 1970.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
     pub(crate) time: DateTime<Utc>,
@@ -206,7 +237,8 @@ pub(crate) struct Moment {
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
-/// The dates of the days from one on: the calendar costs more than the rest of expressing a time.
+/// A table of the dates of [`DAYS`] days from the start of the process. Computing a date from the number
+/// of a day costs more than the rest of the conversion.
 struct Dates {
     first: i64,
     dates: Box<[NaiveDate]>,
@@ -222,13 +254,13 @@ impl Dates {
     fn time(&self, micros: i64) -> DateTime<Utc> {
         let (day, of_day) = (micros.div_euclid(DAY_MICROS), micros.rem_euclid(DAY_MICROS));
         let known = usize::try_from(day.wrapping_sub(self.first)).ok();
-        // Numbers until the end: what is put together in memory and read at once as a whole makes the
-        // processor wait.
+        // The parts stay numbers in registers until the end. A value that is written to memory in parts and
+        // then read as a whole would cause a store-forwarding stall.
         let date = match known.and_then(|known| self.dates.get(known)) {
             Some(date) => *date,
             None => date_of(micros),
         };
-        // Seconds of a day and less than a second of nanoseconds: both fit.
+        // Both fit into 32 bits: the seconds of a day, and the nanoseconds of a second.
         let (second, nanos) = (of_day / 1_000_000, of_day % 1_000_000 * 1_000);
         let time = NaiveTime::from_num_seconds_from_midnight_opt(second as u32, nanos as u32);
         date.and_time(time.unwrap_or_default()).and_utc()

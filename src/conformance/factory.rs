@@ -1,34 +1,34 @@
-//! Where the suite gets its stores from.
+//! Factories that create the stores for the suite.
 
 use async_trait::async_trait;
 
 use crate::store::{BoxError, TokenStore};
 
-/// Gives the suite its stores: a fresh one for each promise.
+/// A factory that gives the suite a new store for each promise.
 ///
-/// For a store that needs nothing to be tidied away, [`fresh`] makes one from a closure;
-/// [`guarded`] does for one that does. Implement the trait to offer more: what a factory does not
-/// offer is reported as *not checked*.
+/// [`fresh`] creates one from a closure for a store that needs no cleanup, and [`guarded`] for a
+/// store that does. Implement the trait to offer more operations. Promises that need an operation
+/// without an implementation are reported as *not checked*.
 #[async_trait]
 pub trait StoreFactory: Send + Sync {
-    /// The store.
+    /// The type of the store.
     type Store: TokenStore;
 
-    /// Whatever must live as long as the store and tidies up when it is dropped, such as a
-    /// temporary directory. `()` if there is nothing.
+    /// A value that lives as long as the store and cleans up when it is dropped, such as a
+    /// temporary directory. Use `()` if no cleanup is needed.
     type Guard: Send;
 
-    /// An empty store that shares nothing with those given out before, and its guard.
+    /// Creates an empty store that shares no data with earlier ones, and its guard.
     ///
     /// # Errors
     ///
-    /// Any: the promise counts as broken then, since nobody has seen it kept.
+    /// On any error the promise counts as broken.
     async fn fresh(&self) -> Result<(Self::Store, Self::Guard), BoxError>;
 
-    /// Closes the store and opens it again on the same storage. The default offers nothing.
+    /// Closes the store and opens it again on the same storage. The default returns `None`.
     ///
-    /// Checks `survives_reopening`. To drop the store and open its files is right; to drop it as a
-    /// crash would is better.
+    /// This is needed for `survives_reopening`. Dropping the store and opening its files is
+    /// sufficient. Dropping it as a crash would is better.
     async fn reopen(
         &self,
         store: Self::Store,
@@ -38,10 +38,11 @@ pub trait StoreFactory: Send + Sync {
         None
     }
 
-    /// Opens a second handle on the storage of a store that stays open: another connection, another
-    /// process. The default offers nothing.
+    /// Opens a second handle on the storage while the store stays open, such as another connection
+    /// or another process. The default returns `None`.
     ///
-    /// Checks `handles_agree`. A store that only one process may open offers nothing here.
+    /// This is needed for `handles_agree`. Return `None` if the store can be opened by one process
+    /// only.
     async fn second(
         &self,
         store: &Self::Store,
@@ -51,33 +52,35 @@ pub trait StoreFactory: Send + Sync {
         None
     }
 
-    /// Takes the storage away under the store, so that it cannot answer: stops the server, closes the
-    /// pool, removes the directory. Returns whether it did; the default does not.
+    /// Makes the storage unavailable, so that the store cannot answer. For example, it stops the
+    /// server, closes the pool or removes the directory. Returns whether it did. The default returns
+    /// `false`.
     ///
-    /// Checks `failures_are_errors` and `errors_leak_nothing`. A store that goes on answering
-    /// rightly from memory keeps the first of them too, as long as something fails.
+    /// This is needed for `failures_are_errors` and `errors_leak_nothing`. A store that continues
+    /// to answer correctly from memory also keeps the first of them, provided that at least one
+    /// call fails.
     async fn make_unavailable(&self, store: &Self::Store, guard: &mut Self::Guard) -> bool {
         let _ = (store, guard);
         false
     }
 
-    /// Whether the store's futures may be polled on any thread, outside of every runtime. The default
-    /// is no.
+    /// Returns whether the store's futures can be polled on any thread, outside every runtime. The
+    /// default returns `false`.
     ///
-    /// Checks `threads_agree`. Right for a store that takes locks or does blocking I/O; wrong for one
-    /// on a runtime's sockets or timers.
+    /// This is needed for `threads_agree`. Return `true` for a store that takes locks or does
+    /// blocking I/O, and `false` for a store that uses the sockets or timers of a runtime.
     fn runtime_free(&self) -> bool {
         false
     }
 
-    /// Tidies up when the store is closed: for guards whose work needs to wait for something. The
-    /// default drops the guard.
+    /// Cleans up after the store was closed, for guards whose cleanup is asynchronous. The default
+    /// drops the guard.
     async fn clean_up(&self, guard: Self::Guard) {
         drop(guard);
     }
 }
 
-/// A factory from a closure that makes an empty store.
+/// Creates a factory from a closure that creates an empty store.
 ///
 /// ```
 /// use service_tokens::conformance::{self, Promise};
@@ -97,7 +100,8 @@ where
     Fresh { make, runtime_free: false }
 }
 
-/// A factory from a closure that makes an empty store and the guard that tidies up after it.
+/// Creates a factory from a closure that creates an empty store and a guard that cleans up after
+/// it.
 ///
 /// ```no_run
 /// use service_tokens::conformance;
@@ -135,7 +139,7 @@ macro_rules! closure_factory {
         }
 
         impl<F> $name<F> {
-            /// Says that the store needs no runtime: see [`StoreFactory::runtime_free`].
+            /// Declares that the store needs no runtime. See [`StoreFactory::runtime_free`].
             #[must_use]
             pub fn runtime_free(mut self) -> Self {
                 self.runtime_free = true;
@@ -154,12 +158,12 @@ macro_rules! closure_factory {
 }
 
 closure_factory! {
-    /// What [`fresh`] makes.
+    /// The factory returned by [`fresh`].
     Fresh
 }
 
 closure_factory! {
-    /// What [`guarded`] makes.
+    /// The factory returned by [`guarded`].
     Guarded
 }
 

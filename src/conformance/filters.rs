@@ -1,20 +1,20 @@
-//! What a query selects.
+//! Checks of the records that a query selects.
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
 use super::probe::{Probe, everything, quote, same_ids, short, untouched};
-use super::sample::{DAY, NOW, Sample, TEXTS, at, long_texts, now, nth, revoked};
-use super::verdict::{Unkept, Verdict};
+use super::samples::{DAY, NOW, Sample, TEXTS, at, long_texts, now, nth, revoked};
+use super::verdict::{NotKept, Verdict};
 use crate::record::{Record, State};
-use crate::store::{LastUsed, Order, Query, States};
+use crate::store::{Filter, LastUsed, ListRequest, Order, States};
 use crate::token::TokenId;
 
 const STATES: [State; 4] = [State::Pending, State::Active, State::Expired, State::Revoked];
 
-/// Records with all that a filter may ask for, in most combinations.
-fn mixture() -> Result<Vec<Record>, Unkept> {
+/// Creates records with all properties that a filter can select, in most combinations.
+fn mixture() -> Result<Vec<Record>, NotKept> {
     let owners = ["acme", "acme-eu", "Acme"];
     let types = ["connector", "developer", "Connector"];
     let labels = ["nightly backup", "backup", "Backup", "build farm", "100% of a_b"];
@@ -37,7 +37,7 @@ fn mixture() -> Result<Vec<Record>, Unkept> {
                 },
                 ..Sample::nth(n)
             };
-            // An expired one must not start later.
+            // An expired record must not start later.
             let not_before =
                 sample.not_before.filter(|start| sample.expires_at.is_none_or(|end| *start < end));
             let record = Sample { not_before, ..sample }.record()?;
@@ -46,10 +46,10 @@ fn mixture() -> Result<Vec<Record>, Unkept> {
         .collect()
 }
 
-/// Each filter by itself, with values that many, few and no records have.
-fn single_filters() -> Vec<(&'static str, Query)> {
+/// Returns each filter alone, with values that many, few and no records have.
+fn single_filters() -> Vec<(&'static str, Filter)> {
     let all = everything;
-    let mut filters = vec![("no filter", all()), ("the default", Query::new())];
+    let mut filters = vec![("no filter", all()), ("the default", Filter::new())];
     for owner in ["acme", "acme-eu", "Acme", "ACME", "acm", "nobody"] {
         filters.push(("owner", all().owner(owner)));
     }
@@ -82,7 +82,7 @@ fn single_filters() -> Vec<(&'static str, Query)> {
     filters
 }
 
-/// Just before, at and just after the times in [`mixture`], and far away.
+/// Returns the times just before, at and just after those in [`mixture`], and distant ones.
 fn boundaries() -> Vec<DateTime<Utc>> {
     let ends = [NOW - DAY / 2 + 1, NOW + 10 * DAY, NOW + 11 * DAY + 1];
     let starts = [NOW - DAY, NOW - 3 * DAY - 2, NOW - 6 * DAY];
@@ -92,7 +92,7 @@ fn boundaries() -> Vec<DateTime<Utc>> {
     times.into_iter().map(at).collect()
 }
 
-fn combinations() -> Vec<(&'static str, Query)> {
+fn combinations() -> Vec<(&'static str, Filter)> {
     let mut queries = Vec::new();
     for owner in ["acme", "acme-eu"] {
         for states in [States::LIVE, States::ENDED, States::ALL] {
@@ -125,22 +125,22 @@ fn combinations() -> Vec<(&'static str, Query)> {
     queries
 }
 
-/// That a query selects what [`Query::matches`] accepts, in both directions.
+/// Checks that a query selects the records that [`Filter::matches`] accepts, in both orders.
 async fn selects(
     probe: Probe<'_>,
     records: &[(Record, LastUsed)],
-    query: &Query,
+    filter: &Filter,
     now: DateTime<Utc>,
     what: &str,
 ) -> Verdict {
     let expected: BTreeSet<TokenId> = records
         .iter()
-        .filter(|(record, used)| query.matches(record, *used, now))
+        .filter(|(record, used)| filter.matches(record, *used, now))
         .map(|(record, _)| record.id())
         .collect();
     for direction in [Order::OldestFirst, Order::NewestFirst] {
-        let query = query.clone().direction(direction).limit(1_000);
-        let seen = probe.walk(&query, now).await?;
+        let request = ListRequest::from(filter.clone()).order(direction).limit(1_000);
+        let seen = probe.scan(&request, now).await?;
         same_ids(&expected, seen.iter().map(|stored| stored.record.id()), what)?;
     }
     Ok(())
@@ -149,7 +149,7 @@ async fn selects(
 async fn insert_untouched(
     probe: Probe<'_>,
     records: Vec<Record>,
-) -> Result<Vec<(Record, LastUsed)>, Unkept> {
+) -> Result<Vec<(Record, LastUsed)>, NotKept> {
     probe.insert_all(&records).await?;
     let last_used = untouched(probe.store);
     Ok(records.into_iter().map(|record| (record, last_used)).collect())
@@ -158,10 +158,10 @@ async fn insert_untouched(
 pub(super) async fn filters_are_exact(probe: Probe<'_>) -> Verdict {
     let mut records = insert_untouched(probe, mixture()?).await?;
     for (filter, query) in single_filters().into_iter().chain(combinations()) {
-        let what = format!("a list by {filter} ({})", asked(&query));
+        let what = format!("a list by {filter} ({})", given_filters(&query));
         selects(probe, &records, &query, now(), &what).await?;
     }
-    // A filter must follow what replacements and removals change.
+    // A filter must also be exact after replacements and removals.
     for n in (0..records.len()).rev().step_by(4) {
         let record = records[n].0.clone();
         let stored = probe.present(record.id(), "after its insert").await?;
@@ -174,19 +174,21 @@ pub(super) async fn filters_are_exact(probe: Probe<'_>) -> Verdict {
         }
     }
     for (filter, query) in single_filters().into_iter().chain(combinations()) {
-        let what =
-            format!("after replacements and removals, a list by {filter} ({})", asked(&query));
+        let what = format!(
+            "after replacements and removals, a list by {filter} ({})",
+            given_filters(&query)
+        );
         selects(probe, &records, &query, now(), &what).await?;
     }
     Ok(())
 }
 
-/// The query, without what was not asked for.
-fn asked(query: &Query) -> String {
-    let all = format!("{query:?}");
-    let fields = all.trim_start_matches("Query { ").trim_end_matches(" }").split(", ");
+/// Formats the filters that the query sets.
+fn given_filters(filter: &Filter) -> String {
+    let all = format!("{filter:?}");
+    let fields = all.trim_start_matches("Filter { ").trim_end_matches(" }").split(", ");
     let given: Vec<&str> = fields.filter(|field| field.contains("Some(")).collect();
-    short(&if given.is_empty() { format!("{:?}", query.states_filter()) } else { given.join(", ") })
+    short(&if given.is_empty() { format!("{:?}", filter.states) } else { given.join(", ") })
 }
 
 pub(super) async fn states_follow_now(probe: Probe<'_>) -> Verdict {
@@ -203,7 +205,7 @@ pub(super) async fn states_follow_now(probe: Probe<'_>) -> Verdict {
         revoked(&times(6, None, None)?, None, None),
     ];
     let records = insert_untouched(probe, records).await?;
-    // Far from the present too: a store that asks its own clock is found out.
+    // Distant times reveal a store that reads its own clock.
     let mut moments = vec![0, 253_402_300_799_999_999];
     moments.extend([start, end].iter().flat_map(|time| [time - 1, *time, time + 1]));
     for moment in moments.into_iter().map(at) {
@@ -211,7 +213,7 @@ pub(super) async fn states_follow_now(probe: Probe<'_>) -> Verdict {
             let what = format!("a list of {state} tokens at {moment:?}");
             selects(probe, &records, &everything().states(state), moment, &what).await?;
         }
-        for (name, states) in [("live", States::LIVE), ("dead", States::ENDED)] {
+        for (name, states) in [("live", States::LIVE), ("ended", States::ENDED)] {
             let what = format!("a list of {name} tokens at {moment:?}");
             selects(probe, &records, &everything().states(states), moment, &what).await?;
         }
@@ -219,7 +221,7 @@ pub(super) async fn states_follow_now(probe: Probe<'_>) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn owners_stay_apart(probe: Probe<'_>) -> Verdict {
+pub(super) async fn owners_are_separate(probe: Probe<'_>) -> Verdict {
     let long = long_texts();
     let owners: Vec<&str> = TEXTS.iter().copied().chain(long.iter().map(String::as_str)).collect();
     let mut records = Vec::new();
@@ -234,8 +236,9 @@ pub(super) async fn owners_stay_apart(probe: Probe<'_>) -> Verdict {
             let expected = records.iter().filter(|r| r.owner() == owner).map(Record::id).collect();
             let what = format!("a list of the owner {}", quote(owner));
             for limit in [1, 50] {
-                let query = everything().direction(direction).owner(owner).limit(limit);
-                let seen = probe.walk(&query, now()).await?;
+                let query =
+                    ListRequest::from(everything().owner(owner)).order(direction).limit(limit);
+                let seen = probe.scan(&query, now()).await?;
                 same_ids(&expected, seen.iter().map(|stored| stored.record.id()), &what)?;
             }
         }

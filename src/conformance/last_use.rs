@@ -1,34 +1,42 @@
-//! What last use promises, on stores that track it and on those that do not.
+//! Checks of last use, for stores that track it and for those that do not.
 
 use std::collections::BTreeSet;
 
-use super::probe::{Probe, Refusal, everything, refused, same, same_ids, tracked, untouched};
-use super::sample::{DAY, NOW, Sample, at, labelled, now, nth};
-use super::turns::{Boxed, join};
-use super::verdict::{Unkept, Verdict, broken, ensure};
+use super::polling::{Boxed, join};
+use super::probe::{
+    Probe, Refusal, every_record, everything, refused, same, same_ids, tracked, untouched,
+};
+use super::samples::{DAY, NOW, Sample, at, labelled, now, nth};
+use super::verdict::{NotKept, Verdict, broken, ensure};
 use crate::record::Record;
-use crate::store::{LastUsed, Order, RecordRef, States};
+use crate::store::{LastUsed, ListRequest, Order, RecordRef, States};
 use crate::token::TokenId;
 
-pub(super) async fn last_use_is_told(probe: Probe<'_>) -> Verdict {
+pub(super) async fn last_use_is_reported(probe: Probe<'_>) -> Verdict {
     let version = probe.insert(&labelled(0, "touched")?).await?;
     probe.insert(&labelled(1, "never touched")?).await?;
-    tells(probe, nth(0), untouched(probe.store), "before a touch").await?;
+    reports_last_use(probe, nth(0), untouched(probe.store), "before a touch").await?;
     let used = NOW + 123_457;
     probe.touch(&[(nth(0), at(used))]).await?;
     let expected =
         if probe.store.tracks_last_used() { LastUsed::At(at(used)) } else { LastUsed::NotTracked };
-    tells(probe, nth(0), expected, "after a touch").await?;
-    tells(probe, nth(1), untouched(probe.store), "after a touch of another record").await?;
+    reports_last_use(probe, nth(0), expected, "after a touch").await?;
+    reports_last_use(probe, nth(1), untouched(probe.store), "after a touch of another record")
+        .await?;
     probe.replace(&labelled(0, "replaced")?, version).await?;
-    tells(probe, nth(0), expected, "after a touch and a replacement").await
+    reports_last_use(probe, nth(0), expected, "after a touch and a replacement").await
 }
 
-/// That every way of asking tells this last use.
-async fn tells(probe: Probe<'_>, id: TokenId, expected: LastUsed, when: &str) -> Verdict {
+/// Checks that `find`, `list` and `find_now` all report this last use.
+async fn reports_last_use(
+    probe: Probe<'_>,
+    id: TokenId,
+    expected: LastUsed,
+    when: &str,
+) -> Verdict {
     let stored = probe.present(id, when).await?;
     same(&expected, &stored.last_used, &format!("{when}, find answered with the last use"))?;
-    let listed = probe.walk(&everything(), now()).await?;
+    let listed = probe.scan(&every_record(), now()).await?;
     for stored in listed.iter().filter(|stored| stored.record.id() == id) {
         same(&expected, &stored.last_used, &format!("{when}, list showed the last use"))?;
     }
@@ -42,11 +50,11 @@ async fn tells(probe: Probe<'_>, id: TokenId, expected: LastUsed, when: &str) ->
     }
 }
 
-async fn last_used(probe: Probe<'_>, id: TokenId) -> Result<LastUsed, Unkept> {
+async fn last_used(probe: Probe<'_>, id: TokenId) -> Result<LastUsed, NotKept> {
     Ok(probe.present(id, "after a touch").await?.last_used)
 }
 
-pub(super) async fn touch_keeps_the_latest(probe: Probe<'_>) -> Verdict {
+pub(super) async fn latest_touch_wins(probe: Probe<'_>) -> Verdict {
     probe.insert_all(&[labelled(0, "zero")?, labelled(1, "one")?, labelled(2, "two")?]).await?;
     if !probe.store.tracks_last_used() {
         probe.touch(&[(nth(0), now())]).await?;
@@ -62,7 +70,7 @@ pub(super) async fn touch_keeps_the_latest(probe: Probe<'_>) -> Verdict {
         let what = format!("after a touch with {:?}, find answered with the last use", at(used));
         same(&LastUsed::At(at(latest)), &last_used(probe, nth(0)).await?, &what)?;
     }
-    // One batch may name an id several times, in any order.
+    // One batch may contain an id several times, in any order.
     let batch = [3, 9, 1, 7].map(|offset| (nth(1), at(NOW + offset)));
     probe.touch(&batch).await?;
     let what = "after a batch that names an id four times, find answered with the last use";
@@ -89,7 +97,7 @@ pub(super) async fn touch_creates_nothing(probe: Probe<'_>) -> Verdict {
         let what = "in a batch with ids that have no record, one that has: it shows the last use";
         same(&LastUsed::At(now()), &last_used(probe, nth(1)).await?, what)?;
     }
-    // A touch from before the insert must not come to light with it either.
+    // A touch from before the insert must not have an effect on the new record either.
     probe.insert(&labelled(0, "inserted after a touch")?).await?;
     let stored = probe.present(nth(0), "after an insert").await?;
     same(
@@ -99,21 +107,21 @@ pub(super) async fn touch_creates_nothing(probe: Probe<'_>) -> Verdict {
     )
 }
 
-pub(super) async fn touch_leaves_the_record(probe: Probe<'_>) -> Verdict {
-    for (what, record) in super::sample::gallery()? {
+pub(super) async fn touch_does_not_change_record(probe: Probe<'_>) -> Verdict {
+    for (what, record) in super::samples::varied_records()? {
         let version = probe.insert(&record).await?;
-        // What the store made of the record at its insert is no fault of the touch.
+        // If the insert has changed the record, that is not a fault of the touch.
         let record = probe.present(record.id(), "before a touch").await?.record;
         probe.touch(&[(record.id(), now())]).await?;
         probe.touch(&[(record.id(), at(NOW + DAY))]).await?;
         probe.holds(&record, version, &format!("after touches of {what}")).await?;
-        // Whoever read the record before the touch can still change it.
+        // A caller that read the record before the touch can still replace it.
         probe.replace(&record, version).await?;
     }
     Ok(())
 }
 
-pub(super) async fn unused_since_is_honest(probe: Probe<'_>) -> Verdict {
+pub(super) async fn unused_since_is_exact(probe: Probe<'_>) -> Verdict {
     let mut records: Vec<(Record, LastUsed)> = Vec::new();
     for n in 0..12 {
         let created_at = NOW - 10 * DAY + i64::from(n / 4) * 4 * DAY;
@@ -133,8 +141,10 @@ pub(super) async fn unused_since_is_honest(probe: Probe<'_>) -> Verdict {
     for since in [-10 * DAY, -6 * DAY, -3 * DAY - 1, -3 * DAY, -3 * DAY + 1, -DAY, 0] {
         let since = at(NOW + since);
         for direction in [Order::OldestFirst, Order::NewestFirst] {
-            let all = everything().direction(direction).unused_since(since);
-            for query in [all.clone(), all.owner("acme").states(States::LIVE).limit(2)] {
+            let all = everything().unused_since(since);
+            let live = all.clone().owner("acme").states(States::LIVE);
+            for (filter, limit) in [(all, 50), (live, 2)] {
+                let query = ListRequest::from(filter).order(direction).limit(limit);
                 let what = format!("a list of what was unused since {since:?}");
                 if !probe.store.tracks_last_used() {
                     let answer = probe.store.list(&query, now()).await;
@@ -144,10 +154,10 @@ pub(super) async fn unused_since_is_honest(probe: Probe<'_>) -> Verdict {
                 }
                 let expected: BTreeSet<TokenId> = records
                     .iter()
-                    .filter(|(record, used)| query.matches(record, *used, now()))
+                    .filter(|(record, used)| query.filter.matches(record, *used, now()))
                     .map(|(record, _)| record.id())
                     .collect();
-                let seen = probe.walk(&query, now()).await?;
+                let seen = probe.scan(&query, now()).await?;
                 same_ids(&expected, seen.iter().map(|stored| stored.record.id()), &what)?;
             }
         }
@@ -155,7 +165,7 @@ pub(super) async fn unused_since_is_honest(probe: Probe<'_>) -> Verdict {
     if !probe.store.tracks_last_used() {
         let stored = probe.present(nth(1), "after a touch").await?;
         if stored.last_used != LastUsed::NotTracked {
-            return broken("a store that does not track last use tells one");
+            return broken("a store that does not track last use reports one");
         }
     }
     Ok(())

@@ -1,15 +1,17 @@
-//! What pages and walks promise.
+//! Checks of lists, their order, their pages and scans over all pages.
 
 use std::collections::BTreeSet;
 
-use super::probe::{PAGES, Probe, everything, same_ids, same_stored, some};
-use super::sample::{Sample, gallery, id, labelled, now, nth};
-use super::verdict::{Unkept, Verdict, broken, ensure};
+use super::probe::{
+    PAGES, Probe, count_and_first, every_record, everything, same_ids, same_stored,
+};
+use super::samples::{Sample, id, labelled, now, nth, varied_records};
+use super::verdict::{NotKept, Verdict, broken, ensure};
 use crate::record::Record;
-use crate::store::{Order, Page, Query, States};
+use crate::store::{Filter, ListRequest, Order, Page, States};
 use crate::token::TokenId;
 
-const DIRECTIONS: [Order; 2] = [Order::OldestFirst, Order::NewestFirst];
+const ORDERS: [Order; 2] = [Order::OldestFirst, Order::NewestFirst];
 
 fn in_words(direction: Order) -> &'static str {
     match direction {
@@ -18,14 +20,14 @@ fn in_words(direction: Order) -> &'static str {
     }
 }
 
-/// Every record, in this direction, so many to a page.
-fn paged(direction: Order, limit: usize) -> Query {
-    everything().direction(direction).limit(limit)
+/// Selects every record in this order, with `limit` records on a page.
+fn paged(direction: Order, limit: usize) -> ListRequest {
+    ListRequest::from(everything()).order(direction).limit(limit)
 }
 
-/// Two dozen records, inserted in no order, whose ids sort differently as signed numbers, as halves
-/// or as texts. Their creation times sort differently too.
-async fn crowd(probe: Probe<'_>) -> Result<BTreeSet<TokenId>, Unkept> {
+/// Inserts two dozen records in mixed order. Their ids sort differently as signed numbers, as
+/// halves or as texts, and their creation times sort differently too.
+async fn many_records(probe: Probe<'_>) -> Result<BTreeSet<TokenId>, NotKept> {
     let high = 1 << 127;
     let half = 0x0198_8000_0000_7000 << 64;
     let odd = [
@@ -56,12 +58,12 @@ fn ids(page: &Page) -> Vec<TokenId> {
     page.items.iter().map(|stored| stored.record.id()).collect()
 }
 
-async fn walked(probe: Probe<'_>, query: &Query) -> Result<Vec<TokenId>, Unkept> {
-    Ok(probe.walk(query, now()).await?.iter().map(|stored| stored.record.id()).collect())
+async fn scanned(probe: Probe<'_>, request: &ListRequest) -> Result<Vec<TokenId>, NotKept> {
+    Ok(probe.scan(request, now()).await?.iter().map(|stored| stored.record.id()).collect())
 }
 
 pub(super) async fn list_agrees_with_find(probe: Probe<'_>) -> Verdict {
-    for (n, (_, record)) in (0..).zip(gallery()?) {
+    for (n, (_, record)) in (0..).zip(varied_records()?) {
         let version = probe.insert(&record).await?;
         if n % 3 == 0 {
             probe.replace(&record, version).await?;
@@ -70,8 +72,8 @@ pub(super) async fn list_agrees_with_find(probe: Probe<'_>) -> Verdict {
             probe.touch(&[(record.id(), now())]).await?;
         }
     }
-    for direction in DIRECTIONS {
-        for stored in probe.walk(&paged(direction, 5), now()).await? {
+    for direction in ORDERS {
+        for stored in probe.scan(&paged(direction, 5), now()).await? {
             let found = probe.present(stored.record.id(), "for a record that list shows").await?;
             same_stored(&found, &stored, "for a record that find has, list showed")?;
         }
@@ -80,8 +82,8 @@ pub(super) async fn list_agrees_with_find(probe: Probe<'_>) -> Verdict {
 }
 
 pub(super) async fn list_is_in_order(probe: Probe<'_>) -> Verdict {
-    crowd(probe).await?;
-    for direction in DIRECTIONS {
+    many_records(probe).await?;
+    for direction in ORDERS {
         for limit in [1, 5, 50] {
             let mut query = paged(direction, limit);
             for _ in 0..PAGES {
@@ -95,17 +97,17 @@ pub(super) async fn list_is_in_order(probe: Probe<'_>) -> Verdict {
     Ok(())
 }
 
-fn in_order(ids: &[TokenId], query: &Query) -> Verdict {
-    let direction = in_words(query.order());
+fn in_order(ids: &[TokenId], request: &ListRequest) -> Verdict {
+    let direction = in_words(request.order);
     for pair in ids.windows(2) {
-        let sorted = match query.order() {
+        let sorted = match request.order {
             Order::OldestFirst => pair[0] < pair[1],
             Order::NewestFirst => pair[0] > pair[1],
         };
         let [first, second] = [pair[0], pair[1]];
         ensure!(sorted, "a page {direction} showed {second} directly behind {first}");
     }
-    match ids.iter().find(|id| !query.is_behind_cursor(**id)) {
+    match ids.iter().find(|id| !request.is_past_cursor(**id)) {
         None => Ok(()),
         Some(id) => {
             broken(format!("a page {direction} showed {id}, which is not behind its cursor"))
@@ -113,11 +115,11 @@ fn in_order(ids: &[TokenId], query: &Query) -> Verdict {
     }
 }
 
-pub(super) async fn directions_agree(probe: Probe<'_>) -> Verdict {
-    crowd(probe).await?;
+pub(super) async fn orders_agree(probe: Probe<'_>) -> Verdict {
+    many_records(probe).await?;
     for limit in [1, 4, 50] {
-        let oldest_first = walked(probe, &paged(Order::OldestFirst, limit)).await?;
-        let mut newest_first = walked(probe, &paged(Order::NewestFirst, limit)).await?;
+        let oldest_first = scanned(probe, &paged(Order::OldestFirst, limit)).await?;
+        let mut newest_first = scanned(probe, &paged(Order::NewestFirst, limit)).await?;
         newest_first.reverse();
         if let Some(at) = oldest_first.iter().zip(&newest_first).position(|(o, n)| o != n) {
             return broken(format!(
@@ -129,66 +131,68 @@ pub(super) async fn directions_agree(probe: Probe<'_>) -> Verdict {
         let (oldest, newest) = (oldest_first.len(), newest_first.len());
         ensure!(
             oldest == newest,
-            "with {limit} to a page, a walk oldest first has {oldest} records and one newest first \
+            "with {limit} to a page, a scan oldest first has {oldest} records and one newest first \
              {newest}"
         );
     }
     Ok(())
 }
 
-pub(super) async fn page_length_holds(probe: Probe<'_>) -> Verdict {
-    crowd(probe).await?;
-    for direction in DIRECTIONS {
-        for limit in [0, 1, 2, 5, 23, 24, 25] {
+pub(super) async fn page_limit_is_respected(probe: Probe<'_>) -> Verdict {
+    many_records(probe).await?;
+    for direction in ORDERS {
+        for limit in [1, 2, 5, 23, 24, 25] {
             let query = paged(direction, limit);
             let seen = probe.page(&query, now()).await?.items.len();
-            let most = query.page_len();
-            ensure!(seen <= most, "a page of at most {most} records has {seen}");
+            ensure!(seen <= limit, "a page of at most {limit} records has {seen}");
         }
     }
     Ok(())
 }
 
-pub(super) async fn walk_is_complete(probe: Probe<'_>) -> Verdict {
-    for direction in DIRECTIONS {
-        let none = walked(probe, &paged(direction, 3)).await?;
-        ensure!(none.is_empty(), "a walk over an empty store showed {}", some(&none));
+pub(super) async fn scan_is_complete(probe: Probe<'_>) -> Verdict {
+    for direction in ORDERS {
+        let none = scanned(probe, &paged(direction, 3)).await?;
+        ensure!(none.is_empty(), "a scan over an empty store showed {}", count_and_first(&none));
     }
-    let everyone = crowd(probe).await?;
-    for direction in DIRECTIONS {
+    let all_ids = many_records(probe).await?;
+    for direction in ORDERS {
         for limit in [1, 2, 3, 7, 12, 23, 24, 25, 1_000] {
-            let seen = walked(probe, &paged(direction, limit)).await?;
-            let what = format!("a walk {}, {limit} to a page,", in_words(direction));
-            same_ids(&everyone, seen, &what)?;
+            let seen = scanned(probe, &paged(direction, limit)).await?;
+            let what = format!("a scan {}, {limit} to a page,", in_words(direction));
+            same_ids(&all_ids, seen, &what)?;
         }
     }
-    for direction in DIRECTIONS {
-        walk_among_writes(probe, direction).await?;
+    for direction in ORDERS {
+        scan_during_writes(probe, direction).await?;
     }
     Ok(())
 }
 
-/// Between two pages others insert, replace and remove, before and behind the cursor.
-async fn walk_among_writes(probe: Probe<'_>, direction: Order) -> Verdict {
-    let mut staying: BTreeSet<TokenId> = walked(probe, &everything()).await?.into_iter().collect();
-    let mut walked = Vec::new();
+/// Scans all pages while records before and behind the cursor are inserted, replaced and removed
+/// between two pages.
+async fn scan_during_writes(probe: Probe<'_>, direction: Order) -> Verdict {
+    let mut staying: BTreeSet<TokenId> =
+        scanned(probe, &every_record()).await?.into_iter().collect();
+    let mut scanned = Vec::new();
     let mut query = paged(direction, 3);
     let step = if direction == Order::OldestFirst { 1_000 } else { 2_000 };
     for n in 0.. {
-        ensure!((n as usize) < PAGES, "a walk among writes did not end");
+        ensure!((n as usize) < PAGES, "a scan among writes did not end");
         let page = probe.page(&query, now()).await?;
         let met = ids(&page);
-        walked.extend(&met);
+        scanned.extend(&met);
         let Some(next) = page.next else { break };
         query = query.after(next);
         if n < 6 {
-            // An id between those that are there, one that the walk has met, one that lies ahead.
+            // Three ids: one between existing ones, one that the scan has passed, and one that it
+            // has not reached.
             let inserted = Sample::of(id(u128::from_be_bytes(next.to_bytes()) ^ 2)).record()?;
             if probe.find(inserted.id()).await?.is_none() {
                 probe.insert(&inserted).await?;
             }
-            probe.insert(&labelled(step + n, "inserted during a walk")?).await?;
-            let mut ahead = staying.iter().copied().filter(|id| query.is_behind_cursor(*id));
+            probe.insert(&labelled(step + n, "inserted during a scan")?).await?;
+            let mut ahead = staying.iter().copied().filter(|id| query.is_past_cursor(*id));
             let (lowest, highest) = (ahead.next(), ahead.next_back());
             let (nearest, farthest) = match direction {
                 Order::OldestFirst => (lowest, highest),
@@ -196,49 +200,53 @@ async fn walk_among_writes(probe: Probe<'_>, direction: Order) -> Verdict {
             };
             let removed = if n % 2 == 0 { met.first().copied() } else { nearest };
             if let Some(id) = removed {
-                let stored = probe.present(id, "during a walk").await?;
+                let stored = probe.present(id, "during a scan").await?;
                 probe.remove(id, stored.version).await?;
                 staying.remove(&id);
             }
             if let Some(id) = farthest.filter(|id| staying.contains(id)) {
-                let stored = probe.present(id, "during a walk").await?;
+                let stored = probe.present(id, "during a scan").await?;
                 probe.replace(&stored.record, stored.version).await?;
             }
         }
     }
-    let all: BTreeSet<TokenId> = walked.iter().copied().collect();
-    let what = format!("a walk {} during writes", in_words(direction));
-    ensure!(all.len() == walked.len(), "{what} showed {} records twice", walked.len() - all.len());
+    let all: BTreeSet<TokenId> = scanned.iter().copied().collect();
+    let what = format!("a scan {} during writes", in_words(direction));
+    ensure!(
+        all.len() == scanned.len(),
+        "{what} showed {} records twice",
+        scanned.len() - all.len()
+    );
     let missed: Vec<TokenId> = staying.difference(&all).copied().collect();
-    ensure!(missed.is_empty(), "{what} missed {} that were there all the time", some(&missed));
+    ensure!(
+        missed.is_empty(),
+        "{what} missed {} that were there all the time",
+        count_and_first(&missed)
+    );
     Ok(())
 }
 
-pub(super) async fn cursor_is_a_place(probe: Probe<'_>) -> Verdict {
-    let everyone = crowd(probe).await?;
-    let places: BTreeSet<u128> = everyone
+pub(super) async fn cursor_is_a_position(probe: Probe<'_>) -> Verdict {
+    let all_ids = many_records(probe).await?;
+    let places: BTreeSet<u128> = all_ids
         .iter()
         .map(|id| u128::from_be_bytes(id.to_bytes()))
         .flat_map(|id| [id.saturating_sub(1), id, id.saturating_add(1), id ^ (1 << 127)])
         .collect();
-    for direction in DIRECTIONS {
+    for direction in ORDERS {
         for place in &places {
             let query = paged(direction, 7).after(id(*place));
-            let behind =
-                everyone.iter().copied().filter(|id| query.is_behind_cursor(*id)).collect();
-            let kind = if everyone.contains(&id(*place)) {
-                "the id of a record"
-            } else {
-                "no record's id"
-            };
-            let what = format!("a walk {} behind a cursor that is {kind}", in_words(direction));
-            same_ids(&behind, walked(probe, &query).await?, &what)?;
+            let behind = all_ids.iter().copied().filter(|id| query.is_past_cursor(*id)).collect();
+            let kind =
+                if all_ids.contains(&id(*place)) { "the id of a record" } else { "no record's id" };
+            let what = format!("a scan {} behind a cursor that is {kind}", in_words(direction));
+            same_ids(&behind, scanned(probe, &query).await?, &what)?;
         }
     }
-    for direction in DIRECTIONS {
-        // Each cursor, and whatever it may point at, is removed before it is used.
+    for direction in ORDERS {
+        // Each cursor, and the record that it may refer to, is removed before it is used.
         let mut staying: BTreeSet<TokenId> =
-            walked(probe, &everything()).await?.into_iter().collect();
+            scanned(probe, &every_record()).await?.into_iter().collect();
         let mut query = paged(direction, 4);
         for _ in 0..3 {
             let page = probe.page(&query, now()).await?;
@@ -250,18 +258,18 @@ pub(super) async fn cursor_is_a_place(probe: Probe<'_>) -> Verdict {
                 }
             }
             query = query.after(next);
-            staying.retain(|id| query.is_behind_cursor(*id));
-            let what = format!("a walk {} behind a record that was removed", in_words(direction));
-            same_ids(&staying, walked(probe, &query).await?, &what)?;
+            staying.retain(|id| query.is_past_cursor(*id));
+            let what = format!("a scan {} behind a record that was removed", in_words(direction));
+            same_ids(&staying, scanned(probe, &query).await?, &what)?;
         }
     }
     Ok(())
 }
 
-pub(super) async fn short_page_is_no_end(probe: Probe<'_>) -> Verdict {
+pub(super) async fn short_page_is_not_the_end(probe: Probe<'_>) -> Verdict {
     let mut wanted = BTreeSet::new();
     let mut revoked = BTreeSet::new();
-    let record = |n: u32, label: &str| -> Result<Record, Unkept> {
+    let record = |n: u32, label: &str| -> Result<Record, NotKept> {
         let sample = Sample { token_type: "developer", ..Sample::nth(n) };
         if n % 29 == 17 { sample.issued_to(label).record() } else { Sample::nth(n).record() }
     };
@@ -271,23 +279,28 @@ pub(super) async fn short_page_is_no_end(probe: Probe<'_>) -> Verdict {
             wanted.insert(record.id());
         }
         if n % 41 == 3 {
-            record = super::sample::revoked(&record, None, None);
+            record = super::samples::revoked(&record, None, None);
             revoked.insert(record.id());
         }
         probe.insert(&record).await?;
     }
-    let all = |direction, limit| Query::new().states(States::ALL).direction(direction).limit(limit);
-    for direction in DIRECTIONS {
+    let all =
+        |filter: Filter, direction, limit| ListRequest::from(filter).order(direction).limit(limit);
+    for direction in ORDERS {
         for limit in [1, 2, 5, 10] {
             let what = |filter: &str| {
-                format!("a walk {}, {limit} to a page, {filter},", in_words(direction))
+                format!("a scan {}, {limit} to a page, {filter},", in_words(direction))
             };
-            let seen = walked(probe, &all(direction, limit).token_type("developer")).await?;
+            let seen = scanned(probe, &all(everything().token_type("developer"), direction, limit))
+                .await?;
             same_ids(&wanted, seen, &what("by a type that few records have"))?;
-            let seen = walked(probe, &all(direction, limit).issued_to_contains("rare")).await?;
+            let seen =
+                scanned(probe, &all(everything().issued_to_contains("rare"), direction, limit))
+                    .await?;
             same_ids(&wanted, seen, &what("by a label that few records have"))?;
-            let seen = walked(probe, &all(direction, limit).states(States::ENDED)).await?;
-            same_ids(&revoked, seen, &what("of dead tokens among live ones"))?;
+            let seen =
+                scanned(probe, &all(everything().states(States::ENDED), direction, limit)).await?;
+            same_ids(&revoked, seen, &what("of ended tokens among live ones"))?;
         }
     }
     Ok(())

@@ -1,25 +1,26 @@
-//! Asking a store, and saying in words what was wrong with the answer.
+//! Calls to a store that turn a wrong answer into a broken promise with a readable explanation.
 
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Display};
 
 use chrono::{DateTime, Utc};
 
-use super::verdict::{Unkept, Verdict, broken, ensure};
+use super::verdict::{NotKept, Verdict, broken, ensure};
 use crate::record::Record;
 use crate::store::{
-    LastUsed, Order, Page, Query, States, StoreError, StoredRecord, TokenStore, Version,
+    Filter, LastUsed, ListRequest, Order, Page, States, StoreError, StoredRecord, TokenStore,
+    Version,
 };
 use crate::token::TokenId;
 
-/// A store under question.
+/// A store that is being checked.
 #[derive(Clone, Copy)]
 pub(super) struct Probe<'s> {
     pub(super) store: &'s dyn TokenStore,
 }
 
 impl Probe<'_> {
-    pub(super) async fn insert(&self, record: &Record) -> Result<Version, Unkept> {
+    pub(super) async fn insert(&self, record: &Record) -> Result<Version, NotKept> {
         answered("an insert under a free id", self.store.insert(record).await)
     }
 
@@ -30,29 +31,29 @@ impl Probe<'_> {
         Ok(())
     }
 
-    pub(super) async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, Unkept> {
+    pub(super) async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, NotKept> {
         answered("find", self.store.find(id).await)
     }
 
-    /// The record that must be there.
-    pub(super) async fn present(&self, id: TokenId, when: &str) -> Result<StoredRecord, Unkept> {
+    /// Returns a record that must exist.
+    pub(super) async fn present(&self, id: TokenId, when: &str) -> Result<StoredRecord, NotKept> {
         match self.find(id).await? {
             Some(stored) => Ok(stored),
             None => broken(format!("{when}, find answered that there is no record {id}")),
         }
     }
 
-    /// That `find` answers with this record and version.
+    /// Checks that `find` returns this record and version.
     pub(super) async fn holds(&self, record: &Record, version: Version, when: &str) -> Verdict {
         let stored = self.present(record.id(), when).await?;
         same_record(record, &stored.record, &format!("{when}, find answered with a record"))?;
         same(&version, &stored.version, &format!("{when}, find answered with"))
     }
 
-    /// That no answer has a record with this id.
+    /// Checks that neither `find` nor `list` returns a record with this id.
     pub(super) async fn lacks(&self, id: TokenId, when: &str) -> Verdict {
         ensure!(self.find(id).await?.is_none(), "{when}, find answered with a record {id}");
-        let listed = self.walk(&everything(), super::sample::now()).await?;
+        let listed = self.scan(&every_record(), super::samples::now()).await?;
         ensure!(
             listed.iter().all(|stored| stored.record.id() != id),
             "{when}, list showed a record {id}"
@@ -64,7 +65,7 @@ impl Probe<'_> {
         &self,
         record: &Record,
         expected: Version,
-    ) -> Result<Version, Unkept> {
+    ) -> Result<Version, NotKept> {
         let answer = self.store.replace(record, expected).await;
         answered("a replacement with the present version", answer)
     }
@@ -77,37 +78,46 @@ impl Probe<'_> {
         answered("touch", self.store.touch(uses).await)
     }
 
-    pub(super) async fn page(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, Unkept> {
-        answered("list", self.store.list(query, now).await)
+    pub(super) async fn page(
+        &self,
+        request: &ListRequest,
+        now: DateTime<Utc>,
+    ) -> Result<Page, NotKept> {
+        answered("list", self.store.list(request, now).await)
     }
 
-    /// All records of a list, page after page.
-    pub(super) async fn walk(
+    /// Returns all records of a list, page after page.
+    pub(super) async fn scan(
         &self,
-        query: &Query,
+        request: &ListRequest,
         now: DateTime<Utc>,
-    ) -> Result<Vec<StoredRecord>, Unkept> {
-        let mut walked = Vec::new();
-        let mut query = query.clone();
+    ) -> Result<Vec<StoredRecord>, NotKept> {
+        let mut scanned = Vec::new();
+        let mut request = request.clone();
         for _ in 0..PAGES {
-            let page = self.page(&query, now).await?;
-            walked.extend(page.items);
-            let Some(next) = page.next else { return Ok(walked) };
-            query = query.after(next);
+            let page = self.page(&request, now).await?;
+            scanned.extend(page.items);
+            let Some(next) = page.next else { return Ok(scanned) };
+            request = request.after(next);
         }
-        broken(format!("a walk did not end: after {PAGES} pages there was still a next one"))
+        broken(format!("a scan did not end: after {PAGES} pages there was still a next one"))
     }
 }
 
-/// Many more pages than any walk of the suite takes.
+/// Many more pages than any scan of the suite needs.
 pub(super) const PAGES: usize = 2_000;
 
-/// Every record there is, oldest first.
-pub(super) fn everything() -> Query {
-    Query::new().states(States::ALL).direction(Order::OldestFirst)
+/// Requests every record, oldest first.
+pub(super) fn every_record() -> ListRequest {
+    ListRequest::from(everything()).order(Order::OldestFirst)
 }
 
-pub(super) fn answered<T>(what: &str, answer: Result<T, StoreError>) -> Result<T, Unkept> {
+/// Selects every record.
+pub(super) fn everything() -> Filter {
+    Filter::new().states(States::ALL)
+}
+
+pub(super) fn answered<T>(what: &str, answer: Result<T, StoreError>) -> Result<T, NotKept> {
     answer.or_else(|error| broken(format!("{what} failed: {}", with_sources(&error))))
 }
 
@@ -121,7 +131,7 @@ pub(super) fn with_sources(error: &StoreError) -> String {
     text
 }
 
-/// That an answer is the error that the contract asks for.
+/// Checks that an answer is the error that the contract requires.
 pub(super) fn refused<T>(what: &str, answer: Result<T, StoreError>, kind: Refusal) -> Verdict {
     let expected = format!("{what} should have failed with `{kind:?}`");
     match (answer, kind) {
@@ -129,8 +139,8 @@ pub(super) fn refused<T>(what: &str, answer: Result<T, StoreError>, kind: Refusa
         | (Err(StoreError::Conflict), Refusal::Conflict)
         | (Err(StoreError::NewerFormat), Refusal::NewerFormat)
         | (Err(StoreError::Unsupported { .. }), Refusal::Unsupported) => Ok(()),
-        (Ok(_), _) => broken(format!("{expected} and reported success")),
-        (Err(error), _) => broken(format!("{expected} and said: {}", with_sources(&error))),
+        (Ok(_), _) => broken(format!("{expected} but succeeded")),
+        (Err(error), _) => broken(format!("{expected} but failed with: {}", with_sources(&error))),
     }
 }
 
@@ -147,7 +157,7 @@ pub(super) fn same<T: PartialEq + Debug>(expected: &T, seen: &T, what: &str) -> 
     Ok(())
 }
 
-/// That two records are equal; if not, names the first field that differs.
+/// Checks that two records are equal. If not, the message names the first field that differs.
 pub(super) fn same_record(expected: &Record, seen: &Record, what: &str) -> Verdict {
     match difference(expected, seen) {
         None => Ok(()),
@@ -200,7 +210,7 @@ fn difference(expected: &Record, seen: &Record) -> Option<String> {
         .or_else(|| Some("its secrets, or fields that only a newer program can read".into()))
 }
 
-/// A text to be read by people: escaped, and cut if it is long.
+/// Cuts a long text.
 pub(super) fn short(text: &str) -> String {
     const LONG: usize = 160;
     if text.chars().count() <= LONG {
@@ -210,12 +220,12 @@ pub(super) fn short(text: &str) -> String {
     format!("{start}… ({} bytes)", text.len())
 }
 
-/// A hostile text as a person can read it.
+/// Escapes a text for a message, and cuts it if it is long.
 pub(super) fn quote(text: &str) -> String {
     short(&format!("{text:?}"))
 }
 
-/// That a list has exactly these ids, each once, in whatever order.
+/// Checks that a list has exactly these ids, each once, in any order.
 pub(super) fn same_ids(
     expected: &BTreeSet<TokenId>,
     seen: impl IntoIterator<Item = TokenId>,
@@ -235,7 +245,7 @@ pub(super) fn same_ids(
     for (verb, ids) in [("missed", &missed), ("repeated", &repeated), ("wrongly showed", &foreign)]
     {
         if !ids.is_empty() {
-            faults.push(format!("{verb} {}", some(ids)));
+            faults.push(format!("{verb} {}", count_and_first(ids)));
         }
     }
     let faults = faults.join(" and ");
@@ -243,22 +253,22 @@ pub(super) fn same_ids(
     Ok(())
 }
 
-/// How many, and the first of them.
-pub(super) fn some(ids: &[impl Display]) -> String {
+/// Formats the number of ids and the first few of them.
+pub(super) fn count_and_first(ids: &[impl Display]) -> String {
     let first: Vec<String> = ids.iter().take(3).map(ToString::to_string).collect();
     let more = if ids.len() > first.len() { ", …" } else { "" };
     format!("{} ({}{more})", ids.len(), first.join(", "))
 }
 
-/// What a record that was never touched shows as its last use.
+/// Returns the last use that a record without a touch must have.
 pub(super) fn untouched(store: &dyn TokenStore) -> LastUsed {
     if store.tracks_last_used() { LastUsed::Never } else { LastUsed::NotTracked }
 }
 
-/// For what cannot be seen on a store that keeps no last use.
+/// Ends a check that is possible only on a store that tracks last use.
 pub(super) fn tracked(probe: Probe<'_>) -> Verdict {
     if probe.store.tracks_last_used() {
         return Ok(());
     }
-    Err(Unkept::NotChecked("the store does not track last use"))
+    Err(NotKept::NotChecked("the store does not track last use"))
 }

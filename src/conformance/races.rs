@@ -1,11 +1,11 @@
-//! What holds when calls overlap or break off.
+//! Checks of calls that overlap or are dropped.
 
 use std::thread;
 
+use super::polling::{Boxed, block_on, join, poll_and_drop};
 use super::probe::{Probe, same_record, with_sources};
-use super::sample::{labelled, nth};
-use super::turns::{Boxed, block_on, join, poll_and_drop};
-use super::verdict::{Unkept, Verdict, broken, ensure};
+use super::samples::{labelled, nth};
+use super::verdict::{NotKept, Verdict, broken, ensure};
 use crate::record::Record;
 use crate::store::{StoreError, StoredRecord, TokenStore};
 
@@ -25,16 +25,16 @@ pub(super) async fn one_insert_wins(probe: Probe<'_>) -> Verdict {
     Ok(())
 }
 
-fn labels(n: u32) -> Result<Vec<Record>, Unkept> {
+fn labels(n: u32) -> Result<Vec<Record>, NotKept> {
     (0..RACERS).map(|racer| labelled(n, &format!("racer {racer}"))).collect()
 }
 
-/// The one call that succeeded.
+/// Returns the only call that succeeded.
 fn only_winner<T: Copy>(
     what: &str,
     answers: &[Result<T, StoreError>],
     lost: impl Fn(&StoreError) -> bool,
-) -> Result<(usize, T), Unkept> {
+) -> Result<(usize, T), NotKept> {
     let mut winners = Vec::new();
     for (racer, answer) in answers.iter().enumerate() {
         match answer {
@@ -43,7 +43,7 @@ fn only_winner<T: Copy>(
             Err(error) => {
                 let error = with_sources(error);
                 return broken(format!(
-                    "of {} simultaneous {what} one said: {error}",
+                    "of {} simultaneous {what} one failed with: {error}",
                     answers.len()
                 ));
             }
@@ -65,25 +65,25 @@ fn conflict(error: &StoreError) -> bool {
 
 pub(super) async fn one_replace_wins(probe: Probe<'_>) -> Verdict {
     compete([probe, probe]).await?;
-    // No update is lost when everybody reads, changes and tries again.
+    // No update may be lost when several callers read, modify and retry.
     let start = probe.insert(&labelled(ROUNDS, "0")?).await?;
     let adders = (0..RACERS).map(|_| -> Boxed<'_, _> { Box::pin(add_up(probe.store, ROUNDS, 5)) });
     for added in join(adders.collect()).await {
         added?;
     }
-    summed(probe, ROUNDS, RACERS * 5).await?;
+    check_sum(probe, ROUNDS, RACERS * 5).await?;
     let stored = probe.present(nth(ROUNDS), "in the end").await?;
     ensure!(stored.version != start, "after {} replacements the version is the first", RACERS * 5);
     Ok(())
 }
 
-/// Several replacements and a removal with the same version, through either of two handles.
+/// Makes several replacements and a removal with the same version, through two handles.
 pub(super) async fn compete(handles: [Probe<'_>; 2]) -> Verdict {
     let handle = |racer: usize| handles[racer % 2];
     for round in 0..ROUNDS {
         let version = handle(0).insert(&labelled(round, "before the race")?).await?;
         let records = labels(round)?;
-        // Each call goes first once, so that a winner's place in line decides nothing.
+        // Each call is the first one once, so that the order of polling does not decide the winner.
         let first = round as usize % RACERS;
         let racers = (first..RACERS).chain(0..first);
         let calls = racers.clone().map(|racer| -> Boxed<'_, _> {
@@ -111,7 +111,7 @@ pub(super) async fn compete(handles: [Probe<'_>; 2]) -> Verdict {
     Ok(())
 }
 
-/// Counts up a number in a record's label, by compare-and-swap.
+/// Increments a number in the label of a record by compare-and-swap.
 async fn add_up(store: &dyn TokenStore, n: u32, times: usize) -> Verdict {
     for _ in 0..times {
         loop {
@@ -133,7 +133,7 @@ async fn add_up(store: &dyn TokenStore, n: u32, times: usize) -> Verdict {
     Ok(())
 }
 
-async fn summed(probe: Probe<'_>, n: u32, expected: usize) -> Verdict {
+async fn check_sum(probe: Probe<'_>, n: u32, expected: usize) -> Verdict {
     let stored = probe.present(nth(n), "in the end").await?;
     let sum = stored.record.issued_to();
     ensure!(
@@ -143,7 +143,8 @@ async fn summed(probe: Probe<'_>, n: u32, expected: usize) -> Verdict {
     Ok(())
 }
 
-/// Needs a store whose futures run anywhere; see [`super::StoreFactory::runtime_free`].
+/// Requires a store whose futures can be polled on any thread. See
+/// [`super::StoreFactory::runtime_free`].
 pub(super) fn threads_agree(probe: Probe<'_>) -> Verdict {
     const THREADS: usize = 4;
     const TIMES: usize = 200;
@@ -167,10 +168,10 @@ pub(super) fn threads_agree(probe: Probe<'_>) -> Verdict {
     {
         added?;
     }
-    block_on(summed(probe, ROUNDS, THREADS * TIMES))
+    block_on(check_sum(probe, ROUNDS, THREADS * TIMES))
 }
 
-/// One call on each thread, all begun at once.
+/// Makes one call on each thread, all at the same time.
 fn on_threads<'f, T: Send>(threads: usize, call: impl Fn(usize) -> Boxed<'f, T> + Sync) -> Vec<T> {
     let start = std::sync::Barrier::new(threads);
     thread::scope(|scope| {
@@ -190,7 +191,7 @@ fn on_threads<'f, T: Send>(threads: usize, call: impl Fn(usize) -> Boxed<'f, T> 
     })
 }
 
-pub(super) async fn dropped_calls_are_whole(probe: Probe<'_>) -> Verdict {
+pub(super) async fn dropped_calls_are_atomic(probe: Probe<'_>) -> Verdict {
     let (old, new) = ("the old one", "the new one");
     for polls in 1..=4 {
         let n = polls as u32 * 10;
@@ -203,7 +204,7 @@ pub(super) async fn dropped_calls_are_whole(probe: Probe<'_>) -> Verdict {
                 "after a dropped insert, find answered with a record",
             )?;
         }
-        // The call may still be under way in the storage; what counts is that it blocks nobody.
+        // The dropped call may still be running in the storage. It must not block other calls.
         match probe.store.insert(&inserted).await {
             Ok(_) | Err(StoreError::Exists) => {}
             Err(error) => {
@@ -226,7 +227,7 @@ pub(super) async fn dropped_calls_are_whole(probe: Probe<'_>) -> Verdict {
         )?;
         ensure!(
             replaced.is_none() || stored.version != version,
-            "a replacement that came to its end is not there"
+            "a completed replacement is not stored"
         );
         retry(probe, n + 1, "a dropped replacement").await?;
 
@@ -241,7 +242,7 @@ pub(super) async fn dropped_calls_are_whole(probe: Probe<'_>) -> Verdict {
     Ok(())
 }
 
-/// That a record can be replaced; a dropped call may land once in between.
+/// Checks that a record can be replaced. A dropped call may still take effect once in between.
 async fn retry(probe: Probe<'_>, n: u32, what: &str) -> Verdict {
     let record = labelled(n, "after a dropped call")?;
     for _ in 0..3 {

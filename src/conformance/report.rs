@@ -1,23 +1,23 @@
-//! What came out, as data.
+//! The results of the checks, as data.
 
 use std::fmt;
 
 use super::promise::Promise;
 
-/// What came out for one promise.
+/// The result of checking a promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It was kept.
+    /// The store keeps the promise.
     Kept,
-    /// It was broken.
+    /// The store breaks the promise.
     Broken {
-        /// What was expected and what was seen.
+        /// The expected and the actual result.
         what: String,
     },
-    /// Nobody knows: the factory or the store does not offer what it takes.
+    /// The promise was not checked, because the factory or the store lacks an operation for it.
     NotChecked {
-        /// What is lacking.
+        /// The reason.
         why: String,
     },
 }
@@ -32,9 +32,9 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What came out for all promises.
+/// The results of checking all promises.
 ///
-/// Its `Display` is one line for each, the name first.
+/// `Display` writes one line per promise that begins with its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Report {
@@ -46,13 +46,13 @@ impl Report {
         Self { outcomes }
     }
 
-    /// Each promise with its outcome.
+    /// Returns each promise with its outcome.
     pub fn outcomes(&self) -> impl Iterator<Item = (Promise, &Outcome)> {
         self.outcomes.iter().map(|(promise, outcome)| (*promise, outcome))
     }
 
-    /// The broken promises, each with what was expected and seen. None for a store that can be
-    /// relied on, as far as it was checked.
+    /// Returns the broken promises, each with the expected and the actual result. A correct store
+    /// has none.
     pub fn broken(&self) -> impl Iterator<Item = (Promise, &str)> {
         self.outcomes().filter_map(|(promise, outcome)| match outcome {
             Outcome::Broken { what } => Some((promise, what.as_str())),
@@ -60,7 +60,7 @@ impl Report {
         })
     }
 
-    /// The promises that could not be checked, each with what is lacking.
+    /// Returns the promises that could not be checked, each with the reason.
     pub fn not_checked(&self) -> impl Iterator<Item = (Promise, &str)> {
         self.outcomes().filter_map(|(promise, outcome)| match outcome {
             Outcome::NotChecked { why } => Some((promise, why.as_str())),

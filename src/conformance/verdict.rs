@@ -1,19 +1,19 @@
-//! What came out of checking a promise.
+//! The internal result of a check.
 
-/// Why a promise does not count as kept.
-pub(super) enum Unkept {
+/// The reason why a promise does not count as kept.
+pub(super) enum NotKept {
     Broken(String),
     NotChecked(&'static str),
 }
 
-/// What came out of checking one promise.
-pub(super) type Verdict = Result<(), Unkept>;
+/// The result of a check.
+pub(super) type Verdict = Result<(), NotKept>;
 
-pub(super) fn broken<T>(what: impl Into<String>) -> Result<T, Unkept> {
-    Err(Unkept::Broken(what.into()))
+pub(super) fn broken<T>(what: impl Into<String>) -> Result<T, NotKept> {
+    Err(NotKept::Broken(what.into()))
 }
 
-/// Breaks the promise with these words unless the condition holds.
+/// Returns a broken promise with this message unless the condition holds.
 macro_rules! ensure {
     ($condition:expr, $($words:tt)+) => {
         if !$condition {

@@ -1,12 +1,12 @@
-//! What inserting, replacing and removing promise.
+//! Checks of inserts, replacements and removals.
 
 use std::collections::BTreeSet;
 
 use super::probe::{
-    Probe, Refusal, answered, everything, refused, same, same_record, same_stored, tracked,
+    Probe, Refusal, answered, every_record, refused, same, same_record, same_stored, tracked,
     untouched,
 };
-use super::sample::{DAY, NOW, Sample, at, labelled, newer, now, nth, revoked};
+use super::samples::{DAY, NOW, Sample, at, labelled, newer, now, nth, revoked};
 use super::verdict::{Verdict, ensure};
 use crate::store::{LastUsed, Version};
 
@@ -30,21 +30,22 @@ pub(super) async fn insert_never_overwrites(probe: Probe<'_>) -> Verdict {
         same_stored(&present, &after, &format!("after {what}, find answered with"))?;
     }
     same(&version, &present.version, "after an insert find answered with")?;
-    // The id stays taken also when the record has gone through a change.
+    // The id also stays taken after the record was replaced.
     let version = probe.replace(&labelled(0, "the third")?, version).await?;
     let what = "an insert under the id of a replaced record";
     refused(what, probe.store.insert(&first).await, Refusal::Exists)?;
     probe.holds(&labelled(0, "the third")?, version, &format!("after {what}")).await
 }
 
-pub(super) async fn replace_needs_the_version(probe: Probe<'_>) -> Verdict {
+pub(super) async fn replace_requires_the_version(probe: Probe<'_>) -> Verdict {
     let records = [labelled(0, "zero")?, labelled(0, "one")?, labelled(0, "two")?];
     let mut versions = vec![probe.insert(&records[0]).await?];
     for round in 1..records.len() {
         versions.push(probe.replace(&records[round], versions[round - 1]).await?);
         let present = versions[round];
         let stale = versions[..round].iter().map(|version| ("an earlier version", *version));
-        let strange = strangers(present).map(|version| ("a version that it never had", version));
+        let strange =
+            unrelated_versions(present).map(|version| ("a version that it never had", version));
         for (what, version) in stale.chain(strange).filter(|(_, version)| *version != present) {
             let what = format!("a replacement with {what} of the record");
             let slow = labelled(0, "the slow writer's")?;
@@ -52,7 +53,7 @@ pub(super) async fn replace_needs_the_version(probe: Probe<'_>) -> Verdict {
             probe.holds(&records[round], present, &format!("after {what}")).await?;
         }
     }
-    // What a present record's version is for another id is nothing.
+    // The version of another record must not be accepted.
     let other = probe.insert(&labelled(1, "another")?).await?;
     let present = versions[records.len() - 1];
     if other != present {
@@ -63,8 +64,8 @@ pub(super) async fn replace_needs_the_version(probe: Probe<'_>) -> Verdict {
     probe.holds(&records[records.len() - 1], present, "in the end").await
 }
 
-/// Versions that a store may take for something special.
-fn strangers(present: Version) -> impl Iterator<Item = Version> {
+/// Returns versions that a store might treat as special.
+fn unrelated_versions(present: Version) -> impl Iterator<Item = Version> {
     let Version(number) = present;
     [0, 1, u64::MAX, i64::MAX as u64, number.wrapping_add(1), number.wrapping_add(1 << 32)]
         .into_iter()
@@ -72,7 +73,7 @@ fn strangers(present: Version) -> impl Iterator<Item = Version> {
 }
 
 pub(super) async fn replace_creates_nothing(probe: Probe<'_>) -> Verdict {
-    let missing = labelled(0, "nobody's")?;
+    let missing = labelled(0, "missing")?;
     for version in [0, 1, 2, u64::MAX].map(Version) {
         let what = "a replacement under an id without a record";
         refused(what, probe.store.replace(&missing, version).await, Refusal::Conflict)?;
@@ -85,7 +86,7 @@ pub(super) async fn replace_creates_nothing(probe: Probe<'_>) -> Verdict {
     probe.lacks(missing.id(), &format!("after {what}")).await
 }
 
-pub(super) async fn replace_keeps_identity(probe: Probe<'_>) -> Verdict {
+pub(super) async fn replace_preserves_identity(probe: Probe<'_>) -> Verdict {
     let original = Sample::nth(0);
     let record = original.record()?;
     let version = probe.insert(&record).await?;
@@ -111,7 +112,7 @@ pub(super) async fn replace_keeps_identity(probe: Probe<'_>) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn replace_keeps_last_use(probe: Probe<'_>) -> Verdict {
+pub(super) async fn replace_preserves_last_use(probe: Probe<'_>) -> Verdict {
     let untouched = untouched(probe.store);
     let version = probe.insert(&labelled(0, "before")?).await?;
     let version = probe.replace(&labelled(0, "between")?, version).await?;
@@ -140,11 +141,11 @@ pub(super) async fn versions_are_new(probe: Probe<'_>) -> Verdict {
         );
         let found = probe.present(record.id(), "after a replacement").await?;
         same(&version, &found.version, "after a replacement find answered with")?;
-        for listed in probe.walk(&everything(), now()).await? {
+        for listed in probe.scan(&every_record(), now()).await? {
             same(&version, &listed.version, "after a replacement list showed")?;
         }
     }
-    // Putting the same content in place is a replacement as well.
+    // A replacement with equal content also gets a new version.
     let again = probe.replace(&labelled(0, "number 20")?, version).await?;
     ensure!(
         had.insert(again),
@@ -153,7 +154,7 @@ pub(super) async fn versions_are_new(probe: Probe<'_>) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn remove_needs_the_version(probe: Probe<'_>) -> Verdict {
+pub(super) async fn remove_requires_the_version(probe: Probe<'_>) -> Verdict {
     for version in [0, 1, u64::MAX].map(Version) {
         let what = "a removal under an id without a record";
         refused(what, probe.store.remove(nth(7), version).await, Refusal::Conflict)?;
@@ -163,7 +164,8 @@ pub(super) async fn remove_needs_the_version(probe: Probe<'_>) -> Verdict {
     let unmoved = probe.insert(&bystander).await?;
     let record = labelled(0, "second")?;
     let present = probe.replace(&record, first).await?;
-    for version in strangers(present).chain([first]).filter(|version| *version != present) {
+    for version in unrelated_versions(present).chain([first]).filter(|version| *version != present)
+    {
         let what = "a removal with a version that is not the present one";
         refused(what, probe.store.remove(nth(0), version).await, Refusal::Conflict)?;
         probe.holds(&record, present, &format!("after {what}")).await?;
@@ -173,7 +175,7 @@ pub(super) async fn remove_needs_the_version(probe: Probe<'_>) -> Verdict {
     probe.holds(&bystander, unmoved, "after the removal of another record").await
 }
 
-pub(super) async fn removed_is_gone(probe: Probe<'_>) -> Verdict {
+pub(super) async fn removed_record_is_gone(probe: Probe<'_>) -> Verdict {
     let record = labelled(0, "to be removed")?;
     let first = probe.insert(&record).await?;
     let version = probe.replace(&record, first).await?;
@@ -203,19 +205,19 @@ pub(super) async fn removed_is_gone(probe: Probe<'_>) -> Verdict {
     same(&untouched(probe.store), &stored.last_used, what)
 }
 
-pub(super) async fn newer_record_stays(probe: Probe<'_>) -> Verdict {
+pub(super) async fn newer_record_is_protected(probe: Probe<'_>) -> Verdict {
     let readable = Sample::nth(0).record()?;
     let newer = newer(&readable)?;
     let version = probe.insert(&newer).await?;
     probe.holds(&newer, version, "after the insert of a record in a newer format").await?;
-    for listed in probe.walk(&everything(), now()).await? {
+    for listed in probe.scan(&every_record(), now()).await? {
         same_record(&newer, &listed.record, "list showed a record in a newer format")?;
     }
     let relabelled = labelled(0, "written by an older program")?;
     let attempts = [
         ("this format", relabelled.clone()),
         ("this format, revoked", revoked(&relabelled, None, None)),
-        ("the newer format", super::sample::newer(&relabelled)?),
+        ("the newer format", super::samples::newer(&relabelled)?),
     ];
     for (what, replacement) in attempts {
         let what = format!("the replacement of a record in a newer format by one in {what}");

@@ -1,4 +1,4 @@
-//! Hashing the secret of a token that was presented.
+//! The hash of a presented secret.
 
 use std::array;
 
@@ -6,14 +6,16 @@ use sha2::block_api::compress256;
 
 use crate::secret::{Presented, SECRET_LEN};
 
-/// What makes a presented secret a block of SHA-256 (FIPS 180-4 §5.1.1): the secret, a one, zeros, and its
-/// length in bits. It fits a single block, which saves the buffering of a general hasher.
+/// The padding that makes a presented secret a block of SHA-256 (FIPS 180-4 §5.1.1): a one bit
+/// after the secret, zeros, and the length in bits. The secret fits a single block, so the
+/// buffering of a general hasher is not needed.
 ///
-/// It is data and no code, for the quarters of a block to be written as they are read right after, each as
-/// a whole: the compiler writes what it knows in smaller parts, and then the processor waits.
+/// The padding is data and not constants in code. The compiler writes constants in small parts, and
+/// reading a whole quarter of the block right after that causes a store-forwarding stall. With data
+/// each quarter is written as a whole.
 #[derive(Clone)]
 pub(super) struct Padding {
-    /// Keeps the part of the third quarter that is of the secret.
+    /// Selects the part of the third quarter that belongs to the secret.
     mask: [u8; 16],
     one: [u8; 16],
     length: [u8; 16],
@@ -65,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_block_is_what_the_general_hasher_makes_of_any_characters() {
+    fn one_block_hash_equals_general_hash() {
         let mut presented = *b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg4Zz1c";
         for turn in 0..500 {
             for (place, character) in presented.iter_mut().enumerate() {

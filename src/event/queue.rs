@@ -1,4 +1,9 @@
 //! A bounded queue between the service and a slow sink.
+//!
+//! [`Queue::push`] never waits. If an event does not fit, the queue counts it as lost, and the next
+//! delivery reports the counts. Refusals may fill only half of the queue, because a client can cause any
+//! number of them. A bulk operation waits while three quarters are filled, so that a quarter remains for
+//! single operations. One thread delivers the events in order.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,12 +14,13 @@ use chrono::{DateTime, Utc};
 
 use super::{Event, guarded};
 
+/// The queue. The service pushes events, and one thread delivers them.
 pub(crate) struct Queue {
     capacity: usize,
     waiting: Mutex<Waiting>,
-    /// Something came or the queue closed.
+    /// Signals that an event was pushed or that the queue was closed.
     came: Condvar,
-    /// A batch was delivered.
+    /// Signals that a batch was delivered.
     delivered: Condvar,
 }
 
@@ -22,18 +28,19 @@ pub(crate) struct Queue {
 struct Waiting {
     events: VecDeque<(Event, DateTime<Utc>)>,
     lost: Option<Lost>,
-    /// How many came, lost ones included, and how many of those the sink has had or been told of.
+    /// The number of pushed events, including lost ones.
     came: u64,
+    /// The number of pushed events that were delivered or reported as lost.
     delivered: u64,
-    /// Bulk acts that wait for room.
+    /// The wakers of bulk operations that wait for room.
     wakers: Vec<Waker>,
     closed: bool,
 }
 
-/// What did not fit since the last delivery.
+/// The events that did not fit since the last delivery.
 #[derive(Default)]
 struct Lost {
-    acts: u64,
+    operations: u64,
     refusals: u64,
     last: Option<DateTime<Utc>>,
 }
@@ -52,10 +59,11 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an event if there is room, and counts it as lost otherwise. Never waits for the sink.
+    /// Adds an event if there is room, and counts it as lost otherwise. Never waits for the sink.
     pub(super) fn push(&self, event: Event, at: DateTime<Utc>) {
         let mut waiting = self.lock();
-        // Whoever delivers looks again before it sleeps; waking it is the dearest part.
+        // The delivering thread checks the queue before it sleeps, so it needs a signal only if everything
+        // was delivered. The signal is the most expensive part of a push.
         let asleep = waiting.came == waiting.delivered;
         waiting.came += 1;
         let refusal = event.is_refusal();
@@ -65,7 +73,7 @@ impl Queue {
         } else {
             let lost = waiting.lost.get_or_insert_default();
             lost.refusals += u64::from(refusal);
-            lost.acts += u64::from(!refusal);
+            lost.operations += u64::from(!refusal);
             lost.last = Some(at);
         }
         drop(waiting);
@@ -74,8 +82,9 @@ impl Queue {
         }
     }
 
-    /// Whether there is room for the events of a bulk act; wakes when there may be. It leaves a
-    /// quarter of the queue to single acts, and has a quarter that no refusal takes.
+    /// Returns ready if there is room for the events of a bulk operation, and wakes the task when there may
+    /// be room. Bulk operations fill at most three quarters of the queue, and refusals at most half. So a
+    /// quarter remains for single operations, and refusals cannot keep bulk operations waiting.
     pub(super) fn poll_room(&self, context: &Context<'_>) -> Poll<()> {
         let mut waiting = self.lock();
         if waiting.events.len() < self.capacity / 4 * 3 {
@@ -106,15 +115,15 @@ impl Queue {
                 guarded(|| waker.wake());
             }
             events.iter().for_each(|(event, at)| deliver(event, *at));
-            if let Some(Lost { acts, refusals, last: Some(at) }) = lost {
-                deliver(&Event::Lost { acts, refusals }, at);
+            if let Some(Lost { operations, refusals, last: Some(at) }) = lost {
+                deliver(&Event::Lost { operations, refusals }, at);
             }
             self.lock().delivered = came;
             self.delivered.notify_all();
         }
     }
 
-    /// Waits until all that came so far was delivered, or for `longest`; whether it was.
+    /// Waits until all events so far were delivered, at most for `longest`. Returns whether they were.
     pub(super) fn flush(&self, longest: Duration) -> bool {
         let waiting = self.lock();
         let so_far = waiting.came;
@@ -125,6 +134,7 @@ impl Queue {
         waiting.delivered >= so_far
     }
 
+    /// Closes the queue. The delivering thread delivers the remaining events and ends.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.came.notify_one();

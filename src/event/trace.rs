@@ -1,4 +1,4 @@
-//! Events to `tracing`.
+//! Writes events to `tracing`, which is the default without a sink.
 
 use super::Event;
 use crate::token::TokenId;
@@ -24,7 +24,7 @@ pub(super) fn trace(event: &Event) {
             tracing::info!(target: T, %id, ?owner, "older secret ended: the new one was used");
         }
         Event::OverlapNotEnded { id, cause } => {
-            tracing::warn!(target: T, %id, ?cause, "older secret not ended: its latest end stands");
+            tracing::warn!(target: T, %id, ?cause, "older secret not ended: it stays until its latest end");
         }
         Event::Counted { owner, records } => {
             tracing::debug!(target: T, ?owner, records, "records counted");
@@ -44,28 +44,28 @@ pub(super) fn trace(event: &Event) {
             let on_behalf_of = on_behalf_of.map(shown);
             tracing::info!(target: T, %id, ?owner, on_behalf_of, "token was revoked before");
         }
-        Event::RevokedAll { owner, which, with, revoked, failed, by, reason, stopped } => {
+        Event::RevokedAll { owner, filter, with, revoked, failed, by, reason, stopped } => {
             let with = with.as_ref().map(tracing::field::display);
             if stopped.is_some() || *failed > 0 {
-                tracing::warn!(target: T, ?owner, ?which, with, revoked, failed, ?by, ?reason, ?stopped, "not all tokens were revoked");
+                tracing::warn!(target: T, ?owner, ?filter, with, revoked, failed, ?by, ?reason, ?stopped, "not all tokens were revoked");
             } else {
-                tracing::info!(target: T, ?owner, ?which, with, revoked, ?by, ?reason, "tokens revoked");
+                tracing::info!(target: T, ?owner, ?filter, with, revoked, ?by, ?reason, "tokens revoked");
             }
         }
         Event::Purged { owner, retention, purged, failed, stopped } => {
             if stopped.is_some() || *failed > 0 {
-                tracing::warn!(target: T, ?owner, ?retention, purged, failed, ?stopped, "not all long dead records were removed");
+                tracing::warn!(target: T, ?owner, ?retention, purged, failed, ?stopped, "not all records of ended tokens were removed");
             } else {
-                tracing::info!(target: T, ?owner, ?retention, purged, "long dead records removed");
+                tracing::info!(target: T, ?owner, ?retention, purged, "records of ended tokens removed");
             }
         }
         Event::IssuingPaused { reason } => {
-            tracing::warn!(target: T, ?reason, "issuing stopped");
+            tracing::warn!(target: T, ?reason, "issuing paused");
         }
         Event::IssuingResumed => tracing::warn!(target: T, "issuing resumed"),
-        Event::Failed { act, id, on_behalf_of, cause } => {
+        Event::Failed { operation, id, on_behalf_of, cause } => {
             let (id, on_behalf_of) = (id.map(shown), on_behalf_of.map(shown));
-            tracing::warn!(target: T, %act, id, on_behalf_of, ?cause, "act failed");
+            tracing::warn!(target: T, %operation, id, on_behalf_of, ?cause, "operation failed");
         }
         Event::Refused { id, reason } => {
             let id = id.as_ref().map(tracing::field::display);
@@ -90,8 +90,8 @@ pub(super) fn trace(event: &Event) {
         Event::ClockJumped(jump) => {
             tracing::warn!(target: T, by = %jump.by, "the wall clock jumped");
         }
-        Event::Lost { acts, refusals } => {
-            tracing::warn!(target: T, acts, refusals, "events were dropped");
+        Event::Lost { operations, refusals } => {
+            tracing::warn!(target: T, operations, refusals, "events were dropped");
         }
     }
 }

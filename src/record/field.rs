@@ -1,4 +1,4 @@
-//! The fields a caller fills in, their limits, and how a broken one is named.
+//! The fields that a caller sets, their limits, and the errors of invalid ones.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,31 +6,32 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::NewRecord;
-use crate::clock::{RECORDABLE_MICROS, from_micros};
+use crate::clock::{RECORDABLE_MICROS, from_micros, rfc3339};
 use crate::scope::{MAX_SCOPE_LEN, MAX_SCOPES, valid_type_name};
 
-/// The longest owner, issued-to, actor or reason of any record, in bytes: short enough for an index of
-/// any database. A policy may be stricter.
+/// The maximum length of an owner, issued-to, actor or reason in any record, in bytes. It fits an
+/// index of any database. A policy may be stricter.
 pub(crate) const MAX_TEXT_LEN: usize = 1_024;
 
-/// The longest text of all scopes together, in bytes: any set of the allowed size fits.
+/// The maximum length of all scopes together, in bytes. Any set of the allowed size fits.
 pub(crate) const MAX_SCOPES_LEN: usize = MAX_SCOPES * (MAX_SCOPE_LEN + 1) - 1;
 
-/// The most metadata entries, and the most bytes of all their keys and values together.
+/// The maximum number of metadata entries, and the maximum length of all keys and values together
+/// in bytes.
 pub(crate) const MAX_METADATA: (usize, usize) = (64, 8_192);
 
-/// The most issuers that a record keeps.
+/// The maximum number of issuers in a record.
 pub(crate) const MAX_ISSUERS: usize = 16;
 
-/// A field that a caller filled in.
+/// A field that a caller sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Field {
-    /// The caller-chosen id.
+    /// The id, if the caller chose it.
     Id,
     /// The tenant or account.
     Owner,
-    /// The type's name.
+    /// The name of the type.
     Type,
     /// The human label.
     IssuedTo,
@@ -38,27 +39,27 @@ pub enum Field {
     Scopes,
     /// The time of issue.
     CreatedAt,
-    /// The start.
+    /// The time from which the token is accepted.
     NotBefore,
-    /// The end.
+    /// The expiry time.
     ExpiresAt,
-    /// The embedder's notes.
+    /// The embedder's own entries.
     Metadata,
-    /// Who issued.
+    /// The person or program that issued the token.
     IssuedBy,
-    /// The chain of issuing tokens: those through which the token was obtained.
+    /// The chain of tokens on whose behalf the token was issued.
     Issuers,
-    /// Who rotated.
+    /// The person or program that rotated the token.
     RotatedBy,
-    /// Who revoked.
+    /// The person or program that revoked the token.
     RevokedBy,
-    /// Why it was revoked.
+    /// The reason of the revocation.
     Reason,
-    /// When the older secret ends after a rotation.
+    /// The end of the older secret after a rotation.
     OlderEnds,
-    /// How many a page holds at most.
+    /// The maximum number of records on a page.
     Limit,
-    /// How long what is dead is kept.
+    /// The period for which ended tokens are retained.
     Retention,
 }
 
@@ -90,110 +91,107 @@ impl fmt::Display for Field {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rule {
-    /// It has no visible character.
+    /// The text contains no visible character.
     #[error("must not be empty")]
     Empty,
-    /// More bytes than allowed.
+    /// The text is too long.
     #[error("has more than {max} bytes")]
     TooLong {
-        /// The most bytes allowed.
+        /// The maximum length, in bytes.
         max: usize,
     },
-    /// More entries than allowed.
+    /// There are too many entries.
     #[error("has more than {max} entries")]
     TooMany {
-        /// The most entries allowed.
+        /// The maximum number of entries.
         max: usize,
     },
-    /// No name of a type.
-    #[error("is not a type's name")]
+    /// The text is not a valid name of a type.
+    #[error("is not a valid name of a type")]
     Name,
-    /// A type that the service does not know.
-    #[error("is not a type that this service knows")]
+    /// The service has no type with this name.
+    #[error("is not a type of this service")]
     Unknown,
-    /// A time that is not after now.
-    #[error("must be after now")]
+    /// The time is not after the current time.
+    #[error("must be in the future")]
     NotAfterNow,
-    /// An end that is not after the start.
+    /// The end is not after the start.
     #[error("must be after not_before")]
     NotAfterNotBefore,
-    /// A time beyond what the policy allows.
-    #[error("must not be after {latest}")]
+    /// The time is later than the policy allows.
+    #[error("must not be after {}", rfc3339(*latest))]
     TooLate {
-        /// The latest time allowed.
+        /// The latest allowed time.
         latest: DateTime<Utc>,
     },
-    /// No end, where the policy asks for one.
-    #[error("is required: tokens without an end are not allowed here")]
+    /// The policy requires an expiry time.
+    #[error("is required because the policy does not allow tokens without an end")]
     Required,
-    /// A time outside the years 1970 to 9999.
-    #[error("is outside the years 1970 to 9999")]
+    /// The time is outside the years 1970 to 9999.
+    #[error("must be in the years 1970 to 9999")]
     OutOfRange,
-    /// Scopes beyond those of the type.
+    /// A scope exceeds those of the type.
     #[error("has a scope that the type does not contain")]
     NotContained,
-    /// Scopes beyond those that the acting token has at the moment.
-    #[error("has a scope that the acting token does not contain")]
+    /// A scope exceeds the current scopes of the calling token.
+    #[error("has a scope that the calling token does not have")]
     ExceedsCallerScopes,
-    /// Another owner than the acting token's.
-    #[error("is not the acting token's")]
-    NotActings,
-    /// An end later than that of the acting token.
-    #[error("must not be after the acting token's end, {latest}")]
+    /// The end is later than that of the calling token.
+    #[error("must not be after the end of the calling token, {}", rfc3339(*latest))]
     OutlivesCaller {
-        /// The latest time allowed.
+        /// The latest allowed time.
         latest: DateTime<Utc>,
     },
-    /// A chosen id that is no UUID of version 7.
-    #[error("is not a UUID of version 7")]
+    /// The chosen id is not a UUID of version 7.
+    #[error("must be a UUID of version 7")]
     NotVersion7,
-    /// A chosen id whose time is not within an hour of now.
-    #[error("is a UUID whose time is not within an hour of now")]
+    /// The time in the chosen id is more than an hour from the current time.
+    #[error("must be a UUID with a time within an hour of now")]
     NotRecent,
-    /// A time span below the shortest allowed.
+    /// The duration is too short.
     #[error("must be at least {min:?}")]
     TooShort {
-        /// The shortest allowed.
+        /// The minimum duration.
         min: Duration,
     },
-    /// Zero where at least one is needed, or more than allowed.
+    /// The number is zero or too large.
     #[error("must be between 1 and {max}")]
     Bounds {
-        /// The largest value allowed.
+        /// The maximum value.
         max: usize,
     },
 }
 
-/// A field and the rule that it breaks. The value itself is not repeated.
+/// The error returned for a field that breaks a rule. Its text does not repeat the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {rule}")]
 pub struct InvalidField {
-    /// The field.
+    /// The invalid field.
     pub field: Field,
-    /// The rule.
+    /// The rule that it breaks.
     pub rule: Rule,
 }
 
 impl Field {
-    /// An error about this field.
+    /// Creates the error for this field.
     pub(crate) fn breaks(self, rule: Rule) -> InvalidField {
         InvalidField { field: self, rule }
     }
 
-    /// Refuses a text that has more bytes.
-    pub(crate) fn at_most(self, text: &str, longest: usize) -> Result<(), InvalidField> {
-        if text.len() > longest { Err(self.breaks(Rule::TooLong { max: longest })) } else { Ok(()) }
+    /// Refuses a text that is longer than `max` bytes.
+    pub(crate) fn at_most(self, text: &str, max: usize) -> Result<(), InvalidField> {
+        if text.len() > max { Err(self.breaks(Rule::TooLong { max })) } else { Ok(()) }
     }
 
-    /// Refuses a text that is blank or has more bytes.
-    pub(crate) fn filled(self, text: &str, longest: usize) -> Result<(), InvalidField> {
+    /// Refuses a text that is blank or longer than `max` bytes.
+    pub(crate) fn filled(self, text: &str, max: usize) -> Result<(), InvalidField> {
         if text.trim().is_empty() {
             return Err(self.breaks(Rule::Empty));
         }
-        self.at_most(text, longest)
+        self.at_most(text, max)
     }
 
-    /// Refuses a time that RFC 3339 or a stored integer might not carry.
+    /// Refuses a time that RFC 3339 or a stored integer cannot represent.
     pub(crate) fn in_range(self, time: DateTime<Utc>) -> Result<(), InvalidField> {
         if valid_micros(time.timestamp_micros()) {
             Ok(())
@@ -203,19 +201,19 @@ impl Field {
     }
 }
 
-/// Whether a time in microseconds lies in the years 1970 to 9999.
+/// Returns whether a time in microseconds is in the years 1970 to 9999.
 pub(crate) fn valid_micros(micros: i64) -> bool {
     RECORDABLE_MICROS.contains(&micros)
 }
 
-/// The time to whole microseconds; beyond the years 1970 to 9999, their nearest end. For what must not
-/// fail because a clock is wrong.
+/// Truncates a time to whole microseconds and clamps it to the years 1970 to 9999. Used where an
+/// operation must not fail because of a wrong clock.
 pub(crate) fn nearest_valid(time: DateTime<Utc>) -> DateTime<Utc> {
     let (first, last) = (*RECORDABLE_MICROS.start(), *RECORDABLE_MICROS.end());
     from_micros(time.timestamp_micros().clamp(first, last))
 }
 
-/// The limits that hold for every record, whatever the policy.
+/// Checks the limits that hold for every record under any policy.
 pub(crate) fn check_new(new: &NewRecord<'_>) -> Result<(), InvalidField> {
     Field::Owner.filled(new.owner, MAX_TEXT_LEN)?;
     Field::IssuedTo.filled(new.issued_to, MAX_TEXT_LEN)?;

@@ -1,4 +1,4 @@
-//! The first use of a new secret, where it ends the overlap with the older one.
+//! The first use of a new secret, which may end the overlap with the older one.
 
 use chrono::{DateTime, Utc};
 
@@ -6,15 +6,15 @@ use super::field::nearest_valid;
 use super::{Matched, PresentedSecret, Record};
 use crate::digest::StoredDigest;
 
-/// That the newest secret of a record was presented while an overlap ran that this ends. It is bound
-/// to that secret: after another rotation it ends nothing.
+/// Evidence that the newest secret was presented during an overlap that ends on this use. It is
+/// bound to the secret, so it has no effect after another rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FirstUse {
     newest: StoredDigest,
 }
 
 impl FirstUse {
-    /// A number for this secret, by which to remember that it was tried.
+    /// Returns a number that identifies the secret, to remember that it was tried.
     pub(crate) fn number(&self) -> u128 {
         let bytes = self.newest.to_bytes();
         bytes.iter().rev().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte))
@@ -22,8 +22,8 @@ impl FirstUse {
 }
 
 impl Matched<'_> {
-    /// The first use that an acceptance of this proof at `now` would be. Most records have nothing
-    /// that it could end, and that is all that is looked at.
+    /// Returns the first use that accepting this match at `now` would be. Most records have no
+    /// overlap, and then only this is checked.
     #[inline]
     pub(crate) fn first_use(&self, now: DateTime<Utc>) -> Option<FirstUse> {
         let overlap = self.record.overlap(now)?;
@@ -33,8 +33,9 @@ impl Matched<'_> {
 }
 
 impl Record {
-    /// The record without its older secret, which ended at `now` because the newest was used; `None`
-    /// if that is settled: the overlap has ended, another secret is the newest, the token is dead.
+    /// Returns the record without its older secret, which ends at `now`. Returns `None` if the
+    /// record does not change, because the overlap has ended, another secret is the newest, or the
+    /// token has ended.
     pub(crate) fn first_used(&self, first_use: &FirstUse, now: DateTime<Utc>) -> Option<Self> {
         let ends = self.overlap(now)?.ends_on_first_use
             && self.newest.digest == first_use.newest

@@ -183,7 +183,7 @@ prop_compose! {
             issued_by: issued_by.map(Into::into),
             issuers: issuers.into_iter().map(TokenId::from_bytes).collect(),
             metadata,
-            remarks: remarks.into_iter().map(|(tag, content)| (tag, content.into())).collect(),
+            ignorable: remarks.into_iter().map(|(tag, content)| (tag, content.into())).collect(),
             newer: None,
         })
     }
@@ -219,7 +219,7 @@ prop_compose! {
 }
 
 #[test]
-fn each_limit_of_a_new_record() {
+fn new_record_beyond_a_limit_is_refused() {
     use Rule::*;
     type Change = fn(&mut Draft);
     let longest = MAX_TEXT_LEN;
@@ -304,7 +304,7 @@ fn largest_scopes() -> ScopeSet {
 }
 
 #[test]
-fn an_intersection_over_the_limit_is_no_records_scopes() {
+fn oversized_intersection_is_refused() {
     let left = (1..64).map(|i| format!("a:{i}")).chain(["b:*".into()]);
     let right = (1..64).map(|i| format!("b:{i}")).chain(["a:*".into()]);
     let (left, right) = (ScopeSet::new(left).unwrap(), ScopeSet::new(right).unwrap());

@@ -1,20 +1,20 @@
-//! The texts that every token has.
+//! The texts that every token has, stored together.
 
 use arrayvec::ArrayString;
 
 use crate::scope::Scopes;
 
-/// Bytes of texts that need no allocation: an owner named by a UUID, one or two scopes and a short
-/// label.
+/// The total length of texts that are stored without an allocation, in bytes. It is enough for an
+/// owner named by a UUID, one or two scopes and a short label.
 const SHORT: usize = 80;
 
-/// Owner, type, scopes and issued-to, one behind the other.
+/// Owner, type, scopes and issued-to, concatenated into one text.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Texts {
     short: ArrayString<SHORT>,
-    /// All of them, if they are not short.
+    /// All texts, if they do not fit `short`.
     long: Option<Box<str>>,
-    /// Where the first three end.
+    /// The end offsets of the first three texts.
     ends: [u16; 3],
 }
 
@@ -24,7 +24,7 @@ impl Texts {
         let mut end = 0;
         for (slot, text) in ends.iter_mut().zip([owner, token_type, scopes]) {
             end += text.len();
-            // Fields are bounded far below this; see `field`.
+            // Cannot overflow, because the fields are bounded far below (see `field`).
             *slot = u16::try_from(end).unwrap_or(u16::MAX);
         }
         let all = [owner, token_type, scopes, issued_to].concat();
@@ -54,7 +54,7 @@ impl Texts {
         self.part(self.ends[2].into(), self.len())
     }
 
-    /// Bytes of all of them.
+    /// Returns the total length, in bytes.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.all().len()
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_ones_and_long_ones_are_kept_alike() {
+    fn short_and_long_texts_round_trip() {
         for length in [0, 1, SHORT - 5, SHORT - 4, SHORT - 3, SHORT + 1, 1_024] {
             let label = "l".repeat(length);
             let texts = Texts::new("o", "t", "a:", &label);

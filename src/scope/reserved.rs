@@ -4,9 +4,10 @@ use std::fmt;
 
 use super::requirement::Requirement;
 
-/// The scopes that permit a token to manage tokens: what each stands for is the same in every
-/// service. They are ordinary scopes but for one thing: `*` does not reach them. `service-tokens:*`
-/// does, and is all of them.
+/// A scope that permits a token to manage tokens. Its meaning is the same in every service.
+///
+/// Reserved scopes are ordinary scopes with one exception: `*` does not cover them.
+/// `service-tokens:*` covers all of them.
 ///
 /// | scope | permits, within the token's owner |
 /// | --- | --- |
@@ -15,10 +16,10 @@ use super::requirement::Requirement;
 /// | `service-tokens:rotate` | giving a new secret to other tokens that may do no more than itself |
 /// | `service-tokens:rotate-self` | giving a new secret to itself |
 /// | `service-tokens:revoke` | revoking any token, also one that may do more |
-/// | `service-tokens:introspect` | asking about tokens by their text |
+/// | `service-tokens:introspect` | introspecting tokens (RFC 7662) |
 ///
-/// Looking itself up and revoking itself needs none of them. `introspect` is for the embedder's own
-/// endpoint; [`TokenService::on_behalf_of`](crate::TokenService::on_behalf_of) asks for the others.
+/// A token without a reserved scope can look itself up and revoke itself. `introspect` is for an endpoint
+/// of your own. [`TokenService::on_behalf_of`](crate::TokenService::on_behalf_of) requires the others.
 ///
 /// ```
 /// use service_tokens::{ReservedScope, TokenType};
@@ -31,40 +32,54 @@ use super::requirement::Requirement;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReservedScope {
-    /// `service-tokens:read`
+    /// The scope `service-tokens:read`.
     Read,
-    /// `service-tokens:issue`
+    /// The scope `service-tokens:issue`.
     Issue,
-    /// `service-tokens:rotate`
+    /// The scope `service-tokens:rotate`.
     Rotate,
-    /// `service-tokens:rotate-self`
+    /// The scope `service-tokens:rotate-self`.
     RotateSelf,
-    /// `service-tokens:revoke`
+    /// The scope `service-tokens:revoke`.
     Revoke,
-    /// `service-tokens:introspect`
+    /// The scope `service-tokens:introspect`.
     Introspect,
 }
 
 impl ReservedScope {
-    /// All of them.
+    /// All reserved scopes.
     pub const ALL: [Self; 6] =
         [Self::Read, Self::Issue, Self::Rotate, Self::RotateSelf, Self::Revoke, Self::Introspect];
 
-    /// The scope as text.
+    /// Returns the scope as text.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "service-tokens:read",
-            Self::Issue => "service-tokens:issue",
-            Self::Rotate => "service-tokens:rotate",
-            Self::RotateSelf => "service-tokens:rotate-self",
-            Self::Revoke => "service-tokens:revoke",
-            Self::Introspect => "service-tokens:introspect",
-        }
+        self.literal()[0]
     }
 
-    /// The need for this scope.
-    pub fn requirement(self) -> Requirement {
-        Requirement::of_valid(self.as_str())
+    /// Returns the requirement of this scope.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::{Requirement, ReservedScope};
+    ///
+    /// let read = ReservedScope::Read.requirement();
+    /// assert_eq!(read, Requirement::scope("service-tokens:read")?);
+    /// # Ok::<(), service_tokens::InvalidScope>(())
+    /// ```
+    pub const fn requirement(self) -> Requirement {
+        Requirement::of_literals(self.literal())
+    }
+
+    const fn literal(self) -> &'static [&'static str; 1] {
+        match self {
+            Self::Read => &["service-tokens:read"],
+            Self::Issue => &["service-tokens:issue"],
+            Self::Rotate => &["service-tokens:rotate"],
+            Self::RotateSelf => &["service-tokens:rotate-self"],
+            Self::Revoke => &["service-tokens:revoke"],
+            Self::Introspect => &["service-tokens:introspect"],
+        }
     }
 }
 
@@ -83,17 +98,17 @@ impl fmt::Display for ReservedScope {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scope::ScopeSet;
     use crate::scope::grammar::RESERVED;
-    use crate::scope::{Scope, ScopeSet};
 
     #[test]
-    fn each_is_a_scope_of_the_reserved_resource() {
+    fn reserved_scopes_are_of_reserved_resource() {
         let every = ScopeSet::new(["*"]).unwrap();
         let managing = ScopeSet::new(["service-tokens:*"]).unwrap();
         for reserved in ReservedScope::ALL {
             let (resource, _) = reserved.as_str().split_once(':').unwrap();
             assert_eq!(resource, RESERVED);
-            assert_eq!(Scope::new(reserved.as_str()).unwrap().as_str(), reserved.to_string());
+            assert_eq!(ScopeSet::new([reserved]).unwrap().to_string(), reserved.to_string());
             assert_eq!(Requirement::scope(reserved.as_str()).unwrap(), reserved.requirement());
             assert!(!every.as_scopes().permits(&reserved.requirement()));
             assert!(managing.as_scopes().permits(&reserved.requirement()));

@@ -95,7 +95,7 @@ fn permitted(scopes: Scopes<'_>, requirements: &[Requirement]) -> u128 {
 }
 
 #[test]
-fn permits_agrees_with_the_oracle() {
+fn permits_agrees_with_oracle() {
     let all = requirements();
     let asked: Vec<Requirement> =
         all.iter().map(|requirement| Requirement::scope(&requirement.join(":")).unwrap()).collect();
@@ -105,7 +105,7 @@ fn permits_agrees_with_the_oracle() {
 }
 
 #[test]
-fn contains_agrees_with_the_oracle() {
+fn contains_agrees_with_oracle() {
     let cases = cases(&requirements());
     for outer in &cases {
         for inner in &cases {
@@ -117,7 +117,7 @@ fn contains_agrees_with_the_oracle() {
 }
 
 #[test]
-fn intersection_agrees_with_the_oracle() {
+fn intersection_agrees_with_oracle() {
     let all = requirements();
     let asked: Vec<Requirement> =
         all.iter().map(|requirement| Requirement::scope(&requirement.join(":")).unwrap()).collect();
@@ -144,7 +144,7 @@ fn intersection_agrees_with_the_oracle() {
 }
 
 #[test]
-fn all_and_any_are_built_from_single_scopes() {
+fn all_of_and_any_of_combine_scopes() {
     let all = requirements();
     let texts: Vec<String> = all.iter().map(|requirement| requirement.join(":")).collect();
     for case in cases(&all).iter().step_by(7) {

@@ -1,49 +1,74 @@
-//! Putting a service together.
+//! The builder of a service.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::TokenService;
-use super::issuing::Issuing;
-use super::kept::Kept;
+use super::cache::Cache;
+use super::core::TokenService;
+use super::issue_gate::IssueGate;
+use super::last_used::{DEFAULT_RESOLUTION, MAX_RESOLUTION, PendingUses};
 use super::policy::{InvalidPolicy, Policy};
-use super::revoking::Revoking;
-use super::uses::{Recent, STEP, Uses};
+use super::recent_times::RecentTimes;
+use super::records::Records;
 use crate::clock::{Clock, GuardedClock, SystemClock};
 use crate::digest::{Digests, KeyRing};
 use crate::event::{EventSink, Events};
+use crate::random::{OsRandom, RandomSource};
 use crate::scope::{TokenType, TokenTypes};
-use crate::secret::{OsRandom, RandomSource};
 use crate::store::TokenStore;
 use crate::token::{InvalidPrefix, Prefix};
 
-/// Events that wait for a slow sink before others are dropped.
+/// The number of events that may wait for a slow sink. Further events are dropped.
 const EVENT_QUEUE: usize = 8_192;
 
 /// First uses at a time that an overlap is to end with.
-const FIRST_USES: usize = 256;
+const OVERLAP_ATTEMPTS: usize = 256;
 
-/// Why a service cannot be built as asked.
+/// The error returned by [`TokenServiceBuilder::build`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// A prefix breaks its rules.
+    /// A prefix breaks a rule.
     #[error(transparent)]
     Prefix(#[from] InvalidPrefix),
     /// Two types have the same name.
     #[error("two token types have the name {0}")]
     DuplicateType(String),
-    /// The policy contradicts itself.
+    /// The policy is impossible.
     #[error(transparent)]
     Policy(#[from] InvalidPolicy),
+    /// The cache has room for no records.
+    #[error("cache_records must allow at least one record")]
+    NoCachedRecords,
+    /// The last-used resolution is longer than a day.
+    #[error("last_used_resolution must be at most {max:?}")]
+    LastUsedResolution {
+        /// The maximum resolution.
+        max: Duration,
+    },
     /// The thread that delivers events could not be started.
     #[error("the thread for events could not be started")]
     EventThread(#[source] std::io::Error),
 }
 
-/// Collects what a [`TokenService`] is made of. Only store and prefix are required; a service
-/// without types can issue nothing.
+/// A builder of a [`TokenService`].
+///
+/// Only the store and the prefix are required. A service without types cannot issue tokens.
+///
+/// # Examples
+///
+/// ```
+/// use service_tokens::{MemoryStore, Policy, TokenService, TokenType};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let service = TokenService::builder(MemoryStore::new(), "acme_live")
+///     .token_type(TokenType::new("connector", ["files:upload"])?)
+///     .policy(Policy::new().max_active_per_owner(100))
+///     .build()?;
+/// assert_eq!(service.policy().max_active_per_owner, Some(100));
+/// # Ok(()) }
+/// ```
 #[must_use]
 pub struct TokenServiceBuilder<S> {
     store: S,
@@ -55,12 +80,28 @@ pub struct TokenServiceBuilder<S> {
     clock: Arc<dyn Clock>,
     random: Arc<dyn RandomSource>,
     sink: Option<Box<dyn EventSink>>,
-    keep: Option<(Duration, usize)>,
+    cache: Option<(Duration, usize)>,
     last_used_resolution: Option<Duration>,
 }
 
 impl<S: TokenStore> TokenService<S> {
-    /// Starts to build a service over `store` whose tokens start with `prefix`, such as `acme_live`.
+    /// Creates the builder of a service over `store`, whose new tokens start with `prefix`.
+    ///
+    /// A prefix names the product and the stage, such as `acme_live`. The manual gives [its
+    /// rules](crate::manual::token_format).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    ///     .token_type(TokenType::new("connector", ["files:upload"])?)
+    ///     .build()?;
+    /// let issued = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?;
+    /// assert!(issued.token.expose_secret().starts_with("acme_live_"));
+    /// # Ok(()) }
+    /// ```
     pub fn builder(store: S, prefix: impl Into<String>) -> TokenServiceBuilder<S> {
         TokenServiceBuilder {
             store,
@@ -72,112 +113,343 @@ impl<S: TokenStore> TokenService<S> {
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(OsRandom),
             sink: None,
-            keep: None,
-            last_used_resolution: Some(STEP),
+            cache: None,
+            last_used_resolution: Some(DEFAULT_RESOLUTION),
         }
     }
 }
 
 impl<S: TokenStore> TokenServiceBuilder<S> {
-    /// Accepts tokens with another prefix too: one that was used earlier.
+    /// Accepts tokens with this prefix too. Call it once for each prefix that the service used
+    /// earlier.
+    ///
+    /// New tokens have the prefix given to [`TokenService::builder`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
+    /// # use std::sync::Arc;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let store = Arc::new(MemoryStore::new());
+    /// # let connector = TokenType::new("connector", ["files:upload"])?;
+    /// # let earlier = TokenService::builder(store.clone(), "acme").token_type(connector.clone()).build()?;
+    /// # let old = earlier.owner("acme").issue(IssueRequest::new("connector", "backup")).await?.token;
+    /// let service = TokenService::builder(store, "acme_live")
+    ///     .accept_prefix("acme")
+    ///     .token_type(connector)
+    ///     .build()?;
+    /// assert!(old.expose_secret().starts_with("acme_1"));
+    /// assert!(service.verify(old.expose_secret(), &Requirement::any_token()).await.is_ok());
+    /// # Ok(()) }
+    /// ```
     pub fn accept_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.accepted.push(prefix.into());
         self
     }
 
-    /// Adds a type of tokens.
+    /// Adds a type of tokens. Each type needs a name of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{MemoryStore, TokenService, TokenType};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    ///     .token_type(TokenType::new("connector", ["files:upload"])?)
+    ///     .token_type(TokenType::new("developer", ["*"])?)
+    ///     .build()?;
+    /// assert_eq!(service.token_types().count(), 2);
+    /// # Ok(()) }
+    /// ```
     pub fn token_type(mut self, token_type: TokenType) -> Self {
         self.types.push(token_type);
         self
     }
 
-    /// Sets the policy for new tokens.
+    /// Sets the policy for tokens that are issued or rotated from now on. Existing tokens do not
+    /// change.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// use service_tokens::{ManageError, Policy};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    ///     .token_type(TokenType::new("connector", ["files:upload"])?)
+    ///     .policy(Policy::new().max_active_per_owner(1))
+    ///     .build()?;
+    /// let acme = service.owner("acme");
+    ///
+    /// let _ = acme.issue(IssueRequest::new("connector", "backup")).await?;
+    /// let second = acme.issue(IssueRequest::new("connector", "restore")).await;
+    /// assert!(matches!(second, Err(ManageError::TooManyActive { max: 1 })));
+    /// # Ok(()) }
+    /// ```
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// Makes digests under a key of this ring. Records made without one stay valid.
+    /// Makes new digests under the active key of this ring. Without a ring, digests have no key.
+    ///
+    /// Records whose digests were made without a key stay valid. The manual explains [when keys are
+    /// useful](crate::manual::keys_and_digests).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// use service_tokens::KeyRing;
+    /// use service_tokens::digest::KeyId;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let key = [7; 32];
+    /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    ///     .token_type(TokenType::new("connector", ["files:upload"])?)
+    ///     .keys(KeyRing::new(KeyId(*b"2026"), &key)?)
+    ///     .build()?;
+    /// let issued = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?;
+    /// assert!(issued.record.key_ids(service.now()).eq([KeyId(*b"2026")]));
+    /// # Ok(()) }
+    /// ```
     pub fn keys(mut self, keys: KeyRing) -> Self {
         self.digests = Digests::keyed(keys);
         self
     }
 
-    /// Takes the time from this clock.
+    /// Sets the clock. The default is [`SystemClock`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{MemoryStore, TokenService};
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use service_tokens::clock::ManualClock;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let clock = Arc::new(ManualClock::default());
+    /// let service =
+    ///     TokenService::builder(MemoryStore::new(), "acme_test").clock(clock.clone()).build()?;
+    /// let before = service.now();
+    /// clock.advance(Duration::from_secs(60));
+    /// assert_eq!(service.now() - before, service_tokens::chrono::TimeDelta::minutes(1));
+    /// # Ok(()) }
+    /// ```
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Takes random bytes from this source.
+    /// Sets the source of random bytes. The default is [`OsRandom`].
+    ///
+    /// The security of every token depends on the source.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// use service_tokens::ManageError;
+    /// use service_tokens::random::{RandomError, RandomSource};
+    ///
+    /// struct Unplugged;
+    ///
+    /// impl RandomSource for Unplugged {
+    ///     fn fill(&self, _bytes: &mut [u8]) -> Result<(), RandomError> {
+    ///         Err(RandomError)
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let service = TokenService::builder(MemoryStore::new(), "acme_test")
+    ///     .token_type(TokenType::new("connector", ["files:upload"])?)
+    ///     .random(Unplugged)
+    ///     .build()?;
+    /// let refused = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await;
+    /// assert!(matches!(refused, Err(ManageError::Random(_))));
+    /// # Ok(()) }
+    /// ```
     pub fn random(mut self, source: impl RandomSource + 'static) -> Self {
         self.random = Arc::new(source);
         self
     }
 
-    /// Sends events to this sink instead of `tracing`, from a thread of their own. A closure is a sink
-    /// if its parameter's type is written out: `|event: &Event| …`.
+    /// Sends events to this sink instead of `tracing`.
+    ///
+    /// A thread of its own calls the sink. At most 8,192 events wait for it, and further events are
+    /// dropped and [counted](crate::Event::Lost). A closure is a sink if it writes out the type of
+    /// its parameter, as in `|event: &Event| …`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// use std::sync::mpsc;
+    /// use std::time::Duration;
+    /// use service_tokens::Event;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (sender, names) = mpsc::channel();
+    /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    ///     .token_type(TokenType::new("connector", ["files:upload"])?)
+    ///     .events(move |event: &Event| sender.send(event.name()).unwrap_or_default())
+    ///     .build()?;
+    /// let _ = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?;
+    /// service.flush_events(Duration::from_secs(5))?;
+    /// assert_eq!(names.recv()?, "issued");
+    /// # Ok(()) }
+    /// ```
     pub fn events(mut self, sink: impl EventSink) -> Self {
         self.sink = Some(Box::new(sink));
         self
     }
 
-    /// Keeps records that verifications read, at most `most` of them, each for at most `longest`: for
-    /// a store across a network. Without this every verification asks the store.
+    /// Caches the records that verifications read: at most `max_records`, each for at most
+    /// `max_age`.
     ///
-    /// `longest` is the price: for so long a revocation, a rotation or a removal made in another
-    /// process may go unnoticed here, unless [`TokenService::follow_changes`] brings it in earlier.
-    /// Changes made through this very service count at once. So does a first use that ends an overlap:
-    /// whether it still runs is read from the store, and elsewhere the older secret is accepted for
-    /// `longest` at most. Records are kept, never verdicts:
-    /// expiry, types and scopes are checked every time, and a refusal that rests on a kept record is
-    /// read again first, at most once per id per 100 ms. [`TokenService::verify_uncached`] asks the
-    /// store in any case, and [`VerifiedToken::age`](crate::VerifiedToken::age) tells how old an
-    /// answer may be.
+    /// Use it over a store across a network. Without a cache, every verification reads the store.
+    /// [`build`](Self::build) refuses a cache of zero records.
     ///
-    /// A store that answers on the spot ([`TokenStore::find_now`]) is always current and never kept.
-    pub fn cache_records(mut self, longest: Duration, most: usize) -> Self {
-        self.keep = Some((longest, most));
+    /// The price is `max_age`. A revocation, a rotation or a removal that another process makes
+    /// takes effect here up to `max_age` later, unless [`TokenService::follow_changes`] reports it
+    /// earlier. Writes through this service take effect here at once. A first use that ends an
+    /// overlap takes effect here at once too, because the service reads from the store whether the
+    /// overlap still runs. Another process with a cache may accept the older secret for up to its
+    /// own `max_age`.
+    ///
+    /// The cache holds records and not decisions. Expiry, types and scopes are checked every time.
+    /// Before a cached record leads to a refusal, the service reads the record again from the
+    /// store, at most once per id per 100 ms. [`TokenService::verify_uncached`] always reads the
+    /// store. [`VerifiedToken::staleness`](crate::VerifiedToken::staleness) is the maximum age of
+    /// the data behind an acceptance.
+    ///
+    /// Records of a store that answers without waiting ([`TokenStore::find_now`]) are always
+    /// current, so they are not cached.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let max_age = Duration::from_secs(30);
+    /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    ///     .token_type(TokenType::new("connector", ["files:upload"])?)
+    ///     .cache_records(max_age, 100_000)
+    ///     .build()?;
+    /// # let token = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?.token;
+    /// let verified = service.verify(token.expose_secret(), &Requirement::any_token()).await?;
+    /// assert!(verified.staleness() <= max_age);
+    /// # Ok(()) }
+    /// ```
+    pub fn cache_records(mut self, max_age: Duration, max_records: usize) -> Self {
+        self.cache = Some((max_age, max_records));
         self
     }
 
-    /// How finely it is recorded when tokens were last used: of the uses of one token less than this
-    /// apart the first is noted. One minute unless set, at most a day; zero notes every use.
+    /// Sets the resolution of the recorded times of last use. The default is one minute.
     ///
-    /// What is noted waits in memory for [`TokenService::flush_last_used`], which says what can be
-    /// lost. Processes over one store should have the same step.
+    /// Of the uses of one token that are less than this apart, only the first is recorded. Zero
+    /// records every use. [`build`](Self::build) refuses more than a day.
+    ///
+    /// Recorded uses wait in memory for [`TokenService::flush_last_used`], whose documentation says
+    /// how many can be lost. Processes over one store should have the same resolution.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{BuildError, MemoryStore, TokenService};
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hour = Duration::from_secs(3_600);
+    /// let builder = || TokenService::builder(MemoryStore::new(), "acme_live");
+    ///
+    /// assert!(builder().last_used_resolution(hour).build().is_ok());
+    /// let refused = builder().last_used_resolution(25 * hour).build();
+    /// assert!(matches!(refused, Err(BuildError::LastUsedResolution { .. })));
+    /// # Ok(()) }
+    /// ```
     pub fn last_used_resolution(mut self, step: Duration) -> Self {
         self.last_used_resolution = Some(step);
         self
     }
 
-    /// Records no last use, for instance over a store that cannot be written to. This service then
-    /// shows every token's as [`LastUsed::NotTracked`](crate::LastUsed::NotTracked), whatever the
-    /// store has of others, and refuses queries by it: a "never" that is wrong gets tokens revoked.
+    /// Disables the recording of last use, for example over a store that cannot be written to.
     ///
-    /// A store that does not track last use needs no word: it comes to the same.
+    /// This service then shows the last use of every token as
+    /// [`LastUsed::NotTracked`](crate::store::LastUsed::NotTracked), even if the store has times
+    /// from other services. It refuses filters by last use, because a wrong "never" leads people to
+    /// revoke tokens that are in use.
+    ///
+    /// Over a store that does not track last use this call has no effect.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{MemoryStore, TokenService, TokenType, IssueRequest};
+    /// use service_tokens::store::LastUsed;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    ///     .token_type(TokenType::new("connector", ["files:upload"])?)
+    ///     .disable_last_used()
+    ///     .build()?;
+    /// # let acme = service.owner("acme");
+    /// # let id = acme.issue(IssueRequest::new("connector", "backup")).await?.record.id();
+    /// assert_eq!(acme.get(id).await?.last_used, LastUsed::NotTracked);
+    /// # Ok(()) }
+    /// ```
     pub fn disable_last_used(mut self) -> Self {
         self.last_used_resolution = None;
         self
     }
 
-    /// The service.
+    /// Builds the service.
     ///
     /// # Errors
     ///
-    /// [`BuildError`] names what does not fit.
+    /// - [`BuildError::Prefix`] if a prefix breaks a rule.
+    /// - [`BuildError::DuplicateType`] if two types have the same name.
+    /// - [`BuildError::Policy`] if the policy is impossible.
+    /// - [`BuildError::NoCachedRecords`] if the cache has room for zero records.
+    /// - [`BuildError::LastUsedResolution`] if the last-used resolution is more than a day.
+    /// - [`BuildError::EventThread`] if the thread for the event sink could not be started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{BuildError, MemoryStore, TokenService, TokenType};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let refused = TokenService::builder(MemoryStore::new(), "acme_live")
+    ///     .token_type(TokenType::new("connector", ["files:upload"])?)
+    ///     .token_type(TokenType::new("connector", ["files:*"])?)
+    ///     .build();
+    /// assert!(matches!(refused, Err(BuildError::DuplicateType(name)) if name == "connector"));
+    /// # Ok(()) }
+    /// ```
     pub fn build(self) -> Result<TokenService<S>, BuildError> {
         let mut prefixes = vec![Prefix::new(&self.prefix)?];
         for accepted in &self.accepted {
             prefixes.push(Prefix::new(accepted)?);
         }
         self.policy.check()?;
+        if self.cache.is_some_and(|(_, max_records)| max_records == 0) {
+            return Err(BuildError::NoCachedRecords);
+        }
+        if self.last_used_resolution.is_some_and(|resolution| resolution > MAX_RESOLUTION) {
+            return Err(BuildError::LastUsedResolution { max: MAX_RESOLUTION });
+        }
         let types = TokenTypes::new(self.types.iter().cloned());
         if types.iter().count() < self.types.len() {
-            let doubled = self.types.iter().enumerate().find(|(i, token_type)| {
+            let duplicate = self.types.iter().enumerate().find(|(i, token_type)| {
                 self.types[..*i].iter().any(|earlier| earlier.name() == token_type.name())
             });
-            let name = doubled.map(|(_, token_type)| token_type.name().to_owned());
+            let name = duplicate.map(|(_, token_type)| token_type.name().to_owned());
             return Err(BuildError::DuplicateType(name.unwrap_or_default()));
         }
         let events = match self.sink {
@@ -185,9 +457,10 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             Some(sink) => Events::queued(sink, EVENT_QUEUE, self.clock.clone())
                 .map_err(BuildError::EventThread)?,
         };
-        let step = self.last_used_resolution.filter(|_| self.store.tracks_last_used());
+        let resolution = self.last_used_resolution.filter(|_| self.store.tracks_last_used());
+        let cache = self.cache.map(|(max_age, max_records)| Cache::new(max_age, max_records));
         Ok(TokenService {
-            store: Arc::new(self.store),
+            records: Records::new(self.store, cache),
             prefixes,
             types,
             policy: self.policy,
@@ -195,11 +468,9 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             clock: GuardedClock::new(self.clock),
             random: self.random,
             events,
-            kept: self.keep.map(|(longest, most)| Arc::new(Kept::new(longest, most))),
-            issuing: Issuing::default(),
-            revoking: Revoking::default(),
-            uses: step.map(Uses::new),
-            first_uses: Recent::new(FIRST_USES),
+            issue_gate: IssueGate::default(),
+            pending_uses: resolution.map(PendingUses::new),
+            overlap_attempts: RecentTimes::new(OVERLAP_ATTEMPTS),
         })
     }
 }

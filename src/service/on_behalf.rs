@@ -1,57 +1,88 @@
-//! What a token does with tokens, itself among them.
+//! The operations that a token may do on tokens, including itself.
 
 use std::fmt;
 
-use super::TokenService;
-use super::act::{Issued, Revoked};
-use super::actor::Actor;
-use super::manage::Tokens;
+use super::audit::Audit;
+use super::caller::{Caller, Issuer};
+use super::core::TokenService;
+use super::issue::Issued;
 use super::request::{IssueRequest, RevokeRequest, RotateRequest};
-use super::underway::Underway;
+use super::revoke::Revoked;
+use super::tokens::View;
 use crate::check::VerifiedToken;
-use crate::error::{ManageError, NotPermitted, Refusal};
+use crate::error::{ManageError, NotPermitted};
 use crate::event::{Event, Operation};
+use crate::refusal::Refusal;
 use crate::scope::ReservedScope;
-use crate::store::{Page, Query, StoreError, StoredRecord, TokenStore};
+use crate::store::{ListRequest, Page, StoreError, StoredRecord, TokenStore};
 use crate::token::TokenId;
 
-/// Why a new token is revoked before anybody has seen it.
+/// The reason of the revocation of a new token whose secret is not returned.
 const OVERTAKEN: &str = "the token that issued it could not be confirmed after the issue";
 
 impl<S: TokenStore> TokenService<S> {
-    /// What this token may do with the tokens of its owner, and with itself: for endpoints through
-    /// which tokens manage tokens.
+    /// Returns the operations that this token may do on the tokens of its owner and on itself.
     ///
-    /// The verification says who asks. Whether it may is decided anew for each act.
+    /// It is for endpoints through which tokens manage tokens. The verification says which token is
+    /// calling. Each operation decides again whether the token may do it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("manager", ["files:upload", "service-tokens:*"])?)
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let backup = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?;
+    /// # let manager = service.owner("acme").issue(IssueRequest::new("manager", "console")).await?;
+    /// let verified = service.verify(manager.token.expose_secret(), &Requirement::any_token()).await?;
+    /// let stored = service.on_behalf_of(&verified).get_self().await?;
+    /// assert_eq!(stored.record.issued_to(), "console");
+    /// # Ok(()) }
+    /// ```
     pub fn on_behalf_of<'s>(&'s self, token: &'s VerifiedToken) -> OnBehalf<'s, S> {
         OnBehalf { service: self, token }
     }
 }
 
-/// The acts of a verified token, from [`TokenService::on_behalf_of`].
+/// The operations of a verified token, from [`TokenService::on_behalf_of`]. This token is the
+/// calling token.
 ///
-/// **Each act reads the acting token's record again**, from the store and never from kept records,
-/// and before it looks at any other token. If the token was revoked, has expired or is gone, if the
-/// secret that was verified has been replaced and has ended, or if the token (or its type) lacks the
-/// scope by now, the act is refused: [`ManageError::NotPermitted`]. What is not noticed is a key that
-/// left the key ring since: that concerns the next verification.
+/// **Each operation reads the record of the calling token again**, from the store and never from
+/// the cache, and before it reads any other token. It is refused with [`ManageError::NotPermitted`]
+/// in these cases:
 ///
-/// **Each act needs the scope** that [`ReservedScope`] lists for it, and `*` is not enough. A token's
-/// own id always means the token itself: for that, looking up and revoking need no scope, and
-/// rotating needs `service-tokens:rotate-self` and not `service-tokens:rotate`.
+/// - The calling token was revoked or removed, or it has expired.
+/// - The secret that was verified has been replaced and has ended.
+/// - The calling token, or its type, lacks the scope by now.
 ///
-/// **Everything stays within the token's owner**: other owners' tokens do not exist.
+/// A key that left the key ring after the verification is not noticed. It matters only at the next
+/// verification.
 ///
-/// **Nothing that a token obtains may do more than it**: what it issues or rotates is contained in the
-/// scopes that it has at that moment, ends no later than itself unless
-/// [`Policy::allow_outliving_issuer`](crate::Policy::allow_outliving_issuer) says otherwise, and has
-/// it, with its own issuers, among the [issuers](crate::Record::issuers).
-/// [`Tokens::revoke_with_descendants`] gets rid of a token and of everything it may have obtained.
+/// **Each operation requires the scope** that [`ReservedScope`] lists for it, and `*` is not
+/// enough. If the given id is the calling token's own, the operation is on the token itself. Then
+/// reading and revoking require no scope, and rotating requires `service-tokens:rotate-self` and
+/// not `service-tokens:rotate`.
+///
+/// **All operations are limited to the owner of the calling token.** They do not find the tokens of
+/// other owners.
+///
+/// **A token cannot obtain a token that may do more than itself.** The scopes of a token that it
+/// issues or rotates are contained in its own current scopes. The end is not later than its own
+/// end, unless [`Policy::allow_outliving_issuer`](method@crate::Policy::allow_outliving_issuer)
+/// permits it. The calling token and its own issuers are among the
+/// [issuers](crate::Record::issuers) of the token.
+/// [`Tokens::revoke_with_descendants`](crate::Tokens::revoke_with_descendants) revokes a token and
+/// every token that it may have obtained.
+///
+/// # Examples
 ///
 /// ```
+/// use service_tokens::error::NotPermitted;
 /// use service_tokens::{
-///     IssueRequest, ManageError, MemoryStore, Requirement, NotPermitted, Query, ReservedScope, ScopeSet,
-///     TokenService, TokenType,
+///     IssueRequest, ListRequest, ManageError, MemoryStore, Requirement, ReservedScope, TokenService,
+///     TokenType,
 /// };
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -59,15 +90,15 @@ impl<S: TokenStore> TokenService<S> {
 ///     .token_type(TokenType::new("deployer", ["files:*", ReservedScope::Issue.as_str()])?)
 ///     .token_type(TokenType::new("connector", ["files:upload"])?)
 ///     .build()?;
-/// let deployer = service.issue(IssueRequest::new("acme", "deployer", "CI")).await?;
+/// let deployer = service.owner("acme").issue(IssueRequest::new("deployer", "CI")).await?;
 ///
 /// // In the handler of a request that came with this token:
 /// let verified = service.verify(deployer.token.expose_secret(), &Requirement::any_token()).await?;
-/// let token = service.on_behalf_of(&verified);
-/// let issued = token.issue(IssueRequest::new("acme", "connector", "staging")).await?;
+/// let caller = service.on_behalf_of(&verified);
+/// let issued = caller.issue(IssueRequest::new("connector", "staging")).await?;
 /// assert_eq!(issued.record.issuers(), [verified.id()]);
 ///
-/// let refused = token.list(Query::new()).await;
+/// let refused = caller.list(ListRequest::new()).await;
 /// let missing = NotPermitted::MissingScope(ReservedScope::Read);
 /// assert!(matches!(refused, Err(ManageError::NotPermitted(why)) if why == missing));
 /// # Ok(()) }
@@ -78,58 +109,84 @@ pub struct OnBehalf<'s, S> {
 }
 
 impl<'s, S: TokenStore> OnBehalf<'s, S> {
-    /// Issues a token, of the acting token's owner. Needs `service-tokens:issue`.
+    /// Issues a token for the owner of the calling token. Requires `service-tokens:issue`.
     ///
-    /// The new token's scopes, which are all of its type's if the request names none, are contained
-    /// in those that the acting token has now: they are refused otherwise and never cut. A default
-    /// end is the acting token's if that is earlier; a later one that was asked for is refused. The
-    /// chain of issuers has at most 16.
+    /// The scopes of the new token are those of the request, or all scopes of its type. They must
+    /// be contained in the current scopes of the calling token. Otherwise the request is refused,
+    /// and scopes are never dropped.
     ///
-    /// Once the token is stored, the acting token's record is read another time. If it was revoked
-    /// meanwhile, the new token is revoked and its secret given to nobody. A revocation of the
-    /// acting token together with all that it has issued therefore leaves nothing.
+    /// A default end is cut to the end of the calling token. A later end that the request names is
+    /// refused. The chain of issuers has at most 16 entries.
+    ///
+    /// Once the new token is stored, the service reads the record of the calling token again. If
+    /// the calling token was revoked in the meantime, or may not issue any more for another reason,
+    /// the service revokes the new token and does not return its secret. So a revocation of the
+    /// calling token with its descendants leaves no token behind.
     ///
     /// # Errors
     ///
-    /// - [`ManageError::NotPermitted`] as the [type](Self) says.
-    /// - [`ManageError::Invalid`] also for another owner ([`Rule::NotActings`](crate::Rule::NotActings)),
-    ///   scopes beyond the acting token's ([`Rule::ExceedsCallerScopes`](crate::Rule::ExceedsCallerScopes)), an end
-    ///   after its ([`Rule::OutlivesCaller`](crate::Rule::OutlivesCaller)) and a chain of issuers that
-    ///   would be too long.
-    /// - [`ManageError::Overtaken`] if the acting token ended during the act: the new one is revoked.
-    /// - [`ManageError::Store`] also if the acting token could not be read another time: the new one
-    ///   is revoked. If that failed too, [`ManageError::Indeterminate`]: it may be left with a secret
-    ///   that nobody knows.
-    /// - All others of [`TokenService::issue`].
+    /// - [`ManageError::NotPermitted`] in the cases that the [type](Self) lists.
+    /// - [`ManageError::Invalid`] also for scopes beyond those of the calling token
+    ///   ([`Rule::ExceedsCallerScopes`](crate::record::Rule::ExceedsCallerScopes)), for an end
+    ///   after its end ([`Rule::OutlivesCaller`](crate::record::Rule::OutlivesCaller)), and for a
+    ///   chain of issuers that would be too long.
+    /// - [`ManageError::Overtaken`] if the calling token ended during the operation. The new token
+    ///   is revoked.
+    /// - [`ManageError::Store`] also if the record of the calling token could not be read again.
+    ///   The new token is revoked.
+    /// - [`ManageError::Indeterminate`] also if that revocation failed. A token may remain whose
+    ///   secret was not returned.
+    /// - All other errors of [`Tokens::issue`](crate::Tokens::issue).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("manager", ["files:upload", "service-tokens:*"])?)
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let backup = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?;
+    /// # let manager = service.owner("acme").issue(IssueRequest::new("manager", "console")).await?;
+    /// let verified = service.verify(manager.token.expose_secret(), &Requirement::any_token()).await?;
+    /// let request = IssueRequest::new("connector", "staging");
+    /// let issued = service.on_behalf_of(&verified).issue(request).await?;
+    /// assert_eq!(issued.record.owner(), "acme");
+    /// assert_eq!(issued.record.expires_at(), verified.expires_at());
+    /// # Ok(()) }
+    /// ```
     pub async fn issue(self, request: IssueRequest) -> Result<Issued, ManageError> {
-        let mut act = self.begin(Operation::Issue, request.id);
-        let outcome = self.try_issue(&request, &mut act).await;
-        act.end(outcome, |issued| request.issued(issued, self.asks()))
+        let mut audit = self.audit(Operation::Issue, request.id);
+        let outcome = self.try_issue(&request, &mut audit).await;
+        audit.end(outcome, |issued| request.issued_event(issued, self.calling_id()))
     }
 
     async fn try_issue(
         &self,
         request: &IssueRequest,
-        act: &mut Underway<'_>,
+        audit: &mut Audit<'_>,
     ) -> Result<Issued, ManageError> {
         let scope = ReservedScope::Issue;
-        let acting = self.service.acting(self.token, scope).await?;
-        // Nothing has been handed out before the second reading.
-        let (issued, _inside) = self.service.try_issue(request, Some(&acting), act).await?;
-        // Whoever revokes the acting token, or one that it descends from, then walks over all that
-        // names it until a whole walk finds nothing. Either this reading comes after the revocation
-        // and sees it; or it comes before, and so does the insert: then the walk meets the new token.
-        match self.service.acting(self.token, scope).await {
+        let calling = self.service.calling_token(self.token, scope).await?;
+        // The permit is held until the end, so a pause of issuing also waits for the second reading.
+        let (issued, _permit) =
+            self.service.try_issue(&Issuer::Token(&calling), request, audit).await?;
+        // The second reading closes a race with a revocation of the calling token, or of one of its issuers,
+        // together with all descendants. That revocation first revokes the token itself and then makes
+        // passes over its descendants until one finds none. There are two cases. If this reading comes
+        // after the token was revoked, it sees that, and the new token is revoked here. If it comes
+        // before, then so did the insert, and a later pass finds the new token.
+        match self.service.calling_token(self.token, scope).await {
             Ok(_) => Ok(issued),
-            Err(error) => Err(self.take_back(&issued, error).await),
+            Err(error) => Err(self.revoke_new(&issued, error).await),
         }
     }
 
     /// Revokes what was issued and is not given out; the error of the act.
-    async fn take_back(&self, issued: &Issued, error: ManageError) -> ManageError {
+    async fn revoke_new(&self, issued: &Issued, error: ManageError) -> ManageError {
         let id = issued.record.id();
         let reason = RevokeRequest::new().reason(OVERTAKEN);
-        let owner = Actor::Embedder(None);
+        let owner = Caller::Embedder(None);
         match (self.service.revoke_with(&owner, id, &reason).await, error) {
             (Ok(_) | Err(ManageError::NotFound { .. }), ManageError::NotPermitted(cause)) => {
                 ManageError::Overtaken { id, cause }
@@ -142,38 +199,63 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         }
     }
 
-    /// Gives another token a new secret. Needs `service-tokens:rotate`; with the acting token's own
-    /// id it is [`rotate_self`](Self::rotate_self).
+    /// Gives another token a new secret. Requires `service-tokens:rotate`. With the own id of the
+    /// calling token it is [`rotate_self`](Self::rotate_self).
     ///
-    /// Whoever rotates a token can use it: so the scopes with which it was issued must be contained
-    /// in those that the acting token has now, its end must not be after the acting token's (ask for
-    /// an earlier one if it is), and the acting token and its issuers join its issuers, at most 16 of
-    /// them.
+    /// A caller that rotates a token can then use it, because it gets the secret. So these rules
+    /// apply:
     ///
-    /// Once the change is stored, the acting token's record is read another time, and the secret is
-    /// given out only if it is still accepted. If not, the rotation stands: the older secret ends as
-    /// the request said, and nobody knows the new one. Whoever uses the token goes on with the older
-    /// one for that long; rotating again, [replacing](RotateRequest::replacing) the newest, repairs
-    /// it.
+    /// - The scopes with which the token was issued must be contained in the current scopes of the
+    ///   calling token.
+    /// - The end of the token must not be after the end of the calling token. If it is, request an
+    ///   earlier one.
+    /// - The calling token and its issuers become issuers of the token, which has at most 16.
+    ///
+    /// Once the rotation is stored, the service reads the record of the calling token again. It
+    /// returns the secret only if the calling token is still accepted. If it is not, the rotation
+    /// stays. The older secret ends as the request said, and the new secret is not returned.
+    /// Clients can use the older secret until then. To repair it, rotate again and
+    /// [replace](RotateRequest::replacing) the newest secret.
     ///
     /// # Errors
     ///
-    /// - [`ManageError::NotPermitted`] as the [type](Self) says, and
+    /// - [`ManageError::NotPermitted`] in the cases that the [type](Self) lists, and with
     ///   [`NotPermitted::ExceedsCaller`] for a token whose scopes are not contained.
     /// - [`ManageError::NotFound`] if the owner has no such token.
-    /// - [`ManageError::Invalid`] also for an end after the acting token's
-    ///   ([`Rule::OutlivesCaller`](crate::Rule::OutlivesCaller)), be it the one that the token has, and
-    ///   for too many issuers.
-    /// - [`ManageError::Overtaken`] if the acting token ended during the act, and
-    ///   [`ManageError::Indeterminate`] also if it could not be read another time.
-    /// - All others of [`Tokens::rotate`].
+    /// - [`ManageError::Invalid`] also for an end after that of the calling token
+    ///   ([`Rule::OutlivesCaller`](crate::record::Rule::OutlivesCaller)), even if it is the token's
+    ///   current end, and for too many issuers.
+    /// - [`ManageError::Overtaken`] if the calling token ended during the operation.
+    /// - [`ManageError::Indeterminate`] also if the record of the calling token could not be read
+    ///   again.
+    /// - All other errors of [`Tokens::rotate`](crate::Tokens::rotate).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
+    /// use service_tokens::RotateRequest;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("manager", ["files:upload", "service-tokens:*"])?)
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let backup = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?;
+    /// # let manager = service.owner("acme").issue(IssueRequest::new("manager", "console")).await?;
+    /// let verified = service.verify(manager.token.expose_secret(), &Requirement::any_token()).await?;
+    /// # let id = backup.record.id();
+    /// let rotated = service.on_behalf_of(&verified).rotate(id, RotateRequest::at_once()).await?;
+    /// assert_eq!(rotated.record.id(), id);
+    /// assert_eq!(rotated.record.issuers(), [verified.id()]);
+    /// # Ok(()) }
+    /// ```
     pub async fn rotate(self, id: TokenId, request: RotateRequest) -> Result<Issued, ManageError> {
         if id == self.token.id() {
             return self.rotate_self(request).await;
         }
-        let act = self.begin(Operation::Rotate, Some(id));
+        let audit = self.audit(Operation::Rotate, Some(id));
         let outcome = self.try_rotate(id, &request).await;
-        act.end(outcome, |rotated| request.rotated(rotated, self.asks()))
+        audit.end(outcome, |rotated| request.rotated_event(rotated, self.calling_id()))
     }
 
     async fn try_rotate(
@@ -182,10 +264,11 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         request: &RotateRequest,
     ) -> Result<Issued, ManageError> {
         let scope = ReservedScope::Rotate;
-        let acting = self.service.acting(self.token, scope).await?;
-        let rotated = self.service.try_rotate(&Actor::Token(&acting), id, request).await?;
-        // As after an issue. But the token is somebody's who has done nothing: it is not revoked.
-        match self.service.acting(self.token, scope).await {
+        let calling = self.service.calling_token(self.token, scope).await?;
+        let rotated = self.service.try_rotate(&Caller::Token(&calling), id, request).await?;
+        // The second reading, as after an issue. The token is not revoked, because its client may have done
+        // no wrong.
+        match self.service.calling_token(self.token, scope).await {
             Ok(_) => Ok(rotated),
             Err(ManageError::NotPermitted(cause)) => Err(ManageError::Overtaken { id, cause }),
             Err(ManageError::Store(source)) => Err(ManageError::Indeterminate { id, source }),
@@ -193,124 +276,239 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         }
     }
 
-    /// Revokes a token, for good, also one that may do more than the acting token. Needs
-    /// `service-tokens:revoke`; with the acting token's own id it is
+    /// Revokes a token for good, even one that may do more than the calling token. Requires
+    /// `service-tokens:revoke`. With the own id of the calling token it is
     /// [`revoke_self`](Self::revoke_self).
     ///
     /// # Errors
     ///
-    /// [`ManageError::NotPermitted`] as the [type](Self) says, [`ManageError::NotFound`] if the owner
-    /// has no such token, and all others of [`Tokens::revoke`].
+    /// - [`ManageError::NotPermitted`] in the cases that the [type](Self) lists.
+    /// - [`ManageError::NotFound`] if the owner has no such token.
+    /// - All other errors of [`Tokens::revoke`](crate::Tokens::revoke).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
+    /// use service_tokens::{RevokeRequest, State};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("manager", ["files:upload", "service-tokens:*"])?)
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let backup = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?;
+    /// # let manager = service.owner("acme").issue(IssueRequest::new("manager", "console")).await?;
+    /// let verified = service.verify(manager.token.expose_secret(), &Requirement::any_token()).await?;
+    /// # let id = backup.record.id();
+    /// let revoked = service.on_behalf_of(&verified).revoke(id, RevokeRequest::new()).await?;
+    /// assert_eq!(revoked.record.state(service.now()), State::Revoked);
+    /// # Ok(()) }
+    /// ```
     pub async fn revoke(self, id: TokenId, request: RevokeRequest) -> Result<Revoked, ManageError> {
         if id == self.token.id() {
             return self.revoke_self(request).await;
         }
-        let act = self.begin(Operation::Revoke, Some(id));
-        let outcome = match self.service.acting(self.token, ReservedScope::Revoke).await {
-            Ok(acting) => self.service.try_revoke(&Actor::Token(&acting), id, &request).await,
+        let audit = self.audit(Operation::Revoke, Some(id));
+        let outcome = match self.service.calling_token(self.token, ReservedScope::Revoke).await {
+            Ok(calling) => self.service.try_revoke(&Caller::Token(&calling), id, &request).await,
             Err(error) => Err(error),
         };
-        act.end(outcome, |revoked| request.revoked(revoked, self.asks()))
+        audit.end(outcome, |revoked| request.revoked_event(revoked, self.calling_id()))
     }
 
-    /// The record of one token. Needs `service-tokens:read`; with the acting token's own id it is
-    /// [`get_self`](Self::get_self).
+    /// Returns the record of one token. Requires `service-tokens:read`. With the own id of the
+    /// calling token it is [`get_self`](Self::get_self).
     ///
     /// # Errors
     ///
-    /// [`ManageError::NotPermitted`] as the [type](Self) says, [`ManageError::NotFound`] if the owner
-    /// has no such token, [`ManageError::Store`] if the store failed.
+    /// - [`ManageError::NotPermitted`] in the cases that the [type](Self) lists.
+    /// - [`ManageError::NotFound`] if the owner has no such token.
+    /// - [`ManageError::Store`] if the store failed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("manager", ["files:upload", "service-tokens:*"])?)
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let backup = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?;
+    /// # let manager = service.owner("acme").issue(IssueRequest::new("manager", "console")).await?;
+    /// let verified = service.verify(manager.token.expose_secret(), &Requirement::any_token()).await?;
+    /// # let id = backup.record.id();
+    /// let stored = service.on_behalf_of(&verified).get(id).await?;
+    /// assert_eq!(stored.record.issued_to(), "backup");
+    /// # Ok(()) }
+    /// ```
     pub async fn get(self, id: TokenId) -> Result<StoredRecord, ManageError> {
         if id == self.token.id() {
             return self.get_self().await;
         }
-        let act = self.begin(Operation::Get, Some(id));
+        let audit = self.audit(Operation::Get, Some(id));
         let outcome = async {
-            let acting = self.service.acting(self.token, ReservedScope::Read).await?;
-            let owner = Some(acting.token.owner());
-            Tokens { service: self.service, owner }.try_get(id).await
+            let calling = self.service.calling_token(self.token, ReservedScope::Read).await?;
+            let owner = Some(calling.token.owner());
+            View::of(self.service, owner).try_get(id).await
         };
-        act.end(outcome.await, |_| Event::Read { id, on_behalf_of: self.asks() })
+        audit.end(outcome.await, |_| Event::Read { id, on_behalf_of: self.calling_id() })
     }
 
-    /// One page of the owner's records, the acting token's among them. Needs `service-tokens:read`.
+    /// Returns one page of the owner's records, including that of the calling token. Requires
+    /// `service-tokens:read`.
     ///
     /// # Errors
     ///
-    /// [`ManageError::NotPermitted`] as the [type](Self) says, and those of [`Tokens::list`].
-    pub async fn list(self, query: Query) -> Result<Page, ManageError> {
-        let act = self.begin(Operation::List, None);
+    /// - [`ManageError::NotPermitted`] in the cases that the [type](Self) lists.
+    /// - All errors of [`Tokens::list`](crate::Tokens::list).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
+    /// use service_tokens::ListRequest;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("manager", ["files:upload", "service-tokens:*"])?)
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let backup = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?;
+    /// # let manager = service.owner("acme").issue(IssueRequest::new("manager", "console")).await?;
+    /// let verified = service.verify(manager.token.expose_secret(), &Requirement::any_token()).await?;
+    /// let page = service.on_behalf_of(&verified).list(ListRequest::new()).await?;
+    /// assert_eq!(page.items.len(), 2);
+    /// # Ok(()) }
+    /// ```
+    pub async fn list(self, request: ListRequest) -> Result<Page, ManageError> {
+        let audit = self.audit(Operation::List, None);
         let outcome = async {
-            let acting = self.service.acting(self.token, ReservedScope::Read).await?;
-            let owner = Some(acting.token.owner());
-            Tokens { service: self.service, owner }.try_list(query).await
+            let calling = self.service.calling_token(self.token, ReservedScope::Read).await?;
+            let owner = Some(calling.token.owner());
+            View::of(self.service, owner).try_list(request).await
         };
-        act.end(outcome.await, |page| Event::Listed {
+        audit.end(outcome.await, |page| Event::Listed {
             owner: Some(self.token.owner().to_owned()),
             records: page.items.len(),
-            on_behalf_of: self.asks(),
+            on_behalf_of: self.calling_id(),
         })
     }
 
-    /// The acting token's own record, as it is now. Needs no scope.
+    /// Returns the current record of the calling token. Requires no scope.
     ///
     /// # Errors
     ///
-    /// [`ManageError::NotPermitted`] if the token is not accepted any more, [`ManageError::Store`] if
-    /// the store failed.
+    /// - [`ManageError::NotPermitted`] if the token would be refused now.
+    /// - [`ManageError::Store`] if the store failed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("manager", ["files:upload", "service-tokens:*"])?)
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let backup = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?;
+    /// # let manager = service.owner("acme").issue(IssueRequest::new("manager", "console")).await?;
+    /// let verified = service.verify(manager.token.expose_secret(), &Requirement::any_token()).await?;
+    /// let stored = service.on_behalf_of(&verified).get_self().await?;
+    /// assert_eq!(stored.record.id(), verified.id());
+    /// # Ok(()) }
+    /// ```
     pub async fn get_self(self) -> Result<StoredRecord, ManageError> {
         let id = self.token.id();
-        let act = self.begin(Operation::Get, Some(id));
+        let audit = self.audit(Operation::Get, Some(id));
         let outcome = async {
-            let stored = self.service.all_owners().try_get(id).await.map_err(gone)?;
+            let stored = View::of(self.service, None).try_get(id).await.map_err(gone)?;
             self.service.admit(self.token, &stored.record, None)?;
             Ok(stored)
         };
-        act.end(outcome.await, |_| Event::Read { id, on_behalf_of: self.asks() })
+        audit.end(outcome.await, |_| Event::Read { id, on_behalf_of: self.calling_id() })
     }
 
-    /// Revokes the acting token, for good. Needs no scope.
+    /// Revokes the calling token for good. Requires no scope.
     ///
     /// # Errors
     ///
-    /// - [`ManageError::NotPermitted`] if the token is not accepted any more, be it because somebody
-    ///   else has revoked it.
-    /// - All others of [`Tokens::revoke`].
+    /// - [`ManageError::NotPermitted`] if the token would be refused now, for example because
+    ///   another caller has revoked it.
+    /// - All other errors of [`Tokens::revoke`](crate::Tokens::revoke).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
+    /// use service_tokens::RevokeRequest;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("manager", ["files:upload", "service-tokens:*"])?)
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let backup = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?;
+    /// # let manager = service.owner("acme").issue(IssueRequest::new("manager", "console")).await?;
+    /// let verified = service.verify(manager.token.expose_secret(), &Requirement::any_token()).await?;
+    /// let caller = service.on_behalf_of(&verified);
+    /// assert!(!caller.revoke_self(RevokeRequest::new()).await?.already_revoked);
+    /// assert!(caller.get_self().await.is_err());
+    /// # Ok(()) }
+    /// ```
     pub async fn revoke_self(self, request: RevokeRequest) -> Result<Revoked, ManageError> {
-        let act = self.begin(Operation::Revoke, Some(self.token.id()));
-        let actor = Actor::Itself(self.token, None);
-        let outcome = self.service.try_revoke(&actor, self.token.id(), &request).await;
-        act.end(outcome.map_err(gone), |revoked| request.revoked(revoked, self.asks()))
+        let audit = self.audit(Operation::Revoke, Some(self.token.id()));
+        let caller = Caller::Itself(self.token, None);
+        let outcome = self.service.try_revoke(&caller, self.token.id(), &request).await;
+        audit
+            .end(outcome.map_err(gone), |revoked| request.revoked_event(revoked, self.calling_id()))
     }
 
-    /// Gives the acting token a new secret. Needs `service-tokens:rotate-self`.
+    /// Gives the calling token a new secret. Requires `service-tokens:rotate-self`.
     ///
-    /// A token does not prolong itself, whatever the policy: its end stays, or becomes the earlier
-    /// one that the request asks for. Its issuers stay.
+    /// A token cannot extend its own lifetime under any policy. Its end stays, or the request sets
+    /// an earlier one. Its issuers stay.
     ///
     /// # Errors
     ///
-    /// - [`ManageError::NotPermitted`] as the [type](Self) says.
-    /// - [`ManageError::Invalid`] also for an end after the present one
-    ///   ([`Rule::OutlivesCaller`](crate::Rule::OutlivesCaller)).
-    /// - All others of [`Tokens::rotate`].
+    /// - [`ManageError::NotPermitted`] in the cases that the [type](Self) lists.
+    /// - [`ManageError::Invalid`] also for an end after the current one
+    ///   ([`Rule::OutlivesCaller`](crate::record::Rule::OutlivesCaller)).
+    /// - All other errors of [`Tokens::rotate`](crate::Tokens::rotate).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
+    /// use std::time::Duration;
+    /// use service_tokens::RotateRequest;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("manager", ["files:upload", "service-tokens:*"])?)
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let backup = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?;
+    /// # let manager = service.owner("acme").issue(IssueRequest::new("manager", "console")).await?;
+    /// let verified = service.verify(manager.token.expose_secret(), &Requirement::any_token()).await?;
+    /// let request = RotateRequest::until_first_use(Duration::from_secs(86_400));
+    /// let rotated = service.on_behalf_of(&verified).rotate_self(request).await?;
+    /// assert_eq!(rotated.record.expires_at(), verified.expires_at());
+    /// # Ok(()) }
+    /// ```
     pub async fn rotate_self(self, request: RotateRequest) -> Result<Issued, ManageError> {
-        let act = self.begin(Operation::Rotate, Some(self.token.id()));
-        let actor = Actor::Itself(self.token, Some(ReservedScope::RotateSelf));
-        let outcome = self.service.try_rotate(&actor, self.token.id(), &request).await;
-        act.end(outcome.map_err(gone), |rotated| request.rotated(rotated, self.asks()))
+        let audit = self.audit(Operation::Rotate, Some(self.token.id()));
+        let caller = Caller::Itself(self.token, Some(ReservedScope::RotateSelf));
+        let outcome = self.service.try_rotate(&caller, self.token.id(), &request).await;
+        audit
+            .end(outcome.map_err(gone), |rotated| request.rotated_event(rotated, self.calling_id()))
     }
 
-    fn begin(self, act: Operation, id: Option<TokenId>) -> Underway<'s> {
-        self.service.begin(act, id).on_behalf_of(self.token.id())
+    fn audit(self, operation: Operation, id: Option<TokenId>) -> Audit<'s> {
+        self.service.audit(operation, id).on_behalf_of(self.token.id())
     }
 
-    fn asks(self) -> Option<TokenId> {
+    fn calling_id(self) -> Option<TokenId> {
         Some(self.token.id())
     }
 }
 
-/// An acting token without a record is none.
+/// Maps a missing record of the calling token to the error for a token that is not active.
 fn gone(error: ManageError) -> ManageError {
     match error {
         ManageError::NotFound { .. } => NotPermitted::NotActive(Refusal::UnknownId).into(),

@@ -1,4 +1,4 @@
-//! What may be issued: lifetimes, numbers and lengths.
+//! The policy: limits on lifetimes, numbers and lengths.
 
 use std::time::Duration;
 
@@ -10,20 +10,27 @@ use crate::record::{Field, InvalidField, MAX_METADATA, MAX_TEXT_LEN, Rule};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What may be issued. The defaults suit a service that has not thought about it yet; the
-/// [manual](crate::manual::defaults) has the reason for each:
+/// The limits for tokens that are issued or rotated.
 ///
-/// | | default |
+/// The defaults suit a service whose authors have not chosen their own values yet. The manual gives
+/// [the reason for each](crate::manual::defaults).
+///
+/// | limit | default |
 /// | --- | --- |
-/// | lifetime if none is asked for | 90 days |
-/// | longest lifetime | 366 days |
-/// | tokens without an end | not allowed |
-/// | a token that outlives the one it was issued on behalf of | not allowed |
-/// | longest overlap of two secrets | 30 days |
-/// | active tokens per owner | no limit |
-/// | owner, issued-to, issued-by, revoked-by | 255 bytes |
-/// | reason of a revocation | 1,000 bytes |
+/// | lifetime if the request names none | 90 days |
+/// | maximum lifetime | 366 days |
+/// | tokens that never expire | not allowed |
+/// | a token that outlives the token on whose behalf it was issued | not allowed |
+/// | maximum overlap of two secrets | 30 days |
+/// | live tokens of an owner | no limit |
+/// | owner, issued-to, issued-by, rotated-by, revoked-by | 255 bytes |
+/// | reason of a revocation or a pause | 1,000 bytes |
 /// | metadata | 16 entries, 2,048 bytes in all |
+///
+/// [`TokenServiceBuilder::build`](crate::TokenServiceBuilder::build) refuses an impossible policy
+/// with [`InvalidPolicy`].
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,60 +38,76 @@ const DAY: Duration = Duration::from_secs(86_400);
 ///
 /// let day = Duration::from_secs(86_400);
 /// let policy = Policy::new().default_lifetime(30 * day).max_lifetime(90 * day);
+/// assert_eq!(policy.max_lifetime, Some(90 * day));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
-pub struct Policy {
-    default_lifetime: Option<Duration>,
-    max_lifetime: Option<Duration>,
-    allow_never: bool,
-    allow_outliving_issuer: bool,
-    max_overlap: Duration,
-    max_active_per_owner: Option<usize>,
-    max_text_len: usize,
-    max_reason_len: usize,
-    metadata: (usize, usize),
-}
-
-/// What a [`Policy`] allows, to be read: from [`Policy::limits`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct PolicyLimits {
-    /// How long a token lives if the request does not say; `None` is for ever.
+pub struct Policy {
+    /// The lifetime of a token if the request does not name one. `None` means no expiry.
     pub default_lifetime: Option<Duration>,
-    /// The longest a token with an end may live; `None` is no limit.
+    /// The maximum lifetime of a token that expires. `None` means no limit.
     pub max_lifetime: Option<Duration>,
-    /// Whether a token may have no end.
-    pub never_allowed: bool,
-    /// Whether a token may live longer than the one on whose behalf it was issued or rotated.
-    pub outliving_issuer_allowed: bool,
-    /// The longest that an older secret may live on after a rotation.
+    /// Whether a request may ask for a token that never expires.
+    pub allow_never: bool,
+    /// Whether a token may outlive the token on whose behalf it was issued or rotated.
+    pub allow_outliving_issuer: bool,
+    /// The maximum overlap of two secrets after a rotation. Zero allows no overlap.
     pub max_overlap: Duration,
-    /// The most active and pending tokens of one owner; `None` is no limit.
+    /// The maximum number of live tokens (active and pending) of one owner. `None` means no limit.
+    /// Zero allows no tokens.
     pub max_active_per_owner: Option<usize>,
-    /// The longest owner, issued-to, issued-by and revoked-by, in bytes.
+    /// The maximum length of owner, issued-to, issued-by, rotated-by and revoked-by, in bytes: 1 to
+    /// 1,024.
     pub max_text_len: usize,
-    /// The longest reason of a revocation, in bytes.
+    /// The maximum length of the reason of a revocation or a pause, in bytes: 1 to 1,024.
     pub max_reason_len: usize,
-    /// The most metadata entries.
+    /// The maximum number of metadata entries: 0 to 64. Zero allows no metadata.
     pub max_metadata_entries: usize,
-    /// The most bytes of all metadata keys and values together.
+    /// The maximum total length of metadata keys and values, in bytes: 0 to 8,192.
     pub max_metadata_bytes: usize,
 }
 
-/// Why a policy contradicts itself.
+/// The reason why a [`Policy`] is impossible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPolicy {
     /// The default lifetime is zero.
     #[error("the default lifetime must be longer than zero")]
     NoLifetime,
-    /// The default lifetime is longer than the longest.
+    /// The maximum lifetime is zero.
+    #[error("the longest lifetime must be longer than zero")]
+    NoMaxLifetime,
+    /// The default lifetime is longer than the maximum lifetime.
     #[error("the default lifetime is longer than the longest lifetime")]
     DefaultTooLong,
-    /// No end by default, and tokens without an end are not allowed.
-    #[error("the default is no end, and tokens without an end are not allowed")]
+    /// The default lifetime is unlimited, but tokens that never expire are not allowed.
+    #[error("the default is no expiry, and tokens that never expire are not allowed")]
     DefaultNever,
+    /// The maximum text length is zero or longer than a record can hold.
+    #[error("max_text_len must be between 1 and {max} bytes")]
+    MaxTextLen {
+        /// The maximum of a record, in bytes.
+        max: usize,
+    },
+    /// The maximum length of a reason is zero or longer than a record can hold.
+    #[error("max_reason_len must be between 1 and {max} bytes")]
+    MaxReasonLen {
+        /// The maximum of a record, in bytes.
+        max: usize,
+    },
+    /// The maximum number of metadata entries is larger than a record can hold.
+    #[error("max_metadata_entries must be at most {max}")]
+    MaxMetadataEntries {
+        /// The maximum number of entries of a record.
+        max: usize,
+    },
+    /// The maximum length of metadata is larger than a record can hold.
+    #[error("max_metadata_bytes must be at most {max}")]
+    MaxMetadataBytes {
+        /// The maximum total length of the metadata of a record, in bytes.
+        max: usize,
+    },
 }
 
 impl Default for Policy {
@@ -94,7 +117,18 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The defaults.
+    /// Creates a policy with the defaults.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use service_tokens::Policy;
+    ///
+    /// let policy = Policy::new();
+    /// assert_eq!(policy.default_lifetime, Some(Duration::from_secs(90 * 86_400)));
+    /// assert_eq!(policy, Policy::default());
+    /// ```
     pub fn new() -> Self {
         Self {
             default_lifetime: Some(90 * DAY),
@@ -105,109 +139,275 @@ impl Policy {
             max_active_per_owner: None,
             max_text_len: 255,
             max_reason_len: 1_000,
-            metadata: (16, 2_048),
+            max_metadata_entries: 16,
+            max_metadata_bytes: 2_048,
         }
     }
 
-    /// How long a token lives if the request does not say; `None` is for ever.
+    /// Sets the lifetime of a token if the request does not name one. `None` means no expiry.
+    ///
+    /// The default is 90 days. No expiry requires [`allow_never`](Self::allow_never()).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// use std::time::Duration;
+    /// use service_tokens::Policy;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let month = Duration::from_secs(30 * 86_400);
+    /// # let builder = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?);
+    /// let service = builder.policy(Policy::new().default_lifetime(month)).build()?;
+    /// let acme = service.owner("acme");
+    /// let record = acme.issue(IssueRequest::new("connector", "backup")).await?.record;
+    /// assert_eq!(record.expires_at(), Some(record.created_at() + month));
+    /// # Ok(()) }
+    /// ```
     pub fn default_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
         self.default_lifetime = lifetime.into();
         self
     }
 
-    /// The longest a token may live; `None` is no limit. It does not concern tokens without an end:
-    /// see [`allow_never`](Self::allow_never).
+    /// Sets the maximum lifetime of a token that expires. `None` means no limit. The default is 366
+    /// days.
+    ///
+    /// It does not concern tokens that never expire. [`allow_never`](Self::allow_never()) decides
+    /// about those.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use service_tokens::policy::InvalidPolicy;
+    /// use service_tokens::{BuildError, MemoryStore, Policy, TokenService};
+    ///
+    /// let month = Duration::from_secs(30 * 86_400);
+    /// let builder = || TokenService::builder(MemoryStore::new(), "acme_live");
+    /// let policy = Policy::new().default_lifetime(month).max_lifetime(month);
+    /// assert!(builder().policy(policy).build().is_ok());
+    ///
+    /// // The default lifetime of 90 days would be longer.
+    /// let refused = builder().policy(Policy::new().max_lifetime(month)).build();
+    /// assert!(matches!(refused, Err(BuildError::Policy(InvalidPolicy::DefaultTooLong))));
+    /// ```
     pub fn max_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
         self.max_lifetime = lifetime.into();
         self
     }
 
-    /// Whether a token may have no end.
+    /// Sets whether a request may ask for a token that never expires. The default is `false`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// use service_tokens::Policy;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let builder = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?);
+    /// let service = builder.policy(Policy::new().allow_never(true)).build()?;
+    /// let request = IssueRequest::new("connector", "backup").never_expires();
+    /// assert_eq!(service.owner("acme").issue(request).await?.record.expires_at(), None);
+    /// # Ok(()) }
+    /// ```
     pub fn allow_never(mut self, allow: bool) -> Self {
         self.allow_never = allow;
         self
     }
 
-    /// Whether a token may live longer than the one on whose behalf it was issued or rotated. A token
-    /// never prolongs itself.
+    /// Sets whether a token may outlive the token on whose behalf it was issued or rotated. The
+    /// default is `false`.
+    ///
+    /// A token can never extend its own lifetime, with either value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::Policy;
+    ///
+    /// assert!(!Policy::new().allow_outliving_issuer);
+    /// assert!(Policy::new().allow_outliving_issuer(true).allow_outliving_issuer);
+    /// ```
     pub fn allow_outliving_issuer(mut self, allow: bool) -> Self {
         self.allow_outliving_issuer = allow;
         self
     }
 
-    /// The longest that an older secret may live on after a rotation.
+    /// Sets the maximum overlap of two secrets after a rotation. Zero allows no overlap. The
+    /// default is 30 days.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// use std::time::Duration;
+    /// use service_tokens::{ManageError, Policy, RotateRequest};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let builder = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?);
+    /// let day = Duration::from_secs(86_400);
+    /// let service = builder.policy(Policy::new().max_overlap(day)).build()?;
+    /// # let acme = service.owner("acme");
+    /// # let id = acme.issue(IssueRequest::new("connector", "backup")).await?.record.id();
+    /// let refused = acme.rotate(id, RotateRequest::with_overlap(2 * day)).await;
+    /// assert!(matches!(refused, Err(ManageError::Invalid(_))));
+    /// # Ok(()) }
+    /// ```
     pub fn max_overlap(mut self, overlap: Duration) -> Self {
         self.max_overlap = overlap;
         self
     }
 
-    /// The most live tokens (active and pending) that one owner may have; `None` is no limit.
+    /// Sets the maximum number of live tokens (active and pending) of one owner. `None` means no
+    /// limit, which is the default. Zero allows no tokens.
     ///
-    /// Best effort: requests that are handled at the same moment do not see each other and may
-    /// exceed it by their number.
-    pub fn max_active_per_owner(mut self, most: impl Into<Option<usize>>) -> Self {
-        self.max_active_per_owner = most.into();
-        self
-    }
-
-    /// The longest owner, issued-to, issued-by and revoked-by, in bytes; at most 1,024.
-    pub fn max_text_len(mut self, bytes: usize) -> Self {
-        self.max_text_len = bytes.min(MAX_TEXT_LEN);
-        self
-    }
-
-    /// The longest reason of a revocation, in bytes; at most 1,024.
-    pub fn max_reason_len(mut self, bytes: usize) -> Self {
-        self.max_reason_len = bytes.min(MAX_TEXT_LEN);
-        self
-    }
-
-    /// The most metadata entries (at most 64) and bytes of all of them (at most 8,192).
-    pub fn max_metadata_entries(mut self, entries: usize, bytes: usize) -> Self {
-        self.metadata = (entries.min(MAX_METADATA.0), bytes.min(MAX_METADATA.1));
-        self
-    }
-
-    /// What it allows, for forms that offer no more than that.
+    /// The limit is best effort. Requests that are handled at the same moment do not see each
+    /// other, so together they may exceed it.
+    ///
+    /// # Examples
     ///
     /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// use service_tokens::{ManageError, Policy};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let builder = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?);
+    /// let service = builder.policy(Policy::new().max_active_per_owner(1)).build()?;
+    /// let acme = service.owner("acme");
+    /// let _ = acme.issue(IssueRequest::new("connector", "backup")).await?;
+    /// let refused = acme.issue(IssueRequest::new("connector", "restore")).await;
+    /// assert!(matches!(refused, Err(ManageError::TooManyActive { max: 1 })));
+    /// # Ok(()) }
+    /// ```
+    pub fn max_active_per_owner(mut self, max: impl Into<Option<usize>>) -> Self {
+        self.max_active_per_owner = max.into();
+        self
+    }
+
+    /// Sets the maximum length of owner, issued-to, issued-by, rotated-by and revoked-by, in bytes:
+    /// 1 to 1,024. The default is 255.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::policy::InvalidPolicy;
+    /// use service_tokens::{BuildError, MemoryStore, Policy, TokenService};
+    ///
+    /// let build = |bytes| {
+    ///     let policy = Policy::new().max_text_len(bytes);
+    ///     TokenService::builder(MemoryStore::new(), "acme_live").policy(policy).build()
+    /// };
+    /// assert!(build(1_024).is_ok());
+    /// let refused = build(1_025);
+    /// assert!(matches!(refused, Err(BuildError::Policy(InvalidPolicy::MaxTextLen { .. }))));
+    /// ```
+    pub fn max_text_len(mut self, bytes: usize) -> Self {
+        self.max_text_len = bytes;
+        self
+    }
+
+    /// Sets the maximum length of the reason of a revocation or a pause, in bytes: 1 to 1,024. The
+    /// default is 1,000.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// use service_tokens::{ManageError, Policy, RevokeRequest};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let builder = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?);
+    /// let service = builder.policy(Policy::new().max_reason_len(6)).build()?;
+    /// # let acme = service.owner("acme");
+    /// # let id = acme.issue(IssueRequest::new("connector", "backup")).await?.record.id();
+    /// let refused = acme.revoke(id, RevokeRequest::new().reason("leaked in a log")).await;
+    /// assert!(matches!(refused, Err(ManageError::Invalid(_))));
+    /// assert!(acme.revoke(id, RevokeRequest::new().reason("INC-42")).await.is_ok());
+    /// # Ok(()) }
+    /// ```
+    pub fn max_reason_len(mut self, bytes: usize) -> Self {
+        self.max_reason_len = bytes;
+        self
+    }
+
+    /// Sets the maximum number of metadata entries: 0 to 64. Zero allows no metadata. The default
+    /// is 16.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// use service_tokens::{ManageError, Policy};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let builder = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?);
+    /// let service = builder.policy(Policy::new().max_metadata_entries(0)).build()?;
+    /// let request = IssueRequest::new("connector", "backup").metadata("ticket", "OPS-1234");
+    /// let refused = service.owner("acme").issue(request).await;
+    /// assert!(matches!(refused, Err(ManageError::Invalid(_))));
+    /// # Ok(()) }
+    /// ```
+    pub fn max_metadata_entries(mut self, entries: usize) -> Self {
+        self.max_metadata_entries = entries;
+        self
+    }
+
+    /// Sets the maximum total length of metadata keys and values, in bytes: 0 to 8,192. The default
+    /// is 2,048.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
     /// use service_tokens::Policy;
     ///
-    /// assert!(!Policy::new().limits().never_allowed);
-    /// assert!(Policy::new().allow_never(true).limits().never_allowed);
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let builder = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?);
+    /// let service = builder.policy(Policy::new().max_metadata_bytes(8_192)).build()?;
+    /// let request = IssueRequest::new("connector", "backup").metadata("note", "x".repeat(4_096));
+    /// assert!(service.owner("acme").issue(request).await.is_ok());
+    /// # Ok(()) }
     /// ```
-    pub fn limits(&self) -> PolicyLimits {
-        let (max_metadata_entries, max_metadata_bytes) = self.metadata;
-        PolicyLimits {
-            default_lifetime: self.default_lifetime,
-            max_lifetime: self.max_lifetime,
-            never_allowed: self.allow_never,
-            outliving_issuer_allowed: self.allow_outliving_issuer,
-            max_overlap: self.max_overlap,
-            max_active_per_owner: self.max_active_per_owner,
-            max_text_len: self.max_text_len,
-            max_reason_len: self.max_reason_len,
-            max_metadata_entries,
-            max_metadata_bytes,
-        }
+    pub fn max_metadata_bytes(mut self, bytes: usize) -> Self {
+        self.max_metadata_bytes = bytes;
+        self
     }
 
     pub(crate) fn check(&self) -> Result<(), InvalidPolicy> {
+        let (entries, bytes) = MAX_METADATA;
         match (self.default_lifetime, self.max_lifetime) {
-            (None, _) if !self.allow_never => Err(InvalidPolicy::DefaultNever),
-            (Some(Duration::ZERO), _) => Err(InvalidPolicy::NoLifetime),
-            (Some(default), Some(longest)) if default > longest => {
-                Err(InvalidPolicy::DefaultTooLong)
+            (None, _) if !self.allow_never => return Err(InvalidPolicy::DefaultNever),
+            (Some(Duration::ZERO), _) => return Err(InvalidPolicy::NoLifetime),
+            (_, Some(Duration::ZERO)) => return Err(InvalidPolicy::NoMaxLifetime),
+            (Some(default), Some(max)) if default > max => {
+                return Err(InvalidPolicy::DefaultTooLong);
             }
-            _ => Ok(()),
+            _ => {}
         }
+        if !(1..=MAX_TEXT_LEN).contains(&self.max_text_len) {
+            return Err(InvalidPolicy::MaxTextLen { max: MAX_TEXT_LEN });
+        }
+        if !(1..=MAX_TEXT_LEN).contains(&self.max_reason_len) {
+            return Err(InvalidPolicy::MaxReasonLen { max: MAX_TEXT_LEN });
+        }
+        if self.max_metadata_entries > entries {
+            return Err(InvalidPolicy::MaxMetadataEntries { max: entries });
+        }
+        if self.max_metadata_bytes > bytes {
+            return Err(InvalidPolicy::MaxMetadataBytes { max: bytes });
+        }
+        Ok(())
     }
 
-    pub(crate) fn active_limit(&self) -> Option<usize> {
-        self.max_active_per_owner
-    }
-
-    /// The end of a token whose secret is made at `now`.
+    /// Returns the end of a token whose secret is created at `now`.
     pub(crate) fn end(
         &self,
         asked: Expiry,
@@ -229,12 +429,13 @@ impl Policy {
         Ok(Some(end))
     }
 
-    /// The latest end of what a token with this end obtains, if there is one.
+    /// Returns the latest end that a token with this end may give to another, if there is a limit.
     pub(crate) fn latest_below(&self, end: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
         end.filter(|_| !self.allow_outliving_issuer)
     }
 
-    /// As [`end`](Self::end), and not after `latest`: a default is cut there, a wish is refused.
+    /// Returns the end as [`end`](Self::end) does, but not after `latest`. A default end is cut to
+    /// `latest`. An end that the request names is refused instead.
     pub(crate) fn end_until(
         &self,
         asked: Expiry,
@@ -253,7 +454,7 @@ impl Policy {
         }
     }
 
-    /// The end of an older secret.
+    /// Returns the end of an older secret.
     pub(crate) fn older_end(
         &self,
         asked: Expiry,
@@ -279,7 +480,7 @@ impl Policy {
         &self,
         entries: impl ExactSizeIterator<Item = (&'m String, &'m String)>,
     ) -> Result<(), InvalidField> {
-        let (most, longest) = self.metadata;
+        let (most, longest) = (self.max_metadata_entries, self.max_metadata_bytes);
         if entries.len() > most {
             return Err(Field::Metadata.breaks(Rule::TooMany { max: most }));
         }
@@ -290,7 +491,7 @@ impl Policy {
     }
 }
 
-/// Refuses an end after the latest that an acting token may give.
+/// Refuses an end after the latest one that a calling token may give.
 pub(crate) fn ends_by(
     end: Option<DateTime<Utc>>,
     latest: Option<DateTime<Utc>>,

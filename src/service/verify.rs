@@ -1,63 +1,63 @@
-//! Verification: parse, find, match, check, one way through.
+//! Verification.
+//!
+//! Each verification takes the same steps. It parses the text, finds the record, compares the secret,
+//! decides, and notes the use. With a store that answers at once ([`TokenStore::find_now`]) they run in
+//! [`verify_now`](TokenService::verify_now) without a future. Otherwise [`from_store`] continues in a
+//! boxed future, from the cache or from the store. [`verdict`] has the steps that both share.
 
-mod later;
+mod from_store;
 mod two_step;
 mod verdict;
 
-use std::pin::Pin;
-
-use super::TokenService;
+use super::core::TokenService;
 use crate::check::VerifiedToken;
-use crate::error::{Refusal, VerifyError};
-use crate::event::Event;
+use crate::error::VerifyError;
+use crate::refusal::Refusal;
 use crate::scope::Requirement;
-use crate::store::{Change, StoreError, TokenStore};
-use crate::token::{TokenId, parse};
-
-type Outcome = Result<VerifiedToken, VerifyError>;
-
-/// Moves a refusal on without taking it apart. Out of line, or the compiler takes it apart with the
-/// acceptance.
-#[inline(never)]
-fn whole(refused: Outcome) -> Outcome {
-    refused
-}
-
-/// An outcome that something must be waited for. Boxed, so that the future of a verification that need
-/// not wait is small.
-type Later<'f> = Pin<Box<dyn Future<Output = Outcome> + Send + 'f>>;
-
-/// Whether kept records will do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Freshness {
-    Kept,
-    Uncached,
-}
-
-/// When an acceptance is a use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Use {
-    Now,
-    WhenPermitted,
-}
+use crate::store::{StoreError, TokenStore};
+use crate::token::ParsedToken;
+use verdict::{Freshness, Later, Outcome, Use, whole};
 
 impl<S: TokenStore> TokenService<S> {
-    /// Verifies the token of an `Authorization: Bearer` header, and that it may do what `requirement` says.
-    /// The token alone: without `Bearer` and without white space around it.
+    /// Verifies a token, and that it may do what the requirement says.
     ///
-    /// A malformed token is refused before the store is asked. Every refusal is one event.
+    /// `token` is the token of an `Authorization: Bearer` header, without `Bearer` and without white
+    /// space around it. A malformed token is refused before the store is asked. Every refusal emits one
+    /// event.
     ///
-    /// An acceptance is a use: it is [noted](Self::flush_last_used), and if the token was rotated
-    /// [until first use](crate::RotateRequest::until_first_use) and this is the new secret, the older
-    /// one ends before this returns. That is one change in the store, made by the first verification
-    /// with the new secret; others meanwhile do not wait for it. If it fails, the token is accepted all
-    /// the same, and an [event](Event::OverlapNotEnded) says so.
+    /// An accepted verification is a use of the token, which is [noted](Self::flush_last_used). It may
+    /// also end an overlap of two secrets, if the token was rotated [until first
+    /// use](crate::RotateRequest::until_first_use) and this is the first use of the new secret. Then
+    /// the older secret ends before this returns. That takes one write to the store, by the first
+    /// verification with the new secret. Concurrent verifications do not wait for it. If the write
+    /// fails, the token is still accepted, and the event is
+    /// [`OverlapNotEnded`](crate::Event::OverlapNotEnded).
     ///
     /// # Errors
     ///
-    /// - [`VerifyError::Refused`] if it is no active token of this service.
-    /// - [`VerifyError::MissingScope`] if it is and may not do this.
-    /// - [`VerifyError::Unavailable`] if the store gave no answer: closed, never open.
+    /// - [`VerifyError::Refused`] if it is not an active token of this service.
+    /// - [`VerifyError::MissingScope`] if it is active and lacks a required scope.
+    /// - [`VerifyError::Unavailable`] if the store gave no answer. The token is not accepted then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType, VerifyError, requirement};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    ///     .token_type(TokenType::new("connector", ["files:upload"])?)
+    ///     .build()?;
+    /// let issued = service.owner("acme").issue(IssueRequest::new("connector", "nightly backup")).await?;
+    /// let token = issued.token.expose_secret();
+    ///
+    /// let verified = service.verify(token, &requirement!("files:upload")).await?;
+    /// assert_eq!(verified.owner(), "acme");
+    ///
+    /// let refused = service.verify(token, &requirement!("files:delete")).await;
+    /// assert!(matches!(refused, Err(VerifyError::MissingScope(_))));
+    /// # Ok(()) }
+    /// ```
     pub async fn verify<T>(
         &self,
         token: &T,
@@ -66,21 +66,45 @@ impl<S: TokenStore> TokenService<S> {
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
-        // Here and in its siblings each is moved as it was made, an acceptance in two parts and a refusal as a
-        // whole: otherwise the processor waits for what it has just written.
-        match self.verify_now(token.as_ref(), requirement, Freshness::Kept, Use::Now) {
+        // In this function and in `verify_uncached`, `authenticate` and `authenticate_uncached`, an
+        // acceptance is moved in the two parts in which it was written, and a refusal as one value.
+        // Other moves read memory with another width than it was written with, which causes a
+        // store-forwarding stall.
+        match self.verify_now(token.as_ref(), requirement, Freshness::Cached, Use::Now) {
             Ok(Ok(verified)) => Ok(verified),
             Ok(refused) => whole(refused),
             Err(later) => later.await,
         }
     }
 
-    /// As [`verify`](Self::verify), and the store is asked in any case: no
-    /// [kept record](super::TokenServiceBuilder::cache_records) is used.
+    /// Verifies a token as [`verify`](Self::verify) does, with the record from the store and never from
+    /// the [cache](crate::TokenServiceBuilder::cache_records).
+    ///
+    /// Use it before an action for which a revocation in another process must count at once.
     ///
     /// # Errors
     ///
-    /// As [`verify`](Self::verify).
+    /// The errors of [`verify`](Self::verify).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, TokenType};
+    /// use std::time::Duration;
+    /// use service_tokens::{MemoryStore, TokenService, requirement};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let store = MemoryStore::new();
+    /// let service = TokenService::builder(store, "acme_live")
+    ///     .cache_records(Duration::from_secs(60), 100_000)
+    /// #   .token_type(TokenType::new("connector", ["files:upload"])?)
+    ///     .build()?;
+    /// # let issued = service.owner("acme").issue(IssueRequest::new("connector", "nightly backup")).await?;
+    /// # let token = issued.token.expose_secret();
+    /// let verified = service.verify_uncached(token, &requirement!("files:upload")).await?;
+    /// # assert_eq!(verified.owner(), "acme");
+    /// # Ok(()) }
+    /// ```
     pub async fn verify_uncached<T>(
         &self,
         token: &T,
@@ -96,35 +120,7 @@ impl<S: TokenStore> TokenService<S> {
         }
     }
 
-    /// Forgets kept records as the store tells of changes: a revocation made anywhere then counts
-    /// here within milliseconds instead of the longest staleness.
-    ///
-    /// The embedder drives this future beside its requests, on whatever runtime it has. It returns
-    /// `Ok` at once if the store has no such stream or no records are kept, and otherwise runs until
-    /// the stream breaks: call it again then, after a pause. While it does not run, the longest
-    /// staleness holds.
-    ///
-    /// # Errors
-    ///
-    /// The store's error when the stream could not be opened or broke.
-    pub async fn follow_changes(&self) -> Result<(), StoreError> {
-        let Some(kept) = &self.kept else { return Ok(()) };
-        let Some(mut changes) = self.store.changes().await? else { return Ok(()) };
-        // What changed before the stream was open, nobody tells.
-        kept.forget_all();
-        loop {
-            match changes.next().await {
-                Ok(Change::Record(id)) => kept.forget(id),
-                Ok(Change::Missed) => kept.forget_all(),
-                Err(error) => {
-                    kept.forget_all();
-                    return Err(error);
-                }
-            }
-        }
-    }
-
-    /// The outcome, if no store need be asked or this one answers on the spot.
+    /// Returns the outcome, or a future of it if the store does not answer at once.
     #[inline]
     fn verify_now<'f>(
         &'f self,
@@ -133,7 +129,7 @@ impl<S: TokenStore> TokenService<S> {
         freshness: Freshness,
         usage: Use,
     ) -> Result<Outcome, Later<'f>> {
-        let token = match parse(token, &self.prefixes) {
+        let token = match ParsedToken::parse(token, &self.prefixes) {
             Ok(token) => self.digests.hash(token.id(), token.presented()),
             Err(malformed) => {
                 let malformed = VerifyError::Refused(Refusal::Malformed(malformed));
@@ -142,8 +138,8 @@ impl<S: TokenStore> TokenService<S> {
         };
         let (id, now) = (token.id(), self.now_coarse());
         let mut verdict = None;
-        let answered = self.store.find_now(id, &mut |found| {
-            let found = found.map(|found| (found.record, found.last_use()));
+        let answered = self.records.store.find_now(id, &mut |found| {
+            let found = found.map(|found| (found.record, found.used_micros()));
             verdict = Some(self.judge(&token, found, now, requirement));
         });
         if !answered {
@@ -155,24 +151,11 @@ impl<S: TokenStore> TokenService<S> {
             Some(Err(rejected)) => {
                 Ok(Err(self.refuse(Some(id), rejected.into_error(id, requirement), freshness)))
             }
-            // A store that claims to have answered and lent nothing gave no answer.
+            // The store returned `true` and did not call the function. That is not an answer.
             None => {
                 let silent = StoreError::corrupt("the store answered without a record");
                 Ok(Err(self.refuse(Some(id), silent.into(), freshness)))
             }
         }
-    }
-
-    /// Tells the event of a refusal.
-    #[cold]
-    fn refuse(&self, id: Option<TokenId>, error: VerifyError, freshness: Freshness) -> VerifyError {
-        // What the store has just refused must not be accepted from a kept record.
-        if let (VerifyError::Refused(_), Freshness::Uncached, Some(kept), Some(id)) =
-            (&error, freshness, &self.kept, id)
-        {
-            kept.forget(id);
-        }
-        self.events.emit(Event::of_refusal(id, &error));
-        error
     }
 }

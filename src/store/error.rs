@@ -1,14 +1,14 @@
-//! What can go wrong in a store.
+//! The errors of a store.
 
 use crate::record::{CorruptRecord, Record};
 
-/// The cause behind a [`StoreError`], as the storage's own driver reports it.
+/// The cause of a [`StoreError`], as the driver of the storage reports it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What can go wrong in a store. Authors of stores make these; the service acts on their kind.
+/// The error of a store. Authors of stores create it, and the service acts on its kind.
 ///
 /// ```
-/// use service_tokens::StoreError;
+/// use service_tokens::store::StoreError;
 ///
 /// let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
 /// let error = StoreError::unavailable(refused);
@@ -17,84 +17,162 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// A record with this id exists; nothing was written.
+    /// A record with this id exists. The write did not happen.
     #[error("a record with this id exists")]
     Exists,
-    /// The record is not the one that the caller read: another version, owner or creation time, or
-    /// none at all. Nothing was written; read again.
-    #[error("the record changed meanwhile")]
+    /// The record is not the one that the caller read: it has another version, owner or creation time, or
+    /// it does not exist. The write did not happen. Read the record again.
+    #[error("the record was changed since it was read")]
     Conflict,
-    /// The store cannot be reached or cannot answer. Nothing was written.
+    /// The store cannot be reached or cannot answer. The write did not happen.
     #[error("the store is unavailable and wrote nothing")]
     Unavailable {
         /// The cause.
         source: BoxError,
     },
-    /// The answer was lost: the change may have been written or not. Reading tells.
-    #[error("the store's answer was lost: the change may have been written")]
+    /// The answer was lost, so the write may have happened. Read the record to find out.
+    #[error("the store's answer was lost, and the write may have happened")]
     Indeterminate {
         /// The cause.
         source: BoxError,
     },
-    /// There is no room. Nothing was written; reading goes on.
+    /// The storage is full. The write did not happen, and reading still works.
     #[error("the store is full and wrote nothing")]
     Full {
         /// The cause.
         source: BoxError,
     },
-    /// The store was opened for reading only.
+    /// The store was opened for reading only. The write did not happen.
     #[error("the store is read-only")]
     ReadOnly,
-    /// A newer program wrote the record; this one must not replace it.
-    #[error("a newer program wrote the record: use that one to change it")]
+    /// A newer program wrote the record, so this program must not replace it.
+    #[error("a newer program wrote the record: use that program to change it")]
     NewerFormat,
-    /// What is stored is no record, or not the one it should be.
+    /// The stored bytes are not a valid record, or are the record of another id.
     #[error("the stored record is damaged")]
     Corrupt {
         /// The cause.
         source: BoxError,
     },
-    /// The store does not keep what the query asks for.
+    /// The store does not have the data that the query needs.
     #[error("the store does not support this query: {what}")]
     Unsupported {
-        /// What it lacks.
+        /// The data that the store lacks.
         what: &'static str,
     },
 }
 
 impl StoreError {
-    /// [`StoreError::Unavailable`] with its cause.
+    /// Creates [`StoreError::Unavailable`] with its cause. Use it only if the write did not happen.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::store::StoreError;
+    ///
+    /// let error = StoreError::unavailable("no connection is free");
+    /// assert_eq!(error.to_string(), "the store is unavailable and wrote nothing");
+    /// ```
     pub fn unavailable(source: impl Into<BoxError>) -> Self {
         Self::Unavailable { source: source.into() }
     }
 
-    /// [`StoreError::Indeterminate`] with its cause.
+    /// Creates [`StoreError::Indeterminate`] with its cause. Use it if the connection broke after the
+    /// write was sent, because the write may have happened.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::store::StoreError;
+    ///
+    /// let lost = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    /// let error = StoreError::indeterminate(lost);
+    /// assert!(matches!(error, StoreError::Indeterminate { .. }));
+    /// ```
     pub fn indeterminate(source: impl Into<BoxError>) -> Self {
         Self::Indeterminate { source: source.into() }
     }
 
-    /// [`StoreError::Full`] with its cause.
+    /// Creates [`StoreError::Full`] with its cause. Use it only if the write did not happen.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::store::StoreError;
+    ///
+    /// let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+    /// assert!(matches!(StoreError::full(full), StoreError::Full { .. }));
+    /// ```
     pub fn full(source: impl Into<BoxError>) -> Self {
         Self::Full { source: source.into() }
     }
 
-    /// [`StoreError::Corrupt`] with its cause.
+    /// Creates [`StoreError::Corrupt`] with its cause. The operator `?` makes it from a
+    /// [`CorruptRecord`](crate::record::CorruptRecord).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::store::StoreError;
+    /// use service_tokens::{Record, TokenId};
+    ///
+    /// fn read(id: TokenId, bytes: &[u8]) -> Result<Record, StoreError> {
+    ///     let record = Record::from_bytes(bytes)?;
+    ///     if record.id() != id {
+    ///         return Err(StoreError::corrupt("the row contains the record of another id"));
+    ///     }
+    ///     Ok(record)
+    /// }
+    /// # let error = read(TokenId::from_bytes([0; 16]), b"damaged").unwrap_err();
+    /// # assert!(matches!(error, StoreError::Corrupt { .. }));
+    /// ```
     pub fn corrupt(source: impl Into<BoxError>) -> Self {
         Self::Corrupt { source: source.into() }
     }
 
-    /// The error for a query by last use on a store that does not track it.
+    /// Creates the error for a query by last use on a store that does not track it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::ListRequest;
+    /// use service_tokens::store::StoreError;
+    ///
+    /// fn check(request: &ListRequest) -> Result<(), StoreError> {
+    ///     match request.filter.unused_since {
+    ///         Some(_) => Err(StoreError::last_use_not_tracked()),
+    ///         None => Ok(()),
+    ///     }
+    /// }
+    /// # assert!(check(&ListRequest::new()).is_ok());
+    /// ```
     pub fn last_use_not_tracked() -> Self {
         Self::Unsupported { what: "last use is not tracked" }
     }
 
-    /// Whether `replacement` may take the place of `present`, for a store that has both at hand.
-    /// Comparing the version is the store's own part.
+    /// Checks whether `replacement` may replace `present`, for a store that has both at hand. The store
+    /// compares the version itself.
     ///
     /// # Errors
     ///
-    /// [`StoreError::NewerFormat`] or [`StoreError::Conflict`], as
-    /// [`TokenStore::replace`](super::TokenStore::replace) asks for.
+    /// - [`StoreError::NewerFormat`] if a newer program wrote `present`.
+    /// - [`StoreError::Conflict`] if the two records differ in id, owner or creation time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::store::{StoreError, Version};
+    /// use service_tokens::{Record, StoredRecord};
+    ///
+    /// fn may_replace(
+    ///     present: &StoredRecord,
+    ///     replacement: &Record,
+    ///     expected: Version,
+    /// ) -> Result<(), StoreError> {
+    ///     StoreError::check_replacement(&present.record, replacement)?;
+    ///     if present.version == expected { Ok(()) } else { Err(StoreError::Conflict) }
+    /// }
+    /// ```
     pub fn check_replacement(present: &Record, replacement: &Record) -> Result<(), Self> {
         if present.is_newer() {
             return Err(Self::NewerFormat);

@@ -1,18 +1,29 @@
-//! Records in one file: a journal on disk, every record in memory.
+//! A store in one file, with a journal on disk and every record in memory.
+//!
+//! Design. The journal is a file to which frames are only appended (`format`). Opening it takes the
+//! locks (`lock`, `open`), reads all frames and builds the table in memory (`frame_reader`,
+//! `replay`). Reads use the table only.
+//!
+//! Writes go through a queue to one thread (`queue`, `writer`). The thread decides on everything
+//! that is waiting, appends all frames in one write, syncs the file once, updates the table and
+//! then completes the futures (`group_commit`, `journal`, `reply`). So the cost of a sync is
+//! shared, and a reader never sees a write that a power failure could undo.
+//!
+//! When most of the file is obsolete, a second thread writes a new file that holds only the live
+//! records, and the writer puts it in place (`compaction`).
 
-mod batch;
 mod compaction;
 mod disk;
+mod failure;
 mod format;
-mod frames;
+mod frame_reader;
+mod group_commit;
 mod journal;
 mod lock;
 mod open;
 mod open_error;
 mod options;
-mod private;
 mod queue;
-mod refusal;
 mod replay;
 mod reply;
 mod writer;
@@ -27,79 +38,82 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use compaction::Compacted;
+pub use open::{OpenReport, TruncatedTail};
 pub use open_error::OpenError;
-pub use options::{FileStoreOptions, OpenProgress, OpenReport, TruncatedTail};
+pub use options::{FileStoreOptions, OpenProgress};
 
 use crate::record::{CorruptRecord, Record};
-use crate::store::{Page, Query, RecordRef, StoreError, StoredRecord, TokenStore, Version};
+use crate::store::{ListRequest, Page, RecordRef, StoreError, StoredRecord, TokenStore, Version};
 use crate::token::TokenId;
+use failure::{closed, writer_ended};
 use format::Framer;
-use journal::{Journal, Place};
+use journal::{Journal, Location};
 use open::Opened;
 use open_error::io_error;
-use queue::{Operation, Queue, Request};
-use refusal::closed;
+use queue::{Queue, Request, Write};
 use reply::reply;
 use writer::{Shared, Writer};
 
-/// The most uses in one request to the writer.
-const USES_AT_ONCE: usize = 100_000;
+/// The maximum number of uses in one request to the writer.
+const MAX_USES_PER_REQUEST: usize = 100_000;
 
-/// Keeps records in one file, for a service that runs in one process.
+/// A store that keeps its records in one file, for a service that runs in one process.
 ///
-/// Every record is in memory too, so that a look-up costs what it costs in a
-/// [`MemoryStore`](crate::MemoryStore) and never waits for the disk. Every change is appended to the
-/// file and synced before it is acknowledged; changes that come at the same time share one sync.
+/// Every record is also in memory, so a look-up costs the same as in a
+/// [`MemoryStore`](crate::MemoryStore) and never waits for the disk. Every write is appended to the
+/// file and synced before it is acknowledged. Writes that arrive at the same time share one sync.
 ///
 /// ```
-/// use service_tokens::{FileStore, Query, TokenStore};
+/// use service_tokens::{FileStore, ListRequest, TokenStore};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("tokens.journal");
 /// let store = FileStore::open(&path)?;
-/// assert!(store.list(&Query::new(), chrono::DateTime::UNIX_EPOCH).await?.items.is_empty());
+/// assert!(store.list(&ListRequest::new(), chrono::DateTime::UNIX_EPOCH).await?.items.is_empty());
 /// store.close().await;
 /// # Ok(()) }
 /// ```
 ///
-/// # What it does
+/// # Behavior
 ///
-/// - **One writer.** `<path>.lock` beside the file is locked while the store is open; a second process
-///   is refused. So is the journal itself on Unix, which also keeps out who comes by another name or
-///   has removed that file. Put the journal on a local file system, and fork before opening, not
-///   after: a child has the locks but no writer.
-/// - **What else changes the file** while it is open is noticed before each write: a journal that was
-///   cut, moved or replaced takes no more changes ([`StoreError::Unavailable`], and an error in the
-///   log) until it is as it was; verification goes on.
-/// - **It tracks last use**: [`TokenStore::touch`] keeps it.
-/// - **To shut down**, call [`flush_last_used`](crate::TokenService::flush_last_used) and
-///   [`flush_events`](crate::TokenService::flush_events) on the service, then [`close`](Self::close) on
-///   the store.
-/// - **It survives a kill** at any moment with everything acknowledged, and opens by itself; so it
-///   does after a power failure, if what was being written is missing from some place on. A damaged
-///   file is refused, naming the place: no flipped bit brings a revoked token back. Some file systems
-///   may after a power failure keep a later page of an unsynced write and not an earlier one. That
-///   looks like damage and is refused too. Nothing acknowledged is behind the place then, and a copy
-///   of the file, cut there, opens; where no power failed, restore a backup instead.
-/// - **A full or failing disk** fails the change with a typed [`StoreError`] and leaves no trace of
-///   it; verification and lists go on, and so does writing once there is room.
-/// - **It compacts itself** in the background when most of the file is out of date: it writes
-///   `<path>.compacting` and puts it in place, with the permissions of the old file. That needs as
-///   much room again as the live records do. A journal that is mounted as a single file cannot be
-///   replaced; then it only grows, and a warning says so.
-/// - **Any executor will do.** Changes are written by a thread of the store; futures only wait for
-///   it. A future that is dropped neither stops nor undoes its change.
-/// - **A backup** is a copy of the file, taken at any time; not a hard link, which would keep the
-///   store from being opened.
+/// - **One writer.** The file `<path>.lock` next to the journal is locked while the store is open,
+///   and a second process is refused. On Unix the journal itself is locked too. That also refuses a
+///   process that uses another name of the file or has removed the lock file. Put the journal on a
+///   local file system. Fork before opening the store, because a child process that is forked later
+///   inherits the locks but has no writer thread.
+/// - **Other programs.** Before each write the store checks that no other program has changed the
+///   file. If the journal was cut, moved or replaced, writes fail with [`StoreError::Unavailable`]
+///   and an error is logged, until the file is as the store left it. Verification continues.
+/// - **Last use** is stored by [`TokenStore::touch`].
+/// - **Shutdown.** Call [`flush_last_used`](crate::TokenService::flush_last_used) and
+///   [`flush_events`](crate::TokenService::flush_events) on the service, then
+///   [`close`](Self::close) on the store.
+/// - **Kill and power failure.** After a kill at any moment the store opens by itself with every
+///   acknowledged write. The same holds after a power failure if the unsynced write is missing from
+///   some position to the end. A damaged file is refused with the position of the damage, so no
+///   flipped bit makes a revoked token valid again. After a power failure some file systems keep a
+///   later page of an unsynced write but lose an earlier one. That looks like damage and is refused
+///   too. In this case no acknowledged write is after the position, and a copy of the file that is
+///   cut there opens. Without a power failure, restore a backup instead.
+/// - **Full or failing disk.** The write fails with a typed [`StoreError`] and has no effect.
+///   Verification and lists continue, and writes succeed again once there is space.
+/// - **Compaction** runs in the background when most of the file is obsolete. It writes
+///   `<path>.compacting` and renames it to the path of the journal, with the permissions of the old
+///   file. This needs additional disk space for all live records. A journal that is mounted as a
+///   single file cannot be replaced. Such a journal only grows, and a warning is logged.
+/// - **Any executor** can be used, because a thread of the store writes and the futures only wait
+///   for it. Dropping a future neither stops nor undoes its write.
+/// - **Backup.** Copy the file at any time. Do not use a hard link, because a journal with two
+///   names is not opened for writing.
 ///
-/// Dropping the store finishes what was begun and blocks until then; [`close`](Self::close) first
-/// avoids that.
+/// Dropping the store completes the pending writes and blocks until then. To avoid blocking, await
+/// [`close`](Self::close) first.
 pub struct FileStore {
     shared: Arc<Shared>,
-    /// Nothing is answered any more.
+    /// Set by `close`. From then on every call is refused.
     closed: AtomicBool,
-    /// Unless it is read-only, or was dropped.
+    /// `None` if the store is read-only or was dropped.
     writer: Mutex<Option<JoinHandle<()>>>,
     read_only: bool,
     path: PathBuf,
@@ -107,12 +121,28 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// Opens or creates the file as [`FileStoreOptions::open`] does by default: one that cannot be
-    /// written to is opened for reading only, with a warning ([`is_read_only`](Self::is_read_only)).
+    /// Opens or creates the file with the default [`FileStoreOptions`].
+    ///
+    /// A file that cannot be written to is opened for reading only, and a warning is logged (see
+    /// [`is_read_only`](Self::is_read_only)).
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Fails like [`FileStoreOptions::open`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::FileStore;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("tokens.journal");
+    /// let store = FileStore::open(&path)?;
+    /// assert!(store.opening().created);
+    /// assert!(!store.is_read_only());
+    /// # Ok(()) }
+    /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         FileStoreOptions::new().open(path)
     }
@@ -126,15 +156,15 @@ impl FileStore {
         let mut thread = None;
         if !read_only {
             let directory = options.directory;
-            let place = Place { path: path.clone(), directory: directory.clone(), locks };
+            let location = Location { path: path.clone(), directory: directory.clone(), locks };
             let framer = Framer::new(header.seed(), sequence);
             let writer = Writer {
                 shared: shared.clone(),
-                journal: Journal::new(disk, opening.bytes, header, framer, place),
+                journal: Journal::new(disk, opening.bytes, header, framer, location),
                 last_version: replayed.last_version,
                 live: replayed.live,
                 compact_above: options.compact_above,
-                paths,
+                compacting: paths.compacting,
                 directory,
                 durable: Arc::new(AtomicU64::new(opening.bytes)),
                 compaction: None,
@@ -148,41 +178,71 @@ impl FileStore {
         Ok(Self { shared, closed, writer, read_only, path, opening })
     }
 
-    /// What opening found.
+    /// Returns the report of opening the file.
     pub fn opening(&self) -> OpenReport {
         self.opening
     }
 
-    /// The file, as an absolute path.
+    /// Returns the absolute path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether every change is refused because the store was opened for reading only.
+    /// Returns whether the store was opened for reading only, so that every write is refused.
     pub fn is_read_only(&self) -> bool {
         self.read_only
     }
 
-    /// Writes the file anew with only what still counts, now rather than when it is due. Returns when
-    /// that file is in place; until then and after, everything else goes on. If one is under way,
-    /// another follows it.
+    /// Compacts the file now, by replacing it with one that contains only the live records.
+    ///
+    /// Returns when the new file is in place. Reads and writes continue in the meantime. If a
+    /// compaction is already running, another one starts after it.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Full`], [`StoreError::ReadOnly`], [`StoreError::Unavailable`], or
-    /// [`StoreError::Corrupt`] if the file turned out to be damaged since it was opened. The old file
-    /// stays in use.
+    /// Returns [`StoreError::Full`], [`StoreError::ReadOnly`] or [`StoreError::Unavailable`], or
+    /// [`StoreError::Corrupt`] if the file was damaged after it was opened. On every error the old
+    /// file stays in use.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::FileStore;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("tokens.journal");
+    /// let store = FileStore::open(&path)?;
+    /// let compacted = store.compact().await?;
+    /// assert!(compacted.bytes_after <= compacted.bytes_before);
+    /// # Ok(()) }
+    /// ```
     pub async fn compact(&self) -> Result<Compacted, StoreError> {
-        let (promise, reply) = reply();
-        self.push(Request::Compact(promise))?;
+        let (sender, reply) = reply();
+        self.push(Request::Compact(sender))?;
         reply.await.unwrap_or_else(|| Err(closed()))
     }
 
-    /// Finishes what was begun, closes the file and gives up the lock. From then on everything is
-    /// refused with [`StoreError::Unavailable`]: another process may change the file. Closing again
-    /// does nothing.
+    /// Completes the pending writes, closes the file and releases the locks.
     ///
-    /// Blocks no executor. If the future is dropped, the store closes all the same.
+    /// From then on every call is refused with [`StoreError::Unavailable`], because another process
+    /// may write to the file. Calling `close` again has no effect.
+    ///
+    /// The future blocks no executor. The store also closes if the future is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::FileStore;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("tokens.journal");
+    /// let store = FileStore::open(&path)?;
+    /// store.close().await;
+    /// let again = FileStore::open(&path)?;
+    /// # Ok(()) }
+    /// ```
     pub async fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         if !self.read_only {
@@ -209,19 +269,15 @@ impl FileStore {
         self.shared.queue.push(request)
     }
 
-    async fn change(&self, act: Operation) -> Result<Version, StoreError> {
-        let (promise, reply) = reply();
-        self.push(Request::Operation(act, promise))?;
-        reply.await.unwrap_or_else(|| Err(StoreError::indeterminate(WriterGone)))
+    async fn write(&self, write: Write) -> Result<Version, StoreError> {
+        let (sender, reply) = reply();
+        self.push(Request::Write(write, sender))?;
+        reply.await.unwrap_or_else(|| Err(writer_ended()))
     }
 }
 
-/// The writer's thread ended before it answered.
-#[derive(Debug, thiserror::Error)]
-#[error("the journal's writer ended unexpectedly")]
-struct WriterGone;
-
-/// A record's encoding, if it can be read back: one that cannot would make the whole file unreadable.
+/// Encodes a record and checks that the bytes can be read back. Bytes that cannot be read would
+/// make the whole file unreadable.
 fn encode(record: &Record) -> Result<Vec<u8>, StoreError> {
     let bytes = record.to_bytes();
     match Record::from_bytes(&bytes) {
@@ -231,13 +287,52 @@ fn encode(record: &Record) -> Result<Vec<u8>, StoreError> {
     }
 }
 
+impl FileStoreOptions {
+    /// Opens the file, or creates it with mode 0600 if it does not exist.
+    ///
+    /// If the path is a symbolic link to a missing file, the link stays and the file is created at
+    /// its target, provided that the target's directory exists.
+    ///
+    /// The call reads the whole file and blocks meanwhile, about 1.3 seconds for a million tokens.
+    /// Call it before the service starts, or on a thread that may block. An unfinished write at the
+    /// end is cut off. [`FileStore::opening`] reports it, and a warning is logged.
+    ///
+    /// If the file, its directory or its file system cannot be written to, the store is opened as
+    /// with [`read_only`]. [`FileStore::is_read_only`] then returns `true`, and a warning is
+    /// logged.
+    ///
+    /// [`read_only`]: Self::read_only
+    ///
+    /// # Errors
+    ///
+    /// Returns an [`OpenError`]. In every case the file is unchanged, except that an unfinished
+    /// write may have been cut off.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::file::FileStoreOptions;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("tokens.journal");
+    /// let store = FileStoreOptions::new().open(&path)?;
+    /// assert_eq!(store.opening().records, 0);
+    /// # Ok(()) }
+    /// ```
+    pub fn open(self, path: impl AsRef<Path>) -> Result<FileStore, OpenError> {
+        FileStore::open_with(self, path.as_ref())
+    }
+}
+
 impl Drop for FileStore {
     fn drop(&mut self) {
         let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(thread) = writer.take() {
             let (ended, _) = reply();
             self.shared.queue.close(ended);
-            // The writer itself drops the store if the waker that it wakes owns the last handle.
+            // The waker that the writer thread calls may own the last handle. Then the writer
+            // itself drops the store and must not join itself.
             if thread.thread().id() != std::thread::current().id() {
                 let _ = thread.join();
             }
@@ -259,7 +354,7 @@ impl fmt::Debug for FileStore {
 impl TokenStore for FileStore {
     async fn insert(&self, record: &Record) -> Result<Version, StoreError> {
         let bytes = encode(record)?;
-        self.change(Operation::Insert { record: record.clone(), bytes }).await
+        self.write(Write::Insert { record: record.clone(), bytes }).await
     }
 
     async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
@@ -269,16 +364,16 @@ impl TokenStore for FileStore {
 
     async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
         let bytes = encode(record)?;
-        self.change(Operation::Replace { record: record.clone(), bytes, expected }).await
+        self.write(Write::Replace { record: record.clone(), bytes, expected }).await
     }
 
     async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError> {
-        self.change(Operation::Remove { id, expected }).await.map(drop)
+        self.write(Write::Remove { id, expected }).await.map(drop)
     }
 
-    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
+    async fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
         self.readable()?;
-        Ok(self.shared.table.list(query, now))
+        Ok(self.shared.table.list(request, now))
     }
 
     fn tracks_last_used(&self) -> bool {
@@ -286,9 +381,9 @@ impl TokenStore for FileStore {
     }
 
     async fn touch(&self, uses: &[(TokenId, DateTime<Utc>)]) -> Result<(), StoreError> {
-        for uses in uses.chunks(USES_AT_ONCE) {
+        for uses in uses.chunks(MAX_USES_PER_REQUEST) {
             let uses = uses.iter().map(|(id, used)| (*id, used.timestamp_micros())).collect();
-            self.change(Operation::Touch { uses }).await?;
+            self.write(Write::Touch { uses }).await?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Records in memory only.
+//! A store in memory only.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,30 +8,31 @@ use chrono::{DateTime, Utc};
 
 use super::table::{Row, Table};
 use crate::record::Record;
-use crate::store::{Page, Query, RecordRef, StoreError, StoredRecord, TokenStore, Version};
+use crate::store::{ListRequest, Page, RecordRef, StoreError, StoredRecord, TokenStore, Version};
 use crate::token::TokenId;
 
-/// Keeps records in memory: for tests, and for services that issue their tokens anew at every start.
+/// A store that holds its records in memory, for tests and for services that issue new tokens at
+/// every start.
 ///
-/// It answers at once ([`TokenStore::find_now`]) and tracks last use. Share it as
-/// `Arc<MemoryStore>`; what it holds ends with it.
+/// It answers without waiting ([`TokenStore::find_now`]) and tracks last use. Share it as
+/// `Arc<MemoryStore>`. Its records are lost when it is dropped.
 ///
 /// ```
-/// use service_tokens::{MemoryStore, Query, TokenStore};
+/// use service_tokens::{MemoryStore, ListRequest, TokenStore};
 ///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), service_tokens::StoreError> {
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), service_tokens::store::StoreError> {
 /// let store = MemoryStore::new();
-/// assert!(store.list(&Query::new(), chrono::DateTime::UNIX_EPOCH).await?.items.is_empty());
+/// assert!(store.list(&ListRequest::new(), chrono::DateTime::UNIX_EPOCH).await?.items.is_empty());
 /// # Ok(()) }
 /// ```
 pub struct MemoryStore {
     table: Table,
-    /// One counter for all, so that a version is not used again when an id is.
+    /// One counter for all records, so that a version is not reused when an id is.
     last_version: AtomicU64,
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self { table: Table::new(), last_version: AtomicU64::new(0) }
     }
@@ -71,8 +72,8 @@ impl TokenStore for MemoryStore {
         self.table.remove(id, expected)
     }
 
-    async fn list(&self, query: &Query, now: DateTime<Utc>) -> Result<Page, StoreError> {
-        Ok(self.table.list(query, now))
+    async fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
+        Ok(self.table.list(request, now))
     }
 
     fn tracks_last_used(&self) -> bool {

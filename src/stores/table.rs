@@ -1,4 +1,12 @@
-//! Records in memory, indexed: what the memory store is and what the file store reads from.
+//! An indexed table of records in memory, used by the memory store and the file store.
+//!
+//! Design. The rows are in a concurrent hash map that is read without a lock, so a look-up never
+//! waits for a writer. A second structure, the index, has all ids in order, in total and per owner.
+//! It is behind a read-write lock. Every write to the map holds the write lock, so that each write
+//! to both is one step for other writers and for lists. A list takes ids from the index in small
+//! chunks and reads each row from the map, so it holds the lock only briefly. The last use is the
+//! only part of a row that is modified in place, as an atomic number. It is raised under the write
+//! lock, because otherwise it could be raised in a row that is being replaced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -17,23 +25,27 @@ use crate::clock::from_micros;
 use crate::record::Record;
 #[cfg(feature = "memory")]
 use crate::store::StoreError;
-use crate::store::{LastUsed, Order, Page, Query, RecordRef, StoredRecord, Version};
+use crate::store::{
+    LastUsed, ListRequest, MAX_PAGE_LEN, Order, Page, RecordRef, StoredRecord, Version,
+};
 use crate::token::TokenId;
 
-/// Records looked at for one page. A filter that few records pass gives short pages, not long waits.
-const LOOKED_AT: usize = 10_000;
+/// The maximum number of records that are scanned for one page. A filter that few records match
+/// gives short pages and not long waits.
+const MAX_SCANNED: usize = 10_000;
 
-/// Ids taken from the order at once, at first and at most: the lock on it is held briefly, and a page
-/// that fills early has not walked far.
-const CHUNK: (usize, usize) = (64, 1_024);
+/// The number of ids that a list takes from the index at once, first and at most. The lock is held
+/// briefly, and a page that fills early has scanned few ids.
+const FIRST_CHUNK: usize = 64;
+const MAX_CHUNK: usize = 1_024;
 
-/// One record with what the store keeps beside it.
+/// A record with the data that the store has in addition.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) record: Record,
     pub(crate) version: Version,
     last_used: UsedAt,
-    /// Bytes of the record's encoding.
+    /// The length of the record's encoding, in bytes.
     #[cfg(feature = "file")]
     pub(crate) encoded_len: u32,
 }
@@ -49,21 +61,21 @@ impl Row {
         }
     }
 
-    /// The row of a record whose encoding has so many bytes.
+    /// Creates a row for a record whose encoding has this many bytes.
     #[cfg(feature = "file")]
     pub(crate) fn encoded(record: Record, version: Version, encoded_len: usize) -> Self {
-        // Bounded by the longest encoding.
+        // Cannot overflow, because encodings are bounded by `MAX_RECORD_BYTES`.
         let encoded_len = u32::try_from(encoded_len).unwrap_or(u32::MAX);
         Self { encoded_len, ..Self::new(record, version) }
     }
 
-    /// Microseconds since 1970; `None` is never.
+    /// Returns the last use in microseconds since 1970, or `None` for never.
     #[cfg(feature = "file")]
     pub(crate) fn used_at(&self) -> Option<i64> {
         self.last_used.get()
     }
 
-    /// Notes a use, unless a later one is noted.
+    /// Raises the last use, unless it is later already.
     pub(crate) fn touch(&self, used: Option<i64>) {
         self.last_used.raise(used);
     }
@@ -81,7 +93,8 @@ impl Row {
     }
 }
 
-/// Microseconds since 1970; the lowest number is never. The one part of a row that changes in place.
+/// The last use in microseconds since 1970, where the lowest number means never. This is the only
+/// part of a row that is modified in place.
 #[derive(Debug)]
 struct UsedAt(AtomicI64);
 
@@ -102,7 +115,7 @@ impl UsedAt {
     }
 }
 
-/// Where each id stands in the order of all and in that of its owner.
+/// The sorted ids of all records and of each owner.
 #[derive(Debug, Default)]
 struct Index {
     all: BTreeSet<TokenId>,
@@ -129,9 +142,9 @@ impl Index {
         }
     }
 
-    /// The next ids behind a place, as many as there is room for.
-    fn ids(&self, query: &Query, behind: Option<TokenId>, most: usize) -> Vec<TokenId> {
-        let ids = match query.owner_filter() {
+    /// Returns the next ids after a cursor in the request's order, at most `max` of them.
+    fn ids(&self, request: &ListRequest, behind: Option<TokenId>, max: usize) -> Vec<TokenId> {
+        let ids = match request.filter.owner.as_deref() {
             None => &self.all,
             Some(owner) => match self.by_owner.get(owner) {
                 None => return Vec::new(),
@@ -139,12 +152,12 @@ impl Index {
             },
         };
         let behind = behind.map_or(Bound::Unbounded, Bound::Excluded);
-        match query.order() {
+        match request.order {
             Order::OldestFirst => {
-                ids.range((behind, Bound::Unbounded)).take(most).copied().collect()
+                ids.range((behind, Bound::Unbounded)).take(max).copied().collect()
             }
             Order::NewestFirst => {
-                ids.range((Bound::Unbounded, behind)).rev().take(most).copied().collect()
+                ids.range((Bound::Unbounded, behind)).rev().take(max).copied().collect()
             }
         }
     }
@@ -152,21 +165,21 @@ impl Index {
 
 type Rows = HashMap<TokenId, Row, DefaultHashBuilder>;
 
-/// All records, found by id and walked in order.
+/// All records, by id and in order.
 pub(crate) struct Table {
-    /// Read without a lock. Changed only while the order is locked for writing, so that each change is
-    /// one step.
+    /// Read without a lock. Modified only while the index is locked for writing, so that each write
+    /// is atomic.
     rows: Rows,
-    order: RwLock<Index>,
+    index: RwLock<Index>,
 }
 
 impl Table {
     #[cfg(feature = "memory")]
     pub(crate) fn new() -> Self {
-        Self { rows: Rows::default(), order: RwLock::default() }
+        Self { rows: Rows::default(), index: RwLock::default() }
     }
 
-    /// Lends the row of an id.
+    /// Passes `visit` the row of an id.
     pub(crate) fn visit<T>(&self, id: TokenId, visit: impl FnOnce(Option<&Row>) -> T) -> T {
         visit(self.rows.pin().get(&id))
     }
@@ -187,21 +200,21 @@ impl Table {
     }
 
     pub(crate) fn len(&self) -> usize {
-        read(&self.order).all.len()
+        read(&self.index).all.len()
     }
 
-    /// Inserts a row unless there is one.
+    /// Inserts a row unless its id has one.
     #[cfg(feature = "memory")]
     pub(crate) fn insert(&self, row: Row) -> Result<Version, StoreError> {
         let (id, version) = (row.record.id(), row.version);
-        let mut order = write(&self.order);
+        let mut index = write(&self.index);
         let rows = self.rows.pin();
         let row = rows.try_insert(id, row).map_err(|_| StoreError::Exists)?;
-        order.insert(&row.record);
+        index.insert(&row.record);
         Ok(version)
     }
 
-    /// Replaces a record that has the expected version, under a new one.
+    /// Replaces a record that has the expected version. The row gets the version `new`.
     #[cfg(feature = "memory")]
     pub(crate) fn replace(
         &self,
@@ -209,7 +222,7 @@ impl Table {
         expected: Version,
         new: Version,
     ) -> Result<Version, StoreError> {
-        let _order = write(&self.order);
+        let _index = write(&self.index);
         let rows = self.rows.pin();
         let present = rows
             .get(&record.id())
@@ -225,26 +238,26 @@ impl Table {
     /// Removes a record that has the expected version.
     #[cfg(feature = "memory")]
     pub(crate) fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError> {
-        let mut order = write(&self.order);
+        let mut index = write(&self.index);
         let rows = self.rows.pin();
         if rows.get(&id).is_none_or(|row| row.version != expected) {
             return Err(StoreError::Conflict);
         }
         if let Some(row) = rows.remove(&id) {
-            order.remove(&row.record);
+            index.remove(&row.record);
         }
         Ok(())
     }
 
-    /// Puts a row in the place of the one with its id, which is of the same owner; the later of their
-    /// last uses stays.
+    /// Inserts a row, or replaces the one with its id, which has the same owner. The later last use
+    /// of the two is retained.
     #[cfg(feature = "file")]
     pub(crate) fn put(&self, row: Row) {
         let id = row.record.id();
-        let mut order = write(&self.order);
+        let mut index = write(&self.index);
         let rows = self.rows.pin();
         match rows.try_insert(id, row) {
-            Ok(row) => order.insert(&row.record),
+            Ok(row) => index.insert(&row.record),
             Err(OccupiedError { current, not_inserted: row }) => {
                 row.touch(current.last_used.get());
                 rows.insert(id, row);
@@ -252,19 +265,20 @@ impl Table {
         }
     }
 
-    /// Removes the record with this id, whatever its version.
+    /// Removes the record with this id, regardless of its version.
     #[cfg(feature = "file")]
     pub(crate) fn delete(&self, id: TokenId) {
-        let mut order = write(&self.order);
+        let mut index = write(&self.index);
         if let Some(row) = self.rows.pin().remove(&id) {
-            order.remove(&row.record);
+            index.remove(&row.record);
         }
     }
 
-    /// Notes uses of records that are there, where none later is noted.
+    /// Raises the last use of records. Ids without a record are ignored.
     pub(crate) fn touch(&self, uses: impl IntoIterator<Item = (TokenId, i64)>) {
-        // No row may be replaced meanwhile: the use would be noted in one that is gone.
-        let _order = write(&self.order);
+        // Locked because a row must not be replaced meanwhile. Its use would be recorded in the old
+        // row.
+        let _index = write(&self.index);
         let rows = self.rows.pin();
         for (id, used) in uses {
             if let Some(row) = rows.get(&id) {
@@ -273,20 +287,21 @@ impl Table {
         }
     }
 
-    pub(crate) fn list(&self, query: &Query, now: DateTime<Utc>) -> Page {
+    pub(crate) fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Page {
         let mut items: Vec<StoredRecord> = Vec::new();
-        let (mut behind, mut looked_at, mut chunk) = (query.cursor(), 0, CHUNK.0);
-        while looked_at < LOOKED_AT {
-            let ids = read(&self.order).ids(query, behind, chunk);
+        let limit = request.limit.clamp(1, MAX_PAGE_LEN);
+        let (mut behind, mut scanned, mut chunk) = (request.after, 0, FIRST_CHUNK);
+        while scanned < MAX_SCANNED {
+            let ids = read(&self.index).ids(request, behind, chunk);
             for &id in &ids {
-                // Only another record that may be shown makes a next page.
-                if items.len() == query.page_len() {
+                // A full page has a next page only if another record matches.
+                if items.len() == limit {
                     return Page { next: behind, items };
                 }
                 behind = Some(id);
                 self.visit(id, |row| {
                     items.extend(
-                        row.filter(|row| query.matches(&row.record, row.last_used(), now))
+                        row.filter(|row| request.filter.matches(&row.record, row.last_used(), now))
                             .map(Row::to_stored),
                     );
                 });
@@ -294,14 +309,14 @@ impl Table {
             if ids.len() < chunk {
                 return Page { items, next: None };
             }
-            looked_at += ids.len();
-            chunk = (chunk * 2).min(CHUNK.1);
+            scanned += ids.len();
+            chunk = (chunk * 2).min(MAX_CHUNK);
         }
         Page { items, next: behind }
     }
 }
 
-/// A table that one thread fills before others see it: the order is made at the end.
+/// A table that is filled by one thread before it is shared. Its index is built at the end.
 #[cfg(feature = "file")]
 pub(crate) struct Loader(Rows);
 
@@ -311,12 +326,12 @@ impl Loader {
         Self(Rows::with_capacity_and_hasher(rows, DefaultHashBuilder::default()))
     }
 
-    /// Lends the row of an id.
+    /// Passes `visit` the row of an id.
     pub(crate) fn visit<T>(&self, id: TokenId, visit: impl FnOnce(Option<&Row>) -> T) -> T {
         visit(self.0.pin().get(&id))
     }
 
-    /// Puts a row, unless its id has one: then it comes back.
+    /// Inserts a row unless its id has one. In that case the row is returned.
     pub(crate) fn put_new(&self, row: Row) -> Option<Row> {
         let rows = self.0.pin();
         rows.try_insert(row.record.id(), row).err().map(|occupied| occupied.not_inserted)
@@ -332,18 +347,18 @@ impl Loader {
 
     pub(crate) fn into_table(self) -> Table {
         let rows = &self.0;
-        // Both walk over all rows. Where no thread is to be had, one after the other.
+        // Both functions scan all rows. If no thread can be started, they run one after the other.
         let (all, by_owner) = scope(|scope| {
             let all = Builder::new().spawn_scoped(scope, || all_ids(rows));
             let by_owner = ids_by_owner(rows);
             let all = all.ok().and_then(|thread| thread.join().ok());
             (all.unwrap_or_else(|| all_ids(rows)), by_owner)
         });
-        Table { rows: self.0, order: RwLock::new(Index { all, by_owner }) }
+        Table { rows: self.0, index: RwLock::new(Index { all, by_owner }) }
     }
 }
 
-// Sets are made fastest from what is collected first: they sort once.
+// Collecting into a `Vec` first is the fastest way to build a set, because it is then sorted once.
 
 #[cfg(feature = "file")]
 fn all_ids(rows: &Rows) -> BTreeSet<TokenId> {
@@ -362,7 +377,8 @@ fn ids_by_owner(rows: &Rows) -> BTreeMap<Box<str>, BTreeSet<TokenId>> {
 }
 
 fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    // No code that holds the lock leaves it half-changed, so a panic elsewhere spoils nothing.
+    // Code that holds the lock never leaves the data half-modified, so a panic elsewhere does no
+    // harm.
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }
 

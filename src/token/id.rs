@@ -8,12 +8,13 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::base62::{ID_LEN, all_base62, decode_id, encode_base62};
-use crate::secret::{RandomError, RandomSource};
+use crate::random::{RandomError, RandomSource};
 
-/// The public half of a token: in the token itself, in lists, logs and revocations. Never secret.
+/// The public half of a token. It appears in the token, in lists, logs and revocations, and is
+/// never secret.
 ///
-/// A 128-bit number, made as a UUID of version 7, so that ids sort by time of issue. Written as 22
-/// characters of base62, exactly as it stands in the token.
+/// An id is a 128-bit number, generated as a UUID of version 7, so ids sort by time of issue. As
+/// text it has 22 characters of base62, exactly as in the token.
 ///
 /// ```
 /// use service_tokens::TokenId;
@@ -21,38 +22,59 @@ use crate::secret::{RandomError, RandomSource};
 /// let id: TokenId = "05Swf3OEdIgE2bQlsPJ8wB".parse()?;
 /// assert_eq!(id.to_string(), "05Swf3OEdIgE2bQlsPJ8wB");
 /// assert_eq!(TokenId::from_uuid(id.to_uuid()), id);
-/// # Ok::<(), service_tokens::InvalidTokenId>(())
+/// # Ok::<(), service_tokens::token::InvalidTokenId>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-// Two numbers, that travel in registers: bytes are copied sixteen at a time, and a processor that has just
-// written them as two halves waits. A `u128` would pad everything that holds an id to 16 bytes.
+// Two numbers travel in registers. An array of 16 bytes would be read as one value after it was
+// written as two halves, which causes a store-forwarding stall. A `u128` would align every struct
+// that contains an id to 16 bytes.
 pub struct TokenId {
     high: u64,
     low: u64,
 }
 
-/// The text is not 22 characters of base62 with a value below 2^128.
+/// The error returned for a text that is not 22 characters of base62 with a value below 2^128.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a token id is 22 characters of 0-9A-Za-z with a value below 2^128")]
+#[error("a token id must have 22 characters of 0-9A-Za-z and a value below 2^128")]
 pub struct InvalidTokenId;
 
 impl TokenId {
-    /// The id with this value.
+    /// Creates the id with the value of this UUID.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::TokenId;
+    /// use service_tokens::uuid::uuid;
+    ///
+    /// let id = TokenId::from_uuid(uuid!("017f22e2-79b0-7cc3-98c4-dc0c0c07398f"));
+    /// assert_eq!(id.to_string(), "02p5oQZoHTv0zeY5yG21K3");
+    /// ```
     pub const fn from_uuid(uuid: Uuid) -> Self {
         Self::from_bytes(*uuid.as_bytes())
     }
 
-    /// The id as a UUID.
+    /// Returns the id as a UUID.
     pub const fn to_uuid(self) -> Uuid {
         Uuid::from_bytes(self.to_bytes())
     }
 
-    /// The id from its 16 bytes, most significant first.
+    /// Creates an id from its 16 bytes, most significant byte first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::TokenId;
+    ///
+    /// let id: TokenId = "02p5oQZoHTv0zeY5yG21K3".parse()?;
+    /// assert_eq!(TokenId::from_bytes(id.to_bytes()), id);
+    /// # Ok::<(), service_tokens::token::InvalidTokenId>(())
+    /// ```
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self::from_value(u128::from_be_bytes(bytes))
     }
 
-    /// The id's 16 bytes, most significant first: they sort as the ids do.
+    /// Returns the 16 bytes of the id, most significant byte first. They sort like the ids.
     pub const fn to_bytes(self) -> [u8; 16] {
         self.value().to_be_bytes()
     }
@@ -61,13 +83,13 @@ impl TokenId {
         Self { high: (value >> 64) as u64, low: value as u64 }
     }
 
-    /// The id as a number.
+    /// Returns the id as a number.
     #[inline]
     pub(crate) const fn value(self) -> u128 {
         (self.high as u128) << 64 | self.low as u128
     }
 
-    /// A new version-7 id (RFC 9562 §5.7) for a token issued at `now`.
+    /// Generates an id of version 7 (RFC 9562 §5.7) for a token issued at `now`.
     pub(crate) fn generate(
         now: DateTime<Utc>,
         source: &dyn RandomSource,
@@ -87,7 +109,7 @@ impl TokenId {
 
 impl Hash for TokenId {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // One number is hashed faster than a slice.
+        // Hashing one number is faster than hashing a slice.
         state.write_u128(self.value());
     }
 }
@@ -108,6 +130,12 @@ impl fmt::Debug for TokenId {
 impl FromStr for TokenId {
     type Err = InvalidTokenId;
 
+    /// Reads an id from its 22 characters of base62.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTokenId`] if the text has another length or another character, or if its value is 2^128 or
+    /// more.
     fn from_str(text: &str) -> Result<Self, InvalidTokenId> {
         let characters: &[u8; ID_LEN] = text.as_bytes().try_into().map_err(|_| InvalidTokenId)?;
         if !all_base62(characters) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::secret::{RandomError, RandomSource};
+use crate::random::{RandomError, RandomSource};
 use chrono::DateTime;
 
 const GOLDEN: &str = include_str!("../../tests/golden/tokens_v1.txt");
@@ -58,7 +58,7 @@ fn secret(characters: &[u8; SECRET_LEN]) -> Secret {
 const CHARACTERS: [u8; SECRET_LEN] = *b"zyxwvutsrqponmlkjihgfedcbaZYXWVUTSRQPONMLKJ";
 
 #[test]
-fn the_checksum_is_crc_32_iso_hdlc_in_base62() {
+fn checksum_is_crc_32_iso_hdlc_in_base62() {
     // The check value of the CRC catalogue.
     assert_eq!(crc32_bitwise(b"123456789"), 0xCBF4_3926);
     assert_eq!(checksum(b"123456789"), base62(0xCBF4_3926, 6).as_bytes());
@@ -68,7 +68,7 @@ fn the_checksum_is_crc_32_iso_hdlc_in_base62() {
 }
 
 #[test]
-fn a_token_is_put_together_as_the_grammar_says() {
+fn new_token_follows_the_grammar() {
     let id = TokenId::from_bytes(*b"0123456789abcdef");
     let token = Token::assemble(&Prefix::new("acme_live").unwrap(), id, &secret(&CHARACTERS));
     let mut expected = String::from("acme_live_1");
@@ -80,7 +80,7 @@ fn a_token_is_put_together_as_the_grammar_says() {
 }
 
 #[test]
-fn ids_at_the_ends_of_their_range() {
+fn extreme_ids_round_trip() {
     for value in [0, 1, 61, 62, u128::MAX - 1, u128::MAX, 62u128.pow(10), 62u128.pow(20), 1 << 127]
     {
         let text = base62(value, 22);
@@ -95,7 +95,7 @@ fn ids_at_the_ends_of_their_range() {
 }
 
 #[test]
-fn a_new_id_is_a_uuid_of_version_7_that_sorts_by_time() {
+fn new_id_is_uuid_7_and_sorts_by_time() {
     struct Ones;
     impl RandomSource for Ones {
         fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
@@ -123,7 +123,7 @@ fn a_new_id_is_a_uuid_of_version_7_that_sorts_by_time() {
 }
 
 #[test]
-fn a_failing_source_gives_no_id() {
+fn new_id_without_random_bytes_fails() {
     struct Broken;
     impl RandomSource for Broken {
         fn fill(&self, _: &mut [u8]) -> Result<(), RandomError> {
@@ -135,12 +135,12 @@ fn a_failing_source_gives_no_id() {
 }
 
 #[test]
-fn debug_shows_the_id_and_nothing_of_the_secret() {
+fn debug_shows_the_id_and_no_secret() {
     let prefix = Prefix::new("acme").unwrap();
     let id = TokenId::from_bytes([1; 16]);
     let token = Token::assemble(&prefix, id, &secret(&CHARACTERS));
     let accepted = [prefix];
-    let parsed = parse(token.expose_secret(), &accepted).unwrap();
+    let parsed = ParsedToken::parse(token.expose_secret(), &accepted).unwrap();
     let shown = format!("{token:?} {token:#?} {parsed:?} {parsed:#?} {:?}", secret(&CHARACTERS));
     assert!(shown.contains(&id.to_string()));
     let secret = str::from_utf8(&CHARACTERS).unwrap();
@@ -161,10 +161,10 @@ fn secrets() -> impl Strategy<Value = [u8; SECRET_LEN]> {
 
 proptest! {
     #[test]
-    fn what_is_printed_parses(prefix in prefixes(), id: u128, characters in secrets()) {
+    fn printed_id_parses(prefix in prefixes(), id: u128, characters in secrets()) {
         let token = Token::assemble(&prefix, TokenId::from_value(id), &secret(&characters));
         let accepted = [prefix.clone()];
-        let parsed = parse(token.expose_secret(), &accepted).unwrap();
+        let parsed = ParsedToken::parse(token.expose_secret(), &accepted).unwrap();
         prop_assert_eq!(parsed.prefix(), prefix.as_str());
         prop_assert_eq!(parsed.id(), TokenId::from_value(id));
         prop_assert_eq!(parsed.secret(), &characters);
@@ -173,7 +173,7 @@ proptest! {
 
     /// Whatever parses is the one spelling of its parts: printed again it is the same text.
     #[test]
-    fn each_token_has_one_spelling(
+    fn token_has_one_spelling(
         prefix in prefixes(),
         body in "1[0-7][0-9A-Za-z]{64}",
         sealed in any::<bool>(),
@@ -182,7 +182,7 @@ proptest! {
         let sum = if sealed { base62(u128::from(crc32_bitwise(text.as_bytes())), 6) } else { "000000".into() };
         text += &sum;
         let accepted = [prefix.clone()];
-        match parse(&text, &accepted) {
+        match ParsedToken::parse(&text, &accepted) {
             Ok(parsed) => {
                 let again = Token::assemble(&prefix, parsed.id(), &secret(parsed.secret()));
                 prop_assert_eq!(again.expose_secret(), text);
@@ -193,7 +193,7 @@ proptest! {
     }
 
     #[test]
-    fn ids_sort_as_their_texts_and_bytes_do(left: u128, right: u128) {
+    fn ids_sort_like_their_texts_and_bytes(left: u128, right: u128) {
         let (left, right) = (TokenId::from_value(left), TokenId::from_value(right));
         prop_assert_eq!(left.cmp(&right), left.to_string().cmp(&right.to_string()));
         prop_assert_eq!(left.cmp(&right), left.to_bytes().cmp(&right.to_bytes()));
@@ -205,11 +205,11 @@ proptest! {
 
 /// The golden tokens' own parts, put together by today's generator.
 #[test]
-fn golden_tokens_are_what_is_generated_today() {
+fn golden_tokens_equal_generated_tokens() {
     for line in GOLDEN.lines().filter(|line| !line.starts_with('#')) {
         let [token, prefix, id, _] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
         let accepted = [Prefix::new(prefix).unwrap()];
-        let parsed = parse(token, &accepted).unwrap();
+        let parsed = ParsedToken::parse(token, &accepted).unwrap();
         let id: TokenId = id.parse().unwrap();
         let again = Token::assemble(&accepted[0], id, &secret(parsed.secret()));
         assert_eq!(again.expose_secret(), token);

@@ -1,8 +1,10 @@
-//! `cargo bench -p service-tokens-axum --bench layer`: what a request costs behind the layer, against
-//! the same route without it, in one run; after `--`, `--short` runs few rounds, to show that it runs.
+//! Measures the cost of a request behind the layer, compared with the same route without it.
 //!
-//! Both routes answer the same request with the same bytes. In every round each is measured for a
-//! slice, in an order that alternates; the ratio is the median of the rounds' ratios.
+//! Run it with `cargo bench -p service-tokens-axum --bench layer`. `-- --short` runs only a few rounds as a
+//! test.
+//!
+//! Both routes answer the same request with the same bytes. Each round measures both for a slice of time
+//! in alternating order. The result is the median of the ratios of all rounds.
 #![allow(
     clippy::panic,
     clippy::print_stdout,
@@ -28,11 +30,11 @@ use tower::util::MapRequestLayer;
 
 const BARE: &str = "/bare";
 
-/// The paths that are held against the bare one, and what stands before them.
+/// The paths that are compared with the bare one, and the layers around them.
 const PATHS: [(&str, &str); 4] = [
-    ("/nothing", "a layer that does nothing"),
-    ("/need", "layer with a need"),
-    ("/require", "layer, need on the route"),
+    ("/identity", "a layer without effect"),
+    ("/requirement", "layer with a requirement"),
+    ("/require", "requirement on the route"),
     ("/extractor", "layer, extractor"),
 ];
 
@@ -40,14 +42,15 @@ async fn ok() -> &'static str {
     "ok"
 }
 
-/// A router with all of the paths, and the header of a token that may use them.
+/// Creates a router with all paths, and the header of a token that may use them.
 async fn router() -> (Router, String) {
     let connector = TokenType::new("connector", ["files:upload"]).unwrap();
     let service = TokenService::builder(MemoryStore::new(), "acme_live").token_type(connector);
     let service = Arc::new(service.build().unwrap());
-    let issued = service.issue(IssueRequest::new("acme", "connector", "backup")).await.unwrap();
+    let issued =
+        service.owner("acme").issue(IssueRequest::new("connector", "backup")).await.unwrap();
     let token = issued.token.expose_secret();
-    // As in a service that flushes every few seconds, nearly every use finds an earlier one noted.
+    // In a service that flushes every few seconds, nearly every use follows an earlier recorded one.
     service.verify(token, &Requirement::any_token()).await.unwrap();
     service.flush_last_used().await.unwrap();
 
@@ -57,22 +60,22 @@ async fn router() -> (Router, String) {
         .route("/require", get(ok).layer(RequireLayer::new(upload())))
         .route("/extractor", get(async |_: Bearer| "ok"))
         .layer(layer.clone())
-        .merge(Router::new().route("/need", get(ok)).layer(layer.requirement(upload())))
+        .merge(Router::new().route("/requirement", get(ok)).layer(layer.requirement(upload())))
         .merge(
             Router::new()
-                .route("/nothing", get(ok))
+                .route("/identity", get(ok))
                 .layer(MapRequestLayer::new(|r: Request<Body>| r)),
         )
         .route(BARE, get(ok));
-    // As a server does, once: otherwise every request makes its route anew.
+    // A server does this once. Otherwise each request would build its route again.
     (router.with_state(()), format!("Bearer {token}"))
 }
 
-/// A thing that is done so many times, with one of the paths.
-type Way<'w> = Box<dyn FnMut(&str, usize) + 'w>;
+/// A function that sends a number of requests to one of the paths.
+type Sender<'w> = Box<dyn FnMut(&str, usize) + 'w>;
 
-/// One connection over loopback, on which a request follows an answer.
-fn connection(runtime: &Runtime) -> Way<'static> {
+/// Sends each request on one connection over loopback, after the answer to the previous one.
+fn connection(runtime: &Runtime) -> Sender<'static> {
     let (router, bearer) = runtime.block_on(router());
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
@@ -98,8 +101,8 @@ fn connection(runtime: &Runtime) -> Way<'static> {
     })
 }
 
-/// The router called in this process.
-fn in_process(runtime: &Runtime) -> Way<'_> {
+/// Calls the router in this process.
+fn in_process(runtime: &Runtime) -> Sender<'_> {
     let (mut router, bearer) = runtime.block_on(router());
     let mut headers = HeaderMap::new();
     headers.insert("host", HeaderValue::from_static("localhost"));
@@ -124,10 +127,10 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-fn compare(title: &str, way: &mut Way<'_>, rounds: usize, slice: Duration) {
+fn compare(title: &str, send: &mut Sender<'_>, rounds: usize, slice: Duration) {
     let mut time = |path: &str, times: usize| {
         let started = Instant::now();
-        way(path, times);
+        send(path, times);
         started.elapsed().as_secs_f64() / times as f64
     };
     let times = (slice.as_secs_f64() / time(BARE, 500)).ceil() as usize;
@@ -135,7 +138,7 @@ fn compare(title: &str, way: &mut Way<'_>, rounds: usize, slice: Duration) {
     for (path, name) in PATHS {
         let (mut bare, mut with, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..rounds {
-            // Whoever comes second meets what the first has left.
+            // The order alternates, because the second measurement finds warm caches.
             let (b, w) = if round % 2 == 0 {
                 let b = time(BARE, times);
                 (b, time(path, times))

@@ -1,6 +1,6 @@
-//! The same layer before a gRPC service, with a client that calls it three times:
-//! `cargo run -p service-tokens-axum --example grpc`
-#![allow(clippy::print_stdout, reason = "what comes of it is printed")]
+//! Protects a gRPC service with the layer, and calls it three times with a client. Run it with
+//! `cargo run -p service-tokens-axum --example grpc`.
+#![allow(clippy::print_stdout, reason = "the example prints the results")]
 
 use std::error::Error;
 use std::sync::Arc;
@@ -37,7 +37,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for token_type in [None, Some("connector"), Some("monitor")] {
         let mut request = Request::new(HealthCheckRequest { service: "files".into() });
         if let Some(token_type) = token_type {
-            let issued = tokens.issue(IssueRequest::new("acme", token_type, "a first try")).await?;
+            let issued =
+                tokens.owner("acme").issue(IssueRequest::new(token_type, "gRPC example")).await?;
             let header = format!("Bearer {}", issued.token.expose_secret());
             request.metadata_mut().insert("authorization", header.try_into()?);
         }

@@ -1,6 +1,6 @@
-//! A service behind bearer tokens, in ten lines: `cargo run -p service-tokens-axum --example layer`,
-//! and then the two lines that it prints.
-#![allow(clippy::print_stdout, reason = "what to try is printed")]
+//! Protects a service with the layer in ten lines. Run `cargo run -p service-tokens-axum --example layer`,
+//! and then the two commands that it prints.
+#![allow(clippy::print_stdout, reason = "the example prints two commands")]
 
 use std::error::Error;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let reader = TokenType::new("reader", ["files:read"])?;
     let tokens = TokenService::builder(MemoryStore::new(), "acme_live").token_type(reader);
     let tokens = Arc::new(tokens.build()?);
-    let issued = tokens.issue(IssueRequest::new("acme", "reader", "a first try")).await?;
+    let issued = tokens.owner("acme").issue(IssueRequest::new("reader", "layer example")).await?;
 
     let upload = post(|| async { "stored\n" }).layer(RequireLayer::scope("files:upload")?);
     let app = Router::new()

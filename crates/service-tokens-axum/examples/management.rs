@@ -1,8 +1,8 @@
-//! The management API by itself, on a store in memory and a port of its own.
+//! Serves the management API alone, with a store in memory and a free port.
 //!
-//! Prints two lines: where it is, and a manager token for it. `.ci/openapi` starts it.
+//! Prints two lines, the address and a manager token. `.ci/openapi` starts it.
 
-#![allow(clippy::print_stdout, reason = "it prints where it is")]
+#![allow(clippy::print_stdout, reason = "the example prints its address")]
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use service_tokens_axum::management;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let every = ReservedScope::ALL.map(ReservedScope::as_str).into_iter().chain(["*"]);
+    let all_scopes = ReservedScope::ALL.map(ReservedScope::as_str).into_iter().chain(["*"]);
     let service = TokenService::builder(MemoryStore::new(), "acme_test")
         .token_type(
             TokenType::new("connector", ["files:upload"])?.with_description("may upload files"),
         )
-        .token_type(TokenType::new("manager", every)?.with_description("manages tokens"))
+        .token_type(TokenType::new("manager", all_scopes)?.with_description("manages tokens"))
         .build()?;
-    let manager = service.issue(IssueRequest::new("acme", "manager", "an operator")).await?;
+    let manager = service.owner("acme").issue(IssueRequest::new("manager", "an operator")).await?;
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("http://{}", listener.local_addr()?);

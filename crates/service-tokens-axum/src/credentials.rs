@@ -1,42 +1,43 @@
-//! Reading the one bearer token of a request.
+//! Reads the bearer token from the `Authorization` header of a request.
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
-/// There is an `Authorization` header, or several, and it is not one `Bearer` with one token.
+/// The reason why a request has no bearer token that can be verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoBearer {
-    /// There is no `Authorization` header.
+    /// The request has no `Authorization` header.
     Absent,
-    /// It is of another scheme.
+    /// The only `Authorization` header has another scheme.
     OtherScheme,
-    /// There are several, or `Bearer` is not followed by exactly one b64token (RFC 6750 §2.1).
+    /// The request has several `Authorization` headers, or `Bearer` is not followed by exactly one
+    /// b64token (RFC 6750 §2.1).
     Malformed,
 }
 
-/// A token that outlives its request's headers.
-pub(crate) struct Presented {
+/// The token of a request, as a shared copy of the header value. It stays valid after the request has moved.
+pub(crate) struct PresentedToken {
     value: HeaderValue,
     start: usize,
 }
 
-impl Presented {
-    /// As [`bearer`].
-    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, NoBearer> {
+impl PresentedToken {
+    /// Reads the token in the same way as [`bearer`].
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Result<Self, NoBearer> {
         let token = bearer(headers)?;
-        // There is one value, and the token is its end.
+        // `bearer` has found exactly one value, and that value ends with the token.
         let value = headers.get(AUTHORIZATION).ok_or(NoBearer::Absent)?.clone();
         Ok(Self { start: value.len() - token.len(), value })
     }
 }
 
-impl AsRef<[u8]> for Presented {
+impl AsRef<[u8]> for PresentedToken {
     fn as_ref(&self) -> &[u8] {
         &self.value.as_bytes()[self.start..]
     }
 }
 
-/// The token of the request's only `Authorization` header. It is not parsed yet.
+/// Returns the token of the request's only `Authorization` header, not parsed.
 pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, NoBearer> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Err(NoBearer::Absent) };
@@ -53,19 +54,20 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, NoBearer> {
     b64token(&rest[start..]).ok_or(NoBearer::Malformed)
 }
 
+/// Returns the bytes as text if they are a b64token:
 /// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
 fn b64token(bytes: &[u8]) -> Option<&str> {
     let padding = bytes.iter().rev().take_while(|byte| **byte == b'=').count();
     let body = &bytes[..bytes.len() - padding];
-    // Each byte is looked at, whatever the earlier ones are: that is faster for all but hostile ones.
-    let fine = body.iter().fold(true, |fine, byte| fine & IN_TOKEN[usize::from(*byte)]);
-    if body.is_empty() || !fine {
+    // Checking all bytes without an early exit is faster for every valid token.
+    let valid = body.iter().fold(true, |valid, byte| valid & IN_TOKEN[usize::from(*byte)]);
+    if body.is_empty() || !valid {
         return None;
     }
     std::str::from_utf8(bytes).ok()
 }
 
-/// Of each byte, whether it may be in a token before the padding.
+/// For each byte, whether it may occur in a token before the padding.
 const IN_TOKEN: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;

@@ -1,12 +1,12 @@
-//! The token as an argument of a handler.
+//! The extractor that gives a handler the token of its request.
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 use service_tokens::VerifiedToken;
 
-use crate::gate::Gate;
-use crate::rejected::Rejected;
+use crate::admission::Admission;
 use crate::rejection::Rejection;
+use crate::rejection_response::RejectionResponse;
 
 /// The token of a request, below a [`BearerLayer`](crate::BearerLayer).
 ///
@@ -17,7 +17,7 @@ use crate::rejection::Rejection;
 ///     format!("{} of {}", token.issued_to(), token.owner())
 /// }
 ///
-/// /// Below a layer that is `optional()`.
+/// /// Works below a layer that is `optional()`.
 /// async fn greet(token: Option<Bearer>) -> String {
 ///     token.map_or("hello".into(), |Bearer(token)| format!("hello, {}", token.owner()))
 /// }
@@ -25,30 +25,33 @@ use crate::rejection::Rejection;
 /// #     .route("/", axum::routing::get(whoami)).route("/greet", axum::routing::get(greet));
 /// ```
 ///
-/// `Option<Bearer>` is `None` only if there was no `Authorization` header and the layer is
-/// [optional](crate::BearerLayer::optional); `Bearer` is refused then, with 401. A header that is wrong
-/// never gets as far as here.
+/// `Option<Bearer>` is `None` only if the request has no `Authorization` header and the layer is
+/// [optional](crate::BearerLayer::optional). `Bearer` rejects such a request with 401. The layer rejects
+/// every invalid header before the extractor runs.
 ///
-/// Without a layer above it, either is refused: the answer is 500, and an error is logged with `tracing`
-/// under the target `service_tokens`.
+/// Without a layer above it the extractor rejects every request with 500. It also logs an error with
+/// `tracing` under the target `service_tokens`.
 #[derive(Debug, Clone)]
 pub struct Bearer(pub VerifiedToken);
 
 impl<S: Sync> FromRequestParts<S> for Bearer {
-    type Rejection = Rejected;
+    type Rejection = RejectionResponse;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejected> {
-        let gate = Gate::above(&parts.extensions, &parts.headers, "Bearer")?;
-        let token = gate.token().cloned().map(Self);
-        token.ok_or_else(|| gate.reject(Rejection::NoCredentials, &parts.headers))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, RejectionResponse> {
+        let admission = Admission::find(&parts.extensions, &parts.headers, "Bearer")?;
+        let token = admission.token().cloned().map(Self);
+        token.ok_or_else(|| admission.reject(Rejection::NoCredentials, &parts.headers))
     }
 }
 
 impl<S: Sync> OptionalFromRequestParts<S> for Bearer {
-    type Rejection = Rejected;
+    type Rejection = RejectionResponse;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Rejected> {
-        let gate = Gate::above(&parts.extensions, &parts.headers, "Option<Bearer>")?;
-        Ok(gate.token().cloned().map(Self))
+    async fn from_request_parts(
+        parts: &mut Parts,
+        _: &S,
+    ) -> Result<Option<Self>, RejectionResponse> {
+        let admission = Admission::find(&parts.extensions, &parts.headers, "Option<Bearer>")?;
+        Ok(admission.token().cloned().map(Self))
     }
 }

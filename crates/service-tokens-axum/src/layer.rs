@@ -1,9 +1,10 @@
-//! The layer that lets requests with an active token through.
+//! The layer that admits requests with an active token.
 
 use std::fmt;
 use std::mem;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
@@ -14,15 +15,14 @@ use service_tokens::{Requirement, TokenService, TokenStore, VerifiedToken, Verif
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::at_once::at_once;
-use crate::credentials::{NoBearer, Presented};
-use crate::gate::{Above, Gate, Noting, Using};
+use crate::admission::{Admission, AdmittingLayer, PendingUse, UseGuard};
+use crate::credentials::{NoBearer, PresentedToken};
 use crate::realm::{InvalidRealm, Realm};
-use crate::rejected::Rejected;
 use crate::rejection::Rejection;
+use crate::rejection_response::RejectionResponse;
 use crate::response_future::ResponseFuture;
 
-/// Lets requests through that come with an active token of a [`TokenService`], and refuses all others.
+/// A layer that admits requests with an active token of a [`TokenService`] and rejects all others.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -48,59 +48,65 @@ use crate::response_future::ResponseFuture;
 /// # Ok(()) }
 /// ```
 ///
-/// # What it reads
+/// # Credentials
 ///
-/// Exactly one `Authorization: Bearer <token>` header; the scheme in any case (RFC 6750 §2.1). Never a
-/// query parameter, a cookie or a form. The answers to everything else are those of [`Rejection`].
+/// The layer reads exactly one `Authorization: Bearer <token>` header. The scheme may be in any case
+/// (RFC 6750 §2.1). It never reads a query parameter, a cookie or a form. Every other request gets one of
+/// the answers listed at [`Rejection`].
 ///
-/// # What it leaves
+/// # Changes to the request
 ///
-/// The [`VerifiedToken`] is in the request's extensions, and what another layer left there is not. The
-/// `Authorization` header is marked as sensitive, so that whoever logs it further in writes
-/// `Sensitive`.
+/// The layer puts the [`VerifiedToken`] into the request's extensions and replaces the one of another
+/// layer. It marks the `Authorization` header as sensitive, so loggers below it write `Sensitive` instead
+/// of the token.
 ///
-/// # What a request needs
+/// # Requirements
 ///
-/// With [`requirement`](Self::need) the layer itself checks what the token may do. Without, any active token
-/// is let through, and a [`RequireLayer`](crate::RequireLayer) on the route or router below it says what
-/// is needed.
+/// With [`requirement`](Self::requirement) the layer itself checks the scopes of the token. Otherwise it
+/// admits any active token, and a [`RequireLayer`](crate::RequireLayer) below it sets the requirement of a
+/// route or a router.
 ///
-/// # What counts as a use
+/// # Uses
 ///
-/// The use of the token is noted once, and an overlap ended by it, when those further in have answered:
-/// with whatever status, before the body is sent. A request that is given up, or whose handler panics,
-/// counts too. A need that is not met is no use: one that refuses anywhere below this layer is the last
-/// word, whatever other needs were met.
+/// The layer records the use of the token once, when the service below has answered with any status and
+/// before the body is sent. This use also ends an overlap until first use. A request that is dropped or
+/// whose handler panics counts too. A request does not count if the token fails any requirement below
+/// this layer, even if the token meets others.
 ///
-/// # Where it fits
+/// # Placement
 ///
-/// Any router, route or service of axum, a `tower::ServiceBuilder`, and `tonic`'s
-/// `Server::builder().layer(..)`. A gRPC call that is refused gets the same HTTP status with
-/// `grpc-status`: `UNAUTHENTICATED` (16) with 400 and 401, `PERMISSION_DENIED` (7) with 403,
-/// `UNAVAILABLE` (14) with 503 and `INTERNAL` (13) with 500. The store may be any, also
-/// `Arc<dyn TokenStore>`.
+/// The layer fits around any router, route or service of axum, into a `tower::ServiceBuilder`, and into
+/// `tonic`'s `Server::builder().layer(..)`. A rejected gRPC call gets the same HTTP status and a
+/// `grpc-status`, as follows. The store may be of any type, also `Arc<dyn TokenStore>`.
+///
+/// | HTTP status | `grpc-status` |
+/// | --- | --- |
+/// | 400, 401 | `UNAUTHENTICATED` (16) |
+/// | 403 | `PERMISSION_DENIED` (7) |
+/// | 500 | `INTERNAL` (13) |
+/// | 503 | `UNAVAILABLE` (14) |
 ///
 /// In axum a `.layer(..)` wraps the routes that were added before it, and
-/// [`Router::layer`](axum::Router::layer) the answer to unknown paths too. What writes requests to a log
-/// belongs below this layer, which hides the token from it. CORS belongs above it: a browser's preflight
-/// request comes without a token.
+/// [`Router::layer`](axum::Router::layer) also wraps the answer to unknown paths. Put request logging below
+/// this layer, because this layer hides the token from it. Put CORS above this layer, because a browser
+/// sends its preflight request without a token.
 ///
-/// # What it costs
+/// # Cost
 ///
-/// About 0.8 µs for each request over a store in this process, or 1.1 µs with the need on the route
-/// instead of on the layer. A route that answers two bytes to a client that waits for each answer, on one
-/// kept-alive connection over loopback, takes 7 to 9 µs without any layer. Against that, each in the same
-/// run (November 2026, two cores that others used too; medians of 301 rounds, of several runs):
+/// A request costs about 0.8 µs with a store in this process, or 1.1 µs if the requirement is on the route
+/// instead of on the layer. The following table compares it with a bare route that answers two bytes. The
+/// client waits for each answer on one kept-alive connection over loopback, which takes 7 to 9 µs without
+/// any layer. The figures are medians of 301 rounds of several runs (November 2026, two shared cores).
 ///
-/// | | times the bare route |
+/// | | ratio to the bare route |
 /// | --- | --- |
-/// | a layer that does nothing | 1.01 to 1.02 |
-/// | this layer with a need | 1.09 to 1.11 |
+/// | a layer without effect | 1.01 to 1.02 |
+/// | this layer with a requirement | 1.09 to 1.11 |
 /// | this layer and the extractor | 1.10 to 1.11 |
-/// | this layer, and the need on the route | 1.12 to 1.13 |
+/// | this layer, and the requirement on the route | 1.12 to 1.13 |
 ///
-/// Called without a connection, the layer with a need adds 0.5 µs to the 0.4 µs of the bare route: the
-/// rest of the cost shows only beside a connection.
+/// In process, without a connection, the layer with a requirement adds 0.5 µs to the 0.4 µs of the bare
+/// route. The rest of the cost appears only on a connection.
 ///
 /// `cargo bench -p service-tokens-axum --bench layer` measures it on your machine.
 pub struct BearerLayer<S> {
@@ -116,7 +122,18 @@ struct Settings<S> {
 }
 
 impl<S: TokenStore> BearerLayer<S> {
-    /// Every request needs an active token of this service.
+    /// Creates a layer that requires an active token of this service for every request.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use axum::{Router, routing::get};
+    /// use service_tokens::{MemoryStore, TokenService};
+    /// use service_tokens_axum::BearerLayer;
+    ///
+    /// let tokens = Arc::new(TokenService::builder(MemoryStore::new(), "acme_live").build()?);
+    /// let app: Router = Router::new().route("/", get(|| async {})).layer(BearerLayer::new(tokens));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(service: Arc<TokenService<S>>) -> Self {
         let realm = Realm::default();
         let settings =
@@ -124,31 +141,81 @@ impl<S: TokenStore> BearerLayer<S> {
         Self { settings: Arc::new(settings) }
     }
 
-    /// Every token must be permitted this. Refused otherwise: 403 `insufficient_scope`. A request that
-    /// an [optional](Self::optional) layer lets through without a token is not held to it.
+    /// Sets the requirement that every token must meet.
+    ///
+    /// A token that does not meet it is rejected with 403 `insufficient_scope`. The requirement does not
+    /// apply to a request that an [optional](Self::optional) layer admits without a token.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use service_tokens::{MemoryStore, TokenService};
+    /// use service_tokens::Requirement;
+    /// use service_tokens_axum::BearerLayer;
+    ///
+    /// # let tokens = Arc::new(TokenService::builder(MemoryStore::new(), "acme_live").build()?);
+    /// let layer = BearerLayer::new(tokens).requirement(Requirement::scope("files:upload")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn requirement(mut self, requirement: Requirement) -> Self {
         self.settings_mut().requirement = Some(requirement);
         self
     }
 
-    /// Lets requests without any `Authorization` header through, without a token. One that is
-    /// malformed, of another scheme or with a bad token is refused as ever.
+    /// Admits requests without any `Authorization` header.
+    ///
+    /// Such a request has no token. A header that is malformed, has another scheme or contains an invalid
+    /// token is still rejected.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use service_tokens::{MemoryStore, TokenService};
+    /// use service_tokens_axum::BearerLayer;
+    ///
+    /// # let tokens = Arc::new(TokenService::builder(MemoryStore::new(), "acme_live").build()?);
+    /// let layer = BearerLayer::new(tokens).optional();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn optional(mut self) -> Self {
         self.settings_mut().optional = true;
         self
     }
 
-    /// Asks the store in any case, as [`TokenService::verify_uncached`] does.
+    /// Reads every record from the store, never from the cache.
+    ///
+    /// The layer then works like [`TokenService::verify_uncached`].
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use service_tokens::{MemoryStore, TokenService};
+    /// use service_tokens_axum::BearerLayer;
+    ///
+    /// # let tokens = Arc::new(TokenService::builder(MemoryStore::new(), "acme_live").build()?);
+    /// let layer = BearerLayer::new(tokens).uncached();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn uncached(mut self) -> Self {
         self.settings_mut().uncached = true;
         self
     }
 
-    /// What challenges name as the realm, instead of `service-tokens`.
+    /// Sets the realm in challenges. The default is `service-tokens`.
     ///
     /// # Errors
     ///
-    /// [`InvalidRealm`]
+    /// Returns [`InvalidRealm`] if the realm has more than 256 characters, or one that is neither visible
+    /// ASCII nor a space.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use service_tokens::{MemoryStore, TokenService};
+    /// use service_tokens_axum::BearerLayer;
+    ///
+    /// # let tokens = Arc::new(TokenService::builder(MemoryStore::new(), "acme_live").build()?);
+    /// let layer = BearerLayer::new(tokens).realm("acme uploads")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn realm(mut self, realm: &str) -> Result<Self, InvalidRealm> {
         self.settings_mut().realm = Realm::new(realm)?;
         Ok(self)
@@ -180,9 +247,9 @@ impl<S> Clone for Settings<S> {
 impl<S> fmt::Debug for BearerLayer<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BearerLayer")
-            .field("need", &self.settings.requirement)
+            .field("requirement", &self.settings.requirement)
             .field("optional", &self.settings.optional)
-            .field("strict", &self.settings.uncached)
+            .field("uncached", &self.settings.uncached)
             .field("realm", &self.settings.realm)
             .finish_non_exhaustive()
     }
@@ -196,7 +263,7 @@ impl<I, S> Layer<I> for BearerLayer<S> {
     }
 }
 
-/// A service below a [`BearerLayer`].
+/// The service that a [`BearerLayer`] creates around another service.
 pub struct BearerService<I, S> {
     inner: I,
     settings: Arc<Settings<S>>,
@@ -234,92 +301,108 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let settings = &self.settings;
-        let presented = match Presented::of(request.headers()) {
+        let presented = match PresentedToken::from_headers(request.headers()) {
             Ok(presented) => presented,
             Err(NoBearer::Absent) if settings.optional => {
                 let extensions = request.extensions_mut();
                 extensions.remove::<VerifiedToken>();
-                extensions.insert(Gate::new(settings.clone(), None));
-                return ResponseFuture::inside(self.inner.call(request), None);
+                extensions.insert(Admission::new(settings.clone(), None));
+                return ResponseFuture::inner(self.inner.call(request), None);
             }
             Err(no_bearer) => {
                 return ResponseFuture::rejected(settings.reject(no_bearer.into(), &request));
             }
         };
         let mut authenticating = Box::pin(settings.clone().authenticate(presented));
-        if let Some(authenticated) = at_once(&mut authenticating) {
+        if let Some(authenticated) = poll_once(&mut authenticating) {
             return match settings.admit(authenticated, &mut request) {
-                Ok(using) => ResponseFuture::inside(self.inner.call(request), Some(using)),
-                Err(rejected) => ResponseFuture::rejected(rejected),
+                Ok(guard) => ResponseFuture::inner(self.inner.call(request), Some(guard)),
+                Err(response) => ResponseFuture::rejected(response),
             };
         }
         let settings = settings.clone();
-        // The one that is ready is called, and its clone waits for the next request.
+        // `poll_ready` prepared this service, so this one is called, and its clone stays for the next request.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
-        ResponseFuture::later(async move {
+        ResponseFuture::boxed(async move {
             match settings.admit(authenticating.await, &mut request) {
-                Ok(using) => ResponseFuture::inside(inner.call(request), Some(using)).await,
-                Err(rejected) => Ok(rejected.into_response()),
+                Ok(guard) => ResponseFuture::inner(inner.call(request), Some(guard)).await,
+                Err(response) => Ok(response.into_response()),
             }
         })
     }
 }
 
 impl<S: TokenStore + 'static> Settings<S> {
-    async fn authenticate(self: Arc<Self>, token: Presented) -> Result<VerifiedToken, VerifyError> {
+    async fn authenticate(
+        self: Arc<Self>,
+        token: PresentedToken,
+    ) -> Result<VerifiedToken, VerifyError> {
         match self.uncached {
             false => self.service.authenticate(&token).await,
             true => self.service.authenticate_uncached(&token).await,
         }
     }
 
-    fn reject<B>(&self, rejection: Rejection, request: &Request<B>) -> Rejected {
-        Rejected::new(rejection, &self.realm, request.headers())
+    fn reject<B>(&self, rejection: Rejection, request: &Request<B>) -> RejectionResponse {
+        RejectionResponse::new(rejection, &self.realm, request.headers())
     }
 
-    /// Writes into a request with this token what those further in are to find, if it may get there.
+    /// Checks the token against the layer's requirement and adds the token and the admission to the
+    /// request.
     fn admit<B>(
         self: &Arc<Self>,
         authenticated: Result<VerifiedToken, VerifyError>,
         request: &mut Request<B>,
-    ) -> Result<Using, Rejected> {
+    ) -> Result<UseGuard, RejectionResponse> {
         let token = authenticated.map_err(|error| self.reject(error.into(), request))?;
-        let gate = Gate::new(self.clone(), Some(token.clone()));
+        let admission = Admission::new(self.clone(), Some(token.clone()));
         if let Some(requirement) = &self.requirement {
-            gate.check(requirement).map_err(|rejection| self.reject(rejection, request))?;
+            admission.check(requirement).map_err(|rejection| self.reject(rejection, request))?;
         }
-        // There is exactly one.
+        // The request has exactly one such header.
         if let Some(authorization) = request.headers_mut().get_mut(AUTHORIZATION) {
             authorization.set_sensitive(true);
         }
         let extensions = request.extensions_mut();
         extensions.insert(token);
-        extensions.insert(gate.clone());
-        Ok(Using::of(gate))
+        extensions.insert(admission.clone());
+        Ok(UseGuard::new(admission))
     }
 }
 
-impl<S: TokenStore + 'static> Above for Settings<S> {
-    fn tell_missing(&self, token: &VerifiedToken, requirement: &Requirement) {
-        // It waits for nothing, because nothing is permitted.
-        drop(at_once(&mut Box::pin(self.service.authorize(token, requirement))));
+impl<S: TokenStore + 'static> AdmittingLayer for Settings<S> {
+    fn report_missing_scope(&self, token: &VerifiedToken, requirement: &Requirement) {
+        // A refused authorization does not wait for the store, so one poll emits the event.
+        drop(poll_once(&mut Box::pin(self.service.authorize(token, requirement))));
     }
 
-    fn note(self: Arc<Self>, gate: Gate) -> Option<Noting> {
-        let mut noting: Noting = Box::pin(async move {
-            if let Some(token) = gate.token() {
-                // Any active token may do that.
+    fn record_use(self: Arc<Self>, admission: Admission) -> Option<PendingUse> {
+        let mut recording: PendingUse = Box::pin(async move {
+            if let Some(token) = admission.token() {
+                // Every active token meets this requirement, so the call only records the use.
                 let _ = self.service.authorize(token, &Requirement::any_token()).await;
             }
         });
-        match at_once(&mut noting) {
+        match poll_once(&mut recording) {
             Some(()) => None,
-            None => Some(noting),
+            None => Some(recording),
         }
     }
 
     fn realm(&self) -> &Realm {
         &self.realm
+    }
+}
+
+/// Returns the output of the future if it is ready at the first poll.
+///
+/// Otherwise the caller awaits the future, whose next poll registers the waker. The future of a store in
+/// this process is always ready. Then neither the inner service nor the request has to be moved into a
+/// boxed future.
+fn poll_once<T>(future: &mut Pin<Box<impl Future<Output = T> + ?Sized>>) -> Option<T> {
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
     }
 }

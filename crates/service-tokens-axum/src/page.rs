@@ -1,4 +1,4 @@
-//! The Service Tokens page: what an operator sees of the management API.
+//! The Service Tokens page, on which people use the management API.
 
 use axum::Router;
 use axum::body::Body;
@@ -12,7 +12,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
-/// One script, written in parts: they share the scope of one module, in this order.
+/// The script. Its parts share the scope of one JavaScript module, in this order.
 const SCRIPT: &str = concat!(
     include_str!("page/script/parts.js"),
     include_str!("page/script/time.js"),
@@ -21,6 +21,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/script/dialog.js"),
     include_str!("page/script/sign_in.js"),
     include_str!("page/script/list.js"),
+    include_str!("page/script/columns.js"),
     include_str!("page/script/row.js"),
     include_str!("page/script/details.js"),
     include_str!("page/script/lifetime.js"),
@@ -38,8 +39,8 @@ const FILES: [(&str, &str, &str); 4] = [
     ("/service-tokens.svg", "image/svg+xml; charset=utf-8", include_str!("page/icon.svg")),
 ];
 
-/// On every answer. Nothing of the page comes from elsewhere or is written into its text, nothing
-/// else may frame it or hold a handle on its window, and no address of it is told to anybody.
+/// The headers of every answer. They forbid contents of other origins, inline scripts and styles, frames
+/// around the page, handles on its window, and referrers.
 const HEADERS: [(HeaderName, &str); 7] = [
     (
         CONTENT_SECURITY_POLICY,
@@ -55,18 +56,18 @@ const HEADERS: [(HeaderName, &str); 7] = [
     ),
     (REFERRER_POLICY, "no-referrer"),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    // Kept, but asked for each time: never older than the program that serves it.
+    // Browsers may store the files but must revalidate them, so the page always fits the running program.
     (CACHE_CONTROL, "no-cache"),
 ];
 
-/// The Service Tokens page at `/service-tokens`, with its script, its stylesheet and its icon beside
-/// it (`/service-tokens.js`, `.css` and `.svg`).
+/// Creates a router with the Service Tokens page at `/service-tokens`, and its script, stylesheet and icon
+/// at `/service-tokens.js`, `.css` and `.svg`.
 ///
-/// On it people sign in with a token that has `service-tokens:read`, and list, create, rotate and
-/// revoke their owner's tokens as far as its scopes allow. It calls the [management
-/// API](crate::management) of the same origin, at paths relative to its own: mount both in the same
-/// place, merged or nested under one prefix. The page itself is the same for everybody and holds
-/// nothing secret, so it needs no layer above it.
+/// People sign in with a token that has `service-tokens:read`. They list, create, rotate and revoke their
+/// owner's tokens as far as the scopes of that token allow. The page calls the [management
+/// API](crate::management) of the same origin with relative paths. So merge both into the same router, or
+/// nest both under one prefix. The page is the same for all people and contains no secrets, so do not put a
+/// layer above it.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -80,34 +81,34 @@ const HEADERS: [(HeaderName, &str); 7] = [
 /// # Ok(()) }
 /// ```
 ///
-/// Every answer has a strict `Content-Security-Policy` (no inline script or style, nothing from
-/// other origins, no frame around it), and each file an `ETag`: browsers ask each time whether it holds.
-/// Other methods than GET and HEAD get a 405. Serve the page over TLS, or on loopback: whoever reads
-/// the connection reads tokens.
+/// Every answer has a strict `Content-Security-Policy`, which forbids inline scripts and styles, contents of
+/// other origins, and frames around the page. Each file has an `ETag`, and browsers revalidate it on each
+/// load. Methods other than GET and HEAD are answered with 405. Serve the page over TLS or on loopback,
+/// because everyone who can read the connection can read tokens.
 pub fn router() -> Router {
-    FILES
-        .into_iter()
-        .fold(Router::new(), |router, (path, kind, text)| router.route(path, file(kind, text)))
+    FILES.into_iter().fold(Router::new(), |router, (path, media_type, text)| {
+        router.route(path, file(media_type, text))
+    })
 }
 
-fn file(kind: &'static str, text: &'static str) -> MethodRouter {
+fn file(media_type: &'static str, text: &'static str) -> MethodRouter {
     let tag = tag(text);
     let file = get(move |request: Request| {
-        let answer = answer(kind, text, &tag, request.headers());
-        async move { answer }
+        let response = respond(media_type, text, &tag, request.headers());
+        async move { response }
     });
     file.fallback(other_method)
 }
 
-/// 405; the router adds `Allow`.
+/// Answers 405. The router adds `Allow`.
 async fn other_method() -> Response {
-    let mut response = uncached();
+    let mut response = empty();
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     response
 }
 
-/// An answer with the headers of all.
-fn uncached() -> Response {
+/// Creates an empty response with the headers of every answer.
+fn empty() -> Response {
     let mut response = Response::new(Body::empty());
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
@@ -115,35 +116,36 @@ fn uncached() -> Response {
     response
 }
 
-/// The name of exactly this text.
+/// Returns the entity tag of a text.
 fn tag(text: &str) -> HeaderValue {
     let digest = Sha256::digest(text);
     let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
     HeaderValue::try_from(format!("\"{hex}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
-fn answer(
-    kind: &'static str,
+fn respond(
+    media_type: &'static str,
     text: &'static str,
     tag: &HeaderValue,
-    asked: &HeaderMap,
+    request_headers: &HeaderMap,
 ) -> Response {
-    let mut response = uncached();
+    let mut response = empty();
     let headers = response.headers_mut();
     headers.insert(ETAG, tag.clone());
-    if holds(tag, asked) {
+    if is_current(tag, request_headers) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     } else {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         *response.body_mut() = Body::from(text);
     }
     response
 }
 
-/// Whether one of the tags in `If-None-Match` is this one, by weak comparison (RFC 9110 §13.1.2):
-/// proxies that compress weaken it.
-fn holds(tag: &HeaderValue, asked: &HeaderMap) -> bool {
-    let values = asked.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+/// Returns whether `If-None-Match` contains this tag. The comparison is weak (RFC 9110 §13.1.2), because
+/// proxies that compress change a strong tag into a weak one.
+fn is_current(tag: &HeaderValue, request_headers: &HeaderMap) -> bool {
+    let values =
+        request_headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
-    tags.any(|asked| asked == "*" || asked.strip_prefix("W/").unwrap_or(asked).as_bytes() == tag)
+    tags.any(|sent| sent == "*" || sent.strip_prefix("W/").unwrap_or(sent).as_bytes() == tag)
 }

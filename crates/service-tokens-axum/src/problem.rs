@@ -1,4 +1,4 @@
-//! Problem details: what the body of an error says (RFC 9457).
+//! Problem details, the JSON body of an error (RFC 9457).
 
 use std::borrow::Cow;
 
@@ -12,15 +12,16 @@ use serde_json::Value;
 /// The media type of a problem (RFC 9457 §6.1).
 pub(crate) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// Whatever answers an error is about the one who asked.
+/// The `Cache-Control` of answers that must not be cached, because they depend on the caller.
 pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// What went wrong, for programs by its name and for people in a sentence. As an answer it is
-/// `application/problem+json` with `Cache-Control: no-store`.
+/// A description of an error, with a name for programs and sentences for people.
+///
+/// As a response it is `application/problem+json` with `Cache-Control: no-store`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Problem {
     status: StatusCode,
-    /// In `urn:service-tokens:problem:<name>`.
+    /// The last part of `urn:service-tokens:problem:<name>`.
     name: &'static str,
     title: &'static str,
     detail: Option<Cow<'static, str>>,
@@ -28,26 +29,26 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    /// A problem of this kind: the name and the title are the same whenever it occurs.
+    /// Creates a problem. The name and the title are the same each time this problem occurs.
     pub(crate) fn new(status: StatusCode, name: &'static str, title: &'static str) -> Self {
         Self { status, name, title, detail: None, members: Vec::new() }
     }
 
-    /// What is to be said of this occurrence.
+    /// Sets the sentence about this occurrence.
     pub(crate) fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
-    /// An extension member, such as `field` (RFC 9457 §3.2).
+    /// Adds an extension member, such as `field` (RFC 9457 §3.2).
     pub(crate) fn with(mut self, member: &'static str, value: impl Into<Value>) -> Self {
         self.members.push((member, value.into()));
         self
     }
 
-    /// The body by itself, for an answer that has other headers.
+    /// Returns the body alone, for a response with other headers.
     pub(crate) fn body(&self) -> Body {
-        // A map of texts and values always has a JSON.
+        // A map of texts and values always serializes.
         serde_json::to_vec(self).unwrap_or_default().into()
     }
 }

@@ -1,34 +1,40 @@
-//! Why a request with bearer credentials does not get through, as an answer.
+//! The reasons why a layer or an endpoint rejects a request, and the answer to each.
 
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use service_tokens::{NotPermitted, Requirement, VerifyError};
+use service_tokens::error::NotPermitted;
+use service_tokens::{Requirement, VerifyError};
 
 use crate::credentials::NoBearer;
 use crate::problem::{NO_STORE, Problem};
 use crate::realm::Realm;
+use crate::retry_after;
 
-/// Why a request does not get through (RFC 6750 §3.1).
+/// The reason why a request is rejected (RFC 6750 §3.1).
 ///
-/// As an answer it has the status below, `Cache-Control: no-store` and a body of
-/// `application/problem+json`. 400, 401 and 403 have a challenge in `WWW-Authenticate`, and 503 has
-/// `Retry-After`.
+/// As a response it has the status below, `Cache-Control: no-store` and a body of type
+/// `application/problem+json`. The statuses 400, 401 and 403 come with a challenge in `WWW-Authenticate`,
+/// and 503 comes with `Retry-After`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// No credentials, or those of another scheme: 401 with a challenge and no error.
+    /// The request has no credentials, or credentials of another scheme. The answer is 401 with a
+    /// challenge that names no error.
     NoCredentials,
-    /// Several credentials, or `Bearer` without exactly one b64token: 400 `invalid_request`.
+    /// The request has several credentials, or `Bearer` without exactly one b64token. The answer is 400
+    /// `invalid_request`.
     MalformedCredentials,
-    /// No active token of this service, for whatever reason: 401 `invalid_token`. The answer is the
-    /// same for every reason.
+    /// The token is not an active token of this service. The answer is 401 `invalid_token`, the same for
+    /// every reason.
     InvalidToken,
-    /// An active token that may not do this: 403 `insufficient_scope`, naming what it lacks.
+    /// The token is active but lacks a scope. The answer is 403 `insufficient_scope` and names the scopes
+    /// that the request requires.
     InsufficientScope(Box<Requirement>),
-    /// The store gave no answer: 503.
+    /// The store is unavailable. The answer is 503.
     Unavailable,
-    /// An extractor or a need without the layer above it: 500.
+    /// An extractor or a [`RequireLayer`](crate::RequireLayer) has no
+    /// [`BearerLayer`](crate::BearerLayer) above it. The answer is 500.
     NoLayer,
 }
 
@@ -48,7 +54,7 @@ impl From<VerifyError> for Rejection {
                 Self::InsufficientScope(Box::new(missing.requirement))
             }
             VerifyError::Unavailable(_) => Self::Unavailable,
-            // A refusal, and whatever will be added to it.
+            // All refusals get the same answer, also those that later versions add.
             _ => Self::InvalidToken,
         }
     }
@@ -60,7 +66,7 @@ impl From<NotPermitted> for Rejection {
             NotPermitted::MissingScope(scope) => {
                 Self::InsufficientScope(Box::new(scope.requirement()))
             }
-            // There is no scope that could be named.
+            // No single scope would be enough, so the answer names none.
             NotPermitted::ExceedsCaller => {
                 Self::InsufficientScope(Box::new(Requirement::any_token()))
             }
@@ -70,7 +76,14 @@ impl From<NotPermitted> for Rejection {
 }
 
 impl Rejection {
-    /// The status of the answer.
+    /// Returns the status of the answer.
+    ///
+    /// ```
+    /// use service_tokens_axum::Rejection;
+    ///
+    /// assert_eq!(Rejection::InvalidToken.status(), 401);
+    /// assert_eq!(Rejection::Unavailable.status(), 503);
+    /// ```
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NoCredentials | Self::InvalidToken => StatusCode::UNAUTHORIZED,
@@ -81,13 +94,13 @@ impl Rejection {
         }
     }
 
-    /// Gives an answer of any body the status and the headers that are due, with the usual realm.
-    pub(crate) fn mark<B>(&self, response: &mut Response<B>) {
-        self.mark_within(&Realm::default(), response);
+    /// Sets the status and the headers of a rejection on a response, with the default realm.
+    pub(crate) fn apply_to<B>(&self, response: &mut Response<B>) {
+        self.apply_with_realm(&Realm::default(), response);
     }
 
-    /// As [`mark`](Self::mark), with a realm of one's own.
-    pub(crate) fn mark_within<B>(&self, realm: &Realm, response: &mut Response<B>) {
+    /// Sets the status and the headers of a rejection on a response, with this realm.
+    pub(crate) fn apply_with_realm<B>(&self, realm: &Realm, response: &mut Response<B>) {
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, NO_STORE);
@@ -95,7 +108,7 @@ impl Rejection {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if *self == Self::Unavailable {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(RETRY_AFTER, HeaderValue::from(retry_after::STORE_UNAVAILABLE));
         }
     }
 
@@ -106,7 +119,7 @@ impl Rejection {
             Self::InvalidToken => realm.challenge(", error=\"invalid_token\""),
             Self::InsufficientScope(requirement) => {
                 let scopes = requirement.scopes();
-                // An empty list of scopes is none (RFC 6749 §3.3).
+                // A `scope` parameter must not be empty (RFC 6749 §3.3).
                 let scopes = match &*scopes {
                     "" => String::new(),
                     scopes => format!(", scope=\"{scopes}\""),
@@ -117,30 +130,32 @@ impl Rejection {
         }
     }
 
-    /// What the body says.
+    /// Returns the problem for the body.
     pub(crate) fn problem(&self) -> Problem {
         let (name, title) = match self {
-            Self::NoCredentials => ("no-credentials", "A bearer token is needed"),
+            Self::NoCredentials => ("no-credentials", "A bearer token is required"),
             Self::MalformedCredentials => {
                 ("malformed-credentials", "The credentials are malformed")
             }
             Self::InvalidToken => ("invalid-token", "The token is not accepted"),
-            Self::InsufficientScope(_) => ("insufficient-scope", "The token may not do this"),
+            Self::InsufficientScope(_) => ("insufficient-scope", "The token lacks a scope"),
             Self::Unavailable => ("unavailable", "Tokens cannot be verified at the moment"),
-            Self::NoLayer => ("internal", "The service is set up wrongly"),
+            Self::NoLayer => ("internal", "The service is misconfigured"),
         };
         let problem = Problem::new(self.status(), name, title);
         match self {
-            Self::NoCredentials => problem.detail("Send it as `Authorization: Bearer <token>`."),
-            Self::MalformedCredentials => {
-                problem.detail("One `Authorization` header is needed, with `Bearer` and one token.")
+            Self::NoCredentials => {
+                problem.detail("Send the token as `Authorization: Bearer <token>`.")
             }
-            Self::InvalidToken => problem.detail("It is no active token of this service."),
+            Self::MalformedCredentials => {
+                problem.detail("Send one `Authorization` header with `Bearer` and one token.")
+            }
+            Self::InvalidToken => problem.detail("It is not an active token of this service."),
             Self::InsufficientScope(requirement) if requirement.scopes().is_empty() => {
-                problem.detail("It lacks a scope.")
+                problem.detail("The request requires a scope that the token does not have.")
             }
             Self::InsufficientScope(requirement) => problem
-                .detail(format!("It lacks the scope for this: {requirement}."))
+                .detail(format!("The request requires the scope {requirement}."))
                 .with("scope", requirement.scopes()),
             Self::Unavailable => problem.detail("Repeat the request later."),
             Self::NoLayer => problem,
@@ -151,7 +166,7 @@ impl Rejection {
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         let mut response = self.problem().into_response();
-        self.mark(&mut response);
+        self.apply_to(&mut response);
         response
     }
 }

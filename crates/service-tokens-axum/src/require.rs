@@ -1,4 +1,4 @@
-//! The layer that says what a route or a router needs.
+//! The layer that sets the scopes that a route or a router requires.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,10 +10,11 @@ use service_tokens::{InvalidScope, Requirement};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::gate::Gate;
+use crate::admission::Admission;
 use crate::response_future::ResponseFuture;
 
-/// Says what a route or a router needs, below a [`BearerLayer`](crate::BearerLayer).
+/// A layer that sets the requirement of a route or a router, below a
+/// [`BearerLayer`](crate::BearerLayer).
 ///
 /// ```
 /// use axum::{Router, routing::{get, post}};
@@ -27,12 +28,12 @@ use crate::response_future::ResponseFuture;
 /// # Ok::<(), service_tokens::InvalidScope>(())
 /// ```
 ///
-/// A token that may not do this is refused with 403 `insufficient_scope`, which names the need; the
-/// request is no use of the token then, whatever else it needs. Where several stand one below the other,
-/// each must be met. A request that an [optional](crate::BearerLayer::optional) layer let through without
-/// a token is refused with 401.
+/// A token that does not meet the requirement is rejected with 403 `insufficient_scope`, and the answer
+/// names the requirement. Such a request does not count as a use of the token. Several of these layers
+/// can be nested, and a token must meet the requirement of each. A request that an
+/// [optional](crate::BearerLayer::optional) layer admitted without a token is rejected with 401.
 ///
-/// Without a `BearerLayer` above it nothing passes: the answer is 500, and an error is logged with
+/// Without a `BearerLayer` above it this layer rejects every request with 500. It also logs an error with
 /// `tracing` under the target `service_tokens`.
 #[derive(Debug, Clone)]
 pub struct RequireLayer {
@@ -40,16 +41,33 @@ pub struct RequireLayer {
 }
 
 impl RequireLayer {
-    /// Needs this.
+    /// Requires this of every request.
+    ///
+    /// ```
+    /// use service_tokens::Requirement;
+    /// use service_tokens_axum::RequireLayer;
+    ///
+    /// let layer = RequireLayer::new(Requirement::all_of(["files:read", "files:upload"])?);
+    /// # Ok::<(), service_tokens::InvalidScope>(())
+    /// ```
     pub fn new(requirement: Requirement) -> Self {
         Self { requirement: Arc::new(requirement) }
     }
 
-    /// Needs one scope.
+    /// Requires one scope of every request.
     ///
     /// # Errors
     ///
-    /// [`InvalidScope`] if it is no scope or contains a wildcard.
+    /// Returns [`InvalidScope`] if the text is not a scope or contains a wildcard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens_axum::RequireLayer;
+    ///
+    /// assert!(RequireLayer::scope("files:upload").is_ok());
+    /// assert!(RequireLayer::scope("files:*").is_err());
+    /// ```
     pub fn scope(scope: &str) -> Result<Self, InvalidScope> {
         Requirement::scope(scope).map(Self::new)
     }
@@ -63,7 +81,7 @@ impl<I> Layer<I> for RequireLayer {
     }
 }
 
-/// A service below a [`RequireLayer`].
+/// The service that a [`RequireLayer`] creates around another service.
 #[derive(Debug, Clone)]
 pub struct RequireService<I> {
     inner: I,
@@ -87,12 +105,14 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (extensions, headers) = (request.extensions(), request.headers());
-        let checked = Gate::above(extensions, headers, "RequireLayer").and_then(|gate| {
-            gate.check(&self.requirement).map_err(|rejection| gate.reject(rejection, headers))
+        let checked = Admission::find(extensions, headers, "RequireLayer").and_then(|admission| {
+            admission
+                .check(&self.requirement)
+                .map_err(|rejection| admission.reject(rejection, headers))
         });
         match checked {
-            Ok(()) => ResponseFuture::inside(self.inner.call(request), None),
-            Err(rejected) => ResponseFuture::rejected(rejected),
+            Ok(()) => ResponseFuture::inner(self.inner.call(request), None),
+            Err(response) => ResponseFuture::rejected(response),
         }
     }
 }

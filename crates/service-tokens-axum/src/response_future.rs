@@ -1,4 +1,4 @@
-//! An answer that is on its way through a layer.
+//! The future that the layers return.
 
 use std::fmt;
 use std::pin::Pin;
@@ -10,12 +10,12 @@ use axum::response::IntoResponse;
 use http::Response;
 use pin_project_lite::pin_project;
 
-use crate::gate::Using;
-use crate::rejected::Rejected;
+use crate::admission::UseGuard;
+use crate::rejection_response::RejectionResponse;
 
 pin_project! {
     /// The future of a [`BearerService`](crate::BearerService) or a
-    /// [`RequireService`](crate::RequireService), around that of the service further in.
+    /// [`RequireService`](crate::RequireService). It contains the future of the service below.
     pub struct ResponseFuture<F, E> {
         #[pin]
         step: Step<F, E>,
@@ -23,33 +23,34 @@ pin_project! {
 }
 
 pin_project! {
-    #[project = At]
+    #[project = StepProjection]
     enum Step<F, E> {
-        Inside { #[pin] inner: F, using: Option<Using> },
-        Boxed { answer: Later<E> },
+        Inner { #[pin] future: F, guard: Option<UseGuard> },
+        Boxed { response: BoxedResponse<E> },
     }
 }
 
-/// An answer that something else must be waited for.
-type Later<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
+/// A response that also waits for the store.
+type BoxedResponse<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
 
 impl<F, E> ResponseFuture<F, E> {
-    /// That of the service further in, and then the use of the token is noted.
-    pub(crate) fn inside(inner: F, using: Option<Using>) -> Self {
-        Self { step: Step::Inside { inner, using } }
+    /// Waits for the service below, then records the use of the token.
+    pub(crate) fn inner(future: F, guard: Option<UseGuard>) -> Self {
+        Self { step: Step::Inner { future, guard } }
     }
 
-    pub(crate) fn later(
-        answer: impl Future<Output = Result<Response<Body>, E>> + Send + 'static,
+    /// Waits for this future.
+    pub(crate) fn boxed(
+        response: impl Future<Output = Result<Response<Body>, E>> + Send + 'static,
     ) -> Self {
-        Self { step: Step::Boxed { answer: Box::pin(answer) } }
+        Self { step: Step::Boxed { response: Box::pin(response) } }
     }
 
-    pub(crate) fn rejected(rejected: Rejected) -> Self
+    pub(crate) fn rejected(response: RejectionResponse) -> Self
     where
         E: Send + 'static,
     {
-        Self::later(std::future::ready(Ok(rejected.into_response())))
+        Self::boxed(std::future::ready(Ok(response.into_response())))
     }
 }
 
@@ -65,27 +66,28 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut step = self.project().step;
         loop {
-            let (answer, noting) = match step.as_mut().project() {
-                At::Boxed { answer } => return answer.as_mut().poll(context),
-                At::Inside { inner, using } => {
-                    let answer = ready!(inner.poll(context)).map(|answer| answer.map(Body::new));
-                    match using.take().and_then(Using::end) {
-                        None => return Poll::Ready(answer),
-                        Some(noting) => (answer, noting),
+            let (response, pending_use) = match step.as_mut().project() {
+                StepProjection::Boxed { response } => return response.as_mut().poll(context),
+                StepProjection::Inner { future, guard } => {
+                    let response =
+                        ready!(future.poll(context)).map(|response| response.map(Body::new));
+                    match guard.take().and_then(UseGuard::finish) {
+                        None => return Poll::Ready(response),
+                        Some(pending_use) => (response, pending_use),
                     }
                 }
             };
-            let answer = Box::pin(async move {
-                noting.await;
-                answer
+            let response = Box::pin(async move {
+                pending_use.await;
+                response
             });
-            step.set(Step::Boxed { answer });
+            step.set(Step::Boxed { response });
         }
     }
 }
 
 impl<F, E> fmt::Debug for ResponseFuture<F, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answering").finish_non_exhaustive()
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }

@@ -1,11 +1,12 @@
-//! Endpoints by which other programs ask about tokens, in the standards they already speak.
+//! Endpoints of OAuth standards and for reverse proxies, through which other programs check and revoke
+//! tokens.
 //!
-//! | endpoint | standard | who may call it |
+//! | endpoint | standard | caller |
 //! | --- | --- | --- |
 //! | `POST /introspect` | RFC 7662, token introspection | a token with `service-tokens:introspect` |
-//! | `POST /revoke` | RFC 7009, token revocation | whoever holds the token that is to be revoked |
-//! | any method, `/authorize/<scope>` and everything below | nginx's `auth_request`, Traefik's `forwardAuth` | your reverse proxy, see [`proxies`] |
-//! | any method, `/ext-authz/<scope>` and everything below | Envoy's `ext_authz` | the same |
+//! | `POST /revoke` | RFC 7009, token revocation | anyone who has the token to revoke |
+//! | any method, `/authorize/<scope>` and all paths below | nginx's `auth_request`, Traefik's `forwardAuth` | your reverse proxy, see [`proxies`] |
+//! | any method, `/ext-authz/<scope>` and all paths below | Envoy's `ext_authz` | your reverse proxy |
 //!
 //! ```
 //! use std::sync::Arc;
@@ -21,14 +22,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The routers can be merged at the root or nested under a prefix. Every answer of theirs has
-//! `Cache-Control: no-store`. What your server answers in their place, after a panic or when its time is
-//! up, is the server's: let that say so too, as `server.rs` of the example `service` does. There is no
-//! CORS unless you add it, and there are no timeouts: set those of your server, for bodies too.
+//! Merge the routers at the root, or nest them under a prefix. Each of their answers has
+//! `Cache-Control: no-store`. After a panic or a timeout your server answers instead, so add the header
+//! there too, as `server.rs` of the example service does. The routers add no CORS and set no timeouts. Set
+//! timeouts in your server, also for bodies.
 //!
 //! # Introspection
 //!
-//! The caller sends its own token as `Authorization: Bearer`, and the token it asks about as the form
+//! The caller sends its own token as `Authorization: Bearer`, and the token to introspect as the form
 //! parameter `token`:
 //!
 //! ```text
@@ -39,52 +40,52 @@
 //! token=acme_live_1…
 //! ```
 //!
-//! | answer | when |
+//! | answer | condition |
 //! | --- | --- |
-//! | 200 and the members below | the token is active, and of the caller's owner |
-//! | 200 `{"active":false}`, byte for byte | it is not, for whatever reason; or it is another owner's |
+//! | 200 and the members below | the token is active and belongs to the caller's owner |
+//! | 200 `{"active":false}`, always these bytes | the token is not active, for any reason, or belongs to another owner |
 //! | 400 `invalid_request` | the caller's credentials or the [form](#forms) are malformed |
-//! | 401, 403 with a challenge | the caller's token is missing, not active, or lacks the scope |
-//! | 503 with `Retry-After` | the store could not decide |
+//! | 401 or 403 with a challenge | the caller's token is missing, not active, or lacks the scope |
+//! | 503 with `Retry-After` | the store is unavailable |
 //!
-//! | member | |
+//! | member | value |
 //! | --- | --- |
 //! | `active` | `true` |
-//! | `scope` | the token's effective scopes with single spaces between; empty if it may do nothing |
-//! | `exp` | its end, in whole seconds since 1970, rounded down; absent if it has none |
-//! | `iat` | when it was issued, in whole seconds |
-//! | `nbf` | its start, in whole seconds; absent if it was not given one |
+//! | `scope` | the token's effective scopes, separated by single spaces. Empty if it has none |
+//! | `exp` | its expiry in whole seconds since 1970, rounded down. Absent if it never expires |
+//! | `iat` | its time of issue in whole seconds |
+//! | `nbf` | its start in whole seconds. Absent if it was issued without a start |
 //! | `sub` | its owner |
 //! | `jti` | its id |
 //! | `token_type` | `Bearer` |
 //!
-//! A scope may end in a wildcard: `files:*` is every scope that begins with `files:` and goes on, and
-//! `*` is every scope but those of `service-tokens:`.
+//! A scope may end in a wildcard. `files:*` stands for every longer scope that begins with `files:`, and
+//! `*` stands for every scope except those that begin with `service-tokens:`.
 //!
-//! Both tokens are read from the store itself, never from kept records: a revocation shows at once. An
-//! active answer is a use of both tokens: last-used moves, and an overlap until first use ends.
-//! `{"active":false}` is no use of the token that was asked about.
+//! Both tokens are read from the store, never from the cache, so a revocation takes effect at once. An
+//! answer with `"active":true` counts as a use of both tokens. It moves their last use, and ends an overlap
+//! until first use. `{"active":false}` does not count as a use of the introspected token.
 //!
 //! # Revocation
 //!
-//! The form parameter `token` is revoked, for good, and with it every secret of the same id. Whoever
-//! holds a token may revoke it: no other credentials are needed, and an `Authorization` header is not
-//! looked at.
+//! The endpoint permanently revokes the token in the form parameter `token`, with all secrets of the same
+//! id. Everyone who has a token may revoke it. No other credentials are needed, and the endpoint ignores an
+//! `Authorization` header.
 //!
-//! | answer | when |
+//! | answer | condition |
 //! | --- | --- |
-//! | 200, empty | the token is revoked by now; or it was none that could be: unknown, malformed, dead, with a wrong secret or one that a rotation has ended. Then nothing changed |
-//! | 400 `invalid_request` | the [form](#forms) is malformed, or the token holds a control character |
-//! | 503 with `Retry-After` | it is not known to be revoked: ask again |
+//! | 200, empty | the token is revoked, or the text could not be revoked because it is unknown, malformed or ended, has a wrong secret, or has a secret that a rotation ended. Then nothing changed |
+//! | 400 `invalid_request` | the [form](#forms) is malformed, or the token contains a control character |
+//! | 503 with `Retry-After` | the result is unknown, so send the request again |
 //!
 //! A token that is not active yet, or whose type this service does not know, is revoked like an active
-//! one: whoever sent it holds it. A record that this service cannot judge, because a newer program wrote
-//! it or its key is not in this service's key ring, is answered with 503 and not with 200: another node
-//! may accept the token still. It is no use of the token, and asking twice does no harm.
+//! one, because the caller has its secret. The service cannot verify a record that a newer version wrote or
+//! whose key is not in its key ring. Then the answer is 503 and not 200, because another node may still
+//! accept the token. A revocation does not count as a use of the token, and repeating it is harmless.
 //!
-//! **200 does not say that there was such a token** (RFC 7009 §2.2): see that it is refused afterwards. One
-//! that comes with the line end of its file would be none, and the right one would live on; it is refused
-//! with 400. From a shell, take it off:
+//! **200 does not prove that the token existed** (RFC 7009 §2.2). Check afterwards that it is refused. A
+//! token with the line end of its file would be unknown, and the real token would stay active. So the
+//! endpoint answers 400 in this case. Remove the line end in a shell as follows:
 //!
 //! ```text
 //! printf 'token=%s' "$(cat token)" | curl -i --data-binary @- https://acme.example/revoke
@@ -92,16 +93,16 @@
 //!
 //! # Forms
 //!
-//! Both take exactly one parameter `token`, not empty, in a body of type
-//! `application/x-www-form-urlencoded` without `Content-Encoding` and with at most 16 KiB of UTF-8.
-//! Anything else is 400 with the JSON of RFC 6749 §5.2,
-//! `{"error":"invalid_request","error_description":"…"}`. Other parameters, `token_type_hint` among them,
-//! are ignored, and so is the query: a token does not belong in a URL.
+//! Both endpoints require exactly one parameter `token` with a value. The body must have the type
+//! `application/x-www-form-urlencoded`, no `Content-Encoding`, and at most 16 KiB of UTF-8. Every other body
+//! is answered with 400 and the JSON of RFC 6749 §5.2,
+//! `{"error":"invalid_request","error_description":"…"}`. The endpoints ignore other parameters, such as
+//! `token_type_hint`, and the query, because a token must not be in a URL.
 
-mod answer;
 mod authorize;
 mod form;
 mod introspect;
+mod oauth_response;
 pub mod proxies;
 mod revoke;
 
@@ -111,26 +112,67 @@ use axum::Router;
 use axum::routing::{any, post};
 use service_tokens::{TokenService, TokenStore};
 
-/// All of these endpoints.
+/// Creates a router with all of these endpoints.
+///
+/// ```
+/// use std::sync::Arc;
+/// use service_tokens::{MemoryStore, TokenService};
+/// use service_tokens_axum::standards;
+///
+/// let service = Arc::new(TokenService::builder(MemoryStore::new(), "acme_live").build()?);
+/// let app: axum::Router = axum::Router::new().merge(standards::router(service));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn router<S: TokenStore + 'static>(service: Arc<TokenService<S>>) -> Router {
     introspection(service.clone()).merge(revocation(service.clone())).merge(authorization(service))
 }
 
-/// `POST /introspect` alone: [introspection](self#introspection).
+/// Creates a router with `POST /introspect` only. See [introspection](self#introspection).
+///
+/// ```
+/// use std::sync::Arc;
+/// use service_tokens::{MemoryStore, TokenService};
+/// use service_tokens_axum::standards;
+///
+/// let service = Arc::new(TokenService::builder(MemoryStore::new(), "acme_live").build()?);
+/// let app: axum::Router = axum::Router::new().nest("/oauth", standards::introspection(service));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn introspection<S: TokenStore + 'static>(service: Arc<TokenService<S>>) -> Router {
-    let route = post(introspect::introspect::<S>).fallback(answer::only_post);
+    let route = post(introspect::introspect::<S>).fallback(oauth_response::only_post);
     Router::new().route("/introspect", route).with_state(service)
 }
 
-/// `POST /revoke` alone: [revocation](self#revocation).
+/// Creates a router with `POST /revoke` only. See [revocation](self#revocation).
+///
+/// ```
+/// use std::sync::Arc;
+/// use service_tokens::{MemoryStore, TokenService};
+/// use service_tokens_axum::standards;
+///
+/// let service = Arc::new(TokenService::builder(MemoryStore::new(), "acme_live").build()?);
+/// let app: axum::Router = axum::Router::new().nest("/oauth", standards::revocation(service));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn revocation<S: TokenStore + 'static>(service: Arc<TokenService<S>>) -> Router {
-    let route = post(revoke::revoke::<S>).fallback(answer::only_post);
+    let route = post(revoke::revoke::<S>).fallback(oauth_response::only_post);
     Router::new().route("/revoke", route).with_state(service)
 }
 
-/// `/authorize/<scope>` and `/ext-authz/<scope>` alone, for [reverse proxies](proxies).
+/// Creates a router with `/authorize/<scope>` and `/ext-authz/<scope>` only, for
+/// [reverse proxies](proxies).
+///
+/// ```
+/// use std::sync::Arc;
+/// use service_tokens::{MemoryStore, TokenService};
+/// use service_tokens_axum::standards;
+///
+/// let service = Arc::new(TokenService::builder(MemoryStore::new(), "acme_live").build()?);
+/// let app: axum::Router = axum::Router::new().merge(standards::authorization(service));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn authorization<S: TokenStore + 'static>(service: Arc<TokenService<S>>) -> Router {
-    // Not `{scope}/{*below}`: what stands below must not be decoded, as it may be no UTF-8.
+    // The route is not `{scope}/{*below}`, because axum would decode the path below, which may not be UTF-8.
     Router::new()
         .route("/authorize", any(authorize::authorize::<S>))
         .route("/authorize/", any(authorize::authorize::<S>))

@@ -1,24 +1,26 @@
-//! `cargo bench -p service-tokens-bench`: what verifying costs, in one run with what one could pick instead.
+//! Measures the cost of verifying a token, in one run with the floor and other token libraries.
 //!
-//! It prints a table and writes `peers.json` (the table) and `peers-figures.json` (all other figures,
-//! with what is asked of them) into the workspace's target folder.
+//! `cargo bench -p service-tokens-bench --bench peers` runs it.
+//!
+//! It prints a table, and writes `peers.json` (the table) and `peers-figures.json` (all other figures, with
+//! their targets) into the target folder of the workspace.
 //!
 //! | after `--` | |
 //! | --- | --- |
-//! | `verify` `threads` `memory` `pauses` `durable` `opening` `page` | only these parts |
-//! | `--short` | small sizes, few rounds, other file names (`peers-short…`): shows that it runs |
+//! | `verify` `threads` `memory` `pauses` `durable` `opening` `page` | measures only these parts |
+//! | `--short` | uses small sizes, few rounds and other file names (`peers-short…`), to show that it works |
 //! | `--picture` | draws the table into `crates/service-tokens-bench/peers.svg` |
 //!
-//! All of it takes some minutes, 8 GB of memory and 2 GB of disk.
+//! A full run takes some minutes, 8 GB of memory and 2 GB of disk.
 
 use std::path::Path;
 
 use service_tokens_bench::figure::{Figure, of_rows};
 use service_tokens_bench::{
-    Plan, child, durable, json, memory, opening, page, pauses, place, svg, table, threads, verify,
+    Plan, child, durable, json, memory, open, page, paths, pauses, svg, table, threads, verify,
 };
 
-/// What makes the figures of one part.
+/// The name of a part and the function that measures it.
 type Part = (&'static str, fn(Plan) -> Vec<Figure>);
 
 const PARTS: [Part; 6] = [
@@ -26,7 +28,7 @@ const PARTS: [Part; 6] = [
     ("memory", memory::figures),
     ("pauses", pauses::figures),
     ("durable", durable::figures),
-    ("opening", opening::figures),
+    ("opening", open::figures),
     ("page", page::figures),
 ];
 
@@ -36,9 +38,9 @@ fn main() {
     match arguments[..] {
         [child::ARGUMENT, memory::CHILD, size] => memory::child(count(size)),
         [child::ARGUMENT, pauses::CHILD, size] => pauses::child(count(size)),
-        [child::ARGUMENT, opening::CHILD, journal] => opening::child(journal),
+        [child::ARGUMENT, open::CHILD, journal] => open::child(journal),
         _ if arguments.contains(&"--bench") => bench(&arguments),
-        _ => println!("run it with `cargo bench -p service-tokens-bench`"),
+        _ => println!("run this program with `cargo bench -p service-tokens-bench`"),
     }
 }
 
@@ -57,7 +59,7 @@ fn bench(arguments: &[&str]) {
                 wanted.push(part);
             }
             other => {
-                eprintln!("unknown: {other}");
+                eprintln!("unknown argument: {other}");
                 std::process::exit(2);
             }
         }
@@ -65,7 +67,7 @@ fn bench(arguments: &[&str]) {
     let wanted = |part: &str| wanted.is_empty() || wanted.contains(&part);
     println!("{}\n{}\n", table::versions(), table::machine());
 
-    let (target, name) = (place::target(), plan.pick("peers", "peers-short"));
+    let (target, name) = (paths::target(), plan.pick("peers", "peers-short"));
     let mut figures = Vec::new();
     if wanted("verify") {
         let rows = verify::rows(plan);
@@ -93,6 +95,6 @@ fn bench(arguments: &[&str]) {
     println!("written: {}", path.display());
     let missed = figures.iter().filter(|figure| figure.met() == Some(false)).count();
     if missed > 0 {
-        println!("{missed} of {} figures are not as asked", figures.len());
+        println!("{missed} of {} figures miss their targets", figures.len());
     }
 }

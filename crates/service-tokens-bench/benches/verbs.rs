@@ -1,10 +1,12 @@
-//! What the verbs cost on both stores, with 1,000 and a million tokens in them.
+//! Measures each verb on both stores, with 1,000 and with a million tokens.
 //!
-//! `cargo bench`, or `cargo bench -- verify/memory` for a part. Verification takes tokens in an order
-//! that no cache foresees, which is its worst case. Issuing and revoking on the file store wait for
-//! the disk, one act at a time: see the file store's documentation for what groups of acts cost.
+//! `cargo bench -p service-tokens-bench --bench verbs` runs it, and a name such as `verify/memory` after `--`
+//! selects a part. Verification takes the tokens in random order, so the caches do not help; this is the
+//! worst case. On the file store, each issue and each revocation waits for the disk. Concurrent calls share
+//! this wait, as the documentation of the file store describes.
 //!
-//! `SERVICE_TOKENS_BENCH_MOST=1000` leaves the million out.
+//! `--short` uses 1,000 tokens and few samples, to show that it works. `SERVICE_TOKENS_BENCH_MAX=1000` leaves
+//! the million out.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::hint::black_box;
@@ -14,13 +16,13 @@ use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion};
 use futures_lite::future::block_on;
 use service_tokens::{
-    FileStore, IssueRequest, MemoryStore, Policy, Query, Requirement, RevokeRequest, TokenId,
+    FileStore, IssueRequest, ListRequest, MemoryStore, Policy, Requirement, RevokeRequest, TokenId,
     TokenService, TokenStore, TokenType,
 };
 
 const OWNERS: usize = 100;
 
-/// A service over `store` that holds `size` tokens, and the texts of some of them.
+/// A service with tokens, and their texts in random order.
 struct Filled<S> {
     service: TokenService<S>,
     tokens: Vec<String>,
@@ -32,15 +34,17 @@ fn fill<S: TokenStore>(store: S, size: usize) -> Filled<S> {
         .policy(Policy::new().max_text_len(64))
         .build()
         .unwrap();
-    // Many at a time, so that the file store commits them in groups.
-    let issue = |n: usize| {
+    // Concurrent issues, so that the file store commits them in groups.
+    let filled = &service;
+    let issue = |n: usize| async move {
         let owner = format!("owner-{:010}", n % OWNERS);
-        service.issue(IssueRequest::new(owner, "connector", "nightly backup to vault"))
+        let request = IssueRequest::new("connector", "nightly backup to vault");
+        filled.owner(&owner).issue(request).await
     };
     let mut tokens = Vec::with_capacity(size);
     for start in (0..size).step_by(1_000) {
-        let acts: Vec<_> = (start..size.min(start + 1_000)).map(issue).collect();
-        for issued in block_on(join(acts)) {
+        let issues: Vec<_> = (start..size.min(start + 1_000)).map(issue).collect();
+        for issued in block_on(join(issues)) {
             tokens.push(issued.unwrap().token.expose_secret().to_owned());
         }
     }
@@ -48,7 +52,7 @@ fn fill<S: TokenStore>(store: S, size: usize) -> Filled<S> {
     Filled { service, tokens }
 }
 
-/// Polls all in turn until each is done.
+/// Polls all futures in turn until all are done.
 async fn join<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     let mut waiting: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(move |context| {
@@ -69,7 +73,7 @@ async fn join<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     .await
 }
 
-/// The same order in every run (a linear congruential generator after Knuth).
+/// Shuffles items into an order that is the same in every run (Knuth's linear congruential generator).
 fn shuffle<T>(items: &mut [T]) {
     let mut state = 0x853c_49e6_748f_ea9b_u64;
     for last in (1..items.len()).rev() {
@@ -81,14 +85,14 @@ fn shuffle<T>(items: &mut [T]) {
 
 fn verify<S: TokenStore>(group: &mut BenchmarkGroup<'_, WallTime>, filled: &Filled<S>, size: &str) {
     let requirement = Requirement::scope("files:upload").unwrap();
-    let stranger = fill(MemoryStore::new(), 1_000);
+    let other = fill(MemoryStore::new(), 1_000);
     let some = || filled.tokens.iter().take(1_000);
     let wrong_secrets: Vec<String> = some().map(|token| wrong_secret(token)).collect();
     let mistyped: Vec<String> = some().map(|token| mistype(token)).collect();
     let cases: [(&str, &[String], bool); 4] = [
         ("hit", &filled.tokens, true),
         ("wrong secret", &wrong_secrets, false),
-        ("unknown id", &stranger.tokens, false),
+        ("unknown id", &other.tokens, false),
         ("malformed", &mistyped, false),
     ];
     for (name, tokens, accepted) in cases {
@@ -104,7 +108,7 @@ fn verify<S: TokenStore>(group: &mut BenchmarkGroup<'_, WallTime>, filled: &Fill
     }
 }
 
-/// A token with a typing error.
+/// Returns the token with a typing error.
 fn mistype(token: &str) -> String {
     let mut bytes = token.as_bytes().to_vec();
     let last = bytes.len() - 1;
@@ -112,7 +116,7 @@ fn mistype(token: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// The token with another secret and the checksum that belongs to it.
+/// Returns the token with another secret and the matching checksum.
 fn wrong_secret(token: &str) -> String {
     let covered = token.len() - 6;
     let mut bytes = token.as_bytes()[..covered].to_vec();
@@ -130,7 +134,8 @@ fn wrong_secret(token: &str) -> String {
 
 fn manage<S: TokenStore>(groups: &mut Criterion, store: &str, filled: &Filled<S>, size: &str) {
     let service = &filled.service;
-    let issue = || service.issue(IssueRequest::new("owner-0000000001", "connector", "a benchmark"));
+    let issue =
+        || service.owner("owner-0000000001").issue(IssueRequest::new("connector", "a benchmark"));
     groups.bench_function(&format!("issue/{store}/{size}"), |b| {
         b.iter(|| block_on(issue()).unwrap());
     });
@@ -143,7 +148,8 @@ fn manage<S: TokenStore>(groups: &mut Criterion, store: &str, filled: &Filled<S>
     });
     groups.bench_function(&format!("list a page of 50/{store}/{size}"), |b| {
         b.iter(|| {
-            let page = block_on(service.owner("owner-0000000007").list(Query::new())).unwrap();
+            let page =
+                block_on(service.owner("owner-0000000007").list(ListRequest::new())).unwrap();
             assert!(!page.items.is_empty());
             page
         });
@@ -160,13 +166,24 @@ fn run<S: TokenStore>(criterion: &mut Criterion, store: &str, size: usize, make:
 }
 
 fn main() {
+    // `cargo bench` passes the same arguments to every bench target, and criterion rejects the options of
+    // `peers`. With one of them, this program reads the arguments itself.
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |option: &str| arguments.iter().any(|argument| argument == option);
+    let short = has("--short");
+    let (samples, warm_up, measurement) = if short { (10, 10, 50) } else { (20, 500, 2_000) };
     let mut criterion = Criterion::default()
-        .sample_size(20)
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2))
-        .configure_from_args();
-    let most = std::env::var("SERVICE_TOKENS_BENCH_MOST").ok().and_then(|n| n.parse().ok());
-    for size in [1_000, 1_000_000].into_iter().filter(|size| *size <= most.unwrap_or(1_000_000)) {
+        .sample_size(samples)
+        .warm_up_time(Duration::from_millis(warm_up))
+        .measurement_time(Duration::from_millis(measurement));
+    if !short && !has("--picture") {
+        criterion = criterion.configure_from_args();
+    } else if let Some(filter) = arguments.iter().find(|argument| !argument.starts_with("--")) {
+        criterion = criterion.with_filter(filter);
+    }
+    let max = std::env::var("SERVICE_TOKENS_BENCH_MAX").ok().and_then(|n| n.parse().ok());
+    let max = max.unwrap_or(if short { 1_000 } else { 1_000_000 });
+    for size in [1_000, 1_000_000].into_iter().filter(|size| *size <= max) {
         run(&mut criterion, "memory", size, MemoryStore::new);
         let folder = tempfile::tempdir().unwrap();
         run(&mut criterion, "file", size, || {

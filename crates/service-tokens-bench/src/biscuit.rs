@@ -1,4 +1,4 @@
-//! biscuit-auth: a token of one block, a trivial authorizer.
+//! The peer biscuit-auth, with a token of one block and an authorizer with one policy.
 
 use std::hint::black_box;
 use std::time::{Duration, SystemTime};
@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use biscuit_auth::builder::{AuthorizerBuilder, date, fact, string};
 use biscuit_auth::{AuthorizerLimits, Biscuit, KeyPair, PublicKey};
 
-use crate::service::{NEED, owner};
+use crate::service::{SCOPE, owner};
 
-/// Tokens, the root key, and the authorizer as far as it is the same for all requests.
+/// Tokens, the root key, and the part of the authorizer that is the same for all requests.
 pub struct Biscuits {
     root: PublicKey,
     authorizer: AuthorizerBuilder,
@@ -16,14 +16,14 @@ pub struct Biscuits {
 }
 
 impl Biscuits {
-    /// Signs so many.
+    /// Signs `size` tokens.
     pub fn new(size: usize) -> Self {
         let root = KeyPair::new();
         let end = SystemTime::now() + Duration::from_secs(3_600);
         let token = |n: usize| {
             Biscuit::builder()
                 .fact(fact("owner", &[string(&owner(n))]))
-                .and_then(|token| token.fact(fact("right", &[string(NEED)])))
+                .and_then(|token| token.fact(fact("right", &[string(SCOPE)])))
                 .and_then(|token| {
                     let check = format!("check if time($now), $now < {}", date(&end));
                     token.check(check.as_str())
@@ -32,15 +32,15 @@ impl Biscuits {
                 .and_then(|token| token.to_base64())
                 .expect("a token")
         };
-        let policy = format!("allow if right(\"{NEED}\")");
-        // The default ends an authorization after a millisecond, busy machine or not.
+        let policy = format!("allow if right(\"{SCOPE}\")");
+        // The default limit is a millisecond, which a busy machine can exceed.
         let limits = AuthorizerLimits { max_time: Duration::from_secs(10), ..Default::default() };
         let authorizer = AuthorizerBuilder::new().set_limits(limits);
         let authorizer = authorizer.policy(policy.as_str()).expect("a policy");
         Self { root: root.public(), authorizer, tokens: (0..size).map(token).collect() }
     }
 
-    /// Signature, expiry and one right.
+    /// Returns a function that checks the signature, expiry and one right of this number of tokens.
     pub fn verifying(&self) -> impl FnMut(usize) + '_ {
         let mut tokens = self.tokens.iter().cycle();
         move |times| {

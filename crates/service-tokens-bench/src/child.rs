@@ -1,12 +1,12 @@
-//! Measurements in a process of their own, which nothing else has allocated in.
+//! Runs a measurement in a process of its own, in which no other code has allocated memory.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
-/// The argument that asks the program for one of them.
+/// The argument that starts such a measurement.
 pub const ARGUMENT: &str = "--child";
 
-/// Starts this program again for one measurement.
+/// Starts this program as a child process for one measurement.
 pub fn start(arguments: &[&str]) -> Child {
     let program = std::env::current_exe().expect("the program's path");
     Command::new(program)
@@ -17,7 +17,7 @@ pub fn start(arguments: &[&str]) -> Child {
         .expect("a child process")
 }
 
-/// The numbers on the child's next line.
+/// Reads the numbers on the next line of the child's output.
 pub fn numbers(child: &mut Child) -> Vec<f64> {
     let mut line = String::new();
     let output = child.stdout.as_mut().expect("its output");
@@ -25,7 +25,7 @@ pub fn numbers(child: &mut Child) -> Vec<f64> {
     line.split_whitespace().map(|number| number.parse().expect("a number")).collect()
 }
 
-/// The numbers that a child prints, once it has ended.
+/// Runs a child process to its end and returns the numbers that it prints.
 pub fn measure(arguments: &[&str]) -> Vec<f64> {
     let mut child = start(arguments);
     let numbers = numbers(&mut child);
@@ -33,8 +33,8 @@ pub fn measure(arguments: &[&str]) -> Vec<f64> {
     numbers
 }
 
-/// What a child tells its parent.
-pub fn tell(numbers: &[f64]) {
+/// Prints numbers on one line, for the parent process.
+pub fn print_numbers(numbers: &[f64]) {
     let line: Vec<String> = numbers.iter().map(f64::to_string).collect();
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", line.join(" ")).and_then(|()| out.flush()).expect("an output");

@@ -1,4 +1,5 @@
-//! Changes a second that are on the disk when they return, beside what the disk itself can do.
+//! Measures durable writes per second, and the limit of the disk itself. A durable write is on the disk when
+//! the call returns.
 
 use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
@@ -10,20 +11,20 @@ use std::time::{Duration, Instant};
 use service_tokens::{FileStore, RevokeRequest, TokenService};
 use tokio::task::LocalSet;
 
-use crate::figure::{Asked, Figure};
-use crate::place::scratch;
+use crate::figure::{Figure, Target};
+use crate::paths::scratch;
 use crate::poll::ready;
 use crate::rounds::median;
-use crate::service::{Filled, request};
+use crate::service::{Filled, issue};
 use crate::{Plan, size_name};
 
-/// Callers that wait at any moment.
-const WAITING: usize = 64;
+/// The number of concurrent callers.
+const CALLERS: usize = 64;
 
-/// What one sync takes, in microseconds, on the disk that the rates are asked for.
+/// The time of one sync, in microseconds, on the disk for which the targets are defined.
 const SYNC: f64 = 100.0;
 
-/// Issues and revocations a second, in turn with the floors.
+/// Measures issues and revocations per second, in turn with the floors.
 pub fn figures(plan: Plan) -> Vec<Figure> {
     let size = plan.pick(1_000_000, 100_000);
     let rounds = plan.pick(5, 2);
@@ -41,12 +42,12 @@ pub fn figures(plan: Plan) -> Vec<Figure> {
         floors.push(raw_floor(&raw, record, slice));
         let (before, issued) = (length(&journal), Rc::new(Cell::new(0)));
         let counted = issued.clone();
-        let act = move |service: Rc<TokenService<FileStore>>| {
+        let issue = move |service: Rc<TokenService<FileStore>>| {
             counted.set(counted.get() + 1);
-            let request = request(counted.get());
-            async move { drop(service.issue(request).await.expect("an issued token")) }
+            let n = counted.get();
+            async move { drop(issue(&service, n).await.expect("an issued token")) }
         };
-        issues.push(rate(&service, slice, act));
+        issues.push(rate(&service, slice, issue));
         record = (length(&journal) - before) / issued.get();
         let ids = ids.clone();
         revocations.push(rate(&service, slice, move |service: Rc<TokenService<FileStore>>| {
@@ -62,33 +63,33 @@ pub fn figures(plan: Plan) -> Vec<Figure> {
 
     let (issues, revocations) = (median(&mut issues), median(&mut revocations));
     let (floor, sync) = (median(&mut floors), median(&mut syncs));
-    let beside = format!(
-        "fdatasync alone {sync:.0} µs (asked for where it takes {SYNC:.0}); {record} bytes a record"
+    let note = format!(
+        "fdatasync alone takes {sync:.0} µs (the target is for {SYNC:.0} µs); {record} bytes per record"
     );
     let of = size_name(size);
     vec![
         Figure::new(
-            format!("durable: issues a second, {WAITING} waiting, on {of}"),
+            format!("durable: issues per second, {CALLERS} callers, {of} tokens"),
             issues,
             "/s",
             at_least(60_000.0, issues, sync),
         )
-        .note(&beside),
+        .note(&note),
         Figure::new(
-            format!("durable: raw appends a second, {WAITING} a sync"),
+            format!("durable: raw appends per second, {CALLERS} per sync"),
             floor,
             "/s",
-            Asked::Nothing,
+            Target::None,
         )
-        .note(beside),
+        .note(note),
         Figure::new(
             "durable: issues against the raw floor",
             issues / floor * 100.0,
             "%",
-            Asked::AtLeast(50.0),
+            Target::AtLeast(50.0),
         ),
         Figure::new(
-            format!("durable: revocations a second, {WAITING} waiting, random of {of}"),
+            format!("durable: revocations per second, {CALLERS} callers, {of} tokens"),
             revocations,
             "/s",
             at_least(40_000.0, revocations, sync),
@@ -96,33 +97,33 @@ pub fn figures(plan: Plan) -> Vec<Figure> {
     ]
 }
 
-/// On a slower disk than the one that is meant, a lower rate says nothing.
-fn at_least(asked: f64, rate: f64, sync: f64) -> Asked {
+/// Returns the target. A rate that is too low has no target if the disk is slower than the target assumes.
+fn at_least(min: f64, rate: f64, sync: f64) -> Target {
     let slower = sync > SYNC * 1.25;
-    if slower && rate < asked { Asked::Nothing } else { Asked::AtLeast(asked) }
+    if slower && rate < min { Target::None } else { Target::AtLeast(min) }
 }
 
-/// Acts a second with so many callers, each of which begins its next act when the last has returned.
-fn rate<F, A>(service: &Rc<TokenService<FileStore>>, slice: Duration, act: A) -> f64
+/// Returns operations per second. Each caller starts its next operation when the last one has returned.
+fn rate<F, A>(service: &Rc<TokenService<FileStore>>, slice: Duration, operation: A) -> f64
 where
     A: FnMut(Rc<TokenService<FileStore>>) -> F + 'static,
     F: Future<Output = ()> + 'static,
 {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let (done, act) = (Rc::new(Cell::new(0_u32)), Rc::new(RefCell::new(act)));
+    let (done, operation) = (Rc::new(Cell::new(0_u32)), Rc::new(RefCell::new(operation)));
     let callers = LocalSet::new();
     let start = Instant::now();
     let caller = |_| {
-        let (service, done, act) = (service.clone(), done.clone(), act.clone());
+        let (service, done, operation) = (service.clone(), done.clone(), operation.clone());
         callers.spawn_local(async move {
             while start.elapsed() < slice {
-                let next = act.borrow_mut()(service.clone());
+                let next = operation.borrow_mut()(service.clone());
                 next.await;
                 done.set(done.get() + 1);
             }
         })
     };
-    let waiting: Vec<_> = (0..WAITING).map(caller).collect();
+    let waiting: Vec<_> = (0..CALLERS).map(caller).collect();
     runtime.block_on(callers.run_until(async {
         for caller in waiting {
             caller.await.expect("a caller that ends");
@@ -131,19 +132,19 @@ where
     f64::from(done.get()) / start.elapsed().as_secs_f64()
 }
 
-/// Records a second that are appended to a file with nothing else around, one sync for each group.
+/// Returns how many records per second a plain file can append, with one sync for each group.
 fn raw_floor(path: &Path, record: usize, slice: Duration) -> f64 {
     let mut file = appending(path);
-    let group = vec![0xa5; record * WAITING];
+    let group = vec![0xa5; record * CALLERS];
     let (start, mut done) = (Instant::now(), 0);
     while start.elapsed() < slice {
         file.write_all(&group).and_then(|()| file.sync_data()).expect("a write");
-        done += WAITING;
+        done += CALLERS;
     }
     done as f64 / start.elapsed().as_secs_f64()
 }
 
-/// The median time of one sync after one record, in microseconds.
+/// Returns the median time of one sync after one record, in microseconds.
 fn sync_alone(path: &Path, record: usize) -> f64 {
     let mut file = appending(path);
     let sync = |_| {

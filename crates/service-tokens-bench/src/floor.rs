@@ -1,8 +1,8 @@
-//! The floor: the least that a verification has to do, written in one piece.
+//! The floor, which is the least work that a verification needs, written as one piece of code.
 //!
-//! Parse (checksum, base62 id), one look-up, one SHA-256 of the 43 characters of the secret as they
-//! stand, one comparison in constant time, expiry, one scope bit. No traits, no future, no locks, no
-//! texts; records lie in the table itself. Prefix and version are fixed.
+//! It parses the token (checksum, base62 id), looks up one record, computes one SHA-256 of the 43 characters
+//! of the secret, compares in constant time, and checks the expiry and one scope bit. It has no traits,
+//! futures, locks or strings. The records are in the hash table itself. Prefix and version are fixed.
 
 use std::hint::black_box;
 
@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 
 use crate::tokens::Tokens;
 
-/// Everything before the id.
+/// The characters before the id.
 pub const START: &[u8] = b"acme_live_1";
 const ID: usize = 22;
 const SECRET: usize = 43;
@@ -21,7 +21,7 @@ const CHECKSUM: usize = 6;
 const COVERED: usize = START.len() + ID + SECRET;
 const LEN: usize = COVERED + CHECKSUM;
 
-/// Each character's value in base62; 255 for all others.
+/// The base62 value of each character, or 255 if the character is not base62.
 const VALUES: [u8; 256] = {
     let alphabet = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut values = [255; 256];
@@ -33,7 +33,7 @@ const VALUES: [u8; 256] = {
     values
 };
 
-/// What is kept of a token.
+/// The stored record of a token.
 #[derive(Debug, Clone, Copy)]
 struct Row {
     hash: [u64; 4],
@@ -42,27 +42,27 @@ struct Row {
     owner: u64,
 }
 
-/// What is told of an accepted one.
+/// The result for an accepted token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accepted {
     /// The token's id.
     pub id: u128,
-    /// Which owner.
+    /// The number of the owner.
     pub owner: u64,
-    /// What it may do, a bit each.
+    /// The scopes, one bit each.
     pub scopes: u64,
-    /// Its end, in microseconds since 1970.
+    /// The expiry time, in microseconds since 1970.
     pub expires_at: i64,
 }
 
-/// Tokens in one map.
+/// A map of records.
 #[derive(Debug, Default)]
 pub struct Floor {
     rows: HashMap<u128, Row>,
 }
 
 impl Floor {
-    /// Knows these tokens; each may do what bit 0 stands for, for an hour.
+    /// Creates records for these tokens. Each has the scope of bit 0 and expires in an hour.
     pub fn of<'t>(tokens: impl IntoIterator<Item = &'t [u8]>) -> Self {
         let mut floor = Self::default();
         for (n, text) in tokens.into_iter().enumerate() {
@@ -78,7 +78,7 @@ impl Floor {
         floor
     }
 
-    /// Verifies.
+    /// Verifies a token for the scopes of `requirement`.
     #[inline]
     pub fn verify(&self, token: &[u8], requirement: u64) -> Option<Accepted> {
         let (id, secret) = parse(token)?;
@@ -91,18 +91,18 @@ impl Floor {
 }
 
 impl Floor {
-    /// Verifies so many tokens at each call.
+    /// Returns a function that verifies this number of tokens at each call.
     pub fn verifying<'f>(&'f self, tokens: &'f Tokens, start: usize) -> impl FnMut(usize) + 'f {
-        let mut walk = tokens.from(start);
+        let mut texts = tokens.from(start);
         move |times| {
             for _ in 0..times {
-                black_box(self.verify(walk.step(), 1).expect("a verified token"));
+                black_box(self.verify(texts.next_text(), 1).expect("a verified token"));
             }
         }
     }
 }
 
-/// The hash alone.
+/// Hashes a secret.
 #[inline]
 pub fn hash(secret: &[u8]) -> [u64; 4] {
     let bytes = Sha256::digest(secret);
@@ -113,7 +113,7 @@ pub fn hash(secret: &[u8]) -> [u64; 4] {
     words
 }
 
-/// The secret's characters of a token that is known to be well-formed.
+/// Returns the characters of the secret. The token must be well-formed.
 pub fn secret(token: &[u8]) -> &[u8] {
     &token[START.len() + ID..COVERED]
 }
@@ -133,7 +133,7 @@ fn parse(token: &[u8]) -> Option<(u128, &[u8])> {
     Some((id, secret(token)))
 }
 
-/// At most ten characters: more do not fit.
+/// Decodes base62. The part has at most ten characters, because more would overflow.
 #[inline]
 fn digits(part: &[u8]) -> Option<u64> {
     let mut value = 0;
@@ -143,7 +143,7 @@ fn digits(part: &[u8]) -> Option<u64> {
         seen |= digit;
         value = value * 62 + u64::from(digit);
     }
-    // Values are below 64, so a high bit is a character that is none.
+    // Valid values are below 64, so a higher bit comes from an invalid character.
     (seen < 64).then_some(value)
 }
 

@@ -1,4 +1,4 @@
-//! What a program reads.
+//! Writes JSON files for programs.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::figure::Figure;
 use crate::rounds::Measured;
-use crate::table::asked;
+use crate::table::target;
 
 #[derive(Serialize)]
 struct FigureOut {
@@ -27,7 +27,7 @@ pub fn write_rows(path: &Path, rows: &[Measured]) {
 pub fn write_figures(path: &Path, figures: &[Figure]) {
     let out = |figure: &Figure| FigureOut {
         name: figure.name.clone(),
-        asked: asked(figure),
+        asked: target(figure),
         measured: figure.measured,
         unit: figure.unit,
         met: figure.met(),

@@ -1,7 +1,9 @@
-//! What verifying a token costs: the service, the floor under it, and what one could pick instead.
+//! Measures the cost of verifying a token with the service, the floor and other libraries (the peers).
 //!
-//! `cargo bench -p service-tokens-bench` measures everything; `crates/service-tokens-bench.rs` says what else it takes. Benches may
-//! panic: a figure that rests on a failed step is worse than none.
+//! The floor is the least work that a verification needs (see [`floor`]).
+//!
+//! `cargo bench -p service-tokens-bench` measures everything. `benches/peers.rs` describes the arguments.
+//! The functions panic if a step fails, because a figure after a failed step would be wrong.
 
 pub mod biscuit;
 pub mod child;
@@ -11,11 +13,11 @@ pub mod floor;
 pub mod json;
 pub mod jwt;
 pub mod memory;
-pub mod opening;
+pub mod open;
 pub mod page;
 pub mod paseto;
+pub mod paths;
 pub mod pauses;
-pub mod place;
 pub mod poll;
 pub mod prefixed;
 pub mod rounds;
@@ -27,21 +29,22 @@ pub mod threads;
 pub mod tokens;
 pub mod verify;
 
-/// How much is measured.
+/// The amount of work of one run.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// Small sizes and few rounds: shows that everything runs, and little about its cost.
+    /// Whether sizes are small and rounds are few. Such a run shows that everything works, but its figures
+    /// are not exact.
     pub short: bool,
 }
 
 impl Plan {
-    /// One of two values.
+    /// Returns the value for this plan.
     pub fn pick<T>(&self, full: T, short: T) -> T {
         if self.short { short } else { full }
     }
 }
 
-/// A number of tokens as the rows call it.
+/// Returns a number of tokens in short form, such as `1k` or `1m`.
 pub fn size_name(size: usize) -> String {
     match size {
         n if n >= 1_000_000 && n % 1_000_000 == 0 => format!("{}m", n / 1_000_000),

@@ -1,27 +1,27 @@
-//! A page of one owner's tokens among everybody's.
+//! Measures the list of one page of an owner's tokens, among the tokens of all owners.
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use service_tokens::{MemoryStore, Query};
+use service_tokens::{ListRequest, MemoryStore};
 
-use crate::figure::{Asked, Figure};
+use crate::figure::{Figure, Target};
 use crate::poll::ready;
 use crate::rounds::median;
 use crate::service::{Filled, OWNERS, owner};
-use crate::tokens::Picks;
+use crate::tokens::Random;
 use crate::{Plan, size_name};
 
-/// Fifty tokens of an owner drawn at random.
+/// Measures pages of 50 tokens, each of a random owner.
 pub fn figures(plan: Plan) -> Vec<Figure> {
-    // Enough for a page of each owner in any case.
+    // In both plans each owner has enough tokens for a page.
     let size = plan.pick(1_000_000, OWNERS * 60);
     let filled = Filled::new(MemoryStore::new(), size);
-    let mut picks = Picks::new(4);
+    let mut random = Random::new(4);
     let page = |_| {
-        let owner = owner(picks.below(OWNERS));
+        let owner = owner(random.below(OWNERS));
         let start = Instant::now();
-        let page = ready(filled.service.owner(&owner).list(Query::new())).expect("a page");
+        let page = ready(filled.service.owner(&owner).list(ListRequest::new())).expect("a page");
         let took = start.elapsed().as_secs_f64() * 1e6;
         assert_eq!(black_box(page).items.len(), 50);
         took
@@ -31,7 +31,7 @@ pub fn figures(plan: Plan) -> Vec<Figure> {
     let slow = times[times.len() * 99 / 100];
     let name = format!("page: 50 of one of {OWNERS} owners, {} tokens", size_name(size));
     vec![
-        Figure::new(name, median, "µs", Asked::AtMost(100.0))
+        Figure::new(name, median, "µs", Target::AtMost(100.0))
             .note(format!("one in a hundred takes {slow:.0} µs or more")),
     ]
 }

@@ -1,24 +1,24 @@
-//! Awaiting without an executor, so that none is measured.
+//! Runs futures without an executor, so that no executor is part of a measurement.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-/// Polls until the future is done. One that is ready at once costs one call and no waker; with one that
-/// waits for another thread this one waits too.
-// Always in place, as `.await` polls a future where it stands: a move of it would be measured too.
+/// Polls a future until it is done. A future that is ready at the first poll costs one call and no waker.
+/// Otherwise this thread parks until the future wakes it.
+// Always inlined, because `.await` also polls a future in place. A move of the future would be measured.
 #[inline(always)]
 pub fn ready<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => waited(future),
+        Poll::Pending => park_until_done(future),
     }
 }
 
 #[cold]
-fn waited<F: Future>(mut future: Pin<&mut F>) -> F::Output {
+fn park_until_done<F: Future>(mut future: Pin<&mut F>) -> F::Output {
     let waker = this_thread();
     let mut context = Context::from_waker(&waker);
     loop {
@@ -29,7 +29,7 @@ fn waited<F: Future>(mut future: Pin<&mut F>) -> F::Output {
     }
 }
 
-/// Polls many in turn until each is done; the outputs in their order.
+/// Polls several futures in turn until all are done. Returns the outputs in the order of the futures.
 pub fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let mut waiting: Vec<Pin<Box<F>>> = futures.into_iter().map(Box::pin).collect();
     let mut outputs: Vec<Option<F::Output>> = waiting.iter().map(|_| None).collect();
@@ -50,7 +50,7 @@ pub fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     outputs.into_iter().flatten().collect()
 }
 
-/// Wakes a thread that is parked.
+/// A waker that unparks a thread.
 struct Unpark(Thread);
 
 impl Wake for Unpark {

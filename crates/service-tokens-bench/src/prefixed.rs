@@ -1,4 +1,5 @@
-//! prefixed-api-key, with the map under a lock that its documentation leaves to the user.
+//! The peer prefixed-api-key. Its documentation leaves the storage to the user, which here is a map in a
+//! lock.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -7,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use prefixed_api_key::{PrefixedApiKey, PrefixedApiKeyController, rand::rngs::OsRng, sha2::Sha256};
 
-use crate::service::{NEED, owner};
+use crate::service::{SCOPE, owner};
 
 #[derive(Debug, Clone)]
 struct Row {
@@ -17,7 +18,7 @@ struct Row {
     expires_at: SystemTime,
 }
 
-/// Keys and the map that knows them.
+/// Keys and the map of their hashes.
 pub struct Prefixed {
     controller: PrefixedApiKeyController<OsRng, Sha256>,
     rows: Mutex<HashMap<String, Row>>,
@@ -25,7 +26,7 @@ pub struct Prefixed {
 }
 
 impl Prefixed {
-    /// Makes so many.
+    /// Creates `size` keys.
     pub fn new(size: usize) -> Self {
         let controller = PrefixedApiKeyController::<_, Sha256>::configure()
             .prefix("acme".to_owned())
@@ -39,7 +40,7 @@ impl Prefixed {
             let row = Row {
                 hash,
                 owner: owner(n),
-                scopes: vec![NEED.to_owned()],
+                scopes: vec![SCOPE.to_owned()],
                 expires_at: SystemTime::now() + Duration::from_secs(3_600),
             };
             rows.insert(key.short_token().to_owned(), row);
@@ -48,7 +49,8 @@ impl Prefixed {
         Self { controller, rows: Mutex::new(rows), keys }
     }
 
-    /// Parsing, look-up, hash, expiry and one scope; the owner owned.
+    /// Returns a function that parses and finds this number of keys, and checks hash, expiry and one scope.
+    /// The owner is returned as an owned string.
     pub fn verifying(&self) -> impl FnMut(usize) + '_ {
         let mut keys = self.keys.iter().cycle();
         move |times| {
@@ -62,9 +64,9 @@ impl Prefixed {
         let key = PrefixedApiKey::from_string(key).ok()?;
         let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         let row = rows.get(key.short_token())?;
-        let fine = self.controller.check_hash(&key, &row.hash)
+        let accepted = self.controller.check_hash(&key, &row.hash)
             && SystemTime::now() < row.expires_at
-            && row.scopes.iter().any(|scope| scope == NEED);
-        fine.then(|| row.owner.clone())
+            && row.scopes.iter().any(|scope| scope == SCOPE);
+        accepted.then(|| row.owner.clone())
     }
 }

@@ -1,54 +1,54 @@
-//! The service under measurement: built as its users build it, nothing switched off.
+//! The service under measurement. It is built as users build it, with all features switched on.
 
 use std::hint::black_box;
 
 use service_tokens::{
-    IssueRequest, Requirement, TokenId, TokenService, TokenServiceBuilder, TokenStore, TokenType,
-    VerifiedToken,
+    IssueRequest, Issued, ManageError, Requirement, TokenId, TokenService, TokenServiceBuilder,
+    TokenStore, TokenType, VerifiedToken,
 };
 
 use crate::poll::{all, ready};
-use crate::tokens::{Picks, Tokens};
+use crate::tokens::{Random, Tokens};
 
-/// What is asked for in every verification.
-pub const NEED: &str = "files:upload";
+/// The scope that every verification requires.
+pub const SCOPE: &str = "files:upload";
 
-/// Owners that a million tokens are spread over.
+/// The number of owners of a million tokens.
 pub const OWNERS: usize = 10_000;
 
-/// The label of every token, of 24 characters.
+/// The label of every token. It has 24 characters.
 pub const LABEL: &str = "nightly backup to vault1";
 
-/// How many tokens are issued at once where only the result counts.
-const AT_ONCE: usize = 1_000;
+/// The number of concurrent issues while a service is filled.
+const BATCH: usize = 1_000;
 
-/// An owner's name, of 16 characters.
+/// Returns the name of an owner. It has 16 characters.
 pub fn owner(n: usize) -> String {
     format!("owner-{:010}", n % OWNERS)
 }
 
-/// A service that holds tokens, and their texts in random order.
+/// A service with tokens, and their texts in random order.
 #[derive(Debug)]
 pub struct Filled<S> {
     /// The service.
     pub service: TokenService<S>,
-    /// All texts.
+    /// The texts of all tokens.
     pub tokens: Tokens,
-    /// All ids, in the order of the texts.
+    /// The ids of all tokens, in the order of the texts.
     pub ids: Vec<TokenId>,
 }
 
-/// A service over a store: no policy, clock, key or sink but the defaults.
+/// Builds a service over a store, with the default policy, clock, keys and event sink.
 pub fn service<S: TokenStore>(store: S) -> TokenService<S> {
     builder(store).build().expect("a service")
 }
 
 fn builder<S: TokenStore>(store: S) -> TokenServiceBuilder<S> {
-    let connector = TokenType::new("connector", [NEED]).expect("a type");
+    let connector = TokenType::new("connector", [SCOPE]).expect("a type");
     TokenService::builder(store, "acme_live").token_type(connector)
 }
 
-/// As [`Filled::new`], with a service that `with` has changed something about.
+/// Works like [`Filled::new`], but `with` changes the builder of the service first.
 pub fn filled_with<S: TokenStore>(
     store: S,
     size: usize,
@@ -57,29 +57,36 @@ pub fn filled_with<S: TokenStore>(
     Filled::of(with(builder(store)).build().expect("a service"), size)
 }
 
-/// A token that is to be issued.
-pub fn request(n: usize) -> IssueRequest {
-    IssueRequest::new(owner(n), "connector", LABEL)
+/// Issues the token of this number.
+///
+/// # Errors
+///
+/// Those of the service.
+pub async fn issue<S: TokenStore>(
+    service: &TokenService<S>,
+    n: usize,
+) -> Result<Issued, ManageError> {
+    service.owner(&owner(n)).issue(IssueRequest::new("connector", LABEL)).await
 }
 
 impl<S: TokenStore> Filled<S> {
-    /// Issues so many tokens.
+    /// Creates a service and issues `size` tokens.
     pub fn new(store: S, size: usize) -> Self {
         Self::of(service(store), size)
     }
 
     fn of(service: TokenService<S>, size: usize) -> Self {
         let mut issued: Vec<(String, TokenId)> = Vec::with_capacity(size);
-        for start in (0..size).step_by(AT_ONCE) {
-            let acts = (start..size.min(start + AT_ONCE)).map(|n| service.issue(request(n)));
-            issued.extend(all(acts).into_iter().map(|outcome| {
+        for start in (0..size).step_by(BATCH) {
+            let issues = (start..size.min(start + BATCH)).map(|n| issue(&service, n));
+            issued.extend(all(issues).into_iter().map(|outcome| {
                 let issued = outcome.expect("an issued token");
                 (issued.token.expose_secret().to_owned(), issued.record.id())
             }));
         }
-        Picks::new(1).shuffle(&mut issued);
+        Random::new(1).shuffle(&mut issued);
         let tokens = Tokens::new(issued.iter().map(|(text, _)| text));
-        // As a service that has run for a while: every token was used, and that is flushed.
+        // In a service that has run for a while, every token was used and the uses are flushed.
         for (text, _) in &issued {
             ready(service.verify(text, &requirement())).expect("a verified token");
         }
@@ -87,46 +94,49 @@ impl<S: TokenStore> Filled<S> {
         Self { service, tokens, ids: issued.into_iter().map(|(_, id)| id).collect() }
     }
 
-    /// Verifies so many tokens at each call, going on where the last one stopped.
+    /// Returns a function that verifies this number of tokens at each call. Each call continues where the
+    /// last one stopped.
     pub fn verifying(&self, start: usize) -> impl FnMut(usize) + '_ {
         verifying(&self.service, &self.tokens, start)
     }
 
-    /// As [`verifying`](Self::verifying), with tokens that have a typing error.
+    /// Returns a function like [`verifying`](Self::verifying) for tokens that have a typing error.
     pub fn refusing<'s>(&'s self, mistyped: &'s Tokens) -> impl FnMut(usize) + 's {
         let requirement = requirement();
-        let mut walk = mistyped.from(0);
+        let mut texts = mistyped.from(0);
         move |times| {
             for _ in 0..times {
-                assert!(black_box(ready(self.service.verify(walk.step(), &requirement))).is_err());
+                assert!(
+                    black_box(ready(self.service.verify(texts.next_text(), &requirement))).is_err()
+                );
             }
         }
     }
 }
 
-/// Verifies so many tokens at each call.
+/// Returns a function that verifies this number of tokens at each call.
 pub fn verifying<'s, S: TokenStore>(
     service: &'s TokenService<S>,
     tokens: &'s Tokens,
     start: usize,
 ) -> impl FnMut(usize) + 's {
     let requirement = requirement();
-    let mut walk = tokens.from(start);
+    let mut texts = tokens.from(start);
     move |times| {
         for _ in 0..times {
             let verified =
-                ready(service.verify(walk.step(), &requirement)).expect("a verified token");
+                ready(service.verify(texts.next_text(), &requirement)).expect("a verified token");
             read(&verified);
         }
     }
 }
 
-/// What every verification asks for.
+/// Returns the requirement of every verification.
 pub fn requirement() -> Requirement {
-    Requirement::scope(NEED).expect("a scope")
+    Requirement::scope(SCOPE).expect("a scope")
 }
 
-/// Reads every field, as a handler and its audit log between them do.
+/// Reads every field, as a handler and its audit log do together.
 #[inline]
 fn read(verified: &VerifiedToken) {
     black_box(verified.id());
@@ -139,8 +149,8 @@ fn read(verified: &VerifiedToken) {
     black_box(verified.staleness());
 }
 
-/// What an embedder calls about once a second beside its requests.
-// The one place to call `service.flush_last_used()` from, which benchmarks then pay for too.
+/// Flushes last uses. A program that embeds the service does this about once a second, so the benchmarks
+/// include it.
 pub fn flush<S: TokenStore>(service: &TokenService<S>) {
     ready(service.flush_last_used()).expect("a flush");
 }

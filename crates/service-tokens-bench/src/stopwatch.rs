@@ -1,32 +1,33 @@
-//! Time as it passes, and time in which this thread had a processor.
+//! Measures wall time, and the time in which this thread had a processor.
 
 use std::time::Instant;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Runs from its making on.
+/// A running stopwatch.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch {
     wall: Instant,
     work: f64,
 }
 
-/// What a stopwatch has counted, in seconds.
+/// The times that a stopwatch has measured, in seconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Took {
-    /// Time as it passes.
+    /// The wall time.
     pub wall: f64,
-    /// The part of it in which this thread ran. The rest it slept, or others had the processor.
+    /// The part of the wall time in which this thread ran. In the rest it slept, or other threads had the
+    /// processor.
     pub work: f64,
 }
 
 impl Stopwatch {
-    /// Starts one.
+    /// Starts a stopwatch.
     pub fn start() -> Self {
         Self { work: work(), wall: Instant::now() }
     }
 
-    /// What it has counted so far.
+    /// Returns the times since the start.
     pub fn read(&self) -> Took {
         let wall = self.wall.elapsed().as_secs_f64();
         Took { wall, work: work() - self.work }

@@ -1,17 +1,17 @@
-//! The table as a picture: a bar for each row, on a logarithmic scale.
+//! Draws the table as an SVG image, with a bar for each row on a logarithmic scale.
 
 use std::fmt::Write;
 
 use crate::rounds::Measured;
 
 const WIDTH: f64 = 860.0;
-/// Where the bars begin and the room that they have.
+/// The start and the maximum length of the bars.
 const BARS: (f64, f64) = (210.0, 500.0);
 const TOP: f64 = 74.0;
 const LINE: f64 = 25.0;
 const BAR: f64 = 15.0;
 
-/// Colours for light and for dark surroundings; the picture brings its own ground in both.
+/// The colours of the light and the dark theme. The image has a background of its own in both.
 const STYLE: &str = "\
     .ground { fill: #ffffff; stroke: #d0d7de }\n\
     text { fill: #1f2328; font: 13px ui-sans-serif, system-ui, 'Segoe UI', Helvetica, Arial, sans-serif }\n\
@@ -28,7 +28,7 @@ const STYLE: &str = "\
     .service { fill: #4493f8 } .floor { fill: #7d8590 } .peer { fill: #db6d28 }\n\
     }\n";
 
-/// The picture.
+/// Returns the image.
 pub fn picture(rows: &[Measured], machine: &str, versions: &str) -> String {
     let longest = rows.iter().map(|row| row.ns).fold(10.0, f64::max);
     let bottom = TOP + LINE * rows.len() as f64;
@@ -44,7 +44,7 @@ pub fn picture(rows: &[Measured], machine: &str, versions: &str) -> String {
         height - 1.0,
     );
     text(&mut svg, 20.0, 30.0, "title", "start", "Time to verify one token");
-    let how = "median of interleaved rounds, logarithmic scale; in brackets: times its floor";
+    let how = "median of interleaved rounds, logarithmic scale; in brackets the ratio to its floor";
     text(&mut svg, 20.0, 48.0, "small", "start", how);
     for decade in 0..=scale.decades as i32 {
         let x = scale.x(10f64.powi(decade + 1));
@@ -76,7 +76,7 @@ pub fn picture(rows: &[Measured], machine: &str, versions: &str) -> String {
     svg
 }
 
-/// From 10 ns on.
+/// A logarithmic scale that starts at 10 ns.
 struct Scale {
     decades: f64,
 }

@@ -1,15 +1,15 @@
-//! What a person reads: the table, the figures, the versions and the machine.
+//! Formats the table, the figures, the versions and the machine for people.
 
 use std::fmt::Write;
 
 use chrono::DateTime;
 
-use crate::figure::{Asked, Figure};
+use crate::figure::{Figure, Target};
 use crate::rounds::Measured;
 
 const LOCKFILE: &str = include_str!("../../../Cargo.lock");
 
-/// The peers whose version is told.
+/// The packages whose versions are printed.
 const PEERS: [&str; 7] = [
     "service-tokens",
     "jsonwebtoken",
@@ -20,7 +20,7 @@ const PEERS: [&str; 7] = [
     "hashbrown",
 ];
 
-/// Medians and ratios.
+/// Returns the table of medians and ratios.
 pub fn rows(rows: &[Measured]) -> String {
     let mut table = format!("{:24} {:>12} {:>12}\n", "", "ns (median)", "to its floor");
     for row in rows {
@@ -29,7 +29,7 @@ pub fn rows(rows: &[Measured]) -> String {
     table
 }
 
-/// What was asked and what came out.
+/// Returns the table of figures and targets.
 pub fn figures(figures: &[Figure]) -> String {
     let widest = figures.iter().map(|figure| figure.name.chars().count()).max().unwrap_or(0);
     let mut table = String::new();
@@ -40,23 +40,23 @@ pub fn figures(figures: &[Figure]) -> String {
             Some(false) => "NOT MET",
         };
         let measured = format!("{} {}", number(figure.measured), figure.unit);
-        let asked = asked(figure);
-        let line = format!("{:widest$}  {measured:>16}  {asked:18} {verdict:8}", figure.name);
+        let target = target(figure);
+        let line = format!("{:widest$}  {measured:>16}  {target:18} {verdict:8}", figure.name);
         let _ = writeln!(table, "{}{}", line, figure.note);
     }
     table
 }
 
-/// What was asked for, in words.
-pub fn asked(figure: &Figure) -> String {
-    match figure.asked {
-        Asked::AtMost(most) => format!("at most {}", number(most)),
-        Asked::AtLeast(least) => format!("at least {}", number(least)),
-        Asked::Nothing => String::new(),
+/// Returns the target of a figure in words.
+pub fn target(figure: &Figure) -> String {
+    match figure.target {
+        Target::AtMost(max) => format!("at most {}", number(max)),
+        Target::AtLeast(min) => format!("at least {}", number(min)),
+        Target::None => String::new(),
     }
 }
 
-/// Three digits are enough, and no fraction where there are more before the point.
+/// Returns a number with three significant digits, and without a fraction from 100 on.
 fn number(value: f64) -> String {
     match value.abs() {
         large if large >= 100.0 => format!("{value:.0}"),
@@ -65,7 +65,7 @@ fn number(value: f64) -> String {
     }
 }
 
-/// The versions of everything that is compared, from the lockfile.
+/// Returns the versions of the compared packages, from the lockfile.
 pub fn versions() -> String {
     let version = |name: &str| {
         let entry = LOCKFILE
@@ -77,7 +77,7 @@ pub fn versions() -> String {
     PEERS.map(version).join(", ")
 }
 
-/// The processor and today's date.
+/// Returns the processor, the number of cores and the date.
 pub fn machine() -> String {
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpus

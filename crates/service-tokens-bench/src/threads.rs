@@ -1,24 +1,24 @@
-//! What a second thread brings: over many tokens, and over one that everybody presents.
+//! Measures the gain of a second thread with many tokens, and with one token that both threads verify.
 
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use service_tokens::MemoryStore;
 
-use crate::figure::{Asked, Figure};
+use crate::figure::{Figure, Target};
 use crate::floor::Floor;
 use crate::rounds::median;
 use crate::service::{Filled, flush, verifying};
-use crate::tokens::{Picks, Tokens};
+use crate::tokens::{Random, Tokens};
 use crate::{Plan, size_name};
 
-/// Verifications between two looks at the time.
-const AT_ONCE: usize = 256;
+/// The number of verifications between two readings of the clock.
+const BATCH: usize = 256;
 
-/// What one thread does, given which one it is.
+/// Creates the work of a thread from its number.
 type Work<'w> = dyn Fn(usize) -> Box<dyn FnMut(usize) + 'w> + Sync + 'w;
 
-/// Two threads over one, against a floor with a map for each thread.
+/// Measures the throughput of two threads relative to one. The floor has one map per thread.
 pub fn figures(plan: Plan) -> Vec<Figure> {
     let size = plan.pick(1_000_000, 20_000);
     let rounds = plan.pick(100, 12);
@@ -29,18 +29,18 @@ pub fn figures(plan: Plan) -> Vec<Figure> {
 
     let mut figures = Vec::new();
     for (name, tokens) in [(size_name(size), &filled.tokens), ("one hot token".to_owned(), &one)] {
-        // Far apart, so that no thread finds what another has just read.
+        // The threads start far apart, so that they do not share cached records.
         let start = |thread: usize| thread * tokens.len() / 2;
         let service: &Work<'_> =
             &|thread| Box::new(verifying(&filled.service, tokens, start(thread)));
         let floor: &Work<'_> = &|thread| Box::new(floors[thread].verifying(tokens, start(thread)));
-        let (mut scaling, mut of_floor) = (Vec::new(), Vec::new());
-        let mut picks = Picks::new(3);
+        let (mut scaling, mut floor_scaling) = (Vec::new(), Vec::new());
+        let mut random = Random::new(3);
         for _ in 0..rounds {
             let mut order = [0, 1];
-            picks.shuffle(&mut order);
+            random.shuffle(&mut order);
             for which in order {
-                let (work, into) = [(service, &mut scaling), (floor, &mut of_floor)]
+                let (work, into) = [(service, &mut scaling), (floor, &mut floor_scaling)]
                     .into_iter()
                     .nth(which)
                     .expect("one of two");
@@ -49,21 +49,23 @@ pub fn figures(plan: Plan) -> Vec<Figure> {
             }
             flush(&filled.service);
         }
-        let (scaling, of_floor) = (median(&mut scaling), median(&mut of_floor));
+        let (scaling, floor_scaling) = (median(&mut scaling), median(&mut floor_scaling));
         figures.push(
             Figure::new(
                 format!("threads, {name}: scaling against the floor's"),
-                scaling / of_floor * 100.0,
+                scaling / floor_scaling * 100.0,
                 "%",
-                Asked::AtLeast(85.0),
+                Target::AtLeast(85.0),
             )
-            .note(format!("two threads over one: service {scaling:.2}, floor {of_floor:.2}")),
+            .note(format!(
+                "two threads relative to one: service {scaling:.2}, floor {floor_scaling:.2}"
+            )),
         );
     }
     figures
 }
 
-/// Verifications a second of so many threads together.
+/// Returns the verifications per second of all threads together.
 fn throughput(threads: usize, slice: Duration, work: &Work<'_>) -> f64 {
     let begin = Arc::new(Barrier::new(threads));
     std::thread::scope(|scope| {
@@ -71,12 +73,12 @@ fn throughput(threads: usize, slice: Duration, work: &Work<'_>) -> f64 {
             let begin = begin.clone();
             scope.spawn(move || {
                 let mut body = work(thread);
-                body(AT_ONCE);
+                body(BATCH);
                 begin.wait();
                 let (start, mut done) = (Instant::now(), 0);
                 while start.elapsed() < slice {
-                    body(AT_ONCE);
-                    done += AT_ONCE;
+                    body(BATCH);
+                    done += BATCH;
                 }
                 done as f64 / start.elapsed().as_secs_f64()
             })

@@ -1,4 +1,4 @@
-//! The rows of the table.
+//! The rows of the verification table.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::biscuit::Biscuits;
 use crate::floor::{Floor, hash, secret};
 use crate::jwt::Jwt;
 use crate::paseto::Paseto;
-use crate::place::scratch;
+use crate::paths::scratch;
 use crate::poll::ready;
 use crate::prefixed::Prefixed;
 use crate::rounds::{Measured, Row, run};
@@ -20,7 +20,7 @@ use crate::{Plan, size_name};
 
 const SMALL: usize = 1_000;
 
-/// Everything that verifies a token, in turn.
+/// Measures the service, the floors and the peers in turn.
 pub fn rows(plan: Plan) -> Vec<Measured> {
     let large = plan.pick(1_000_000, 20_000);
     let (k, m) = (size_name(SMALL), size_name(large));
@@ -34,7 +34,7 @@ pub fn rows(plan: Plan) -> Vec<Measured> {
     let hot = Filled::new(FileStore::open(&journal).expect("a file store"), large);
     let copy = folder.path().join("cold.journal");
     std::fs::copy(&journal, &copy).expect("a copy");
-    // Opened from its file: none of its records was read since.
+    // This store has just been opened from its file, so no record was read yet.
     let cold = service(FileStore::open(&copy).expect("a file store"));
 
     let mistyped = few.tokens.mistyped();
@@ -61,12 +61,12 @@ pub fn rows(plan: Plan) -> Vec<Measured> {
         Row::new(of_many.clone(), &of_many, many_floor.verifying(&many.tokens, 0)),
         Row::new("floor malformed", &of_few, |times| {
             for _ in 0..times {
-                assert!(black_box(few_floor.verify(refused.step(), 1)).is_none());
+                assert!(black_box(few_floor.verify(refused.next_text(), 1)).is_none());
             }
         }),
         Row::new("sha256 43", &of_few, |times| {
             for _ in 0..times {
-                black_box(hash(secret(secrets.step())));
+                black_box(hash(secret(secrets.next_text())));
             }
         }),
         Row::new("jsonwebtoken hs256", &of_few, hs256.verifying()),
@@ -90,7 +90,7 @@ pub fn rows(plan: Plan) -> Vec<Measured> {
     measured
 }
 
-/// A floor that accepts what it should: a fast one that does not would prove nothing.
+/// Creates a floor and checks its results, because the time of a wrong floor would be meaningless.
 fn floor(tokens: &Tokens, mistyped: &Tokens) -> Floor {
     let floor = Floor::of(tokens.iter());
     assert!(tokens.iter().all(|token| floor.verify(token, 1).is_some()));

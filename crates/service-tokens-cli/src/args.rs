@@ -1,119 +1,138 @@
-//! The words of the command line.
+//! Reads the command line.
 //!
-//! No message repeats a value: it could be a token, or a part of one.
+//! To find or add an option:
+//!
+//! | option | place |
+//! | --- | --- |
+//! | for every verb, such as `--file` | `Args::common_option`, and `HELP` in `main.rs` |
+//! | of one verb, such as `rotate --overlap` | the `match` in `run` in that verb's file, and `HELP` above it |
+//! | a filter, such as `--owner` | `Filters::take` in `filters.rs`, and the help above it |
+//!
+//! `value.rs` parses the values. No message repeats a value, because it could be a token or a part of
+//! one.
 
 use std::ffi::{OsStr, OsString};
 
 use lexopt::Arg;
 use service_tokens::TokenId;
 
+use crate::exit::Exit;
 use crate::settings::Settings;
-use crate::stop::Stop;
 use crate::value;
 
-/// The characters behind the version in a token.
+/// Characters after the version character: 22 of the id, 43 of the secret, 6 of the checksum.
 const TOKEN_BODY: usize = 71;
 
-/// Refuses a command line that has a token anywhere in it.
-pub(crate) fn refuse_tokens(words: impl Iterator<Item = OsString>) -> Result<(), Stop> {
-    for (place, word) in words.enumerate() {
-        if holds_token(&word) {
-            return Err(Stop::Usage(format!(
-                "argument {place} holds a token, and tokens are not taken as arguments: they stay in \
-                 shell histories and show in lists of processes.\nTreat this one as leaked: \
-                 `tokens rotate ID --at-once` ends its secret. `tokens verify` reads tokens from \
-                 standard input."
+/// Refuses a command line in which any argument contains a token.
+pub(crate) fn refuse_tokens(args: impl Iterator<Item = OsString>) -> Result<(), Exit> {
+    for (index, arg) in args.enumerate() {
+        if contains_token(&arg) {
+            return Err(Exit::Usage(format!(
+                "argument {index} contains a token, and arguments are visible in shell histories and \
+                 process lists\n\
+                 hint: treat this token as leaked; `service-tokens rotate ID --at-once` ends its \
+                 secret\n\
+                 hint: `service-tokens verify` reads tokens from standard input"
             )));
         }
     }
     Ok(())
 }
 
-/// Whether there is a token of any prefix in a text, or what looks like one.
-fn holds_token(word: &OsStr) -> bool {
-    let of_body = |run: &[u8]| run.len() >= TOKEN_BODY && run.iter().all(u8::is_ascii_alphanumeric);
-    let starts = word.as_encoded_bytes().windows(2 + TOKEN_BODY);
-    starts.into_iter().any(|window| window.starts_with(b"_1") && of_body(&window[2..]))
+/// Returns whether an argument contains a token of any prefix, or text of the same shape.
+fn contains_token(arg: &OsStr) -> bool {
+    let is_body = |run: &[u8]| run.len() >= TOKEN_BODY && run.iter().all(u8::is_ascii_alphanumeric);
+    let starts = arg.as_encoded_bytes().windows(2 + TOKEN_BODY);
+    starts.into_iter().any(|window| window.starts_with(b"_1") && is_body(&window[2..]))
 }
 
-/// Reads options and operands in any order. Those for every verb go into the settings; the others are
-/// the verb's.
-pub(crate) struct Words {
+/// The arguments of one call. Options and operands can come in any order.
+///
+/// Options for every verb go into `settings`. The verb reads its own options with
+/// [`next_option`](Self::next_option).
+pub(crate) struct Args {
     parser: lexopt::Parser,
     pub(crate) settings: Settings,
     operands: Vec<String>,
     verb: &'static str,
     help: &'static str,
-    /// The option that was read last.
+    /// The name of the option that was read last.
     option: String,
 }
 
-enum Word {
+enum Item {
     Option(String),
     Operand(String),
 }
 
-impl Words {
+impl Args {
     pub(crate) fn new(parser: lexopt::Parser, help: &'static str) -> Self {
         let settings = Settings::default();
         Self { parser, settings, operands: Vec::new(), verb: "", help, option: String::new() }
     }
 
-    /// The next operand, ahead of which there are only options for every verb.
-    pub(crate) fn verb(&mut self) -> Result<Option<String>, Stop> {
+    /// Returns the next operand, which is the verb. Only options for every verb can come before it.
+    pub(crate) fn verb(&mut self) -> Result<Option<String>, Exit> {
         match self.next()? {
-            Some(Word::Option(option)) => Err(self.unknown(&option)),
-            Some(Word::Operand(verb)) => Ok(Some(verb)),
+            Some(Item::Option(option)) => Err(self.unknown_option(&option)),
+            Some(Item::Operand(verb)) => Ok(Some(verb)),
             None => Ok(None),
         }
     }
 
-    /// From here on it is this verb's words.
-    pub(crate) fn enter(&mut self, verb: &'static str, help: &'static str) {
+    /// Sets the verb to which the remaining arguments belong.
+    pub(crate) fn enter_verb(&mut self, verb: &'static str, help: &'static str) {
         (self.verb, self.help) = (verb, help);
     }
 
-    /// The name of the next option of the verb; what it takes is read by `set`, `push` or `flag`.
-    pub(crate) fn next_option(&mut self) -> Result<Option<String>, Stop> {
+    /// Returns the name of the verb's next option, and collects the operands before it.
+    ///
+    /// The caller then reads the option's value with `set` or `push`, or calls `flag` if the option
+    /// takes none.
+    pub(crate) fn next_option(&mut self) -> Result<Option<String>, Exit> {
         loop {
             match self.next()? {
-                Some(Word::Option(option)) => return Ok(Some(option)),
-                Some(Word::Operand(operand)) => self.operands.push(operand),
+                Some(Item::Option(option)) => return Ok(Some(option)),
+                Some(Item::Operand(operand)) => self.operands.push(operand),
                 None => return Ok(None),
             }
         }
     }
 
-    fn next(&mut self) -> Result<Option<Word>, Stop> {
+    fn next(&mut self) -> Result<Option<Item>, Exit> {
         loop {
             self.option = match self.parser.next() {
                 Ok(None) => return Ok(None),
                 Ok(Some(Arg::Long(name))) => name.to_owned(),
                 Ok(Some(Arg::Short('h'))) => "help".to_owned(),
                 Ok(Some(Arg::Short(_))) => {
-                    return Err(self.mistake("options have whole names and two dashes"));
+                    return Err(
+                        self.usage_error("options are written with two dashes and their full name")
+                    );
                 }
                 Ok(Some(Arg::Value(operand))) => {
-                    let operand = operand.into_string().map_err(|_| self.mistake(NOT_TEXT))?;
-                    return Ok(Some(Word::Operand(operand)));
+                    let operand = operand.into_string().map_err(|_| self.usage_error(NOT_TEXT))?;
+                    return Ok(Some(Item::Operand(operand)));
                 }
-                Err(_) => return Err(self.mistake(&format!("--{} takes no value", self.option))),
+                Err(_) => {
+                    return Err(self.usage_error(&format!("--{} takes no value", self.option)));
+                }
             };
-            if !self.common()? {
-                return Ok(Some(Word::Option(self.option.clone())));
+            if !self.common_option()? {
+                return Ok(Some(Item::Option(self.option.clone())));
             }
         }
     }
 
-    /// Takes an option for every verb, if it is one.
-    fn common(&mut self) -> Result<bool, Stop> {
+    /// Reads an option for every verb. Returns `false` if the option is not one of them.
+    fn common_option(&mut self) -> Result<bool, Exit> {
         let mut settings = std::mem::take(&mut self.settings);
         match &*self.option {
-            "help" => return Err(Stop::Help(self.help)),
+            "help" => return Err(Exit::Help(self.help)),
             "file" => {
                 let path = self.raw_value()?;
                 if settings.file.replace(path.into()).is_some() {
-                    return Err(self.mistake("--file is given twice"));
+                    return Err(self.usage_error("--file is given twice"));
                 }
             }
             "prefix" => self.set(&mut settings.prefix, value::prefix)?,
@@ -130,35 +149,35 @@ impl Words {
         Ok(true)
     }
 
-    /// Reads the value of an option that is given once.
+    /// Reads the value of an option that can be given once.
     pub(crate) fn set<T>(
         &mut self,
         slot: &mut Option<T>,
         read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), Exit> {
         if slot.is_some() {
-            return Err(self.mistake(&format!("--{} is given twice", self.option)));
+            return Err(self.usage_error(&format!("--{} is given twice", self.option)));
         }
         *slot = Some(self.value(read)?);
         Ok(())
     }
 
-    /// Reads the value of an option that may be repeated.
+    /// Reads the value of an option that can be repeated.
     pub(crate) fn push<T>(
         &mut self,
         values: &mut Vec<T>,
         read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), Exit> {
         values.push(self.value(read)?);
         Ok(())
     }
 
-    /// Takes an option without a value.
-    pub(crate) fn flag(&mut self, slot: &mut bool) -> Result<(), Stop> {
+    /// Reads an option that takes no value.
+    pub(crate) fn flag(&mut self, slot: &mut bool) -> Result<(), Exit> {
         *slot = true;
         match self.parser.optional_value() {
             None => Ok(()),
-            Some(_) => Err(self.mistake(&format!("--{} takes no value", self.option))),
+            Some(_) => Err(self.usage_error(&format!("--{} takes no value", self.option))),
         }
     }
 
@@ -166,76 +185,77 @@ impl Words {
     pub(crate) fn value<T>(
         &mut self,
         read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Result<T, Stop> {
-        let text = self.raw_value()?.into_string().map_err(|_| self.mistake(NOT_TEXT))?;
-        read(&text).map_err(|why| self.mistake(&format!("--{} {why}", self.option)))
+    ) -> Result<T, Exit> {
+        let text = self.raw_value()?.into_string().map_err(|_| self.usage_error(NOT_TEXT))?;
+        read(&text).map_err(|error| self.usage_error(&format!("--{} {error}", self.option)))
     }
 
-    fn raw_value(&mut self) -> Result<OsString, Stop> {
+    fn raw_value(&mut self) -> Result<OsString, Exit> {
         if let Some(value) = self.parser.optional_value() {
             return Ok(value);
         }
         match self.parser.value() {
             Ok(value) if !value.as_encoded_bytes().starts_with(b"--") => Ok(value),
-            // Otherwise a forgotten value would swallow the option behind it.
-            Ok(_) => Err(self.mistake(&format!(
-                "--{0} needs a value; one that starts with -- is written --{0}=--…",
+            // Otherwise a forgotten value would make the next option its value.
+            Ok(_) => Err(self.usage_error(&format!(
+                "--{0} needs a value; write --{0}=VALUE if the value starts with --",
                 self.option
             ))),
-            Err(_) => Err(self.mistake(&format!("--{} needs a value", self.option))),
+            Err(_) => Err(self.usage_error(&format!("--{} needs a value", self.option))),
         }
     }
 
-    /// What is neither option nor value: exactly these.
-    pub(crate) fn operands<const N: usize>(&self, names: [&str; N]) -> Result<[&str; N], Stop> {
+    /// Returns the operands, which must be exactly these.
+    pub(crate) fn operands<const N: usize>(&self, names: [&str; N]) -> Result<[&str; N], Exit> {
         let given: Vec<&str> = self.operands.iter().map(String::as_str).collect();
         given.try_into().map_err(|given: Vec<&str>| match names.get(given.len()) {
-            Some(missing) => self.mistake(&format!("{missing} is missing")),
-            None if N == 0 => self.mistake("only options are taken here"),
-            None => self.mistake(&format!("nothing is taken behind {}", names.join(" "))),
+            Some(missing) => self.usage_error(&format!("{missing} is missing")),
+            None if N == 0 => self.usage_error("only options are allowed here"),
+            None => self.usage_error(&format!("no operand is allowed after {}", names.join(" "))),
         })
     }
 
-    /// The only operand, a token's id.
-    pub(crate) fn id(&self) -> Result<TokenId, Stop> {
+    /// Returns the only operand, a token id.
+    pub(crate) fn id(&self) -> Result<TokenId, Exit> {
         let [id] = self.operands(["ID"])?;
-        value::id(id).map_err(|why| self.mistake(&format!("ID {why}")))
+        value::id(id).map_err(|error| self.usage_error(&format!("ID {error}")))
     }
 
-    /// The operands, tokens' ids and at least one; `None` for `-`, which says that they are on standard
-    /// input.
-    pub(crate) fn ids(&self) -> Result<Option<Vec<TokenId>>, Stop> {
+    /// Returns the operands, which must be token ids. Returns `None` if the only operand is `-`,
+    /// which means that the ids are on standard input.
+    pub(crate) fn ids(&self) -> Result<Option<Vec<TokenId>>, Exit> {
         match &self.operands[..] {
-            [] => Err(self.mistake("ID is missing")),
+            [] => Err(self.usage_error("ID is missing")),
             [operand] if operand == "-" => Ok(None),
             operands => {
                 let ids = operands.iter().map(|id| value::id(id)).collect::<Result<_, _>>();
-                ids.map(Some).map_err(|why| self.mistake(&format!("ID {why}")))
+                ids.map(Some).map_err(|error| self.usage_error(&format!("ID {error}")))
             }
         }
     }
 
-    /// The value of an option without which it does not go.
-    pub(crate) fn required<T>(&self, value: Option<T>, option: &str) -> Result<T, Stop> {
-        value.ok_or_else(|| self.mistake(&format!("--{option} is missing")))
+    /// Returns the value of a required option.
+    pub(crate) fn required<T>(&self, value: Option<T>, option: &str) -> Result<T, Exit> {
+        value.ok_or_else(|| self.usage_error(&format!("--{option} is missing")))
     }
 
-    pub(crate) fn unknown(&self, option: &str) -> Stop {
-        // A name that could be a piece of a token is not repeated.
+    /// Returns the error for an option that the verb does not have.
+    pub(crate) fn unknown_option(&self, option: &str) -> Exit {
+        // A name that could be part of a token is not repeated.
         if option.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') {
-            self.mistake(&format!("there is no option --{option} here"))
+            self.usage_error(&format!("--{option} is not an option of this command"))
         } else {
-            self.mistake("there is an option that is not known here")
+            self.usage_error("an option is unknown")
         }
     }
 
-    /// A mistake, and where to read on.
-    pub(crate) fn mistake(&self, what: &str) -> Stop {
-        Stop::Usage(match self.verb {
-            "" => format!("{what}\n`tokens --help` tells more."),
-            verb => format!("{verb}: {what}\n`tokens {verb} --help` tells more."),
+    /// Returns the error for a wrong command line, with a reference to the help.
+    pub(crate) fn usage_error(&self, error: &str) -> Exit {
+        Exit::Usage(match self.verb {
+            "" => format!("{error}\nhint: see `service-tokens --help`"),
+            verb => format!("{verb}: {error}\nhint: see `service-tokens {verb} --help`"),
         })
     }
 }
 
-const NOT_TEXT: &str = "an argument is not UTF-8";
+const NOT_TEXT: &str = "an argument is not valid UTF-8";

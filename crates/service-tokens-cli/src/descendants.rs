@@ -1,93 +1,100 @@
-//! Tokens that filters select, with everything that was issued below them.
+//! Revokes the tokens that match the filters and all tokens below them, for `--with-descendants`.
+//!
+//! A token is below another one if that one issued it, directly or through other tokens. Each pass finds
+//! the *heads*: matching tokens below which are all live descendants. Then it revokes the descendants of
+//! each head, and the matching tokens themselves. Between two passes a token that is not revoked yet can
+//! issue another one, so the passes repeat until no live token is left.
 
 use std::collections::{BTreeSet, HashSet};
 use std::iter;
 
 use futures_lite::future::block_on;
+use service_tokens::store::{MAX_PAGE_LEN, States};
 use service_tokens::{
-    FileStore, MAX_PAGE_LEN, ManageError, Query, Record, RevokeRequest, States, TokenId, Tokens,
+    AllOwners, FileStore, Filter, ListRequest, ManageError, Record, RevokeRequest, TokenId, Tokens,
 };
 
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 
-/// What is to be revoked.
+/// The tokens to revoke.
 #[derive(Debug, Default)]
-pub(crate) struct RecordRef {
-    /// How many live tokens that is.
+pub(crate) struct Selection {
+    /// The number of live tokens.
     pub(crate) live: u64,
-    /// Selected tokens, dead or alive, below which is every live one that is not selected itself.
+    /// Matching tokens, live or ended. Each live token that does not match itself is below one of them.
     heads: BTreeSet<TokenId>,
 }
 
-/// Looks for them. A selected token that is dead counts by what it issued.
+/// Finds the tokens to revoke. A matching token that has ended counts only for its descendants.
 pub(crate) fn find(
-    view: Tokens<'_, FileStore>,
-    selected: &Query,
-) -> Result<RecordRef, ManageError> {
-    let mut chosen = HashSet::new();
-    each(view, selected.clone().states(States::ALL), |record| {
-        chosen.insert(record.id());
+    view: Tokens<'_, FileStore, AllOwners>,
+    filter: &Filter,
+) -> Result<Selection, ManageError> {
+    let mut matching = HashSet::new();
+    for_each(view, filter.clone().states(States::ALL), |record| {
+        matching.insert(record.id());
     })?;
-    let mut found = RecordRef::default();
-    each(view, Query::new().states(States::LIVE), |record| {
-        // Of several the farthest: it tends to stand above the others' other descendants too.
-        let head = record.issuers().iter().rfind(|issuer| chosen.contains(issuer));
-        found.heads.extend(head);
-        found.live += u64::from(head.is_some() || chosen.contains(&record.id()));
+    let mut selection = Selection::default();
+    for_each(view, Filter::new().states(States::LIVE), |record| {
+        // Of several matching issuers the farthest is the head, because it is probably above the
+        // descendants of the others too.
+        let head = record.issuers().iter().rfind(|issuer| matching.contains(issuer));
+        selection.heads.extend(head);
+        selection.live += u64::from(head.is_some() || matching.contains(&record.id()));
     })?;
-    Ok(found)
+    Ok(selection)
 }
 
-fn each(
-    view: Tokens<'_, FileStore>,
-    mut query: Query,
-    mut look: impl FnMut(&Record),
+fn for_each(
+    view: Tokens<'_, FileStore, AllOwners>,
+    filter: Filter,
+    mut visit: impl FnMut(&Record),
 ) -> Result<(), ManageError> {
-    query = query.limit(MAX_PAGE_LEN);
+    let mut request = ListRequest::from(filter).limit(MAX_PAGE_LEN);
     loop {
-        let page = block_on(view.list(query.clone()))?;
-        page.items.iter().for_each(|stored| look(&stored.record));
+        let page = block_on(view.list(request.clone()))?;
+        page.items.iter().for_each(|stored| visit(&stored.record));
         match page.next {
-            Some(next) => query = query.after(next),
+            Some(next) => request = request.after(next),
             None => return Ok(()),
         }
     }
 }
 
-/// Revokes them, again and again until none is left or nothing helps.
+/// Revokes the tokens. Passes repeat until no live token is left, or until a pass revokes none.
 pub(crate) fn revoke(
-    view: Tokens<'_, FileStore>,
-    selected: &Query,
+    view: Tokens<'_, FileStore, AllOwners>,
+    filter: &Filter,
     request: &RevokeRequest,
-    mut found: RecordRef,
+    mut selection: Selection,
 ) -> Outcome {
     let mut progress = Progress::new("revoking");
-    let (total, mut all) = (found.live, Outcome::default());
-    while found.live > 0 {
-        let before_pass = all.done;
-        all.try_again();
-        let heads = found.heads.iter();
+    let (total, mut outcome) = (selection.live, Outcome::default());
+    while selection.live > 0 {
+        let before_pass = outcome.done;
+        outcome.clear_failures();
+        let heads = selection.heads.iter();
         let below = heads.map(|head| view.revoke_with_descendants(*head, request.clone()));
-        let rest = iter::once_with(|| view.revoke_all(selected.clone(), request.clone()));
-        for act in below.chain(rest) {
-            let before = all.done;
-            let act = act.on_progress(|at| progress.show(before + at.done, total));
-            if !all.add(block_on(act.run())) {
-                return all;
+        let rest = iter::once_with(|| view.revoke_all(filter.clone(), request.clone()));
+        for operation in below.chain(rest) {
+            let before = outcome.done;
+            let operation = operation.on_progress(|at| progress.update(before + at.done, total));
+            if !outcome.add(block_on(operation.run())) {
+                return outcome;
             }
         }
-        found = match find(view, selected) {
-            Ok(found) => found,
+        selection = match find(view, filter) {
+            Ok(selection) => selection,
             Err(cause) => {
-                all.stopped(cause);
-                return all;
+                outcome.stop(cause);
+                return outcome;
             }
         };
-        if all.done == before_pass {
+        if outcome.done == before_pass {
             break;
         }
     }
-    all.failed = found.live;
-    all
+    outcome.failed = selection.live;
+    outcome
 }

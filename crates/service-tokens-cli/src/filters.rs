@@ -1,27 +1,27 @@
-//! Which tokens a verb is about.
+//! The filters, which select the tokens that a verb lists or revokes.
 
-use service_tokens::Query;
+use service_tokens::Filter;
 
-use crate::args::Words;
-use crate::stop::Stop;
+use crate::args::Args;
+use crate::exit::Exit;
 use crate::value;
 
-/// What the filters have in common in the help of each verb that has them.
+/// The help of the filters, for each verb that has them.
 macro_rules! filters_help {
     () => {
-        "  --owner OWNER             only this owner's
-  --type TYPE               only of this type
-  --issued-to TEXT          only those with exactly this issued-to
-  --issued-to-contains TEXT only those whose issued-to contains this
-  --issuer ID               only those that this token issued, directly or
-                            through others
-  --issued-by TEXT          only those that this person or program issued
-  --expiring-before TIME    only those that end before this time, or within so
-                            long (14d)
-  --created-before TIME     only those issued before this time, or longer ago
-                            than so long (90d)
-  --unused-since TIME       only those issued and not used since this time, or
-                            for so long (90d)
+        "  --owner OWNER             tokens of this owner
+  --type TYPE               tokens of this type
+  --issued-to TEXT          tokens with exactly this label
+  --issued-to-contains TEXT tokens whose label contains this text
+  --issuer ID               tokens that this token issued, directly or through
+                            other tokens
+  --issued-by TEXT          tokens that this person or program issued
+  --expires-before TIME     tokens that expire before this time, or within this
+                            duration (14d)
+  --created-before TIME     tokens issued before this time, or longer ago than
+                            this duration (90d)
+  --unused-since TIME       tokens issued before this time and not used since,
+                            or not used for this duration (90d)
 "
     };
 }
@@ -30,39 +30,40 @@ pub(crate) use filters_help;
 /// The filters of one command line.
 #[derive(Debug, Default)]
 pub(crate) struct Filters {
-    query: Query,
+    filter: Filter,
     given: Vec<String>,
 }
 
 impl Filters {
-    /// Takes an option, if it is a filter.
-    pub(crate) fn take(&mut self, option: &str, words: &mut Words) -> Result<bool, Stop> {
+    /// Reads an option that is a filter. Returns `false` if the option is not one.
+    pub(crate) fn take(&mut self, option: &str, args: &mut Args) -> Result<bool, Exit> {
         if self.given.iter().any(|given| given == option) {
-            return Err(words.mistake(&format!("--{option} is given twice")));
+            return Err(args.usage_error(&format!("--{option} is given twice")));
         }
-        let query = self.query.clone();
-        self.query = match option {
-            "owner" => query.owner(words.value(value::text)?),
-            "type" => query.token_type(words.value(value::text)?),
-            "issued-to" => query.issued_to(words.value(value::text)?),
-            "issued-to-contains" => query.issued_to_contains(words.value(value::text)?),
-            "issuer" => query.issuer(words.value(value::id)?),
-            "issued-by" => query.issued_by(words.value(value::text)?),
-            "expires-before" => query.expires_before(words.value(value::ahead)?),
-            "created-before" => query.created_before(words.value(value::ago)?),
-            "unused-since" => query.unused_since(words.value(value::ago)?),
+        let filter = self.filter.clone();
+        self.filter = match option {
+            "owner" => filter.owner(args.value(value::text)?),
+            "type" => filter.token_type(args.value(value::text)?),
+            "issued-to" => filter.issued_to(args.value(value::text)?),
+            "issued-to-contains" => filter.issued_to_contains(args.value(value::text)?),
+            "issuer" => filter.issuer(args.value(value::id)?),
+            "issued-by" => filter.issued_by(args.value(value::text)?),
+            "expires-before" => filter.expires_before(args.value(value::time_ahead)?),
+            "created-before" => filter.created_before(args.value(value::time_ago)?),
+            "unused-since" => filter.unused_since(args.value(value::time_ago)?),
             _ => return Ok(false),
         };
         self.given.push(option.to_owned());
         Ok(true)
     }
 
-    /// Whether every token is selected.
+    /// Returns whether the command line has no filter, so that every token is selected.
     pub(crate) fn is_empty(&self) -> bool {
         self.given.is_empty()
     }
 
-    pub(crate) fn query(&self) -> Query {
-        self.query.clone()
+    /// Returns the filter that the command line describes.
+    pub(crate) fn filter(&self) -> Filter {
+        self.filter.clone()
     }
 }

@@ -1,21 +1,22 @@
-//! Records as JSON, for programs.
+//! JSON objects of records.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
-use service_tokens::{LastUsed, StoredRecord};
+use service_tokens::StoredRecord;
+use service_tokens::store::LastUsed;
 
-/// What a list tells of a token: one object, without line breaks.
-pub(crate) fn listed(stored: &StoredRecord, now: DateTime<Utc>) -> String {
+/// Returns the JSON object of a token in a list, on one line.
+pub(crate) fn summary(stored: &StoredRecord, now: DateTime<Utc>) -> String {
     let mut object = Object::default();
-    object.listed(stored, now);
+    object.summary(stored, now);
     object.finish()
 }
 
-/// All that is known of a token.
-pub(crate) fn shown(stored: &StoredRecord, now: DateTime<Utc>) -> String {
+/// Returns the JSON object with all stored fields of a token.
+pub(crate) fn details(stored: &StoredRecord, now: DateTime<Utc>) -> String {
     let record = &stored.record;
     let mut object = Object::default();
-    object.listed(stored, now);
+    object.summary(stored, now);
     object.field("secret_created_at", time(record.secret_created_at()));
     if let Some(overlap) = record.overlap(now) {
         object.field("older_secret_ends_at", time(overlap.ends_at));
@@ -43,12 +44,12 @@ fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
-/// An object whose fields keep the order in which they are given.
+/// An object whose fields stay in the order in which they are added.
 #[derive(Default)]
 struct Object(String);
 
 impl Object {
-    fn listed(&mut self, stored: &StoredRecord, now: DateTime<Utc>) {
+    fn summary(&mut self, stored: &StoredRecord, now: DateTime<Utc>) {
         let record = &stored.record;
         self.field("id", record.id().to_string());
         self.field("type", record.token_type());
@@ -77,7 +78,8 @@ impl Object {
         }
     }
 
-    /// JSON escapes less than a terminal needs: what would not show is escaped too.
+    /// Closes the object and escapes invisible characters. JSON does not require these escapes, but a
+    /// terminal that shows the object does.
     fn finish(self) -> String {
         let mut object = String::with_capacity(self.0.len() + 1);
         for c in self.0.chars() {

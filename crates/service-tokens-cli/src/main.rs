@@ -1,27 +1,29 @@
-//! Tokens from the command line, over a file store: a tool for operators, and a model for your own.
+//! A command-line tool that manages service tokens in a token file. Operators can run it as it is,
+//! and authors of a service can copy it for their own tool.
 //!
 //! ```text
 //! cargo run -p service-tokens-cli -- --help
 //! ```
 //!
-//! What belongs to your service is in `settings.rs`: prefix, types, policy and store. A service with a
-//! key ring gives the ring there too; without it this tool would issue tokens under no key and refuse
-//! those under one. The other files hold for any store.
+//! The prefix, the token types, the policy and the store of a service are in `settings.rs`. If your service has a key ring, set the same ring there. Without it this tool issues
+//! tokens under no key and refuses the tokens that have one. The other files work with any service.
 //!
-//! Two habits are worth keeping. A token is never an argument, since arguments end up in shell
-//! histories and lists of processes, and it leaves the program once, alone on its line on standard
-//! output. And nothing that somebody else has written reaches a terminal as it is: see `text.rs`.
+//! Two rules hold in every verb:
+//!
+//! - A token is never an argument, because arguments are visible in shell histories and process lists.
+//!   A new token is printed once, alone on its line, on standard output.
+//! - Text that another person wrote never reaches a terminal unescaped (see `output::visible`).
 
 mod args;
-mod compact;
 mod descendants;
+mod exit;
 mod filters;
-mod handover;
 mod issue;
 mod json;
 mod lines;
 mod list;
 mod outcome;
+mod output;
 mod progress;
 mod prompt;
 mod purge;
@@ -31,67 +33,67 @@ mod rotate;
 mod scanner_regex;
 mod settings;
 mod show;
-mod stop;
 mod table;
-mod text;
 mod value;
 mod verify;
 
 use std::process::ExitCode;
 
-use args::{Words, refuse_tokens};
-use stop::Stop;
+use args::{Args, refuse_tokens};
+use exit::Exit;
 
 const HELP: &str = "\
 Issues, verifies, lists, rotates and revokes service tokens in a token file.
 
-  tokens [OPTIONS] VERB ...        `tokens VERB --help` tells more of each
+  service-tokens [OPTIONS] VERB ...
+  service-tokens VERB --help        describes one verb
 
 Verbs:
-  issue           make a token and print it, this once
-  verify          say of tokens on standard input whether they are accepted
+  issue           create a token and print it once
+  verify          check the tokens on standard input
   list            list tokens
-  show            show all that is known of one token
-  rotate          give a token a new secret and print it, this once
-  revoke          revoke tokens by their ids, for good
-  revoke-all      revoke every token that filters select, for good
-  purge           remove what has been dead for long
-  scanner-regex   print the expression by which secret scanners find tokens
+  show            show everything that is stored about one token
+  rotate          give a token a new secret and print it once
+  revoke          revoke tokens by id, permanently
+  revoke-all      revoke every token that matches filters, permanently
+  purge           remove the records of tokens that ended long ago
+  scanner-regex   print the expression with which secret scanners find tokens
 
 Options for every verb:
-  --file PATH             the token file; otherwise the variable TOKENS_FILE
-                          names it. While a service has it open, nothing else
-                          can: stop the service, or do it through the service.
-                          Nor can a service while this program runs or asks
-  --prefix PREFIX         the service's prefix; acme_live unless given
-  --accept-prefix PREFIX  accept this older prefix too; repeatable
+  --file PATH             the token file (default: the variable TOKENS_FILE).
+                          While a service has the file open, no other program
+                          can open it: stop the service, or use its own API.
+                          While this program runs, and also while it waits for
+                          an answer, the service cannot open the file
+  --prefix PREFIX         the service's prefix (default: acme_live)
+  --accept-prefix PREFIX  also accept this older prefix; repeatable
   --type-def NAME=SCOPE,SCOPE
-                          a type of the service; repeatable. Without any, three
-                          are known: connector (may upload files), developer
-                          (every API) and manager (also manages tokens)
-  --longest-lifetime DURATION
-                          how long a token may live at most; 366d unless given
-  --allow-never           allow tokens without an end
-  -h, --help              this, or behind a verb, what that does
+                          a token type of the service; repeatable. Without this
+                          option there are three: connector (may upload files),
+                          developer (every API) and manager (every API, and may
+                          manage tokens)
+  --max-lifetime DURATION the longest lifetime of a token (default: 366d)
+  --allow-never           allow tokens that never expire
+  -h, --help              show this help, or the help of the verb before it
 
-Durations are a number and s, m, h, d or w, such as 90d. Times are RFC 3339,
+A duration is a number with s, m, h, d or w, such as 90d. A time is RFC 3339,
 such as 2027-01-01T00:00:00Z.
 
-A token is never an argument, since arguments end up in shell histories. A new
-one is alone on standard output; what else `issue` and `rotate` say is on
-standard error.
+A token is never an argument, because arguments are visible in shell histories.
+`issue` and `rotate` print the new token alone on standard output, and all other
+information on standard error.
 
 Exit status:
-  0   done
-  1   not done: refused, not found, cancelled or failed; of `verify`, not every
-      line was accepted
-  2   the command line has a mistake, and nothing was opened
+  0   success
+  1   refused, not found, cancelled or failed; for `verify`, at least one line
+      was not accepted
+  2   the command line is wrong; no file was opened
 ";
 
 struct Verb {
     name: &'static str,
     help: &'static str,
-    run: fn(Words) -> Result<(), Stop>,
+    run: fn(Args) -> Result<(), Exit>,
 }
 
 const VERBS: &[Verb] = &[
@@ -109,30 +111,30 @@ const VERBS: &[Verb] = &[
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(stop) => stop.report(),
+        Err(exit) => exit.report(),
     }
 }
 
-fn run() -> Result<(), Stop> {
+fn run() -> Result<(), Exit> {
     refuse_tokens(std::env::args_os())?;
-    let mut words = Words::new(lexopt::Parser::from_env(), HELP);
-    let Some(name) = words.verb()? else {
-        return Err(Stop::Usage(format!("no verb is given\n\n{HELP}")));
+    let mut args = Args::new(lexopt::Parser::from_env(), HELP);
+    let Some(name) = args.verb()? else {
+        return Err(Exit::Usage(format!("the verb is missing\n\n{HELP}")));
     };
     if name == "help" {
-        return Err(match words.verb()? {
-            None => Stop::Help(HELP),
-            Some(name) => Stop::Help(find(&name, &words)?.help),
+        return Err(match args.verb()? {
+            None => Exit::Help(HELP),
+            Some(name) => Exit::Help(find(&name, &args)?.help),
         });
     }
-    let verb = find(&name, &words)?;
-    words.enter(verb.name, verb.help);
-    (verb.run)(words)
+    let verb = find(&name, &args)?;
+    args.enter_verb(verb.name, verb.help);
+    (verb.run)(args)
 }
 
-fn find(name: &str, words: &Words) -> Result<&'static Verb, Stop> {
+fn find(name: &str, args: &Args) -> Result<&'static Verb, Exit> {
     VERBS.iter().find(|verb| verb.name == name).ok_or_else(|| {
         let names: Vec<&str> = VERBS.iter().map(|verb| verb.name).collect();
-        words.mistake(&format!("there is no such verb; there are {}", names.join(", ")))
+        args.usage_error(&format!("the verb must be one of {}", names.join(", ")))
     })
 }

@@ -1,29 +1,31 @@
-//! What a bulk act has done, and what withstood.
+//! The result of an operation on several tokens, and the report at its end.
 
 use std::collections::BTreeMap;
 
-use service_tokens::{BulkError, BulkOutcome, FileStore, ManageError, TokenId, TokenService};
+use futures_lite::future::block_on;
+use service_tokens::bulk::{BulkError, BulkOutcome};
+use service_tokens::{FileStore, ManageError, TokenId, TokenService};
 
-use crate::compact::compact;
-use crate::stop::{Stop, chain, note};
-use crate::text::visible;
+use crate::exit::{Exit, with_causes};
+use crate::output::{note, visible};
 
-/// As many failures as a bulk act names.
-const NAMED: usize = 100;
+/// The maximum number of failures that are listed by id. The bulk operations of the library have the
+/// same limit.
+const MAX_LISTED: usize = 100;
 
-/// Several acts as one.
+/// The sum of several operations.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) done: u64,
     pub(crate) failed: u64,
-    /// Those that are named: the last cause of each.
+    /// The failures that are listed, with the last error of each token.
     failures: BTreeMap<TokenId, ManageError>,
-    /// What stopped it before its end.
+    /// The error that stopped the operation before its end.
     cause: Option<ManageError>,
 }
 
 impl Outcome {
-    /// Takes one act in; `false` if it stopped before its end.
+    /// Adds a bulk operation. Returns `false` if it stopped before its end.
     pub(crate) fn add(&mut self, outcome: Result<BulkOutcome, BulkError>) -> bool {
         let outcome = match outcome {
             Ok(outcome) => outcome,
@@ -34,19 +36,20 @@ impl Outcome {
         };
         self.done += outcome.done;
         self.failed += outcome.failed;
-        self.failures.extend(outcome.failures.into_iter().map(|one| (one.id, one.error)));
+        self.failures
+            .extend(outcome.failures.into_iter().map(|failure| (failure.id, failure.error)));
         self.cause.is_none()
     }
 
-    /// Takes the act on one token in, and whether it changed something; `false` if no other would fare
-    /// better.
+    /// Adds an operation on one token; `Ok(true)` means that it changed the token. Returns `false` if the
+    /// same error would occur for every other token.
     pub(crate) fn add_one(&mut self, id: TokenId, outcome: Result<bool, ManageError>) -> bool {
         match outcome {
             Ok(changed) => self.done += u64::from(changed),
             Err(cause @ ManageError::Invalid(_)) => self.cause = Some(cause),
             Err(error) => {
                 self.failed += 1;
-                if self.failures.len() < NAMED {
+                if self.failures.len() < MAX_LISTED {
                     self.failures.insert(id, error);
                 }
             }
@@ -54,35 +57,55 @@ impl Outcome {
         self.cause.is_none()
     }
 
-    /// Forgets what withstood: it is tried again.
-    pub(crate) fn try_again(&mut self) {
+    /// Removes the failures, because the caller tries those tokens again.
+    pub(crate) fn clear_failures(&mut self) {
         self.failed = 0;
         self.failures.clear();
     }
 
-    /// That something kept it from its end.
-    pub(crate) fn stopped(&mut self, cause: ManageError) {
+    /// Records the error that stopped the operation before its end.
+    pub(crate) fn stop(&mut self, cause: ManageError) {
         self.cause = Some(cause);
     }
 
-    /// Tells it, and makes the file as small as it now can be.
-    pub(crate) fn tell(
+    /// Writes the report and compacts the file.
+    pub(crate) fn report(
         self,
         verb: &str,
-        what: &str,
+        noun: &str,
         service: &TokenService<FileStore>,
-    ) -> Result<(), Stop> {
-        note(format_args!("{verb} {} {what}.", self.done));
+    ) -> Result<(), Exit> {
+        note(format_args!("{verb} {} {noun}.", self.done));
         for (id, error) in &self.failures {
-            note(format_args!("{id}: {}", visible(&chain(error))));
+            note(format_args!("{id}: {}", visible(&with_causes(error))));
         }
         if self.done > 0 {
             compact(service);
         }
         match (self.cause, self.failed) {
-            (Some(cause), _) => Err(Stop::from(cause)),
+            (Some(cause), _) => Err(Exit::from(cause)),
             (None, 0) => Ok(()),
-            (None, failed) => Err(Stop::Failed(format!("{failed} {what} withstood"))),
+            (None, failed) => {
+                let verb = verb.to_lowercase();
+                Err(Exit::Failed(format!("{failed} {noun} could not be {verb}")))
+            }
         }
+    }
+}
+
+/// Compacts the file and reports both sizes.
+///
+/// A service compacts in the background, but this program ends before that. If compacting fails, the
+/// operation before it still succeeded.
+fn compact(service: &TokenService<FileStore>) {
+    match block_on(service.store().compact()) {
+        Ok(sizes) => note(format_args!(
+            "The file had {} bytes and has {} now.",
+            sizes.bytes_before, sizes.bytes_after
+        )),
+        Err(error) => note(format_args!(
+            "The file could not be compacted, which needs free space for a copy of the live records: {}",
+            with_causes(&error)
+        )),
     }
 }

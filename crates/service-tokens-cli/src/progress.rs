@@ -1,47 +1,48 @@
-//! How far long work has come: on standard error, if that is a terminal, and only where it takes long.
+//! A progress bar on standard error for work that takes long. It appears only on a terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// Shorter work shows nothing.
-const SHORT: Duration = Duration::from_millis(300);
+/// The time before the bar appears.
+const DELAY: Duration = Duration::from_millis(300);
 
-/// Between two drawings.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The minimum time between two updates of the bar.
+const INTERVAL: Duration = Duration::from_millis(100);
 
+/// The width of the bar in characters.
 const WIDTH: u64 = 30;
 
-/// A line that is drawn over and over, and wiped when this is dropped.
+/// A progress bar, which is erased when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    what: &'static str,
+    label: &'static str,
     is_terminal: bool,
-    next: Instant,
+    next_update: Instant,
     drawn: bool,
 }
 
 impl Progress {
-    pub(crate) fn new(what: &'static str) -> Self {
+    pub(crate) fn new(label: &'static str) -> Self {
         let is_terminal = io::stderr().is_terminal();
-        Self { what, is_terminal, next: Instant::now() + SHORT, drawn: false }
+        Self { label, is_terminal, next_update: Instant::now() + DELAY, drawn: false }
     }
 
-    /// So much is done of so much.
-    pub(crate) fn show(&mut self, done: u64, total: u64) {
-        if !self.is_terminal || Instant::now() < self.next {
+    /// Updates the bar: `done` of `total` is done.
+    pub(crate) fn update(&mut self, done: u64, total: u64) {
+        if !self.is_terminal || Instant::now() < self.next_update {
             return;
         }
-        self.next = Instant::now() + PAUSE;
+        self.next_update = Instant::now() + INTERVAL;
         self.drawn = true;
         let done = done.min(total);
-        let of = |parts: u64| {
+        let scaled = |parts: u64| {
             u64::try_from(u128::from(done) * u128::from(parts) / u128::from(total.max(1)))
                 .unwrap_or(parts)
         };
-        let full = "#".repeat(usize::try_from(of(WIDTH)).unwrap_or(0));
+        let full = "#".repeat(usize::try_from(scaled(WIDTH)).unwrap_or(0));
         let width = usize::try_from(WIDTH).unwrap_or(0);
         let mut terminal = io::stderr().lock();
-        let _ = write!(terminal, "\r{} [{full:<width$}] {:>3} %", self.what, of(100));
+        let _ = write!(terminal, "\r{} [{full:<width$}] {:>3} %", self.label, scaled(100));
         let _ = terminal.flush();
     }
 }

@@ -1,40 +1,39 @@
-//! Questions on standard error, answered by a line on standard input: by a person, or by a script that
-//! pipes it.
+//! Questions on standard error. A person or a script answers with a line on standard input.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
-use crate::stop::Stop;
+use crate::exit::Exit;
 
-/// No answer is longer.
-const ANSWER_MAX: u64 = 1_000;
+/// The maximum length of an answer in bytes.
+const MAX_ANSWER_LEN: u64 = 1_000;
 
-/// Asks, and gives the answer without the space around it; an empty one if there is none.
-pub(crate) fn ask(question: &str) -> Result<String, Stop> {
-    let mut to = io::stderr().lock();
-    // Who cannot be asked has not agreed.
-    write!(to, "{question} ")
-        .and_then(|()| to.flush())
-        .map_err(|error| Stop::Failed(format!("the question could not be shown: {error}")))?;
+/// Asks a question and returns the trimmed answer, which is empty at the end of standard input.
+pub(crate) fn ask(question: &str) -> Result<String, Exit> {
+    let mut stderr = io::stderr().lock();
+    // If the person cannot see the question, an answer is not a confirmation.
+    write!(stderr, "{question} ")
+        .and_then(|()| stderr.flush())
+        .map_err(|error| Exit::Failed(format!("the question could not be shown: {error}")))?;
     let stdin = io::stdin().lock();
     let is_terminal = stdin.is_terminal();
     let mut answer = Vec::new();
     stdin
-        .take(ANSWER_MAX)
+        .take(MAX_ANSWER_LEN)
         .read_until(b'\n', &mut answer)
-        .map_err(|error| Stop::Failed(format!("reading the answer: {error}")))?;
+        .map_err(|error| Exit::Failed(format!("reading the answer: {error}")))?;
     if !is_terminal {
-        let _ = writeln!(to);
+        let _ = writeln!(stderr);
     }
     Ok(String::from_utf8_lossy(&answer).trim().to_owned())
 }
 
-/// Asks whether to go on: only y or yes is a yes.
-pub(crate) fn agree(question: &str) -> Result<(), Stop> {
+/// Asks for a confirmation. Any answer except `y` or `yes` cancels.
+pub(crate) fn confirm(question: &str) -> Result<(), Exit> {
     let answer = ask(&format!("{question} [y/N]"))?;
     if ["y", "yes"].contains(&&*answer.to_ascii_lowercase()) { Ok(()) } else { Err(cancelled()) }
 }
 
-/// That nothing was agreed to.
-pub(crate) fn cancelled() -> Stop {
-    Stop::Failed("cancelled: nothing was changed".into())
+/// Returns the error for a missing confirmation.
+pub(crate) fn cancelled() -> Exit {
+    Exit::Failed("cancelled: nothing was changed".into())
 }

@@ -1,73 +1,70 @@
-//! `tokens purge`
+//! `service-tokens purge`
 
 use futures_lite::future::block_on;
 
-use crate::args::Words;
+use crate::args::Args;
+use crate::exit::Exit;
 use crate::outcome::Outcome;
+use crate::output::{note, print, time};
 use crate::progress::Progress;
-use crate::prompt::agree;
+use crate::prompt::confirm;
 use crate::settings::Access;
-use crate::stop::{Stop, note, print};
-use crate::text::time;
 use crate::value;
 
 pub(crate) const HELP: &str = "\
-Removes the records of tokens that have been expired or revoked for long, and
-with them who revoked them, when and why. No token is deader for it: this is
-for keeping house, not for an incident. Shows how many they are and asks. Then
-the file is written anew, so that it gets smaller.
+Removes the records of tokens that expired or were revoked long ago. A record
+also says who revoked the token, when and why, and this information is lost too.
+Purging ends no token, so it is of no help in an incident. The command shows the
+number of records and asks for a confirmation. At the end it compacts the file.
 
-  tokens purge --retention 180d [OPTIONS]
+  service-tokens purge --retention 180d [OPTIONS]
 
-  --retention DURATION    what has been dead for longer than this goes; at
+  --retention DURATION    remove records that ended longer ago than this; at
                           least 1d
-  --owner OWNER           only this owner's
-  --dry-run               print how many they are, and change nothing
-  --yes                   do not ask
+  --owner OWNER           only records of this owner
+  --dry-run               print the number of records and change nothing
+  --yes                   do not ask for a confirmation
 
-`tokens --help` lists the options for every verb.
+`service-tokens --help` lists the options for every verb.
 ";
 
-pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
+pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let (mut retention, mut owner, mut dry_run, mut yes) = (None, None, false, false);
-    while let Some(option) = words.next_option()? {
+    while let Some(option) = args.next_option()? {
         match &*option {
-            "retention" => words.set(&mut retention, value::duration)?,
-            "owner" => words.set(&mut owner, value::text)?,
-            "dry-run" => words.flag(&mut dry_run)?,
-            "yes" => words.flag(&mut yes)?,
-            _ => return Err(words.unknown(&option)),
+            "retention" => args.set(&mut retention, value::duration)?,
+            "owner" => args.set(&mut owner, value::text)?,
+            "dry-run" => args.flag(&mut dry_run)?,
+            "yes" => args.flag(&mut yes)?,
+            _ => return Err(args.unknown_option(&option)),
         }
     }
-    let [] = words.operands([])?;
-    let retention = words.required(retention, "retention")?;
+    let [] = args.operands([])?;
+    let retention = args.required(retention, "retention")?;
 
-    let access = if dry_run { Access::Read } else { Access::Change };
-    let service = words.settings.open(access)?;
-    let view = match &owner {
-        Some(owner) => service.owner(owner),
-        None => service.all_owners(),
-    };
+    let access = if dry_run { Access::Read } else { Access::Write };
+    let service = args.settings.open(access)?;
+    let view = service.owner_or_all(owner.as_deref());
     let count = block_on(view.purge(retention).count())?;
     if dry_run {
         return print(count);
     }
     if count == 0 {
-        note("No such records. Nothing changed.");
+        note("No records match. Nothing changed.");
         return Ok(());
     }
     if !yes {
-        // On a wrong clock what died today is long dead.
+        // With a wrong clock, a record that ended today can look old. So the time is shown.
         note(format_args!(
-            "{count} records. By this machine's clock it is {}.\nWhat is removed cannot be recovered.",
+            "{count} records match. The clock of this machine shows {}.\nA removed record cannot be recovered.",
             time(service.now())
         ));
-        agree("Remove them?")?;
+        confirm("Remove these records?")?;
     }
     let mut progress = Progress::new("removing");
-    let removals = view.purge(retention).on_progress(|at| progress.show(at.found, count));
+    let removals = view.purge(retention).on_progress(|at| progress.update(at.found, count));
     let mut outcome = Outcome::default();
     outcome.add(block_on(removals.run()));
     drop(progress);
-    outcome.tell("Removed", "records", &service)
+    outcome.report("Removed", "records", &service)
 }

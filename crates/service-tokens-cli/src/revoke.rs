@@ -1,107 +1,116 @@
-//! `tokens revoke`
+//! `service-tokens revoke`
 
 use std::io::{self, BufRead};
 
 use futures_lite::future::block_on;
 use service_tokens::{FileStore, ManageError, RevokeRequest, TokenId, TokenService};
 
-use crate::args::Words;
+use crate::args::Args;
+use crate::exit::Exit;
 use crate::outcome::Outcome;
+use crate::output::{description, note, time};
 use crate::progress::Progress;
-use crate::prompt::agree;
+use crate::prompt::confirm;
 use crate::settings::Access;
-use crate::stop::{Stop, note};
-use crate::text::{time, which};
 use crate::value;
 
 pub(crate) const HELP: &str = "\
-Revokes tokens, for good: a revoked token cannot be recovered. Shows which they
-are and asks; only y or yes on standard input revokes them. Revoking one again
-is a success that changes nothing.
+Revokes tokens permanently; a revoked token cannot be recovered. The command
+shows the tokens and asks for a confirmation, which is y or yes on standard
+input. Revoking a revoked token succeeds and changes nothing.
 
-  tokens revoke ID... [OPTIONS]
-  tokens revoke - --yes [OPTIONS] < ids
-                    the ids are on standard input, one a line
+  service-tokens revoke ID... [OPTIONS]
+  service-tokens revoke - --yes [OPTIONS] < ids
+                    reads the ids from standard input, one per line
 
-  --by TEXT         who revokes them
-  --reason TEXT     why
-  --yes             do not ask
+  --by TEXT         the person or program that revokes them
+  --reason TEXT     the reason
+  --yes             do not ask for a confirmation
 
-Of several ids, one that is no token's stops no other, and the status is 1. In
-the end the file is written anew, so that it gets smaller.
+With several ids, an unknown id does not stop the others, but the exit status is
+then 1. After several ids the command compacts the file.
 
-`tokens --help` lists the options for every verb.
+`service-tokens --help` lists the options for every verb.
 ";
 
-pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
+pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let (mut by, mut reason, mut yes) = (None, None, false);
-    while let Some(option) = words.next_option()? {
+    while let Some(option) = args.next_option()? {
         match &*option {
-            "by" => words.set(&mut by, value::text)?,
-            "reason" => words.set(&mut reason, value::text)?,
-            "yes" => words.flag(&mut yes)?,
-            _ => return Err(words.unknown(&option)),
+            "by" => args.set(&mut by, value::text)?,
+            "reason" => args.set(&mut reason, value::text)?,
+            "yes" => args.flag(&mut yes)?,
+            _ => return Err(args.unknown_option(&option)),
         }
     }
-    let ids = match words.ids()? {
+    let ids = match args.ids()? {
         Some(ids) => ids,
         None if yes => read_ids()?,
-        None => return Err(words.mistake("- needs --yes: the answer cannot stand there as well")),
+        None => {
+            return Err(args
+                .usage_error("- needs --yes, because standard input holds the ids and no answer"));
+        }
     };
-    let request = request(by, reason);
-    let service = words.settings.open(Access::Change)?;
+    let request = revoke_request(by, reason);
+    let service = args.settings.open(Access::Write)?;
     match ids[..] {
-        [id] => one(&service, id, request, yes),
-        _ => several(&service, &ids, &request, yes),
+        [id] => revoke_one(&service, id, request, yes),
+        _ => revoke_several(&service, &ids, &request, yes),
     }
 }
 
-/// All of them before the first is revoked, so that a mistake changes nothing.
-fn read_ids() -> Result<Vec<TokenId>, Stop> {
+/// Reads all ids before the first token is revoked, so that a wrong line changes nothing.
+fn read_ids() -> Result<Vec<TokenId>, Exit> {
     let mut ids = Vec::new();
     for (i, line) in io::stdin().lock().lines().enumerate() {
-        let line = line.map_err(Stop::input)?;
+        let line = line.map_err(Exit::input)?;
         match line.trim() {
             "" => {}
-            id => ids.push(value::id(id).map_err(|why| {
-                Stop::Failed(format!("line {} {why}: nothing was changed", i + 1))
+            id => ids.push(value::id(id).map_err(|error| {
+                Exit::Failed(format!("line {} {error}: nothing was changed", i + 1))
             })?),
         }
     }
     match ids.is_empty() {
-        true => Err(Stop::Failed("there was no id on standard input".into())),
+        true => Err(Exit::Failed("standard input contains no id".into())),
         false => Ok(ids),
     }
 }
 
-fn one(
+fn revoke_one(
     service: &TokenService<FileStore>,
     id: TokenId,
     request: RevokeRequest,
     yes: bool,
-) -> Result<(), Stop> {
+) -> Result<(), Exit> {
     let view = service.all_owners();
     let record = block_on(view.get(id))?.record;
     if let Some(revocation) = record.revocation() {
         let at = time(revocation.at);
-        note(format_args!("{} was revoked already, at {at}. Nothing changed.", which(&record)));
+        note(format_args!(
+            "{} was already revoked at {at}. Nothing changed.",
+            description(&record)
+        ));
         return Ok(());
     }
     if !yes {
-        note(format_args!("{}\nA revoked service token cannot be recovered.", which(&record)));
-        agree("Revoke it?")?;
+        note(format_args!(
+            "{}\nA revoked service token cannot be recovered.",
+            description(&record)
+        ));
+        confirm("Revoke this token?")?;
     }
     block_on(view.revoke(id, request))?;
-    note(format_args!("Revoked {}.", which(&record)));
+    note(format_args!("Revoked {}.", description(&record)));
     Ok(())
 }
 
-fn several(
+fn revoke_several(
     service: &TokenService<FileStore>,
     ids: &[TokenId],
     request: &RevokeRequest,
     yes: bool,
-) -> Result<(), Stop> {
+) -> Result<(), Exit> {
     let view = service.all_owners();
     let (mut found, mut unknown) = (Vec::new(), 0_u64);
     for id in ids {
@@ -116,9 +125,9 @@ fn several(
     }
     found.retain(|record| record.revocation().is_none());
     if !yes && !found.is_empty() {
-        found.iter().for_each(|record| note(which(record)));
+        found.iter().for_each(|record| note(description(record)));
         note("A revoked service token cannot be recovered.");
-        agree(&format!("Revoke these {}?", found.len()))?;
+        confirm(&format!("Revoke these {} tokens?", found.len()))?;
     }
     let mut progress = Progress::new("revoking");
     let (mut outcome, total) = (Outcome::default(), found.len() as u64);
@@ -127,18 +136,18 @@ fn several(
         if !outcome.add_one(id, revoked.map(|revoked| !revoked.already_revoked)) {
             break;
         }
-        progress.show(at, total);
+        progress.update(at, total);
     }
     drop(progress);
-    outcome.tell("Revoked", "tokens", service)?;
+    outcome.report("Revoked", "tokens", service)?;
     match unknown {
         0 => Ok(()),
-        _ => Err(Stop::Failed(format!("{unknown} of {} ids are no token's", ids.len()))),
+        _ => Err(Exit::Failed(format!("{unknown} of {} ids are unknown", ids.len()))),
     }
 }
 
-/// By whom and why, as far as it was said.
-pub(crate) fn request(by: Option<String>, reason: Option<String>) -> RevokeRequest {
+/// Returns a request with the values of `--by` and `--reason`.
+pub(crate) fn revoke_request(by: Option<String>, reason: Option<String>) -> RevokeRequest {
     let mut request = RevokeRequest::new();
     if let Some(by) = by {
         request = request.by(by);

@@ -1,35 +1,40 @@
-//! `tokens rotate`
+//! `service-tokens rotate`
 
 use futures_lite::future::block_on;
-use service_tokens::{ReplacedSecret, RotateRequest};
+use service_tokens::RotateRequest;
+use service_tokens::record::ReplacedSecret;
 
-use crate::args::Words;
-use crate::handover::hand_over;
+use crate::args::Args;
+use crate::exit::Exit;
+use crate::output::{description, expiry, note, print_token, time};
 use crate::settings::Access;
-use crate::stop::{Stop, note};
-use crate::text::{end, time, which};
-use crate::value::{self, End};
+use crate::value::{self, Expiry};
 
 pub(crate) const HELP: &str = "\
-Gives a token a new secret and prints the new token, this once, alone on
-standard output. The id stays.
+Gives a token a new secret and prints the new token once, alone on standard
+output. The id does not change.
 
-  tokens rotate ID --at-once          the old secret ends now: it leaked
-  tokens rotate ID --overlap 24h      both are accepted for so long, at most 30d
-  tokens rotate ID --until-first-use 24h
-                                      the old secret ends when the new one is
-                                      first used, after so long at the latest;
-                                      `tokens verify` is no use
+  service-tokens rotate ID --at-once  [OPTIONS]
+  service-tokens rotate ID --overlap 24h  [OPTIONS]
+  service-tokens rotate ID --until-first-use 24h  [OPTIONS]
 
-  --replacing newest    while an overlap runs: the newest secret was lost
-  --replacing oldest    while an overlap runs: the oldest secret ends now
-  --expires WHEN        a new end, as in `tokens issue`; otherwise it stays
+  --at-once             the old secret ends now; use this if the token leaked
+  --overlap DURATION    both secrets are accepted for this duration, at most 30d
+  --until-first-use DURATION
+                        the old secret ends when the new one is first used, or
+                        after this duration, at most 30d; `service-tokens
+                        verify` does not count as a use
+  --replacing newest    during an overlap: replace the newest secret, because it
+                        was lost
+  --replacing oldest    during an overlap: end the oldest secret now
+  --expires WHEN        a new expiry, as in `service-tokens issue` (default: the
+                        expiry does not change)
 
-`tokens --help` lists the options for every verb. Mind --prefix: the new token
-gets it.
+`service-tokens --help` lists the options for every verb. The new token gets the
+prefix of --prefix.
 ";
 
-fn replaces(text: &str) -> Result<ReplacedSecret, String> {
+fn replaced_secret(text: &str) -> Result<ReplacedSecret, String> {
     match text {
         "newest" => Ok(ReplacedSecret::Newest),
         "oldest" => Ok(ReplacedSecret::Oldest),
@@ -37,56 +42,56 @@ fn replaces(text: &str) -> Result<ReplacedSecret, String> {
     }
 }
 
-pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
+pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let (mut at_once, mut overlap, mut first_use) = (false, None, None);
     let (mut replacing, mut expires) = (None, None);
-    while let Some(option) = words.next_option()? {
+    while let Some(option) = args.next_option()? {
         match &*option {
-            "at-once" => words.flag(&mut at_once)?,
-            "overlap" => words.set(&mut overlap, value::duration)?,
-            "until-first-use" => words.set(&mut first_use, value::duration)?,
-            "replacing" => words.set(&mut replacing, replaces)?,
-            "expires" => words.set(&mut expires, End::read)?,
-            _ => return Err(words.unknown(&option)),
+            "at-once" => args.flag(&mut at_once)?,
+            "overlap" => args.set(&mut overlap, value::duration)?,
+            "until-first-use" => args.set(&mut first_use, value::duration)?,
+            "replacing" => args.set(&mut replacing, replaced_secret)?,
+            "expires" => args.set(&mut expires, Expiry::parse)?,
+            _ => return Err(args.unknown_option(&option)),
         }
     }
-    let id = words.id()?;
+    let id = args.id()?;
     let mut request = match (at_once, overlap, first_use) {
         (true, None, None) => RotateRequest::at_once(),
         (false, Some(overlap), None) => RotateRequest::with_overlap(overlap),
         (false, None, Some(latest)) => RotateRequest::until_first_use(latest),
         (false, None, None) => {
-            return Err(words.mistake("--at-once, --overlap or --until-first-use is missing"));
+            return Err(args.usage_error("--at-once, --overlap or --until-first-use is missing"));
         }
         _ => {
-            let three = "--at-once, --overlap and --until-first-use exclude each other";
-            return Err(words.mistake(three));
+            let error = "--at-once, --overlap and --until-first-use exclude each other";
+            return Err(args.usage_error(error));
         }
     };
-    if let Some(which) = replacing {
-        request = request.replacing(which);
+    if let Some(secret) = replacing {
+        request = request.replacing(secret);
     }
     if let Some(expires) = expires {
-        request = expires.of_rotation(request);
+        request = expires.set_in_rotation(request);
     }
 
-    let service = words.settings.open(Access::Change)?;
+    let service = args.settings.open(Access::Write)?;
     let rotated = block_on(service.all_owners().rotate(id, request))?;
-    // Whoever reads the token from a pipe may want the file.
+    // The program that reads the token from a pipe may open the file at once.
     drop(service);
     let record = &rotated.record;
     let older = match record.overlap(record.secret_created_at()) {
         Some(overlap) if overlap.ends_on_first_use => format!(
-            "The older secret ends when the new one is first used, at the latest: {}.",
+            "The older secret ends when the new one is first used, at the latest at {}.",
             time(overlap.ends_at)
         ),
-        Some(overlap) => format!("The older secret ends: {}.", time(overlap.ends_at)),
+        Some(overlap) => format!("The older secret ends at {}.", time(overlap.ends_at)),
         None => "The older secret has ended.".into(),
     };
     note(format_args!(
-        "Rotated {}.\n{older} The token expires: {}. It is shown this once:",
-        which(record),
-        end(record.expires_at()),
+        "Rotated {}.\n{older} The token expires: {}. It is shown only once:",
+        description(record),
+        expiry(record.expires_at()),
     ));
-    hand_over(&rotated)
+    print_token(&rotated)
 }

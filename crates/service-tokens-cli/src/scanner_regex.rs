@@ -1,19 +1,20 @@
-//! `tokens scanner-regex`
+//! `service-tokens scanner-regex`
 
-use crate::args::Words;
-use crate::stop::{Stop, print};
+use crate::args::Args;
+use crate::exit::Exit;
+use crate::output::print;
 
 pub(crate) const HELP: &str = "\
-Prints the expression by which secret scanners find the service's tokens. Needs
-no file.
+Prints the regular expression with which secret scanners find the service's
+tokens. Needs no file.
 
-  tokens scanner-regex [--prefix PREFIX] [--accept-prefix PREFIX]...
+  service-tokens scanner-regex [--prefix PREFIX] [--accept-prefix PREFIX]...
 ";
 
-pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
-    if let Some(option) = words.next_option()? {
-        return Err(words.unknown(&option));
+pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
+    if let Some(option) = args.next_option()? {
+        return Err(args.unknown_option(&option));
     }
-    let [] = words.operands([])?;
-    print(service_tokens::scanner_regex(&words.settings.prefixes()?))
+    let [] = args.operands([])?;
+    print(service_tokens::token::scanner_regex(&args.settings.prefixes()?))
 }

@@ -1,17 +1,20 @@
-//! What belongs to the service whose tokens these are: change this file for a tool of your own.
+//! The settings of the service, which are its prefix, token types, policy and store. Change this file for
+//! a tool of your own.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use service_tokens::file::{FileStoreOptions, OpenError};
+use service_tokens::steps::Prefix;
 use service_tokens::{
-    FileStore, FileStoreOptions, InvalidScope, MemoryStore, OpenError, Policy, Prefix,
-    TokenService, TokenStore, TokenType,
+    FileStore, InvalidScope, MemoryStore, Policy, TokenService, TokenStore, TokenType,
 };
 
+use crate::exit::{Exit, with_causes};
+use crate::output::note;
 use crate::progress::Progress;
-use crate::stop::{Stop, chain, note};
 
 const PREFIX: &str = "acme_live";
 
@@ -22,23 +25,24 @@ fn types() -> Result<Vec<TokenType>, InvalidScope> {
         TokenType::new("connector", ["files:upload"])?.with_description("may upload files"),
         TokenType::new("developer", ["*"])?
             .with_description("for all available APIs. Handle it with caution"),
-        // It issues nothing that may do more than itself, hence `*`.
+        // A token can issue only tokens whose scopes it has itself, so this type needs `*`.
         TokenType::new("manager", ["*", "service-tokens:*"])?
             .with_description("may manage tokens, and use every API"),
     ])
 }
 
-/// What a verb does with the file.
+/// The access to the file that a verb needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Others may read it at the same time.
+    /// Reads. Other programs can read the file at the same time.
     Read,
-    Change,
-    /// The only one that creates the file.
-    ChangeOrCreate,
+    /// Reads and writes a file that exists.
+    Write,
+    /// Reads and writes, and creates the file if it is missing.
+    WriteOrCreate,
 }
 
-/// What the options for every verb say.
+/// The values of the options for every verb.
 #[derive(Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) file: Option<PathBuf>,
@@ -50,53 +54,56 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// The prefix of new tokens first, then the others that are accepted.
-    pub(crate) fn prefixes(&self) -> Result<Vec<Prefix>, Stop> {
+    /// Returns the prefix of new tokens, then the older prefixes that are also accepted.
+    pub(crate) fn prefixes(&self) -> Result<Vec<Prefix>, Exit> {
         let own = match &self.prefix {
             Some(prefix) => prefix.clone(),
-            None => Prefix::new(PREFIX).map_err(|error| Stop::failed(&error))?,
+            None => Prefix::new(PREFIX).map_err(|error| Exit::failed(&error))?,
         };
         Ok([own].into_iter().chain(self.accepted.iter().cloned()).collect())
     }
 
-    /// The types of the service.
-    pub(crate) fn types(&self) -> Result<Vec<TokenType>, Stop> {
+    /// Returns the token types of the service.
+    pub(crate) fn types(&self) -> Result<Vec<TokenType>, Exit> {
         let types = match self.types.is_empty() {
-            true => types().map_err(|error| Stop::failed(&error))?,
+            true => types().map_err(|error| Exit::failed(&error))?,
             false => self.types.clone(),
         };
         for (i, token_type) in types.iter().enumerate() {
             if types[..i].iter().any(|earlier| earlier.name() == token_type.name()) {
-                return Err(Stop::Usage(format!("type {} is given twice", token_type.name())));
+                return Err(Exit::Usage(format!(
+                    "--type-def: the type {} is given twice",
+                    token_type.name()
+                )));
             }
         }
         Ok(types)
     }
 
-    /// Opens the file and puts the service together. Mistakes in these options are found before the
-    /// file is touched.
-    pub(crate) fn open(self, access: Access) -> Result<TokenService<FileStore>, Stop> {
+    /// Opens the file and builds the service. Errors in these options are found before the file is
+    /// opened.
+    pub(crate) fn open(self, access: Access) -> Result<TokenService<FileStore>, Exit> {
         let variable = || std::env::var_os("TOKENS_FILE").filter(|path| !path.is_empty());
         let path = self.file.clone().or_else(|| variable().map(|path: OsString| path.into()));
         let path = path.ok_or_else(|| {
-            Stop::Usage(
-                "no file is given: --file PATH names it, or the variable TOKENS_FILE".into(),
+            Exit::Usage(
+                "the token file is missing: set --file PATH or the variable TOKENS_FILE".into(),
             )
         })?;
-        self.over(MemoryStore::new())?;
-        self.over(open_store(&path, access)?)
+        self.build(MemoryStore::new())?;
+        self.build(open_store(&path, access)?)
     }
 
-    /// The service over any store.
-    pub(crate) fn over<S: TokenStore>(&self, store: S) -> Result<TokenService<S>, Stop> {
+    /// Builds the service over a store.
+    pub(crate) fn build<S: TokenStore>(&self, store: S) -> Result<TokenService<S>, Exit> {
         let types = self.types()?;
         let mut policy = Policy::new().allow_never(self.allow_never);
-        if let Some(longest) = self.max_lifetime {
-            policy = policy.max_lifetime(longest);
-            policy = policy.default_lifetime(DEFAULT_LIFETIME.min(longest));
+        if let Some(max_lifetime) = self.max_lifetime {
+            policy = policy.max_lifetime(max_lifetime);
+            policy = policy.default_lifetime(DEFAULT_LIFETIME.min(max_lifetime));
         }
         let [own, accepted @ ..] = &*self.prefixes()? else {
-            return Err(Stop::Usage("there is no prefix".into()));
+            return Err(Exit::Usage("--prefix is missing".into()));
         };
         let mut builder = TokenService::builder(store, own.as_str()).policy(policy);
         for prefix in accepted {
@@ -105,54 +112,54 @@ impl Settings {
         for token_type in types {
             builder = builder.token_type(token_type);
         }
-        builder.build().map_err(|error| Stop::failed(&error))
+        builder.build().map_err(|error| Exit::failed(&error))
     }
 }
 
-fn open_store(path: &PathBuf, access: Access) -> Result<FileStore, Stop> {
+fn open_store(path: &PathBuf, access: Access) -> Result<FileStore, Exit> {
     let mut progress = Progress::new("reading the file");
     let options = FileStoreOptions::new()
         .read_only(access == Access::Read)
-        .must_exist(access != Access::ChangeOrCreate)
-        .on_progress(move |at| progress.show(at.bytes_read, at.bytes_total));
-    let store = options.open(path).map_err(|error| Stop::Failed(not_opened(&error, access)))?;
-    let opening = store.opening();
-    if opening.created {
+        .must_exist(access != Access::WriteOrCreate)
+        .on_progress(move |at| progress.update(at.bytes_read, at.bytes_total));
+    let store = options.open(path).map_err(|error| Exit::Failed(open_failure(&error, access)))?;
+    let report = store.opening();
+    if report.created {
         note(format_args!("Created {}.", store.path().display()));
     }
-    if let Some(cut_off) = opening.cut_off {
+    if let Some(tail) = report.cut_off {
         note(format_args!(
-            "An unfinished write of {} bytes at the end of the file is left out: nobody was told that \
-             it succeeded.",
-            cut_off.bytes
+            "The file ends with an unfinished write of {} bytes, which is ignored. The service never \
+             reported that this write succeeded.",
+            tail.bytes
         ));
     }
     if access != Access::Read && store.is_read_only() {
-        return Err(Stop::Failed(format!(
-            "{} cannot be written to: nothing was changed",
+        return Err(Exit::Failed(format!(
+            "{} cannot be written: nothing was changed",
             store.path().display()
         )));
     }
     Ok(store)
 }
 
-/// What went wrong, and the way on.
-fn not_opened(error: &OpenError, access: Access) -> String {
-    let told = chain(error);
+/// Returns the error message, with a hint how to continue.
+fn open_failure(error: &OpenError, access: Access) -> String {
+    let message = with_causes(error);
     match error {
         OpenError::Locked { .. } => format!(
-            "{told}\nAnother process has it open, a service perhaps. Stop that, or do this through \
-             it. Nothing was changed."
+            "{message}\nhint: another process, probably the service, has the file open; stop it, or use the \
+             service's own API"
         ),
         OpenError::Damaged { .. } => format!(
-            "{told}\nThe file is refused as a whole, because a part of it could bring a revoked token \
-             back: restore a copy. This file was not changed."
+            "{message}\nhint: restore a copy; the whole file is refused because a partial read could make a \
+             revoked token valid again; this file was not changed"
         ),
         OpenError::Io { source, path, .. }
-            if source.kind() == ErrorKind::NotFound && access != Access::ChangeOrCreate =>
+            if source.kind() == ErrorKind::NotFound && access != Access::WriteOrCreate =>
         {
-            format!("there is no file {}: only `tokens issue` creates one", path.display())
+            format!("there is no file {}: only `service-tokens issue` creates one", path.display())
         }
-        _ => told,
+        _ => message,
     }
 }

@@ -1,4 +1,4 @@
-//! `tokens show`
+//! `service-tokens show`
 
 use std::io::{self, Write};
 
@@ -6,46 +6,47 @@ use chrono::{DateTime, Utc};
 use futures_lite::future::block_on;
 use service_tokens::StoredRecord;
 
-use crate::args::Words;
+use crate::args::Args;
+use crate::exit::Exit;
 use crate::json;
+use crate::output::{expiry, last_used, time, visible};
 use crate::settings::Access;
-use crate::stop::Stop;
-use crate::text::{end, last_used, time, visible};
 
 pub(crate) const HELP: &str = "\
-Shows all that is known of one token: never the token itself, which nobody
-knows any more.
+Shows everything that is stored about one token. The token itself is not stored,
+so it cannot be shown.
 
-  tokens show ID [--json]
+  service-tokens show ID [--json]
 
-  --json    one JSON object: what `tokens list --json` tells, and secret_created_at,
-            older_secret_ends_at, older_secret_ends_on_first_use, issued_by,
-            issuers, revoked_at, revoked_by, reason and newer_format, those
-            that there are; newer_format is true where a newer version wrote
-            the record and some of its fields are not shown
+  --json    print one JSON object: the fields of `service-tokens list --json`,
+            and secret_created_at, older_secret_ends_at,
+            older_secret_ends_on_first_use, issued_by, issuers, revoked_at,
+            revoked_by, reason and newer_format, as far as the token has them.
+            newer_format is true if a newer version wrote the record; some of
+            its fields are then not shown
 
-`tokens --help` lists the options for every verb.
+`service-tokens --help` lists the options for every verb.
 ";
 
-pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
+pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let mut as_json = false;
-    while let Some(option) = words.next_option()? {
+    while let Some(option) = args.next_option()? {
         match &*option {
-            "json" => words.flag(&mut as_json)?,
-            _ => return Err(words.unknown(&option)),
+            "json" => args.flag(&mut as_json)?,
+            _ => return Err(args.unknown_option(&option)),
         }
     }
-    let id = words.id()?;
+    let id = args.id()?;
 
-    let service = words.settings.open(Access::Read)?;
+    let service = args.settings.open(Access::Read)?;
     let stored = block_on(service.all_owners().get(id))?;
     let now = service.now();
     let mut out = io::stdout().lock();
     if as_json {
-        return writeln!(out, "{}", json::shown(&stored, now)).map_err(Stop::output);
+        return writeln!(out, "{}", json::details(&stored, now)).map_err(Exit::output);
     }
     for (name, value) in lines(&stored, now) {
-        writeln!(out, "{name:<18}  {value}").map_err(Stop::output)?;
+        writeln!(out, "{name:<18}  {value}").map_err(Exit::output)?;
     }
     Ok(())
 }
@@ -60,17 +61,17 @@ fn lines(stored: &StoredRecord, now: DateTime<Utc>) -> Vec<(&'static str, String
         ("Scopes", record.scopes().as_str().to_owned()),
         ("State", record.state(now).to_string()),
         ("Created At", time(record.created_at())),
-        ("Expiration", end(record.expires_at())),
+        ("Expiration", expiry(record.expires_at())),
         ("Last Used", last_used(stored.last_used)),
     ];
     lines.extend(record.not_before().map(|start| ("Not Before", time(start))));
     if record.secret_created_at() != record.created_at() {
-        lines.push(("Rotated At", time(record.secret_created_at())));
+        lines.push(("Secret Created At", time(record.secret_created_at())));
     }
-    lines.extend(record.overlap(now).map(|both| {
+    lines.extend(record.overlap(now).map(|overlap| {
         let first_use =
-            if both.ends_on_first_use { ", or when the new one is first used" } else { "" };
-        ("Older Secret Ends", format!("{}{first_use}", time(both.ends_at)))
+            if overlap.ends_on_first_use { ", or when the new one is first used" } else { "" };
+        ("Older Secret Ends", format!("{}{first_use}", time(overlap.ends_at)))
     }));
     lines.extend(record.issued_by().map(|by| ("Issued By", visible(by))));
     lines.extend(record.issuers().iter().map(|issuer| ("Issued By Token", issuer.to_string())));
@@ -79,10 +80,10 @@ fn lines(stored: &StoredRecord, now: DateTime<Utc>) -> Vec<(&'static str, String
     if let Some(revocation) = record.revocation() {
         lines.push(("Revoked At", time(revocation.at)));
         lines.extend(revocation.by.as_deref().map(|by| ("Revoked By", visible(by))));
-        lines.extend(revocation.reason.as_deref().map(|why| ("Reason", visible(why))));
+        lines.extend(revocation.reason.as_deref().map(|reason| ("Reason", visible(reason))));
     }
     if record.is_newer() {
-        lines.push(("Written By", "a newer version: some of its fields are not shown".into()));
+        lines.push(("Written By", "a newer version; some of its fields are not shown".into()));
     }
     lines
 }

@@ -1,28 +1,29 @@
-//! A table for people, printed page by page.
+//! The table of `list`, which is written page by page.
 
 use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
 use service_tokens::StoredRecord;
 
-use crate::text::{end, last_used, time, visible};
+use crate::output::{expiry, last_used, time, visible};
 
 const HEADS: [&str; 8] =
     ["ID", "Type", "Issued To", "Owner", "Created At", "Expiration", "Last Used", "State"];
 
-/// Longer texts are cut, so that none pushes the other columns off the screen.
-const CELL_MAX: usize = 40;
+/// The maximum width of a cell in characters. Longer texts are cut, so that the other columns stay on
+/// the screen.
+const MAX_CELL_LEN: usize = 40;
 
-/// Columns are as wide as what they held so far, so that a list of any length needs no more memory
-/// than a page. Widths count characters.
+/// The width of each column in characters. It is the widest cell so far, so a list of any length needs
+/// only the memory for one page.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     widths: [usize; HEADS.len()],
 }
 
 impl Table {
-    /// Prints a page, and the heads above the first.
-    pub(crate) fn page(
+    /// Writes a page. The first page begins with the column heads.
+    pub(crate) fn write_page(
         &mut self,
         out: &mut impl Write,
         items: &[StoredRecord],
@@ -55,7 +56,7 @@ fn row(stored: &StoredRecord, now: DateTime<Utc>) -> [String; HEADS.len()] {
         cell(record.issued_to()),
         cell(record.owner()),
         time(record.created_at()),
-        end(record.expires_at()),
+        expiry(record.expires_at()),
         last_used(stored.last_used),
         record.state(now).to_string(),
     ]
@@ -63,8 +64,8 @@ fn row(stored: &StoredRecord, now: DateTime<Utc>) -> [String; HEADS.len()] {
 
 fn cell(text: &str) -> String {
     let text = visible(text);
-    match text.char_indices().nth(CELL_MAX) {
+    match text.char_indices().nth(MAX_CELL_LEN) {
         None => text,
-        Some(_) => text.chars().take(CELL_MAX - 1).chain(['…']).collect(),
+        Some(_) => text.chars().take(MAX_CELL_LEN - 1).chain(['…']).collect(),
     }
 }

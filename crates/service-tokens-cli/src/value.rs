@@ -1,37 +1,41 @@
-//! Values of options. What is wrong with one is said as it follows the option's name.
+//! Parses the values of options. Each error message continues a sentence that begins with the name of
+//! the option.
 
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use service_tokens::{IssueRequest, Prefix, RotateRequest, TokenId, TokenType};
+use service_tokens::steps::Prefix;
+use service_tokens::{IssueRequest, RotateRequest, TokenId, TokenType};
 
-/// Any text.
+/// Accepts any text.
 pub(crate) fn text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Parses a token prefix.
 pub(crate) fn prefix(text: &str) -> Result<Prefix, String> {
-    Prefix::new(text).map_err(|error| format!("is no prefix: {error}"))
+    Prefix::new(text).map_err(|error| format!("is not a valid prefix: {error}"))
 }
 
-/// `NAME=SCOPE,SCOPE`.
+/// Parses a token type in the form `NAME=SCOPE,SCOPE`.
 pub(crate) fn type_def(text: &str) -> Result<TokenType, String> {
     let form = "must have the form NAME=SCOPE,SCOPE";
     let (name, scopes) = text.split_once('=').ok_or(form)?;
     TokenType::new(name, scopes.split(',')).map_err(|error| format!("{form}: {error}"))
 }
 
-/// `KEY=VALUE`.
-pub(crate) fn entry(text: &str) -> Result<(String, String), String> {
+/// Parses a metadata entry in the form `KEY=VALUE`.
+pub(crate) fn metadata_entry(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("must have the form KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
 }
 
+/// Parses a token id.
 pub(crate) fn id(text: &str) -> Result<TokenId, String> {
-    text.parse().map_err(|error| format!("is no id: {error}"))
+    text.parse().map_err(|error| format!("is not a token id: {error}"))
 }
 
-/// At least one.
+/// Parses a number of at least 1.
 pub(crate) fn number(text: &str) -> Result<u64, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("must be a number above zero".into()),
@@ -39,10 +43,10 @@ pub(crate) fn number(text: &str) -> Result<u64, String> {
     }
 }
 
-/// A number and a unit, above zero.
+/// Parses a duration above zero, a number with a unit.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     try_duration(text)
-        .ok_or_else(|| "must be a number above zero and s, m, h, d or w, such as 90d".into())
+        .ok_or_else(|| "must be a number above zero with s, m, h, d or w, such as 90d".into())
 }
 
 fn try_duration(text: &str) -> Option<Duration> {
@@ -59,7 +63,7 @@ fn try_duration(text: &str) -> Option<Duration> {
         return None;
     }
     let seconds = digits.parse::<u64>().ok()?.checked_mul(unit)?;
-    // Above some hundred thousand million years the clock's arithmetic would end.
+    // Durations above about 300,000 years would overflow the arithmetic of times.
     let within = 1..=i64::MAX.unsigned_abs() / 1_000_000;
     within.contains(&seconds).then(|| Duration::from_secs(seconds))
 }
@@ -68,16 +72,18 @@ fn time(text: &str) -> Option<DateTime<Utc>> {
     Some(DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc))
 }
 
-/// A time, or a duration ahead of now.
-pub(crate) fn ahead(text: &str) -> Result<DateTime<Utc>, String> {
-    let no_time = "must be a time such as 2027-01-01T00:00:00Z, or a duration from now such as 90d";
-    Ok(time(text).or_else(|| now().checked_add_signed(delta(text)?)).ok_or(no_time)?)
+/// Parses a time, or a duration that is added to the present time.
+pub(crate) fn time_ahead(text: &str) -> Result<DateTime<Utc>, String> {
+    let expected =
+        "must be a time such as 2027-01-01T00:00:00Z, or a duration from now such as 90d";
+    Ok(time(text).or_else(|| now().checked_add_signed(delta(text)?)).ok_or(expected)?)
 }
 
-/// A time, or a duration before now.
-pub(crate) fn ago(text: &str) -> Result<DateTime<Utc>, String> {
-    let no_time = "must be a time such as 2027-01-01T00:00:00Z, or as long ago as 90d";
-    Ok(time(text).or_else(|| now().checked_sub_signed(delta(text)?)).ok_or(no_time)?)
+/// Parses a time, or a duration that is subtracted from the present time.
+pub(crate) fn time_ago(text: &str) -> Result<DateTime<Utc>, String> {
+    let expected =
+        "must be a time such as 2027-01-01T00:00:00Z, or a duration before now such as 90d";
+    Ok(time(text).or_else(|| now().checked_sub_signed(delta(text)?)).ok_or(expected)?)
 }
 
 fn delta(text: &str) -> Option<TimeDelta> {
@@ -88,26 +94,28 @@ fn now() -> DateTime<Utc> {
     SystemTime::now().into()
 }
 
-/// When a token is to end.
+/// The value of `--expires`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum End {
+pub(crate) enum Expiry {
     In(Duration),
     At(DateTime<Utc>),
     Never,
 }
 
-impl End {
-    pub(crate) fn read(text: &str) -> Result<Self, String> {
+impl Expiry {
+    /// Parses a duration from now, a time, or `never`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if text == "never" {
             return Ok(Self::Never);
         }
-        let end = try_duration(text).map(Self::In).or_else(|| time(text).map(Self::At));
-        Ok(end.ok_or(
+        let expiry = try_duration(text).map(Self::In).or_else(|| time(text).map(Self::At));
+        Ok(expiry.ok_or(
             "must be a duration such as 90d, a time such as 2027-01-01T00:00:00Z, or never",
         )?)
     }
 
-    pub(crate) fn of_issue(self, request: IssueRequest) -> IssueRequest {
+    /// Sets this expiry in a request to issue a token.
+    pub(crate) fn set_in_issue(self, request: IssueRequest) -> IssueRequest {
         match self {
             Self::In(lifetime) => request.expires_in(lifetime),
             Self::At(end) => request.expires_at(end),
@@ -115,7 +123,8 @@ impl End {
         }
     }
 
-    pub(crate) fn of_rotation(self, request: RotateRequest) -> RotateRequest {
+    /// Sets this expiry in a request to rotate a token.
+    pub(crate) fn set_in_rotation(self, request: RotateRequest) -> RotateRequest {
         match self {
             Self::In(lifetime) => request.expires_in(lifetime),
             Self::At(end) => request.expires_at(end),

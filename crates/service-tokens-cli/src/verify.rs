@@ -1,92 +1,92 @@
-//! `tokens verify`
+//! `service-tokens verify`
 
 use std::io::{self, IsTerminal, Write};
 
 use futures_lite::future::block_on;
 use service_tokens::{FileStore, Requirement, TokenService, VerifyError};
 
-use crate::args::Words;
-use crate::lines::{LINE_MAX, Line, Lines};
+use crate::args::Args;
+use crate::exit::{Exit, with_causes};
+use crate::lines::{Line, Lines, MAX_LINE_LEN};
+use crate::output::{expiry, note, visible};
 use crate::settings::Access;
-use crate::stop::{Stop, chain, note};
-use crate::text::{end, visible};
 use crate::value;
 
 pub(crate) const HELP: &str = "\
-Says of each line on standard input whether it is a token that is accepted. A
-line is a token, or one as it travels: `Bearer TOKEN`, or
-`Authorization: Bearer TOKEN`.
+Verifies the token on each line of standard input. A line is a token, `Bearer
+TOKEN` or `Authorization: Bearer TOKEN`.
 
-  tokens verify [--need SCOPE]... < tokens
+  service-tokens verify [--require SCOPE]... < tokens
 
-  --need SCOPE    may it do this too; repeatable: all of these
+  --require SCOPE   a scope that the token must have; repeatable
 
-Every line gets one line on standard output, an empty or overlong one too, and
-none repeats a token:
+Each line of input, also an empty or overlong one, gets one line of output. The
+output never contains a token.
 
-  accepted ID OWNER TYPE END    END is a time, or never; OWNER may hold spaces
-  refused REASON                the exact reason: for you, not for strangers
+  accepted ID OWNER TYPE EXPIRY   EXPIRY is a time or never; OWNER can contain
+                                  spaces
+  refused REASON                  the exact reason; do not show it to the holder
 
-The exit status is 0 only if there was a line and every line was accepted.
-Verifying here counts as no use of the token.
+The exit status is 0 only if there is at least one line and every token is
+accepted. Verifying here does not count as a use of the token.
 
-`tokens --help` lists the options for every verb.
+`service-tokens --help` lists the options for every verb.
 ";
 
-pub(crate) fn run(mut words: Words) -> Result<(), Stop> {
-    let mut requirements = Vec::new();
-    while let Some(option) = words.next_option()? {
+pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
+    let mut required = Vec::new();
+    while let Some(option) = args.next_option()? {
         match &*option {
-            "need" => words.push(&mut requirements, value::text)?,
-            _ => return Err(words.unknown(&option)),
+            "require" => args.push(&mut required, value::text)?,
+            _ => return Err(args.unknown_option(&option)),
         }
     }
-    // No message may repeat an operand: it is a token, as a rule.
-    let [] = words.operands([])?;
-    let requirement = match requirements.is_empty() {
+    // No message repeats an operand, because it is probably a token.
+    let [] = args.operands([])?;
+    let requirement = match required.is_empty() {
         true => Requirement::any_token(),
-        false => {
-            Requirement::all_of(requirements).map_err(|e| words.mistake(&format!("--need: {e}")))?
-        }
+        false => Requirement::all_of(required)
+            .map_err(|error| args.usage_error(&format!("--require: {error}")))?,
     };
 
     let stdin = io::stdin().lock();
     let is_terminal = stdin.is_terminal();
-    let mut given = Lines::new(stdin);
+    let mut input = Lines::new(stdin);
     if is_terminal {
-        note("One token a line; what you type shows on the screen. The end is Ctrl-D.");
+        note("Enter one token per line, then Ctrl-D. The screen shows the text that you type.");
     } else {
-        // In `tokens issue … | tokens verify` the file is free only when the token is here.
-        given.wait().map_err(Stop::input)?;
+        // In `service-tokens issue … | service-tokens verify`, the first program closes the file before it
+        // writes the token. So the file is opened only when there is input.
+        input.wait().map_err(Exit::input)?;
     }
-    let service = words.settings.open(Access::Read)?;
+    let service = args.settings.open(Access::Read)?;
     let (mut lines, mut refused) = (0_u64, 0_u64);
     let mut out = io::stdout().lock();
-    while let Some(line) = given.next().map_err(Stop::input)? {
+    while let Some(line) = input.next().map_err(Exit::input)? {
         lines += 1;
         let answer = match line {
-            Line::Whole(line) => answer(&service, &line, &requirement),
-            Line::TooLong => Err(format!("the line is longer than {LINE_MAX} bytes")),
+            Line::Whole(line) => check(&service, &line, &requirement),
+            Line::TooLong => Err(format!("the line is longer than {MAX_LINE_LEN} bytes")),
         };
         refused += u64::from(answer.is_err());
         let written = match answer {
             Ok(accepted) => writeln!(out, "accepted {accepted}"),
             Err(reason) => writeln!(out, "refused {reason}"),
         };
-        // Lines that nobody has answered are not accepted.
-        written.map_err(|error| match Stop::output(error) {
-            Stop::PipeClosed => Stop::Quietly,
+        // A line whose answer could not be written does not count as accepted.
+        written.map_err(|error| match Exit::output(error) {
+            Exit::PipeClosed => Exit::Silent,
             other => other,
         })?;
     }
     match (lines, refused) {
-        (0, _) => Err(Stop::Failed("there was no line on standard input".into())),
+        (0, _) => Err(Exit::Failed("standard input contains no line".into())),
         (_, 0) => Ok(()),
-        _ => Err(Stop::Quietly),
+        _ => Err(Exit::Silent),
     }
 }
 
-fn answer(
+fn check(
     service: &TokenService<FileStore>,
     line: &[u8],
     requirement: &Requirement,
@@ -98,26 +98,26 @@ fn answer(
             verified.id(),
             visible(verified.owner()),
             verified.token_type(),
-            end(verified.expires_at()),
+            expiry(verified.expires_at()),
         )),
         Err(VerifyError::Refused(refusal)) => Err(refusal.to_string()),
-        Err(error) => Err(chain(&error)),
+        Err(error) => Err(with_causes(&error)),
     }
 }
 
-/// The token in a line, which may be a header's.
+/// Returns the token in a line, which can be a header.
 fn token_of(line: &[u8]) -> Result<&[u8], String> {
     let line = line.trim_ascii();
-    let value = after_word(line, b"authorization:");
-    match after_word(value.unwrap_or(line), b"bearer ") {
+    let value = strip_word(line, b"authorization:");
+    match strip_word(value.unwrap_or(line), b"bearer ") {
         Some(token) => Ok(token),
-        None if value.is_some() => Err("the header holds no Bearer token".into()),
+        None if value.is_some() => Err("the header contains no Bearer token".into()),
         None => Ok(line),
     }
 }
 
-/// What follows a word, whatever its case.
-fn after_word<'l>(line: &'l [u8], word: &[u8]) -> Option<&'l [u8]> {
+/// Returns the text after a word, which is compared without regard to case.
+fn strip_word<'l>(line: &'l [u8], word: &[u8]) -> Option<&'l [u8]> {
     let (start, rest) = line.split_at_checked(word.len())?;
     start.eq_ignore_ascii_case(word).then(|| rest.trim_ascii_start())
 }

@@ -1,4 +1,4 @@
-//! Which route needs which scope.
+//! The routes of the service and the scopes that they require.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use crate::files::{self, Uploads};
 use crate::server::LIMITS;
 
-/// Everything that the service answers.
+/// Creates the router with all routes of the service.
 pub(crate) fn router<S: TokenStore + 'static>(
     service: Arc<TokenService<S>>,
     uploads: Uploads,
@@ -30,16 +30,16 @@ pub(crate) fn router<S: TokenStore + 'static>(
                 .merge(put(files::upload).post(files::upload).route_layer(upload)),
         )
         .layer(RequestBodyLimitLayer::new(LIMITS.upload_bytes))
-        // Below this nothing runs without an active token. It comes last: layers that are added
-        // later are further out.
+        // Every route above requires an active token. This layer comes last, because a layer that is added
+        // later is further out.
         .route_layer(BearerLayer::new(service.clone()))
         .with_state(uploads);
 
     Ok(Router::new()
         .route("/healthz", get(async || "ok\n"))
         .merge(protected)
-        // These authenticate by themselves, each as its standard says. The page is open: it holds
-        // nothing, and asks for a manager token.
+        // These routers authenticate themselves. The page is public, because it contains no secrets and asks
+        // for a manager token.
         .merge(standards::router(service.clone()))
         .merge(management::router(service))
         .merge(page::router()))

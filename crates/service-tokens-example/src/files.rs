@@ -1,4 +1,4 @@
-//! The uploads: files in one folder.
+//! Uploads and downloads of files in one folder.
 
 use std::error::Error;
 use std::io;
@@ -18,15 +18,15 @@ use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tower_http::timeout::TimeoutError;
 
-/// What an upload is called until it is complete. No name of a file begins like this.
+/// The prefix of an upload's name until it is complete. Names of files cannot begin with it.
 const INCOMING: &str = ".incoming-";
 
-/// The folder.
+/// The folder of uploads.
 #[derive(Debug, Clone)]
 pub(crate) struct Uploads(Arc<Path>);
 
 impl Uploads {
-    /// Creates the folder if need be, and removes what a killed process has left half done.
+    /// Creates the folder if it does not exist, and removes incomplete uploads of a killed process.
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         for entry in std::fs::read_dir(folder)? {
@@ -38,19 +38,19 @@ impl Uploads {
         Ok(Self(folder.into()))
     }
 
-    /// Where the file of this name is, if files can have such a name: nothing that could lead out of
-    /// the folder, or hide in it.
-    fn path(&self, name: &str) -> Result<PathBuf, NoFile> {
+    /// Returns the path of the file with this name. Rejects names that could lead out of the folder and names
+    /// of hidden files.
+    fn path(&self, name: &str) -> Result<PathBuf, FileError> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         if name.len() > 100 || name.starts_with('.') || !name.bytes().all(plain) {
-            return Err(NoFile::Name);
+            return Err(FileError::Name);
         }
         Ok(self.0.join(name))
     }
 }
 
-/// Why there is no file: in the folder afterwards, or for the client.
-pub(crate) enum NoFile {
+/// The reason why a file could not be stored or read.
+pub(crate) enum FileError {
     Name,
     NotFound,
     TooSlow,
@@ -59,28 +59,28 @@ pub(crate) enum NoFile {
     Disk(io::Error),
 }
 
-impl IntoResponse for NoFile {
+impl IntoResponse for FileError {
     fn into_response(self) -> Answer {
         let (status, text) = match self {
             Self::Name => (
                 StatusCode::BAD_REQUEST,
-                "a file's name has letters, digits, '.', '_' and '-', and begins with no '.'\n",
+                "a file name must have at most 100 letters, digits, '.', '_' or '-', and must not begin with '.'\n",
             ),
-            Self::NotFound => (StatusCode::NOT_FOUND, "there is no file of that name\n"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "the file does not exist\n"),
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "the upload paused for too long\n"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the file is too large\n"),
-            Self::CutShort => (StatusCode::BAD_REQUEST, "the upload is not complete\n"),
+            Self::CutShort => (StatusCode::BAD_REQUEST, "the upload ended early\n"),
             Self::Disk(error) => {
-                // The client is not told what our disk is like.
-                tracing::error!(%error, "the folder of uploads");
-                (StatusCode::INTERNAL_SERVER_ERROR, "the file could not be kept or read\n")
+                // The client must not see details of the disk.
+                tracing::error!(%error, "the folder of uploads failed");
+                (StatusCode::INTERNAL_SERVER_ERROR, "the file could not be stored or read\n")
             }
         };
         (status, text).into_response()
     }
 }
 
-impl From<io::Error> for NoFile {
+impl From<io::Error> for FileError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound => Self::NotFound,
@@ -89,57 +89,57 @@ impl From<io::Error> for NoFile {
     }
 }
 
-/// Keeps the body under this name: all of it or nothing, also when the client or the service dies.
+/// Stores the body under this name, completely or not at all. This also holds if the client disconnects or
+/// the service is killed.
 pub(crate) async fn upload(
     State(uploads): State<Uploads>,
     Segment(name): Segment<String>,
     Bearer(token): Bearer,
     mut body: Body,
-) -> Result<impl IntoResponse, NoFile> {
+) -> Result<impl IntoResponse, FileError> {
     let path = uploads.path(&name)?;
-    // Removed when dropped, so also when the client goes away.
+    // The file is removed when it is dropped, also if the client disconnects.
     let incoming = tempfile::Builder::new().prefix(INCOMING).tempfile_in(&uploads.0);
-    let incoming = incoming.map_err(NoFile::Disk)?;
+    let incoming = incoming.map_err(FileError::Disk)?;
     let mut file = File::from_std(incoming.reopen()?);
     let mut bytes = 0;
     while let Some(frame) = body.frame().await {
-        let Ok(piece) = frame.map_err(no_body)?.into_data() else { continue };
-        file.write_all(&piece).await.map_err(NoFile::Disk)?;
+        let Ok(piece) = frame.map_err(body_error)?.into_data() else { continue };
+        file.write_all(&piece).await.map_err(FileError::Disk)?;
         bytes += piece.len();
     }
-    // Who reads "stored" may delete their copy.
-    file.flush().await.map_err(NoFile::Disk)?;
-    file.sync_all().await.map_err(NoFile::Disk)?;
+    // A client that reads "stored" may delete its copy, so the data must be on disk by then.
+    file.flush().await.map_err(FileError::Disk)?;
+    file.sync_all().await.map_err(FileError::Disk)?;
     let replaced = tokio::fs::try_exists(&path).await?;
-    incoming.persist(&path).map_err(|error| NoFile::Disk(error.error))?;
-    // Its name, too, is to be there after a power failure. Elsewhere folders cannot be synced.
+    incoming.persist(&path).map_err(|error| FileError::Disk(error.error))?;
+    // The name must survive a power failure too. Other systems cannot sync folders.
     #[cfg(unix)]
-    File::open(&uploads.0).await?.sync_all().await.map_err(NoFile::Disk)?;
+    File::open(&uploads.0).await?.sync_all().await.map_err(FileError::Disk)?;
 
-    // The id is public and tells which token it was; the token itself never gets this far.
+    // The id is public and identifies the token. The secret never reaches this function.
     tracing::info!(name, bytes, token = %token.id(), "stored");
     let status = if replaced { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, format!("stored {name}, {bytes} bytes\n")))
 }
 
-/// Why a body does not end as it should. It has passed through several layers, each of which has put
-/// its own error around it.
-fn no_body(error: axum::Error) -> NoFile {
+/// Returns the reason why a body failed. Each layer that the body passed through has wrapped the error.
+fn body_error(error: axum::Error) -> FileError {
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(error) = cause {
         if error.is::<LengthLimitError>() {
-            return NoFile::TooLarge;
+            return FileError::TooLarge;
         }
         if error.is::<TimeoutError>() {
-            return NoFile::TooSlow;
+            return FileError::TooSlow;
         }
         cause = error.source();
     }
-    NoFile::CutShort
+    FileError::CutShort
 }
 
-/// The names of all files, one a line.
-pub(crate) async fn list(State(uploads): State<Uploads>) -> Result<String, NoFile> {
+/// Lists the names of all files, one per line.
+pub(crate) async fn list(State(uploads): State<Uploads>) -> Result<String, FileError> {
     let mut names = Vec::new();
     let mut entries = tokio::fs::read_dir(&uploads.0).await?;
     while let Some(entry) = entries.next_entry().await? {
@@ -152,18 +152,18 @@ pub(crate) async fn list(State(uploads): State<Uploads>) -> Result<String, NoFil
     Ok(names.concat())
 }
 
-/// The file of this name.
+/// Returns the file with this name.
 pub(crate) async fn download(
     State(uploads): State<Uploads>,
     Segment(name): Segment<String>,
-) -> Result<Answer, NoFile> {
+) -> Result<Answer, FileError> {
     let file = File::open(uploads.path(&name)?).await?;
     let length = file.metadata().await?.len();
     let mut response = Response::new(Body::new(Content(file)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, length.into());
-    // Whoever may upload must not be able to run a script in the origin of the page, where people
-    // sign in with manager tokens.
+    // An uploaded file must not run as a script in the origin of the page, where people sign in with
+    // manager tokens.
     for (name, value) in [
         (header::CONTENT_TYPE, "application/octet-stream"),
         (header::CONTENT_DISPOSITION, "attachment"),
@@ -175,7 +175,7 @@ pub(crate) async fn download(
     Ok(response)
 }
 
-/// A file as a body, piece by piece.
+/// A file as a body that is read in pieces.
 struct Content(File);
 
 impl HttpBody for Content {

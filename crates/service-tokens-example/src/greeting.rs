@@ -1,4 +1,4 @@
-//! What is printed at the start.
+//! The text that the service prints at startup.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -12,7 +12,7 @@ use crate::tokens::OWNER;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Prints the page's address and, for a new store, tokens to begin with.
+/// Prints the address of the page and, for a new store, the first tokens.
 pub(crate) async fn print(
     service: &TokenService<FileStore>,
     address: SocketAddr,
@@ -21,18 +21,19 @@ pub(crate) async fn print(
     let first = service.store().opening().records == 0;
     let mut text = format!("Service Tokens page:  http://{address}/service-tokens\n");
     if first || options.issue_manager {
-        let token = issue(service, "manager", "whoever started the service", 90 * DAY).await?;
+        let token = issue(service, "manager", "the operator", 90 * DAY).await?;
         let _ = write!(
             text,
-            "\nManager token, to sign in there. It is not stored and not shown again:\n\n    {token}\n"
+            "\nManager token for the sign-in on the page. It is not stored and not shown again:\n\n    {token}\n"
         );
     } else {
         text +=
-            "\nThe manager token was shown at the first start. --issue-manager makes another.\n";
+            "\nThe first start printed the manager token. --issue-manager issues another one.\n";
     }
     if first {
-        // A token of its own, that ends by itself: a manager's has no place in a shell's history.
-        let token = issue(service, "connector", "the first two lines", DAY).await?;
+        // The commands have their own short-lived token, because a manager token must not be in a shell's
+        // history.
+        let token = issue(service, "connector", "the first example", DAY).await?;
         let _ = write!(
             text,
             "\nA Connector token may upload a file (201):\n\n    \
@@ -42,10 +43,9 @@ pub(crate) async fn print(
         );
     }
     if !address.ip().is_loopback() {
-        text +=
-            "\nThis is plain HTTP on a network: tokens can be read on the way. Put TLS in front.\n";
+        text += "\nThis is plain HTTP on a network, so tokens can be read in transit. Put a proxy with TLS in front.\n";
     }
-    // Whoever closed standard output does not want to know; the service goes on.
+    // A closed standard output is not a reason to stop.
     let mut out = io::stdout();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     Ok(())
@@ -57,9 +57,9 @@ async fn issue(
     issued_to: &str,
     lifetime: Duration,
 ) -> Result<String, ManageError> {
-    let request = IssueRequest::new(OWNER, token_type, issued_to)
+    let request = IssueRequest::new(token_type, issued_to)
         .expires_in(lifetime)
-        .issued_by("the program, at its start");
-    let issued = service.issue(request).await?;
+        .issued_by("the example service at startup");
+    let issued = service.owner(OWNER).issue(request).await?;
     Ok(issued.token.expose_secret().to_owned())
 }

@@ -1,15 +1,16 @@
-//! A small upload service, protected by service tokens, with the page on which people manage them.
+//! A small upload service that is protected by service tokens, with a page to manage them.
 //!
-//! `cargo run -p service-tokens-example`, and `-- --help` for its options.
+//! Run it with `cargo run -p service-tokens-example`. `-- --help` lists its options.
 //!
-//! | file | |
+//! | file | contents |
 //! | --- | --- |
-//! | `main.rs` | the order of starting and stopping |
-//! | `tokens.rs` | the types of tokens, the policy and the store |
-//! | `app.rs` | which route needs which scope |
-//! | `files.rs` | the uploads |
-//! | `server.rs` | timeouts, limits, and stopping without cutting anybody off |
-//! | `greeting.rs`, `options.rs` | what is printed, what can be asked for |
+//! | `main.rs` | the order of startup and shutdown |
+//! | `tokens.rs` | the token types, the policy and the store |
+//! | `app.rs` | the routes and their required scopes |
+//! | `files.rs` | uploads and downloads |
+//! | `server.rs` | timeouts, limits and graceful shutdown |
+//! | `greeting.rs` | the text at startup |
+//! | `options.rs` | the command-line options |
 
 mod app;
 mod files;
@@ -28,14 +29,14 @@ use tokio::net::TcpListener;
 
 use options::Options;
 
-/// How often last uses are brought to the file. After a kill a token's last use is behind by less than
-/// this and the service's step of a minute, 70 seconds in all.
+/// The interval at which last uses are written to the file. After a kill a recorded last use is at most 70
+/// seconds old, which is this interval and the service's resolution of a minute.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Events of the tokens (`service_tokens`) come here too. A log that nobody reads any more is no
-    // reason to stop.
+    // Token events (target `service_tokens`) also go to this log. The service continues if the log's reader
+    // goes away.
     tracing_subscriber::fmt().with_writer(io::stderr).log_internal_errors(false).init();
     let options = match Options::parse(std::env::args_os().skip(1)) {
         Ok(options) => options,
@@ -44,35 +45,35 @@ async fn main() -> ExitCode {
     match run(options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let mut told = format!("service: {error}");
+            let mut message = format!("service: {error}");
             let mut cause = error.source();
             while let Some(inner) = cause {
-                told = format!("{told}: {inner}");
+                message = format!("{message}: {inner}");
                 cause = inner.source();
             }
-            if let Some(way_on) = error.downcast_ref().and_then(tokens::way_on) {
-                told = format!("{told}\n{way_on}");
+            if let Some(advice) = error.downcast_ref().and_then(tokens::advice) {
+                message = format!("{message}\n{advice}");
             }
-            let _ = writeln!(io::stderr(), "{told}");
+            let _ = writeln!(io::stderr(), "{message}");
             ExitCode::FAILURE
         }
     }
 }
 
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
-    // The port first: whoever cannot have it must not be shown a token and then stop.
+    // The port comes first, because a service that cannot have it must not issue and print a token.
     let listener = TcpListener::bind(options.listen)
         .await
-        .map_err(|error| format!("listening on {} (see --listen): {error}", options.listen))?;
+        .map_err(|error| format!("cannot listen on {} (see --listen): {error}", options.listen))?;
     let address = listener.local_addr()?;
     let folder = &options.folder;
     std::fs::create_dir_all(folder)
-        .map_err(|error| format!("creating the folder {}: {error}", folder.display()))?;
-    // Then the store, whose lock tells a second process that the folder is another's.
+        .map_err(|error| format!("cannot create the folder {}: {error}", folder.display()))?;
+    // Then the store, whose lock refuses a second process on the same folder.
     let service = Arc::new(tokens::open(&folder.join("tokens.journal"))?);
     let uploads = folder.join("uploads");
     let uploads = files::Uploads::open(&uploads)
-        .map_err(|error| format!("opening the folder {}: {error}", uploads.display()))?;
+        .map_err(|error| format!("cannot open the folder {}: {error}", uploads.display()))?;
 
     greeting::print(&service, address, &options).await?;
 
@@ -81,27 +82,29 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         let mut every = tokio::time::interval(FLUSH_EVERY);
         loop {
             every.tick().await;
-            // A failure is an event in the log, and the uses are kept for the next time.
+            // A failure is logged as an event, and the next flush writes these uses too.
             let _ = flushing.flush_last_used().await;
         }
     });
 
     let app = server::guarded(app::router(service.clone(), uploads)?, server::LIMITS);
-    let stopped_in_time = server::serve(listener, app, server::LIMITS, stop_asked()).await;
+    let stopped_in_time = server::serve(listener, app, server::LIMITS, stop_signal()).await;
     if !stopped_in_time {
-        tracing::warn!("some requests were not finished in time and are cut off");
+        tracing::warn!("some requests did not finish in time and were aborted");
     }
 
-    // Whatever was noted by now.
+    // The last flush writes the uses that were recorded since the previous one.
     flusher.abort();
     service.flush_last_used().await?;
-    service.flush_events(Duration::from_secs(5));
+    if let Err(error) = service.flush_events(Duration::from_secs(5)) {
+        tracing::warn!(%error);
+    }
     service.store().close().await;
     Ok(())
 }
 
-/// Until somebody stops the service: SIGTERM from a supervisor, Ctrl-C from a person.
-async fn stop_asked() {
+/// Waits for SIGTERM from a supervisor or Ctrl-C from a person.
+async fn stop_signal() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

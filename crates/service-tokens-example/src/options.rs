@@ -1,4 +1,4 @@
-//! The command line.
+//! The command-line options.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -7,24 +7,26 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 const HELP: &str = "\
-A small upload service, protected by service tokens, with the page on which people manage them.
+A small upload service that is protected by service tokens, with a page to manage them.
 
     cargo run -p service-tokens-example -- [OPTIONS]
 
-    --listen ADDRESS    where to listen; 127.0.0.1:3000 unless set. Port 0 takes a free one.
-                        It speaks plain HTTP: before it listens anywhere but on loopback, put a
-                        proxy with TLS in front.
-    --folder FOLDER     where tokens and uploads are kept; `service-data` beside the program unless
-                        set (with cargo that is in the target folder, and `cargo clean` removes it).
-    --issue-manager     issue another manager token and print it: for whoever lost the first. Stop
-                        the service, start it once with this, and revoke the lost one on the page.
-    --help              this
+    --listen ADDRESS    The address to listen on. The default is 127.0.0.1:3000. Port 0 selects a
+                        free port. The service speaks plain HTTP, so put a proxy with TLS in
+                        front before you use any address other than loopback.
+    --folder FOLDER     The folder for tokens and uploads. The default is `service-data` next to
+                        the program. With cargo that is the target folder, and `cargo clean`
+                        removes it.
+    --issue-manager     Issues and prints another manager token, if the first one is lost. Stop
+                        the service, start it once with this option, and revoke the lost token
+                        on the page.
+    --help              Prints this help.
 
-The first start prints a manager token, with which one signs in on the page, and two curl lines to
-try. Stop it with Ctrl-C or SIGTERM: running requests are finished, for 10 seconds at most.
+The first start prints a manager token for the sign-in on the page, and two curl commands to try.
+Stop the service with Ctrl-C or SIGTERM. It then finishes running requests for at most 10 seconds.
 ";
 
-/// What the person who starts the service asks for.
+/// The options of one run.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
@@ -32,7 +34,7 @@ pub(crate) struct Options {
     pub(crate) issue_manager: bool,
 }
 
-/// Why nothing is started.
+/// The reason why the service does not start.
 #[derive(Debug)]
 pub(crate) enum Stop {
     Help,
@@ -49,32 +51,32 @@ impl Options {
                     let value = args.next().unwrap_or_default();
                     listen =
                         value.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
-                            Stop::Usage("--listen needs an address such as 127.0.0.1:3000".into())
+                            Stop::Usage(
+                                "--listen requires an address such as 127.0.0.1:3000".into(),
+                            )
                         })?;
                 }
                 Some("--folder") => match args.next() {
-                    // A variable that is not set, most likely.
+                    // An empty value is probably an unset shell variable.
                     Some(value) if !value.is_empty() => folder = Some(PathBuf::from(value)),
-                    _ => return Err(Stop::Usage("--folder needs a folder".into())),
+                    _ => return Err(Stop::Usage("--folder requires a folder".into())),
                 },
                 Some("--issue-manager") => issue_manager = true,
                 Some("--help" | "-h") => return Err(Stop::Help),
-                _ => return Err(Stop::Usage(format!("there is no option {}", arg.display()))),
+                _ => return Err(Stop::Usage(format!("unknown option {}", arg.display()))),
             }
         }
         let folder = match folder {
             Some(folder) => folder,
-            None => beside_the_program()?,
+            None => next_to_program()?,
         };
         Ok(Self { listen, folder, issue_manager })
     }
 }
 
-fn beside_the_program() -> Result<PathBuf, Stop> {
+fn next_to_program() -> Result<PathBuf, Stop> {
     let program = std::env::current_exe().map_err(|error| {
-        Stop::Usage(format!(
-            "--folder is needed, since the program's own place is unknown: {error}"
-        ))
+        Stop::Usage(format!("--folder is required because the program's path is unknown: {error}"))
     })?;
     Ok(program.with_file_name("service-data"))
 }
@@ -86,8 +88,8 @@ impl Stop {
                 let _ = io::stdout().write_all(HELP.as_bytes());
                 ExitCode::SUCCESS
             }
-            Self::Usage(mistake) => {
-                let _ = writeln!(io::stderr(), "service: {mistake} (--help tells of all options)");
+            Self::Usage(message) => {
+                let _ = writeln!(io::stderr(), "service: {message} (--help lists all options)");
                 ExitCode::from(2)
             }
         }

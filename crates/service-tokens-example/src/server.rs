@@ -1,7 +1,7 @@
-//! HTTP with the limits that a service on a network needs, and an end that cuts nobody off.
+//! An HTTP server with the limits that a service on a network needs, and with graceful shutdown.
 //!
-//! HTTP/1.1 only: proxies that terminate TLS speak it to what is behind them, and it has one way to
-//! be slow less. `axum::serve` would be shorter; it sets no timeouts.
+//! It speaks HTTP/1.1 only. Proxies that terminate TLS use it towards their backends, and it gives slow
+//! clients fewer ways to hold resources. `axum::serve` would be shorter, but it sets no timeouts.
 
 use std::any::Any;
 use std::pin::pin;
@@ -24,26 +24,25 @@ use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// How long and how much.
+/// The limits of the server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// From the first moment of a connection, or the end of the request before, to the last byte of
-    /// a head: who sends one byte at a time, or nothing, is cut off then.
+    /// The maximum time until the last byte of a request head, from the start of the connection or the end
+    /// of the previous request. A slower client is disconnected.
     pub(crate) head: Duration,
-    /// Between two pieces of a body.
+    /// The maximum pause between two pieces of a body.
     pub(crate) body_pause: Duration,
-    /// For a whole request, its body included.
+    /// The maximum time for a whole request with its body.
     pub(crate) request: Duration,
-    /// The oldest that a connection gets, before it is asked to end: also the limit for who reads
-    /// answers slowly or not at all.
+    /// The maximum age of a connection. It also limits clients that read answers slowly or not at all.
     pub(crate) connection: Duration,
-    /// For what still runs when the service is stopped.
+    /// The maximum time for running requests at shutdown.
     pub(crate) stopping: Duration,
-    /// Connections at a time. Others wait in the operating system's queue.
+    /// The maximum number of connections. Others wait in the operating system's queue.
     pub(crate) connections: u32,
-    /// The largest head, in bytes.
+    /// The maximum size of a head, in bytes.
     pub(crate) head_bytes: usize,
-    /// The largest upload, in bytes. The package's own routers take far smaller bodies.
+    /// The maximum size of an upload, in bytes. The routers of the package have much smaller limits.
     pub(crate) upload_bytes: usize,
 }
 
@@ -58,17 +57,17 @@ pub(crate) const LIMITS: Limits = Limits {
     upload_bytes: 64 << 20,
 };
 
-/// The router with limits on each request, and panics answered.
+/// Adds the limits of each request to the router, and an answer to panics.
 pub(crate) fn guarded(router: Router, limits: Limits) -> Router {
     router
         .layer(RequestBodyTimeoutLayer::new(limits.body_pause))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, limits.request))
         .layer(map_response(after_timeout))
-        // Last, and so around all of it.
+        // This layer is added last, so it is around all others.
         .layer(CatchPanicLayer::custom(after_panic))
 }
 
-/// A panic's message is for the log, where the panic has put it, and not for the client.
+/// Answers a panic with an empty 500. The message of the panic is in the log, not in the answer.
 fn after_panic(_: Box<dyn Any + Send>) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
@@ -76,7 +75,7 @@ fn after_panic(_: Box<dyn Any + Send>) -> Response<Body> {
     response
 }
 
-/// The routers forbid to keep what they answer. This answer is given in their place.
+/// Adds `Cache-Control: no-store` to the answer after a timeout, which replaces an answer that has it.
 async fn after_timeout(mut response: Response<Body>) -> Response<Body> {
     if response.status() == StatusCode::REQUEST_TIMEOUT {
         response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
@@ -84,45 +83,46 @@ async fn after_timeout(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// Serves until `stop` is done, then finishes the requests that run; whether it could in time.
+/// Serves until `stop` completes, then finishes running requests. Returns whether they finished in time.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) -> bool {
-    let places = Arc::new(Semaphore::new(limits.connections as usize));
+    let permits = Arc::new(Semaphore::new(limits.connections as usize));
     let (running, stopped) = watch::channel(());
     let mut stop = pin!(stop);
     loop {
-        let (stream, place) = tokio::select! {
+        let (stream, permit) = tokio::select! {
             () = &mut stop => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &permits) => accepted,
         };
         let (router, stopped) = (router.clone(), stopped.clone());
         tokio::spawn(async move {
             connection(stream, router, limits, stopped).await;
-            drop(place);
+            drop(permit);
         });
     }
-    // New connections are refused from here on, and the open ones learn of it.
+    // From here on new connections are refused, and open ones shut down.
     drop(listener);
     drop(running);
-    // Each connection holds a place until it has ended: whoever gets all of them is alone.
-    timeout(limits.stopping, places.acquire_many(limits.connections)).await.is_ok()
+    // Each connection holds a permit until it ends, so all permits are available when all have ended.
+    timeout(limits.stopping, permits.acquire_many(limits.connections)).await.is_ok()
 }
 
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    permits: &Arc<Semaphore>,
 ) -> (TcpStream, Option<OwnedSemaphorePermit>) {
-    // Nobody closes the semaphore, so there always is a place in the end.
-    let place = places.clone().acquire_owned().await.ok();
+    // The semaphore is never closed, so a permit always becomes available.
+    let permit = permits.clone().acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
+            Ok((stream, _)) => return (stream, permit),
             Err(error) => {
-                // Out of file descriptors, most likely. That passes, or the operator must act.
+                // Most likely the process has no free file descriptors. That may be temporary, or the
+                // operator must act.
                 tracing::warn!(%error, "a connection could not be accepted");
                 sleep(Duration::from_millis(100)).await;
             }
@@ -144,12 +144,12 @@ async fn connection(
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
     );
     tokio::select! {
-        // Whatever ended it, the client knows already or is not there any more.
+        // The connection ended, so the client already knows or is gone.
         _ = connection.as_mut() => return,
         _ = stopped.changed() => {}
         () = sleep(limits.connection) => {}
     }
-    // Finishes the request that runs and takes no other.
+    // This finishes the running request and accepts no further one.
     connection.as_mut().graceful_shutdown();
     let _ = timeout(limits.request, connection).await;
 }

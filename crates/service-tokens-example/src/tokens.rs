@@ -1,24 +1,25 @@
-//! The types of tokens, the policy and the store.
+//! The token types, the policy and the store.
 
 use std::error::Error;
 use std::path::Path;
 
+use service_tokens::file::OpenError;
 use service_tokens::{
-    FileStore, OpenError, Policy, ReservedScope, TokenService, TokenServiceBuilder, TokenType,
+    FileStore, Policy, ReservedScope, TokenService, TokenServiceBuilder, TokenType,
 };
 
-/// Who all tokens of this service belong to. A service with several customers has one owner for each,
-/// and keeps their files apart by [`VerifiedToken::owner`](service_tokens::VerifiedToken::owner).
+/// The owner of all tokens of this service. A service with several customers has one owner for each
+/// customer, and separates their files by [`VerifiedToken::owner`](service_tokens::VerifiedToken::owner).
 pub(crate) const OWNER: &str = "acme";
 
-/// Opens the tokens in this file, or creates it.
+/// Opens the store in this file, or creates it, and builds the service.
 pub(crate) fn open(journal: &Path) -> Result<TokenService<FileStore>, Box<dyn Error>> {
     Ok(builder(journal)?.build()?)
 }
 
-/// The same, but for what somebody wants to be otherwise.
+/// Returns the builder of the same service, for callers that change a setting.
 pub(crate) fn builder(journal: &Path) -> Result<TokenServiceBuilder<FileStore>, Box<dyn Error>> {
-    // `*` does not reach the scopes for managing tokens, so the manager's type names them.
+    // `*` does not include the reserved scopes for managing tokens, so the manager's type lists them.
     let manager = ReservedScope::ALL.map(ReservedScope::as_str).into_iter().chain(["*"]);
     Ok(TokenService::builder(FileStore::open(journal)?, "acme_live")
         .token_type(
@@ -31,22 +32,22 @@ pub(crate) fn builder(journal: &Path) -> Result<TokenServiceBuilder<FileStore>, 
         .token_type(
             TokenType::new("manager", manager)?.with_description("may manage service tokens"),
         )
-        // Here people issue tokens on the page. What they issue may live longer than the token with
-        // which they happened to sign in. Where programs issue tokens, keep the default.
+        // In this service people issue tokens on the page, and those may expire later than the token of the
+        // sign-in. Keep the default in a service where programs issue tokens.
         .policy(Policy::new().allow_outliving_issuer(true)))
 }
 
-/// What whoever starts the service can do when the store does not open.
-pub(crate) fn way_on(error: &OpenError) -> Option<&'static str> {
+/// Returns advice for the operator if the store does not open.
+pub(crate) fn advice(error: &OpenError) -> Option<&'static str> {
     match error {
         OpenError::Locked { .. } => {
-            Some("Another process uses this folder: stop it, or take another --folder.")
+            Some("Another process uses this folder. Stop it, or choose another --folder.")
         }
         OpenError::Damaged { .. } => Some(
-            "Nothing was changed. What to do, step by step: \
-             https://docs.rs/service-tokens/latest/service_tokens/manual/rotation_and_incidents/index.html#the-file-is-damaged",
+            "Nothing was changed. Follow the steps in \
+             src/manual/rotation_and_incidents.md#the-file-is-damaged of the repository.",
         ),
-        OpenError::NotAStore { .. } => Some("Nothing was changed. Take another --folder."),
+        OpenError::NotAStore { .. } => Some("Nothing was changed. Choose another --folder."),
         _ => None,
     }
 }

@@ -2,7 +2,6 @@
 
 use super::life::{Verdict, at, digest_of, first_use_of, issued, rotation, verdict};
 use super::*;
-use crate::check::Denied;
 
 /// What a rotation does, said without a record: when each secret ends.
 #[derive(Debug, Clone)]
@@ -124,17 +123,17 @@ impl Model {
             let verdict = verdict(record, secret, now);
             let lives = self.lives(secret, now);
             let expected = match self.state(now) {
-                State::Revoked => Denied::Revoked,
-                _ if !lives => Denied::SecretEnded,
-                State::Expired => Denied::Expired,
-                State::Pending => Denied::NotYetActive,
+                State::Revoked => Refusal::Revoked,
+                _ if !lives => Refusal::SecretEnded,
+                State::Expired => Refusal::Expired,
+                State::Pending => Refusal::NotYetActive,
                 State::Active => {
                     assert_eq!(verdict, Verdict::Accepted, "secret {secret} at {now}: {self:?}");
                     continue;
                 }
             };
             // Which ended ones are still known is promised of the last only; none is accepted.
-            let unknown = !lives && verdict == Verdict::Mismatch(Mismatch::WrongSecret);
+            let unknown = !lives && verdict == Verdict::Mismatch(Refusal::WrongSecret);
             assert!(
                 unknown || verdict == Verdict::Denied(expected),
                 "secret {secret} at {now}: {verdict:?}, {self:?}"
@@ -144,7 +143,7 @@ impl Model {
         let known = |secret: &usize| matches!(verdict(record, *secret, now), Verdict::Denied(_));
         assert!(last.is_empty() || last.iter().any(known), "{last:?} at {now}: {self:?}");
         self.agrees_with_what_is_kept(record);
-        assert_eq!(verdict(record, 61, now), Verdict::Mismatch(Mismatch::WrongSecret));
+        assert_eq!(verdict(record, 61, now), Verdict::Mismatch(Refusal::WrongSecret));
         let revoked = record.revocation().map(|r| (r.at.timestamp_micros(), r.by.clone()));
         let expected = self.revoked.map(|(at, by)| (at, Some(by.to_string().into())));
         assert_eq!(revoked, expected);
@@ -197,7 +196,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_history_agrees_with_the_model(
+    fn random_history_agrees_with_model(
         not_before in proptest::option::weighted(0.3, 0..10i64),
         expires_in in proptest::option::weighted(0.3, 20..60i64),
         history in vec(acts(), 0..30),
@@ -275,7 +274,7 @@ proptest! {
 
     /// Whatever an act makes can be written and read again; it fails or it holds.
     #[test]
-    fn every_act_gives_a_record_that_can_be_kept(
+    fn every_operation_gives_a_storable_record(
         now in moments(),
         end in moments(),
         expiry in proptest::option::of(proptest::option::of(moments())),

@@ -1,11 +1,12 @@
 //! The life of a record: each limit to the microsecond, each refusal.
 
 use super::*;
-use crate::check::{Denied, check};
+use crate::digest::KeyId;
+use crate::random::{RandomError, RandomSource};
 use crate::record::field::Rule;
 use crate::scope::{Requirement, TokenType, TokenTypes};
-use crate::secret::{RandomError, RandomSource, Secret};
-use crate::token::{Prefix, Token, parse};
+use crate::secret::Secret;
+use crate::token::{ParsedToken, Prefix, Token};
 
 pub(super) const ID: TokenId = TokenId::from_bytes(*b"0123456789abcdef");
 
@@ -28,26 +29,26 @@ fn token(n: usize) -> Token {
 
 pub(super) fn digest_of(n: usize) -> StoredDigest {
     let (token, accepted) = (token(n), [prefix()]);
-    let parsed = parse(token.expose_secret(), &accepted).unwrap();
+    let parsed = ParsedToken::parse(token.expose_secret(), &accepted).unwrap();
     Digests::plain().make(ID, parsed.secret())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Accepted,
-    Denied(Denied),
-    Mismatch(Mismatch),
+    Denied(Refusal),
+    Mismatch(Refusal),
 }
 
 pub(super) fn verdict(record: &Record, secret: usize, now: i64) -> Verdict {
     let types = TokenTypes::new([TokenType::new("t", ["a"]).unwrap()]);
     let (token, accepted) = (token(secret), [prefix()]);
-    let parsed = parse(token.expose_secret(), &accepted).unwrap();
+    let parsed = ParsedToken::parse(token.expose_secret(), &accepted).unwrap();
     let matched = match record.matches(&parsed, &Digests::plain()) {
         Ok(matched) => matched,
         Err(mismatch) => return Verdict::Mismatch(mismatch),
     };
-    match check(matched, from_micros(now), &Requirement::any_token(), &types) {
+    match matched.authorize(from_micros(now), &Requirement::any_token(), &types) {
         Ok(verified) => {
             assert_eq!(verified.id(), ID);
             Verdict::Accepted
@@ -59,7 +60,7 @@ pub(super) fn verdict(record: &Record, secret: usize, now: i64) -> Verdict {
 /// What the use of a secret is, if it matches.
 pub(super) fn first_use_of(record: &Record, secret: usize, now: i64) -> Option<FirstUse> {
     let (token, accepted) = (token(secret), [prefix()]);
-    let parsed = parse(token.expose_secret(), &accepted).unwrap();
+    let parsed = ParsedToken::parse(token.expose_secret(), &accepted).unwrap();
     record.matches(&parsed, &Digests::plain()).ok()?.first_use(from_micros(now))
 }
 
@@ -84,15 +85,15 @@ pub(super) fn at(micros: i64) -> OlderEnds {
 }
 
 #[test]
-fn start_and_end_to_the_microsecond() {
+fn state_changes_to_the_microsecond() {
     let record = issued(1_000, Some(2_000), Some(3_000));
     for (now, state, expected) in [
-        (0, State::Pending, Verdict::Denied(Denied::NotYetActive)),
-        (1_999, State::Pending, Verdict::Denied(Denied::NotYetActive)),
+        (0, State::Pending, Verdict::Denied(Refusal::NotYetActive)),
+        (1_999, State::Pending, Verdict::Denied(Refusal::NotYetActive)),
         (2_000, State::Active, Verdict::Accepted),
         (2_999, State::Active, Verdict::Accepted),
-        (3_000, State::Expired, Verdict::Denied(Denied::Expired)),
-        (3_001, State::Expired, Verdict::Denied(Denied::Expired)),
+        (3_000, State::Expired, Verdict::Denied(Refusal::Expired)),
+        (3_001, State::Expired, Verdict::Denied(Refusal::Expired)),
     ] {
         assert_eq!((record.state(from_micros(now)), verdict(&record, 0, now)), (state, expected));
         let died = (state == State::Expired).then(|| from_micros(3_000));
@@ -104,7 +105,7 @@ fn start_and_end_to_the_microsecond() {
 }
 
 #[test]
-fn the_older_secret_ends_to_the_microsecond() {
+fn older_secret_ends_to_the_microsecond() {
     for older_ends in [at(2_000), OlderEnds::OnFirstUse { latest: from_micros(2_000) }] {
         let rotated = issued(1_000, None, None)
             .rotate(from_micros(1_500), &rotation(1, older_ends, None))
@@ -112,8 +113,8 @@ fn the_older_secret_ends_to_the_microsecond() {
         for (now, older) in [
             (1_500, Verdict::Accepted),
             (1_999, Verdict::Accepted),
-            (2_000, Verdict::Denied(Denied::SecretEnded)),
-            (2_001, Verdict::Denied(Denied::SecretEnded)),
+            (2_000, Verdict::Denied(Refusal::SecretEnded)),
+            (2_001, Verdict::Denied(Refusal::SecretEnded)),
         ] {
             assert_eq!(verdict(&rotated, 0, now), older, "{now}");
             assert_eq!(verdict(&rotated, 1, now), Verdict::Accepted, "{now}");
@@ -130,7 +131,7 @@ fn the_older_secret_ends_to_the_microsecond() {
 }
 
 #[test]
-fn the_first_use_of_the_newest_ends_the_older() {
+fn first_use_of_newest_ends_older() {
     let until_first_use = OlderEnds::OnFirstUse { latest: from_micros(9_000) };
     let record = issued(1_000, None, None);
     let rotated = record.rotate(from_micros(1_500), &rotation(1, until_first_use, None)).unwrap();
@@ -139,7 +140,7 @@ fn the_first_use_of_the_newest_ends_the_older() {
     assert_eq!(first_use_of(&rotated, 1, 9_000), None, "the overlap is over");
     let first = first_use_of(&rotated, 1, 2_000).unwrap();
     let used = rotated.first_used(&first, from_micros(2_000)).unwrap();
-    assert_eq!(verdict(&used, 0, 2_000), Verdict::Denied(Denied::SecretEnded));
+    assert_eq!(verdict(&used, 0, 2_000), Verdict::Denied(Refusal::SecretEnded));
     assert_eq!(verdict(&used, 1, 2_000), Verdict::Accepted);
     assert_eq!(used.ended().unwrap().ended_at, from_micros(2_000));
     assert_eq!(used.secret_created_at(), rotated.secret_created_at());
@@ -164,7 +165,7 @@ fn the_first_use_of_the_newest_ends_the_older() {
 
 /// The secret whose answer was lost is never used; the older one must see the next one arrive.
 #[test]
-fn replacing_a_lost_newest_keeps_the_older_one_s_rule() {
+fn replacing_newest_keeps_rule_of_older() {
     let until_first_use = OlderEnds::OnFirstUse { latest: from_micros(9_000) };
     for (first, second, ends_on_first_use) in
         [(until_first_use, at(3_000), true), (at(9_000), until_first_use, false)]
@@ -182,11 +183,11 @@ fn replacing_a_lost_newest_keeps_the_older_one_s_rule() {
 }
 
 #[test]
-fn an_end_that_is_not_after_now_is_now() {
+fn overlap_end_before_now_is_now() {
     let record = issued(1_000, None, None);
     for older_ends in [OlderEnds::Now, at(1_500), at(1_499), at(0)] {
         let rotated = record.rotate(from_micros(1_500), &rotation(1, older_ends, None)).unwrap();
-        assert_eq!(verdict(&rotated, 0, 1_500), Verdict::Denied(Denied::SecretEnded));
+        assert_eq!(verdict(&rotated, 0, 1_500), Verdict::Denied(Refusal::SecretEnded));
         assert_eq!(verdict(&rotated, 1, 1_500), Verdict::Accepted);
         assert_eq!(rotated.overlap(from_micros(1_500)), None);
     }
@@ -196,20 +197,20 @@ fn an_end_that_is_not_after_now_is_now() {
 
 /// A leak of both secrets: replacing the oldest and ending now leaves only the new one.
 #[test]
-fn one_rotation_can_end_both_secrets() {
+fn rotate_at_once_can_end_both_secrets() {
     let record = issued(1_000, None, None);
     let twice = record
         .rotate(from_micros(1_500), &rotation(1, at(9_000), None))
         .unwrap()
         .rotate(from_micros(1_600), &rotation(2, OlderEnds::Now, Some(ReplacedSecret::Oldest)))
         .unwrap();
-    assert_eq!(verdict(&twice, 0, 1_600), Verdict::Mismatch(Mismatch::WrongSecret));
-    assert_eq!(verdict(&twice, 1, 1_600), Verdict::Denied(Denied::SecretEnded));
+    assert_eq!(verdict(&twice, 0, 1_600), Verdict::Mismatch(Refusal::WrongSecret));
+    assert_eq!(verdict(&twice, 1, 1_600), Verdict::Denied(Refusal::SecretEnded));
     assert_eq!(verdict(&twice, 2, 1_600), Verdict::Accepted);
 }
 
 #[test]
-fn only_active_tokens_rotate_and_times_are_checked() {
+fn rotate_of_inactive_record_is_refused() {
     let plain = rotation(1, OlderEnds::Now, None);
     let record = issued(1_000, Some(2_000), Some(3_000));
     let rotate = |now, rotation: &Rotation| record.rotate(from_micros(now), rotation).err();
@@ -233,7 +234,7 @@ fn only_active_tokens_rotate_and_times_are_checked() {
 }
 
 #[test]
-fn the_first_revocation_stands() {
+fn first_revocation_is_kept() {
     let record = issued(1_000, None, Some(3_000));
     let now = from_micros(2_000);
     let revoked = record.revoke(now, Some("first"), Some("why")).unwrap().unwrap();
@@ -243,7 +244,7 @@ fn the_first_revocation_stands() {
     assert_eq!(revoked.revoke(from_micros(1_500), Some(""), None), Ok(None));
     // A state and not a time: also before it, should a clock be wrong.
     for now in [0, 1_999, 2_000, 3_000, LATEST] {
-        assert_eq!(verdict(&revoked, 0, now), Verdict::Denied(Denied::Revoked));
+        assert_eq!(verdict(&revoked, 0, now), Verdict::Denied(Refusal::Revoked));
     }
     assert_eq!(revoked.ended_at(from_micros(2_500)), Some(now));
     // Revoked after its end, it died of that.
@@ -252,7 +253,7 @@ fn the_first_revocation_stands() {
 }
 
 #[test]
-fn a_revocation_that_no_record_can_hold_is_refused() {
+fn oversized_revocation_is_refused() {
     let record = issued(1_000, None, None);
     let now = from_micros(2_000);
     let long = "x".repeat(MAX_TEXT_LEN + 1);
@@ -271,10 +272,10 @@ fn a_revocation_that_no_record_can_hold_is_refused() {
 }
 
 #[test]
-fn a_newer_record_is_neither_matched_nor_changed() {
+fn newer_record_is_neither_matched_nor_changed() {
     let record = issued(1_000, None, None).as_if_newer().unwrap();
     assert!(record.is_newer());
-    assert_eq!(verdict(&record, 0, 2_000), Verdict::Mismatch(Mismatch::NewerRecord));
+    assert_eq!(verdict(&record, 0, 2_000), Verdict::Mismatch(Refusal::NewerRecord));
     let now = from_micros(2_000);
     assert_eq!(record.revoke(now, None, None), Err(RevokeDenied::NewerRecord));
     let rotated = record.rotate(now, &rotation(1, OlderEnds::Now, None));
@@ -282,9 +283,9 @@ fn a_newer_record_is_neither_matched_nor_changed() {
 }
 
 #[test]
-fn what_restricts_nothing_is_written_back_by_who_does_not_know_it() {
+fn unknown_optional_field_is_written_back() {
     let mut record = issued(1_000, None, None);
-    record.rare.get_or_insert_default().remarks = vec![(200, b"new".as_slice().into())];
+    record.rare.get_or_insert_default().ignorable = vec![(200, b"new".as_slice().into())];
     let read = Record::from_bytes(&record.to_bytes()).unwrap();
     assert_eq!(verdict(&read, 0, 2_000), Verdict::Accepted);
     let now = from_micros(2_000);
@@ -300,10 +301,10 @@ fn what_restricts_nothing_is_written_back_by_who_does_not_know_it() {
 #[test]
 fn each_mismatch_has_its_reason() {
     let record = issued(1_000, None, None);
-    assert_eq!(verdict(&record, 1, 2_000), Verdict::Mismatch(Mismatch::WrongSecret));
+    assert_eq!(verdict(&record, 1, 2_000), Verdict::Mismatch(Refusal::WrongSecret));
     let mut other = record.clone();
     other.id = TokenId::from_bytes([0; 16]);
-    assert_eq!(verdict(&other, 0, 2_000), Verdict::Mismatch(Mismatch::OtherId));
+    assert_eq!(verdict(&other, 0, 2_000), Verdict::Mismatch(Refusal::UnknownId));
     // A scheme or key that is not known hides no other secret that fits.
     let unknown = |scheme: u8| {
         let mut bytes = digest_of(0).to_bytes();
@@ -312,11 +313,11 @@ fn each_mismatch_has_its_reason() {
     };
     let mut strange = record.clone();
     strange.newest.digest = unknown(3);
-    assert_eq!(verdict(&strange, 0, 2_000), Verdict::Mismatch(Mismatch::UnknownScheme(3)));
+    assert_eq!(verdict(&strange, 0, 2_000), Verdict::Mismatch(Refusal::UnknownScheme(3)));
     strange.newest.digest = unknown(0);
-    assert_eq!(verdict(&strange, 0, 2_000), Verdict::Mismatch(Mismatch::UnknownScheme(0)));
+    assert_eq!(verdict(&strange, 0, 2_000), Verdict::Mismatch(Refusal::UnknownScheme(0)));
     strange.newest.digest = unknown(2);
-    let missing = Mismatch::MissingKey(KeyId(*b"key1"));
+    let missing = Refusal::MissingKey(KeyId(*b"key1"));
     assert_eq!(verdict(&strange, 0, 2_000), Verdict::Mismatch(missing));
     let older = OlderSecret {
         digest: digest_of(0),

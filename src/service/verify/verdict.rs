@@ -1,26 +1,57 @@
-//! What the look at a record leads to.
+//! The decision on a record, and its consequences.
 
+use std::pin::Pin;
 use std::time::Duration;
 
-use super::super::TokenService;
-use super::{Later, Outcome, Use};
-use crate::check::{Denied, Follows, VerifiedToken, check};
+use chrono::{DateTime, Utc};
+
+use super::super::core::TokenService;
+use crate::check::{Follows, VerifiedToken};
 use crate::clock::Moment;
 use crate::digest::HashedSecret;
-use crate::error::{Refusal, VerifyError};
-use crate::record::{Mismatch, Record};
+use crate::error::{VerifyError, other_record};
+use crate::event::Event;
+use crate::record::Record;
+use crate::refusal::Refusal;
 use crate::scope::Requirement;
-use crate::store::{LastUse, TokenStore};
+use crate::store::TokenStore;
 use crate::token::TokenId;
 
-/// A token that was accepted, and what its use brings with it.
+pub(super) type Outcome = Result<VerifiedToken, VerifyError>;
+
+/// Moves a refusal as one value. It is not inlined, because the compiler would otherwise move the parts
+/// together with those of an acceptance.
+#[inline(never)]
+pub(super) fn whole(refused: Outcome) -> Outcome {
+    refused
+}
+
+/// A verification that has to wait. It is boxed, so that the future of one that does not wait is small.
+pub(super) type Later<'f> = Pin<Box<dyn Future<Output = Outcome> + Send + 'f>>;
+
+/// Says whether a cached record may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Freshness {
+    Cached,
+    Uncached,
+}
+
+/// The time at which an acceptance counts as a use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    Now,
+    /// When [`TokenService::authorize`] accepts the token.
+    WhenAuthorized,
+}
+
+/// An accepted token, and the consequences of its use.
 pub(super) struct Accepted {
     pub(super) verified: VerifiedToken,
     follows: Follows,
 }
 
 impl Accepted {
-    /// Whether nothing follows from it.
+    /// Returns whether the use has no consequences.
     pub(super) fn is_all(&self) -> bool {
         !self.follows.due && self.follows.first_use.is_none()
     }
@@ -31,48 +62,56 @@ impl Accepted {
     }
 }
 
-/// Why a token was not accepted. An error is made of it where it is needed: this is small.
+/// The reason why a token is not accepted. It is small; the error is created only where it is needed.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Rejected {
-    UnknownId,
-    Mismatch(Mismatch),
-    Denied(Denied),
+    /// The store answered with the record of another id, which is a failure of the store.
+    OtherRecord,
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Rejected {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 impl Rejected {
     #[cold]
     pub(super) fn into_error(self, id: TokenId, requirement: &Requirement) -> VerifyError {
         match self {
-            Self::UnknownId => VerifyError::Refused(Refusal::UnknownId),
-            Self::Mismatch(mismatch) => VerifyError::mismatch(mismatch),
-            Self::Denied(denied) => VerifyError::denied(denied, id, requirement),
+            Self::OtherRecord => other_record().into(),
+            Self::Refused(refusal) => VerifyError::refused(refusal, id, requirement),
         }
     }
 }
 
 impl<S: TokenStore> TokenService<S> {
+    /// Decides on the record that the store found, with its last use in microseconds.
     #[inline]
     pub(super) fn judge(
         &self,
         token: &HashedSecret<'_>,
-        found: Option<(&Record, LastUse)>,
+        found: Option<(&Record, Option<i64>)>,
         now: Moment,
         requirement: &Requirement,
     ) -> Result<Accepted, Rejected> {
-        let Some((record, last_used)) = found else {
+        let Some((record, used)) = found else {
             self.digests.verify_nothing(token);
-            return Err(Rejected::UnknownId);
+            return Err(Refusal::UnknownId.into());
         };
-        let matched = record.matches_hashed(token, &self.digests).map_err(Rejected::Mismatch)?;
+        if record.id() != token.id() {
+            return Err(Rejected::OtherRecord);
+        }
+        let matched = record.matches_hashed(token, &self.digests)?;
         let first_use = matched.first_use(now.time).map(Box::new);
-        let verified =
-            check(matched, now.time, requirement, &self.types).map_err(Rejected::Denied)?;
-        let due = self.uses.as_ref().is_some_and(|uses| uses.is_due(last_used, now.micros));
+        let verified = matched.authorize(now.time, requirement, &self.types)?;
+        let due = self.pending_uses.as_ref().is_some_and(|uses| uses.is_due(used, now.micros));
         Ok(Accepted { verified, follows: Follows { due, first_use } })
     }
 
-    /// What follows from an acceptance: its use is noted, and if it is the first of a secret, an overlap
-    /// may end with it. Where that is for later, the token carries it.
+    /// Applies the consequences of an acceptance. The use is noted, and the first use of a secret may end
+    /// an overlap. If that has to wait for the authorization, the token carries them.
     #[inline]
     pub(super) fn conclude(
         &self,
@@ -82,7 +121,7 @@ impl<S: TokenStore> TokenService<S> {
         usage: Use,
     ) -> Result<Outcome, Later<'_>> {
         let Accepted { verified, follows } = accepted;
-        if usage == Use::WhenPermitted {
+        if usage == Use::WhenAuthorized {
             return Ok(Ok(verified.followed_by(follows)));
         }
         if follows.due {
@@ -95,5 +134,30 @@ impl<S: TokenStore> TokenService<S> {
                 Ok(verified)
             })),
         }
+    }
+
+    /// Notes a use, if the service records uses.
+    pub(super) fn note_use(&self, id: TokenId, at: DateTime<Utc>) {
+        let Some(uses) = &self.pending_uses else { return };
+        if let Some(stalled) = uses.note(id, at, || self.clock.monotonic()) {
+            let (waiting, oldest) = (stalled.waiting, stalled.oldest);
+            self.events.emit(Event::LastUsedStalled { waiting, oldest });
+        }
+    }
+
+    /// Emits the event of a refusal, and returns the error.
+    #[cold]
+    pub(super) fn refuse(
+        &self,
+        id: Option<TokenId>,
+        error: VerifyError,
+        freshness: Freshness,
+    ) -> VerifyError {
+        // The store has refused the token, so a later verification must not accept a cached record.
+        if let (VerifyError::Refused(_), Freshness::Uncached, Some(id)) = (&error, freshness, id) {
+            self.records.invalidate(id);
+        }
+        self.events.emit(Event::of_refusal(id, &error));
+        error
     }
 }

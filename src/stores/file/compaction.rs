@@ -1,7 +1,14 @@
-//! Compaction: a new file beside the old, with only what still counts, and then in its place.
+//! Compaction writes a new file with only the live records and puts it in the place of the journal.
 //!
-//! Its thread reads the old file, not the table: nobody waits for it, and what it writes is the state
-//! at one place in the journal, followed by the frames behind that place.
+//! Design. A thread of its own reads the journal twice, up to the length that is durable when it
+//! starts. The first pass finds the latest version and last use of each id. The second pass copies
+//! the frames with those versions into `<path>.compacting`. Then the thread copies the frames that
+//! were appended meanwhile, until at most [`MAX_HAND_OVER`] bytes are left. It reads the file and
+//! not the table, so it blocks no reader and no writer, and its output is the state at one position
+//! of the journal followed by the frames after that position.
+//!
+//! The writer thread takes over between two batches ([`Prepared::hand_over`]): it copies the
+//! remaining frames, writes the header, syncs, locks and renames the new file, and continues in it.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -11,35 +18,46 @@ use std::sync::{Arc, mpsc};
 use hashbrown::HashMap;
 
 use super::disk::{Directory, Disk};
-use super::format::{Framer, HEADER_LEN, Header, Operation, Uses};
-use super::frames::{Frames, Unreadable};
-use super::journal::{Failure, Journal};
+use super::failure::{Failure, closed};
+use super::format::{Body, Framer, HEADER_LEN, Header, Uses};
+use super::frame_reader::{FrameReader, Unreadable};
+use super::journal::Journal;
 use super::lock::NotLocked;
-use super::refusal::closed;
 use crate::store::StoreError;
 use crate::token::TokenId;
 
-/// Bytes written at once.
-const CHUNK: usize = 1 << 20;
+/// The default of [`FileStoreOptions::compact_above`](crate::file::FileStoreOptions::compact_above): 8
+/// MiB of obsolete frames.
+pub(super) const DEFAULT_COMPACT_ABOVE: u64 = 8 << 20;
 
-/// Bytes after which the new file is synced. On some file systems a commit has to wait for what is
-/// written to other files, so there must never be much of it.
+/// Returns whether the file is to be compacted without a request. Its obsolete bytes must exceed
+/// both `compact_above` and the live bytes, so that each compaction halves the file at least.
+pub(super) fn is_due(obsolete: u64, live: u64, compact_above: u64) -> bool {
+    obsolete > compact_above.max(live)
+}
+
+/// The minimum size of one write to the new file, in bytes.
+const WRITE_CHUNK: usize = 1 << 20;
+
+/// The number of bytes after which the new file is synced. On some file systems a sync of the
+/// journal also waits for unsynced data of other files, so the amount of that data must stay small.
 const SYNC_EVERY: usize = 4 << 20;
 
-/// What the writer is left to copy at most, but for what it writes itself in the meantime.
-const HAND_OVER: u64 = 64 << 10;
+/// The maximum number of bytes that are left to the writer at the hand-over, in addition to what it
+/// appends until then.
+const MAX_HAND_OVER: u64 = 64 << 10;
 
-/// What a compaction did.
+/// The sizes of the file before and after a compaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Compacted {
-    /// Bytes of the file before.
+    /// The size of the file before the compaction, in bytes.
     pub bytes_before: u64,
-    /// Bytes of the file after.
+    /// The size of the file after the compaction, in bytes.
     pub bytes_after: u64,
 }
 
-/// Why a compaction did not take place. The old file stays in use.
+/// The reason why the file was not compacted. The old file stays in use.
 #[derive(Debug)]
 pub(super) enum NotCompacted {
     Failed(Failure),
@@ -89,27 +107,27 @@ fn unwritten(error: std::io::Error) -> NotCompacted {
     NotCompacted::Failed(Failure::new("the compacted journal could not be written", error))
 }
 
-pub(super) type Outcome = Result<Box<Prepared>, NotCompacted>;
+pub(super) type CompactionResult = Result<Box<Prepared>, NotCompacted>;
 
-/// What a compaction works on.
-pub(super) struct Job {
+/// The input of a compaction.
+pub(super) struct CompactionJob {
     pub(super) path: PathBuf,
-    pub(super) beside: PathBuf,
+    pub(super) new_path: PathBuf,
     pub(super) directory: Arc<dyn Directory>,
     pub(super) header: Header,
-    /// The durable length of the journal, as it grows.
+    /// The durable length of the journal, updated by the writer.
     pub(super) durable: Arc<AtomicU64>,
     pub(super) cancelled: Arc<AtomicBool>,
 }
 
-impl Job {
-    /// Compacts up to the hand-over, which the writer makes of the outcome. Runs on a thread of its
-    /// own.
-    pub(super) fn run(self, tell: impl FnOnce(Outcome)) {
+impl CompactionJob {
+    /// Prepares the new file and passes it to `deliver` for the hand-over. Runs on its own thread.
+    pub(super) fn run(self, deliver: impl FnOnce(CompactionResult)) {
         let (done, old_files) = mpsc::channel();
         let outcome = self.prepare(done).map(Box::new);
-        tell(outcome);
-        // Closing a large file that has no name any more frees its blocks: not the writer's work.
+        deliver(outcome);
+        // Closing a large file without a name frees its blocks, which takes time. This thread does
+        // it so that the writer does not wait.
         drop(old_files.recv());
     }
 
@@ -118,94 +136,93 @@ impl Job {
         let mut frames = self.frames(end)?;
         let mut latest = self.latest(&mut frames, end)?;
         let mut copied = self.frames(end)?;
-        let mut output = Output::create(self)?;
+        let mut new_file = NewFile::create(self)?;
         while let Some(frame) = copied.next()? {
             let offset = frame.offset;
-            let act = Operation::read(frame.body);
-            let act = act.map_err(|what| NotCompacted::Damaged { offset, what })?;
-            if let Operation::Put { id, version, record, .. } = act
+            let body = Body::read(frame.body);
+            let body = body.map_err(|what| NotCompacted::Damaged { offset, what })?;
+            if let Body::Put { id, version, record, .. } = body
                 && let Some(row) = latest.get(&id).filter(|row| row.version == version)
             {
-                output.framer.put(&mut output.buffer, id, version, row.last_used, record);
-                // Its twin follows.
+                new_file.framer.put(&mut new_file.buffer, id, version, row.last_used, record);
+                // The frame was written twice. This skips the second one.
                 latest.remove(&id);
-                output.write_chunk()?;
+                new_file.write_chunk()?;
             }
-            self.go_on()?;
+            self.check_cancelled()?;
         }
-        reached(&copied, end)?;
-        let mut prepared = Prepared { frames: copied, output, done };
+        check_reached(&copied, end)?;
+        let mut prepared = Prepared { frames: copied, new_file, done };
         loop {
             let until = self.durable.load(Ordering::Acquire);
-            let few = until - prepared.frames.offset() <= HAND_OVER;
+            let few = until - prepared.frames.offset() <= MAX_HAND_OVER;
             prepared.copy(until, &self.cancelled)?;
             if few {
                 break;
             }
         }
-        prepared.output.flush()?;
-        prepared.output.sync()?;
+        prepared.new_file.flush()?;
+        prepared.new_file.sync()?;
         Ok(prepared)
     }
 
-    fn frames(&self, end: u64) -> Result<Frames, NotCompacted> {
+    fn frames(&self, end: u64) -> Result<FrameReader, NotCompacted> {
         let file = File::open(&self.path).map_err(Unreadable::Io)?;
-        Ok(Frames::new(file, self.header.seed(), end).map_err(Unreadable::Io)?)
+        Ok(FrameReader::new(file, self.header.seed(), end).map_err(Unreadable::Io)?)
     }
 
-    /// What each id's record has come to at the end of the frames.
+    /// Returns the latest version and last use of each id that has a record at the end of the
+    /// frames.
     fn latest(
         &self,
-        frames: &mut Frames,
+        frames: &mut FrameReader,
         end: u64,
-    ) -> Result<HashMap<TokenId, Latest>, NotCompacted> {
-        let mut latest: HashMap<TokenId, Latest> = HashMap::new();
+    ) -> Result<HashMap<TokenId, LatestRow>, NotCompacted> {
+        let mut latest: HashMap<TokenId, LatestRow> = HashMap::new();
         while let Some(frame) = frames.next()? {
             let offset = frame.offset;
-            match Operation::read(frame.body)
-                .map_err(|what| NotCompacted::Damaged { offset, what })?
-            {
-                Operation::Put { id, version, last_used, .. } => {
-                    let row = latest.entry(id).or_insert(Latest { version, last_used });
+            match Body::read(frame.body).map_err(|what| NotCompacted::Damaged { offset, what })? {
+                Body::Put { id, version, last_used, .. } => {
+                    let row = latest.entry(id).or_insert(LatestRow { version, last_used });
                     row.version = row.version.max(version);
                     row.last_used = row.last_used.max(last_used);
                 }
-                Operation::Remove { id, version } => {
+                Body::Remove { id, version } => {
                     if latest.get(&id).is_some_and(|row| row.version < version) {
                         latest.remove(&id);
                     }
                 }
-                Operation::Touch(uses) => touch(&mut latest, uses),
+                Body::Touch(uses) => touch(&mut latest, uses),
             }
-            self.go_on()?;
+            self.check_cancelled()?;
         }
-        reached(frames, end)?;
+        check_reached(frames, end)?;
         Ok(latest)
     }
 
-    fn go_on(&self) -> Result<(), NotCompacted> {
-        go_on(&self.cancelled)
+    fn check_cancelled(&self) -> Result<(), NotCompacted> {
+        check_cancelled(&self.cancelled)
     }
 }
 
-fn go_on(cancelled: &AtomicBool) -> Result<(), NotCompacted> {
+fn check_cancelled(cancelled: &AtomicBool) -> Result<(), NotCompacted> {
     if cancelled.load(Ordering::Relaxed) { Err(NotCompacted::Cancelled) } else { Ok(()) }
 }
 
-/// Whether all frames were read: what is durable ends with a whole one.
-fn reached(frames: &Frames, end: u64) -> Result<(), NotCompacted> {
+/// Checks that all frames were read. The durable part of a file ends with a complete frame.
+fn check_reached(frames: &FrameReader, end: u64) -> Result<(), NotCompacted> {
     match frames.offset() {
         offset if offset == end => Ok(()),
         offset => Err(NotCompacted::Damaged { offset, what: "a frame is cut short" }),
     }
 }
 
-struct Latest {
+struct LatestRow {
     version: u64,
     last_used: Option<i64>,
 }
 
-fn touch(latest: &mut HashMap<TokenId, Latest>, uses: Uses<'_>) {
+fn touch(latest: &mut HashMap<TokenId, LatestRow>, uses: Uses<'_>) {
     for (id, used) in uses {
         if let Some(row) = latest.get_mut(&id) {
             row.last_used = row.last_used.max(Some(used));
@@ -213,8 +230,8 @@ fn touch(latest: &mut HashMap<TokenId, Latest>, uses: Uses<'_>) {
     }
 }
 
-/// The new file as it grows. Removed when dropped.
-struct Output {
+/// The new file while it is written. Dropping it removes the file unless it is in place.
+struct NewFile {
     disk: Option<Box<dyn Disk>>,
     path: PathBuf,
     directory: Arc<dyn Directory>,
@@ -226,17 +243,18 @@ struct Output {
     in_place: bool,
 }
 
-impl Output {
-    fn create(job: &Job) -> Result<Self, NotCompacted> {
-        let disk = job.directory.create(&job.beside).map_err(unwritten)?;
+impl NewFile {
+    fn create(job: &CompactionJob) -> Result<Self, NotCompacted> {
+        let disk = job.directory.create(&job.new_path).map_err(unwritten)?;
         let header = job.header.next_generation(job.header.last_version);
         Ok(Self {
             disk: Some(disk),
-            path: job.beside.clone(),
+            path: job.new_path.clone(),
             directory: job.directory.clone(),
             header,
             framer: Framer::new(header.seed(), 1),
-            // The header is known at the end; until then there is none, and the file is no store.
+            // Reserved for the header, which is written last. Until then the file is not a valid
+            // store.
             buffer: vec![0; HEADER_LEN],
             len: 0,
             unsynced: 0,
@@ -249,7 +267,7 @@ impl Output {
     }
 
     fn write_chunk(&mut self) -> Result<(), NotCompacted> {
-        if self.buffer.len() < CHUNK { Ok(()) } else { self.flush() }
+        if self.buffer.len() < WRITE_CHUNK { Ok(()) } else { self.flush() }
     }
 
     fn flush(&mut self) -> Result<(), NotCompacted> {
@@ -270,11 +288,11 @@ impl Output {
     }
 }
 
-impl Drop for Output {
+impl Drop for NewFile {
     fn drop(&mut self) {
         if !self.in_place {
             self.disk = None;
-            // What stays is removed at the next opening.
+            // If this fails, the next opening removes the file.
             let _ = self.directory.remove(&self.path);
         }
     }
@@ -282,11 +300,11 @@ impl Drop for Output {
 
 type OldFiles = (File, Box<dyn Disk>);
 
-/// A new file that lacks only the journal's last frames.
+/// A new file that lacks only the last frames of the journal.
 pub(super) struct Prepared {
-    /// The old file's frames behind those copied.
-    frames: Frames,
-    output: Output,
+    /// Reads the frames of the old file that were not yet copied.
+    frames: FrameReader,
+    new_file: NewFile,
     done: mpsc::Sender<OldFiles>,
 }
 
@@ -294,43 +312,44 @@ impl Prepared {
     fn copy(&mut self, until: u64, cancelled: &AtomicBool) -> Result<(), NotCompacted> {
         self.frames.extend_to(until);
         while let Some(frame) = self.frames.next()? {
-            self.output.framer.copy(&mut self.output.buffer, frame.body);
-            self.output.write_chunk()?;
-            go_on(cancelled)?;
+            self.new_file.framer.copy(&mut self.new_file.buffer, frame.body);
+            self.new_file.write_chunk()?;
+            check_cancelled(cancelled)?;
         }
-        reached(&self.frames, until)
+        check_reached(&self.frames, until)
     }
 
-    /// Puts the new file in the journal's place. Nobody writes to the journal meanwhile.
+    /// Puts the new file in the place of the journal. Called by the writer, so no frame is appended
+    /// meanwhile.
     pub(super) fn hand_over(
         mut self,
         journal: &mut Journal,
         last_version: u64,
     ) -> Result<Compacted, NotCompacted> {
         let bytes_before = journal.len();
-        journal.unchanged().map_err(NotCompacted::Failed)?;
+        journal.check_unchanged().map_err(NotCompacted::Failed)?;
         self.copy(bytes_before, &AtomicBool::new(false))?;
-        let output = &mut self.output;
-        output.flush()?;
-        output.header.base_len = output.len;
-        output.header.last_version = last_version;
-        let header = output.header;
-        output.disk()?.write_at(0, &header.to_bytes()).map_err(unwritten)?;
-        output.disk()?.permit_as(journal.path()).map_err(unwritten)?;
-        output.sync()?;
-        // Before the rename: nobody finds it unlocked.
-        let lock = output.disk()?.lock().map_err(|error| match error {
+        let new_file = &mut self.new_file;
+        new_file.flush()?;
+        new_file.header.base_len = new_file.len;
+        new_file.header.last_version = last_version;
+        let header = new_file.header;
+        new_file.disk()?.write_at(0, &header.to_bytes()).map_err(unwritten)?;
+        new_file.disk()?.copy_permissions(journal.path()).map_err(unwritten)?;
+        new_file.sync()?;
+        // Locked before the rename, so that no other process finds the file unlocked.
+        let lock = new_file.disk()?.lock().map_err(|error| match error {
             NotLocked::Held => unwritten(std::io::ErrorKind::ResourceBusy.into()),
             NotLocked::Io(error) => unwritten(error),
         })?;
-        let path = output.path.clone();
-        let renamed = journal.replace_with(&path, &**output.disk()?);
+        let path = new_file.path.clone();
+        let renamed = journal.replace_with(&path, &**new_file.disk()?);
         renamed.map_err(NotCompacted::Failed)?;
-        output.in_place = true;
-        let bytes_after = output.len;
-        if let Some(disk) = output.disk.take() {
-            let old = journal.move_to(disk, bytes_after, header, output.framer, lock);
-            // Nobody receives it if the thread is gone; then it is closed here.
+        new_file.in_place = true;
+        let bytes_after = new_file.len;
+        if let Some(disk) = new_file.disk.take() {
+            let old = journal.switch_to(disk, bytes_after, header, new_file.framer, lock);
+            // If the compaction thread has ended, the files are closed here.
             let _ = self.done.send((self.frames.into_file(), old));
         }
         Ok(Compacted { bytes_before, bytes_after })

@@ -1,37 +1,37 @@
-//! What the journal asks of the operating system, behind traits so that tests can make it fail.
+//! The file operations that the journal uses, behind traits so that tests can make them fail.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::lock::{Lock, NotLocked};
-use super::private::private;
+use super::lock::{Lock, NotLocked, owner_only};
 
-/// An open file for writing.
+/// A file that is open for writing.
 pub(super) trait Disk: Send {
-    /// Writes all the bytes at this place. On an error some of them may be written.
+    /// Writes all bytes at this offset. After an error some of them may have been written.
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
-    /// Returns when everything written is durable.
+    /// Makes all written bytes durable.
     fn sync(&mut self) -> io::Result<()>;
-    /// Cuts the file.
+    /// Truncates the file to this length.
     fn set_len(&mut self, length: u64) -> io::Result<()>;
     fn len(&self) -> io::Result<u64>;
-    /// Whether it is this very file that has this name. Where files cannot be told apart, it is.
+    /// Returns whether the path names this very file. Always `true` on systems where files have no
+    /// identity.
     fn is_at(&self, path: &Path) -> io::Result<bool>;
-    /// Takes on another file's permissions.
-    fn permit_as(&self, path: &Path) -> io::Result<()>;
-    /// Locks the file for one that writes.
+    /// Copies the permissions of the file at this path.
+    fn copy_permissions(&self, path: &Path) -> io::Result<()>;
+    /// Takes the writer's lock on the file.
     fn lock(&self) -> Result<Option<Lock>, NotLocked>;
 }
 
-/// The directory that the file is in.
+/// The directory that contains the journal.
 pub(super) trait Directory: Send + Sync {
-    /// The journal, open for writing.
+    /// Wraps the journal, which is open for writing.
     fn adopt(&self, file: File, path: &Path) -> Box<dyn Disk>;
-    /// Creates an empty file; one that has the name loses it.
+    /// Creates an empty file. An existing file with this name is removed first.
     fn create(&self, path: &Path) -> io::Result<Box<dyn Disk>>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Returns when the names in this file's directory are durable.
+    /// Makes the names in the directory of this file durable.
     fn sync(&self, file: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
 }
@@ -58,16 +58,16 @@ impl Disk for File {
         is_at(self, path)
     }
 
-    fn permit_as(&self, path: &Path) -> io::Result<()> {
+    fn copy_permissions(&self, path: &Path) -> io::Result<()> {
         self.set_permissions(fs::metadata(path)?.permissions())
     }
 
     fn lock(&self) -> Result<Option<Lock>, NotLocked> {
-        Lock::on(self, true)
+        Lock::on_journal(self, true)
     }
 }
 
-/// The directory as the operating system has it.
+/// The directory of the operating system.
 pub(super) struct RealDirectory;
 
 impl Directory for RealDirectory {
@@ -76,9 +76,10 @@ impl Directory for RealDirectory {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn Disk>> {
-        // Not emptied: it might be open, or a link to anywhere.
+        // An existing file is removed and not truncated, because it might be open, or be a link to
+        // another file.
         let _ = fs::remove_file(path);
-        let file = private(OpenOptions::new().write(true).create_new(true)).open(path)?;
+        let file = owner_only(OpenOptions::new().write(true).create_new(true)).open(path)?;
         Ok(Box::new(file))
     }
 
@@ -95,7 +96,7 @@ impl Directory for RealDirectory {
     }
 }
 
-/// Whether it is this very file that has this name.
+/// Returns whether the path names this very file.
 #[cfg(unix)]
 pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
@@ -107,20 +108,20 @@ pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Elsewhere a file that is open keeps its name.
+/// Returns `true`, because an open file keeps its name on these systems.
 #[cfg(not(unix))]
 pub(super) fn is_at(_file: &File, _path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// How many names a file has.
+/// Returns the number of names (hard links) of a file.
 #[cfg(unix)]
 pub(super) fn names(file: &File) -> io::Result<u64> {
     use std::os::unix::fs::MetadataExt;
     Ok(file.metadata()?.nlink())
 }
 
-/// Elsewhere that is not told.
+/// Returns 1, because the number is not available on these systems.
 #[cfg(not(unix))]
 pub(super) fn names(_file: &File) -> io::Result<u64> {
     Ok(1)
@@ -134,7 +135,8 @@ fn sync_directory(file: &Path) -> io::Result<()> {
     }
 }
 
-/// Elsewhere a directory cannot be opened as a file; names are the file system's own care.
+/// Does nothing. On these systems a directory cannot be opened as a file, and the file system makes
+/// names durable itself.
 #[cfg(not(unix))]
 fn sync_directory(_file: &Path) -> io::Result<()> {
     Ok(())

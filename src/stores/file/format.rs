@@ -1,8 +1,9 @@
-//! The journal's format, version 1.
+//! The format of the journal, version 1.
 //!
-//! A file is a header and then frames, nothing between or behind them. Integers are big-endian.
-//! A checksum is CRC-32/ISO-HDLC; `seed` in a checksum is the header's bytes 16 to 40 (store id and
-//! generation), so that no frame passes in another store's file or in another generation of its own.
+//! A file is a header followed by frames, without gaps. Integers are big-endian. A checksum is
+//! CRC-32/ISO-HDLC. `seed` in a checksum stands for the header's bytes 16 to 40 (store id and
+//! generation). It makes a frame of another store, or of another generation of the same store,
+//! invalid.
 //!
 //! Header, 64 bytes. Every version of the format begins with the first 16:
 //!
@@ -36,42 +37,42 @@
 //! touch   3, one or more of: id (16), last use (8); 0xff
 //! ```
 //!
-//! A last use is in microseconds since 1970, signed; the lowest number means never.
+//! A last use is a signed number of microseconds since 1970. The lowest number means never.
 //!
-//! # What a file means
+//! # Replaying the frames
 //!
-//! Frames are applied in order. Versions come from one counter of the whole store and are never used
-//! twice, also not for a removal; one above 2^63 is damage. A put or remove whose version is not above that of the record it
-//! meets changes nothing, except that of two last uses the later one stays. A touch of an id without
-//! a record is passed over.
+//! Frames are applied in order. Versions come from one counter of the whole store and are never
+//! reused, also not by a removal. A version above 2^63 is damage. A put or remove has no effect if
+//! its version is not above that of the present record, except that a put still raises the last
+//! use. A touch of an id without a record is ignored.
 //!
-//! A replacement and a removal are written as two frames of the same content. So whoever cuts a
-//! damaged last frame off by hand cannot undo a revocation.
+//! A replacement and a removal are written as two frames with the same content. So cutting off a
+//! damaged last frame by hand cannot undo a revocation.
 //!
 //! # The end of a file
 //!
-//! Zeros at the end count as not written: file systems leave them when the power fails. (No body ends
-//! with a zero, nor with a byte that a single flipped bit turns into one.) After that, an end within a
-//! frame's header, or within the body of a frame whose header checks, is an unfinished write: no
-//! caller was told that it succeeded, and it is cut off. The header has a checksum of its own so that
-//! a damaged length never looks like this. Whatever else does not check is damage, and the whole file
-//! is refused.
+//! Zeros at the end count as not written, because file systems leave them after a power failure. (A
+//! body never ends with a zero, nor with a byte that a single flipped bit turns into zero.) If the
+//! rest then ends within a frame's header, or within the body of a frame with a valid header, the
+//! write was unfinished. It was never acknowledged, and it is cut off. The frame header has its own
+//! checksum, so a damaged length is never mistaken for an unfinished write. Every other invalid
+//! byte is damage, and the whole file is refused.
 //!
 //! New kinds and new meanings need a new format version.
 
 use crc32fast::Hasher;
 
+use crate::random::{RandomError, RandomSource};
 use crate::record::MAX_RECORD_BYTES;
-use crate::secret::{RandomError, RandomSource};
 use crate::token::TokenId;
 
-/// The format that this crate reads and writes.
+/// The format version that this crate reads and writes.
 const FORMAT: u32 = 1;
 const MAGIC: [u8; 8] = *b"\x89SVCTOK\n";
 
-/// Bytes of the file's header.
+/// The length of the file's header, in bytes.
 pub(super) const HEADER_LEN: usize = 64;
-/// Bytes of a frame's header.
+/// The length of a frame's header, in bytes.
 pub(super) const FRAME_HEADER_LEN: usize = 20;
 
 const PUT: u8 = 1;
@@ -82,27 +83,27 @@ const END: u8 = 0xff;
 const PUT_HEAD: usize = 1 + 16 + 8 + 8;
 const REMOVE_LEN: usize = 1 + 16 + 8 + 1;
 const USE_LEN: usize = 16 + 8;
-const BODY_MIN: usize = REMOVE_LEN;
-const BODY_MAX: usize = 66_000;
-const _: () = assert!(PUT_HEAD + MAX_RECORD_BYTES < BODY_MAX);
+const MIN_BODY_LEN: usize = REMOVE_LEN;
+const MAX_BODY_LEN: usize = 66_000;
+const _: () = assert!(PUT_HEAD + MAX_RECORD_BYTES < MAX_BODY_LEN);
 
-/// The most uses in one frame.
-pub(super) const USES_MAX: usize = 2_000;
-const _: () = assert!(1 + USES_MAX * USE_LEN < BODY_MAX);
+/// The maximum number of uses in one frame.
+pub(super) const MAX_USES_PER_FRAME: usize = 2_000;
+const _: () = assert!(1 + MAX_USES_PER_FRAME * USE_LEN < MAX_BODY_LEN);
 
 const NEVER: i64 = i64::MIN;
 
-/// The highest version there is: whoever counts on from there never comes to the end.
-const VERSION_MAX: u64 = 1 << 63;
+/// The highest valid version. Counting up from here never overflows in practice.
+const MAX_VERSION: u64 = 1 << 63;
 const SHORT: &str = "a frame's body is too short";
 const VERSION: &str = "a version is out of range";
 
-/// The bytes that a put takes in the file.
+/// Returns the length of a put frame for an encoding of this length, in bytes.
 pub(super) fn put_len(record: usize) -> u64 {
     (FRAME_HEADER_LEN + PUT_HEAD + record + 1) as u64
 }
 
-/// What the file says of itself.
+/// The header of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     store: [u8; 16],
@@ -111,26 +112,26 @@ pub(super) struct Header {
     pub(super) last_version: u64,
 }
 
-/// Why a header does not read.
+/// The reason why a header cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoHeader {
-    /// It is another program's file.
+    /// The file was written by another program.
     Foreign,
-    /// A newer program's format.
+    /// The file has a newer format version.
     Newer(u32),
-    /// It is broken, at this place.
+    /// The header is damaged at this offset.
     Damaged(u64, &'static str),
 }
 
 impl Header {
-    /// The header of a new store.
+    /// Creates the header of a new store.
     pub(super) fn new(random: &dyn RandomSource) -> Result<Self, RandomError> {
         let mut store = [0; 16];
         random.fill(&mut store)?;
         Ok(Self { store, generation: 0, base_len: HEADER_LEN as u64, last_version: 0 })
     }
 
-    /// The header of the file that compaction puts in the place of this one's.
+    /// Returns the header of the file that replaces this one in a compaction.
     pub(super) fn next_generation(self, last_version: u64) -> Self {
         let generation = self.generation.wrapping_add(1);
         Self { generation, base_len: HEADER_LEN as u64, last_version, ..self }
@@ -151,7 +152,7 @@ impl Header {
         bytes
     }
 
-    /// Reads the beginning of a file, as much of it as there is.
+    /// Reads the header at the beginning of a file. `file` is shorter than a header if the file is.
     pub(super) fn read(file: &[u8]) -> Result<Self, NoHeader> {
         let mut rest = Fields(file);
         if !MAGIC.starts_with(&file[..file.len().min(8)]) {
@@ -179,9 +180,9 @@ impl Header {
         if format != FORMAT
             || zero != [0; 4]
             || header.base_len < HEADER_LEN as u64
-            || header.last_version > VERSION_MAX
+            || header.last_version > MAX_VERSION
         {
-            return Err(NoHeader::Damaged(8, "the file's header makes no sense"));
+            return Err(NoHeader::Damaged(8, "the file's header has an invalid value"));
         }
         Ok(header)
     }
@@ -194,7 +195,7 @@ impl Header {
     }
 }
 
-/// Where the checksums of a file's frames begin.
+/// The initial value of the checksums in a file, derived from its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seed(u32);
 
@@ -206,7 +207,7 @@ impl Seed {
     }
 }
 
-/// Writes frames, one after the other.
+/// A writer of consecutive frames.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Framer {
     seed: Seed,
@@ -214,7 +215,7 @@ pub(super) struct Framer {
 }
 
 impl Framer {
-    /// Writes behind a file's frame before the one with this number.
+    /// Creates a framer whose next frame has the sequence number `next`.
     pub(super) fn new(seed: Seed, next: u64) -> Self {
         Self { seed, next }
     }
@@ -236,7 +237,7 @@ impl Framer {
         self.frame(out, &[&[REMOVE], &id.to_bytes(), &version.to_be_bytes(), &[END]]);
     }
 
-    /// At most [`USES_MAX`] uses and at least one.
+    /// Writes a touch frame. `uses` has at least one and at most [`MAX_USES_PER_FRAME`] entries.
     pub(super) fn touch(&mut self, out: &mut Vec<u8>, uses: &[(TokenId, i64)]) {
         let uses: Vec<u8> = uses
             .iter()
@@ -245,7 +246,7 @@ impl Framer {
         self.frame(out, &[&[TOUCH], &uses, &[END]]);
     }
 
-    /// A frame with the body of another file's.
+    /// Writes a frame with the body of a frame of another file.
     pub(super) fn copy(&mut self, out: &mut Vec<u8>, body: &[u8]) {
         self.frame(out, &[body]);
     }
@@ -265,7 +266,7 @@ impl Framer {
     }
 }
 
-/// What a frame's header says of its body.
+/// The header of a frame.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FrameHeader {
     pub(super) body_len: usize,
@@ -275,7 +276,7 @@ pub(super) struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// Checks a frame's header.
+    /// Reads a frame's header and checks it.
     pub(super) fn read(
         bytes: [u8; FRAME_HEADER_LEN],
         seed: Seed,
@@ -294,13 +295,13 @@ impl FrameHeader {
             return Err("a frame is not the next in sequence");
         }
         let body_len = u32::from_be_bytes(length) as usize;
-        if !(BODY_MIN..=BODY_MAX).contains(&body_len) {
+        if !(MIN_BODY_LEN..=MAX_BODY_LEN).contains(&body_len) {
             return Err("a frame's length is out of range");
         }
         Ok(Self { body_len, sequence: found, body, seed })
     }
 
-    /// Checks the body.
+    /// Checks the body against the checksum in the header.
     pub(super) fn check(&self, body: &[u8]) -> Result<(), &'static str> {
         if self.seed.checksum([&self.sequence, body]) == self.body {
             Ok(())
@@ -310,16 +311,16 @@ impl FrameHeader {
     }
 }
 
-/// What a frame's body tells.
+/// The content of a frame.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Operation<'b> {
+pub(super) enum Body<'b> {
     Put { id: TokenId, version: u64, last_used: Option<i64>, record: &'b [u8] },
     Remove { id: TokenId, version: u64 },
     Touch(Uses<'b>),
 }
 
-impl<'b> Operation<'b> {
-    /// Reads a body whose checksum was found right.
+impl<'b> Body<'b> {
+    /// Reads a body whose checksum was valid.
     pub(super) fn read(body: &'b [u8]) -> Result<Self, &'static str> {
         let (&end, body) = body.split_last().ok_or(SHORT)?;
         if end != END {
@@ -339,13 +340,13 @@ impl<'b> Operation<'b> {
                 Ok(Self::Remove { id, version })
             }
             TOUCH if body.len().is_multiple_of(USE_LEN) => Ok(Self::Touch(Uses(rest))),
-            REMOVE | TOUCH => Err("a frame's body has another length than its kind"),
-            _ => Err("a frame is of an unknown kind"),
+            REMOVE | TOUCH => Err("a frame's body has the wrong length for its kind"),
+            _ => Err("a frame has an unknown kind"),
         }
     }
 }
 
-/// The uses in a touch.
+/// The uses in a touch frame.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Uses<'b>(Fields<'b>);
 
@@ -370,7 +371,7 @@ impl Fields<'_> {
 
     fn id_and_version(&mut self) -> Result<(TokenId, u64), &'static str> {
         let (id, version) = self.id_and_number().ok_or(SHORT)?;
-        if version > VERSION_MAX { Err(VERSION) } else { Ok((id, version)) }
+        if version > MAX_VERSION { Err(VERSION) } else { Ok((id, version)) }
     }
 
     fn id_and_number(&mut self) -> Option<(TokenId, u64)> {

@@ -1,123 +1,53 @@
-//! The open file: appending, and what follows when that fails.
+//! The open journal: appending, and the repair after a failed append.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::disk::{Directory, Disk};
+use super::failure::{ExternalChange, Failure};
 use super::format::{Framer, Header};
-use super::lock::{Lock, Locks, refuses_writing};
-use crate::store::StoreError;
+use super::lock::{Lock, Locks};
 
-/// The journal's file, its durable length and the frames that come next.
+/// The journal, its durable length and the framer for the next frames.
 pub(super) struct Journal {
     disk: Box<dyn Disk>,
-    /// Everything up to here is durable.
+    /// Everything before this offset is durable.
     len: u64,
     header: Header,
     framer: Framer,
-    debt: Option<Debt>,
-    place: Place,
+    pending_repair: Option<Repair>,
+    location: Location,
 }
 
-/// Where the file is, and what keeps others away from it.
-pub(super) struct Place {
+/// The path and directory of the file, and the locks on it.
+pub(super) struct Location {
     pub(super) path: PathBuf,
     pub(super) directory: Arc<dyn Directory>,
     pub(super) locks: Arc<Locks>,
 }
 
-/// What must succeed before anything is written again.
+/// A repair that must succeed before the next write.
 #[derive(Debug, Clone, Copy)]
-enum Debt {
-    /// Behind the durable length there may be frames of acts that nobody was told succeeded.
+enum Repair {
+    /// Cut the file back, because after its durable length there may be frames of writes that were
+    /// not acknowledged.
     CutBack,
-    /// Under the file's name there may still be the file before compaction, after a power failure.
+    /// Sync the directory, because after a power failure the path may still name the file from
+    /// before the compaction.
     SyncDirectory,
 }
 
-/// Why frames were not appended.
-#[derive(Debug, Clone)]
-pub(super) struct Failure {
-    kind: Kind,
-    cause: Cause,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Unavailable,
-    Full,
-    ReadOnly,
-    Indeterminate,
-}
-
-/// The operating system's error, for each of the acts that it failed.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{doing}: {error}")]
-struct Cause {
-    doing: &'static str,
-    #[source]
-    error: Arc<io::Error>,
-}
-
-/// What another program did to the file while it was open here.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-enum Changed {
-    #[error("it is not as long as this store left it")]
-    Length,
-    #[error("its name is gone or another file's")]
-    Name,
-}
-
-impl From<Changed> for Failure {
-    fn from(changed: Changed) -> Self {
-        Self::unavailable("something else changed the journal", io::Error::other(changed))
-    }
-}
-
-impl Failure {
-    fn unavailable(doing: &'static str, error: io::Error) -> Self {
-        let cause = Cause { doing, error: Arc::new(error) };
-        Self { kind: Kind::Unavailable, cause }
-    }
-
-    pub(super) fn new(doing: &'static str, error: io::Error) -> Self {
-        let kind = match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-                Kind::Full
-            }
-            _ if refuses_writing(&error) => Kind::ReadOnly,
-            _ => Kind::Unavailable,
-        };
-        Self { kind, cause: Cause { doing, error: Arc::new(error) } }
-    }
-
-    pub(super) fn to_error(&self) -> StoreError {
-        match self.kind {
-            Kind::Unavailable => StoreError::unavailable(self.cause.clone()),
-            Kind::Full => StoreError::full(self.cause.clone()),
-            Kind::ReadOnly => StoreError::ReadOnly,
-            Kind::Indeterminate => StoreError::indeterminate(self.cause.clone()),
-        }
-    }
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.cause.fmt(f)
-    }
-}
-
 impl Journal {
-    /// A file that is durable up to `len` and whose next frame is the one numbered `sequence`.
+    /// Creates a journal that is durable up to `len` and whose next frames `framer` writes.
     pub(super) fn new(
         disk: Box<dyn Disk>,
         len: u64,
         header: Header,
         framer: Framer,
-        place: Place,
+        location: Location,
     ) -> Self {
-        Self { disk, len, header, framer, debt: None, place }
+        Self { disk, len, header, framer, pending_repair: None, location }
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -125,26 +55,27 @@ impl Journal {
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.place.path
+        &self.location.path
     }
 
     pub(super) fn header(&self) -> Header {
         self.header
     }
 
-    /// Writes the frames that come next, for [`append`](Self::append).
+    /// Returns the framer for the next call of [`append`](Self::append).
     pub(super) fn framer(&self) -> Framer {
         self.framer
     }
 
-    /// Appends frames and returns when they are durable.
+    /// Appends frames and syncs the file.
     ///
-    /// On a failure the file is cut back to where it ended; only if that fails too, the frames may be
-    /// in it, and nothing more is written until the cut succeeds. If something else has changed the
-    /// file, nothing is written: what is acknowledged would be lost with it.
+    /// After a failure the file is cut back to its previous length. If that fails too, the frames
+    /// may be in the file, and every write fails until the cut succeeds. No frame is written if
+    /// another program has changed the file, because an acknowledged write would be lost with that
+    /// file.
     pub(super) fn append(&mut self, frames: &[u8], framer: Framer) -> Result<(), Failure> {
-        self.settle()?;
-        self.unchanged()?;
+        self.repair()?;
+        self.check_unchanged()?;
         if let Err(error) = self.disk.write_at(self.len, frames) {
             let untouched = self.disk.len().is_ok_and(|len| len == self.len);
             return Err(self.failed("the journal could not be written", error, untouched));
@@ -160,65 +91,65 @@ impl Journal {
     fn failed(&mut self, doing: &'static str, error: io::Error, untouched: bool) -> Failure {
         let mut failure = Failure::new(doing, error);
         if !untouched {
-            self.debt = Some(Debt::CutBack);
-            if self.settle().is_err() {
-                failure.kind = Kind::Indeterminate;
+            self.pending_repair = Some(Repair::CutBack);
+            if self.repair().is_err() {
+                failure = failure.indeterminate();
             }
         }
         failure
     }
 
-    /// Whether the file is as long as it was left, and is the one that has its name.
-    pub(super) fn unchanged(&self) -> Result<(), Failure> {
-        const UNTOLD: &str = "it cannot be told whether something else changed the journal";
-        let untold = |error| Failure::unavailable(UNTOLD, error);
-        if self.disk.len().map_err(untold)? != self.len {
-            return Err(Changed::Length.into());
+    /// Checks that the file has the expected length and still has its name.
+    pub(super) fn check_unchanged(&self) -> Result<(), Failure> {
+        const UNKNOWN: &str = "the length and name of the journal cannot be checked";
+        let unknown = |error| Failure::unavailable(UNKNOWN, error);
+        if self.disk.len().map_err(unknown)? != self.len {
+            return Err(ExternalChange::Length.into());
         }
-        match self.disk.is_at(&self.place.path).map_err(untold)? {
+        match self.disk.is_at(&self.location.path).map_err(unknown)? {
             true => Ok(()),
-            false => Err(Changed::Name.into()),
+            false => Err(ExternalChange::Name.into()),
         }
     }
 
-    /// Makes up for what failed before.
-    pub(super) fn settle(&mut self) -> Result<(), Failure> {
-        match self.debt {
+    /// Repeats the repair that failed before, if any.
+    pub(super) fn repair(&mut self) -> Result<(), Failure> {
+        match self.pending_repair {
             None => {}
-            Some(Debt::CutBack) => {
-                // To cut must not lengthen it.
+            Some(Repair::CutBack) => {
+                // `set_len` must not extend a file that another program has cut.
                 if self.disk.len().is_ok_and(|len| len < self.len) {
-                    return Err(Changed::Length.into());
+                    return Err(ExternalChange::Length.into());
                 }
                 let cut = self.disk.set_len(self.len).and_then(|()| self.disk.sync());
                 cut.map_err(|error| Failure::new("the journal could not be cut back", error))?;
             }
-            Some(Debt::SyncDirectory) => {
-                let synced = self.place.directory.sync(&self.place.path);
+            Some(Repair::SyncDirectory) => {
+                let synced = self.location.directory.sync(&self.location.path);
                 synced.map_err(|error| {
                     Failure::new("the journal's directory could not be made durable", error)
                 })?;
             }
         }
-        self.debt = None;
+        self.pending_repair = None;
         Ok(())
     }
 
-    /// Gives the journal's name to another file, which is open as `disk`.
+    /// Renames the file at `other`, which is open as `disk`, to the path of the journal.
     pub(super) fn replace_with(&mut self, other: &Path, disk: &dyn Disk) -> Result<(), Failure> {
-        let Place { path, directory, .. } = &self.place;
+        let Location { path, directory, .. } = &self.location;
         match directory.rename(other, path) {
             Err(error) if !disk.is_at(path).unwrap_or(false) => {
                 Err(Failure::new("the compacted journal could not be renamed", error))
             }
-            // It has the name, whatever was answered.
+            // The rename took effect even if it returned an error.
             _ => Ok(()),
         }
     }
 
-    /// Goes on in the file that now has the journal's name. Returns the old one, whose closing may
-    /// take a while.
-    pub(super) fn move_to(
+    /// Continues in the file that now has the name of the journal. Returns the old one, because
+    /// closing it may take time.
+    pub(super) fn switch_to(
         &mut self,
         disk: Box<dyn Disk>,
         len: u64,
@@ -226,11 +157,11 @@ impl Journal {
         framer: Framer,
         lock: Option<Lock>,
     ) -> Box<dyn Disk> {
-        self.place.locks.move_to(lock);
+        self.location.locks.replace_journal_lock(lock);
         self.len = len;
         self.header = header;
         self.framer = framer;
-        self.debt = Some(Debt::SyncDirectory);
+        self.pending_repair = Some(Repair::SyncDirectory);
         std::mem::replace(&mut self.disk, disk)
     }
 }

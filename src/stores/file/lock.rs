@@ -1,5 +1,8 @@
-//! One process at a time: a lock on a file beside the journal, which is there before the journal and
-//! keeps its place when that is replaced, and one on the journal itself, which no name gets round.
+//! The locks that allow only one writing process.
+//!
+//! One lock is on a file next to the journal, which exists before the journal and stays when the
+//! journal is replaced. On Unix another is on the journal itself, so that opening it by another
+//! name is refused too.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{
@@ -9,22 +12,20 @@ use std::io::{
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use super::private::private;
-
-/// Held as long as the value lives.
+/// A lock on a file, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock(File);
 
-/// Why the lock was not taken.
+/// The reason why the lock was not taken.
 #[derive(Debug)]
 pub(super) enum NotLocked {
-    /// Somebody holds it.
+    /// Another store holds a conflicting lock.
     Held,
     Io(io::Error),
 }
 
 impl Lock {
-    /// The writer's lock: nobody else's is held beside it.
+    /// Takes the writer's lock, which excludes all others.
     pub(super) fn exclusive(path: &Path) -> Result<Self, NotLocked> {
         let file = create(path).map_err(NotLocked::Io)?;
         match file.try_lock() {
@@ -33,8 +34,8 @@ impl Lock {
         }
     }
 
-    /// A reader's lock: other readers' are held beside it, a writer's is not. `None` if there is no
-    /// lock file, so no writer either, and none can be made.
+    /// Takes a reader's lock, which excludes the writer's but not those of other readers. Returns
+    /// `None` if there is no lock file and none can be created. Then there is no writer either.
     pub(super) fn shared(path: &Path) -> Result<Option<Self>, NotLocked> {
         let file = match create(path).or_else(|_| File::open(path)) {
             Ok(file) => file,
@@ -46,27 +47,25 @@ impl Lock {
             Err(error) => Err(error.into()),
         }
     }
-}
 
-impl Lock {
-    /// A lock on a journal that is open. It has a handle of its own and holds until it is dropped,
-    /// also when the journal is closed.
+    /// Locks an open journal. The lock has its own file handle, so it is held until it is dropped,
+    /// also after the journal was closed.
     #[cfg(unix)]
-    pub(super) fn on(journal: &File, exclusive: bool) -> Result<Option<Self>, NotLocked> {
+    pub(super) fn on_journal(journal: &File, exclusive: bool) -> Result<Option<Self>, NotLocked> {
         let file = journal.try_clone().map_err(NotLocked::Io)?;
         if exclusive { file.try_lock() } else { file.try_lock_shared() }?;
         Ok(Some(Self(file)))
     }
 
-    /// Elsewhere a lock keeps others from reading, and so from taking a copy: the one beside the
-    /// journal has to do.
+    /// Returns `None`. On these systems a lock would prevent other processes from reading, and so
+    /// from taking a backup. The lock next to the journal must suffice.
     #[cfg(not(unix))]
-    pub(super) fn on(_journal: &File, _exclusive: bool) -> Result<Option<Self>, NotLocked> {
+    pub(super) fn on_journal(_journal: &File, _exclusive: bool) -> Result<Option<Self>, NotLocked> {
         Ok(None)
     }
 }
 
-/// The locks of one open store. They hold until they are released, or dropped.
+/// The locks of an open store, held until they are released or dropped.
 #[derive(Debug)]
 pub(super) struct Locks(Mutex<Pair>);
 
@@ -81,8 +80,8 @@ impl Locks {
         Self(Mutex::new(Pair { journal, beside }))
     }
 
-    /// Holds another journal's lock in the place of the one before.
-    pub(super) fn move_to(&self, journal: Option<Lock>) {
+    /// Replaces the lock on the journal by the lock on its successor.
+    pub(super) fn replace_journal_lock(&self, journal: Option<Lock>) {
         self.pair().journal = journal;
     }
 
@@ -99,7 +98,7 @@ impl Locks {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing would release it too, unless a child that is being started at this moment has
+        // Closing the file releases the lock too, unless a child process that is being started has
         // inherited the file.
         let _ = self.0.unlock();
     }
@@ -114,11 +113,21 @@ impl From<TryLockError> for NotLocked {
     }
 }
 
-/// Whether an error says that this file or file system is for reading only.
+/// Returns whether the error says that the file or file system is read-only.
 pub(super) fn refuses_writing(error: &io::Error) -> bool {
     matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
 }
 
 fn create(path: &Path) -> io::Result<File> {
-    private(OpenOptions::new().read(true).write(true).create(true).truncate(false)).open(path)
+    owner_only(OpenOptions::new().read(true).write(true).create(true).truncate(false)).open(path)
+}
+
+/// Sets the mode of a file to be created to 0600, so that only its owner can read it.
+pub(super) fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options
 }

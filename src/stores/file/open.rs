@@ -1,22 +1,54 @@
-//! Opening: the lock, the header, the replay, and what is made of an unfinished end.
+//! Opening a journal. The steps are locks, header, replay, and the unfinished write at the end.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::disk::{Directory, Disk, is_at, names};
 use super::format::{HEADER_LEN, Header, NoHeader};
-use super::frames::{Frames, Unreadable, written_end};
+use super::frame_reader::{FrameReader, Unreadable, written_end};
 use super::lock::{Lock, Locks, NotLocked, refuses_writing};
 use super::open_error::{OpenError, io_error};
-use super::options::{FileStoreOptions, OpenProgress, OpenReport, TruncatedTail};
+use super::options::{FileStoreOptions, OpenProgress};
 use super::replay::{Replayed, replay};
-use super::writer::Paths;
-use crate::secret::{OsRandom, RandomError};
+use crate::random::{OsRandom, RandomError};
 
-/// What opening gives the store.
+/// The report of opening a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenReport {
+    /// Whether the file was created.
+    pub created: bool,
+    /// The number of records in the store.
+    pub records: usize,
+    /// The length of the file in bytes, without the part that was cut off.
+    pub bytes: u64,
+    /// The unfinished write at the end, or `None`.
+    pub cut_off: Option<TruncatedTail>,
+    /// The duration of opening.
+    pub took: Duration,
+}
+
+/// An unfinished write at the end of the file. It was never acknowledged. A store that is open for
+/// reading only leaves it in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TruncatedTail {
+    /// The offset of its first byte.
+    pub offset: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+/// The paths of the journal and of the file that compaction writes next to it.
+pub(super) struct Paths {
+    pub(super) journal: PathBuf,
+    pub(super) compacting: PathBuf,
+}
+
+/// Everything that the store needs of an opened file.
 pub(super) struct Opened {
     pub(super) paths: Paths,
     pub(super) disk: Box<dyn Disk>,
@@ -25,30 +57,30 @@ pub(super) struct Opened {
     pub(super) replayed: Replayed,
     pub(super) opening: OpenReport,
     pub(super) locks: Locks,
-    /// Whether nothing may be changed.
+    /// Whether all writes are refused.
     pub(super) read_only: bool,
 }
 
-/// How many symbolic links may lead to a file that is not there.
-const LINKS_MAX: usize = 16;
+/// The maximum number of symbolic links on the path to a missing file.
+const MAX_LINKS: usize = 16;
 
-/// How often the file is opened anew because another one has taken its name meanwhile.
-const REPLACED_MAX: usize = 8;
+/// The maximum number of attempts to open a file that is being replaced.
+const MAX_REOPENS: usize = 8;
 
 pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened, OpenError> {
     let began = Instant::now();
-    let paths = resolve(path, LINKS_MAX).map_err(io_error("resolving", path))?;
+    let paths = resolve(path, MAX_LINKS).map_err(io_error("resolving", path))?;
     let path = &paths.journal;
     if options.must_exist {
         fs::metadata(path).map_err(io_error("opening", path))?;
     }
     refuse_foreign(path)?;
-    let lock = beside(path, ".lock");
+    let lock = with_suffix(path, ".lock");
     let writable = !options.read_only && is_writable(path)?;
     let (beside, write) = if writable { write_access(&lock, path) } else { read_access(&lock) }?;
     if !write && !options.read_only {
         let path = path.display();
-        tracing::warn!(%path, "the journal cannot be written to: every change will be refused");
+        tracing::warn!(%path, "the journal cannot be written to, so every write will be refused");
     }
     let created = write && create_if_missing(&paths, &*options.directory)?;
     let (mut file, journal) = open_locked(path, write)?;
@@ -65,11 +97,11 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
     let end = written_end(&mut file, length).map_err(|error| reading(error.into()))?;
     let end = end.max(HEADER_LEN as u64);
     if end < header.base_len {
-        let what = "the file is shorter than it was when it was made";
+        let what = "the file is shorter than when it was created";
         return Err(reading(Unreadable::Damaged { offset: end, what }));
     }
     let mut frames =
-        Frames::new(file, header.seed(), end).map_err(|error| reading(error.into()))?;
+        FrameReader::new(file, header.seed(), end).map_err(|error| reading(error.into()))?;
     let mut report = |bytes_read| {
         if let Some(report) = &mut options.on_progress {
             report(OpenProgress { bytes_read, bytes_total: end });
@@ -80,15 +112,15 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
     let cut_off = (offset < length).then(|| TruncatedTail { offset, bytes: length - offset });
     let mut disk = options.directory.adopt(frames.into_file(), path);
     if offset < header.base_len {
-        let what = "the file ends earlier than when it was made";
+        let what = "the file is shorter than when it was created";
         return Err(reading(Unreadable::Damaged { offset, what }));
     }
     if let Some(TruncatedTail { offset, bytes }) = cut_off {
         let path = path.display();
-        tracing::warn!(%path, offset, bytes, "an unfinished write at the journal's end is left out");
+        tracing::warn!(%path, offset, bytes, "an unfinished write at the end of the journal is ignored");
     }
     if write {
-        settle(&mut *disk, offset, cut_off.is_some())
+        sync_all(&mut *disk, offset, cut_off.is_some())
             .and_then(|()| options.directory.sync(path))
             .map_err(io_error("making durable", path))?;
     }
@@ -97,18 +129,19 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
     Ok(Opened { paths, disk, header, sequence, replayed, opening, locks, read_only: !write })
 }
 
-/// Makes durable what was read: a process that was killed may have written it and not synced, and
-/// whoever reads it here takes it for certain. The directory is synced behind it: the killed one may
-/// have put a compacted file in place, and what is written into that must not lose its name.
-fn settle(disk: &mut dyn Disk, length: u64, cut: bool) -> io::Result<()> {
+/// Makes durable what was read. A process that was killed may have written frames without syncing
+/// them, and from now on they count as durable. The caller syncs the directory afterwards, because
+/// the killed process may have put a compacted file in place, and later writes must not lose their
+/// name.
+fn sync_all(disk: &mut dyn Disk, length: u64, cut: bool) -> io::Result<()> {
     if cut {
         disk.set_len(length)?;
     }
     disk.sync()
 }
 
-/// One spelling of the path, so that every process finds the same lock and a later change of the
-/// working directory changes nothing.
+/// Returns the canonical path, so that every process finds the same lock, and so that changing the
+/// working directory has no effect.
 fn resolve(path: &Path, links: usize) -> io::Result<Paths> {
     let journal = match fs::canonicalize(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -117,30 +150,30 @@ fn resolve(path: &Path, links: usize) -> io::Result<Paths> {
             let parent = fs::canonicalize(path.parent().ok_or(ErrorKind::InvalidInput)?)?;
             match fs::read_link(&path) {
                 Ok(_) if links == 0 => return Err(error),
-                // It leads to no file yet.
+                // The target of the link does not exist yet.
                 Ok(target) => return resolve(&parent.join(target), links - 1),
                 Err(_) => parent.join(name),
             }
         }
         canonical => canonical?,
     };
-    Ok(Paths { compacting: beside(&journal, ".compacting"), journal })
+    Ok(Paths { compacting: with_suffix(&journal, ".compacting"), journal })
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+fn with_suffix(path: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(ending);
     name.into()
 }
 
-/// Refuses what is there and has no store's header, before a lock file is left beside it. A header is
-/// never changed in place, so that this needs no lock.
+/// Refuses a file without a valid header before a lock file is created next to it. No lock is
+/// needed, because a header is never modified.
 fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
     match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => {
             return Err(io_error("opening", path)(ErrorKind::InvalidInput.into()));
         }
-        // What is not there, or may not be looked at, is for the steps behind.
+        // Later steps report a file that is missing or cannot be read.
         Err(_) => return Ok(()),
         Ok(_) => {}
     }
@@ -150,7 +183,7 @@ fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Whether the file is there to be written to, or to be created.
+/// Returns whether the file can be written to, or is missing and can be created.
 fn is_writable(path: &Path) -> Result<bool, OpenError> {
     let metadata = match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
@@ -166,12 +199,12 @@ fn is_writable(path: &Path) -> Result<bool, OpenError> {
     }
 }
 
-/// The lock beside the journal, and whether it is the writer's.
+/// Takes the lock next to the journal. Returns it and whether it is the writer's.
 fn write_access(lock: &Path, journal: &Path) -> Result<(Option<Lock>, bool), OpenError> {
     match Lock::exclusive(lock) {
         Ok(lock) => Ok((Some(lock), true)),
-        // The directory is for reading: a writer could not be kept out. Without a journal there is
-        // nothing to read, and this is the error to tell.
+        // The directory is read-only, so a writer could not be excluded. If there is no journal to
+        // read, this error is the one to report.
         Err(NotLocked::Io(error)) if refuses_writing(&error) && journal.exists() => {
             read_access(lock)
         }
@@ -184,17 +217,17 @@ fn read_access(lock: &Path) -> Result<(Option<Lock>, bool), OpenError> {
     Ok((lock, false))
 }
 
-/// Opens and locks the file that has the name, rather than one that had it a moment ago.
+/// Opens and locks the file that has the name now, not one that had it before a replacement.
 fn open_locked(path: &Path, write: bool) -> Result<(File, Option<Lock>), OpenError> {
-    for _ in 0..REPLACED_MAX {
+    for _ in 0..MAX_REOPENS {
         let file = OpenOptions::new().read(true).write(write).open(path);
         let file = file.map_err(io_error("opening", path))?;
-        let lock = Lock::on(&file, write).map_err(|error| not_locked(path, error))?;
+        let lock = Lock::on_journal(&file, write).map_err(|error| not_locked(path, error))?;
         if is_at(&file, path).map_err(io_error("opening", path))? {
             return Ok((file, lock));
         }
     }
-    // Only a store that writes replaces it.
+    // Only a store that is open for writing replaces the file.
     Err(OpenError::Locked { lock: path.to_owned() })
 }
 
@@ -205,7 +238,7 @@ fn not_locked(lock: &Path, error: NotLocked) -> OpenError {
     }
 }
 
-/// What a compaction left that was killed.
+/// Removes the file that a killed compaction has left.
 fn remove_leftover(path: &Path) -> Result<(), OpenError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(io_error("removing", path)(error)),
@@ -213,7 +246,7 @@ fn remove_leftover(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Creates the journal in one step: a file under its name always has a whole header.
+/// Creates the journal in one step, so that a file with its name always has a complete header.
 fn create_if_missing(paths: &Paths, directory: &dyn Directory) -> Result<bool, OpenError> {
     let path = &paths.journal;
     match fs::metadata(path) {

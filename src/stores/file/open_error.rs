@@ -1,66 +1,68 @@
-//! Why a store does not open.
+//! Errors of opening a store.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a file was not opened.
+/// The error returned when a file is not opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Another store has it open, in this process or in another.
+    /// Another store has the file open, in this process or in another.
     #[error("the store is open elsewhere: {} is locked", lock.display())]
     Locked {
-        /// The file that is locked.
+        /// The locked file.
         lock: PathBuf,
     },
-    /// The file has several names (hard links). It is not opened for writing: when it is compacted,
-    /// another file takes one of the names, and under the others revoked tokens would be alive.
-    /// Remove the other names, or open it for [reading only](crate::FileStoreOptions::read_only).
-    #[error("{} has {names} names: remove the other hard links", path.display())]
+    /// The file has several names (hard links) and is not opened for writing. A compaction would
+    /// replace the file under one name only, and under the other names revoked tokens would stay
+    /// valid. Remove the other names, or open the file for
+    /// [reading only](crate::file::FileStoreOptions::read_only).
+    #[error("{} has {names} names (hard links), and only one is allowed", path.display())]
     SeveralNames {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// How many names it has.
+        /// The number of its names.
         names: u64,
     },
-    /// The file is none of this crate's.
+    /// The file is not a journal of this crate.
     #[error("{} is not a token store", path.display())]
     NotAStore {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// A newer version of this crate wrote it.
-    #[error("{} has the newer format {format}: use the version that wrote it", path.display())]
+    /// The file was written by a newer version of this crate.
+    #[error("{} has the newer format {format}, written by a newer version of this crate", path.display())]
     NewerFormat {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Its format's version.
+        /// Its format version.
         format: u32,
     },
-    /// What is in the file was changed by something else than this crate. It is refused as a whole,
-    /// because a part of it could bring a revoked token back: restore a copy.
+    /// The content of the file was changed by something other than this crate. The whole file is
+    /// refused, because opening a part of it could make a revoked token valid again. Restore a
+    /// backup.
     #[error("{} is damaged at byte {offset}: {what}", path.display())]
     Damaged {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The place.
+        /// The offset of the damage, in bytes.
         offset: u64,
-        /// What is wrong there.
+        /// A description of the damage.
         what: &'static str,
     },
-    /// The operating system refused something.
+    /// An operation of the operating system failed.
     #[error("{doing} {}", path.display())]
     Io {
-        /// What was being done.
+        /// The operation, such as `opening`.
         doing: &'static str,
-        /// To which file.
+        /// The path of the file.
         path: PathBuf,
-        /// The operating system's error.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-/// An [`OpenError::Io`] about a file.
+/// Returns a function that turns an I/O error about a file into an [`OpenError::Io`].
 pub(super) fn io_error<'p>(
     doing: &'static str,
     path: &'p Path,

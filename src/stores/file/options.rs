@@ -1,23 +1,20 @@
-//! How a store is opened, and what is told of it.
+//! The options for opening a store.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::FileStore;
+use super::compaction::DEFAULT_COMPACT_ABOVE;
 use super::disk::{Directory, RealDirectory};
-use super::open_error::OpenError;
 
-/// How a [`FileStore`] is opened.
+/// The options for opening a [`FileStore`](crate::FileStore).
 ///
 /// ```no_run
-/// use service_tokens::FileStoreOptions;
+/// use service_tokens::file::FileStoreOptions;
 ///
 /// let store = FileStoreOptions::new()
 ///     .on_progress(|p| eprintln!("{} of {} bytes", p.bytes_read, p.bytes_total))
 ///     .open("/var/lib/acme/tokens.journal")?;
-/// # Ok::<(), service_tokens::OpenError>(())
+/// # Ok::<(), service_tokens::file::OpenError>(())
 /// ```
 #[must_use]
 pub struct FileStoreOptions {
@@ -29,67 +26,79 @@ pub struct FileStoreOptions {
 }
 
 impl FileStoreOptions {
-    /// For reading and writing, compacted by itself.
+    /// Creates the default options for reading and writing, with compaction in the background.
     pub fn new() -> Self {
         Self {
             read_only: false,
             must_exist: false,
-            compact_above: 8 << 20,
+            compact_above: DEFAULT_COMPACT_ABOVE,
             on_progress: None,
             directory: Arc::new(RealDirectory),
         }
     }
 
-    /// Opens for verifying and listing only; every change is refused with
-    /// [`StoreError::ReadOnly`](crate::StoreError::ReadOnly). The file must be there.
+    /// Sets whether the store is opened for verifying and listing only. The default is `false`.
     ///
-    /// Any number of read-only stores may be open at once, but none beside one that writes: it would
-    /// not learn of what that one revokes. So a writer is refused while readers are open, and readers
-    /// while a writer is.
+    /// Every write is refused with [`StoreError::ReadOnly`](crate::store::StoreError::ReadOnly). The file
+    /// must exist.
+    ///
+    /// Several read-only stores can be open at once, but not together with a store that writes,
+    /// because they would not see its revocations. So a writer is refused while readers are open,
+    /// and a reader is refused while a writer is open.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::file::FileStoreOptions;
+    /// use service_tokens::FileStore;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("tokens.journal");
+    /// drop(FileStore::open(&path)?);
+    /// let reader = FileStoreOptions::new().read_only(true).open(&path)?;
+    /// assert!(reader.is_read_only());
+    /// # Ok(()) }
+    /// ```
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
         self
     }
 
-    /// Refuses to create the file ([`OpenError::Io`] of the kind
-    /// [`NotFound`](std::io::ErrorKind::NotFound)). For a store that is known to be there: where its
-    /// volume is not mounted, an empty one would know no token.
+    /// Sets whether opening fails instead of creating a missing file. The default is `false`.
+    ///
+    /// The error is [`OpenError::Io`](crate::file::OpenError::Io) of the kind
+    /// [`NotFound`](std::io::ErrorKind::NotFound). Use it for a store that is known to exist. If
+    /// its volume is not mounted, a new empty store would refuse every token.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::file::FileStoreOptions;
+    ///
+    /// let missing = FileStoreOptions::new().must_exist(true).open("/not/mounted/tokens.journal");
+    /// assert!(missing.is_err());
+    /// ```
     pub fn must_exist(mut self, must_exist: bool) -> Self {
         self.must_exist = must_exist;
         self
     }
 
-    /// How many bytes of the file may be out of date before it is compacted by itself, in the
-    /// background. It also has to be more than half the file. The default is 8 MiB;
-    /// [`u64::MAX`] leaves it to [`FileStore::compact`].
+    /// Sets the number of obsolete bytes above which the file is compacted in the background. The
+    /// obsolete part must also be more than half of the file.
+    ///
+    /// The default is 8 MiB. With [`u64::MAX`] the file is compacted only by
+    /// [`FileStore::compact`](crate::FileStore::compact).
     pub fn compact_above(mut self, bytes: u64) -> Self {
         self.compact_above = bytes;
         self
     }
 
-    /// Calls this every few megabytes while the file is read, on the thread that opens.
+    /// Sets a function that is called every few megabytes while the file is read, on the opening
+    /// thread.
     pub fn on_progress(mut self, report: impl FnMut(OpenProgress) + Send + 'static) -> Self {
         self.on_progress = Some(Box::new(report));
         self
-    }
-
-    /// Opens the file, or creates it with mode 0600 if there is none. A symbolic link that leads to no
-    /// file stays; the file is created where it leads to, if that directory is there.
-    ///
-    /// It reads the whole file and blocks that long, some 1.3 seconds for a million tokens: call it
-    /// before the service starts, or where blocking is allowed. An unfinished write at the end is cut
-    /// off; [`FileStore::opening`] and a warning say so.
-    ///
-    /// A file, directory or mount that cannot be written to is opened as if [`read_only`] had been
-    /// asked for; [`FileStore::is_read_only`] tells, and a warning.
-    ///
-    /// [`read_only`]: Self::read_only
-    ///
-    /// # Errors
-    ///
-    /// [`OpenError`]. In every case nothing but an unfinished write was taken from the file.
-    pub fn open(self, path: impl AsRef<Path>) -> Result<FileStore, OpenError> {
-        FileStore::open_with(self, path.as_ref())
     }
 }
 
@@ -109,39 +118,12 @@ impl fmt::Debug for FileStoreOptions {
     }
 }
 
-/// How far an opening has come.
+/// The progress of opening a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenProgress {
-    /// Bytes of the file read so far.
+    /// The number of bytes read so far.
     pub bytes_read: u64,
-    /// Bytes that there are to read.
+    /// The number of bytes to read in total.
     pub bytes_total: u64,
-}
-
-/// What opening found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct OpenReport {
-    /// Whether the file was created.
-    pub created: bool,
-    /// Records in the store.
-    pub records: usize,
-    /// Bytes of the file, without what was cut off.
-    pub bytes: u64,
-    /// The unfinished write at the end, if there was one.
-    pub cut_off: Option<TruncatedTail>,
-    /// How long it took.
-    pub took: Duration,
-}
-
-/// An unfinished write at the end of the file: nobody was told that it succeeded. A read-only store
-/// leaves it where it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TruncatedTail {
-    /// Where it began.
-    pub offset: u64,
-    /// How long it was.
-    pub bytes: u64,
 }

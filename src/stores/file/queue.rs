@@ -1,31 +1,32 @@
-//! What callers ask of the writer, in order.
+//! The queue of requests to the writer thread.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::compaction::{Compacted, Outcome};
-use super::refusal::{closed, overloaded};
-use super::reply::Promise;
+use super::compaction::{Compacted, CompactionResult};
+use super::failure::{closed, overloaded};
+use super::reply::ReplySender;
 use crate::record::Record;
 use crate::store::{StoreError, Version};
 use crate::token::TokenId;
 
-/// The most bytes that wait to be written. A disk that hangs must not fill the memory.
-const WAITING_MAX: usize = 64 << 20;
+/// The maximum size of the waiting requests, in bytes. It bounds the memory that is used while a
+/// disk does not respond.
+const MAX_WAITING_BYTES: usize = 64 << 20;
 
-/// What an act takes in the queue besides its record.
-const ACT_OVERHEAD: usize = 512;
+/// The size that a write is counted with in addition to its record, in bytes.
+const WRITE_OVERHEAD: usize = 512;
 
-/// A change of the records.
-pub(super) enum Operation {
+/// A write to the records.
+pub(super) enum Write {
     Insert { record: Record, bytes: Vec<u8> },
     Replace { record: Record, bytes: Vec<u8>, expected: Version },
     Remove { id: TokenId, expected: Version },
     Touch { uses: Vec<(TokenId, i64)> },
 }
 
-impl Operation {
+impl Write {
     fn weight(&self) -> usize {
-        ACT_OVERHEAD
+        WRITE_OVERHEAD
             + match self {
                 Self::Insert { bytes, .. } | Self::Replace { bytes, .. } => 2 * bytes.len(),
                 Self::Remove { .. } => 0,
@@ -34,58 +35,60 @@ impl Operation {
     }
 }
 
-/// The answer to an act: the version that it made, or zero where it makes none.
-pub(super) type ActPromise = Promise<Result<Version, StoreError>>;
-pub(super) type CompactPromise = Promise<Result<Compacted, StoreError>>;
+/// The channel for the answer to a write, which is the new version, or zero if the write creates
+/// none.
+pub(super) type WriteReply = ReplySender<Result<Version, StoreError>>;
+pub(super) type CompactReply = ReplySender<Result<Compacted, StoreError>>;
 
 #[expect(clippy::large_enum_variant, reason = "nearly all are the large one")]
 pub(super) enum Request {
-    Operation(Operation, ActPromise),
-    Compact(CompactPromise),
-    /// From the thread that compacts.
-    Compaction(Outcome),
+    Write(Write, WriteReply),
+    Compact(CompactReply),
+    /// The result of the compaction thread.
+    Compaction(CompactionResult),
 }
 
 #[derive(Default)]
-struct State {
-    waiting: Vec<Request>,
+struct Waiting {
+    requests: Vec<Request>,
     weight: usize,
-    /// Nothing more is taken; who waits until the writer has ended.
-    closing: Option<Vec<Promise<()>>>,
-    /// The writer takes nothing more.
+    /// `Some` once the store closes and takes no more requests. Contains the callers that wait
+    /// until the writer has ended.
+    closing: Option<Vec<ReplySender<()>>>,
+    /// Whether the writer takes no more requests.
     stopped: bool,
-    /// The writer has ended.
+    /// Whether the writer has ended.
     ended: bool,
 }
 
-/// Requests on their way to the writer.
+/// The requests that wait for the writer.
 #[derive(Default)]
 pub(super) struct Queue {
-    state: Mutex<State>,
+    state: Mutex<Waiting>,
     filled: Condvar,
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands a request of a caller to the writer.
+    /// Adds a caller's request. Refused when the store is closing or too many bytes are waiting.
     pub(super) fn push(&self, request: Request) -> Result<(), StoreError> {
         let weight = match &request {
-            Request::Operation(act, _) => act.weight(),
-            _ => ACT_OVERHEAD,
+            Request::Write(write, _) => write.weight(),
+            _ => WRITE_OVERHEAD,
         };
         let mut state = self.lock();
         if state.stopped || state.closing.is_some() {
             return Err(closed());
         }
-        if state.weight + weight > WAITING_MAX {
+        if state.weight + weight > MAX_WAITING_BYTES {
             return Err(overloaded());
         }
         state.weight += weight;
-        let was_empty = state.waiting.is_empty();
-        state.waiting.push(request);
+        let was_empty = state.requests.is_empty();
+        state.requests.push(request);
         drop(state);
         if was_empty {
             self.filled.notify_one();
@@ -93,61 +96,62 @@ impl Queue {
         Ok(())
     }
 
-    /// Tells the writer how a compaction went, also while the store closes. Gives the outcome back
-    /// if the writer takes nothing more.
-    pub(super) fn push_outcome(&self, outcome: Outcome) -> Result<(), Outcome> {
+    /// Adds the result of a compaction, also while the store is closing. Returns it if the writer
+    /// takes no more requests.
+    pub(super) fn push_outcome(&self, outcome: CompactionResult) -> Result<(), CompactionResult> {
         let mut state = self.lock();
         if state.stopped {
             return Err(outcome);
         }
-        state.waiting.push(Request::Compaction(outcome));
+        state.requests.push(Request::Compaction(outcome));
         self.filled.notify_one();
         Ok(())
     }
 
-    /// Everything that waits, as soon as there is something; `None` when the store closes and
-    /// everything was taken. `into` is empty and lends its memory.
+    /// Waits for requests and takes all of them. Returns `None` when the store is closing and no
+    /// request is left. `into` is empty, and its memory is reused.
     pub(super) fn take(&self, mut into: Vec<Request>) -> Option<Vec<Request>> {
         let mut state = self.lock();
-        while state.waiting.is_empty() {
+        while state.requests.is_empty() {
             if state.closing.is_some() {
                 return None;
             }
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.weight = 0;
-        std::mem::swap(&mut state.waiting, &mut into);
+        std::mem::swap(&mut state.requests, &mut into);
         Some(into)
     }
 
-    /// Takes no more requests. The promise is kept when the writer has ended.
-    pub(super) fn close(&self, ended: Promise<()>) {
+    /// Refuses further requests. `ended` is answered when the writer has ended.
+    pub(super) fn close(&self, ended: ReplySender<()>) {
         let mut state = self.lock();
         if state.ended {
             drop(state);
-            ended.keep(());
+            ended.send(());
             return;
         }
         state.closing.get_or_insert_default().push(ended);
         self.filled.notify_one();
     }
 
-    /// The writer takes nothing more. What still waits is dropped, and with it the promises.
+    /// Marks the writer as stopped. Requests that still wait are dropped together with their reply
+    /// channels.
     pub(super) fn stop(&self) {
         let mut state = self.lock();
         state.stopped = true;
-        let waiting = std::mem::take(&mut state.waiting);
+        let waiting = std::mem::take(&mut state.requests);
         drop(state);
         drop(waiting);
     }
 
-    /// The writer has ended, in whatever way: file and lock are closed.
+    /// Marks the writer as ended, normally or by a panic. Its file and locks are closed by then.
     pub(super) fn end(&self) {
         self.stop();
         let mut state = self.lock();
         state.ended = true;
         let closing = state.closing.take();
         drop(state);
-        closing.into_iter().flatten().for_each(|ended| ended.keep(()));
+        closing.into_iter().flatten().for_each(|ended| ended.send(()));
     }
 }

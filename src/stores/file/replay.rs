@@ -1,69 +1,77 @@
-//! From the frames of a file to the table.
+//! Replay of the journal, which builds the table from the frames of a file.
+//!
+//! Design. One thread reads the frames, checks them and decodes the records. The calling thread
+//! applies the decoded entries to the table. The two are connected by a bounded channel of messages
+//! with several hundred entries each. Each thread does about half of the work. The table is
+//! reserved for the estimated number of records, and its sorted index is built once at the end
+//! ([`Loader`]).
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, scope};
 
-use super::format::{Header, Operation, put_len};
-use super::frames::{Frames, Unreadable};
+use super::format::{Body, Header, put_len};
+use super::frame_reader::{FrameReader, Unreadable};
 use crate::record::Record;
 use crate::store::Version;
 use crate::stores::table::{Loader, Row, Table};
 use crate::token::TokenId;
 
-/// Bytes of the file between two reports of progress.
+/// The number of bytes of the file between two progress reports.
 const REPORT_EVERY: u64 = 4 << 20;
 
-/// Bytes of the file for which room for one record is made beforehand: about what the smallest take.
+/// The number of bytes of the file for which one record is reserved in the table. The smallest
+/// records take about this much.
 const BYTES_PER_RECORD: u64 = 200;
 
-/// The most records for which it is: a file may be long and say nothing.
-const ROOM_MAX: u64 = 1_000_000;
+/// The maximum number of reserved records. A long file may contain few records.
+const MAX_RESERVED_RECORDS: u64 = 1_000_000;
 
-/// Acts that go from the thread which reads to the one which applies, at once and at most.
-const HANDED_OVER: (usize, usize) = (512, 8);
+/// The number of entries in one message from the reading to the applying thread.
+const ENTRIES_PER_MESSAGE: usize = 512;
 
-/// What a file holds.
+/// The maximum number of messages that wait between the two threads.
+const MAX_WAITING_MESSAGES: usize = 8;
+
+/// The content of a file.
 pub(super) struct Replayed {
     pub(super) table: Table,
     pub(super) last_version: u64,
-    /// Bytes that a compaction would keep.
+    /// The size of the frames that a compaction would copy, in bytes.
     pub(super) live: u64,
 }
 
-/// An act whose record is decoded.
+/// An entry of the journal with its record decoded.
 #[expect(clippy::large_enum_variant, reason = "nearly all are the large one")]
-enum Decoded {
+enum Entry {
     Put(Row),
     Remove(TokenId, u64),
     Touch(TokenId, i64),
 }
 
-/// Applies all frames up to the end or to an unfinished one.
-///
-/// Reading, checking and decoding are half of the work and have a thread of their own.
+/// Applies all frames up to the end, or up to an unfinished frame.
 pub(super) fn replay(
-    frames: &mut Frames,
+    frames: &mut FrameReader,
     header: &Header,
     end: u64,
     mut progress: impl FnMut(u64),
 ) -> Result<Replayed, Unreadable> {
-    let (batches, received) = sync_channel::<(u64, Vec<Decoded>)>(HANDED_OVER.1);
-    let new = |room| State {
+    let (batches, received) = sync_channel::<(u64, Vec<Entry>)>(MAX_WAITING_MESSAGES);
+    let new = |room| Replay {
         rows: Loader::with_capacity(room),
         last_version: header.last_version,
         live: 0,
     };
-    // Made when the first frames have checked.
-    let mut state = None;
+    // Created after the first frames were checked, so that a damaged file reserves no memory.
+    let mut replay = None;
     scope(|scope| {
         let reader = Builder::new()
             .name("service-tokens-reader".to_owned())
             .spawn_scoped(scope, move || decode_all(frames, &batches))?;
         let mut report_at = 0;
-        for (offset, acts) in received {
-            let room = (end / BYTES_PER_RECORD).min(ROOM_MAX) as usize;
-            let state = state.get_or_insert_with(|| new(room));
-            acts.into_iter().for_each(|act| state.apply(act));
+        for (offset, entries) in received {
+            let room = (end / BYTES_PER_RECORD).min(MAX_RESERVED_RECORDS) as usize;
+            let replay = replay.get_or_insert_with(|| new(room));
+            entries.into_iter().for_each(|entry| replay.apply(entry));
             if offset >= report_at {
                 progress(offset);
                 report_at = offset + REPORT_EVERY;
@@ -72,66 +80,66 @@ pub(super) fn replay(
         reader.join().map_err(|_| std::io::Error::other("the reading thread panicked"))?
     })?;
     progress(end);
-    let state = state.unwrap_or_else(|| new(0));
+    let replay = replay.unwrap_or_else(|| new(0));
     Ok(Replayed {
-        table: state.rows.into_table(),
-        last_version: state.last_version,
-        live: state.live,
+        table: replay.rows.into_table(),
+        last_version: replay.last_version,
+        live: replay.live,
     })
 }
 
 fn decode_all(
-    frames: &mut Frames,
-    batches: &SyncSender<(u64, Vec<Decoded>)>,
+    frames: &mut FrameReader,
+    batches: &SyncSender<(u64, Vec<Entry>)>,
 ) -> Result<(), Unreadable> {
-    let mut acts = Vec::with_capacity(HANDED_OVER.0);
+    let mut entries = Vec::with_capacity(ENTRIES_PER_MESSAGE);
     let mut last_put = None;
     while let Some(frame) = frames.next()? {
         let offset = frame.offset;
         let damaged = |what| Unreadable::Damaged { offset, what };
-        match Operation::read(frame.body).map_err(damaged)? {
-            // The second of a pair says what the first said.
-            Operation::Put { id, version, last_used: None, .. }
-                if last_put == Some((id, version)) => {}
-            Operation::Put { id, version, last_used, record } => {
+        match Body::read(frame.body).map_err(damaged)? {
+            // A replacement is written as two equal frames. This is the second one.
+            Body::Put { id, version, last_used: None, .. } if last_put == Some((id, version)) => {}
+            Body::Put { id, version, last_used, record } => {
                 last_put = Some((id, version));
                 let encoded_len = record.len();
-                let record =
-                    Record::from_bytes(record).map_err(|_| damaged("a frame holds no record"))?;
+                let record = Record::from_bytes(record)
+                    .map_err(|_| damaged("a frame does not contain a record"))?;
                 if record.id() != id {
-                    return Err(damaged("a frame holds a record with another id"));
+                    return Err(damaged("a frame contains a record with another id"));
                 }
                 let row = Row::encoded(record, Version(version), encoded_len);
                 row.touch(last_used);
-                acts.push(Decoded::Put(row));
+                entries.push(Entry::Put(row));
             }
-            Operation::Remove { id, version } => {
+            Body::Remove { id, version } => {
                 last_put = None;
-                acts.push(Decoded::Remove(id, version));
+                entries.push(Entry::Remove(id, version));
             }
-            Operation::Touch(uses) => acts.extend(uses.map(|(id, used)| Decoded::Touch(id, used))),
+            Body::Touch(uses) => entries.extend(uses.map(|(id, used)| Entry::Touch(id, used))),
         }
-        if acts.len() >= HANDED_OVER.0 {
-            let full = std::mem::replace(&mut acts, Vec::with_capacity(HANDED_OVER.0));
-            // Nobody receives only if that thread panics, and then the panic goes on.
+        if entries.len() >= ENTRIES_PER_MESSAGE {
+            let full = std::mem::replace(&mut entries, Vec::with_capacity(ENTRIES_PER_MESSAGE));
+            // Sending fails only if the applying thread has panicked, and then that panic is
+            // propagated.
             let _ = batches.send((offset, full));
         }
     }
-    let _ = batches.send((frames.offset(), acts));
+    let _ = batches.send((frames.offset(), entries));
     Ok(())
 }
 
-struct State {
+struct Replay {
     rows: Loader,
     last_version: u64,
     live: u64,
 }
 
-impl State {
-    fn apply(&mut self, act: Decoded) {
-        match act {
-            Decoded::Put(row) => self.put(row),
-            Decoded::Remove(id, version) => {
+impl Replay {
+    fn apply(&mut self, entry: Entry) {
+        match entry {
+            Entry::Put(row) => self.put(row),
+            Entry::Remove(id, version) => {
                 self.last_version = self.last_version.max(version);
                 let older = |row: &Row| (row.version.0 < version).then_some(row.encoded_len);
                 if let Some(removed) = self.rows.visit(id, |row| row.and_then(older)) {
@@ -139,7 +147,7 @@ impl State {
                     self.live -= put_len(removed as usize);
                 }
             }
-            Decoded::Touch(id, used) => {
+            Entry::Touch(id, used) => {
                 self.rows.visit(id, |row| {
                     if let Some(row) = row {
                         row.touch(Some(used));
@@ -152,7 +160,7 @@ impl State {
     fn put(&mut self, row: Row) {
         self.last_version = self.last_version.max(row.version.0);
         let len = row.encoded_len as usize;
-        // Nearly all are the first of their id.
+        // Nearly every put is the first of its id.
         let Some(row) = self.rows.put_new(row) else {
             self.live += put_len(len);
             return;

@@ -1,4 +1,11 @@
-//! The one thread that writes: gathers what waits, appends it, syncs once, answers.
+//! The writer thread.
+//!
+//! Design. The thread owns the journal, so no lock protects it. It takes all requests that are
+//! waiting, decides on them in order, appends their frames in one write, syncs the file once, and
+//! then answers all of them (group commit). While it syncs, new requests gather in the queue and
+//! form the next batch, so throughput grows with the number of callers and a single caller waits
+//! for one sync. After each round the thread starts a compaction if one is due ([`is_due`]). It
+//! also makes the hand-over of a prepared compaction, because only it may replace the journal.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,74 +13,71 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::{io, mem};
 
-use super::batch::Batch;
-use super::compaction::{Job, NotCompacted, Outcome};
+use super::compaction::{CompactionJob, CompactionResult, NotCompacted, is_due};
 use super::disk::Directory;
+use super::failure::Failure;
 use super::format::HEADER_LEN;
-use super::journal::{Failure, Journal};
+use super::group_commit::Batch;
+use super::journal::Journal;
 use super::lock::Locks;
-use super::queue::{CompactPromise, Queue, Request};
+use super::queue::{CompactReply, Queue, Request};
 use crate::stores::table::Table;
 
-/// What callers and writer share.
+/// The state that callers and the writer share.
 pub(super) struct Shared {
     pub(super) table: Table,
     pub(super) queue: Queue,
-    /// Held as long as anything is answered from the table, also if the writer has ended.
+    /// Held as long as the table answers calls, also after the writer has ended.
     pub(super) locks: Arc<Locks>,
 }
 
-/// Everything the writer's thread has to itself.
+/// The state that only the writer thread uses.
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) journal: Journal,
-    /// The highest version given so far.
+    /// The highest version assigned so far.
     pub(super) last_version: u64,
-    /// Bytes of the file that a compaction would keep.
+    /// The size of the frames that a compaction would copy, in bytes.
     pub(super) live: u64,
-    /// Dead bytes from which on the file is compacted.
+    /// The number of obsolete bytes above which the file is compacted.
     pub(super) compact_above: u64,
-    pub(super) paths: Paths,
+    /// The path at which compaction writes the new file.
+    pub(super) compacting: PathBuf,
     pub(super) directory: Arc<dyn Directory>,
-    /// The journal's length, for compaction.
+    /// The durable length of the journal, read by the compaction thread.
     pub(super) durable: Arc<AtomicU64>,
-    pub(super) compaction: Option<Compaction>,
-    /// Those who asked while a compaction was under way: theirs is the next.
-    pub(super) next_compaction: Vec<CompactPromise>,
-    /// After a failed compaction, the length of the file at which it is tried again.
+    pub(super) compaction: Option<RunningCompaction>,
+    /// Requests that arrived while a compaction was running. The next one answers them.
+    pub(super) next_compaction: Vec<CompactReply>,
+    /// The length of the file at which a failed compaction is repeated.
     pub(super) retry_at: u64,
-    /// Whether the last commit failed, so that a failure is told once.
+    /// Whether the last commit failed. A failure is logged only once.
     pub(super) failing: bool,
 }
 
-/// The journal and the file that compaction makes beside it.
-pub(super) struct Paths {
-    pub(super) journal: PathBuf,
-    pub(super) compacting: PathBuf,
-}
-
-pub(super) struct Compaction {
+pub(super) struct RunningCompaction {
     thread: JoinHandle<()>,
     cancelled: Arc<AtomicBool>,
-    promises: Vec<CompactPromise>,
+    replies: Vec<CompactReply>,
 }
 
-/// Tells everybody that the writer has ended, even if it panicked.
-struct End(Arc<Shared>);
+/// Marks the writer as ended when it is dropped, also by a panic.
+struct EndGuard(Arc<Shared>);
 
-impl Drop for End {
+impl Drop for EndGuard {
     fn drop(&mut self) {
         self.0.queue.end();
     }
 }
 
 impl Writer {
-    /// Starts the writer on its thread.
+    /// Starts the writer thread.
     pub(super) fn start(self) -> io::Result<JoinHandle<()>> {
         Builder::new().name("service-tokens-journal".to_owned()).spawn(move || {
-            let end = End(self.shared.clone());
+            let end = EndGuard(self.shared.clone());
             self.run();
-            // Behind the file's closing. After a panic they stay, because reading goes on.
+            // Released after the file was closed. After a panic the locks stay, because reads
+            // continue.
             end.0.locks.release();
         })
     }
@@ -85,16 +89,16 @@ impl Writer {
             requests = taken;
             for request in requests.drain(..) {
                 match request {
-                    Request::Operation(act, promise) => {
-                        batch.add(act, promise, &self.shared.table, &mut self.last_version);
+                    Request::Write(write, reply) => {
+                        batch.add(write, reply, &self.shared.table, &mut self.last_version);
                         if batch.is_full() {
                             self.commit(&mut batch);
                         }
                     }
-                    Request::Compact(promise) if self.compaction.is_some() => {
-                        self.next_compaction.push(promise);
+                    Request::Compact(reply) if self.compaction.is_some() => {
+                        self.next_compaction.push(reply);
                     }
-                    Request::Compact(promise) => self.compact(vec![promise]),
+                    Request::Compact(reply) => self.compact(vec![reply]),
                     Request::Compaction(outcome) => {
                         self.commit(&mut batch);
                         self.compacted(outcome);
@@ -115,41 +119,40 @@ impl Writer {
         let outcome = if frames.is_empty() { Ok(()) } else { self.journal.append(frames, framer) };
         if outcome.is_ok() {
             batch.apply(&self.shared.table);
-            self.live = self.live.saturating_add_signed(batch.live());
+            self.live = self.live.saturating_add_signed(batch.live_delta());
             self.durable.store(self.journal.len(), Ordering::Release);
         }
-        self.tell(&outcome);
+        self.log_failure(&outcome);
         batch.answer(&outcome);
         batch.restart(self.journal.framer());
     }
 
-    fn tell(&mut self, outcome: &Result<(), Failure>) {
+    fn log_failure(&mut self, outcome: &Result<(), Failure>) {
         if let Err(failure) = outcome
             && !self.failing
         {
-            let path = self.paths.journal.display();
-            tracing::error!(%path, %failure, "changes cannot be written; verification goes on");
+            let path = self.journal.path().display();
+            tracing::error!(%path, %failure, "writes fail; verification continues");
         }
         self.failing = outcome.is_err();
     }
 
-    fn dead(&self) -> u64 {
+    fn obsolete(&self) -> u64 {
         self.journal.len().saturating_sub(HEADER_LEN as u64).saturating_sub(self.live)
     }
 
     fn compact_if_due(&mut self) {
-        let due =
-            self.dead() > self.compact_above.max(self.live) && self.journal.len() >= self.retry_at;
-        if due && self.compaction.is_none() {
+        let due = is_due(self.obsolete(), self.live, self.compact_above);
+        if due && self.journal.len() >= self.retry_at && self.compaction.is_none() {
             self.compact(Vec::new());
         }
     }
 
-    fn compact(&mut self, promises: Vec<CompactPromise>) {
+    fn compact(&mut self, replies: Vec<CompactReply>) {
         let cancelled = Arc::new(AtomicBool::new(false));
-        let job = Job {
-            path: self.paths.journal.clone(),
-            beside: self.paths.compacting.clone(),
+        let job = CompactionJob {
+            path: self.journal.path().to_owned(),
+            new_path: self.compacting.clone(),
             directory: self.directory.clone(),
             header: self.journal.header(),
             durable: self.durable.clone(),
@@ -157,61 +160,61 @@ impl Writer {
         };
         let shared = self.shared.clone();
         let builder = Builder::new().name("service-tokens-compaction".to_owned());
-        let tell = move |outcome| {
-            // One that comes back is dropped, and what it wrote is removed.
+        let deliver = move |outcome| {
+            // If the result comes back, dropping it removes the new file.
             drop(shared.queue.push_outcome(outcome));
         };
-        match builder.spawn(move || job.run(tell)) {
-            Ok(thread) => self.compaction = Some(Compaction { thread, cancelled, promises }),
+        match builder.spawn(move || job.run(deliver)) {
+            Ok(thread) => self.compaction = Some(RunningCompaction { thread, cancelled, replies }),
             Err(error) => {
                 let failure = Failure::new("no thread could be started", error);
-                self.not_compacted(&NotCompacted::Failed(failure), promises);
+                self.not_compacted(&NotCompacted::Failed(failure), replies);
             }
         }
     }
 
-    /// Ends a compaction: moves to the new file, or stays with the old.
-    fn compacted(&mut self, outcome: Outcome) {
-        let promises = self.compaction.take().map(|done| done.promises).unwrap_or_default();
+    /// Completes a compaction by switching to the new file, or stays in the old one.
+    fn compacted(&mut self, outcome: CompactionResult) {
+        let replies = self.compaction.take().map(|done| done.replies).unwrap_or_default();
         let handed_over = outcome.and_then(|prepared| {
-            self.journal.settle().map_err(NotCompacted::Failed)?;
+            self.journal.repair().map_err(NotCompacted::Failed)?;
             prepared.hand_over(&mut self.journal, self.last_version)
         });
         match handed_over {
-            Err(why) => self.not_compacted(&why, promises),
+            Err(why) => self.not_compacted(&why, replies),
             Ok(compacted) => {
                 self.durable.store(self.journal.len(), Ordering::Release);
                 self.retry_at = 0;
-                let settled = self.journal.settle();
-                self.tell(&settled);
-                promises.into_iter().for_each(|promise| promise.keep(Ok(compacted)));
+                let settled = self.journal.repair();
+                self.log_failure(&settled);
+                replies.into_iter().for_each(|reply| reply.send(Ok(compacted)));
             }
         }
         if !self.next_compaction.is_empty() {
-            let promises = mem::take(&mut self.next_compaction);
-            self.compact(promises);
+            let replies = mem::take(&mut self.next_compaction);
+            self.compact(replies);
         }
     }
 
-    fn not_compacted(&mut self, why: &NotCompacted, promises: Vec<CompactPromise>) {
-        let path = self.paths.journal.display();
+    fn not_compacted(&mut self, why: &NotCompacted, replies: Vec<CompactReply>) {
+        let path = self.journal.path().display();
         tracing::warn!(%path, %why, "the journal was not compacted; the old file stays in use");
         let len = self.journal.len();
         self.retry_at = len.saturating_add(self.compact_above.max(len / 4));
-        promises.into_iter().for_each(|promise| promise.keep(Err(why.to_error())));
+        replies.into_iter().for_each(|reply| reply.send(Err(why.to_error())));
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // A compaction that waits to hand over must not be waited for.
+        // Stopped first, so that a compaction that is about to hand over is not waited for.
         self.shared.queue.stop();
-        if let Some(Compaction { thread, cancelled, promises }) = self.compaction.take() {
+        if let Some(RunningCompaction { thread, cancelled, replies }) = self.compaction.take() {
             cancelled.store(true, Ordering::Relaxed);
-            // It only panics if it already has, and then there is nothing left to do for it.
+            // An error means that the thread has panicked, and then no cleanup is left to do.
             let _ = thread.join();
             let closing = NotCompacted::Cancelled;
-            promises.into_iter().for_each(|promise| promise.keep(Err(closing.to_error())));
+            replies.into_iter().for_each(|reply| reply.send(Err(closing.to_error())));
         }
     }
 }

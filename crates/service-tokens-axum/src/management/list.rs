@@ -1,79 +1,80 @@
-//! `GET /tokens`
+//! `GET /tokens`, which lists tokens in pages.
 
 use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use service_tokens::{
-    InvalidField, MAX_PAGE_LEN, MAX_TYPE_NAME_LEN, Order, Query, Rule, TokenId, TokenStore,
-};
+use service_tokens::record::{InvalidField, Rule};
+use service_tokens::scope::MAX_TYPE_NAME_LEN;
+use service_tokens::store::{MAX_PAGE_LEN, Order};
+use service_tokens::{Filter, ListRequest, TokenId, TokenStore};
 use utoipa::{IntoParams, ToSchema};
 
-use super::access::{Caller, Read};
-use super::answer::{json, refused};
+use super::caller::{Caller, Read};
 use super::cursor;
-use super::described::{Credentials, JSON, answer, answers};
-use super::failure::Failure;
-use super::query::{self, Parameters};
-use super::token::TokenJson;
-use super::types::{Number, StateFilter, Time};
+use super::failure::{Failure, refused};
+use super::fields::{Number, StateFilter, Time};
+use super::openapi_responses::{Credentials, JSON, response, responses};
+use super::parameters::{self, Parameters};
+use super::response::json;
+use super::token_json::TokenJson;
 
-/// The longest text that any record holds, in bytes.
-const TEXT_MAX: usize = 1_024;
+/// The maximum length of a text in a record, in bytes.
+const MAX_TEXT_BYTES: usize = 1_024;
 
-/// Which tokens, and which page of them.
+/// The filters of a list, and the position and length of the page.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
-    /// Only of the type of this name.
+    /// Only tokens of the type with this name.
     #[serde(rename = "type")]
     #[param(nullable = false, min_length = 1, max_length = 64)]
     token_type: Option<String>,
-    /// Only in these states: `live` (active and pending: the default), `dead` (expired and revoked),
-    /// `all`, or some of `pending`, `active`, `expired` and `revoked` with commas between. With
-    /// `ended_before` the default is `dead`.
+    /// Only tokens in these states. The value is `live` (active and pending, the default), `ended` (expired
+    /// and revoked), `all`, or some of `pending`, `active`, `expired` and `revoked` separated by commas. With
+    /// `ended_before` the default is `ended`.
     #[param(
         nullable = false,
         value_type = Option<String>,
-        pattern = "^(live|dead|all|(pending|active|expired|revoked)(,(pending|active|expired|revoked)){0,3})$"
+        pattern = "^(live|ended|all|(pending|active|expired|revoked)(,(pending|active|expired|revoked)){0,3})$"
     )]
     state: Option<StateFilter>,
-    /// Only those issued to exactly this.
+    /// Only tokens whose `issued_to` is exactly this.
     #[param(nullable = false, min_length = 1, max_length = 1024)]
     issued_to: Option<String>,
-    /// Only those whose `issued_to` contains this, byte for byte.
+    /// Only tokens whose `issued_to` contains this, compared byte by byte.
     #[param(nullable = false, min_length = 1, max_length = 1024)]
     issued_to_contains: Option<String>,
-    /// Only those that the token of this id issued or rotated, directly or through others.
+    /// Only tokens that the token with this id issued or rotated, directly or through other tokens.
     #[param(nullable = false, value_type = Option<String>, pattern = "^[0-6][0-9A-Za-z]{21}$")]
     issuer: Option<TokenId>,
-    /// Only those issued by this.
+    /// Only tokens whose `issued_by` is exactly this.
     #[param(nullable = false, min_length = 1, max_length = 1024)]
     issued_by: Option<String>,
-    /// Only those with an end before this time.
+    /// Only tokens with an expiry before this time.
     #[param(nullable = false, value_type = Option<String>, format = DateTime)]
     expires_before: Option<Time>,
-    /// Only those issued before this time.
+    /// Only tokens issued before this time.
     #[param(nullable = false, value_type = Option<String>, format = DateTime)]
     created_before: Option<Time>,
-    /// Only those issued before this time and not used since.
+    /// Only tokens issued before this time and not used since.
     #[param(nullable = false, value_type = Option<String>, format = DateTime)]
     unused_since: Option<Time>,
-    /// Only those that were expired or revoked before this time.
+    /// Only tokens that expired or were revoked before this time.
     #[param(nullable = false, value_type = Option<String>, format = DateTime)]
     ended_before: Option<Time>,
-    /// `newest` (the default) or `oldest` first.
+    /// The order by time of issue. `newest` (the default) or `oldest` comes first.
     #[param(nullable = false, inline)]
-    direction: Option<OrderParameter>,
-    /// The most tokens on the page; 50 unless said.
+    order: Option<OrderParameter>,
+    /// The maximum number of tokens on the page.
     #[param(nullable = false, value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
     limit: Option<Number>,
-    /// `next` of the page before. It holds for the same filters and direction; `limit` may change.
+    /// `next` of the previous page. It is valid for the same filters and order. `limit` may change.
     #[param(nullable = false, pattern = "^[0-9A-Za-z]{44}$")]
     cursor: Option<String>,
 }
 
-/// The order of a list, by time of issue.
+/// The order of a list by time of issue.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = Order)]
@@ -86,19 +87,19 @@ enum OrderParameter {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TokenPage)]
 pub(super) struct PageJson {
-    /// The tokens, in order. There may be none although there is a next page.
+    /// The tokens in order. A page may be empty although there is a next one.
     tokens: Vec<TokenJson>,
-    /// The cursor of the next page. Null is the end.
+    /// The cursor of the next page. Null at the end of the list.
     #[schema(required)]
     next: Option<String>,
 }
 
-answers! { Page => [(200, answer(JSON, &PageJson::name(), "One page of tokens."))]; }
+responses! { Page => [(200, response(JSON, &PageJson::name(), "One page of tokens."))]; }
 
-/// Lists the owner's tokens, page by page.
+/// Lists the owner's tokens in pages.
 ///
-/// Needs `service-tokens:read`. A walk over all pages, with the same filters and direction for each,
-/// gives each token that was there from its beginning to its end exactly once.
+/// Requires `service-tokens:read`. Reading all pages with the same filters and order returns each token that
+/// exists during the whole time exactly once.
 #[utoipa::path(
     get, path = "/tokens", operation_id = "listTokens", tag = "tokens",
     params(ListQuery), responses(Page, Credentials), security(("bearer" = [])),
@@ -108,75 +109,80 @@ pub(super) async fn list<S: TokenStore + 'static>(
     Parameters(asked): Parameters<ListQuery>,
 ) -> Result<Response, Failure> {
     let owner = caller.token().owner();
-    let query = query_of(owner, asked)?;
+    let request = request_of(owner, asked)?;
     let named =
-        |wrong: InvalidField| query::refused(&wrong.field.to_string(), wrong.rule.to_string());
-    let page = caller.acts().list(query.clone()).await.map_err(|error| refused(error, named))?;
+        |wrong: InvalidField| parameters::refused(&wrong.field.to_string(), wrong.rule.to_string());
+    let page =
+        caller.operations().list(request.clone()).await.map_err(|error| refused(error, named))?;
     let now = caller.service().now();
     let page = PageJson {
-        tokens: page.items.iter().map(|stored| TokenJson::stored(stored, now)).collect(),
-        next: page.next.map(|last| cursor::write(owner, &query, last)),
+        tokens: page.items.iter().map(|stored| TokenJson::from_stored(stored, now)).collect(),
+        next: page.next.map(|last| cursor::write(owner, &request, last)),
     };
     json(StatusCode::OK, &page)
 }
 
-fn query_of(owner: &str, asked: ListQuery) -> Result<Query, Failure> {
-    let bounded = |name: &str, text: String, longest| {
-        if text.len() > longest {
-            return Err(query::refused(name, Rule::TooLong { max: longest }.to_string()));
+fn request_of(owner: &str, asked: ListQuery) -> Result<ListRequest, Failure> {
+    let bounded = |name: &str, text: String, max| {
+        if text.len() > max {
+            return Err(parameters::refused(name, Rule::TooLong { max }.to_string()));
         }
         Ok(text)
     };
-    let mut query = Query::new();
+    let mut filter = Filter::new();
     if let Some(Time(time)) = asked.ended_before {
-        query = query.ended_before(time);
+        filter = filter.ended_before(time);
     }
     if let Some(StateFilter(states)) = asked.state {
-        query = query.states(states);
+        filter = filter.states(states);
     }
     if let Some(name) = asked.token_type {
-        query = query.token_type(bounded("type", name, MAX_TYPE_NAME_LEN)?);
+        filter = filter.token_type(bounded("type", name, MAX_TYPE_NAME_LEN)?);
     }
     if let Some(text) = asked.issued_to {
-        query = query.issued_to(bounded("issued_to", text, TEXT_MAX)?);
+        filter = filter.issued_to(bounded("issued_to", text, MAX_TEXT_BYTES)?);
     }
     if let Some(text) = asked.issued_to_contains {
-        query = query.issued_to_contains(bounded("issued_to_contains", text, TEXT_MAX)?);
+        filter = filter.issued_to_contains(bounded("issued_to_contains", text, MAX_TEXT_BYTES)?);
     }
     if let Some(issuer) = asked.issuer {
-        query = query.issuer(issuer);
+        filter = filter.issuer(issuer);
     }
     if let Some(by) = asked.issued_by {
-        query = query.issued_by(bounded("issued_by", by, TEXT_MAX)?);
+        filter = filter.issued_by(bounded("issued_by", by, MAX_TEXT_BYTES)?);
     }
     if let Some(Time(time)) = asked.expires_before {
-        query = query.expires_before(time);
+        filter = filter.expires_before(time);
     }
     if let Some(Time(time)) = asked.created_before {
-        query = query.created_before(time);
+        filter = filter.created_before(time);
     }
     if let Some(Time(time)) = asked.unused_since {
-        query = query.unused_since(time);
+        filter = filter.unused_since(time);
     }
-    if let Some(order) = asked.direction {
-        query = query.direction(match order {
+    let mut request = ListRequest::from(filter);
+    if let Some(order) = asked.order {
+        request = request.order(match order {
             OrderParameter::Newest => Order::NewestFirst,
             OrderParameter::Oldest => Order::OldestFirst,
         });
     }
     if let Some(Number(limit)) = asked.limit {
         if !(1..=MAX_PAGE_LEN).contains(&limit) {
-            return Err(query::refused("limit", Rule::Bounds { max: MAX_PAGE_LEN }.to_string()));
+            return Err(parameters::refused(
+                "limit",
+                Rule::Bounds { max: MAX_PAGE_LEN }.to_string(),
+            ));
         }
-        query = query.limit(limit);
+        request = request.limit(limit);
     }
     match asked.cursor {
-        None => Ok(query),
-        Some(cursor) => match cursor::read(owner, &query, &cursor) {
-            Some(last) => Ok(query.after(last)),
-            None => Err(query::refused(
+        None => Ok(request),
+        Some(cursor) => match cursor::read(owner, &request, &cursor) {
+            Some(last) => Ok(request.after(last)),
+            None => Err(parameters::refused(
                 "cursor",
-                "is none of this list: it holds for one owner, its filters and its direction",
+                "must come from a list of the same owner with the same filters and order",
             )),
         },
     }

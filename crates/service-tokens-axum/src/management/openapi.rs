@@ -1,4 +1,4 @@
-//! `GET /openapi.json`
+//! `GET /openapi.json`, the OpenAPI description of the API.
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
@@ -8,30 +8,30 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::described::{self, NoParameters, ProblemSchema};
-use super::token::{IssuedJson, RevokedJson, TokenJson};
-use super::{issue, itself, kinds, list, revoke, rotate, show};
+use super::openapi_responses::{self, NoParameters, ProblemSchema};
+use super::token_json::{IssuedJson, RevokedJson, TokenJson};
+use super::{get, issue, list, own_token, revoke, rotate, token_types};
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Service tokens: management",
-        description = "Issues, lists, rotates and revokes the service tokens of one owner: the owner of \
-            the token that asks. Errors are problem details (RFC 9457). Times are RFC 3339. Nothing \
-            may be cached.",
+        description = "Issues, lists, rotates and revokes the service tokens of the calling token's owner. \
+            Errors are problem details (RFC 9457). Times are RFC 3339. Answers must not be cached.",
     ),
-    servers((url = "./", description = "Wherever this description was found.")),
+    servers((url = "./", description = "The place where this description was found.")),
     tags(
-        (name = "tokens", description = "The tokens of the acting token's owner."),
-        (name = "self", description = "What any token may do with itself."),
-        (name = "types", description = "What may be issued."),
+        (name = "tokens", description = "The tokens of the calling token's owner."),
+        (name = "self", description = "Operations of a token on itself."),
+        (name = "types", description = "The token types and the policy."),
     ),
     paths(
-        list::list, issue::issue, show::show, revoke::revoke, rotate::rotate,
-        itself::show_self, itself::revoke_self, itself::rotate_self, kinds::types, describe,
+        list::list, issue::issue, get::get, revoke::revoke, rotate::rotate,
+        own_token::get_self, own_token::revoke_self, own_token::rotate_self, token_types::types,
+        describe,
     ),
     components(schemas(
-        TokenJson, IssuedJson<'_>, RevokedJson, list::PageJson, kinds::TypesJson, ProblemSchema,
+        TokenJson, IssuedJson<'_>, RevokedJson, list::PageJson, token_types::TypesJson, ProblemSchema,
     )),
     modifiers(&Bearer),
 )]
@@ -46,7 +46,7 @@ impl Modify for Bearer {
     }
 }
 
-/// The description as JSON.
+/// Creates the description as JSON.
 pub(super) fn document() -> Bytes {
     let mut api = serde_json::to_value(Api::openapi()).unwrap_or_default();
     for operation in operations(&mut api) {
@@ -59,7 +59,7 @@ pub(super) fn document() -> Bytes {
         }
     }
     if let Some(problem) = api.pointer_mut("/components/schemas/Problem") {
-        problem["examples"] = json!([described::example()]);
+        problem["examples"] = json!([openapi_responses::example()]);
     }
     api.to_string().into()
 }
@@ -74,19 +74,19 @@ fn body_schema(body: &mut Value) -> Option<&mut Value> {
     body.pointer_mut("/content/application~1json/schema")
 }
 
-/// A body that may be left out may not be null.
+/// Removes null from the schema of an optional body. The body may be absent, but not null.
 fn not_null(schema: &mut Value) {
     if let Some(own) = schema.pointer_mut("/oneOf/0").map(Value::take) {
         *schema = own;
     }
 }
 
-/// Every answer says that it may not be kept, and what is described of headers is always there.
+/// Adds `Cache-Control` to a response and marks all its headers as required, because they are always sent.
 fn complete(response: &mut Value) {
     let Some(response) = response.as_object_mut() else { return };
     let headers = response.entry("headers").or_insert_with(|| json!({}));
     headers["Cache-Control"] = json!({
-        "description": "Nothing may be kept.",
+        "description": "The answer must not be cached.",
         "schema": { "type": "string", "const": "no-store" },
     });
     for (_, header) in headers.as_object_mut().into_iter().flatten() {
@@ -94,9 +94,9 @@ fn complete(response: &mut Value) {
     }
 }
 
-/// Describes this API, as OpenAPI 3.1.
+/// Returns the OpenAPI 3.1 description of this API.
 ///
-/// It needs no token: it says nothing about this service's tokens, types or policy.
+/// Requires no token, because it does not describe this service's tokens, types or policy.
 #[utoipa::path(
     get, path = "/openapi.json", operation_id = "describe", tag = "types",
     responses((status = 200, description = "This description.", body = Object), NoParameters),

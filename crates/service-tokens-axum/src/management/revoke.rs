@@ -1,22 +1,31 @@
-//! `POST /tokens/{id}/revoke`
+//! `POST /tokens/{id}/revoke`, which revokes a token.
 
 use axum::response::Response;
 use http::StatusCode;
 use service_tokens::{ManageError, RevokeRequest, Revoked, TokenId, TokenStore};
+use utoipa::ToSchema;
 
-use super::access::{Caller, Revoke};
-use super::answer::{json, refused};
-use super::body::{Optional, invalid};
-use super::described::{Bodies, Credentials, IdParam, RevokedToken, Unknown};
-use super::failure::Failure;
-use super::id::PathId;
-use super::query::NoQuery;
-use super::token::RevokedJson;
-use super::types::RevokeBody;
+use super::caller::{Caller, Revoke};
+use super::failure::{Failure, refused};
+use super::json_body::{Optional, invalid};
+use super::openapi_responses::{Bodies, Credentials, RevokedToken, Unknown};
+use super::parameters::{IdParam, NoQuery, PathId};
+use super::response::json;
+use super::token_json::RevokedJson;
 
-/// Revokes a token, for good.
+/// A request to revoke a token.
+#[derive(Debug, Default, serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RevokeBody {
+    /// The reason, for people who read the record later. Its length counts in bytes of UTF-8. The default
+    /// policy allows 1,000.
+    #[schema(nullable = false, min_length = 1, max_length = 1024, example = "INC-42: leaked")]
+    pub(super) reason: Option<String>,
+}
+
+/// Revokes a token permanently.
 ///
-/// Needs `service-tokens:revoke`. Revoking again changes nothing: the first revocation stands.
+/// Requires `service-tokens:revoke`. Revoking a token again does not change the first revocation.
 #[utoipa::path(
     post, path = "/tokens/{id}/revoke", operation_id = "revokeToken", tag = "tokens",
     params(IdParam), request_body = Option<RevokeBody>,
@@ -28,11 +37,11 @@ pub(super) async fn revoke<S: TokenStore + 'static>(
     PathId(id): PathId,
     Optional(body): Optional<RevokeBody>,
 ) -> Result<Response, Failure> {
-    let revoked = caller.acts().revoke(id, request(body, caller.token().id())).await;
-    answer(&caller, revoked)
+    let revoked = caller.operations().revoke(id, request(body, caller.token().id())).await;
+    respond(&caller, revoked)
 }
 
-/// A revocation by the acting token of this id.
+/// Creates the revocation by the calling token, which has the id `by`.
 pub(super) fn request(body: RevokeBody, by: TokenId) -> RevokeRequest {
     let request = RevokeRequest::new().by(by.to_string());
     match body.reason {
@@ -41,11 +50,13 @@ pub(super) fn request(body: RevokeBody, by: TokenId) -> RevokeRequest {
     }
 }
 
-pub(super) fn answer<A, S: TokenStore>(
+/// Creates the response to a revocation.
+pub(super) fn respond<A, S: TokenStore>(
     caller: &Caller<A, S>,
     revoked: Result<Revoked, ManageError>,
 ) -> Result<Response, Failure> {
-    let named = |wrong: service_tokens::InvalidField| invalid(wrong, &wrong.field.to_string());
+    let named =
+        |wrong: service_tokens::record::InvalidField| invalid(wrong, &wrong.field.to_string());
     let revoked = revoked.map_err(|error| refused(error, named))?;
     json(StatusCode::OK, &RevokedJson::new(&revoked, caller.service().now()))
 }

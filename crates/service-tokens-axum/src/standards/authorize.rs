@@ -1,4 +1,4 @@
-//! The question of a reverse proxy: may this request go on?
+//! `/authorize/<scope>` and `/ext-authz/<scope>`, the endpoints for reverse proxies.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use http::{HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use service_tokens::{InvalidScope, Requirement, TokenService, TokenStore, VerifiedToken};
 
-use super::answer;
+use super::oauth_response;
 use crate::credentials::bearer;
 use crate::rejection::Rejection;
 
-/// Everything but ASCII letters, digits and `- . _ ~ : *`.
+/// All characters except ASCII letters, digits and `- . _ ~ : *`.
 const ENCODED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':').remove(b'*');
 
-/// `/authorize/<scope>`: 204.
+/// Answers `/authorize/<scope>` with 204 if the request may pass.
 pub(super) async fn authorize<S: TokenStore + 'static>(
     State(service): State<Arc<TokenService<S>>>,
     request: Request,
@@ -26,8 +26,9 @@ pub(super) async fn authorize<S: TokenStore + 'static>(
     decide(&service, request, "/authorize/", StatusCode::NO_CONTENT).await
 }
 
-/// `/ext-authz/<scope>`: 200. Envoy lets nothing else pass, and would answer a 204 to the client as if
-/// the backend had done what was asked.
+/// Answers `/ext-authz/<scope>` with 200 if the request may pass.
+///
+/// Envoy accepts only 200. It would send a 204 to the client as if the backend had answered.
 pub(super) async fn ext_authz<S: TokenStore + 'static>(
     State(service): State<Arc<TokenService<S>>>,
     request: Request,
@@ -39,12 +40,12 @@ async fn decide<S: TokenStore>(
     service: &TokenService<S>,
     request: Request,
     prefix: &str,
-    passes: StatusCode,
+    allowed: StatusCode,
 ) -> Response {
-    // The body is never looked at.
+    // The decision does not depend on the body.
     let (parts, _) = request.into_parts();
     match verify(service, &parts, prefix).await {
-        Ok(verified) => identity(&verified, passes),
+        Ok(verified) => identity(&verified, allowed),
         Err(rejection) => refused(rejection),
     }
 }
@@ -56,30 +57,31 @@ async fn verify<S: TokenStore>(
 ) -> Result<VerifiedToken, Rejection> {
     let token = bearer(&parts.headers)?;
     match requirement(parts.uri.path(), prefix) {
-        // One step: whoever lacks the scope has not used the token.
+        // Verification and requirement are one step, because a token without the scope was not used.
         Ok(requirement) => Ok(service.verify(token, &requirement).await?),
         Err(invalid) => {
-            tracing::warn!(%invalid, "a proxy asks for what is no scope, and nobody passes");
+            tracing::warn!(%invalid, "a proxy requires an invalid scope, so every request is rejected");
             service.authenticate(token).await?;
-            // There is no scope that could be named.
+            // The answer cannot name a scope, because the requirement is invalid.
             Err(Rejection::InsufficientScope(Box::new(Requirement::any_token())))
         }
     }
 }
 
-/// The rejection's status and challenge. No body: a proxy has no use for it.
+/// Creates a response with the status and the challenge of a rejection. It has no body, because proxies
+/// do not use it.
 fn refused(rejection: Rejection) -> Response {
     let rejection = match rejection {
-        // A 400 would be a 500 of nginx. RFC 6750 §3.1 has a 401 for a malformed token, too.
+        // nginx would turn a 400 into 500. RFC 6750 §3.1 allows 401 for a malformed token too.
         Rejection::MalformedCredentials => Rejection::InvalidToken,
         rejection => rejection,
     };
-    let mut response = answer::empty(rejection.status());
-    rejection.mark(&mut response);
+    let mut response = oauth_response::empty(rejection.status());
+    rejection.apply_to(&mut response);
     response
 }
 
-/// The need in the first segment below the prefix, decoded once.
+/// Returns the requirement in the first segment below the prefix, percent-decoded once.
 fn requirement(path: &str, prefix: &str) -> Result<Requirement, InvalidScope> {
     let below = path.strip_prefix(prefix).unwrap_or_default();
     let segment = below.split('/').next().unwrap_or_default();
@@ -87,9 +89,9 @@ fn requirement(path: &str, prefix: &str) -> Result<Requirement, InvalidScope> {
     Requirement::scope(&scope)
 }
 
-/// This status with who the token is.
-fn identity(token: &VerifiedToken, passes: StatusCode) -> Response {
-    let mut response = answer::empty(passes);
+/// Creates a response with the identity headers of the token.
+fn identity(token: &VerifiedToken, allowed: StatusCode) -> Response {
+    let mut response = oauth_response::empty(allowed);
     let headers = [
         (HeaderName::from_static("service-token-id"), token.id().to_string()),
         (HeaderName::from_static("service-token-owner"), encoded(token.owner())),
@@ -98,9 +100,10 @@ fn identity(token: &VerifiedToken, passes: StatusCode) -> Response {
         (HeaderName::from_static("service-token-scopes"), encoded(token.scopes().as_str())),
     ];
     for (name, value) in headers {
-        // Only visible ASCII is left. If not, the request must not go on without the header.
+        // The encoding leaves only visible ASCII. If it did not, the request must not pass without the
+        // header.
         let Ok(value) = HeaderValue::try_from(value) else {
-            return answer::empty(StatusCode::INTERNAL_SERVER_ERROR);
+            return oauth_response::empty(StatusCode::INTERNAL_SERVER_ERROR);
         };
         response.headers_mut().insert(name, value);
     }

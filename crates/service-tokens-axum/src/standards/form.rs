@@ -1,61 +1,58 @@
-//! The one token in a form.
+//! Reads the token from a form.
 
 use axum::extract::Request;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use crate::announced::{is_of, longer_than};
+use crate::request_body::{self, ReadError, has_media_type};
 
-/// The longest body, in bytes: a token has at most 105, and what else is in a form is ignored.
-const BODY_MAX: usize = 16 * 1024;
+/// The maximum length of a body, in bytes. A token has at most 105, and other parameters are ignored.
+const MAX_BODY_BYTES: usize = 16 * 1024;
 
-/// Why a request has no token that could be looked at. Its `Display` is an `error_description`.
+/// The error returned by [`presented_token`]. Its `Display` text is the `error_description`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadForm {
+pub(super) enum InvalidForm {
     #[error("the content type must be application/x-www-form-urlencoded, without Content-Encoding")]
     ContentType,
-    #[error("the body has more than {BODY_MAX} bytes")]
+    #[error("the body must have at most {MAX_BODY_BYTES} bytes")]
     TooLong,
-    #[error("the body is incomplete")]
+    #[error("the body ended early")]
     Incomplete,
-    #[error("the body is not UTF-8")]
+    #[error("the body must be UTF-8")]
     NotUtf8,
-    #[error("the parameter token is missing or empty")]
+    #[error("the parameter token is required and must not be empty")]
     NoToken,
-    #[error("there is more than one parameter token")]
+    #[error("the parameter token must not be repeated")]
     SeveralTokens,
-    #[error("the parameter token holds a control character, such as the line end of a file")]
+    #[error(
+        "the parameter token must not contain a control character, such as the line end of a file"
+    )]
     ControlCharacter,
 }
 
-/// The form's only parameter `token`. It is not parsed yet.
-pub(super) async fn presented_token(request: Request) -> Result<String, BadForm> {
+/// Returns the form's only parameter `token`, not parsed.
+pub(super) async fn presented_token(request: Request) -> Result<String, InvalidForm> {
     let (parts, body) = request.into_parts();
-    if !is_of(b"application/x-www-form-urlencoded", &parts.headers) {
-        return Err(BadForm::ContentType);
+    if !has_media_type(b"application/x-www-form-urlencoded", &parts.headers) {
+        return Err(InvalidForm::ContentType);
     }
-    if longer_than(BODY_MAX, &parts.headers, &body) {
-        return Err(BadForm::TooLong);
+    match request_body::read(MAX_BODY_BYTES, &parts.headers, body).await {
+        Ok(body) => only_token(&body),
+        Err(ReadError::TooLong) => Err(InvalidForm::TooLong),
+        Err(ReadError::Incomplete) => Err(InvalidForm::Incomplete),
     }
-    let body = Limited::new(body, BODY_MAX).collect().await;
-    let body = body.map_err(|error| {
-        let too_long = error.downcast_ref::<LengthLimitError>().is_some();
-        if too_long { BadForm::TooLong } else { BadForm::Incomplete }
-    })?;
-    only_token(&body.to_bytes())
 }
 
-fn only_token(body: &[u8]) -> Result<String, BadForm> {
-    // The parser would put replacement characters where it is no UTF-8. `&` and `=` are ASCII: the
-    // whole is UTF-8 if and only if each name and value is.
+fn only_token(body: &[u8]) -> Result<String, InvalidForm> {
+    // The parser replaces invalid UTF-8, so the check must come first. `&` and `=` are ASCII, so the body
+    // is UTF-8 if and only if each name and each value is.
     if percent_encoding::percent_decode(body).decode_utf8().is_err() {
-        return Err(BadForm::NotUtf8);
+        return Err(InvalidForm::NotUtf8);
     }
     let mut tokens = form_urlencoded::parse(body).filter(|(name, _)| name == "token");
     match (tokens.next(), tokens.next()) {
-        (Some(_), Some(_)) => Err(BadForm::SeveralTokens),
-        // Without a value it counts as omitted (RFC 6749 §3.1).
+        (Some(_), Some(_)) => Err(InvalidForm::SeveralTokens),
+        // A parameter without a value counts as omitted (RFC 6749 §3.1).
         (Some((_, token)), None) if !token.is_empty() => Ok(token.into_owned()),
-        _ => Err(BadForm::NoToken),
+        _ => Err(InvalidForm::NoToken),
     }
 }
 
@@ -64,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exactly_one_token_whatever_else_is_there() {
+    fn parse_form_requires_exactly_one_token() {
         for (body, token) in [
             ("token=abc", Ok("abc")),
             ("token_type_hint=refresh_token&token=abc&token_type_hint=x&x", Ok("abc")),
@@ -73,16 +70,16 @@ mod tests {
             ("token=a%2Bb&&", Ok("a+b")),
             ("Token=abc&token=def", Ok("def")),
             ("token==", Ok("=")),
-            ("", Err(BadForm::NoToken)),
-            ("token", Err(BadForm::NoToken)),
-            ("token=", Err(BadForm::NoToken)),
-            ("tokens=abc", Err(BadForm::NoToken)),
-            ("TOKEN=abc", Err(BadForm::NoToken)),
-            ("token=abc&token=abc", Err(BadForm::SeveralTokens)),
-            ("token=&token=abc", Err(BadForm::SeveralTokens)),
-            ("token=abc&%74oken=", Err(BadForm::SeveralTokens)),
-            ("token=abc&x=%FF", Err(BadForm::NotUtf8)),
-            ("token=%C3&x=%A9", Err(BadForm::NotUtf8)),
+            ("", Err(InvalidForm::NoToken)),
+            ("token", Err(InvalidForm::NoToken)),
+            ("token=", Err(InvalidForm::NoToken)),
+            ("tokens=abc", Err(InvalidForm::NoToken)),
+            ("TOKEN=abc", Err(InvalidForm::NoToken)),
+            ("token=abc&token=abc", Err(InvalidForm::SeveralTokens)),
+            ("token=&token=abc", Err(InvalidForm::SeveralTokens)),
+            ("token=abc&%74oken=", Err(InvalidForm::SeveralTokens)),
+            ("token=abc&x=%FF", Err(InvalidForm::NotUtf8)),
+            ("token=%C3&x=%A9", Err(InvalidForm::NotUtf8)),
         ] {
             assert_eq!(
                 only_token(body.as_bytes()).as_deref(),
@@ -90,6 +87,6 @@ mod tests {
                 "{body}"
             );
         }
-        assert_eq!(only_token(b"token=abc\xff"), Err(BadForm::NotUtf8));
+        assert_eq!(only_token(b"token=abc\xff"), Err(InvalidForm::NotUtf8));
     }
 }

@@ -1,4 +1,4 @@
-//! Token introspection, RFC 7662.
+//! `POST /introspect`, token introspection by RFC 7662.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use service_tokens::{
     Requirement, ReservedScope, TokenService, TokenStore, VerifiedToken, VerifyError,
 };
 
-use super::{answer, form};
+use super::{form, oauth_response};
 use crate::credentials::bearer;
 use crate::rejection::Rejection;
 
-/// What is said of an active token (RFC 7662 §2.2).
+/// The answer for an active token (RFC 7662 §2.2).
 #[derive(Serialize)]
 struct Active<'a> {
     active: bool,
@@ -29,7 +29,7 @@ struct Active<'a> {
     token_type: &'static str,
 }
 
-/// What is said of any other.
+/// The answer for every other token.
 #[derive(Serialize)]
 struct Inactive {
     active: bool,
@@ -41,16 +41,16 @@ pub(super) async fn introspect<S: TokenStore + 'static>(
 ) -> Response {
     let caller = match caller(&service, request.headers()).await {
         Ok(caller) => caller,
-        Err(rejection) => return answer::rejected(&rejection),
+        Err(rejection) => return oauth_response::rejected(&rejection),
     };
     let token = match form::presented_token(request).await {
         Ok(token) => token,
-        Err(bad) => return answer::bad_form(bad),
+        Err(invalid) => return oauth_response::invalid_form(invalid),
     };
-    match ask(&service, &caller, &token).await {
-        Ok(verified) => answer::json(&Active::of(&verified)),
-        Err(Inactivity::Inactive) => answer::json(&Inactive { active: false }),
-        Err(Inactivity::Unknown) => answer::rejected(&Rejection::Unavailable),
+    match introspected(&service, &caller, &token).await {
+        Ok(verified) => oauth_response::json(&Active::new(&verified)),
+        Err(NotActive::Inactive) => oauth_response::json(&Inactive { active: false }),
+        Err(NotActive::Unknown) => oauth_response::rejected(&Rejection::Unavailable),
     }
 }
 
@@ -62,14 +62,14 @@ async fn caller<S: TokenStore>(
     Ok(service.verify_uncached(token, &ReservedScope::Introspect.requirement()).await?)
 }
 
-/// Why there is no active token to tell of.
-enum Inactivity {
+/// The reason why the answer does not describe an active token.
+enum NotActive {
     Inactive,
-    /// The store gave no answer.
+    /// The store is unavailable.
     Unknown,
 }
 
-impl From<VerifyError> for Inactivity {
+impl From<VerifyError> for NotActive {
     fn from(error: VerifyError) -> Self {
         match error {
             VerifyError::Unavailable(_) => Self::Unknown,
@@ -78,23 +78,24 @@ impl From<VerifyError> for Inactivity {
     }
 }
 
-async fn ask<S: TokenStore>(
+async fn introspected<S: TokenStore>(
     service: &TokenService<S>,
     caller: &VerifiedToken,
     token: &str,
-) -> Result<VerifiedToken, Inactivity> {
+) -> Result<VerifiedToken, NotActive> {
     let verified = service.authenticate_uncached(token).await?;
     if verified.owner() != caller.owner() {
-        return Err(Inactivity::Inactive);
+        return Err(NotActive::Inactive);
     }
-    // Only what is told as active was used.
+    // The use is recorded only now, because a token of another owner is reported as inactive and must
+    // not count as used.
     service.authorize(&verified, &Requirement::any_token()).await?;
     Ok(verified)
 }
 
 impl<'a> Active<'a> {
-    /// Seconds are rounded down: nobody takes the token for active after its end.
-    fn of(token: &'a VerifiedToken) -> Self {
+    /// Rounds times down to seconds, so that `exp` is never after the expiry of the token.
+    fn new(token: &'a VerifiedToken) -> Self {
         Self {
             active: true,
             scope: token.scopes().as_str(),

@@ -1,85 +1,86 @@
-//! A reverse proxy asks before it lets a request through: configuration for nginx, Traefik and Envoy.
+//! Configuration of nginx, Traefik and Envoy, which ask this service before they pass a request on.
 //!
-//! The proxy asks `/authorize/<scope>` of [`standards::router`](super::router) (Envoy:
-//! `/ext-authz/<scope>`) with the client's `Authorization` header, and lets the request through or not.
-//! So programs that know nothing of tokens are protected, in whatever language they are written.
+//! The proxy sends the client's `Authorization` header to `/authorize/<scope>` of
+//! [`standards::router`](super::router), or to `/ext-authz/<scope>` in the case of Envoy. The answer decides
+//! whether the request passes. This protects backends in any language, without code for tokens.
 //!
-//! # The question
+//! # Request
 //!
-//! Any method. What the token must be permitted is **that one segment of the path**, percent-decoded
-//! once, and nothing else: not what stands below it, not the query, not a header, not the body. So
-//! write it into the proxy's configuration, never build it from anything that a client sends.
+//! The request may have any method. **The first path segment after `/authorize/` or `/ext-authz/` is the
+//! required scope**, percent-decoded once. The path below it, the query, other headers and the body have
+//! no influence. So write the scope into the proxy's configuration. Never build it from input of a client.
 //!
-//! # The answer
+//! # Answer
 //!
-//! | status | when |
+//! | status | condition |
 //! | --- | --- |
-//! | 204; 200 below `/ext-authz` | the token may do this. With the identity headers |
-//! | 401, `WWW-Authenticate: Bearer realm="service-tokens"` | no `Authorization` header, or one of another scheme |
-//! | 401, also `error="invalid_token"` | no active token; also several credentials or malformed ones, because a 400 would become a 500 of nginx |
-//! | 403, `error="insufficient_scope"` and the scope | an active token that may not do this |
-//! | 403, `error="insufficient_scope"` without a scope | the segment is no need (a typing error, a wildcard): nobody passes, and a warning is traced |
-//! | 503, `Retry-After` | the store gave no answer: closed, never open |
+//! | 204, or 200 below `/ext-authz` | the token has the scope. The answer has the identity headers |
+//! | 401, `WWW-Authenticate: Bearer realm="service-tokens"` | the `Authorization` header is missing or has another scheme |
+//! | 401, also `error="invalid_token"` | the token is not active, or the credentials are malformed or repeated. nginx would turn a 400 into 500 |
+//! | 403, `error="insufficient_scope"` and the scope | the token is active but lacks the scope |
+//! | 403, `error="insufficient_scope"` without a scope | the segment is not a valid requirement, such as a typing error or a wildcard. Every request is rejected, and a warning is logged |
+//! | 503, `Retry-After` | the store is unavailable, so every request is rejected |
 //!
-//! None has a body, and each has `Cache-Control: no-store`. That the request passes is a use of the
-//! token; a refusal is none. Records that the service
-//! [keeps](service_tokens::TokenServiceBuilder::cache_records) are used, as by any layer.
+//! Answers have no body, and each has `Cache-Control: no-store`. A request that passes counts as a use of
+//! the token, and a rejected one does not. [Cached
+//! records](service_tokens::TokenServiceBuilder::cache_records) are used, as in a layer.
 //!
-//! What the server around the router cannot read, it refuses before this endpoint is asked: control
-//! characters in a header, or more headers than it takes. So ask with the `Authorization` header and no
-//! other, as below. A 400 would be a 500 of nginx: in place of credentials with a control character it asks
-//! with malformed ones. Traefik and Envoy refuse such requests themselves.
+//! The server around the router rejects a request that it cannot read, with control characters in a header
+//! or with too many headers, before this endpoint sees it. So send only the `Authorization` header, as
+//! shown below. nginx would turn the server's 400 into 500, so its configuration replaces credentials with
+//! a control character by malformed ones. Traefik and Envoy reject such requests themselves.
 //!
-//! **503 becomes 500 in nginx**, which knows 2xx, 401 and 403 only, and whatever
-//! `status_on_error` says in Envoy (403 if it says nothing). Traefik passes it on. All of them are closed.
+//! **nginx answers 500 instead of 503**, because it only knows 2xx, 401 and 403. Envoy answers with
+//! `status_on_error`, or 403 without that setting. Traefik passes the 503 on. All three reject the request.
 //!
 //! # Identity headers
 //!
-//! | header | |
+//! | header | value |
 //! | --- | --- |
 //! | `Service-Token-Id` | the token's id |
 //! | `Service-Token-Owner` | its owner |
-//! | `Service-Token-Type` | its type's name |
-//! | `Service-Token-Issued-To` | whom it was issued to |
-//! | `Service-Token-Scopes` | its effective scopes, with single spaces between before they were encoded |
+//! | `Service-Token-Type` | the name of its type |
+//! | `Service-Token-Issued-To` | the text of its *Issued To* |
+//! | `Service-Token-Scopes` | its effective scopes, separated by single spaces before encoding |
 //!
-//! **All five are set whenever a request passes**, so that a proxy which replaces what a client sent
-//! replaces all of it. Values are percent-encoded: ASCII letters, digits and `-` `.` `_` `~` `:` `*` stay as
-//! they are, and every other byte of the UTF-8 is `%` and two digits (a space is `%20`). Decode each once.
-//! Together they have at most 23 KiB; the longest comes from a token with 64 long scopes. Give the
-//! proxy and the backend room for it, or use shorter ones.
+//! **All five are set on every request that passes**, so a proxy that overwrites them overwrites all headers
+//! that a client sent. Values are percent-encoded. ASCII letters, digits and `-` `.` `_` `~` `:` `*` are
+//! unchanged, and every other byte of the UTF-8 becomes `%` and two digits (a space is `%20`). Decode each
+//! value once. Together they have at most 23 KiB, in the case of a token with 64 long scopes. Configure the
+//! proxy and the backend for this size, or use shorter scopes.
 //!
-//! # What the proxy must do
+//! # Duties of the proxy
 //!
-//! - **Overwrite the identity headers** on every path where it asks, and **remove them** on every path
-//!   where it does not. Otherwise whoever writes `Service-Token-Owner: acme` is acme. A backend that
-//!   reads headers as CGI, WSGI or PHP do cannot tell `Service_Token_Owner` from `Service-Token-Owner`,
-//!   some cannot tell dots either: what does not drop such names (Traefik drops neither, Envoy not the
-//!   dots) needs a backend that can.
-//! - **Be the only way to the backend**: bind it to loopback, a private network or a socket.
-//! - **Keep `/authorize` and `/ext-authz` from the outside.** They tell nobody more than a protected
-//!   path does, but strangers could fill the log with warnings.
-//! - **Cache nothing.** A cached answer is neither a use nor up to date. nginx writes the keys of its cache
-//!   to disk, and the key would have to contain the token. Where the store is far away, let the service
-//!   [keep records](service_tokens::TokenServiceBuilder::cache_records): that is bounded, and revocations
-//!   come in at once.
-//! - **Decide and forward by the same path.** Where the backend reads `/a/../b` otherwise than the proxy
-//!   does, a path that is open in one is closed in the other. Safest is to close `/` and to open paths.
+//! - **Overwrite the identity headers** on every path where the proxy asks, and **remove them** on every
+//!   other path. Otherwise a client can send `Service-Token-Owner: acme` and act as acme. A backend that
+//!   reads headers like CGI, WSGI or PHP cannot distinguish `Service_Token_Owner` from
+//!   `Service-Token-Owner`, and some cannot distinguish dots either. Traefik drops neither spelling, and
+//!   Envoy does not drop dots. Behind these two, use a backend that distinguishes the names.
+//! - **Be the only way to the backend.** Bind the backend to loopback, a private network or a socket.
+//! - **Block `/authorize` and `/ext-authz` for clients.** They reveal no more than a protected path, but
+//!   strangers could fill the log with warnings.
+//! - **Do not cache answers.** A cached answer is not current and does not count as a use. nginx writes
+//!   its cache keys to disk, and the key would have to contain the token. If the store is far away, let
+//!   the service [cache records](service_tokens::TokenServiceBuilder::cache_records). That cache has a
+//!   maximum age, and the change feed brings revocations in at once.
+//! - **Decide and forward by the same path.** If the backend resolves `/a/../b` differently from the proxy,
+//!   a protected path can be reached through an open one. It is safest to protect `/` and to open single
+//!   paths.
 //!
 //! # nginx
 //!
-//! Belongs into `http { … }`, and is run by `tests/nginx.rs` in front of an upload service.
+//! Put this into `http { … }`. `tests/nginx.rs` runs it in front of an upload service.
 //!
 #![doc = "```nginx"]
 #![doc = include_str!("proxies/nginx.conf")]
 #![doc = "```"]
 //!
-//! A 403 reaches the client without the challenge: nginx passes it on for 401 only. Several
-//! `Authorization` headers it refuses itself, with 400.
+//! A 403 reaches the client without the challenge, because nginx passes the challenge on for 401 only.
+//! nginx itself rejects several `Authorization` headers with 400.
 //!
 //! # Traefik
 //!
-//! The dynamic configuration, run by `tests/traefik.rs`.
+//! This is the dynamic configuration. `tests/traefik.rs` runs it.
 //!
 #![doc = "```yaml"]
 #![doc = include_str!("proxies/traefik.yaml")]
@@ -87,10 +88,10 @@
 //!
 //! # Envoy
 //!
-//! Envoy's filter asks by HTTP, takes **200 and nothing else** for a yes, and would give any other status
-//! to the client as the answer, a 204 too, as if the backend had done what was asked. Hence
-//! `/ext-authz/<scope>`, which differs from `/authorize/<scope>` in this status alone. Envoy appends the
-//! client's path to `path_prefix`; it stands below the segment and is ignored. Run by `tests/envoy.rs`.
+//! Envoy's HTTP filter lets a request pass on **status 200 only**. It sends every other status to the client
+//! as the answer, also a 204, as if the backend had answered. So `/ext-authz/<scope>` exists. It differs
+//! from `/authorize/<scope>` only in this status. Envoy appends the client's path to `path_prefix`, and the
+//! endpoint ignores it. `tests/envoy.rs` runs this configuration.
 //!
 #![doc = "```yaml"]
 #![doc = include_str!("proxies/envoy.yaml")]

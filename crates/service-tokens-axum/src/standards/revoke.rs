@@ -1,26 +1,27 @@
-//! Token revocation, RFC 7009.
+//! `POST /revoke`, token revocation by RFC 7009.
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
+use service_tokens::error::NotPermitted;
+use service_tokens::steps::{ParsedToken, Prefix};
 use service_tokens::{
-    ManageError, NotPermitted, Prefix, Refusal, RevokeRequest, TokenId, TokenService, TokenStore,
-    VerifyError, parse,
+    ManageError, Refusal, RevokeRequest, TokenId, TokenService, TokenStore, VerifyError,
 };
 
-use super::form::BadForm;
-use super::{answer, form};
+use super::form::InvalidForm;
+use super::{form, oauth_response};
 use crate::rejection::Rejection;
 
-/// Whether somebody may still be accepted with the token.
+/// The result of a revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    /// It is revoked, or was none that this caller could revoke.
-    Settled,
-    /// It may be accepted still, here or by another node.
-    Undecided,
+enum Revocation {
+    /// The token is revoked, or the text is not a token that its holder can revoke.
+    Done,
+    /// This node or another one may still accept the token.
+    Unknown,
 }
 
 pub(super) async fn revoke<S: TokenStore + 'static>(
@@ -29,58 +30,59 @@ pub(super) async fn revoke<S: TokenStore + 'static>(
 ) -> Response {
     let token = match form::presented_token(request).await {
         Ok(token) => token,
-        Err(bad) => return answer::bad_form(bad),
+        Err(invalid) => return oauth_response::invalid_form(invalid),
     };
-    // No token has one (RFC 6749 §A.12). Whoever sends a line end along would take a 200 for a revocation.
+    // A token never contains a control character (RFC 6749 §A.12). A client that sends the line end of a
+    // file would otherwise take the 200 for a successful revocation.
     if token.contains(char::is_control) {
-        return answer::bad_form(BadForm::ControlCharacter);
+        return oauth_response::invalid_form(InvalidForm::ControlCharacter);
     }
-    match revoke_held(&service, &token).await {
-        Outcome::Settled => answer::empty(StatusCode::OK),
-        Outcome::Undecided => answer::rejected(&Rejection::Unavailable),
+    match revoke_presented(&service, &token).await {
+        Revocation::Done => oauth_response::empty(StatusCode::OK),
+        Revocation::Unknown => oauth_response::rejected(&Rejection::Unavailable),
     }
 }
 
-async fn revoke_held<S: TokenStore>(service: &TokenService<S>, token: &str) -> Outcome {
+async fn revoke_presented<S: TokenStore>(service: &TokenService<S>, token: &str) -> Revocation {
     let request = RevokeRequest::new();
     let revoked = match service.authenticate_uncached(token).await {
         Ok(verified) => service.on_behalf_of(&verified).revoke_self(request).await,
-        // Its secret was right, or this would not be known of it.
+        // The service reports these refusals only after the secret matched.
         Err(VerifyError::Refused(Refusal::NotYetActive | Refusal::UnknownType)) => {
-            let Some(id) = id_of(token) else { return Outcome::Undecided };
+            let Some(id) = id_of(token) else { return Revocation::Unknown };
             service.all_owners().revoke(id, request).await
         }
-        Err(VerifyError::Refused(refusal)) => return after(refusal),
-        Err(_) => return Outcome::Undecided,
+        Err(VerifyError::Refused(refusal)) => return of_refused(refusal),
+        Err(_) => return Revocation::Unknown,
     };
     match revoked {
-        Ok(_) | Err(ManageError::NotFound { .. }) => Outcome::Settled,
-        // It ended meanwhile.
-        Err(ManageError::NotPermitted(NotPermitted::NotActive(refusal))) => after(refusal),
-        Err(_) => Outcome::Undecided,
+        Ok(_) | Err(ManageError::NotFound { .. }) => Revocation::Done,
+        // The token ended after it was verified.
+        Err(ManageError::NotPermitted(NotPermitted::NotActive(refusal))) => of_refused(refusal),
+        Err(_) => Revocation::Unknown,
     }
 }
 
-/// What a refused token has left to decide.
-fn after(refusal: Refusal) -> Outcome {
+/// Returns the result for a token that was refused.
+fn of_refused(refusal: Refusal) -> Revocation {
     match refusal {
-        // Another node may know more than this one, and accept it.
+        // Another node may have a newer version or more keys, and accept the token.
         Refusal::NewerRecord | Refusal::UnknownScheme(_) | Refusal::MissingKey(_) => {
-            Outcome::Undecided
+            Revocation::Unknown
         }
         Refusal::Malformed(_)
         | Refusal::UnknownId
         | Refusal::WrongSecret
         | Refusal::SecretEnded
         | Refusal::Revoked
-        | Refusal::Expired => Outcome::Settled,
-        _ => Outcome::Undecided,
+        | Refusal::Expired => Revocation::Done,
+        _ => Revocation::Unknown,
     }
 }
 
-/// The id of a token that was parsed before, with whatever prefix.
+/// Returns the id of a token that was parsed before, with any prefix.
 fn id_of(token: &str) -> Option<TokenId> {
     let (prefix, _) = token.rsplit_once('_')?;
     let prefix = Prefix::new(prefix).ok()?;
-    Some(parse(token, &[prefix]).ok()?.id())
+    Some(ParsedToken::parse(token, &[prefix]).ok()?.id())
 }

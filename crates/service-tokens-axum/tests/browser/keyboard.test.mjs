@@ -1,15 +1,15 @@
-// The page by keyboard alone: Tab, Shift+Tab, Enter, Space, Escape and arrows.
+// The page with the keyboard alone: Tab, Shift+Tab, Enter, Space, Escape and arrows.
 
 import assert from 'node:assert/strict';
 
-import { scene } from './scene.mjs';
+import { pageTest } from './harness/page_test.mjs';
 
-// Tabs round; the focus never reaches what lies behind the dialog.
-async function staysIn(person, page, steps = 25) {
+// Presses Tab through the dialog; the focus must not reach an element behind it.
+async function staysIn(user, page, steps = 25) {
   for (const back of [false, true]) {
     for (let i = 0; i < steps; i += 1) {
-      if (back) await person.shiftTab();
-      else await person.press('Tab');
+      if (back) await user.shiftTab();
+      else await user.press('Tab');
       const outside = await page.evaluate(() => {
         const at = document.activeElement;
         return at && at !== document.body && !at.closest('dialog') ? at.outerHTML : null;
@@ -19,103 +19,103 @@ async function staysIn(person, page, steps = 25) {
   }
 }
 
-scene('signing in, creating, copying, closing and revoking', { signedIn: false }, async ({ service, person, page, visit }) => {
+pageTest('the keyboard alone creates and revokes', { signedIn: false }, async ({ service, user, page, visit }) => {
   page.mouse.click = () => assert.fail('the mouse was used');
   const { keyboard } = page;
 
-  assert.deepEqual(await person.focused(), { role: 'textbox', name: 'Manager token' }, 'the field is ready to be typed into');
+  assert.deepEqual(await user.focused(), { role: 'textbox', name: 'Manager token' }, 'the field is ready to be typed into');
   await keyboard.type(service.manager);
-  await person.press('Enter');
-  await person.rows((rows) => rows.length === 2);
+  await user.press('Enter');
+  await user.rows((rows) => rows.length === 2);
 
   // Create: Space on the button, arrows among the radio buttons.
-  await person.tabTo('button', /Create New/);
-  await person.press('Space');
-  await person.find('dialog', 'Create New');
-  await staysIn(person, page);
-  await person.tabTo('radio', /^Connector/);
-  await person.press('ArrowDown');
-  assert.match((await person.focused()).name, /^Developer/);
-  await person.press('ArrowUp');
-  await person.tabTo('textbox', 'Issued To');
+  await user.tabTo('button', /Create New/);
+  await user.press('Space');
+  await user.find('dialog', 'Create New');
+  await staysIn(user, page);
+  await user.tabTo('radio', /^Connector/);
+  await user.press('ArrowDown');
+  assert.match((await user.focused()).name, /^Developer/);
+  await user.press('ArrowUp');
+  await user.tabTo('textbox', 'Issued To');
   await keyboard.type('By keyboard');
-  await person.press('Tab');
-  assert.equal((await person.focused()).role, 'radio');
-  await person.press('ArrowLeft', 'ArrowLeft', 'ArrowRight');
-  await person.tabTo('button', 'Create');
-  await person.press('Enter');
+  await user.press('Tab');
+  assert.equal((await user.focused()).role, 'radio');
+  await user.press('ArrowLeft', 'ArrowLeft', 'ArrowRight');
+  await user.tabTo('button', 'Create');
+  await user.press('Enter');
 
   // Copy and close.
-  await person.find('heading', 'Token created');
-  await staysIn(person, page);
-  await person.tabTo('button', 'Copy');
-  const token = await person.read('textbox', 'Token');
-  await person.press('Enter');
-  await person.says(/copied/i);
+  await user.find('heading', 'Token created');
+  await staysIn(user, page);
+  await user.tabTo('button', 'Copy');
+  const token = await user.read('textbox', 'Token');
+  await user.press('Enter');
+  await user.waitForText(/copied/i);
   assert.equal(await visit.paste(), token);
-  await person.tabTo('button', 'Close');
-  await person.press('Space');
-  await person.gone('dialog');
-  await person.rows((rows) => rows.length === 3);
-  assert.match((await person.focused()).name, /Create New/, 'the focus is back where it was');
+  await user.tabTo('button', 'Close');
+  await user.press('Space');
+  await user.waitUntilGone('dialog');
+  await user.rows((rows) => rows.length === 3);
+  assert.match((await user.focused()).name, /Create New/, 'the focus is back where it was');
 
-  // Not copied: Escape asks, Escape returns, and again by Tab.
-  await person.press('Enter');
-  await person.find('dialog', 'Create New');
-  await person.tabTo('textbox', 'Issued To');
+  // The token is not copied: Escape asks, Escape returns, and the same with Tab.
+  await user.press('Enter');
+  await user.find('dialog', 'Create New');
+  await user.tabTo('textbox', 'Issued To');
   await keyboard.type('Never copied');
-  await person.press('Enter');
-  await person.find('heading', 'Token created');
-  await person.press('Escape');
-  await person.find('button', 'Back');
-  await staysIn(person, page, 6);
-  await person.tabTo('button', 'Close without copying');
-  await person.press('Enter');
-  await person.gone('dialog');
-  await person.rows((rows) => rows.length === 4);
+  await user.press('Enter');
+  await user.find('heading', 'Token created');
+  await user.press('Escape');
+  await user.find('button', 'Back');
+  await staysIn(user, page, 6);
+  await user.tabTo('button', 'Close without copying');
+  await user.press('Enter');
+  await user.waitUntilGone('dialog');
+  await user.rows((rows) => rows.length === 4);
 
-  // Revoke: Cancel has the focus first, and gives it back.
-  await person.tabTo('button', 'Revoke By keyboard');
-  await person.press('Enter');
-  await person.find('alertdialog', /By keyboard/);
-  assert.deepEqual(await person.focused(), { role: 'button', name: 'Cancel' });
-  await staysIn(person, page, 6);
-  await person.press('Escape');
-  await person.gone('alertdialog');
-  assert.deepEqual(await person.focused(), { role: 'button', name: 'Revoke By keyboard' });
-  await person.press('Space');
-  await person.tabTo('button', 'OK');
-  await person.press('Enter');
-  await person.gone('alertdialog');
-  await person.rows((rows) => rows.length === 3);
-  await person.until(async () => (await person.focused()).role === 'heading');
-  assert.deepEqual(await person.focused(), { role: 'heading', name: 'Service Tokens' }, 'the row is gone, so the heading has the focus');
+  // Revoke: Cancel has the focus first; afterwards the button has it again.
+  await user.tabTo('button', 'Revoke By keyboard');
+  await user.press('Enter');
+  await user.find('alertdialog', /By keyboard/);
+  assert.deepEqual(await user.focused(), { role: 'button', name: 'Cancel' });
+  await staysIn(user, page, 6);
+  await user.press('Escape');
+  await user.waitUntilGone('alertdialog');
+  assert.deepEqual(await user.focused(), { role: 'button', name: 'Revoke By keyboard' });
+  await user.press('Space');
+  await user.tabTo('button', 'OK');
+  await user.press('Enter');
+  await user.waitUntilGone('alertdialog');
+  await user.rows((rows) => rows.length === 3);
+  await user.until(async () => (await user.focused()).role === 'heading');
+  assert.deepEqual(await user.focused(), { role: 'heading', name: 'Service Tokens' }, 'the row is gone, so the heading has the focus');
 
-  // Rotate: the select by arrows.
-  await person.tabTo('button', 'Rotate Never copied');
-  await person.press('Enter');
-  await person.tabTo('combobox', 'The old secret ends');
-  await person.press('ArrowDown');
-  assert.equal(await person.read('combobox', 'The old secret ends'), 'in 1 hour');
-  await person.press('Escape');
-  await person.gone('dialog');
-  assert.deepEqual(await person.focused(), { role: 'button', name: 'Rotate Never copied' });
+  // Rotate: the arrows move the select.
+  await user.tabTo('button', 'Rotate Never copied');
+  await user.press('Enter');
+  await user.tabTo('combobox', 'The old secret ends');
+  await user.press('ArrowDown');
+  assert.equal(await user.read('combobox', 'The old secret ends'), 'in 1 hour');
+  await user.press('Escape');
+  await user.waitUntilGone('dialog');
+  assert.deepEqual(await user.focused(), { role: 'button', name: 'Rotate Never copied' });
 
-  await person.tabTo('button', 'Sign out', { back: true });
-  await person.press('Enter');
-  await person.find('textbox', 'Manager token');
-  assert.deepEqual(await person.focused(), { role: 'textbox', name: 'Manager token' });
+  await user.tabTo('button', 'Sign out', { back: true });
+  await user.press('Enter');
+  await user.find('textbox', 'Manager token');
+  assert.deepEqual(await user.focused(), { role: 'textbox', name: 'Manager token' });
 });
 
-scene('news are announced: live regions, busy lists and invalid fields', { signedIn: false }, async ({ person, visit, signIn }) => {
+pageTest('live regions announce changes and errors', { signedIn: false }, async ({ user, visit, signIn }) => {
   visit.expect(/status of 401/);
   await signIn('wrong');
-  await person.alert(/not an active token/);
-  assert.equal(await (await person.find('textbox', 'Manager token')).attribute('aria-invalid'), 'true');
+  await user.alert(/not an active token/);
+  assert.equal(await (await user.find('textbox', 'Manager token')).attribute('aria-invalid'), 'true');
   await signIn();
-  await person.rows((rows) => rows.length === 2);
-  const [status] = await person.all('status');
+  await user.rows((rows) => rows.length === 2);
+  const [status] = await user.all('status');
   assert.match(await status.read(), /2 tokens/);
-  await person.fill('searchbox', 'Search by Issued To', 'lines');
-  assert.ok(await person.until(async () => /1 token\b/.test(await status.read())), 'the same region says what was found');
+  await user.fill('searchbox', 'Search by Issued To', 'example');
+  assert.ok(await user.until(async () => /1 token\b/.test(await status.read())), 'the same region says what was found');
 });

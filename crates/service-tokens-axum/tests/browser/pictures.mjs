@@ -3,10 +3,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { create } from './acts.mjs';
-import { chromium, Visit } from './browser.mjs';
-import { withPalette } from './png.mjs';
-import { Service } from './service.mjs';
+import { create } from './harness/steps.mjs';
+import { chromium, Visit } from './harness/browser.mjs';
+import { withPalette } from './harness/png.mjs';
+import { Service } from './harness/service.mjs';
 
 const folder = process.argv[2];
 const largest = 250 * 1024;
@@ -15,17 +15,17 @@ async function picture(browser, name, { scheme, width, height }, play = () => {}
   const service = await Service.start({ seed: ['sample'] });
   const visit = await Visit.begin(browser, { width, height, scale: 2 });
   try {
-    const { page, person } = visit;
+    const { page, user } = visit;
     await page.emulateTimezone('Europe/Berlin');
     await page.emulateMediaFeatures([
       { name: 'prefers-color-scheme', value: scheme },
       { name: 'prefers-reduced-motion', value: 'reduce' },
     ]);
     await visit.open(service.page);
-    await person.fill('textbox', 'Manager token', service.manager);
-    await person.click('button', 'Sign in');
-    await person.rows((rows) => rows.length > 5);
-    await play(person);
+    await user.fill('textbox', 'Manager token', service.manager);
+    await user.click('button', 'Sign in');
+    await user.rows((rows) => rows.length > 5);
+    await play(user);
     // No pointer over anything.
     await page.mouse.move(1, 1);
     const path = join(folder, `${name}.png`);
@@ -47,7 +47,7 @@ try {
   await picture(browser, 'page-light', { scheme: 'light', ...wide });
   await picture(browser, 'page-dark', { scheme: 'dark', ...wide });
   await picture(browser, 'page-narrow', { scheme: 'light', width: 390, height: 844 });
-  await picture(browser, 'page-created', { scheme: 'light', ...wide }, (person) => create(person, 'Connector', 'Nightly backup, Vienna', '90 days'));
+  await picture(browser, 'page-created', { scheme: 'light', ...wide }, (user) => create(user, 'Connector', 'Nightly backup, Vienna', '90 days'));
 } finally {
   await close();
 }

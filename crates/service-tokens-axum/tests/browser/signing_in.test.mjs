@@ -1,88 +1,88 @@
-// Signing in with a manager token, and what is left of it afterwards.
+// Signing in with a manager token, and the places that must not contain it afterwards.
 
 import assert from 'node:assert/strict';
 
-import { secretOf } from './acts.mjs';
-import { inHeap } from './heap.mjs';
-import { scene } from './scene.mjs';
-import { nothingStored, traces } from './traces.mjs';
+import { secretOf } from './harness/steps.mjs';
+import { countInHeap } from './harness/heap.mjs';
+import { pageTest } from './harness/page_test.mjs';
+import { assertNothingStored, findTraces } from './harness/traces.mjs';
 
 const refused = /status of 40[13]/;
 
-scene('a wrong token, a revoked one and one without the scope are refused with a sentence', { signedIn: false }, async ({ service, visit, person, signIn }) => {
+pageTest('signing in with a bad token explains why', { signedIn: false }, async ({ service, visit, user, signIn }) => {
   visit.expect(refused);
-  await person.find('heading', 'Service Tokens');
-  assert.equal(await (await person.find('textbox', 'Manager token')).attribute('type'), 'password');
+  await user.find('heading', 'Service Tokens');
+  assert.equal(await (await user.find('textbox', 'Manager token')).attribute('type'), 'password');
 
   await signIn('not-a-token');
-  await person.alert(/not an active token/);
+  await user.alert(/not an active token/);
 
   await signIn('');
-  await person.alert(/Paste/);
+  await user.alert(/Paste/);
 
   const second = await service.issue('manager', 'second manager');
   await service.revoke(second.id);
   await signIn(second.token);
-  await person.alert(/not an active token/);
+  await user.alert(/not an active token/);
 
   const connector = await service.issue('connector', 'Nightly backup');
   await signIn(connector.token);
-  await person.alert(/lacks the scope service-tokens:read/);
-  assert.deepEqual(await person.all('table'), []);
+  await user.alert(/lacks the scope service-tokens:read/);
+  assert.deepEqual(await user.all('table'), []);
 
   await signIn();
-  await person.find('table');
+  await user.find('table');
 });
 
-scene('the whole header line may be pasted too', { signedIn: false }, async ({ service, person, signIn }) => {
+pageTest('signing in accepts a pasted header line', { signedIn: false }, async ({ service, user, signIn }) => {
   await signIn(`Authorization: Bearer ${service.manager}`);
-  await person.rows((rows) => rows.length > 0);
+  await user.rows((rows) => rows.length > 0);
 });
 
-scene('a reload asks again, and nothing stores the token', {}, async ({ service, page, person, signIn, visit }) => {
-  // The page holds it while signed in, or the search below would prove nothing.
-  const during = await inHeap(visit.client, { manager: secretOf(service.manager) });
+pageTest('a reload asks for the token again', {}, async ({ service, page, user, signIn, visit }) => {
+  // The heap contains the token while signed in, so the search below can find it.
+  const during = await countInHeap(visit.client, { manager: secretOf(service.manager) });
   assert.ok(during.manager > 0, 'the manager token is in memory while signed in');
-  assert.deepEqual(await traces(page, service.manager), []);
+  assert.deepEqual(await findTraces(page, service.manager), []);
 
   await page.reload();
-  await person.find('textbox', 'Manager token');
-  await person.gone('table');
-  await nothingStored(page);
+  await user.find('textbox', 'Manager token');
+  await user.waitUntilGone('table');
+  await assertNothingStored(page);
 
-  // Going back in the history is no way in either.
+  // Going back in the history does not sign in either.
   await signIn();
-  await person.find('table');
-  // A text has no icon, for which the browser asks.
+  await user.find('table');
+  // The browser requests an icon, which this page does not have.
   visit.expect(/status of 404/);
   await page.goto(`${service.address}/healthz`);
   await page.goBack();
-  await person.find('textbox', 'Manager token');
-  await person.gone('table');
+  await user.find('textbox', 'Manager token');
+  await user.waitUntilGone('table');
 });
 
-scene('signing out forgets the token', {}, async ({ service, page, person, visit }) => {
-  // Some work first, so that the token has been through requests.
-  await person.choose('Order', 'Oldest first');
-  await person.choose('State', 'All');
-  await person.rows();
-  await person.click('button', 'Sign out');
-  await person.find('textbox', 'Manager token');
-  await person.gone('table');
-  assert.equal(await person.read('textbox', 'Manager token'), '');
-  await nothingStored(page);
-  assert.deepEqual(await traces(page, service.manager), []);
-  await person.letGo();
-  assert.deepEqual(await inHeap(visit.client, { manager: secretOf(service.manager) }), { manager: 0 });
+pageTest('signing out removes the token', {}, async ({ service, page, user, visit }) => {
+  // Some requests first, so that the token has been in their headers.
+  await user.choose('Order', 'Oldest first');
+  await user.choose('State', 'All');
+  await user.rows();
+  await user.click('button', 'Sign out');
+  await user.find('textbox', 'Manager token');
+  await user.waitUntilGone('table');
+  assert.equal(await user.read('textbox', 'Manager token'), '');
+  await assertNothingStored(page);
+  assert.deepEqual(await findTraces(page, service.manager), []);
+  await user.releaseObjects();
+  assert.deepEqual(await countInHeap(visit.client, { manager: secretOf(service.manager) }), { manager: 0 });
 });
 
-scene('the manager token revoked meanwhile leads back to signing in', {}, async ({ service, person, visit, signIn }) => {
+pageTest('a revoked manager token leads to signing in', {}, async ({ service, user, visit, signIn }) => {
   visit.expect(refused);
   const other = await service.issue('manager', 'the colleague');
   await service.api('POST', 'tokens/self/revoke');
-  await person.choose('Order', 'Oldest first');
-  await person.alert(/manager token was revoked/);
-  await person.gone('table');
+  await user.choose('Order', 'Oldest first');
+  await user.alert(/manager token was revoked/);
+  await user.waitUntilGone('table');
   await signIn(other.token);
-  await person.find('table');
+  await user.find('table');
 });

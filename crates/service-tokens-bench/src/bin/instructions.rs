@@ -1,28 +1,30 @@
-//! Does one thing so many times, for a counter of instructions to watch: see `.ci/instructions`.
+//! Repeats one operation while a tool counts the instructions (see `.ci/instructions`).
 //!
-//! `instructions <case> <times>`. What differs between two numbers of times is what the case costs;
-//! preparing is the same for both. Ids and secrets are the same in every run, for the counts to be.
+//! The arguments are `instructions <case> <times>`. The difference between two runs with different `times` is
+//! the cost of the operation, because the preparation is the same. Ids and secrets are the same in every
+//! run, so the counts are the same too.
 
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use service_tokens::{FileStore, MemoryStore, RandomError, RandomSource, TokenStore};
+use service_tokens::random::{RandomError, RandomSource};
+use service_tokens::{FileStore, MemoryStore, TokenStore};
 use service_tokens_bench::floor::{Floor, hash, secret};
-use service_tokens_bench::place::scratch;
+use service_tokens_bench::paths::scratch;
 use service_tokens_bench::service::{Filled, filled_with};
 
 const SIZE: usize = 1_000;
 
-/// Bytes that are no secret at all.
+/// A random source with fixed bytes.
 #[derive(Debug, Default)]
-struct Counted(AtomicU64);
+struct FixedRandom(AtomicU64);
 
-impl RandomSource for Counted {
+impl RandomSource for FixedRandom {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
         for chunk in bytes.chunks_mut(8) {
             let n = self.0.fetch_add(1, Ordering::Relaxed);
-            // A permutation of 64-bit numbers whose outputs look like chance (splitmix64).
+            // The function splitmix64 permutes 64-bit numbers, so equal counters give equal bytes.
             let mut mixed = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -40,9 +42,9 @@ fn main() {
     match &**case {
         "hash" => {
             let filled = filled(MemoryStore::new());
-            let mut walk = filled.tokens.from(0);
+            let mut texts = filled.tokens.from(0);
             for _ in 0..times {
-                black_box(hash(secret(walk.step())));
+                black_box(hash(secret(texts.next_text())));
             }
         }
         "floor" => {
@@ -63,10 +65,10 @@ fn main() {
             let store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
             filled(store).verifying(0)(times);
         }
-        other => panic!("no such case: {other}"),
+        other => panic!("unknown case: {other}"),
     }
 }
 
 fn filled<S: TokenStore>(store: S) -> Filled<S> {
-    filled_with(store, SIZE, |builder| builder.random(Counted::default()))
+    filled_with(store, SIZE, |builder| builder.random(FixedRandom::default()))
 }

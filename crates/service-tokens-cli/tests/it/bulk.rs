@@ -13,7 +13,7 @@ use crate::tool::{Tool, finish, of_2020};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// How many are live.
+/// Returns how many tokens are live.
 fn live(tool: &Tool) -> usize {
     tool.run(&["list", "--json"]).done().out.lines().count()
 }
@@ -29,7 +29,7 @@ fn three_and_one() -> Tool {
 }
 
 #[test]
-fn revoke_all_wants_the_count_to_be_typed() {
+fn revoke_all_needs_typed_count() {
     let tool = three_and_one();
     let words = ["revoke-all", "--owner", "acme", "--reason", "leaked", "--by", "ada"];
     for no in ["", "\n", "y\n", "yes\n", "2\n", "4\n", "03\n", "3 tokens\n"] {
@@ -47,36 +47,41 @@ fn revoke_all_wants_the_count_to_be_typed() {
     let id = &revoked[7..29];
     let shown = tool.run(&["show", id]).done().out;
     assert!(shown.contains("Reason              leaked") && shown.contains("ada"), "{shown}");
-    // Again there is nothing to do, and nothing is asked.
+    // The second run has nothing to revoke and does not ask.
     let again = tool.run(&words).done();
     assert!(again.err.contains("Nothing changed"), "{again:?}");
 }
 
 #[test]
-fn without_a_filter_it_says_that_it_is_everything() {
+fn revoke_all_without_filter_warns() {
     let tool = three_and_one();
     let ran = tool.run(&["revoke-all"]).failed("cancelled");
-    assert!(ran.err.contains("4 live tokens, all that there are, of every owner"), "{ran:?}");
+    assert!(
+        ran.err.contains("4 live tokens match, which are all tokens of every owner"),
+        "{ran:?}"
+    );
     assert_eq!(live(&tool), 4);
     tool.answer(&["revoke-all"], "4").done();
     assert_eq!(live(&tool), 0);
 }
 
 #[test]
-fn scripts_say_how_many_they_expect() {
+fn revoke_all_with_wrong_count_is_refused() {
     let tool = three_and_one();
     let dry = tool.run(&["revoke-all", "--type", "connector", "--dry-run"]).done();
     assert_eq!((&*dry.out, live(&tool)), ("3\n", 4));
     let connectors = ["revoke-all", "--type", "connector", "--yes-revoke"];
     for wrong in ["2", "4"] {
         let ran = tool.run(&[&connectors[..], &[wrong]].concat());
-        ran.failed(&format!("it would be 3 live tokens, not {wrong}: nothing was changed"));
+        ran.failed(&format!(
+            "--yes-revoke is {wrong}, but 3 live tokens match: nothing was changed"
+        ));
     }
     assert_eq!(live(&tool), 4);
     let ran = tool.run(&[&connectors[..], &["3"]].concat()).done();
     assert!(!ran.err.contains("Type 3"), "{ran:?}");
     assert_eq!(live(&tool), 1);
-    // What only selects what is dead would be ignored, and that would revoke too much.
+    // Options that `revoke-all` would ignore are refused, because it would revoke too much.
     tool.run(&["revoke-all", "--state", "pending", "--yes-revoke", "1"]).misused("--state");
     tool.run(&["revoke-all", "--limit", "1", "--yes-revoke", "1"]).misused("--limit");
     tool.run(&["revoke-all", "--yes"]).misused("--yes");
@@ -84,7 +89,7 @@ fn scripts_say_how_many_they_expect() {
 }
 
 #[test]
-fn revoke_all_goes_over_pages() {
+fn revoke_all_covers_every_page() {
     const TOKENS: usize = 1_200;
     let tool = Tool::new();
     of_2020(&tool, TOKENS, 36_500 * DAY);
@@ -92,16 +97,16 @@ fn revoke_all_goes_over_pages() {
     assert_eq!(live(&tool), 0);
 }
 
-/// Tokens issued on behalf of another have no issued-by: only their issuers lead to them.
+/// Tokens issued on behalf of another token have no `issued_by`; only `issuers` refers to their ancestors.
 #[test]
-fn with_descendants_what_an_account_made_ends_with_all_below_it() {
+fn revoke_all_with_descendants_revokes_all_below() {
     let tool = Tool::new();
     let service = TokenService::builder(FileStore::open(tool.path()).unwrap(), "acme_live")
         .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
         .token_type(TokenType::new("manager", ["*", "service-tokens:*"]).unwrap())
         .build()
         .unwrap();
-    let request = |token_type: &str| IssueRequest::new("acme", token_type, "x");
+    let request = |token_type: &str| IssueRequest::new(token_type, "x");
     let below = |token: &Token, token_type: &str| {
         let any = Requirement::any_token();
         let verified = block_on(service.verify(token.expose_secret(), &any)).unwrap();
@@ -112,16 +117,16 @@ fn with_descendants_what_an_account_made_ends_with_all_below_it() {
     let mut by_account = Vec::new();
     for _ in 0..2 {
         let manager = request("manager").issued_by("deployment");
-        let manager = block_on(service.issue(manager)).unwrap();
+        let manager = block_on(service.owner("acme").issue(manager)).unwrap();
         let (child, token) = below(&manager.token, "manager");
         let _ = below(&token, "connector");
         by_account.push((manager.record.id(), child));
     }
-    // One manager was found out before, and so was the middle one of the other's chain.
+    // One manager is revoked already, and so is the token in the middle of the other chain.
     for dead in [by_account[0].0, by_account[1].1] {
         block_on(service.owner("acme").revoke(dead, RevokeRequest::new())).unwrap();
     }
-    block_on(service.issue(request("connector").issued_by("ada"))).map(drop).unwrap();
+    block_on(service.owner("acme").issue(request("connector").issued_by("ada"))).map(drop).unwrap();
     drop(service);
     assert_eq!(live(&tool), 5);
 
@@ -132,17 +137,17 @@ fn with_descendants_what_an_account_made_ends_with_all_below_it() {
     tool.answer(&all, "1\n").failed("cancelled: nothing was changed");
     let ran = tool.answer(&all, "4\n").done();
     assert!(ran.err.contains("4 live tokens") && ran.err.contains("Revoked 4 tokens."), "{ran:?}");
-    // What the account had no part in lives.
+    // Tokens of other accounts stay live.
     let left = tool.run(&["list"]).done().out;
     assert_eq!((left.lines().count(), live(&tool)), (2, 1), "{left}");
     assert!(tool.answer(&all, "").done().err.contains("Nothing changed"));
 }
 
 #[test]
-fn bulk_acts_leave_no_file_that_only_grows() {
+fn revoke_all_and_purge_compact_the_file() {
     let purge = ["purge", "--retention", "1d", "--yes"];
     let revoke = ["revoke-all", "--yes-revoke", "300"];
-    // What is removed goes, and what is revoked is there once.
+    // Purged records are removed, and revoked ones occur once.
     for (words, lifetime, at_most) in [(&purge[..], DAY, 0.02), (&revoke, 36_500 * DAY, 1.3)] {
         let tool = Tool::new();
         of_2020(&tool, 300, lifetime);
@@ -151,35 +156,35 @@ fn bulk_acts_leave_no_file_that_only_grows() {
         let ran = tool.run(words).done();
         let ratio = size() as f64 / before as f64;
         assert!(ratio < at_most, "{words:?}: {ratio} of {before} bytes");
-        let told = ran.err.lines().find(|line| line.starts_with("The file had ")).unwrap();
-        assert!(told.ends_with(&format!(" bytes and has {} now.", size())), "{ran:?}");
+        let message = ran.err.lines().find(|line| line.starts_with("The file had ")).unwrap();
+        assert!(message.ends_with(&format!(" bytes and has {} now.", size())), "{ran:?}");
     }
 }
 
-/// The act is done, and that counts.
+/// The purge itself succeeded.
 #[test]
-fn a_file_that_cannot_be_made_smaller_is_no_failure() {
+fn purge_without_compaction_still_succeeds() {
     let tool = Tool::new();
     of_2020(&tool, 3, DAY);
     let mut purge = tool.start(&["purge", "--retention", "1d"]);
-    // The question comes when the file is open: what is in the way then is not cleared away.
+    // The program asks after it has opened the file, so it does not remove this folder any more.
     let mut asked = [0; 8];
     purge.stderr.as_mut().unwrap().read_exact(&mut asked).unwrap();
     fs::create_dir(tool.path().with_extension("journal.compacting")).unwrap();
     purge.stdin.as_mut().unwrap().write_all(b"y\n").unwrap();
     let ran = finish(purge, b"").done();
-    assert!(ran.err.contains("Removed 3 records.\nThe file could not be made smaller"), "{ran:?}");
+    assert!(ran.err.contains("Removed 3 records.\nThe file could not be compacted"), "{ran:?}");
     fs::remove_dir(tool.path().with_extension("journal.compacting")).unwrap();
-    assert_eq!(tool.run(&["list", "--state", "all"]).done().err, "No such tokens.\n");
+    assert_eq!(tool.run(&["list", "--state", "all"]).done().err, "No tokens match.\n");
 }
 
 #[test]
-fn purge_removes_what_is_long_dead_and_asks() {
+fn purge_removes_old_ended_records_after_yes() {
     let tool = Tool::new();
     let service = tool.service_of_2020();
     for owner in ["acme", "acme", "globex"] {
-        let request = IssueRequest::new(owner, "connector", "dead").expires_in(DAY);
-        let issued = block_on(service.issue(request)).unwrap();
+        let request = IssueRequest::new("connector", "dead").expires_in(DAY);
+        let issued = block_on(service.owner(owner).issue(request)).unwrap();
         let id = issued.record.id();
         block_on(service.owner(owner).revoke(id, RevokeRequest::new())).unwrap();
     }
@@ -198,10 +203,10 @@ fn purge_removes_what_is_long_dead_and_asks() {
     assert!(ran.err.contains("Removed 1 records."), "{ran:?}");
     assert_eq!(all(), 4);
     tool.answer(&purge, "y\n").done();
-    // What died today stays, and so does what lives.
+    // Tokens that ended today are retained, and so are live ones.
     assert_eq!(all(), 2);
     assert!(tool.run(&purge).done().err.contains("Nothing changed"));
     tool.run(&["purge", "--retention", "1h", "--yes"])
-        .failed("tokens: --retention is at least 1d\n");
+        .failed("tokens: --retention must be at least 1d\n");
     tool.run(&["purge", "--yes"]).misused("--retention is missing");
 }

@@ -1,8 +1,9 @@
-//! Files that are missing, locked, damaged or none of ours.
+//! Files that are missing, locked, damaged or of another format.
 
 use std::fs;
 
-use service_tokens::{FileStore, FileStoreOptions};
+use service_tokens::FileStore;
+use service_tokens::file::FileStoreOptions;
 
 use crate::tool::{Ran, Tool, finish};
 
@@ -26,7 +27,7 @@ const CHANGING: [&[&str]; 4] = [
 const ISSUE: [&str; 7] =
     ["issue", "--type", "connector", "--owner", "acme", "--issued-to", "nightly backup"];
 
-/// Every verb that opens the file, with a line to verify.
+/// Runs every verb that opens the file.
 fn every(tool: &Tool, mut look: impl FnMut(&[&str], Ran)) {
     for words in READING.iter().chain(&CHANGING).copied().chain([&ISSUE[..]]) {
         look(words, tool.answer(words, "x\n"));
@@ -34,14 +35,14 @@ fn every(tool: &Tool, mut look: impl FnMut(&[&str], Ran)) {
 }
 
 #[test]
-fn only_issue_creates_a_file() {
+fn run_without_file_creates_it_only_for_issue() {
     let tool = Tool::new();
     for words in READING.iter().chain(&CHANGING) {
         let ran = tool.run(words).failed("there is no file");
         assert!(ran.err.contains("tokens.journal") && ran.out.is_empty(), "{words:?} {ran:?}");
         assert_eq!(tool.files(), [""; 0], "{words:?}");
     }
-    // Nor a folder.
+    // The same for a folder.
     let nowhere = ["--file", "nowhere/tokens.journal"];
     tool.run(&[&nowhere[..], &ISSUE].concat()).failed("nowhere");
     assert_eq!(tool.files(), [""; 0]);
@@ -50,20 +51,20 @@ fn only_issue_creates_a_file() {
 }
 
 #[test]
-fn a_locked_file_names_the_way_on() {
+fn open_locked_file_names_remedy() {
     let tool = Tool::new();
     let (id, token) = tool.issue(&[]);
     let before = fs::read(tool.path()).unwrap();
     let service = FileStore::open(tool.path()).unwrap();
     every(&tool, |words, ran| {
         let ran = ran.failed("is locked");
-        assert!(ran.err.contains("Stop that, or do this through it."), "{words:?} {ran:?}");
+        assert!(ran.err.contains("stop it, or use the service's own API"), "{words:?} {ran:?}");
         assert_eq!(ran.out, "", "{words:?}");
     });
     drop(service);
     assert_eq!(fs::read(tool.path()).unwrap(), before);
 
-    // Whoever only reads shares it with others who only read.
+    // Several readers share the file.
     let reader = FileStoreOptions::new().read_only(true).open(tool.path()).unwrap();
     tool.run(&["list"]).done();
     tool.run(&["show", &id]).done();
@@ -75,7 +76,7 @@ fn a_locked_file_names_the_way_on() {
 }
 
 #[test]
-fn a_damaged_file_is_refused_by_place_and_stays_as_it_is() {
+fn open_damaged_file_names_place_unchanged() {
     let tool = Tool::new();
     let (id, _) = tool.issue(&[]);
     for _ in 0..4 {
@@ -97,7 +98,7 @@ fn a_damaged_file_is_refused_by_place_and_stays_as_it_is() {
 }
 
 #[test]
-fn a_file_of_something_else_is_left_alone() {
+fn open_foreign_file_is_refused_unchanged() {
     let tool = Tool::new();
     let letter = b"Dear Ada, this is no token store but a letter. ".repeat(20);
     fs::write(tool.path(), &letter).unwrap();
@@ -116,7 +117,7 @@ fn a_file_of_something_else_is_left_alone() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_to_is_read_and_not_changed() {
+fn open_read_only_file_still_reads() {
     let tool = Tool::new();
     let (id, token) = tool.issue(&[]);
     let mut permissions = fs::metadata(tool.path()).unwrap().permissions();
@@ -124,8 +125,7 @@ fn a_file_that_cannot_be_written_to_is_read_and_not_changed() {
     fs::set_permissions(tool.path(), permissions).unwrap();
     let before = fs::read(tool.path()).unwrap();
     for words in CHANGING.into_iter().chain([&ISSUE[..]]) {
-        let ran =
-            tool.run(words).failed("tokens.journal cannot be written to: nothing was changed");
+        let ran = tool.run(words).failed("tokens.journal cannot be written: nothing was changed");
         assert_eq!(ran.out, "", "{words:?}");
     }
     assert_eq!(fs::read(tool.path()).unwrap(), before);
@@ -135,7 +135,7 @@ fn a_file_that_cannot_be_written_to_is_read_and_not_changed() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_full_disk_behind_standard_output_is_a_failure() {
+fn write_to_full_stdout_fails() {
     let tool = Tool::new();
     let (id, token) = tool.issue(&[]);
     let run = |words: &[&str]| {
@@ -160,7 +160,7 @@ fn a_full_disk_behind_standard_output_is_a_failure() {
 }
 
 #[test]
-fn an_unfinished_write_is_told_and_is_no_failure() {
+fn open_truncated_file_warns_and_succeeds() {
     let tool = Tool::new();
     tool.issue(&[]);
     let whole = fs::read(tool.path()).unwrap();
@@ -173,7 +173,7 @@ fn an_unfinished_write_is_told_and_is_no_failure() {
 }
 
 #[test]
-fn the_option_wins_over_the_variable() {
+fn set_file_option_overrides_variable() {
     let tool = Tool::new();
     tool.run(&[&["--file", "other.journal"][..], &ISSUE].concat()).token();
     assert!(tool.files().contains(&"other.journal".to_owned()));

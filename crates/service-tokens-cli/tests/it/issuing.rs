@@ -1,4 +1,4 @@
-//! `issue` and `rotate`: the token is shown once, alone, and the file is made by nobody else.
+//! `issue` and `rotate`: the token is printed once, and alone on standard output.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ fn shown(tool: &Tool, id: &str) -> Value {
 }
 
 #[test]
-fn a_token_is_alone_on_standard_output_and_nowhere_else() {
+fn issue_prints_token_alone_on_stdout() {
     let tool = Tool::new();
     let words = ["issue", "--type", "connector", "--owner", "acme", "--issued-to", "backup"];
     let first = tool.run(&words);
@@ -23,7 +23,7 @@ fn a_token_is_alone_on_standard_output_and_nowhere_else() {
     assert_ne!(second.token().1, token);
     assert!(!second.err.contains("Created"), "{second:?}");
 
-    // Not in any later answer, nor the secret, nor in the file.
+    // No later output contains the secret, nor does the file.
     let secret = &token[token.len() - 49..token.len() - 6];
     for words in [&["show", &id][..], &["show", &id, "--json"], &["list", "--json"], &["list"]] {
         let ran = tool.run(words).done();
@@ -34,7 +34,7 @@ fn a_token_is_alone_on_standard_output_and_nowhere_else() {
 }
 
 #[test]
-fn what_is_asked_for_is_issued() {
+fn issue_with_options_stores_them() {
     let tool = Tool::new();
     let words = ["--type-def", "files=files:read,files:upload", "--allow-never", "issue"];
     let more = ["--type", "files", "--owner", "acme", "--issued-to", "b", "--expires", "never"];
@@ -59,27 +59,30 @@ fn what_is_asked_for_is_issued() {
     assert!((at("not_before") - at("created_at") - 43_200).abs() < 60, "{token}");
 
     let (id, _) =
-        tool.issue(&["--longest-lifetime", "36500d", "--expires", "2100-01-01T01:00:00+01:00"]);
+        tool.issue(&["--max-lifetime", "36500d", "--expires", "2100-01-01T01:00:00+01:00"]);
     assert_eq!(shown(&tool, &id)["expires_at"], "2100-01-01T00:00:00Z");
-    // The default lifetime stays within the longest.
-    let (id, _) = tool.issue(&["--longest-lifetime", "1h"]);
+    // The default lifetime is limited by the maximum.
+    let (id, _) = tool.issue(&["--max-lifetime", "1h"]);
     let token = shown(&tool, &id);
     assert_ne!(token["expires_at"], token["created_at"]);
 }
 
 #[test]
-fn what_the_policy_refuses_gets_no_token_and_a_way_on() {
+fn issue_against_policy_names_remedy() {
     let tool = Tool::new();
     let issue = |more: &[&str]| {
         let words = ["issue", "--owner", "acme", "--issued-to", "b"];
         tool.run(&[&words, more].concat())
     };
     for (more, reason) in [
-        (&["--expires", "never"][..], "--expires is required: tokens without an end"),
-        (&["--expires", "never"], "\n--allow-never"),
+        (
+            &["--expires", "never"][..],
+            "--expires is required because the policy does not allow tokens without an end",
+        ),
+        (&["--expires", "never"], "\nhint: --allow-never"),
         (&["--expires", "367d"], "--expires must not be after 20"),
-        (&["--expires", "367d"], "\n--longest-lifetime moves this limit; the default is 366d."),
-        (&["--expires", "2001-01-01T00:00:00Z"], "--expires must be after now"),
+        (&["--expires", "367d"], "\nhint: --max-lifetime sets this limit; the default is 366d\n"),
+        (&["--expires", "2001-01-01T00:00:00Z"], "--expires must be in the future"),
         (&["--expires", "1h", "--not-before", "2h"], "--expires must be after --not-before"),
         (&["--scope", "files:read"], "--scope has a scope that the type does not contain"),
         (&["--issued-by", " "], "--issued-by must not be empty"),
@@ -90,29 +93,32 @@ fn what_the_policy_refuses_gets_no_token_and_a_way_on() {
         ),
     ] {
         assert_eq!(issue(&[&["--type", "connector"], more].concat()).failed(reason).out, "");
-        // Nor is there a file of which somebody might think that it holds something.
+        // No empty file was created either.
         assert_eq!(tool.files(), [""; 0], "{more:?}");
     }
     issue(&["--type", "connector", "--owner", ""]).misused("--owner is given twice");
 }
 
 #[test]
-fn a_rotation_says_what_becomes_of_the_older_secret() {
+fn rotate_explains_end_of_older_secret() {
     let tool = Tool::new();
     let (id, first) = tool.issue(&[]);
     let verdict = |token: &str| tool.answer(&["verify"], token).out;
 
     let overlap = tool.run(&["rotate", &id, "--overlap", "24h"]);
     let (same, second) = overlap.token();
-    assert!(same == id && overlap.err.contains("The older secret ends: 20"), "{overlap:?}");
+    assert!(same == id && overlap.err.contains("The older secret ends at 20"), "{overlap:?}");
     assert!(verdict(&first).starts_with("accepted") && verdict(&second).starts_with("accepted"));
     assert!(shown(&tool, &id)["older_secret_ends_at"].is_string());
     assert_eq!(shown(&tool, &id)["older_secret_ends_on_first_use"], false);
 
-    // While it runs it must be said which one is replaced.
+    // During an overlap `--replacing` is required.
     let unsaid = tool.run(&["rotate", &id, "--overlap", "24h"]).failed("--replacing newest");
     assert_eq!(unsaid.out, "");
-    assert!(unsaid.err.contains("leaked, --at-once --replacing newest ends both"), "{unsaid:?}");
+    assert!(
+        unsaid.err.contains("leaked, --at-once --replacing newest ends both secrets"),
+        "{unsaid:?}"
+    );
     for too_long in ["31d", "99999999d"] {
         for option in ["--overlap", "--until-first-use"] {
             let ran = tool.run(&["rotate", &id, option, too_long, "--replacing", "newest"]);
@@ -120,7 +126,7 @@ fn a_rotation_says_what_becomes_of_the_older_secret() {
         }
     }
     let third = tool.run(&["rotate", &id, "--overlap", "1h", "--replacing", "newest"]).token().1;
-    assert_eq!(verdict(&second), "refused the secret was replaced and has ended\n");
+    assert_eq!(verdict(&second), "refused the token's secret was replaced and has ended\n");
     assert!(verdict(&first).starts_with("accepted") && verdict(&third).starts_with("accepted"));
 
     let oldest = ["rotate", &id, "--overlap", "1h", "--replacing", "oldest", "--expires", "2h"];
@@ -136,7 +142,7 @@ fn a_rotation_says_what_becomes_of_the_older_secret() {
     let first_use = tool.run(&["rotate", &id, "--until-first-use", "24h"]);
     let sixth = first_use.token().1;
     assert!(first_use.err.contains("when the new one is first used"), "{first_use:?}");
-    // Asking here is no use: it ends nothing.
+    // A verification by this tool is not a use, so it does not end the overlap.
     assert!(verdict(&sixth).starts_with("accepted") && verdict(&fifth).starts_with("accepted"));
     assert_eq!(shown(&tool, &id)["older_secret_ends_on_first_use"], true);
     let text = tool.run(&["show", &id]).done().out;
@@ -148,9 +154,9 @@ fn a_rotation_says_what_becomes_of_the_older_secret() {
     assert_eq!(tool.run(&["rotate", &id, "--at-once"]).failed("revoked").out, "");
 }
 
-/// Nobody has read the token, so it is lost, and that is no success.
+/// The token could not be written, so it is lost and the command fails.
 #[test]
-fn a_token_that_nobody_could_read_is_a_failure_that_names_the_way_on() {
+fn issue_with_unwritable_stdout_names_remedy() {
     let tool = Tool::new();
     let id = tool.issue(&[]).0;
     let issue = ["issue", "--type", "connector", "--owner", "acme", "--issued-to", "backup"];
@@ -165,9 +171,9 @@ fn a_token_that_nobody_could_read_is_a_failure_that_names_the_way_on() {
 }
 
 #[test]
-fn a_hostile_label_does_nothing_to_the_terminal_and_is_kept() {
+fn issue_with_control_characters_escapes_output() {
     let tool = Tool::new();
-    // Whether anything of it comes through as it is, every run is asked.
+    // `finish` checks the output of every run.
     let texts = ["--issued-to", HOSTILE, "--issued-by", HOSTILE, "--metadata"];
     let (id, token) = tool.issue(&[&texts[..], &[&format!("{HOSTILE}={HOSTILE}")]].concat());
     for words in [&["list"][..], &["show", &id]] {

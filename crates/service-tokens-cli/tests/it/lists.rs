@@ -14,7 +14,7 @@ fn objects(out: &str) -> Vec<Value> {
     out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Issued-to of what is listed.
+/// Returns the `issued_to` of the listed tokens.
 fn names(tool: &Tool, filters: &[&str]) -> Vec<String> {
     let listed = tool.run(&[&["list", "--json"], filters].concat()).done();
     let name = |token: &Value| token["issued_to"].as_str().unwrap().to_owned();
@@ -22,7 +22,7 @@ fn names(tool: &Tool, filters: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn every_filter_selects() {
+fn list_with_each_filter_selects_tokens() {
     let tool = Tool::new();
     let globex = ["issue", "--owner", "globex", "--type", "developer", "--issued-to", "laptop"];
     tool.run(&globex).token();
@@ -38,18 +38,18 @@ fn every_filter_selects() {
     is(&["--owner", "globex"], &["laptop"]);
     is(&["--type", "connector"], &["later", "backup"]);
     is(&["--state", "revoked"], &["old backup"]);
-    is(&["--state", "dead"], &["old backup"]);
+    is(&["--state", "ended"], &["old backup"]);
     is(&["--state", "pending", "--state", "revoked"], &["later", "old backup"]);
     is(&["--state", "all"], &["later", "backup", "old backup", "laptop"]);
     is(&["--state", "all", "--issued-to-contains", "backup"], &["backup", "old backup"]);
     is(&["--state", "all", "--issued-to", "backup"], &["backup"]);
     is(&["--state=all", "--issued-by=ada"], &["old backup"]);
-    is(&["--expiring-before", "2h"], &["backup"]);
-    is(&["--expiring-before", "2001-01-01T00:00:00Z"], &[]);
+    is(&["--expires-before", "2h"], &["backup"]);
+    is(&["--expires-before", "2001-01-01T00:00:00Z"], &[]);
     is(&["--created-before", "1d"], &[]);
     is(&["--created-before", "2999-01-01T00:00:00Z", "--limit", "1"], &["later"]);
-    is(&["--died-before", "2999-01-01T00:00:00Z"], &["old backup"]);
-    is(&["--died-before", "1d"], &[]);
+    is(&["--ended-before", "2999-01-01T00:00:00Z"], &["old backup"]);
+    is(&["--ended-before", "1d"], &[]);
     is(&["--unused-since", "1d"], &[]);
     is(&["--unused-since", "2999-01-01T00:00:00Z"], &["later", "backup", "laptop"]);
     is(&["--issuer", &revoked], &[]);
@@ -57,7 +57,7 @@ fn every_filter_selects() {
 }
 
 #[test]
-fn json_has_these_words_and_no_others() {
+fn list_as_json_has_exact_members() {
     let tool = Tool::new();
     tool.issue(&["--metadata", "a=b"]);
     let (id, _) = tool.issue(&["--not-before", "1h"]);
@@ -80,7 +80,7 @@ fn json_has_these_words_and_no_others() {
 }
 
 #[test]
-fn the_table_is_aligned_by_characters_and_cuts_what_is_long() {
+fn list_table_aligns_and_truncates_cells() {
     let tool = Tool::new();
     let (id, _) = tool.issue(&["--issued-to", "Größe über Ümläüte"]);
     tool.issue(&["--issued-to", &"é".repeat(100)]);
@@ -97,24 +97,24 @@ fn the_table_is_aligned_by_characters_and_cuts_what_is_long() {
     assert!(out.lines().nth(1).unwrap().starts_with(&format!("{id}  connector  Größe")), "{out}");
     assert!(out.contains(&format!("{}…  acme", "é".repeat(39))), "{out}");
     assert!(out.lines().skip(1).all(|line| line.ends_with("never      active")), "{out}");
-    // In full where it is asked for.
+    // JSON is not truncated.
     assert_eq!(names(&tool, &["--limit", "2"])[1], "é".repeat(100));
 }
 
 #[test]
-fn nothing_found_is_said_and_no_failure() {
+fn list_without_match_says_so_and_succeeds() {
     let tool = Tool::new();
     tool.issue(&[]);
     for words in [&["list", "--owner", "globex"][..], &["list", "--json", "--owner", "globex"]] {
         let ran = tool.run(words).done();
-        assert_eq!((&*ran.out, &*ran.err), ("", "No such tokens.\n"));
+        assert_eq!((&*ran.out, &*ran.err), ("", "No tokens match.\n"));
     }
     let missing = tool.run(&["show", "0000000000000000000000"]).failed("there is no token");
     assert_eq!(missing.out, "");
 }
 
 #[test]
-fn show_tells_what_is_known() {
+fn show_prints_all_known_fields() {
     let tool = Tool::new();
     let (id, _) = tool.issue(&["--issued-by", "ada", "--metadata", "ticket=OPS-1"]);
     tool.run(&["rotate", &id, "--overlap", "1h"]).token();
@@ -134,38 +134,38 @@ fn show_tells_what_is_known() {
     ] {
         assert!(shown.lines().any(|shown| shown == line), "{line:?} is not in\n{shown}");
     }
-    for name in ["Created At", "Expiration", "Rotated At", "Revoked At"] {
+    for name in ["Created At", "Expiration", "Secret Created At", "Revoked At"] {
         assert!(shown.contains(&format!("\n{name:<18}  20")), "{name} is not in\n{shown}");
     }
 }
 
 #[test]
-fn what_a_newer_version_wrote_is_marked() {
+fn list_marks_records_of_newer_format() {
     let tool = Tool::new();
     let (plain, _) = tool.issue(&[]);
     let store = FileStore::open(tool.path()).unwrap();
-    let request = IssueRequest::new("acme", "connector", "newer");
+    let request = IssueRequest::new("connector", "newer");
     let (newer, _) = block_on(plant(&store, request, planted::newer));
     drop(store);
     let shown = |id: &str| objects(&tool.run(&["show", id, "--json"]).done().out).remove(0);
     assert_eq!(shown(&newer.to_string())["newer_format"], true);
     assert_eq!(shown(&plain).get("newer_format"), None);
     let text = tool.run(&["show", &newer.to_string()]).done().out;
-    assert!(text.contains("a newer version: some of its fields are not shown"), "{text}");
+    assert!(text.contains("a newer version; some of its fields are not shown"), "{text}");
 }
 
-/// More than two pages, in order, each once; and whoever has read enough may go.
+/// More than two pages, in order, each token once. A reader may close the pipe before the end.
 #[test]
-fn pages_follow_by_themselves_and_a_closed_pipe_ends_quietly() {
+fn list_reads_all_pages_until_pipe_closes() {
     const TOKENS: usize = 2_100;
     let tool = Tool::new();
     let service = tool.service_of_2020();
     for i in 0..TOKENS {
-        let request = IssueRequest::new("acme", "connector", format!("n{i}"));
+        let request = IssueRequest::new("connector", format!("n{i}"));
         let lifetime = std::time::Duration::from_secs(300 * 365 * 86_400);
-        // The program's clock is that of this machine.
+        // The program reads the clock of this machine.
         let request = request.expires_in(lifetime);
-        let issued = block_on(service.issue(request)).unwrap();
+        let issued = block_on(service.owner("acme").issue(request)).unwrap();
         if i % 3 == 0 {
             let id = issued.record.id();
             block_on(service.owner("acme").revoke(id, RevokeRequest::new())).unwrap();

@@ -6,7 +6,7 @@ mod bulk;
 mod changes;
 mod files;
 mod issuing;
-// What only a terminal would show.
+// Compiled into the tests, because only a terminal shows its behaviour.
 #[path = "../../src/lines.rs"]
 mod lines;
 mod lists;

@@ -4,7 +4,7 @@ use service_tokens::{
     IssueRequest, MemoryStore, Record, TokenId, TokenService, TokenStore, TokenType,
 };
 
-/// The checksum's length, at the end of an encoding.
+/// The length of the checksum at the end of an encoding.
 const CHECKSUM: usize = 4;
 
 fn with_field(record: &Record, format: Option<u8>, tag: u8, content: &[u8]) -> Record {
@@ -19,14 +19,14 @@ fn with_field(record: &Record, format: Option<u8>, tag: u8, content: &[u8]) -> R
     Record::from_bytes(&bytes).unwrap()
 }
 
-/// The record as a newer program would have written it.
+/// Returns the record as a newer program would write it.
 pub(crate) fn newer(record: &Record) -> Record {
     let newer = with_field(record, Some(record.format() + 1), 0xff, b"new");
     assert!(newer.is_newer());
     newer
 }
 
-/// Puts a changed record into a store; its id and its token, which works if the record does.
+/// Stores a changed record and returns its id and its token.
 pub(crate) async fn plant(
     store: &dyn TokenStore,
     request: IssueRequest,
@@ -37,7 +37,7 @@ pub(crate) async fn plant(
         .token_type(TokenType::new("developer", ["*"]).unwrap())
         .build()
         .unwrap();
-    let issued = elsewhere.issue(request).await.unwrap();
+    let issued = elsewhere.owner("acme").issue(request).await.unwrap();
     store.insert(&change(&issued.record)).await.unwrap();
     (issued.record.id(), issued.token.expose_secret().to_owned())
 }

@@ -1,4 +1,4 @@
-//! What only a terminal shows: the end by Ctrl-D, and the bar of long work.
+//! Behaviour at a terminal: the end by Ctrl-D, and the progress bar.
 
 use std::io::{self, Read, Write};
 use std::process::{Command, Stdio};
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use crate::tool::{Tool, of_2020};
 
-/// What stops a program that waits for ever.
+/// The limit for a program that does not end.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Runs the program at a terminal on which this is typed, with `script` of util-linux; its status and
-/// what the terminal got. `None`, and said aloud, where there is no such command.
+/// Runs the program at a terminal with `script` of util-linux and types this text. Returns the status and
+/// the output, or `None` with a note on standard error if there is no such command.
 fn at_a_terminal(tool: &Tool, words: &str, typed: &str) -> Option<(Option<i32>, String)> {
     let line = format!("'{}' {words}", tool.program().display());
     let mut command = Command::new("script");
@@ -21,13 +21,14 @@ fn at_a_terminal(tool: &Tool, words: &str, typed: &str) -> Option<(Option<i32>, 
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
-            // Not by a macro: what those print is shown of failed tests only.
-            let told = writeln!(io::stderr(), "NOT RUN: {words} at a terminal, by script: {error}");
-            told.unwrap();
+            // Written directly, because the output of macros appears for failed tests only.
+            let written =
+                writeln!(io::stderr(), "NOT RUN: {words} at a terminal, by script: {error}");
+            written.unwrap();
             return None;
         }
     };
-    // It stays open: what ends the program must have been typed.
+    // Standard input stays open, so that the typed text ends the program.
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(typed.as_bytes()).unwrap();
     let mut stdout = child.stdout.take().unwrap();
@@ -53,21 +54,21 @@ fn at_a_terminal(tool: &Tool, words: &str, typed: &str) -> Option<(Option<i32>, 
 
 #[test]
 #[cfg(target_os = "linux")]
-fn ctrl_d_ends_it() {
+fn verify_at_terminal_ends_at_ctrl_d() {
     let tool = Tool::new();
     let (id, token) = tool.issue(&[]);
     let Some((status, shown)) = at_a_terminal(&tool, "verify", &format!("{token}\n\u{4}")) else {
         return;
     };
     assert_eq!(status, Some(0), "{shown}");
-    assert!(shown.contains("The end is Ctrl-D."), "{shown}");
+    assert!(shown.contains("then Ctrl-D."), "{shown}");
     assert!(shown.contains(&format!("accepted {id} acme connector")), "{shown}");
 }
 
-/// How much is long depends on the machine: it is more and more until there is a bar.
+/// The bar appears after some time, so the number of tokens grows until it does.
 #[test]
 #[cfg(target_os = "linux")]
-fn long_work_has_a_bar_that_is_wiped() {
+fn revoke_all_at_terminal_clears_progress_bar() {
     for tokens in [12_000, 40_000, 150_000] {
         let tool = Tool::new();
         of_2020(&tool, tokens, Duration::from_secs(36_500 * 86_400));

@@ -1,4 +1,4 @@
-//! The program, a file of its own for each test, and what is true of every run.
+//! The program with a file for each test, and the checks of every run.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,18 +10,18 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use futures_lite::future::block_on;
-use service_tokens::{
-    FileStore, IssueRequest, ManualClock, Policy, Prefix, TokenService, TokenType, parse,
-};
+use service_tokens::clock::ManualClock;
+use service_tokens::steps::{ParsedToken, Prefix};
+use service_tokens::{FileStore, IssueRequest, Policy, TokenService, TokenType};
 use tempfile::TempDir;
 
-/// A folder and the program over a file in it.
+/// The program, and a folder with its file.
 pub(crate) struct Tool {
     program: PathBuf,
     pub(crate) folder: TempDir,
 }
 
-/// What a run said.
+/// Status and output of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) status: Option<i32>,
@@ -31,7 +31,7 @@ pub(crate) struct Ran {
 
 impl Tool {
     pub(crate) fn new() -> Self {
-        // In memory where there is such a place: these tests ask the program, not the disk.
+        // In memory if possible, because these tests do not depend on a disk.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         Self { program: env!("CARGO_BIN_EXE_service-tokens").into(), folder }
     }
@@ -44,13 +44,13 @@ impl Tool {
         self.folder.path().join("tokens.journal")
     }
 
-    /// The names of what is in the folder.
+    /// Returns the names of the files in the folder.
     pub(crate) fn files(&self) -> Vec<String> {
         let files = fs::read_dir(self.folder.path()).unwrap();
         files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
     }
 
-    /// The program, without a word about the file.
+    /// Returns a command without the file.
     pub(crate) fn bare(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.env_remove("TOKENS_FILE").current_dir(self.folder.path());
@@ -62,17 +62,17 @@ impl Tool {
         self.bare().env("TOKENS_FILE", self.path()).args(words).spawn().unwrap()
     }
 
-    /// Runs it, with nothing on standard input.
+    /// Runs the program with empty standard input.
     pub(crate) fn run<W: AsRef<OsStr>>(&self, words: &[W]) -> Ran {
         self.answer(words, "")
     }
 
-    /// Runs it, with this on standard input.
+    /// Runs the program with this standard input.
     pub(crate) fn answer<W: AsRef<OsStr>>(&self, words: &[W], input: impl AsRef<[u8]>) -> Ran {
         finish(self.start(words), input.as_ref())
     }
 
-    /// Issues a token; its id and itself.
+    /// Issues a token and returns its id and text.
     pub(crate) fn issue(&self, more: &[&str]) -> (String, String) {
         let words = ["issue", "--type", "connector", "--owner", "acme"];
         let mut words = [&words, more].concat();
@@ -82,7 +82,7 @@ impl Tool {
         self.run(&words).token()
     }
 
-    /// A service over the same file, as an embedder's, long ago.
+    /// Returns a service over the same file whose clock is at 2020.
     pub(crate) fn service_of_2020(&self) -> TokenService<FileStore> {
         let clock = ManualClock::new(DateTime::from_timestamp(1_577_836_800, 0).unwrap());
         let service = TokenService::builder(FileStore::open(self.path()).unwrap(), "acme_live")
@@ -93,21 +93,21 @@ impl Tool {
     }
 }
 
-/// So many records of tokens with this lifetime, issued long ago.
+/// Issues this many tokens with this lifetime in 2020.
 pub(crate) fn of_2020(tool: &Tool, records: usize, lifetime: Duration) {
     let service = tool.service_of_2020();
     for _ in 0..records {
-        let request = IssueRequest::new("acme", "connector", "old").expires_in(lifetime);
-        let _ = block_on(service.issue(request)).unwrap();
+        let request = IssueRequest::new("connector", "old").expires_in(lifetime);
+        let _ = block_on(service.owner("acme").issue(request)).unwrap();
     }
 }
 
-/// Gives a child its input and waits for it.
+/// Writes the input, waits for the end and checks the output.
 pub(crate) fn finish(mut child: Child, input: &[u8]) -> Ran {
     let mut stdin = child.stdin.take().unwrap();
     let output = thread::scope(|scope| {
         scope.spawn(move || match stdin.write_all(input) {
-            // It need not read what it does not want.
+            // The program may end before it has read everything.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
             written => written.unwrap(),
         });
@@ -119,7 +119,7 @@ pub(crate) fn finish(mut child: Child, input: &[u8]) -> Ran {
         err: String::from_utf8(output.stderr).unwrap(),
     };
     assert!(!ran.err.contains("panicked"), "{ran:?}");
-    // No bar, no colours, and nothing of what others wrote, as it is.
+    // The output has no progress bar, no colours and no control characters of labels.
     for text in [&ran.out, &ran.err] {
         let obeyed = |c: char| {
             (c.is_control() && c != '\n')
@@ -132,14 +132,14 @@ pub(crate) fn finish(mut child: Child, input: &[u8]) -> Ran {
 }
 
 impl Ran {
-    /// Succeeded.
+    /// Checks that the run succeeded.
     #[track_caller]
     pub(crate) fn done(self) -> Self {
         assert_eq!(self.status, Some(0), "{self:?}");
         self
     }
 
-    /// Did not work, for this reason.
+    /// Checks that the run failed for this reason.
     #[track_caller]
     pub(crate) fn failed(self, reason: &str) -> Self {
         assert_eq!(self.status, Some(1), "{self:?}");
@@ -147,7 +147,7 @@ impl Ran {
         self
     }
 
-    /// Was called wrongly: it says so, and does nothing.
+    /// Checks that the command line was refused with this mistake.
     #[track_caller]
     pub(crate) fn misused(self, mistake: &str) -> Self {
         assert_eq!((self.status, &*self.out), (Some(2), ""), "{self:?}");
@@ -155,19 +155,19 @@ impl Ran {
         self
     }
 
-    /// The id and the token that it printed: once, alone, and nowhere else.
+    /// Checks that the token was printed alone on standard output; returns its id and text.
     #[track_caller]
     pub(crate) fn token(&self) -> (String, String) {
         assert_eq!(self.status, Some(0), "{self:?}");
         let token = self.out.strip_suffix('\n').unwrap().to_owned();
         let accepted = [Prefix::new("acme_live").unwrap()];
-        let id = parse(&token, &accepted).unwrap().id().to_string();
+        let id = ParsedToken::parse(&token, &accepted).unwrap().id().to_string();
         assert!(!self.err.contains(&token) && !self.err.contains(&token[40..]), "{self:?}");
         assert!(self.err.contains(&id), "{self:?}");
         (id, token)
     }
 }
 
-/// A text that would do a lot to a terminal.
+/// A text whose control characters would change a terminal.
 pub(crate) const HOSTILE: &str =
     "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\r\nacme\t\u{202e}txt.exe\u{2066}\u{2028}\u{7f}";

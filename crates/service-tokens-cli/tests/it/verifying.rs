@@ -1,4 +1,4 @@
-//! `verify`: one answer a line, whatever the line is, and a status that is never too kind.
+//! `verify`: one answer for each line, and the exit status.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::Stdio;
@@ -12,10 +12,10 @@ const ISSUE: [&str; 7] =
     ["issue", "--type", "connector", "--owner", "acme", "--issued-to", "nightly backup"];
 
 #[test]
-fn every_line_gets_one_answer_that_repeats_no_token() {
+fn verify_answers_each_line_without_token() {
     let tool = Tool::new();
     let (id, token) =
-        tool.issue(&["--expires", "2100-12-01T00:00:00Z", "--longest-lifetime", "40000d"]);
+        tool.issue(&["--expires", "2100-12-01T00:00:00Z", "--max-lifetime", "40000d"]);
     let accepted = format!("accepted {id} acme connector 2100-12-01T00:00:00Z");
     let mut altered = token.clone().into_bytes();
     altered[40] = if altered[40] == b'0' { b'1' } else { b'0' };
@@ -25,37 +25,34 @@ fn every_line_gets_one_answer_that_repeats_no_token() {
         (format!("authorization:bearer   {token} \r").into(), &accepted),
         (format!("  Bearer {token}").into(), &accepted),
         (format!("BEARER {token}").into(), &accepted),
-        (altered, "refused the token's checksum is wrong"),
+        (altered, "refused the token's checksum does not match"),
         (token[..60].into(), "refused the token has the wrong length"),
         (b"".into(), "refused the token is empty"),
         (b"   ".into(), "refused the token is empty"),
         (
             format!("Authorization: Basic {token}").into(),
-            "refused the header holds no Bearer token",
+            "refused the header contains no Bearer token",
         ),
-        (b"Authorization: Bearer".into(), "refused the header holds no Bearer token"),
-        (b"\xff\xfe".into(), "refused the token has no prefix: there is no underscore"),
+        (b"Authorization: Bearer".into(), "refused the header contains no Bearer token"),
+        (b"\xff\xfe".into(), "refused the token has no underscore and so no prefix"),
         (format!("{token} {token}").into(), "refused the token is longer than 105 characters"),
         (vec![b'x'; 4_096], "refused the token is longer than 105 characters"),
         (vec![b'x'; 4_097], "refused the line is longer than 4096 bytes"),
         (vec![0; 3 << 20], "refused the line is longer than 4096 bytes"),
-        (
-            token.replace("live", "test").into(),
-            "refused the token's prefix is none that this service accepts",
-        ),
-        // Without a line break at its end.
+        (token.replace("live", "test").into(), "refused the token has an unknown prefix"),
+        // The last line has no line break.
         (token.clone().into(), &accepted),
     ];
     let (input, answers): (Vec<_>, Vec<_>) = lines.into_iter().unzip();
     let ran = tool.answer(&["verify"], input.join(&b'\n'));
     assert_eq!(ran.out.lines().collect::<Vec<_>>(), answers);
     assert_eq!((ran.status, &*ran.err), (Some(1), ""));
-    // Neither it nor a piece of it.
+    // Neither the token nor a part of it.
     assert!(!ran.out.contains(&token[35..60]));
 }
 
 #[test]
-fn the_status_is_kind_only_if_every_line_was_accepted() {
+fn verify_succeeds_only_if_all_are_accepted() {
     let tool = Tool::new();
     let (id, token) = tool.issue(&[]);
     let verify = |input: &str| tool.answer(&["verify"], input).status;
@@ -63,7 +60,7 @@ fn the_status_is_kind_only_if_every_line_was_accepted() {
     assert_eq!(verify(&format!("{token}\n{token}\n")), Some(0));
     assert_eq!(verify(&format!("{token}\n\n{token}\n")), Some(1));
     assert_eq!(verify("\n"), Some(1));
-    // A script whose variable is empty.
+    // A script with an empty variable.
     tool.answer(&["verify"], "").failed("no line");
     tool.run(&["revoke", &id, "--yes"]).done();
     let ran = tool.answer(&["verify"], format!("{token}\n"));
@@ -71,24 +68,24 @@ fn the_status_is_kind_only_if_every_line_was_accepted() {
 }
 
 #[test]
-fn needs_prefixes_and_types_count() {
+fn verify_checks_scopes_prefixes_and_types() {
     let tool = Tool::new();
     let (_, token) = tool.issue(&[]);
     let verify = |words: &[&str]| tool.answer(&[&["verify"], words].concat(), &token);
-    verify(&["--need", "files:upload"]).done();
-    let refused = verify(&["--need", "files:upload", "--need", "files:read"]);
-    let reason = "refused the token lacks the scope for this: files:upload and files:read\n";
+    verify(&["--require", "files:upload"]).done();
+    let refused = verify(&["--require", "files:upload", "--require", "files:read"]);
+    let reason = "refused the token lacks the required scope: files:upload and files:read\n";
     assert_eq!((refused.status, &*refused.out), (Some(1), reason));
-    verify(&["--need", "files:*"]).misused("--need");
+    verify(&["--require", "files:*"]).misused("--require");
     let other_type = verify(&["--type-def", "developer=*"]);
     assert_eq!(other_type.out, "refused the token's type is unknown to this service\n");
     assert!(verify(&["--prefix", "acme_test"]).out.starts_with("refused"));
     verify(&["--prefix", "acme_test", "--accept-prefix", "acme_live"]).done();
 }
 
-/// The file is opened when the first line comes, so that this works, and each answer comes at once.
+/// The file is opened when the first line arrives, and each answer is written at once.
 #[test]
-fn it_works_behind_issue_and_in_a_conversation() {
+fn verify_answers_each_line_at_once() {
     let tool = Tool::new();
     let mut verify = tool.start(&["verify"]);
     let mut answers = BufReader::new(verify.stdout.take().unwrap());
@@ -105,7 +102,7 @@ fn it_works_behind_issue_and_in_a_conversation() {
 }
 
 #[test]
-fn issue_and_verify_work_in_one_pipe() {
+fn verify_reads_token_piped_from_issue() {
     let tool = Tool::new();
     let mut issue = tool.start(&ISSUE);
     let token: Stdio = issue.stdout.take().unwrap().into();
@@ -116,10 +113,10 @@ fn issue_and_verify_work_in_one_pipe() {
     assert!(issue.wait().unwrap().success());
 }
 
-/// The pipe has no room, so the program waits with the token in its hands.
+/// The pipe is full, so the program blocks while it writes the token.
 #[test]
 #[cfg(target_os = "linux")]
-fn the_file_is_free_before_the_token_is_handed_over() {
+fn issue_unlocks_file_before_printing_token() {
     const PIPE: usize = 65_536;
     let tool = Tool::new();
     for words in [&ISSUE[..], &["rotate", &tool.issue(&[]).0, "--at-once"]] {
@@ -128,10 +125,10 @@ fn the_file_is_free_before_the_token_is_handed_over() {
         let mut command = tool.bare();
         command.env("TOKENS_FILE", tool.path()).args(words).stdout(writer);
         let mut child = command.spawn().unwrap();
-        // It would hold the other end of the pipe.
+        // The command owns the other end of the pipe.
         drop(command);
-        let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
-        assert!(told.any(|line| line.unwrap().ends_with("shown this once:")));
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().ends_with("shown only once:")));
         drop(FileStore::open(tool.path()).unwrap());
         let mut out = Vec::new();
         reader.read_to_end(&mut out).unwrap();
@@ -140,22 +137,22 @@ fn the_file_is_free_before_the_token_is_handed_over() {
     }
 }
 
-/// What nobody was told of is not accepted.
+/// An answer that could not be written is a failure.
 #[test]
-fn a_closed_pipe_is_no_success() {
+fn verify_into_closed_pipe_fails() {
     let tool = Tool::new();
     let (_, token) = tool.issue(&[]);
     let mut child = tool.start(&["verify"]);
     drop(child.stdout.take());
     let ran = finish(child, token.as_bytes());
     assert_eq!((ran.status, &*ran.err), (Some(1), ""));
-    // Nor is no standard input.
+    // The same without standard input.
     let mut command = tool.bare();
     command.env("TOKENS_FILE", tool.path()).arg("verify").stdin(Stdio::null());
     assert_eq!(command.output().unwrap().status.code(), Some(1));
 }
 
-/// A terminal: one read is one line, or what was typed before Ctrl-D. Behind the end it would wait.
+/// A terminal: each read returns one line, or the text before Ctrl-D. A read after the end would block.
 struct Typed(Vec<&'static str>);
 
 impl Read for Typed {
@@ -168,7 +165,7 @@ impl Read for Typed {
 }
 
 #[test]
-fn one_ctrl_d_on_an_empty_line_is_the_end() {
+fn read_lines_ends_at_first_end_of_input() {
     let lines = |typed: &[&'static str]| {
         let mut lines = Lines::new(BufReader::new(Typed(typed.to_vec())));
         let mut read = Vec::new();
@@ -181,7 +178,7 @@ fn one_ctrl_d_on_an_empty_line_is_the_end() {
     };
     assert_eq!(lines(&[""]), [""; 0]);
     assert_eq!(lines(&["a\n", ""]), ["a"]);
-    // Amid a line the first ends what was typed, and the second the line.
+    // Within a line the first Ctrl-D ends the read, and the second one the line.
     assert_eq!(lines(&["a\n", "b", ""]), ["a", "b"]);
     assert_eq!(lines(&["b", "c\n", ""]), ["bc"]);
 }

@@ -1,4 +1,4 @@
-//! The command line itself: help, mistakes, and tokens where none should be.
+//! The command line: help, mistakes, and tokens as arguments.
 
 use std::ffi::{OsStr, OsString};
 
@@ -10,7 +10,7 @@ const VERBS: [&str; 9] =
     ["issue", "verify", "list", "show", "rotate", "revoke", "revoke-all", "purge", "scanner-regex"];
 
 #[test]
-fn help_is_on_standard_output_and_names_everything() {
+fn print_help_names_every_verb_on_stdout() {
     let tool = Tool::new();
     let help = tool.run(&["--help"]).done();
     assert_eq!(help.err, "");
@@ -21,9 +21,9 @@ fn help_is_on_standard_output_and_names_everything() {
     assert_eq!(tool.run(&["help"]).done().out, help.out);
     for verb in VERBS {
         let of_verb = tool.run(&[verb, "--help"]).done();
-        assert!(of_verb.out.contains(&format!("\n  tokens {verb}")), "{of_verb:?}");
+        assert!(of_verb.out.contains(&format!("\n  service-tokens {verb}")), "{of_verb:?}");
         assert_eq!(tool.run(&["help", verb]).done().out, of_verb.out);
-        // Also behind what would be a mistake, or an act.
+        // Also after a mistake or an operation.
         assert_eq!(tool.run(&[verb, "x", "y", "-h"]).done().out, of_verb.out);
         assert!(of_verb.out.lines().chain(help.out.lines()).all(|line| line.chars().count() <= 80));
     }
@@ -31,16 +31,16 @@ fn help_is_on_standard_output_and_names_everything() {
 }
 
 #[test]
-fn a_mistake_is_named_with_the_way_on_and_nothing_is_opened() {
+fn misuse_names_mistake_and_opens_no_file() {
     let tool = Tool::new();
     let id = "0000000000000000000000";
     let issue = ["issue", "--owner", "a", "--issued-to", "b", "--type", "connector"];
     let mistakes: &[(&[&str], &str)] = &[
-        (&[], "no verb is given"),
-        (&["isue"], "there is no such verb; there are issue, verify"),
-        (&["help", "isue"], "there is no such verb"),
-        (&["--jason", "list"], "there is no option --jason"),
-        (&["list", "--jason"], "list: there is no option --jason"),
+        (&[], "the verb is missing"),
+        (&["isue"], "the verb must be one of issue, verify"),
+        (&["help", "isue"], "the verb must be one of"),
+        (&["--jason", "list"], "--jason is not an option"),
+        (&["list", "--jason"], "list: --jason is not an option"),
         (&["list", "-j"], "two dashes"),
         (&["list", "--owner"], "--owner needs a value"),
         (&["list", "--owner", "--json"], "--owner needs a value"),
@@ -49,16 +49,16 @@ fn a_mistake_is_named_with_the_way_on_and_nothing_is_opened() {
         (&["list", "--limit", "0"], "--limit must be a number above zero"),
         (&["list", "--limit", "many"], "--limit must be a number"),
         (&["list", "--state", "alive"], "--state must be pending, active"),
-        (&["list", "--issuer", "x"], "--issuer is no id"),
-        (&["list", "--expiring-before", "tomorrow"], "--expiring-before must be a time"),
+        (&["list", "--issuer", "x"], "--issuer is not a token id"),
+        (&["list", "--expires-before", "tomorrow"], "--expires-before must be a time"),
         (
             &["list", "--created-before", "soon"],
-            "--created-before must be a time such as 2027-01-01T00:00:00Z, or as long ago as 90d",
+            "--created-before must be a time such as 2027-01-01T00:00:00Z, or a duration before now such as 90d",
         ),
-        (&["list", "acme"], "only options are taken here"),
+        (&["list", "acme"], "only options are allowed here"),
         (&["show"], "ID is missing"),
-        (&["show", "x"], "ID is no id"),
-        (&["show", id, id], "nothing is taken behind ID"),
+        (&["show", "x"], "ID is not a token id"),
+        (&["show", id, id], "no operand is allowed after ID"),
         (&["rotate", id], "--at-once, --overlap or --until-first-use is missing"),
         (&["rotate", id, "--at-once", "--overlap", "1h"], "exclude each other"),
         (&["rotate", id, "--overlap", "1h", "--until-first-use", "1h"], "exclude each other"),
@@ -84,7 +84,7 @@ fn a_mistake_is_named_with_the_way_on_and_nothing_is_opened() {
         ),
         (&[&issue[..], &["--expires", "soon"]].concat(), "--expires must be a duration"),
         (&[&issue[..], &["--scope", "a b"]].concat(), "--scope"),
-        (&[&issue[..], &["--prefix", "Acme"]].concat(), "--prefix is no prefix"),
+        (&[&issue[..], &["--prefix", "Acme"]].concat(), "--prefix is not a valid prefix"),
         (&[&issue[..], &["--type-def", "x"]].concat(), "NAME=SCOPE,SCOPE"),
         (&[&issue[..], &["--type-def", "x=a", "--type-def", "x=b"]].concat(), "given twice"),
         (&["--file", "a", "--file", "b", "list"], "--file is given twice"),
@@ -97,7 +97,7 @@ fn a_mistake_is_named_with_the_way_on_and_nothing_is_opened() {
 }
 
 #[test]
-fn a_token_as_an_argument_is_refused_without_repeating_it() {
+fn pass_token_as_argument_is_refused() {
     let tool = Tool::new();
     let (id, token) = tool.issue(&[]);
     let before = tool.run(&["list", "--json"]).done().out;
@@ -121,11 +121,11 @@ fn a_token_as_an_argument_is_refused_without_repeating_it() {
         &["help", &token],
         &[&issue[..], &[&token]].concat(),
     ] {
-        let ran = tool.answer(words, "y\n").misused("holds a token");
+        let ran = tool.answer(words, "y\n").misused("contains a token");
         assert!(ran.err.contains("standard input") && ran.err.contains("leaked"), "{ran:?}");
         assert!(!ran.err.contains(&token[10..40]), "{ran:?}");
     }
-    // A part of one is none, and is not repeated either.
+    // A part of a token is another mistake, and is not repeated either.
     for part in [&token[..70], &token[20..]] {
         for words in [
             &["verify", part][..],
@@ -148,13 +148,13 @@ fn a_token_as_an_argument_is_refused_without_repeating_it() {
 
 #[test]
 #[cfg(unix)]
-fn arguments_that_are_no_text_are_mistakes_or_paths() {
+fn pass_non_utf8_argument_works_only_as_path() {
     use std::os::unix::ffi::OsStrExt;
     let tool = Tool::new();
     let bytes = OsStr::from_bytes(b"\xff\xfe");
     for words in [&["list", "--owner"][..], &["show"], &[]] {
         let words: Vec<OsString> = words.iter().map(OsString::from).chain([bytes.into()]).collect();
-        tool.run(&words).misused("not UTF-8");
+        tool.run(&words).misused("not valid UTF-8");
     }
     let words = ["issue", "--type", "connector", "--owner", "a", "--issued-to", "b", "--file"];
     let words: Vec<OsString> = words.iter().map(OsString::from).chain([bytes.into()]).collect();
@@ -162,7 +162,7 @@ fn arguments_that_are_no_text_are_mistakes_or_paths() {
 }
 
 #[test]
-fn scanners_find_what_is_issued_and_need_no_file() {
+fn print_scanner_regex_matches_issued_tokens() {
     let tool = Tool::new();
     let printed = tool.run(&["scanner-regex", "--accept-prefix", "acme_test"]).done();
     assert_eq!((&*printed.err, tool.files().len()), ("", 0));

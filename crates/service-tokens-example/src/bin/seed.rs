@@ -1,14 +1,16 @@
-//! Fills the store of the example service, which must not run meanwhile, so that its page has
-//! something to show.
+//! Fills the store of the example service with tokens for its page. Stop the service first.
 //!
 //! ```text
-//! cargo run -p service-tokens-example --bin seed -- FOLDER NUMBER     that many tokens
-//! cargo run -p service-tokens-example --bin seed -- FOLDER sample     as a year might leave them
+//! cargo run -p service-tokens-example --bin seed -- FOLDER NUMBER     # that many tokens
+//! cargo run -p service-tokens-example --bin seed -- FOLDER sample     # a sample of a year
 //! cargo run -p service-tokens-example -- --folder FOLDER --issue-manager
 //! ```
 
 #[path = "../tokens.rs"]
-#[allow(dead_code, reason = "the service opens the store as it is; here it gets a clock")]
+#[allow(
+    dead_code,
+    reason = "the service calls open(), and this program calls builder() to set a clock"
+)]
 mod tokens;
 
 use std::error::Error;
@@ -17,22 +19,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use service_tokens::{
-    Clock, FileStore, IssueRequest, Issued, ManualClock, Requirement, RevokeRequest, SystemClock,
-    TokenService,
-};
+use service_tokens::clock::{Clock, ManualClock, SystemClock};
+use service_tokens::{FileStore, IssueRequest, Issued, Requirement, RevokeRequest, TokenService};
 use tokio::task::JoinSet;
 
 use tokens::OWNER;
 
-/// So many wait at a time for the disk, which brings them there together.
-const AT_ONCE: usize = 64;
+/// The number of concurrent issues. The store writes them to disk together.
+const CONCURRENCY: usize = 64;
 
-/// The type, to whom, days since it was created, days for which it lives, hours since its last use,
-/// and whether it was revoked then.
+/// The type, the text of *Issued To*, the days since the issue, the lifetime in days, the hours since the
+/// last use, and whether the token was revoked at that time.
 type Token = (&'static str, &'static str, i64, u64, Option<i64>, bool);
 
-/// Some months that a sample looks back on.
+/// The tokens of the sample.
 const SAMPLE: &[Token] = &[
     ("connector", "Nightly backup, Frankfurt", 212, 365, Some(6), false),
     ("connector", "Invoice import from SAP", 180, 365, Some(1), false),
@@ -51,25 +51,25 @@ const SAMPLE: &[Token] = &[
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
-    let (Some(folder), Some(what), None) = (args.next(), args.next(), args.next()) else {
-        return Err("seed FOLDER NUMBER, or seed FOLDER sample".into());
+    let (Some(folder), Some(content), None) = (args.next(), args.next(), args.next()) else {
+        return Err("usage: seed FOLDER NUMBER, or seed FOLDER sample".into());
     };
     std::fs::create_dir_all(&folder)?;
     let now = SystemClock::new().now();
-    // The service keeps its time from running backwards, so it begins before all that will have happened.
+    // The service's time never runs backwards, so the clock starts before the first event.
     let clock = Arc::new(ManualClock::new(now - TimeDelta::days(400)));
     let journal = Path::new(&folder).join("tokens.journal");
     let service = Arc::new(tokens::builder(&journal)?.clock(clock.clone()).build()?);
-    if what == "sample" {
+    if content == "sample" {
         sample(&service, &clock, now).await?;
     } else {
-        many(&service, &clock, now, what.parse()?).await?;
+        many(&service, &clock, now, content.parse()?).await?;
     }
     service.store().close().await;
     Ok(())
 }
 
-/// Programs 1 to `number`, one a second until now.
+/// Issues tokens for the programs 1 to `number`, one per second until now.
 async fn many(
     service: &Arc<TokenService<FileStore>>,
     clock: &ManualClock,
@@ -78,15 +78,15 @@ async fn many(
 ) -> Result<(), Box<dyn Error>> {
     let mut issuing = JoinSet::new();
     for n in 1..=number {
-        if issuing.len() == AT_ONCE {
+        if issuing.len() == CONCURRENCY {
             issuing.join_next().await.transpose()?.transpose()?;
         }
         clock.set(now - TimeDelta::seconds(i64::try_from(number - n)?));
         let token_type = if n % 10 == 0 { "developer" } else { "connector" };
         let service = service.clone();
         issuing.spawn(async move {
-            let request = IssueRequest::new(OWNER, token_type, format!("Program {n:06}"));
-            service.issue(request).await.map(drop)
+            let request = IssueRequest::new(token_type, format!("Program {n:06}"));
+            service.owner(OWNER).issue(request).await.map(drop)
         });
     }
     while let Some(issued) = issuing.join_next().await {
@@ -95,15 +95,17 @@ async fn many(
     Ok(())
 }
 
+/// Issues, uses and revokes the tokens of the sample.
 async fn sample(
     service: &TokenService<FileStore>,
     clock: &ManualClock,
     now: DateTime<Utc>,
 ) -> Result<(), Box<dyn Error>> {
-    // Time does not run backwards here either: what happened, in order. `false`: its last use.
+    // The service's time never runs backwards, so the events are sorted. `true` is an issue, and `false` is
+    // a last use.
     let mut events = Vec::new();
     for (n, &(_, _, days_ago, _, hours_ago, _)) in SAMPLE.iter().enumerate() {
-        // At different times of the day.
+        // This spreads the issues over the day.
         let minutes = days_ago * 1440 + 37 * days_ago % 500;
         events.push((now - TimeDelta::minutes(minutes), true, n));
         events.extend(hours_ago.map(|hours| (now - TimeDelta::minutes(60 * hours + 7), false, n)));
@@ -114,9 +116,9 @@ async fn sample(
         clock.set(at);
         let (token_type, issued_to, _, lifetime, _, revoked) = SAMPLE[n];
         if created {
-            let request = IssueRequest::new(OWNER, token_type, issued_to)
+            let request = IssueRequest::new(token_type, issued_to)
                 .expires_in(Duration::from_secs(lifetime * 86_400));
-            tokens[n] = Some(service.issue(request).await?);
+            tokens[n] = Some(service.owner(OWNER).issue(request).await?);
         } else if let Some(issued) = &tokens[n] {
             service.verify(issued.token.expose_secret(), &Requirement::any_token()).await?;
             if revoked {

@@ -1,16 +1,15 @@
-//! The example as a process of its own, and its server within the test.
+//! The example service as a process, and its server within the test.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test may fail")]
 
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, unexpected_cfgs)]
-
-#[cfg(unix)]
-mod example_service;
+#[path = "../../../service-tokens-axum/tests/harness/mod.rs"]
+mod harness;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod panics;
 #[cfg(unix)]
-mod running;
-#[allow(dead_code, unreachable_pub)]
+mod process;
+#[allow(dead_code, unreachable_pub, reason = "a part of the program, compiled into the test")]
 #[path = "../../src/server.rs"]
 mod server;
-#[path = "../../../service-tokens-axum/tests/support/mod.rs"]
-mod support;
+#[cfg(unix)]
+mod service;

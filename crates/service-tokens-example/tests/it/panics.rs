@@ -1,7 +1,7 @@
-//! What a client sees of a panic, and of what takes too long, with the example's server.
+//! Panics and timeouts, as clients of the example's server see them.
 
+use crate::harness::{self, send};
 use crate::server;
-use crate::support::{self, send};
 use axum::Router;
 use axum::routing::{get, post};
 use service_tokens_axum::{Bearer, BearerLayer};
@@ -10,9 +10,9 @@ use tokio::net::TcpListener;
 const SECRET: &str = "the message of a panic";
 
 #[tokio::test]
-async fn a_panic_is_a_500_without_details_and_the_service_goes_on() {
-    let (service, _) = support::service();
-    let token = support::token(&service, "acme", "connector").await;
+async fn panic_in_handler_returns_500_without_details() {
+    let (service, _) = harness::service();
+    let token = harness::token(&service, "acme", "connector").await;
     let early = async |Bearer(token): Bearer| -> String { panic!("{SECRET} {}", token.id()) };
     let late = async |body: String| -> String { panic!("{SECRET} {body}") };
     let routes = Router::new()
@@ -48,18 +48,19 @@ async fn a_panic_is_a_500_without_details_and_the_service_goes_on() {
     assert!(serving.await.expect("it serves on"), "no connection is left over");
 }
 
-/// What the routers cannot answer themselves may not be kept either.
+/// Answers that the server creates instead of the routers must not be cacheable either.
 #[tokio::test]
-async fn a_store_that_panics_or_hangs_leaves_an_answer_that_nobody_keeps() {
-    use crate::support::faulty::{Fault, Faulty};
+async fn panic_or_hang_of_store_is_not_cacheable() {
+    use crate::harness::{Call, Fault, FaultyStore};
     use service_tokens::{IssueRequest, TokenService, TokenType};
     use service_tokens_axum::{management, standards};
 
     let connector = TokenType::new("connector", ["files:upload"]).expect("a type");
-    let service = TokenService::builder(Faulty::new(), "acme_test").token_type(connector).build();
+    let service =
+        TokenService::builder(FaultyStore::new(), "acme_test").token_type(connector).build();
     let service = std::sync::Arc::new(service.expect("a service"));
-    let request = IssueRequest::new("acme", "connector", "backup");
-    let issued = service.issue(request).await.expect("a token");
+    let request = IssueRequest::new("connector", "backup");
+    let issued = service.owner("acme").issue(request).await.expect("a token");
     let token = issued.token.expose_secret();
     let routes = Router::new()
         .route("/files", get(async || "files").layer(BearerLayer::new(service.clone())))
@@ -67,13 +68,13 @@ async fn a_store_that_panics_or_hangs_leaves_an_answer_that_nobody_keeps() {
         .merge(management::router(service.clone()));
     let limits =
         server::Limits { request: std::time::Duration::from_millis(100), ..server::LIMITS };
-    let address = support::serve(server::guarded(routes, limits)).await;
+    let address = harness::serve(server::guarded(routes, limits)).await;
 
     let authorization = format!("Authorization: Bearer {token}");
     let headers = [&*authorization, "Content-Type: application/x-www-form-urlencoded"];
     let form = format!("token={token}");
     for (fault, status) in [(Fault::Panics, 500), (Fault::Hangs, 408)] {
-        service.store().fail_find(0, fault);
+        service.store().fail(Call::Find, 0, fault);
         for (method, path, body) in [
             ("GET", "/files", ""),
             ("POST", "/introspect", &*form),

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::record::State;
-use crate::store::{LastUsed, Order, Query, States, StoreError, TokenStore, Version};
+use crate::store::{Filter, LastUsed, ListRequest, Order, States, StoreError, TokenStore, Version};
 
 #[test]
-fn everything_is_there_after_reopening() {
+fn reopened_store_has_every_record() {
     let place = Place::new();
     let (one, two, three, four) = (record(1), record(2), record(3), record(4));
     let versions = block_on(async {
@@ -34,7 +34,10 @@ fn everything_is_there_after_reopening() {
             assert_eq!(store.find(three.id()).await.unwrap(), None);
             let found = store.find(four.id()).await.unwrap().unwrap();
             assert_eq!(found.last_used, LastUsed::At(now()));
-            let page = store.list(&Query::new().states(States::ALL), now()).await.unwrap();
+            let page = store
+                .list(&ListRequest::from(Filter::new().states(States::ALL)), now())
+                .await
+                .unwrap();
             assert_eq!(page.items.len(), 3);
             if round > 0 {
                 let compacted = store.compact().await.unwrap();
@@ -45,7 +48,7 @@ fn everything_is_there_after_reopening() {
 }
 
 #[test]
-fn versions_are_never_used_twice() {
+fn versions_are_never_reused() {
     let place = Place::new();
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..3 {
@@ -68,7 +71,7 @@ fn versions_are_never_used_twice() {
 }
 
 #[test]
-fn opening_tells_what_it_does() {
+fn open_reports_its_progress() {
     let place = Place::new();
     let store = place.open();
     let inserts = async {
@@ -94,7 +97,7 @@ fn opening_tells_what_it_does() {
 }
 
 #[test]
-fn pages_are_complete_in_both_directions() {
+fn list_is_complete_in_both_orders() {
     let place = Place::in_memory();
     let store = place.open();
     // More than are looked at in one chunk, of which one in a hundred is asked for.
@@ -110,7 +113,9 @@ fn pages_are_complete_in_both_directions() {
     block_on(store.insert(&record(3_000))).unwrap();
     for direction in [Order::OldestFirst, Order::NewestFirst] {
         for limit in [1, 4, 30, 1_000] {
-            let mut query = Query::new().states(State::Revoked).direction(direction).limit(limit);
+            let mut query = ListRequest::from(Filter::new().states(State::Revoked))
+                .order(direction)
+                .limit(limit);
             let mut found = Vec::new();
             loop {
                 let page = block_on(store.list(&query, now())).unwrap();

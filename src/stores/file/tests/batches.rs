@@ -45,7 +45,7 @@ macro_rules! ask {
 }
 
 #[test]
-fn acts_of_one_batch_see_each_other() {
+fn writes_of_one_batch_see_each_other() {
     let held = held();
     let store = &held.store;
     // While the first is being synced, the others gather.
@@ -94,7 +94,7 @@ fn acts_of_one_batch_see_each_other() {
 
 /// A refusal that rests on an act which then fails would be a lie.
 #[test]
-fn what_rests_on_a_failed_act_fails_with_it() {
+fn write_after_failed_write_in_batch_fails() {
     let held = held();
     let store = &held.store;
     let (zero, one) = (record(0), record(1));
@@ -123,7 +123,7 @@ fn what_rests_on_a_failed_act_fails_with_it() {
 }
 
 #[test]
-fn a_disk_that_hangs_does_not_fill_the_memory() {
+fn hanging_disk_bounds_queued_writes() {
     let held = held();
     let store = &held.store;
     let scopes = ScopeSet::new(["files:read"]).unwrap();

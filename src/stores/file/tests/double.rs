@@ -35,9 +35,9 @@ type Plan = Box<dyn FnMut(usize, &Call) -> Behaviour + Send>;
 
 /// Passes everything on to the real disk unless the plan for the n-th call says otherwise.
 #[derive(Clone)]
-pub(super) struct Double(Arc<Mutex<State>>);
+pub(super) struct Double(Arc<Mutex<Recorded>>);
 
-struct State {
+struct Recorded {
     plan: Plan,
     calls: usize,
     log: Vec<Call>,
@@ -45,7 +45,7 @@ struct State {
 
 impl Double {
     pub(super) fn new(plan: impl FnMut(usize, &Call) -> Behaviour + Send + 'static) -> Self {
-        Self(Arc::new(Mutex::new(State { plan: Box::new(plan), calls: 0, log: Vec::new() })))
+        Self(Arc::new(Mutex::new(Recorded { plan: Box::new(plan), calls: 0, log: Vec::new() })))
     }
 
     pub(super) fn directory(&self) -> Arc<dyn Directory> {
@@ -150,8 +150,8 @@ impl Disk for DoubleDisk {
         self.real.is_at(path)
     }
 
-    fn permit_as(&self, path: &Path) -> io::Result<()> {
-        self.real.permit_as(path)
+    fn copy_permissions(&self, path: &Path) -> io::Result<()> {
+        self.real.copy_permissions(path)
     }
 
     fn lock(&self) -> Result<Option<Lock>, NotLocked> {

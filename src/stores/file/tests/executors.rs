@@ -10,7 +10,7 @@ use super::double::{Behaviour, Call, Double};
 use super::*;
 use crate::store::{StoreError, TokenStore};
 use crate::stores::file::OpenError;
-use crate::stores::file::queue::{Operation, Request};
+use crate::stores::file::queue::{Request, Write};
 use crate::stores::file::reply::reply;
 
 /// A store whose syncs take a while.
@@ -26,7 +26,7 @@ fn slow(place: &Place, sync: Duration) -> FileStore {
 }
 
 #[test]
-fn two_executors_drive_it_and_a_ticker_is_not_held_up() {
+fn two_executors_drive_writes_without_blocking() {
     let place = Place::new();
     let store = Arc::new(slow(&place, Duration::from_millis(400)));
     let other = {
@@ -79,7 +79,7 @@ fn two_executors_drive_it_and_a_ticker_is_not_held_up() {
 }
 
 #[test]
-fn waiting_acts_share_a_sync() {
+fn waiting_writes_share_a_sync() {
     let place = Place::new();
     let store = slow(&place, Duration::from_millis(100));
     let began = Instant::now();
@@ -99,7 +99,7 @@ fn waiting_acts_share_a_sync() {
 }
 
 #[test]
-fn a_dropped_future_undoes_nothing() {
+fn dropped_future_does_not_undo_its_write() {
     let place = Place::new();
     let store = place.open();
     block_on(async {
@@ -117,7 +117,7 @@ fn a_dropped_future_undoes_nothing() {
 }
 
 #[test]
-fn dropping_the_store_finishes_what_was_begun() {
+fn dropped_store_finishes_begun_writes() {
     for _ in 0..20 {
         let place = Place::new();
         for round in 0..5 {
@@ -134,7 +134,7 @@ fn dropping_the_store_finishes_what_was_begun() {
 }
 
 #[test]
-fn a_closed_store_refuses_everything_and_lets_others_in() {
+fn closed_store_refuses_calls_and_unlocks() {
     let place = Place::new();
     let store = place.open();
     block_on(async {
@@ -159,7 +159,7 @@ fn a_closed_store_refuses_everything_and_lets_others_in() {
 
 /// The last handle of the store may be owned by a task that the writer itself wakes.
 #[test]
-fn the_writer_may_drop_the_store() {
+fn writer_thread_may_drop_the_store() {
     struct Owner(std::sync::Mutex<Option<FileStore>>);
     impl std::task::Wake for Owner {
         fn wake(self: Arc<Self>) {
@@ -172,8 +172,8 @@ fn the_writer_may_drop_the_store() {
     let shared = store.shared.clone();
     let (promise, reply) = reply();
     let bytes = record(1).to_bytes();
-    let act = Operation::Insert { record: record(1), bytes };
-    shared.queue.push(Request::Operation(act, promise)).unwrap();
+    let write = Write::Insert { record: record(1), bytes };
+    shared.queue.push(Request::Write(write, promise)).unwrap();
     *owner.0.lock().unwrap() = Some(store);
     let waker = std::task::Waker::from(owner.clone());
     let mut reply = std::pin::pin!(reply);
@@ -192,7 +192,7 @@ fn the_writer_may_drop_the_store() {
 }
 
 #[test]
-fn compaction_by_itself_stops_nobody() {
+fn automatic_compaction_blocks_no_write() {
     let place = Place::new();
     let store = FileStoreOptions::new().compact_above(50_000).open(place.path()).unwrap();
     block_on(async {

@@ -96,19 +96,19 @@ fn fail(count: usize, behaviour: Behaviour) {
 }
 
 #[test]
-fn one_call_fails() {
+fn write_with_one_failing_call_is_consistent() {
     fail(1, Behaviour::Fail(ErrorKind::Other));
     fail(1, Behaviour::Fail(ErrorKind::StorageFull));
 }
 
 #[test]
-fn one_call_fails_after_doing_it() {
+fn write_with_one_lost_answer_is_consistent() {
     fail(1, Behaviour::FailAfter(ErrorKind::Other));
 }
 
 /// The cut-back fails with the write, once or several times.
 #[test]
-fn several_calls_fail() {
+fn write_with_several_failures_is_consistent() {
     for count in [2, 3, 5] {
         fail(count, Behaviour::Fail(ErrorKind::Other));
         fail(count, Behaviour::FailAfter(ErrorKind::Other));
@@ -117,7 +117,7 @@ fn several_calls_fail() {
 
 /// The disk fails for good: reading goes on, and what is left opens.
 #[test]
-fn all_calls_fail_from_one_on() {
+fn write_to_failed_disk_keeps_reads() {
     fail(usize::MAX / 2, Behaviour::Fail(ErrorKind::Other));
     fail(usize::MAX / 2, Behaviour::FailAfter(ErrorKind::StorageFull));
 }
@@ -138,7 +138,7 @@ fn kinds(plan: impl FnMut(usize, &Call) -> Behaviour + Send + 'static) -> (Store
 }
 
 #[test]
-fn errors_have_their_kind() {
+fn disk_errors_map_to_store_errors() {
     let writes = |kind, after: bool| {
         move |_, call: &Call| match call {
             Call::Write(..) if after => Behaviour::FailAfter(kind),
@@ -164,7 +164,7 @@ fn errors_have_their_kind() {
 
 /// After a failed cut nothing is written until it succeeds, whatever the disk would take.
 #[test]
-fn nothing_is_written_before_the_cut() {
+fn truncated_tail_is_cut_before_any_write() {
     let place = Place::in_memory();
     let double = Double::new(|_, _| Behaviour::Obey);
     let store = open(&place, &double);
@@ -192,7 +192,7 @@ fn nothing_is_written_before_the_cut() {
 
 /// A killed process may have written what it never synced. Whoever reads it takes it for certain.
 #[test]
-fn opening_makes_durable_what_it_read() {
+fn open_syncs_the_records_it_read() {
     let place = Place::in_memory();
     drop(place.open());
     let file = std::fs::OpenOptions::new().append(true).open(place.path()).unwrap();

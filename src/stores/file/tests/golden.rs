@@ -1,4 +1,4 @@
-//! Makes the golden store of format 1, which `tests/file_golden.rs` reads. It was made once; a new
+//! Makes the golden store of format 1, which `tests/it/golden.rs` reads. It was made once; a new
 //! one is needed for a new format only, beside the old.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use crate::store::TokenStore;
 
 #[test]
 #[ignore = "writes tests/golden: for a new format"]
-fn generate() {
+fn write_golden_store() {
     let place = Place::new();
     let store = place.open_quiet();
     block_on(fill(&store));

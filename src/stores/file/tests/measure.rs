@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::*;
-use crate::store::{Query, TokenStore};
+use crate::store::{ListRequest, TokenStore};
 
 fn report(what: &str, count: u64, began: Instant) {
     let took = began.elapsed();
@@ -18,7 +18,7 @@ fn tell(line: &str) {
 
 #[test]
 #[ignore = "a measurement"]
-fn throughput() {
+fn measure_throughput() {
     let place = Place::new();
     let store = Arc::new(place.open());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
@@ -77,7 +77,7 @@ fn throughput() {
 
 #[test]
 #[ignore = "a measurement"]
-fn a_million() {
+fn measure_a_million_records() {
     const COUNT: u64 = 1_000_000;
     let place = Place::new();
     let store = place.open();
@@ -100,8 +100,8 @@ fn a_million() {
     report("inserts by one task, 1,000 at once", COUNT, began);
     let began = Instant::now();
     for n in 0..1_000 {
-        let query = Query::new().after(id(n * 997));
-        let query = query.direction(crate::store::Order::OldestFirst);
+        let query = ListRequest::new().after(id(n * 997));
+        let query = query.order(crate::store::Order::OldestFirst);
         let _page = block_on(store.list(&query, now())).unwrap();
     }
     report("pages of 50", 1_000, began);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::store::{LastUsed, Query, States, StoreError, TokenStore};
+use crate::store::{Filter, LastUsed, ListRequest, States, StoreError, TokenStore};
 
 /// Records by id, with their last use.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -43,7 +43,7 @@ impl Model {
     /// What a store holds.
     pub(super) fn of(store: &FileStore) -> Self {
         let mut model = Self::default();
-        let mut query = Query::new().states(States::ALL).limit(7);
+        let mut query = ListRequest::from(Filter::new().states(States::ALL)).limit(7);
         loop {
             let page = block_on(store.list(&query, now())).unwrap();
             for stored in page.items {

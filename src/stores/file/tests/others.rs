@@ -28,7 +28,7 @@ fn read_only(path: &Path) -> Result<FileStore, OpenError> {
 }
 
 #[test]
-fn a_lock_file_that_was_removed_lets_nobody_in() {
+fn removed_lock_file_admits_no_second_writer() {
     let place = Place::in_memory();
     let lock = place.path().with_extension("journal.lock");
     let store = place.open_quiet();
@@ -51,7 +51,7 @@ fn a_lock_file_that_was_removed_lets_nobody_in() {
 }
 
 #[test]
-fn a_file_with_two_names_is_not_written_to() {
+fn open_of_hard_linked_file_is_refused() {
     let place = Place::in_memory();
     let other = place.directory.path().join("other");
     let store = place.open_quiet();
@@ -69,7 +69,7 @@ fn a_file_with_two_names_is_not_written_to() {
 }
 
 #[test]
-fn nothing_is_acknowledged_into_a_file_that_lost_its_name() {
+fn write_to_unlinked_file_is_refused() {
     let place = Place::in_memory();
     let moved = place.directory.path().join("moved");
     let store = place.open_quiet();
@@ -92,7 +92,7 @@ fn nothing_is_acknowledged_into_a_file_that_lost_its_name() {
 }
 
 #[test]
-fn nothing_is_acknowledged_into_a_file_of_another_length() {
+fn write_to_resized_file_is_refused() {
     let place = Place::in_memory();
     let double = Double::new(|_, _| Behaviour::Obey);
     let options = double.under(FileStoreOptions::new());
@@ -125,7 +125,7 @@ fn nothing_is_acknowledged_into_a_file_of_another_length() {
 
 /// A rename that took place although it is said to have failed.
 #[test]
-fn a_compacted_file_is_used_if_it_has_the_name() {
+fn compacted_file_with_the_name_is_used() {
     let place = Place::in_memory();
     let double = Double::new(|_, call| match call {
         Call::Rename(..) => Behaviour::FailAfter(ErrorKind::Other),
@@ -150,7 +150,7 @@ impl Wake for Panicking {
 }
 
 #[test]
-fn a_waker_that_panics_ends_nothing() {
+fn panicking_waker_stops_no_writer() {
     let place = Place::in_memory();
     let double = Double::new(|_, call| {
         if matches!(call, Call::Sync(_)) {
@@ -175,7 +175,7 @@ fn a_waker_that_panics_ends_nothing() {
 
 /// The writer's end by a panic: what is read stays true, because nobody else writes.
 #[test]
-fn a_writer_that_panicked_keeps_others_out() {
+fn panicked_writer_keeps_its_lock() {
     let place = Place::in_memory();
     let double = Double::new(|_, _| Behaviour::Obey);
     let options = double.under(FileStoreOptions::new());
@@ -197,7 +197,7 @@ fn a_writer_that_panicked_keeps_others_out() {
 }
 
 #[test]
-fn a_link_that_leads_nowhere_stays() {
+fn open_of_dangling_link_leaves_it() {
     let place = Place::in_memory();
     let link = place.directory.path().join("link");
     let volume = place.directory.path().join("volume");
@@ -225,7 +225,7 @@ fn a_link_that_leads_nowhere_stays() {
 }
 
 #[test]
-fn compaction_keeps_the_permissions() {
+fn compaction_keeps_file_permissions() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::in_memory();
     let store = place.open();
@@ -236,7 +236,7 @@ fn compaction_keeps_the_permissions() {
 }
 
 #[test]
-fn an_error_says_its_source_once() {
+fn open_error_names_its_source_once() {
     let place = Place::in_memory();
     let error = read_only(&place.path()).unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();

@@ -120,7 +120,7 @@ fn renamed(log: Vec<Call>) -> Vec<Call> {
 }
 
 #[test]
-fn what_was_acknowledged_survives_a_power_failure_at_every_call() {
+fn acknowledged_writes_survive_power_failures() {
     let place = Place::in_memory();
     drop(place.open());
     let path = place.open().path().to_owned();
@@ -170,7 +170,7 @@ fn what_was_acknowledged_survives_a_power_failure_at_every_call() {
 /// Killed at a call, opened again, written to, and then the power fails: what the second process
 /// acknowledged is there, whichever of the names the directory has kept.
 #[test]
-fn what_was_acknowledged_after_a_kill_survives_a_power_failure() {
+fn writes_after_kill_survive_power_failures() {
     let place = Place::in_memory();
     drop(place.open());
     let path = place.open().path().to_owned();

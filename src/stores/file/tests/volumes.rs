@@ -45,7 +45,7 @@ fn run(program: &str, arguments: &[&str], place: &Place) {
 
 #[test]
 #[ignore = "needs root to mount a tmpfs; .ci/run runs it"]
-fn a_full_file_system() {
+fn write_to_full_volume_is_refused() {
     let volume = Tmpfs::mount("512k");
     let store = volume.0.open();
     let mut model = Model::default();
@@ -87,7 +87,7 @@ fn a_full_file_system() {
 
 #[test]
 #[ignore = "needs root to mount a tmpfs; .ci/run runs it"]
-fn no_room_for_a_new_store() {
+fn open_on_full_volume_is_refused() {
     let volume = Tmpfs::mount("64k");
     let ballast = volume.fill();
     let error = FileStore::open(volume.0.path()).unwrap_err();
@@ -99,7 +99,7 @@ fn no_room_for_a_new_store() {
 
 #[test]
 #[ignore = "needs root to mount a tmpfs; .ci/run runs it"]
-fn a_file_system_remounted_read_only() {
+fn write_to_remounted_volume_is_refused() {
     let volume = Tmpfs::mount("512k");
     let store = volume.0.open();
     let version = block_on(store.insert(&record(1))).unwrap();
@@ -129,7 +129,7 @@ fn a_file_system_remounted_read_only() {
 
 #[test]
 #[ignore = "needs root to mount a tmpfs; .ci/run runs it"]
-fn a_new_store_where_nothing_can_be_written() {
+fn open_in_read_only_folder_is_refused() {
     let volume = Tmpfs::mount("64k");
     volume.remount("ro");
     let error = FileStore::open(volume.0.path()).unwrap_err();
@@ -154,7 +154,7 @@ fn read_only_answers(store: &FileStore, version: Version) {
 }
 
 #[test]
-fn a_read_only_file() {
+fn open_of_read_only_file_is_refused() {
     let place = Place::new();
     let version = block_on(place.open().insert(&record(1))).unwrap();
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o400)).unwrap();
@@ -164,7 +164,7 @@ fn a_read_only_file() {
 }
 
 #[test]
-fn readers_share_and_a_writer_does_not() {
+fn readers_share_the_lock_and_writers_do_not() {
     let place = Place::new();
     let read_only = || FileStoreOptions::new().read_only(true).open(place.path());
     assert!(matches!(read_only(), Err(OpenError::Io { .. })), "there is no file");
@@ -185,7 +185,7 @@ fn readers_share_and_a_writer_does_not() {
 }
 
 #[test]
-fn files_are_private_and_leftovers_removed() {
+fn files_are_private_and_leftovers_are_removed() {
     let place = Place::new();
     let compacting = place.path().with_extension("journal.compacting");
     fs::write(&compacting, b"half of a file").unwrap();
@@ -202,7 +202,7 @@ fn files_are_private_and_leftovers_removed() {
 }
 
 #[test]
-fn a_compaction_that_cannot_take_place_harms_nothing() {
+fn failed_compaction_leaves_the_store_usable() {
     let place = Place::new();
     let store = place.open();
     let version = block_on(store.insert(&record(1))).unwrap();
@@ -218,7 +218,7 @@ fn a_compaction_that_cannot_take_place_harms_nothing() {
 }
 
 #[test]
-fn one_file_by_two_paths_is_one_store() {
+fn one_file_by_two_paths_has_one_lock() {
     let place = Place::new();
     drop(place.open());
     let link = place.directory.path().join("link");

@@ -1,17 +1,18 @@
-// + Create New.
+// The dialog of the button + Create New.
 
 function openCreate() {
   const parts = stamp('create-dialog');
   const { form, issuedTo, date, dateField, hint, alert, busy } = parts;
 
-  // Kept as long as it is not known what became of the request, so that no retry makes a second token.
+  // The key stays the same while the result of the request is unknown, so a retry cannot create a second
+  // token.
   let key = null;
   let created = null;
   let lost = false;
-  // The token whose secret was lost with the first answer, by its id.
+  // The id of a token whose secret was lost with the first answer.
   let made = null;
-  // That issuing is stopped, if the alert says so.
-  let stopped = '';
+  // The notice about paused issuing, if the alert shows it.
+  let paused = '';
 
   const lifetime = () => form.elements.lifetime?.value ?? '';
   const drawLifetime = () => {
@@ -21,11 +22,11 @@ function openCreate() {
   form.addEventListener('input', (event) => {
     event.target.removeAttribute('aria-invalid');
     drawLifetime();
-    // On a telephone the field for the date would open below the edge: the hint stands under it.
+    // On a phone the date field would open below the visible area. The hint is below that field.
     if (event.target.name === 'lifetime') hint.scrollIntoView({ block: 'nearest' });
   });
 
-  /** What may be chosen. What was chosen stays, if it still may be, and so does the focus. */
+  /** Draws the choices. The current choice and the focus stay if the choice is still on offer. */
   function drawOffer() {
     const { type, lifetime } = form.elements;
     const at = document.activeElement;
@@ -34,7 +35,7 @@ function openCreate() {
     const { first, last } = days(catalogue.policy);
     Object.assign(date, { min: first, max: last });
     drawLifetime();
-    if (alert.textContent === stopped) say(alert, (stopped = whetherStopped()));
+    if (alert.textContent === paused) say(alert, (paused = pausedNotice()));
     if (at.isConnected) return;
     const again = [...form.elements].find(({ name, value }) => name === at.name && value === at.value);
     (again ?? issuedTo).focus();
@@ -42,7 +43,7 @@ function openCreate() {
 
   function complaint() {
     if (!form.elements.type?.value) return ['Choose a type.', form.querySelector('input')];
-    if (!issuedTo.value.trim()) return ['Say which service the token is issued to.', issuedTo];
+    if (!issuedTo.value.trim()) return ['Enter the service that the token is issued to.', issuedTo];
     if (!lifetime()) return ['Choose when it expires.', form.elements.lifetime?.[0] ?? issuedTo];
     if (lifetime() !== 'date') return null;
     if (!date.value) return ['Choose the expiration date.', date];
@@ -55,7 +56,7 @@ function openCreate() {
 
   async function send(signal, close) {
     if (made) {
-      busy.textContent = 'Looking it up…';
+      busy.textContent = 'Reading the token…';
       const token = await ask('GET', `tokens/${made}`, { signal });
       close();
       return openRotate(token);
@@ -66,7 +67,7 @@ function openCreate() {
       say(alert, text);
       field.setAttribute('aria-invalid', 'true');
       field.focus();
-      // On a telephone the sentence may have been scrolled away.
+      // On a phone the sentence may be outside the visible area.
       return alert.scrollIntoView({ block: 'nearest' });
     }
     const body = { type: form.elements.type.value, issued_to: issuedTo.value.trim(), ...end(lifetime(), date.value) };
@@ -87,9 +88,9 @@ function openCreate() {
       }
       lost ||= failure.unknown;
       if (failure.unknown) {
-        return 'The answer did not arrive, so it is not known whether the token was created. Choose Create again: it cannot make a second one.';
+        return 'The answer did not arrive, so it is unknown whether the token was created. Choose Create again. This cannot create a second token.';
       }
-      // A refusal leaves nothing behind; of a server in trouble nobody can be sure.
+      // A refused request created no token. After a server error the result is unknown.
       if (!lost && failure.status < 500) key = null;
       mark(form, failure.problem.field);
       return sentence(failure);
@@ -105,12 +106,12 @@ function openCreate() {
   drawOffer();
   const checked = catalogue.types.length > 1 && form.querySelector('[name=type]:checked');
   (checked || issuedTo).focus();
-  // Policy and types may have changed since the page was opened.
-  lookAgain(() => parts.root.isConnected && drawOffer());
+  // The policy and the types may have changed since sign-in.
+  refreshCatalogue(() => parts.root.isConnected && drawOffer());
 }
 
-/** Asks for policy and types anew. If that fails, the server has the last word all the same. */
-async function lookAgain(changed) {
+/** Reads the policy and the types again. Errors are ignored, because the server checks each request. */
+async function refreshCatalogue(changed) {
   const before = JSON.stringify(catalogue);
   try {
     catalogue = await ask('GET', 'token-types');
@@ -118,7 +119,7 @@ async function lookAgain(changed) {
     return;
   }
   if (JSON.stringify(catalogue) === before) return;
-  drawStopped(list.parts);
+  drawPaused(list.parts);
   changed();
 }
 
@@ -139,27 +140,27 @@ function lifetimeChoices(policy, chosen) {
   return offered.map(([value, text]) => choice('lifetime', value, [text], { checked: value === (chosen ?? begin) }));
 }
 
-/** When it ends, for the API. */
+/** The expiry in the format of the API. */
 function end(lifetime, date) {
   if (lifetime === 'never') return { never_expires: true };
   if (lifetime === 'date') return { expires_at: endOfDay(date).toISOString() };
   return { expires_in: Number(lifetime) };
 }
 
-/** When it ends, for the person. */
+/** The expiry as a sentence. */
 function lifetimeHint(lifetime, date, policy) {
   const sentences = [];
-  if (lifetime === 'never') sentences.push('Works until it is revoked.');
+  if (lifetime === 'never') sentences.push('The token works until it is revoked.');
   else if (Number(lifetime)) sentences.push(`Expires ${instant(now() + lifetime * SECOND)} (${zone}).`);
   else if (date) sentences.push(`Expires at the end of that day, ${instant(endOfDay(date))} (${zone}).`);
   else sentences.push(`Expires at the end of that day in your time zone (${zone}).`);
   if (latestEnd(policy).bySelf) {
-    sentences.push(`Your manager token expires ${instant(new Date(self.expires_at))}, and what it creates lives no longer.`);
+    sentences.push(`Your manager token expires ${instant(new Date(self.expires_at))}, and tokens that it creates cannot expire later.`);
   }
   return sentences.join(' ');
 }
 
-/** Marks the field that the server's problem names. */
+/** Marks the field that the problem names as invalid. */
 function mark(form, field) {
   const names = { issued_to: '#issued-to', expires_at: '#expiration-date' };
   const input = names[field] && form.querySelector(names[field]);
@@ -167,21 +168,21 @@ function mark(form, field) {
   input?.focus();
 }
 
-/** The token exists and its secret was lost with the first answer: rotating gives another. */
+/** Offers a rotation, because the token exists and its secret was lost with the first answer. */
 function offerRotation({ form, submit }) {
-  // The key is new for each request, so what exists is this request's: browsers repeat one by
-  // themselves when a connection breaks.
-  const why = 'The token was created, and the answer with its secret was lost on the way.';
+  // Each request has a new key, so the existing token is from this request. Browsers repeat a request when
+  // a connection breaks.
+  const why = 'The token was created, but the answer with its secret was lost.';
   for (const field of form.querySelectorAll('fieldset, input')) field.disabled = true;
   if (!may('rotate')) {
     submit.hidden = true;
-    return `${why} Nobody has it. Revoke it in the list and create another, or ask somebody who may rotate it.`;
+    return `${why} No program can use it. Revoke it in the list and create another, or ask a person who may rotate it.`;
   }
   submit.textContent = 'Rotate';
   return `${why} Choose Rotate to get a new secret for it.`;
 }
 
-/** A UUID of version 7: the key of one request, and the id of the token that it creates. */
+/** Creates a UUID of version 7. It is the key of one request and the id of the token. */
 function uuidV7() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   let time = now();

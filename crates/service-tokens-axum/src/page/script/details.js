@@ -1,4 +1,4 @@
-// Everything about one token, with its exact instants: reached by keyboard and touch as well.
+// The dialog with all fields of one token and exact times. It also works with keyboard and touch.
 
 function openDetails(token) {
   const { root, facts, close: button } = stamp('details-dialog');
@@ -27,12 +27,12 @@ function openDetails(token) {
     leave: (close) => close(),
     closed: () => list?.focus(token.id, 'details'),
   });
-  // The focus is at its end, on the button; reading begins at the top.
+  // The focus is on the button at the end, but reading begins at the top.
   root.scrollTop = 0;
   button.addEventListener('click', close);
 }
 
-/** In the viewer's zone to the second, and in UTC to the microsecond. */
+/** A time in the viewer's zone with seconds, and in UTC with microseconds. */
 function exact(text) {
   const time = timeElement(text, zonedFormat.format(new Date(text)));
   return make('span', 'exact', time, ' ', make('code', 'quiet', text));
@@ -43,16 +43,16 @@ function exactLastUsed(token) {
 }
 
 function oldSecret({ ends_at, ends_on_first_use }) {
-  const first = ends_on_first_use ? 'ends when the new one is first used, at the latest ' : 'ends ';
+  const first = ends_on_first_use ? 'ends when the new one is first used, or at the latest ' : 'ends ';
   return [first, exact(ends_at)];
 }
 
-/** When and by whom. */
+/** The time of a revocation and its author. */
 function revocation({ at, by }) {
   return by ? [exact(at), ' by ', named(by)] : [exact(at)];
 }
 
-/** Who did something: its name is filled in when it is known. */
+/** The author of an operation. The name replaces the id as soon as it is known. */
 function named(by) {
   const node = isolated(by);
   nameOf(by).then((name) => {

@@ -1,6 +1,6 @@
-// Dialogs: modal, one at a time, each stamped anew and gone from the document when it closes.
+// Modal dialogs. One is open at a time. Each is a new copy of its template, and is removed when it closes.
 
-/** Closes what is open, without asking; nothing that only the person may close. */
+/** Closes the open dialog without a question. It is null if the dialog is personal. */
 let closeOpen = null;
 
 function closeDialogs() {
@@ -8,11 +8,11 @@ function closeDialogs() {
 }
 
 /**
- * Opens a dialog. `leave` is called when the person wants to leave (Escape, or a button) and decides
- * what becomes of that; `closing` and `closed` before and after it is gone, whatever the way. One
- * that is `kept` holds what cannot be shown again: nothing but the person closes it.
+ * Opens a dialog. `leave` is called when the person wants to leave through Escape or a button, and decides
+ * whether to close. `closing` runs before the dialog is removed and `closed` after that, in every case. A
+ * `personal` dialog shows something that cannot be shown again, so only the person can close it.
  */
-function openDialog(dialog, { leave, closing, closed, kept = false }) {
+function openDialog(dialog, { leave, closing, closed, personal = false }) {
   closeDialogs();
   let open = true;
   const close = () => {
@@ -24,8 +24,8 @@ function openDialog(dialog, { leave, closing, closed, kept = false }) {
     dialog.remove();
     closed?.();
   };
-  if (!kept) closeOpen = close;
-  // A browser lets a page refuse Escape itself always, and the cancel event only once.
+  if (!personal) closeOpen = close;
+  // A page can always prevent the Escape key, but browsers let it prevent the cancel event only once.
   dialog.addEventListener('keydown', (event) => {
     if (event.key !== 'Escape' || event.isComposing) return;
     event.preventDefault();
@@ -37,7 +37,7 @@ function openDialog(dialog, { leave, closing, closed, kept = false }) {
     leave(close);
   });
   dialog.addEventListener('close', () => {
-    if (!kept) return close();
+    if (!personal) return close();
     if (!open) return;
     dialog.showModal();
     leave(close);
@@ -48,8 +48,8 @@ function openDialog(dialog, { leave, closing, closed, kept = false }) {
 }
 
 /**
- * A dialog with a form that asks the server something. While it waits, the form says so and leaving
- * means to stop waiting. `send(signal)` does the asking, `failed(failure)` gives a sentence.
+ * Opens a dialog with a form that sends a request. While it waits, the form shows this, and leaving stops
+ * the wait. `send(signal)` sends the request, and `failed(failure)` returns a sentence about a failure.
  */
 function openForm(parts, { busyText, send, failed, closed }) {
   const { root, form, alert, busy, submit, cancel } = parts;
@@ -74,12 +74,12 @@ function openForm(parts, { busyText, send, failed, closed }) {
     try {
       await send(signal, close);
     } catch (error) {
-      // Leaving ended the waiting: the answer is lost as if the connection had broken.
-      const stopped = error instanceof Overtaken && root.isConnected;
-      if (error instanceof Failure || stopped) {
-        say(alert, failed(stopped ? new Failure(0) : error));
+      // Leaving stopped the wait, so the answer is lost as after a broken connection.
+      const aborted = error instanceof Outdated && root.isConnected;
+      if (error instanceof Failure || aborted) {
+        say(alert, failed(aborted ? new Failure(0) : error));
         alert.scrollIntoView({ block: 'nearest' });
-      } else if (!(error instanceof Overtaken)) {
+      } else if (!(error instanceof Outdated)) {
         throw error;
       }
     } finally {

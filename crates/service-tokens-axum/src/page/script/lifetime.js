@@ -1,18 +1,18 @@
-// How long a new token may live: presets within the policy, and a date.
+// The lifetimes on offer for a new token, as presets within the policy or as a date.
 
 const PRESETS = [7, 30, 90, 365].map((days) => (days * DAY) / SECOND);
 
 /**
- * The latest end that a new token may have, in milliseconds; infinite if there is none. What a token
- * creates lives no longer than itself, unless the policy says otherwise.
+ * The latest expiry of a new token, in milliseconds, or infinity. A new token must not outlive the manager
+ * token, unless the policy allows that.
  */
-function latestEnd({ max_lifetime: longest, outliving_issuer_allowed: outliving }) {
-  const byPolicy = longest === null ? Infinity : now() + longest * SECOND;
+function latestEnd({ max_lifetime: maxLifetime, outliving_issuer_allowed: outliving }) {
+  const byPolicy = maxLifetime === null ? Infinity : now() + maxLifetime * SECOND;
   const bySelf = self.expires_at && !outliving ? Date.parse(self.expires_at) : Infinity;
   return { latest: Math.min(byPolicy, bySelf), bySelf: bySelf < byPolicy };
 }
 
-/** The presets on offer, in seconds. */
+/** The presets that the policy allows, in seconds. */
 function presets(policy) {
   const { latest, bySelf } = latestEnd(policy);
   const fitting = PRESETS.filter((seconds) => bySelf
@@ -22,7 +22,7 @@ function presets(policy) {
   return [policy.max_lifetime];
 }
 
-/** The preset to begin with: the policy's default, or what comes closest below it. */
+/** The preset that is selected first. It is the policy's default or the longest preset below it. */
 function firstPreset(offered, policy) {
   const wanted = policy.default_lifetime ?? PRESETS[2];
   return offered.filter((seconds) => seconds <= wanted).pop() ?? offered[0];
@@ -32,23 +32,23 @@ function neverAllowed(policy) {
   return policy.never_allowed && (policy.outliving_issuer_allowed || !self.expires_at);
 }
 
-/** The end of this day (`2026-11-30`) in the viewer's time zone: the instant at which the next begins. */
+/** The end of this day (`2026-11-30`) in the viewer's time zone, which is the start of the next day. */
 function endOfDay(text) {
   const [year, month, day] = text.split('-').map(Number);
   return new Date(year, month - 1, day + 1);
 }
 
-/** A day as a date input writes it. */
+/** Formats a day for a date input. */
 function dayText(date) {
   const two = (number) => String(number).padStart(2, '0');
   return `${String(date.getFullYear()).padStart(4, '0')}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
-/** The first and the last day that may be chosen. */
+/** The first and the last day that the date input accepts. */
 function days(policy) {
-  // The API's times have years of four digits.
+  // Years in the API have four digits.
   const last = new Date(Math.min(latestEnd(policy).latest, Date.UTC(9999, 11, 31)));
-  // The last day whose end is not after the latest end.
+  // The end of the last day must not be after the latest expiry.
   last.setDate(last.getDate() - 1);
   return { first: dayText(new Date(now())), last: dayText(last) };
 }

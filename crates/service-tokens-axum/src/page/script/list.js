@@ -1,11 +1,11 @@
-// The list: pages of the owner's tokens, through cursors that are kept in memory.
+// The list of the owner's tokens, in pages. The cursors of the pages are in memory.
 
 const PAGE_LENGTH = 50;
 
-/** How long typing must rest before a search is sent. */
-const TYPING = 250;
+/** The pause in typing after which a search is sent. */
+const TYPING_PAUSE = 250;
 
-/** The list on the screen, for what changes tokens. */
+/** The list that is shown, for the dialogs that change tokens. */
 let list = null;
 
 function showList() {
@@ -15,23 +15,24 @@ function showList() {
   parts.owner.textContent = self.owner;
   for (const { name } of catalogue.types) type.append(new Option(capitalised(name), name));
   create.hidden = !may('issue');
-  drawStopped(parts);
+  drawPaused(parts);
+  parts.heads.append(...columnHeads());
 
-  // The cursors of the pages before this one and its own; the first page has none.
+  // The cursors of the previous pages and of this one. The first page has none.
   let cursors = [null];
   let following = null;
-  // The cursor of a page that has just turned out to be empty: it is no way on.
+  // The cursor of a page that turned out to be empty, so it is not offered as the next page.
   let end = null;
   let reading = null;
   let typing = 0;
-  // What the rows on the screen are the answer to.
+  // The query and cursor that the shown rows belong to.
   let drawn = '';
-  // What was done: said with the next page, whichever that will be.
+  // The messages about finished operations. The next page that is drawn shows them.
   let news = [];
 
   /**
-   * Reads the page of the last cursor and draws it, if nothing else is asked for meanwhile. Whether
-   * the rows on the screen are what was asked for.
+   * Reads and draws the page of the last cursor, unless a later read replaces this one. Returns whether the
+   * shown rows belong to the request.
    */
   async function read(...more) {
     news.push(...more);
@@ -44,7 +45,7 @@ function showList() {
       const page = await gather(query(parts), cursors.at(-1), mine.signal);
       if (mine.signal.aborted) return false;
       if (!page.tokens.length && cursors.length > 1) {
-        // The last token of this page has gone, and the page with it.
+        // This page has become empty, so the previous page is read.
         end = cursors.pop();
         return await read();
       }
@@ -57,13 +58,13 @@ function showList() {
       setAvailable(previous, cursors.length > 1);
       setAvailable(next, following !== null);
     } catch (error) {
-      if (error instanceof Overtaken || mine.signal.aborted) return false;
+      if (error instanceof Outdated || mine.signal.aborted) return false;
       if (!(error instanceof Failure)) throw error;
       if (drawn !== asked) {
         drawn = '';
-        drawNothing(parts);
+        drawUnknown(parts);
       }
-      // No turning from a page that could not be read: first it is read again.
+      // A page that could not be read has no neighbours until it is read again.
       drawFailure(parts, error, () => read());
       parts.status.replaceChildren(...news, 'The list could not be read.');
       setAvailable(previous, false);
@@ -92,13 +93,13 @@ function showList() {
     setAvailable(next, false);
     setAvailable(previous, false);
     const turned = await read();
-    // The buttons stand below the last row: one begins at the first.
+    // The buttons are below the last row, but reading begins at the first.
     if (turned && parts.sheet.getBoundingClientRect().top < 0) parts.sheet.scrollIntoView();
   }
 
   search.addEventListener('input', () => {
     clearTimeout(typing);
-    typing = setTimeout(first, TYPING);
+    typing = setTimeout(first, TYPING_PAUSE);
   });
   filters.addEventListener('submit', (event) => {
     event.preventDefault();
@@ -120,27 +121,27 @@ function showList() {
   list = {
     parts,
     read,
-    /** The newest tokens whatever was searched for: where a new one is seen. */
+    /** Shows the newest tokens without filters, so a new token is visible. */
     newest(...more) {
       filters.reset();
       return first(...more);
     },
-    focus: (id, act) => focusRow(parts, id, act),
+    focus: (id, action) => focusRow(parts, id, action),
   };
   document.getElementById('view').replaceChildren(root);
   parts.heading.focus();
   first();
 }
 
-/** The filters as the API has them. */
+/** The filters as query parameters of the API. */
 function query({ search, type, state, order }) {
-  const query = new URLSearchParams({ state: state.value, direction: order.value });
+  const query = new URLSearchParams({ state: state.value, order: order.value });
   if (type.value) query.set('type', type.value);
   if (search.value.trim()) query.set('issued_to_contains', search.value.trim());
   return query;
 }
 
-/** One page. A store may give a short one before the end: then more is asked for until it is full. */
+/** Reads one full page. A store may return a short page before the end, so several requests may be needed. */
 async function gather(query, cursor, signal) {
   const tokens = [];
   let next = cursor;
@@ -154,11 +155,11 @@ async function gather(query, cursor, signal) {
   return { tokens, next };
 }
 
-/** Draws these tokens; `whole` if there are no others. */
+/** Draws these tokens. `whole` says that the list has no others. */
 function drawRows(parts, tokens, whole) {
   const { table, empty, search, type, state } = parts;
   const searched = search.value.trim() !== '' || type.value !== '' || state.value !== 'live';
-  // Whoever is signed in has a token, so a list without a search is never quite empty.
+  // The manager token is in the list, so a list without a search is never empty.
   const alone = !searched && whole && tokens.every(({ id }) => id === self.id);
   table.hidden = tokens.length === 0;
   empty.hidden = tokens.length > 0 && !alone;
@@ -168,24 +169,24 @@ function drawRows(parts, tokens, whole) {
   parts.emptyText.textContent = searched ? nothingMatches(search.value.trim()) : howToBegin();
 }
 
-/** Nothing, neither tokens nor that there are none: it is not known. */
-function drawNothing(parts) {
+/** Removes the rows without saying that the list is empty, because its contents are unknown. */
+function drawUnknown(parts) {
   parts.table.hidden = true;
   parts.empty.hidden = true;
   replaceRows(parts, []);
 }
 
-/** The focus stays where it is, also in a row: on the same button, drawn anew. */
+/** Replaces the rows. If a button in a row has the focus, its new copy gets it. */
 function replaceRows(parts, tokens) {
   const focused = parts.rows.contains(document.activeElement) ? document.activeElement : null;
   const id = focused?.closest('tr').dataset.id;
   parts.rows.replaceChildren(...tokens.map(tokenRow));
-  if (focused) focusRow(parts, id, focused.dataset.act);
+  if (focused) focusRow(parts, id, focused.dataset.action);
 }
 
-/** Gives the focus to this button of this token's row, or to the heading if it is gone. */
-function focusRow({ rows, heading }, id, act) {
-  const buttons = [...rows.querySelectorAll(`[data-act="${act}"]`)];
+/** Focuses the button of this token's row, or the heading if the row is gone. */
+function focusRow({ rows, heading }, id, action) {
+  const buttons = [...rows.querySelectorAll(`[data-action="${action}"]`)];
   const button = buttons.find((each) => each.closest('tr').dataset.id === id && !each.hidden);
   (button ?? heading).focus();
 }
@@ -197,8 +198,8 @@ function nothingMatches(text) {
 
 function howToBegin() {
   return may('issue')
-    ? 'Choose “+ Create New” to make one, copy it, and give it to the program that needs it.'
-    : 'Your manager token may not create any. Ask whoever manages this service for one.';
+    ? 'Choose “+ Create New” to create one, copy it, and give it to the program that needs it.'
+    : 'Your manager token may not create tokens. Ask the operator of this service for one.';
 }
 
 function drawFailure({ alert }, failure, retry) {
@@ -210,11 +211,11 @@ function drawFailure({ alert }, failure, retry) {
   alert.scrollIntoView({ block: 'nearest' });
 }
 
-function drawStopped({ stopped }) {
-  say(stopped, whetherStopped());
+function drawPaused({ paused }) {
+  say(paused, pausedNotice());
 }
 
-/** Buttons that have nothing to do keep their place and the focus. */
+/** Unavailable buttons keep their place and the focus. */
 function setAvailable(button, available) {
   button.setAttribute('aria-disabled', String(!available));
 }

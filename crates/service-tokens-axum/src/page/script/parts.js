@@ -1,7 +1,7 @@
-// The parts of the page: everything is stamped out of the templates in the document and filled with
-// textContent, so that no text from the server is ever read as markup.
+// The parts of the page. They are copies of the templates in the document, filled through textContent.
+// So a text from the server is never parsed as markup.
 
-/** A copy of the template with this id: its root element, and its parts by their `data-part`. */
+/** Copies the template with this id. Returns its root element, and its parts by their `data-part`. */
 function stamp(id) {
   const content = document.getElementById(id).content.cloneNode(true);
   const parts = { root: content.firstElementChild };
@@ -9,7 +9,7 @@ function stamp(id) {
   return parts;
 }
 
-/** An element with these contents: text, or other nodes. */
+/** Creates an element with these contents, which are texts or nodes. */
 function make(name, className, ...contents) {
   const node = document.createElement(name);
   if (className) node.className = className;
@@ -17,18 +17,18 @@ function make(name, className, ...contents) {
   return node;
 }
 
-/** Shows this text in an element that is hidden while it has none. */
+/** Shows this text in an element. The element is hidden if the text is empty. */
 function say(element, text) {
   element.textContent = text;
   element.hidden = !text;
 }
 
-/** Text of others, whatever its direction. */
+/** An element that isolates the writing direction of a user's text. */
 function isolated(text) {
   return make('bdi', '', text);
 }
 
-/** The same where no element can stand, as in a label. */
+/** The same isolation for attributes such as aria-label, which cannot contain elements. */
 function isolate(text) {
   return `\u2068${text}\u2069`;
 }
@@ -37,7 +37,7 @@ function capitalised(word) {
   return word.charAt(0).toUpperCase() + word.slice(1);
 }
 
-/** One radio button with its label. */
+/** Creates a radio button with its label. */
 function choice(name, value, contents, { checked = false, disabled = false } = {}) {
   const { root, text } = stamp('choice');
   const input = root.querySelector('input');
@@ -46,13 +46,13 @@ function choice(name, value, contents, { checked = false, disabled = false } = {
   return root;
 }
 
-/** Copies the text of this field, also where the page is no secure context. */
+/** Copies the text of this field, also if the page is not a secure context. */
 async function copyField(field) {
   try {
     await navigator.clipboard.writeText(field.value);
     return true;
   } catch {
-    // No secure context, or not allowed: as a person would do it.
+    // The Clipboard API is not available or not allowed, so the page selects and copies the field.
   }
   const focused = document.activeElement;
   field.focus();
@@ -62,7 +62,7 @@ async function copyField(field) {
   return true;
 }
 
-/** Copies a text that stands in no field. */
+/** Copies a text through a temporary field. */
 async function copyText(text) {
   const field = make('textarea', 'unseen');
   field.readOnly = true;

@@ -1,4 +1,4 @@
-// Rotating: a new secret for the same token, with or without an overlap of both.
+// The dialog that rotates a token, with or without an overlap of both secrets.
 
 const OVERLAPS = [
   { text: 'at once', seconds: 0 },
@@ -7,18 +7,18 @@ const OVERLAPS = [
   { text: 'in 7 days', seconds: (7 * DAY) / SECOND },
 ];
 
-/** How long the old secret lasts at most if the new one is never used. */
+/** The maximum life of the old secret if the new one is never used, in seconds. */
 const UNTIL_FIRST_USE = (7 * DAY) / SECOND;
 
 function openRotate(token) {
   const parts = stamp('rotate-dialog');
   const { form, name, ends, hint } = parts;
-  const longest = catalogue.policy.max_overlap;
+  const maxOverlap = catalogue.policy.max_overlap;
   name.textContent = token.issued_to;
   for (const { text, seconds } of OVERLAPS) {
-    if (seconds <= longest) ends.append(new Option(text, String(seconds)));
+    if (seconds <= maxOverlap) ends.append(new Option(text, String(seconds)));
   }
-  const latest = Math.min(longest, UNTIL_FIRST_USE);
+  const latest = Math.min(maxOverlap, UNTIL_FIRST_USE);
   if (latest > 0) ends.append(new Option('when the new one is first used', 'first-use'));
   drawReplacing(parts, token);
   const drawHint = () => {
@@ -48,10 +48,10 @@ function openRotate(token) {
       const since = failure.kind === 'rotated-since' || failure.kind === 'overlap-runs';
       lost ||= failure.unknown || since;
       if (since) {
-        return 'This token was rotated meanwhile: by somebody else, or by this very attempt and the answer was lost. Choose Rotate again to replace the secret that was made then.';
+        return 'This token was rotated in the meantime, either by another person or by this attempt whose answer was lost. Choose Rotate again to replace the secret from that rotation.';
       }
       if (!failure.unknown) return sentence(failure);
-      return 'The answer did not arrive, so it is not known whether the token was rotated. Choose Rotate again: a secret that was lost is replaced.';
+      return 'The answer did not arrive, so it is unknown whether the token was rotated. Choose Rotate again to replace a lost secret.';
     },
     closed() {
       const answer = rotated;
@@ -64,18 +64,18 @@ function openRotate(token) {
   ends.focus();
 }
 
-/** Whoever rotates while two secrets are valid must say which one is replaced. */
+/** During an overlap the person must choose the secret to replace. */
 function drawReplacing({ overlap, overlapText, replacing }, token) {
   overlap.hidden = !token.overlap;
   if (!token.overlap) return replacing.replaceChildren();
   overlapText.textContent = `Two secrets are valid until ${instant(new Date(token.overlap.ends_at))}. Replace`;
   replacing.replaceChildren(
-    choice('replacing', 'oldest', [make('strong', '', 'the older one'), ' – the newer becomes the old secret'], { checked: true }),
+    choice('replacing', 'oldest', [make('strong', '', 'the older one'), ' – the newer one becomes the old secret'], { checked: true }),
     choice('replacing', 'newest', [make('strong', '', 'the newer one'), ' – it was lost, or leaked']),
   );
 }
 
-/** The token as it is after an answer was lost: if it was rotated, the lost secret is the newest. */
+/** Reads the token again after a lost answer. If it was rotated, the lost secret is the newest one. */
 async function afterLostAnswer(parts, token, signal) {
   const fresh = await ask('GET', token.id === self.id ? 'tokens/self' : `tokens/${token.id}`, { signal });
   if (fresh.secret_created_at !== token.secret_created_at) {
@@ -90,14 +90,14 @@ function overlap(value, latest) {
   return value === '0' ? {} : { overlap_for: Number(value) };
 }
 
-/** If the newer of two secrets is replaced, the older one is untouched, or ends with it. */
+/** The hint for replacing the newer of two secrets. The older one continues, or ends too. */
 function newestHint(value, token) {
-  if (value === '0') return 'Both present secrets are refused from now on. Right after a leak.';
+  if (value === '0') return 'Both current secrets are refused from now on. Choose this after a leak.';
   return `The newer secret is refused from now on. The older one works until ${instant(new Date(token.overlap.ends_at))}, as before.`;
 }
 
 function overlapHint(value, latest) {
-  if (value === '0') return 'Programs that still use the old secret are refused from now on. Right after a leak.';
-  if (value === 'first-use') return `Both work until then, ${inWords(latest)} at most. Not for a token used in several places.`;
-  return 'Both work until then, so that programs can be given the new one without a gap.';
+  if (value === '0') return 'Programs that still use the old secret are refused from now on. Choose this after a leak.';
+  if (value === 'first-use') return `Both secrets work until then, at most ${inWords(latest)}. Do not choose this for a token that several programs use.`;
+  return 'Both secrets work until then, so programs can change to the new one without a gap.';
 }

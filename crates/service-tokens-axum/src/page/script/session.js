@@ -1,25 +1,25 @@
-// The session: a manager token in the memory of this page and nowhere else, and what is asked with it.
+// The session. The manager token is only in the memory of this page, and each request to the API uses it.
 
-/** What the types of the API's problems begin with. */
+/** The prefix of the problem types of the API. */
 const PROBLEM = 'urn:service-tokens:problem:';
 
-/** How long an answer may take. */
-const PATIENCE = 30 * SECOND;
+/** The maximum time to wait for an answer. */
+const ANSWER_TIMEOUT = 30 * SECOND;
 
-/** The one place where the manager token is kept. */
+/** The only variable that holds the manager token. */
 let managerToken = null;
 
-/** Ends everything that is under way when the session ends. */
+/** Aborts all pending requests when the session ends. */
 let sessionEnd = new AbortController();
 
-/** The token that is signed in, as the server describes it, and the types it knows. */
+/** The record of the manager token, and the server's token types and policy. */
 let self = null;
 let catalogue = null;
 
-/** No answer that anybody waits for any more: it is drawn nowhere. */
-class Overtaken extends Error {}
+/** The error of a request whose answer is no longer wanted. The page shows nothing for it. */
+class Outdated extends Error {}
 
-/** Why a request failed: the problem that the server describes, or that no answer came. */
+/** The error of a failed request, with the server's problem or with status 0 if no answer arrived. */
 class Failure extends Error {
   constructor(status, problem) {
     super('request failed');
@@ -28,26 +28,27 @@ class Failure extends Error {
   }
 
   /**
-   * Whether the request may have been carried out all the same: the API says so, or no answer of its
-   * own came. What a proxy says in its place tells nothing, nor does a time that ran out.
+   * Whether the request may have been carried out. That is the case if the API says so, or if the answer is
+   * not from the API. The answer of a proxy or a timeout does not say whether the API acted.
    */
   get unknown() {
     if (this.kind) return this.kind === 'indeterminate';
     return this.status === 0 || this.status === 408 || this.status >= 500;
   }
 
-  /** What the API calls the problem, such as `not-found`; empty if the answer is not the API's. */
+  /** The name of the API's problem, such as `not-found`. Empty if the answer is not from the API. */
   get kind() {
     const type = String(this.problem.type ?? '');
     return type.startsWith(PROBLEM) ? type.slice(PROBLEM.length) : '';
   }
 }
 
-/** Asks the management API. Throws `Failure`, or `Overtaken` if `signal` or the session ended. */
+/** Sends a request to the management API. Throws `Failure`, or `Outdated` if `signal` aborts or the session
+ * ends. */
 async function ask(method, path, { body, key, signal } = {}) {
   const token = managerToken;
   const ended = sessionEnd.signal;
-  const overtaken = signal ? AbortSignal.any([signal, ended]) : ended;
+  const outdated = signal ? AbortSignal.any([signal, ended]) : ended;
   const headers = { Accept: 'application/json', Authorization: `Bearer ${token}` };
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   if (key) headers['Idempotency-Key'] = key;
@@ -56,24 +57,24 @@ async function ask(method, path, { body, key, signal } = {}) {
       method, headers,
       body: body === undefined ? undefined : JSON.stringify(body),
       cache: 'no-store', credentials: 'omit', redirect: 'error', referrerPolicy: 'no-referrer',
-      signal: AbortSignal.any([overtaken, AbortSignal.timeout(PATIENCE)]),
+      signal: AbortSignal.any([outdated, AbortSignal.timeout(ANSWER_TIMEOUT)]),
     });
     noteServerTime(response.headers.get('Date'));
     if (response.ok) return await response.json();
     const problem = await response.json().catch(() => null);
     if (response.status === 401 && token === managerToken && self) {
       signOut('The manager token was revoked or has expired. Sign in with another.');
-      throw new Overtaken();
+      throw new Outdated();
     }
     throw new Failure(response.status, problem);
   } catch (error) {
-    if (error instanceof Failure || error instanceof Overtaken) throw error;
-    if (overtaken.aborted) throw new Overtaken();
+    if (error instanceof Failure || error instanceof Outdated) throw error;
+    if (outdated.aborted) throw new Outdated();
     throw new Failure(0);
   }
 }
 
-/** Begins a session with this token. */
+/** Starts a session with this token. */
 async function signIn(token) {
   managerToken = token;
   try {
@@ -87,7 +88,7 @@ async function signIn(token) {
   }
 }
 
-/** Ends the session: forgets the token, ends what is under way, and asks for another. */
+/** Ends the session. Removes the token, aborts pending requests and shows the sign-in form. */
 function signOut(reason = '') {
   managerToken = self = catalogue = list = null;
   sessionEnd.abort();
@@ -96,7 +97,7 @@ function signOut(reason = '') {
   showSignIn(reason);
 }
 
-/** What to call whoever did something: the token of this id by what it was issued to, others as they are. */
+/** Returns the name of an author. For the id of a token that is its Issued To, otherwise the name itself. */
 async function nameOf(by) {
   if (by === self.id) return `${isolate(self.issued_to)} (you)`;
   if (by.length !== 22) return by;
@@ -107,11 +108,11 @@ async function nameOf(by) {
   }
 }
 
-/** Whether the manager token may do this: its own scopes and those of its type must permit it. */
-function may(act) {
-  const need = `service-tokens:${act}`;
-  // Only grants that name the reserved resource reach it: a bare `*` does not.
-  const permits = (scopes) => scopes.includes(need) || scopes.includes('service-tokens:*');
+/** Whether the manager token has a scope. Its own scopes and those of its type must both permit it. */
+function may(operation) {
+  const required = `service-tokens:${operation}`;
+  // A bare `*` does not include the reserved scopes.
+  const permits = (scopes) => scopes.includes(required) || scopes.includes('service-tokens:*');
   const type = catalogue.types.find(({ name }) => name === self.type);
   return permits(self.scopes) && (!type || permits(type.scopes));
 }

@@ -1,10 +1,11 @@
-// The token, shown once. While it is shown it stands in two fields and in nothing else of this page.
+// The dialog that shows a new token once. The token is in two fields of this dialog and nowhere else on
+// the page.
 
 /**
- * Takes the token out of the answer and shows it. When it is closed, the list shows what changed and
- * the focus goes back to what `act` was chosen with.
+ * Moves the token from the answer into the dialog. After the dialog is closed, the list shows the change
+ * and the focus returns to the button of `action`.
  */
-function openShownOnce(title, answer, act) {
+function openShownOnce(title, answer, action) {
   const parts = stamp('shown-once-dialog');
   const { root, token, line, shown, ask: question, status } = parts;
   const { id, issued_to: name } = answer;
@@ -14,7 +15,7 @@ function openShownOnce(title, answer, act) {
   delete answer.token;
 
   parts.title.textContent = title;
-  parts.warning.append(make('strong', '', 'This token is not stored: copy it immediately.'),
+  parts.warning.append(make('strong', '', 'This token is not stored, so copy it immediately.'),
     ' It cannot be shown again. It is issued to ', make('bdi', '', name), '.');
 
   let copied = false;
@@ -23,13 +24,13 @@ function openShownOnce(title, answer, act) {
   };
   window.addEventListener('beforeunload', beforeUnload);
 
-  async function copy(field, what) {
+  async function copy(field, name) {
     status.textContent = '';
     if (await copyField(field)) {
       copied = true;
-      status.textContent = `${what} copied.`;
+      status.textContent = `${name} copied.`;
     } else {
-      status.textContent = 'This browser does not let the page copy. It is selected: press Ctrl+C (or ⌘C).';
+      status.textContent = 'This browser does not let the page copy. The text is selected, so press Ctrl+C (or ⌘C).';
     }
   }
 
@@ -39,7 +40,7 @@ function openShownOnce(title, answer, act) {
     (asking ? parts.back : parts.copy).focus();
   };
   const close = openDialog(root, {
-    kept: true,
+    personal: true,
     leave(close) {
       if (copied) close();
       else askFirst(question.hidden);
@@ -50,9 +51,9 @@ function openShownOnce(title, answer, act) {
       token.value = '';
       line.value = '';
     },
-    closed: () => (own ? ownRotated() : shownClosed(id, name, act)),
+    closed: () => (own ? ownRotated() : shownClosed(id, name, action)),
   });
-  // A page that the browser keeps for going back must not keep this either.
+  // The browser's back/forward cache must not contain the token.
   window.addEventListener('pagehide', close);
   parts.copy.addEventListener('click', () => copy(token, 'Token'));
   parts.copyLine.addEventListener('click', () => copy(line, 'Header line'));
@@ -61,7 +62,7 @@ function openShownOnce(title, answer, act) {
   parts.back.addEventListener('click', () => askFirst(false));
   for (const field of [token, line]) {
     field.addEventListener('focus', () => field.select());
-    // Copied by hand, all of it.
+    // The person selected and copied the whole text.
     field.addEventListener('copy', () => {
       if (field.selectionStart === 0 && field.selectionEnd === field.value.length) copied = true;
     });
@@ -73,13 +74,13 @@ function ownRotated() {
   signOut('You rotated the token that you were signed in with. Sign in with the new one.');
 }
 
-function shownClosed(id, name, act) {
-  // The session has ended behind the dialog.
+function shownClosed(id, name, action) {
+  // The session ended while the dialog was open.
   if (!list) return document.getElementById('manager-token').focus();
-  if (act === 'create') {
+  if (action === 'create') {
     list.parts.create.focus();
     return list.newest('Created ', isolated(name), '. ');
   }
-  list.focus(id, act);
+  list.focus(id, action);
   list.read('Rotated ', isolated(name), '. ');
 }

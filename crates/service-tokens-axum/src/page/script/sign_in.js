@@ -1,18 +1,18 @@
-// Signing in.
+// The sign-in form.
 
 const SCHEME = 'bearer ';
 const HEADER = 'authorization:';
 
-/** The token in what was pasted: a bare one, or the whole header line. */
-function pasted(text) {
+/** Returns the token from the pasted text, which is a token or a whole header line. */
+function tokenFrom(text) {
   let token = text.trim();
   if (token.toLowerCase().startsWith(HEADER)) token = token.slice(HEADER.length).trim();
   if (token.toLowerCase().startsWith(SCHEME)) token = token.slice(SCHEME.length).trim();
   return token;
 }
 
-/** Whether it can stand in a header as a token at all. */
-function spellable(token) {
+/** Whether the token has only characters that a header can contain. */
+function fitsHeader(token) {
   return [...token].every((letter) => letter > ' ' && letter <= '~');
 }
 
@@ -22,10 +22,10 @@ function showSignIn(reason = '') {
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     if (busy) return;
-    let token = pasted(field.value);
+    let token = tokenFrom(field.value);
     const wrong = !token
       ? 'Paste a manager token.'
-      : spellable(token) ? '' : 'This is no service token: it has characters that no token has.';
+      : fitsHeader(token) ? '' : 'This is not a service token, because it contains invalid characters.';
     if (wrong) return refuse(wrong);
     busy = true;
     submit.textContent = 'Signing in…';
@@ -37,9 +37,9 @@ function showSignIn(reason = '') {
       field.value = '';
       showList();
     } catch (error) {
-      if (error instanceof Overtaken) return;
+      if (error instanceof Outdated) return;
       if (!(error instanceof Failure)) throw error;
-      refuse(whyNot(error));
+      refuse(signInFailure(error));
     } finally {
       busy = false;
       submit.textContent = 'Sign in';
@@ -59,13 +59,13 @@ function showSignIn(reason = '') {
   field.focus();
 }
 
-function whyNot(failure) {
+function signInFailure(failure) {
   const { status, problem } = failure;
   if (status === 401 || status === 400) {
-    return 'This is not an active token. Check that all of it was pasted, or sign in with another.';
+    return 'This is not an active token. Check that you pasted all of it, or sign in with another.';
   }
   if (status === 403) {
-    return `This token lacks the scope ${problem.scope ?? 'service-tokens:read'}, which this page needs. Sign in with one that has it.`;
+    return `This token lacks the scope ${problem.scope ?? 'service-tokens:read'}, which this page requires. Sign in with a token that has it.`;
   }
   return sentence(failure);
 }

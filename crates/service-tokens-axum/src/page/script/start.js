@@ -1,4 +1,4 @@
-// A page that the browser keeps for going back must keep no token.
+// The browser may keep this page in its back/forward cache, which must not contain a token.
 window.addEventListener('pagehide', () => signOut());
 
 showSignIn();

@@ -1,11 +1,11 @@
-// Times in the viewer's zone and language, with the exact instant beside them.
+// Times in the viewer's time zone and language, with the exact time as a tooltip.
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** What ends within this time stands out. */
+/** Tokens that expire within this time are highlighted. */
 const SOON = 14 * DAY;
 
 const dayFormat = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
@@ -17,13 +17,13 @@ const zonedFormat = new Intl.DateTimeFormat(undefined, {
 });
 const untilFormat = new Intl.RelativeTimeFormat('en', { numeric: 'always' });
 
-/** The viewer's time zone by its name, such as Europe/Berlin. */
+/** The name of the viewer's time zone, such as Europe/Berlin. */
 const zone = dayFormat.resolvedOptions().timeZone;
 
-/** How far the server's clock is ahead of this computer's. */
+/** The difference between the server's clock and this computer's clock, in milliseconds. */
 let clockAhead = 0;
 
-/** Notes the time that an answer of the server was made. Its header counts whole seconds only. */
+/** Records the server's time from a `Date` header, which has a resolution of one second. */
 function noteServerTime(header) {
   const ahead = Date.parse(header ?? '') - Date.now();
   clockAhead = Math.abs(ahead) > MINUTE ? ahead : 0;
@@ -43,7 +43,7 @@ function timeElement(text, ...contents) {
   return node;
 }
 
-/** Day and, less prominent, hour. */
+/** The day and, less prominent, the hour. */
 function dayAndHour(text) {
   const date = new Date(text);
   return timeElement(text, `${dayFormat.format(date)} `, make('span', 'hour', hourFormat.format(date)));
@@ -53,7 +53,7 @@ function instant(date) {
   return instantFormat.format(date);
 }
 
-/** How long it is until then: "in 3 days". */
+/** The time until then, such as "in 3 days". */
 function until(text) {
   const left = Date.parse(text) - now();
   if (left >= DAY) return untilFormat.format(Math.round(left / DAY), 'day');
@@ -66,7 +66,7 @@ function endsSoon(text) {
   return left > 0 && left <= SOON;
 }
 
-/** A number of seconds in words: "90 days". */
+/** A number of seconds in words, such as "90 days". */
 function inWords(seconds) {
   const units = [['year', 365 * DAY], ['day', DAY], ['hour', HOUR], ['minute', MINUTE]];
   for (const [unit, length] of units) {

@@ -1,9 +1,9 @@
-//! Bodies that are wrong, cut short, huge or not there.
+//! Bodies that are invalid, truncated, huge or missing.
 
 use super::random::Random;
 use super::requests::{Request, Tokens, bearer, head, with_body};
 
-/// Bodies that are not what they should be.
+/// Invalid bodies.
 pub(crate) fn bodies(random: &mut Random, tokens: &Tokens) -> Request {
     let good = bearer(&tokens.manager);
     let length = random.length();
@@ -94,7 +94,7 @@ pub(crate) fn bodies(random: &mut Random, tokens: &Tokens) -> Request {
     }
 }
 
-/// Lengths that are none, or not those of the body.
+/// Invalid lengths, and lengths of other bodies.
 pub(crate) fn lengths(random: &mut Random, tokens: &Tokens) -> Request {
     let good = bearer(&tokens.connector);
     let mut bytes = head("PUT /files/cut.txt", &[("Authorization", &good)]);
@@ -113,7 +113,7 @@ pub(crate) fn lengths(random: &mut Random, tokens: &Tokens) -> Request {
     Request { what: "a length", bytes, cut_short: true }
 }
 
-/// Chunks that are none, or never end.
+/// Invalid chunks, and chunks without an end.
 pub(crate) fn chunks(random: &mut Random, tokens: &Tokens) -> Request {
     let good = bearer(&tokens.connector);
     let mut bytes = head("PUT /files/cut.txt", &[("Authorization", &good)]);

@@ -3,7 +3,7 @@
 use super::random::Random;
 use super::requests::{LETTERS, PROTECTED, Request, Tokens, bearer, head, with_body, without_body};
 
-/// Credentials that are none, of every length and with every byte.
+/// Invalid credentials of every length and with every byte.
 pub(crate) fn authorization(random: &mut Random, turn: usize, tokens: &Tokens) -> Request {
     let line = random.one(&PROTECTED);
     let length = random.length();
@@ -48,7 +48,7 @@ pub(crate) fn authorization(random: &mut Random, turn: usize, tokens: &Tokens) -
             with_body("two credentials", both, b"")
         }
         _ => {
-            // Where a token does not belong.
+            // A token in other places.
             let line = line.replace('?', "&");
             let line = format!("{line}?access_token={token}&token={token}", token = tokens.manager);
             let cookie = format!("Authorization={0}; token={0}; access_token={0}", tokens.manager);
@@ -90,7 +90,7 @@ pub(crate) fn other_headers(random: &mut Random, turn: usize) -> Request {
     without_body("headers", head(line, &headers))
 }
 
-/// Headers that matter where tokens are issued, with the right to issue.
+/// Invalid headers of an issue request, with a token that may issue.
 pub(crate) fn manager_headers(random: &mut Random, turn: usize, tokens: &Tokens) -> Request {
     let body = br#"{"type":"connector","issued_to":"nobody"}"#;
     let good = bearer(&tokens.manager);

@@ -15,7 +15,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Less than `end`.
+    /// Returns a number below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
     }
@@ -24,7 +24,7 @@ impl Random {
         of[self.below(of.len())]
     }
 
-    /// Mostly short, seldom long.
+    /// Returns a length, mostly a short one.
     pub(crate) fn length(&mut self) -> usize {
         let most = [4, 40, 400, 4_000, 60_000][[0, 0, 1, 1, 1, 2, 2, 3, 3, 4][self.below(10)]];
         self.below(most)
@@ -34,7 +34,7 @@ impl Random {
         (0..length).map(|_| self.next() as u8).collect()
     }
 
-    /// Of these bytes only.
+    /// Returns a text of these bytes only.
     pub(crate) fn text(&mut self, length: usize, of: &[u8]) -> Vec<u8> {
         (0..length).map(|_| of[self.below(of.len())]).collect()
     }

@@ -1,18 +1,18 @@
-//! What a hostile client sends. None of it may be answered with a success.
+//! Requests of a hostile client. Each must be refused.
 
 use super::bodies::{bodies, chunks, lengths};
 use super::headers::{authorization, manager_headers, other_headers};
 use super::random::Random;
 
-/// What is sent on one connection.
+/// The bytes for one connection.
 pub(crate) struct Request {
     pub(crate) what: &'static str,
     pub(crate) bytes: Vec<u8>,
-    /// Whether the client then says that nothing more will come: for what is cut short.
+    /// Whether the client then closes its sending side, for truncated requests.
     pub(crate) cut_short: bool,
 }
 
-/// Tokens that are good, so that requests get as far in as they can.
+/// Valid tokens, so that requests pass the authentication.
 pub(crate) struct Tokens {
     pub(crate) manager: String,
     pub(crate) connector: String,
@@ -20,7 +20,7 @@ pub(crate) struct Tokens {
 
 pub(crate) const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
-/// Method and path of everything that needs a token.
+/// Method and path of each route that requires a token.
 pub(crate) const PROTECTED: [&str; 18] = [
     "GET /files",
     "GET /files/a.txt",
@@ -42,11 +42,11 @@ pub(crate) const PROTECTED: [&str; 18] = [
     "GET /authorize/files:upload?scope=*&token=x",
 ];
 
-/// The request of this number.
+/// Returns the request with this number.
 pub(crate) fn request(seed: u64, number: usize, tokens: &Tokens) -> Request {
     let mut random = Random::new(seed ^ (number as u64).wrapping_mul(0xd134_2543_de82_ef95));
     let random = &mut random;
-    // The how manieth of its kind: for what is gone through in order.
+    // The number within its kind, for values that are tried in order.
     let turn = number / 10;
     match number % 10 {
         0 => authorization(random, 2 * turn, tokens),
@@ -62,7 +62,7 @@ pub(crate) fn request(seed: u64, number: usize, tokens: &Tokens) -> Request {
     }
 }
 
-/// A head of its own: anything may be in the headers, the last one excepted.
+/// Returns a head without its last empty line.
 pub(crate) fn head(line: &str, headers: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes =
         format!("{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n").into_bytes();
@@ -77,7 +77,7 @@ pub(crate) fn head(line: &str, headers: &[(&str, &[u8])]) -> Vec<u8> {
 
 pub(crate) fn without_body(what: &'static str, mut head: Vec<u8>) -> Request {
     head.extend_from_slice(b"\r\n");
-    // A broken head may look as if more had to come.
+    // The server may wait for the rest of a broken head.
     Request { what, bytes: head, cut_short: true }
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn bearer(token: &str) -> Vec<u8> {
     format!("Bearer {token}").into_bytes()
 }
 
-/// First lines that are none of HTTP/1.1's, and other protocols.
+/// Invalid request lines, and other protocols.
 fn lines(random: &mut Random) -> Request {
     let length = random.length();
     let noise = random.bytes(length);
@@ -120,7 +120,7 @@ fn lines(random: &mut Random) -> Request {
     Request { what, bytes, cut_short: true }
 }
 
-/// Paths and queries that mean nothing, with a manager's token.
+/// Unknown paths and queries, with a manager token.
 fn paths(random: &mut Random, tokens: &Tokens) -> Request {
     let good = bearer(&tokens.manager);
     let length = 1 + random.below(40);
@@ -137,7 +137,7 @@ fn paths(random: &mut Random, tokens: &Tokens) -> Request {
                 "limit=1&limit=1",
                 "state=",
                 "state=alive",
-                "direction=up",
+                "order=up",
                 "owner=others",
                 "issuer=1",
                 "unused_since=now",
@@ -190,12 +190,12 @@ fn paths(random: &mut Random, tokens: &Tokens) -> Request {
     request
 }
 
-/// Several requests on one connection, whichever way they are meant to be taken apart.
+/// Several requests on one connection, with ambiguous lengths.
 fn several(random: &mut Random, tokens: &Tokens) -> Request {
     let good = String::from_utf8_lossy(&bearer(&tokens.connector)).into_owned();
     let mut bytes = Vec::new();
     if random.below(4) == 0 {
-        // What hides behind a length that another reader might not believe.
+        // A request hidden behind two contradictory lengths.
         let hidden = format!("GET /tokens HTTP/1.1\r\nHost: a\r\nAuthorization: {good}\r\n\r\n");
         let text = format!(
             "POST /introspect HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\nTransfer-Encoding: chunked\r\n\r\n\
@@ -206,7 +206,7 @@ fn several(random: &mut Random, tokens: &Tokens) -> Request {
     }
     for _ in 0..1 + random.below(20) {
         let line = random.one(&["GET /files", "GET /tokens", "GET /token-types", "GET /nowhere"]);
-        // A Connector may do none of these.
+        // A Connector lacks the scope for each of these.
         bytes.extend_from_slice(
             format!("{line} HTTP/1.1\r\nHost: a\r\nAuthorization: {good}\r\n\r\n").as_bytes(),
         );

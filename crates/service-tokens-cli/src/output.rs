@@ -1,0 +1,71 @@
+//! Writes notes to standard error and results to standard output, and formats times, labels and tokens.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use chrono::{DateTime, Utc};
+use service_tokens::store::LastUsed;
+use service_tokens::{Issued, Record};
+
+use crate::exit::Exit;
+
+/// Writes a line to standard error. A closed standard error does not stop the work.
+pub(crate) fn note(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Writes a line to standard output.
+pub(crate) fn print(line: impl Display) -> Result<(), Exit> {
+    writeln!(io::stdout(), "{line}").map_err(Exit::output)
+}
+
+/// Writes a new token alone on a line of standard output. No other function shows a token.
+pub(crate) fn print_token(issued: &Issued) -> Result<(), Exit> {
+    let mut out = io::stdout().lock();
+    let written = writeln!(out, "{}", issued.token.expose_secret()).and_then(|()| out.flush());
+    // A closed pipe is a failure here, because the secret is lost.
+    written.map_err(|error| {
+        Exit::Failed(format!(
+            "the token could not be written to standard output, and it cannot be shown again: \
+             {error}\nhint: `service-tokens rotate {} --at-once` gives it a new secret",
+            issued.record.id()
+        ))
+    })
+}
+
+/// Escapes a text that another person wrote, so that a terminal can show it. Line breaks, escape
+/// sequences, direction marks and other invisible characters are written as escapes.
+pub(crate) fn visible(text: &str) -> String {
+    // Quotes are harmless. `escape_debug` puts one backslash before each of them.
+    text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'")
+}
+
+/// Returns a time in UTC to the second, in a form that options accept.
+pub(crate) fn time(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Returns an expiry time, or `never`.
+pub(crate) fn expiry(end: Option<DateTime<Utc>>) -> String {
+    end.map_or_else(|| "never".into(), time)
+}
+
+/// Returns the time of the last use, `never`, or `-` if it is not tracked.
+pub(crate) fn last_used(used: LastUsed) -> String {
+    match used {
+        LastUsed::NotTracked => "-".into(),
+        LastUsed::Never => "never".into(),
+        LastUsed::At(used) => time(used),
+    }
+}
+
+/// Returns the id, label, owner and type of a token, for use in a sentence.
+pub(crate) fn description(record: &Record) -> String {
+    format!(
+        "{}, issued to \"{}\" (owner {}, type {})",
+        record.id(),
+        visible(record.issued_to()),
+        visible(record.owner()),
+        record.token_type(),
+    )
+}

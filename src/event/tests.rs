@@ -1,0 +1,142 @@
+//! The name of every event, and its form in `serde`.
+
+use super::*;
+use crate::clock::from_micros;
+use crate::token::MalformedToken;
+
+const ID: TokenId = TokenId::from_bytes([7; 16]);
+
+/// The event after this one in the order of declaration. A new variant does not compile without a place
+/// here, so no test below misses one.
+fn next(event: &Event) -> Option<Event> {
+    let (id, owner) = (ID, || "acme".to_owned());
+    let by = || Some("deployment".to_owned());
+    let cause = || "no answer".to_owned();
+    Some(match event {
+        Event::Issued { .. } => Event::Read { id, on_behalf_of: Some(id) },
+        Event::Read { .. } => Event::Counted { owner: Some(owner()), records: 3 },
+        Event::Counted { .. } => Event::Listed { owner: None, records: 2, on_behalf_of: None },
+        Event::Listed { .. } => Event::Rotated {
+            id,
+            owner: owner(),
+            by: by(),
+            older_ends_at: Some(from_micros(1_767_225_600_000_000)),
+            older_ends_on_first_use: true,
+            on_behalf_of: None,
+        },
+        Event::Rotated { .. } => Event::OverlapEnded { id, owner: owner() },
+        Event::OverlapEnded { .. } => Event::OverlapNotEnded { id, cause: cause() },
+        Event::OverlapNotEnded { .. } => Event::Revoked {
+            id,
+            owner: owner(),
+            by: by(),
+            reason: Some("INC-42".to_owned()),
+            on_behalf_of: None,
+        },
+        Event::Revoked { .. } => Event::AlreadyRevoked { id, owner: owner(), on_behalf_of: None },
+        Event::AlreadyRevoked { .. } => Event::RevokedAll {
+            owner: Some(owner()),
+            filter: Box::new(Filter::new().issued_by("x").created_before(from_micros(0))),
+            with: None,
+            revoked: 1,
+            failed: 0,
+            by: by(),
+            reason: None,
+            stopped: None,
+        },
+        Event::RevokedAll { .. } => Event::Purged {
+            owner: None,
+            retention: Duration::from_millis(1_500),
+            purged: 1,
+            failed: 0,
+            stopped: None,
+        },
+        Event::Purged { .. } => Event::IssuingPaused { reason: "INC-42".to_owned() },
+        Event::IssuingPaused { .. } => Event::IssuingResumed,
+        Event::IssuingResumed => Event::Failed {
+            operation: Operation::Issue,
+            id: None,
+            on_behalf_of: None,
+            cause: cause(),
+        },
+        Event::Failed { .. } => {
+            Event::Refused { id: None, reason: Refusal::Malformed(MalformedToken::Checksum) }
+        }
+        Event::Refused { .. } => Event::EndedSecretPresented { id },
+        Event::EndedSecretPresented { .. } => {
+            Event::MissingScope { id, requirement: "files:upload".to_owned() }
+        }
+        Event::MissingScope { .. } => Event::StoreFailed { id: Some(id), cause: cause() },
+        Event::StoreFailed { .. } => Event::LastUsedNotFlushed { waiting: 4, cause: cause() },
+        Event::LastUsedNotFlushed { .. } => {
+            Event::LastUsedStalled { waiting: 4, oldest: from_micros(1) }
+        }
+        Event::LastUsedStalled { .. } => Event::ClockJumped(ClockJump {
+            by: chrono::Duration::seconds(-90),
+            noticed_at: from_micros(0),
+        }),
+        Event::ClockJumped(_) => Event::Lost { operations: 1, refusals: 2 },
+        Event::Lost { .. } => return None,
+    })
+}
+
+fn all() -> Vec<Event> {
+    let first = Event::Issued {
+        id: ID,
+        owner: "acme".to_owned(),
+        token_type: "connector".to_owned(),
+        issued_to: "nightly backup".to_owned(),
+        by: None,
+        on_behalf_of: None,
+    };
+    std::iter::successors(Some(first), next).collect()
+}
+
+#[test]
+fn name_of_each_event_is_unique() {
+    let mut names: Vec<&str> = all().iter().map(Event::name).collect();
+    assert_eq!(names.len(), 22);
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 22);
+}
+
+#[test]
+fn boxed_and_shared_sinks_forward() {
+    fn is_sink<S: EventSink>() {}
+    is_sink::<Arc<dyn EventSink>>();
+    is_sink::<Box<dyn EventSink>>();
+    is_sink::<Box<dyn Fn(&Event) + Send + Sync>>();
+    is_sink::<Arc<fn(&Event)>>();
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn serialize_each_event_agrees_with_accessors() {
+    for event in all() {
+        let value = serde_json::to_value(&event).unwrap();
+        assert_eq!(value["event"], event.name());
+        let id = event.id().map(|id| id.to_string());
+        assert_eq!(value.get("id").and_then(|id| id.as_str()), id.as_deref(), "{value}");
+        assert_eq!(value.get("owner").and_then(|owner| owner.as_str()), event.owner(), "{value}");
+        assert_eq!(value.get("by").and_then(|by| by.as_str()), event.by(), "{value}");
+    }
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn serialize_times_is_rfc_3339() {
+    let value = |name: &str| {
+        let event = all().into_iter().find(|event| event.name() == name).unwrap();
+        serde_json::to_value(event).unwrap()
+    };
+    assert_eq!(value("rotated")["older_ends_at"], "2026-01-01T00:00:00Z");
+    assert_eq!(value("last_used_stalled")["oldest"], "1970-01-01T00:00:00.000001Z");
+    assert_eq!(value("clock_jumped")["by_seconds"], -90.0);
+    assert_eq!(value("clock_jumped")["noticed_at"], "1970-01-01T00:00:00Z");
+    assert_eq!(value("purged")["retention_seconds"], 1.5);
+    assert_eq!(value("refused")["reason"]["malformed"], "checksum");
+    let filter = &value("revoked_all")["filter"];
+    assert_eq!(filter["created_before"], "1970-01-01T00:00:00Z");
+    assert_eq!(filter["states"], serde_json::json!(["pending", "active"]));
+}

@@ -1,0 +1,74 @@
+//! The audit of a management operation, which ends with exactly one event.
+//!
+//! The guarantee comes from ownership. An operation creates an [`Audit`] when it starts and gives it up
+//! in [`end`](Audit::end), which emits the event of the outcome. If the caller drops the future
+//! earlier, the destructor emits [`Event::Failed`], because the store may have done its part, and that
+//! must leave a trace.
+
+use crate::error::ManageError;
+use crate::event::{Event, Events, Operation, with_sources};
+use crate::token::TokenId;
+
+/// The cause in the event of an operation whose future was dropped.
+pub(super) const GIVEN_UP: &str =
+    "the caller gave up before the end, so the operation may have happened";
+
+pub(super) struct Audit<'s> {
+    events: &'s Events,
+    operation: Operation,
+    id: Option<TokenId>,
+    new_id: Option<TokenId>,
+    on_behalf_of: Option<TokenId>,
+    ended: bool,
+}
+
+impl<'s> Audit<'s> {
+    pub(super) fn new(events: &'s Events, operation: Operation, id: Option<TokenId>) -> Self {
+        Self { events, operation, id, new_id: None, on_behalf_of: None, ended: false }
+    }
+
+    /// Sets the calling token.
+    pub(super) fn on_behalf_of(mut self, token: TokenId) -> Self {
+        self.on_behalf_of = Some(token);
+        self
+    }
+
+    /// Sets the id of the token that may exist from now on.
+    pub(super) fn set_new_id(&mut self, id: TokenId) {
+        self.new_id = Some(id);
+    }
+
+    /// Emits the event of the outcome, and returns the outcome.
+    pub(super) fn end<T>(
+        mut self,
+        outcome: Result<T, ManageError>,
+        event: impl FnOnce(&T) -> Event,
+    ) -> Result<T, ManageError> {
+        self.ended = true;
+        self.events.emit(match &outcome {
+            Ok(done) => event(done),
+            Err(error) => {
+                let id = match error {
+                    ManageError::Indeterminate { id, .. } | ManageError::Overtaken { id, .. } => {
+                        Some(*id)
+                    }
+                    _ => self.id,
+                };
+                self.failed(id, with_sources(error))
+            }
+        });
+        outcome
+    }
+
+    fn failed(&self, id: Option<TokenId>, cause: String) -> Event {
+        Event::Failed { operation: self.operation, id, on_behalf_of: self.on_behalf_of, cause }
+    }
+}
+
+impl Drop for Audit<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.events.emit(self.failed(self.new_id.or(self.id), GIVEN_UP.into()));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The driver of bulk operations, with pages, passes and the records in progress.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::task::Poll;
+
+use super::super::records::owned;
+use super::super::tokens::View;
+use super::concurrency::{BoxFuture, ConcurrentFutures};
+use super::outcome::{BulkError, BulkOutcome};
+use super::progress::{BulkOperation, OnProgress, Progress};
+use crate::error::ManageError;
+use crate::store::{Filter, ListRequest, MAX_PAGE_LEN, Order, States, StoredRecord, TokenStore};
+use crate::token::TokenId;
+
+/// The number of records that are processed at once.
+const CONCURRENCY: usize = 64;
+
+/// A scan of the records that a filter selects.
+pub(super) struct Scan<'t, S> {
+    view: View<'t, S>,
+    filter: Filter,
+    /// The token with which every pass begins, if it is live.
+    first: Option<TokenId>,
+}
+
+impl<'t, S: TokenStore> Scan<'t, S> {
+    pub(super) fn new(view: View<'t, S>, filter: Filter, first: Option<TokenId>) -> Self {
+        Self { view, filter, first }
+    }
+
+    pub(super) fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// Counts the records in one pass, and changes none.
+    pub(super) async fn count(&self, operation: &impl BulkOperation) -> Result<u64, ManageError> {
+        operation.check()?;
+        let mut count = match self.first {
+            Some(id) => self.first(id).await?.iter().count() as u64,
+            None => 0,
+        };
+        let mut cursor = None;
+        loop {
+            operation.check()?;
+            let (found, next) = self.page(cursor).await?;
+            count += found.len() as u64;
+            if next.is_none() {
+                return Ok(count);
+            }
+            cursor = next;
+            yield_once().await;
+        }
+    }
+
+    /// Makes passes until one finds no record that could be processed.
+    pub(super) async fn run(
+        &self,
+        operation: &impl BulkOperation,
+        on_progress: OnProgress<'_>,
+    ) -> Result<BulkOutcome, BulkError> {
+        let mut progress = Progress::new(&self.view.service.events, operation, on_progress);
+        let ended = self.passes(operation, &mut progress).await;
+        progress.end(ended)
+    }
+
+    async fn passes<O: BulkOperation>(
+        &self,
+        operation: &O,
+        progress: &mut Progress<'_, O>,
+    ) -> Result<(), ManageError> {
+        loop {
+            progress.begin_pass();
+            if let Some(id) = self.first {
+                operation.check()?;
+                match self.first(id).await {
+                    Ok(found) => {
+                        self.process(found.into_iter().collect(), operation, progress).await?;
+                    }
+                    Err(error) => progress.count(id, Err(error))?,
+                }
+            }
+            let mut cursor = None;
+            loop {
+                operation.check()?;
+                // Retains the uses that are flushed until the page is processed, so that the operation
+                // can still see them.
+                let _merge = self.view.service.merge_last_used();
+                let (found, next) = self.page(cursor).await?;
+                self.process(found, operation, progress).await?;
+                progress.end_page(next);
+                yield_once().await;
+                if next.is_none() {
+                    break;
+                }
+                cursor = next;
+            }
+            if !progress.pass_found_work() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn page(
+        &self,
+        cursor: Option<TokenId>,
+    ) -> Result<(Vec<StoredRecord>, Option<TokenId>), ManageError> {
+        let request = ListRequest {
+            after: cursor,
+            ..ListRequest::from(self.filter.clone()).order(Order::OldestFirst).limit(MAX_PAGE_LEN)
+        };
+        let page = self.view.page(request, self.view.service.earlier().time).await?;
+        Ok((page.items, page.next))
+    }
+
+    /// Returns the record of the first token, if it is live.
+    async fn first(&self, id: TokenId) -> Result<Option<StoredRecord>, ManageError> {
+        let service = self.view.service;
+        let found = service.records.find(id).await?;
+        let now = service.earlier().time;
+        let found = owned(found, self.view.owner, id).ok();
+        Ok(found.filter(|stored| States::LIVE.contains(stored.record.state(now))))
+    }
+
+    fn start<'a, O: BulkOperation>(
+        &'a self,
+        found: Vec<StoredRecord>,
+        operation: &'a O,
+    ) -> ConcurrentFutures<'a, (TokenId, Result<bool, ManageError>)> {
+        let events = &self.view.service.events;
+        let futures = found.into_iter().map(move |stored| -> BoxFuture<'a, _> {
+            Box::pin(async move {
+                let id = stored.record.id();
+                events.room().await;
+                (id, operation.process(stored).await)
+            })
+        });
+        ConcurrentFutures::new(CONCURRENCY, futures)
+    }
+
+    /// Processes these records. After an error that stops the operation, records in progress are
+    /// finished and no other is started.
+    async fn process<O: BulkOperation>(
+        &self,
+        found: Vec<StoredRecord>,
+        operation: &O,
+        progress: &mut Progress<'_, O>,
+    ) -> Result<(), ManageError> {
+        let mut results = self.start(found, operation);
+        let mut ended = Ok(());
+        while let Some((id, result)) = results.next().await {
+            if let Err(error) = progress.count(id, result)
+                && ended.is_ok()
+            {
+                ended = Err(error);
+                results.stop_starting();
+            }
+        }
+        ended
+    }
+}
+
+/// Yields to the other tasks of the thread, because a store in memory never waits.
+async fn yield_once() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+impl<S> fmt::Debug for Scan<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scan")
+            .field("view", &self.view)
+            .field("filter", &self.filter)
+            .field("first", &self.first)
+            .finish()
+    }
+}

@@ -1,0 +1,138 @@
+//! The counts of a running bulk operation, and its one event.
+
+use super::super::audit::GIVEN_UP;
+use super::outcome::{BulkError, BulkFailure, BulkOutcome, BulkProgress};
+use crate::error::ManageError;
+use crate::event::{Event, Events, with_sources};
+use crate::store::{StoreError, StoredRecord};
+use crate::token::TokenId;
+
+/// The number of failures that an outcome lists. All failures are counted.
+const LISTED_FAILURES: usize = 100;
+
+/// An operation on each record that a filter selects.
+pub(super) trait BulkOperation: Send + Sync {
+    /// Checks that the operation is allowed. Called before every page.
+    fn check(&self) -> Result<(), ManageError>;
+
+    /// Processes a record, and returns whether that changed it. Another caller may have done it before.
+    fn process(
+        &self,
+        found: StoredRecord,
+    ) -> impl Future<Output = Result<bool, ManageError>> + Send;
+
+    /// Returns the one event of the whole operation.
+    fn event(&self, outcome: &BulkOutcome, stopped: Option<String>) -> Event;
+}
+
+/// The function of the caller that receives the progress.
+pub(super) type OnProgress<'t> = Option<Box<dyn FnMut(&BulkProgress) + Send + 't>>;
+
+/// Counts the results. It emits exactly one event, also if the caller drops the future.
+pub(super) struct Progress<'d, O: BulkOperation> {
+    events: &'d Events,
+    operation: &'d O,
+    on_progress: OnProgress<'d>,
+    counts: BulkProgress,
+    found_before_pass: u64,
+    failures: Vec<BulkFailure>,
+    ended: bool,
+}
+
+impl<'d, O: BulkOperation> Progress<'d, O> {
+    pub(super) fn new(events: &'d Events, operation: &'d O, on_progress: OnProgress<'d>) -> Self {
+        let counts = BulkProgress { pass: 0, found: 0, done: 0, failed: 0, cursor: None };
+        Self {
+            events,
+            operation,
+            on_progress,
+            counts,
+            found_before_pass: 0,
+            failures: Vec::new(),
+            ended: false,
+        }
+    }
+
+    pub(super) fn begin_pass(&mut self) {
+        self.counts.pass += 1;
+        self.counts.failed = 0;
+        self.found_before_pass = self.counts.found;
+        self.failures.clear();
+    }
+
+    /// Counts the result of one record. Returns the error if it does not concern this record alone.
+    pub(super) fn count(
+        &mut self,
+        id: TokenId,
+        result: Result<bool, ManageError>,
+    ) -> Result<(), ManageError> {
+        match result {
+            Err(error) if concerns_all(&error) => return Err(error),
+            Err(error) => {
+                self.counts.failed += 1;
+                if self.failures.len() < LISTED_FAILURES {
+                    self.failures.push(BulkFailure { id, error });
+                }
+            }
+            Ok(done) => self.counts.done += u64::from(done),
+        }
+        self.counts.found += 1;
+        Ok(())
+    }
+
+    pub(super) fn end_page(&mut self, next: Option<TokenId>) {
+        self.counts.cursor = next;
+        if let Some(report) = &mut self.on_progress {
+            report(&self.counts);
+        }
+    }
+
+    /// Returns whether this pass found a record that did not fail, so that another pass is needed. A
+    /// token that another caller revoked counts too, because it could issue tokens until then.
+    pub(super) fn pass_found_work(&self) -> bool {
+        self.counts.found - self.found_before_pass > self.counts.failed
+    }
+
+    /// Emits the event, and returns the result of the operation.
+    pub(super) fn end(mut self, ended: Result<(), ManageError>) -> Result<BulkOutcome, BulkError> {
+        let outcome = self.outcome();
+        self.ended = true;
+        let stopped = ended.as_ref().err().map(|error| with_sources(error));
+        self.events.emit(self.operation.event(&outcome, stopped));
+        match ended {
+            Ok(()) => Ok(outcome),
+            Err(cause) => Err(BulkError { so_far: outcome, cause }),
+        }
+    }
+
+    fn outcome(&mut self) -> BulkOutcome {
+        let BulkProgress { pass: passes, done, failed, .. } = self.counts;
+        BulkOutcome { done, passes, failed, failures: std::mem::take(&mut self.failures) }
+    }
+}
+
+impl<O: BulkOperation> Drop for Progress<'_, O> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let outcome = self.outcome();
+            self.events.emit(self.operation.event(&outcome, Some(GIVEN_UP.into())));
+        }
+    }
+}
+
+/// Returns whether the next record would fail with the same error.
+fn concerns_all(error: &ManageError) -> bool {
+    match error {
+        ManageError::Store(error) => matches!(
+            error,
+            StoreError::Unavailable { .. }
+                | StoreError::Full { .. }
+                | StoreError::ReadOnly
+                | StoreError::Unsupported { .. }
+        ),
+        ManageError::Indeterminate { .. }
+        | ManageError::Contended { .. }
+        | ManageError::NotFound { .. } => false,
+        _ => true,
+    }
+}

@@ -1,0 +1,162 @@
+//! One read from the store for which several verifications wait.
+//!
+//! Each waiter that is polled polls the read, under the lock of its state. The read gets a waker that
+//! wakes all waiters ([`WakerSet`]), so it does not matter which of them is polled next. A waiter whose
+//! task does not poll any more only keeps its place in the set.
+//!
+//! The read ends in one of three ways. Its answer arrives, and all waiters get a copy. All waiters are
+//! dropped, and it is cancelled. Or the store panics while it is polled, which poisons the lock: then
+//! each waiter gets an error, and the future is not polled again.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use crate::record::Record;
+use crate::store::StoreError;
+
+/// An answer of the store.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Answer {
+    pub(in super::super) record: Option<Arc<Record>>,
+    /// The monotonic time before the store was asked.
+    pub(in super::super) asked_at: Duration,
+}
+
+impl Answer {
+    /// Returns whether both are copies of the same answer.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let same = match (&self.record, &other.record) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        same && self.asked_at == other.asked_at
+    }
+}
+
+/// A read from the store.
+pub(in super::super) type ReadFuture =
+    Pin<Box<dyn Future<Output = Result<Option<Record>, StoreError>> + Send>>;
+
+pub(super) struct InFlightRead {
+    asked_at: Duration,
+    state: Mutex<ReadState>,
+    wakers: Arc<WakerSet>,
+    /// The number of waiters. It is incremented only under the lock of the shard.
+    waiters: AtomicUsize,
+}
+
+enum ReadState {
+    Pending(ReadFuture),
+    /// The answer, or the text of the error, because an error cannot be cloned.
+    Done(Result<Option<Arc<Record>>, Arc<str>>),
+    Cancelled,
+}
+
+/// The wakers of all waiters. As a waker it wakes each of them.
+#[derive(Default)]
+struct WakerSet(Mutex<Vec<Waker>>);
+
+impl WakerSet {
+    fn insert(&self, waker: &Waker) {
+        let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !wakers.iter().any(|known| known.will_wake(waker)) {
+            wakers.push(waker.clone());
+        }
+    }
+}
+
+impl Wake for WakerSet {
+    fn wake(self: Arc<Self>) {
+        let wakers = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl InFlightRead {
+    pub(super) fn new(asked_at: Duration, read: ReadFuture) -> Arc<Self> {
+        Arc::new(Self {
+            asked_at,
+            state: Mutex::new(ReadState::Pending(read)),
+            wakers: Arc::default(),
+            waiters: AtomicUsize::new(0),
+        })
+    }
+
+    pub(super) fn asked_at(&self) -> Duration {
+        self.asked_at
+    }
+
+    pub(super) fn add_waiter(&self) {
+        self.waiters.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Removes a waiter, and returns whether it was the last.
+    pub(super) fn remove_waiter(&self) -> bool {
+        self.waiters.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    pub(super) fn has_waiters(&self) -> bool {
+        self.waiters.load(Ordering::Acquire) > 0
+    }
+
+    /// Polls the read. Returns the answer, and whether this call was the first to get it.
+    pub(super) fn poll(&self, context: &Context<'_>) -> Poll<(Result<Answer, StoreError>, bool)> {
+        let Ok(mut state) = self.state.lock() else {
+            return Poll::Ready((Err(StoreError::unavailable("the store panicked")), false));
+        };
+        let outcome = match &mut *state {
+            ReadState::Done(Ok(record)) => {
+                return Poll::Ready((Ok(self.answer(record.clone())), false));
+            }
+            ReadState::Done(Err(cause)) => {
+                return Poll::Ready((Err(StoreError::unavailable(cause.to_string())), false));
+            }
+            ReadState::Cancelled => {
+                return Poll::Ready((
+                    Err(StoreError::unavailable("the read was cancelled")),
+                    false,
+                ));
+            }
+            ReadState::Pending(read) => {
+                self.wakers.insert(context.waker());
+                let waker = Waker::from(self.wakers.clone());
+                match read.as_mut().poll(&mut Context::from_waker(&waker)) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(outcome) => outcome,
+                }
+            }
+        };
+        let (shared, own) = match outcome {
+            Ok(record) => {
+                let record = record.map(Arc::new);
+                (Ok(record.clone()), Ok(self.answer(record)))
+            }
+            Err(error) => (Err(error.to_string().into()), Err(error)),
+        };
+        // The store's future is dropped after the lock is released, because its destructor may do
+        // anything.
+        let read = std::mem::replace(&mut *state, ReadState::Done(shared));
+        drop(state);
+        drop(read);
+        Poll::Ready((own, true))
+    }
+
+    pub(super) fn wake_waiters(&self) {
+        self.wakers.clone().wake();
+    }
+
+    /// Drops the store's future, because its last waiter was dropped.
+    pub(super) fn cancel(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = std::mem::replace(&mut *state, ReadState::Cancelled);
+        drop(state);
+        drop(read);
+    }
+
+    fn answer(&self, record: Option<Arc<Record>>) -> Answer {
+        Answer { record, asked_at: self.asked_at }
+    }
+}

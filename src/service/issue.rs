@@ -1,0 +1,193 @@
+//! Issuing a token.
+
+use chrono::{DateTime, Utc};
+
+use super::audit::Audit;
+use super::caller::Issuer;
+use super::core::TokenService;
+use super::issue_gate::IssuePermit;
+use super::request::IssueRequest;
+use crate::clock::whole_micros;
+use crate::digest::StoredDigest;
+use crate::error::ManageError;
+use crate::event::Event;
+use crate::record::{Field, InvalidField, NewRecord, Record, Rule};
+use crate::secret::Secret;
+use crate::store::{Filter, ListRequest, MAX_PAGE_LEN, States, StoredRecord, TokenStore};
+use crate::token::{Token, TokenId};
+
+/// The largest distance between the time in a chosen id and now.
+const ID_TOLERANCE_MILLIS: u64 = 3_600_000;
+
+/// A new token and its record, as returned by an issue or a rotation.
+#[derive(Debug)]
+#[must_use = "the token is shown once: it cannot be read again"]
+#[non_exhaustive]
+pub struct Issued {
+    /// The token. The store does not have its secret, so it cannot be read again.
+    pub token: Token,
+    /// The record in the store.
+    pub record: Record,
+}
+
+/// A token that passed all checks and is not stored yet.
+struct NewToken<'s> {
+    permit: IssuePermit<'s>,
+    secret: Secret,
+    digest: StoredDigest,
+    record: Record,
+}
+
+impl<S: TokenStore> TokenService<S> {
+    /// Issues a token. A pause of issuing waits until the returned permit is dropped.
+    pub(super) async fn try_issue(
+        &self,
+        issuer: &Issuer<'_>,
+        request: &IssueRequest,
+        audit: &mut Audit<'_>,
+    ) -> Result<(Issued, IssuePermit<'_>), ManageError> {
+        let NewToken { permit, secret, digest, record } = match self.prepare(issuer, request).await
+        {
+            Ok(new) => new,
+            Err(refused) => {
+                return Err(self.unless_issued_before(issuer, request, refused).await);
+            }
+        };
+        let id = record.id();
+        audit.set_new_id(id);
+        let record = self.records.insert(record, &digest).await?;
+        let token = Token::assemble(&self.prefixes[0], id, &secret);
+        Ok((Issued { token, record }, permit))
+    }
+
+    /// Returns [`ManageError::Exists`] instead of the refusal if the owner has a token with the chosen
+    /// id.
+    ///
+    /// A repeated request must learn that its token exists, even if it would be refused by now. The
+    /// type may have been removed, issuing may have been paused, or this token may be the owner's last
+    /// allowed one.
+    async fn unless_issued_before(
+        &self,
+        issuer: &Issuer<'_>,
+        request: &IssueRequest,
+        refused: ManageError,
+    ) -> ManageError {
+        let Some(id) = request.id else { return refused };
+        match self.records.find(id).await {
+            Ok(Some(found)) if found.record.owner() == issuer.owner() => ManageError::Exists { id },
+            Ok(_) => refused,
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Checks everything that has to be checked before a token exists.
+    async fn prepare(
+        &self,
+        issuer: &Issuer<'_>,
+        request: &IssueRequest,
+    ) -> Result<NewToken<'_>, ManageError> {
+        let permit = self.issue_gate.enter()?;
+        let now = self.now();
+        let (owner, calling) = (issuer.owner(), issuer.calling_token());
+        self.check_texts(owner, request)?;
+        let present =
+            self.types.get(&request.token_type).ok_or(Field::Type.breaks(Rule::Unknown))?.scopes();
+        if let Some(requested) = &request.scopes {
+            if requested.as_scopes().is_empty() {
+                return Err(Field::Scopes.breaks(Rule::Empty).into());
+            }
+            if !present.contains(requested.as_scopes()) {
+                return Err(Field::Scopes.breaks(Rule::NotContained).into());
+            }
+        }
+        let scopes = request.scopes.as_ref().map_or(present, |requested| requested.as_scopes());
+        if calling.is_some_and(|calling| !calling.token.scopes().contains(scopes)) {
+            return Err(Field::Scopes.breaks(Rule::ExceedsCallerScopes).into());
+        }
+        let id = match request.id {
+            Some(id) => recent_v7(id, now)?,
+            None => TokenId::generate(now, &*self.random)?,
+        };
+        let latest =
+            calling.and_then(|calling| self.policy.latest_below(calling.token.expires_at()));
+        let expires_at = self.policy.end_until(request.expiry, now, latest)?;
+        let secret = Secret::generate(&*self.random)?;
+        let digest = self.digests.make(id, secret.characters());
+        let record = Record::new(&NewRecord {
+            id,
+            owner,
+            token_type: &request.token_type,
+            issued_to: &request.issued_to,
+            scopes: &scopes.to_set(),
+            created_at: now,
+            not_before: request.not_before.map(whole_micros),
+            expires_at,
+            digest,
+            issued_by: request.issued_by.as_deref(),
+            issuers: calling.map_or(&[], |calling| &calling.lineage),
+            metadata: &request.metadata,
+        })?;
+        self.check_active_limit(owner, now).await?;
+        Ok(NewToken { permit, secret, digest, record })
+    }
+
+    fn check_texts(&self, owner: &str, request: &IssueRequest) -> Result<(), InvalidField> {
+        self.policy.check_text(Field::Owner, owner)?;
+        self.policy.check_text(Field::IssuedTo, &request.issued_to)?;
+        if let Some(by) = &request.issued_by {
+            self.policy.check_text(Field::IssuedBy, by)?;
+        }
+        self.policy.check_metadata(request.metadata.iter())
+    }
+
+    /// Refuses if the owner has the maximum of live tokens. It filters the store's answer again, because
+    /// a store may return more records than the filter selects.
+    async fn check_active_limit(&self, owner: &str, now: DateTime<Utc>) -> Result<(), ManageError> {
+        let Some(max) = self.policy.max_active_per_owner else { return Ok(()) };
+        let filter = Filter::new().owner(owner).states(States::LIVE);
+        let mut request = ListRequest::from(filter).limit(max.clamp(1, MAX_PAGE_LEN));
+        let mut live = 0;
+        loop {
+            let page = self.records.store.list(&request, now).await?;
+            let is_selected = |stored: &&StoredRecord| {
+                request.filter.matches(&stored.record, stored.last_used, now)
+            };
+            live += page.items.iter().filter(is_selected).count();
+            if live >= max {
+                return Err(ManageError::TooManyActive { max });
+            }
+            match page.next {
+                Some(next) => request = request.after(next),
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+impl IssueRequest {
+    /// Returns the event of a successful issue.
+    pub(super) fn issued_event(&self, issued: &Issued, on_behalf_of: Option<TokenId>) -> Event {
+        Event::Issued {
+            id: issued.record.id(),
+            owner: issued.record.owner().to_owned(),
+            token_type: self.token_type.clone(),
+            issued_to: self.issued_to.clone(),
+            by: self.issued_by.clone(),
+            on_behalf_of,
+        }
+    }
+}
+
+/// Checks that a chosen id is a UUID of version 7 with a recent time.
+fn recent_v7(id: TokenId, now: DateTime<Utc>) -> Result<TokenId, InvalidField> {
+    let uuid = id.to_uuid();
+    if uuid.get_version_num() != 7 || uuid.get_variant() != uuid::Variant::RFC4122 {
+        return Err(Field::Id.breaks(Rule::NotVersion7));
+    }
+    // The first 48 bits are milliseconds since 1970 (RFC 9562 §5.7).
+    let millis = i64::try_from(uuid.as_u128() >> 80).unwrap_or(i64::MAX);
+    if now.timestamp_millis().abs_diff(millis) > ID_TOLERANCE_MILLIS {
+        return Err(Field::Id.breaks(Rule::NotRecent));
+    }
+    Ok(id)
+}

@@ -1,0 +1,88 @@
+//! Revoking a token.
+
+use super::caller::Caller;
+use super::core::TokenService;
+use super::records::Retry;
+use super::request::RevokeRequest;
+use crate::error::ManageError;
+use crate::event::Event;
+use crate::record::{Field, Record};
+use crate::store::TokenStore;
+use crate::token::TokenId;
+
+/// The result of a revocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Revoked {
+    /// The record with the revocation that is in effect.
+    pub record: Record,
+    /// Whether the token had been revoked before. Then this call did not change it.
+    pub already_revoked: bool,
+}
+
+impl<S: TokenStore> TokenService<S> {
+    pub(super) async fn try_revoke(
+        &self,
+        caller: &Caller<'_>,
+        id: TokenId,
+        request: &RevokeRequest,
+    ) -> Result<Revoked, ManageError> {
+        self.check_revocation(request)?;
+        self.revoke_with(caller, id, request).await
+    }
+
+    /// Revokes with texts to which the policy does not apply, because the service itself wrote them.
+    pub(super) async fn revoke_with(
+        &self,
+        caller: &Caller<'_>,
+        id: TokenId,
+        request: &RevokeRequest,
+    ) -> Result<Revoked, ManageError> {
+        let now = self.now();
+        let (mut own, mut guard) = (None, None);
+        let record = self
+            .records
+            .change(Retry::Persistent, caller.owner(), id, |present, lost| {
+                // Only after a lost answer may a revocation in the record be this one. Otherwise another
+                // caller revoked in the same microsecond with the same texts.
+                if !lost {
+                    own = None;
+                }
+                let done = own.is_some() && present.revocation() == own.as_ref();
+                if let (Caller::Itself(token, scope), false) = (caller, done) {
+                    self.admit(token, present, *scope)?;
+                }
+                let revoked =
+                    present.revoke(now, request.by.as_deref(), request.reason.as_deref())?;
+                if let Some(revoked) = &revoked {
+                    guard.get_or_insert_with(|| self.records.begin_revocation(id));
+                    own = revoked.revocation().cloned();
+                }
+                Ok(revoked)
+            })
+            .await?;
+        Ok(Revoked { already_revoked: record.revocation() != own.as_ref(), record })
+    }
+
+    pub(super) fn check_revocation(&self, request: &RevokeRequest) -> Result<(), ManageError> {
+        if let Some(by) = &request.by {
+            self.policy.check_text(Field::RevokedBy, by)?;
+        }
+        if let Some(reason) = &request.reason {
+            self.policy.check_text(Field::Reason, reason)?;
+        }
+        Ok(())
+    }
+}
+
+impl RevokeRequest {
+    /// Returns the event of a successful revocation.
+    pub(super) fn revoked_event(&self, revoked: &Revoked, on_behalf_of: Option<TokenId>) -> Event {
+        let (id, owner) = (revoked.record.id(), revoked.record.owner().to_owned());
+        if revoked.already_revoked {
+            return Event::AlreadyRevoked { id, owner, on_behalf_of };
+        }
+        let (by, reason) = (self.by.clone(), self.reason.clone());
+        Event::Revoked { id, owner, by, reason, on_behalf_of }
+    }
+}

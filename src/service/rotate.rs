@@ -1,0 +1,81 @@
+//! Giving a token a new secret.
+
+use super::caller::Caller;
+use super::core::TokenService;
+use super::issue::Issued;
+use super::policy::ends_by;
+use super::records::Retry;
+use super::request::RotateRequest;
+use crate::error::ManageError;
+use crate::event::Event;
+use crate::record::{Field, OlderEnds, Rotation, Rule};
+use crate::secret::Secret;
+use crate::store::TokenStore;
+use crate::token::{Token, TokenId};
+
+impl<S: TokenStore> TokenService<S> {
+    pub(super) async fn try_rotate(
+        &self,
+        caller: &Caller<'_>,
+        id: TokenId,
+        request: &RotateRequest,
+    ) -> Result<Issued, ManageError> {
+        if let Some(by) = &request.by {
+            self.policy.check_text(Field::RotatedBy, by)?;
+        }
+        let now = self.now();
+        let older_ends = self.policy.older_end(request.older_ends, now)?;
+        let expires_at =
+            request.expiry.map(|requested| self.policy.end(requested, now)).transpose()?;
+        let secret = Secret::generate(&*self.random)?;
+        let digest = self.digests.make(id, secret.characters());
+        let rotation = Rotation {
+            digest,
+            older_ends: match older_ends {
+                None => OlderEnds::Now,
+                Some(latest) if request.on_first_use => OlderEnds::OnFirstUse { latest },
+                Some(end) => OlderEnds::At(end),
+            },
+            replaces: request.replaces,
+            expires_at,
+        };
+        let record = self
+            .records
+            .change(Retry::YieldToRevocation, caller.owner(), id, |present, _| {
+                // The answer to an earlier attempt was lost, and the rotation happened.
+                if present.holds(&digest) {
+                    return Ok(None);
+                }
+                let latest = self.may_rotate(caller, present)?;
+                if let (Some(start), Some(Some(end))) = (present.not_before(), expires_at)
+                    && end <= start
+                {
+                    return Err(Field::ExpiresAt.breaks(Rule::NotAfterNotBefore).into());
+                }
+                if let Some(created_at) = request.if_secret_created_at {
+                    present.expect_newest(created_at)?;
+                }
+                let rotated = present.rotate(now, &rotation)?;
+                ends_by(rotated.expires_at(), latest)?;
+                Ok(Some(rotated.below(caller.lineage())?))
+            })
+            .await?;
+        Ok(Issued { token: Token::assemble(&self.prefixes[0], id, &secret), record })
+    }
+}
+
+impl RotateRequest {
+    /// Returns the event of a successful rotation.
+    pub(super) fn rotated_event(&self, rotated: &Issued, on_behalf_of: Option<TokenId>) -> Event {
+        let record = &rotated.record;
+        let overlap = record.overlap(record.secret_created_at());
+        Event::Rotated {
+            id: record.id(),
+            owner: record.owner().to_owned(),
+            by: self.by.clone(),
+            older_ends_at: overlap.map(|overlap| overlap.ends_at),
+            older_ends_on_first_use: overlap.is_some_and(|overlap| overlap.ends_on_first_use),
+            on_behalf_of,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Verification with a store that does not answer at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::cache::{Cache, Lookup, ReadFuture};
+use super::super::core::TokenService;
+use super::super::records::find_in;
+use super::verdict::{Accepted, Freshness, Later, Use};
+use crate::clock::Moment;
+use crate::digest::HashedSecret;
+use crate::error::VerifyError;
+use crate::record::Record;
+use crate::scope::Requirement;
+use crate::store::TokenStore;
+use crate::token::TokenId;
+
+impl<S: TokenStore> TokenService<S> {
+    pub(super) fn verify_later<'f>(
+        &'f self,
+        token: HashedSecret<'f>,
+        requirement: &'f Requirement,
+        freshness: Freshness,
+        usage: Use,
+    ) -> Later<'f> {
+        Box::pin(async move {
+            let verdict = match &self.records.cache {
+                Some(cache) if freshness == Freshness::Cached => {
+                    self.verify_cached(cache, &token, requirement).await
+                }
+                _ => self.verify_from_store(&token, requirement).await,
+            };
+            match verdict {
+                Ok((accepted, now)) => match self.conclude(token.id(), accepted, now, usage) {
+                    Ok(outcome) => outcome,
+                    Err(later) => later.await,
+                },
+                Err(error) => Err(self.refuse(Some(token.id()), error, freshness)),
+            }
+        })
+    }
+
+    async fn verify_from_store(
+        &self,
+        token: &HashedSecret<'_>,
+        requirement: &Requirement,
+    ) -> Result<(Accepted, Moment), VerifyError> {
+        let asked_at = self.clock.monotonic();
+        let found = self.records.store.find(token.id()).await?;
+        let found = found.as_ref().map(|stored| (&stored.record, stored.last_used.micros()));
+        self.judge_answer(token, found, asked_at, requirement)
+    }
+
+    /// Verifies with a cached record. If that leads to a refusal, the record is read again, because it
+    /// may have changed. A new token or a new secret must work at once.
+    async fn verify_cached(
+        &self,
+        cache: &Arc<Cache>,
+        token: &HashedSecret<'_>,
+        requirement: &Requirement,
+    ) -> Result<(Accepted, Moment), VerifyError> {
+        let began = self.clock.monotonic();
+        let id = token.id();
+        let mut lookup = cache.get(id, began, || self.read(id));
+        loop {
+            let (answer, is_latest) = match lookup {
+                Lookup::Cached(answer) => (answer, false),
+                Lookup::InFlight { waiter, started } => {
+                    let answer = waiter.await?;
+                    let now = self.clock.monotonic();
+                    if !started && !cache.is_fresh(answer.asked_at, now) {
+                        // The joined read took too long, so its answer is too old for this verification.
+                        lookup = cache.get(id, now, || self.read(id));
+                        continue;
+                    }
+                    let is_latest = started || answer.asked_at > began;
+                    (answer, is_latest)
+                }
+            };
+            // The cache does not have last uses.
+            let found = answer.record.as_deref().map(|record| (record, None));
+            let outcome = self.judge_answer(token, found, answer.asked_at, requirement);
+            if outcome.is_ok() || is_latest {
+                return outcome;
+            }
+            match cache.reread(id, &answer, self.clock.monotonic(), || self.read(id)) {
+                None => return outcome,
+                Some(later) => lookup = later,
+            }
+        }
+    }
+
+    /// Returns a read from the store. It owns what it needs, because any waiting verification may poll
+    /// it.
+    fn read(&self, id: TokenId) -> ReadFuture {
+        let store = self.records.store.clone();
+        Box::pin(async move { Ok(find_in(&*store, id).await?.map(|stored| stored.record)) })
+    }
+
+    /// Decides on an answer of the store to a read that started at `asked_at`.
+    fn judge_answer(
+        &self,
+        token: &HashedSecret<'_>,
+        found: Option<(&Record, Option<i64>)>,
+        asked_at: Duration,
+        requirement: &Requirement,
+    ) -> Result<(Accepted, Moment), VerifyError> {
+        // The time after the answer, so that a token that expired during the read is expired.
+        let now = self.now_coarse();
+        let accepted = self
+            .judge(token, found, now, requirement)
+            .map_err(|rejected| rejected.into_error(token.id(), requirement))?;
+        Ok((accepted.with_staleness(self.clock.monotonic().saturating_sub(asked_at)), now))
+    }
+}

@@ -1,0 +1,427 @@
+//! Random histories of tokens against a model: the service agrees with it at every step, and accepts no
+//! token again that has ended.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::harness::{
+    DAY, HOUR, MICRO, MINUTE, Remote, SharedStore, Stores, any, builder, requirement, text,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_lite::future::block_on;
+use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof};
+use proptest::test_runner::TestRunner;
+use service_tokens::clock::{Clock, ManualClock};
+use service_tokens::record::ReplacedSecret;
+use service_tokens::store::{Order, States};
+use service_tokens::{
+    Filter, IssueRequest, ListRequest, ManageError, Refusal, RevokeRequest, RotateRequest,
+    ScopeSet, State, TokenId, TokenService, Tokens, VerifyError,
+};
+
+behaviours! {
+    histories_agree_with_model,
+    cached_histories_agree_with_model,
+    #[ignore = "campaign"]
+    histories_agree_with_model_campaign,
+    #[ignore = "campaign"]
+    cached_histories_agree_with_model_campaign,
+}
+
+const OWNERS: [&str; 3] = ["acme", "globex", "acme "];
+
+/// The view of an operation.
+#[derive(Debug, Clone, Copy)]
+enum View {
+    Owner(usize),
+    Every,
+}
+
+#[derive(Debug, Clone)]
+enum Command {
+    Issue {
+        owner: usize,
+        narrow: bool,
+        start: Option<Duration>,
+        lifetime: Option<Duration>,
+    },
+    Rotate {
+        token: usize,
+        view: View,
+        overlap: Duration,
+        replaces: Option<ReplacedSecret>,
+        lifetime: Option<Duration>,
+    },
+    Revoke {
+        token: usize,
+        view: View,
+    },
+    Pass(Duration),
+    /// The wall clock is set, back or ahead; the service's time does not run backwards.
+    Set(TimeDelta),
+}
+
+fn spans() -> impl Strategy<Value = Duration> {
+    let units = prop_oneof![Just(MICRO), Just(MINUTE), Just(HOUR), Just(DAY)];
+    (units, 1..4u32).prop_map(|(unit, times)| unit * times)
+}
+
+fn views() -> impl Strategy<Value = View> {
+    prop_oneof![3 => Just(View::Every), 2 => (0..OWNERS.len()).prop_map(View::Owner)]
+}
+
+fn replaces() -> impl Strategy<Value = Option<ReplacedSecret>> {
+    prop_oneof![Just(None), Just(Some(ReplacedSecret::Newest)), Just(Some(ReplacedSecret::Oldest))]
+}
+
+fn commands() -> impl Strategy<Value = Command> {
+    let maybe = || proptest::option::of(spans());
+    let issue = (0..OWNERS.len(), proptest::bool::ANY, maybe(), maybe()).prop_map(
+        |(owner, narrow, start, lifetime)| Command::Issue { owner, narrow, start, lifetime },
+    );
+    let overlaps = prop_oneof![1 => Just(Duration::ZERO), 2 => spans()];
+    let rotate = (0..64usize, views(), overlaps, replaces(), maybe()).prop_map(
+        |(token, view, overlap, replaces, lifetime)| Command::Rotate {
+            token,
+            view,
+            overlap,
+            replaces,
+            lifetime,
+        },
+    );
+    let revoke = (0..64usize, views()).prop_map(|(token, view)| Command::Revoke { token, view });
+    let set = (spans(), proptest::bool::ANY).prop_map(|(span, back)| {
+        let span = TimeDelta::from_std(span).unwrap();
+        Command::Set(if back { -span } else { span })
+    });
+    prop_oneof![4 => issue, 6 => rotate, 1 => revoke, 5 => spans().prop_map(Command::Pass), 1 => set]
+}
+
+/// A secret lives until its end; the newest has none.
+struct ModelSecret {
+    token: String,
+    ends: Option<DateTime<Utc>>,
+}
+
+struct ModelToken {
+    id: TokenId,
+    owner: usize,
+    narrow: bool,
+    start: Option<DateTime<Utc>>,
+    end: DateTime<Utc>,
+    revoked: bool,
+    secrets: Vec<ModelSecret>,
+}
+
+impl ModelToken {
+    fn state(&self, now: DateTime<Utc>) -> State {
+        if self.revoked {
+            State::Revoked
+        } else if self.end <= now {
+            State::Expired
+        } else if self.start.is_some_and(|start| now < start) {
+            State::Pending
+        } else {
+            State::Active
+        }
+    }
+
+    fn seen_by(&self, view: View) -> bool {
+        match view {
+            View::Every => true,
+            View::Owner(owner) => owner == self.owner,
+        }
+    }
+
+    /// Returns the refusals that are correct for a secret. An accepted secret has none.
+    fn refusals(&self, secret: usize, now: DateTime<Utc>) -> Vec<Refusal> {
+        let ended = |secret: &ModelSecret| secret.ends.filter(|end| *end <= now);
+        if ended(&self.secrets[secret]).is_some() {
+            let of_known = if self.revoked { Refusal::Revoked } else { Refusal::SecretEnded };
+            // The one that ended last is recognised; earlier ones, and all but one of those that ended
+            // in the same microsecond, may be forgotten.
+            let end = ended(&self.secrets[secret]);
+            let others = self.secrets.iter().enumerate().filter(|(i, _)| *i != secret);
+            let last = others.map(|(_, other)| ended(other)).all(|other| other < end);
+            return if last { vec![of_known] } else { vec![of_known, Refusal::WrongSecret] };
+        }
+        match self.state(now) {
+            State::Revoked => vec![Refusal::Revoked],
+            State::Expired => vec![Refusal::Expired],
+            State::Pending => vec![Refusal::NotYetActive],
+            State::Active => vec![],
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    Done,
+    DoneBefore,
+    NotFound,
+    NotRotated,
+    Invalid,
+}
+
+fn kind<T>(outcome: &Result<T, ManageError>) -> Kind {
+    match outcome {
+        Ok(_) => Kind::Done,
+        Err(ManageError::NotFound { .. }) => Kind::NotFound,
+        Err(ManageError::NotRotated(_)) => Kind::NotRotated,
+        Err(ManageError::Invalid(_)) => Kind::Invalid,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+struct Simulation {
+    clock: Arc<ManualClock>,
+    service: TokenService<SharedStore>,
+    now: DateTime<Utc>,
+    tokens: Vec<ModelToken>,
+    /// Every text that was refused once for good.
+    ended: HashSet<String>,
+}
+
+impl Simulation {
+    fn view(&self, view: View) -> Tokens<'_, SharedStore, service_tokens::AllOwners> {
+        match view {
+            View::Owner(owner) => self.service.owner_or_all(Some(OWNERS[owner])),
+            View::Every => self.service.all_owners(),
+        }
+    }
+
+    async fn apply(&mut self, command: Command) {
+        match command {
+            Command::Pass(span) => self.clock.advance(span),
+            Command::Set(by) => self.clock.set(self.clock.now() + by),
+            Command::Issue { owner, narrow, start, lifetime } => {
+                self.issue(owner, narrow, start, lifetime).await;
+            }
+            Command::Rotate { token, view, overlap, replaces, lifetime } => {
+                if !self.tokens.is_empty() {
+                    let token = token % self.tokens.len();
+                    self.rotate(token, view, overlap, replaces, lifetime).await;
+                }
+            }
+            Command::Revoke { token, view } => {
+                if !self.tokens.is_empty() {
+                    self.revoke(token % self.tokens.len(), view).await;
+                }
+            }
+        }
+        self.now = self.now.max(self.clock.now());
+    }
+
+    async fn issue(
+        &mut self,
+        owner: usize,
+        narrow: bool,
+        start: Option<Duration>,
+        lifetime: Option<Duration>,
+    ) {
+        let start = start.map(|start| self.now + start);
+        let end = self.now + lifetime.unwrap_or(90 * DAY);
+        let mut request = IssueRequest::new("connector", "b");
+        if narrow {
+            request = request.scopes(ScopeSet::new(["files:read"]).unwrap());
+        }
+        if let Some(start) = start {
+            request = request.not_before(start);
+        }
+        if let Some(lifetime) = lifetime {
+            request = request.expires_in(lifetime);
+        }
+        let outcome = self.service.owner(OWNERS[owner]).issue(request).await;
+        let possible = start.is_none_or(|start| start < end);
+        assert_eq!(kind(&outcome), if possible { Kind::Done } else { Kind::Invalid });
+        if let Ok(issued) = outcome {
+            let secret = ModelSecret { token: text(&issued), ends: None };
+            let id = issued.record.id();
+            let secrets = vec![secret];
+            self.tokens.push(ModelToken { id, owner, narrow, start, end, revoked: false, secrets });
+        }
+    }
+
+    async fn rotate(
+        &mut self,
+        token: usize,
+        view: View,
+        overlap: Duration,
+        replaces: Option<ReplacedSecret>,
+        lifetime: Option<Duration>,
+    ) {
+        let now = self.now;
+        let mut request = RotateRequest::with_overlap(overlap);
+        if let Some(which) = replaces {
+            request = request.replacing(which);
+        }
+        if let Some(lifetime) = lifetime {
+            request = request.expires_in(lifetime);
+        }
+        let outcome = self.view(view).rotate(self.tokens[token].id, request).await;
+
+        let model = &mut self.tokens[token];
+        let running = model.secrets.iter().position(|s| s.ends.is_some_and(|end| now < end));
+        let end = lifetime.map(|lifetime| now + lifetime);
+        let expected = if !model.seen_by(view) {
+            Kind::NotFound
+        } else if model.start.is_some_and(|start| end.is_some_and(|end| end <= start)) {
+            Kind::Invalid
+        } else if model.state(now) != State::Active || (running.is_some() && replaces.is_none()) {
+            Kind::NotRotated
+        } else {
+            Kind::Done
+        };
+        assert_eq!(kind(&outcome), expected);
+        let Ok(rotated) = outcome else { return };
+        let lost = running.is_some() && replaces == Some(ReplacedSecret::Newest);
+        let newest = model.secrets.len() - 1;
+        model.secrets[newest].ends = Some(if lost { now } else { now + overlap });
+        // A rotation without overlap means a leak, so no older secret is accepted.
+        if let Some(older) = running.filter(|_| !lost || overlap.is_zero()) {
+            model.secrets[older].ends = Some(now);
+        }
+        model.secrets.push(ModelSecret { token: text(&rotated), ends: None });
+        model.end = end.unwrap_or(model.end);
+        assert_eq!(rotated.record.id(), model.id);
+        assert_eq!(rotated.record.expires_at(), Some(model.end));
+    }
+
+    async fn revoke(&mut self, token: usize, view: View) {
+        let outcome = self.view(view).revoke(self.tokens[token].id, RevokeRequest::new()).await;
+        let model = &mut self.tokens[token];
+        let expected = match (model.seen_by(view), model.revoked) {
+            (false, _) => Kind::NotFound,
+            (true, false) => Kind::Done,
+            (true, true) => Kind::DoneBefore,
+        };
+        let got = match &outcome {
+            Ok(revoked) if revoked.already_revoked => Kind::DoneBefore,
+            outcome => kind(outcome),
+        };
+        assert_eq!(got, expected);
+        model.revoked |= outcome.is_ok();
+    }
+
+    /// Every token ever handed out, every state, every view.
+    async fn compare(&mut self) {
+        for token in &self.tokens {
+            for (i, secret) in token.secrets.iter().enumerate() {
+                let refusals = token.refusals(i, self.now);
+                let outcome = self.service.verify(&secret.token, &any()).await;
+                let uncached = self.service.verify_uncached(&secret.token, &any()).await;
+                assert_eq!(outcome.is_ok(), uncached.is_ok());
+                match outcome {
+                    Ok(verified) => {
+                        assert!(refusals.is_empty(), "accepted, and not for {refusals:?}");
+                        assert!(
+                            !self.ended.contains(&secret.token),
+                            "an ended secret was accepted"
+                        );
+                        assert_eq!(verified.owner(), OWNERS[token.owner]);
+                    }
+                    Err(error) => {
+                        let refusal = error.refusal().unwrap();
+                        assert!(refusals.contains(&refusal), "{refusal:?}, not of {refusals:?}");
+                        if refusal != Refusal::NotYetActive {
+                            self.ended.insert(secret.token.clone());
+                        }
+                    }
+                }
+                let uploads =
+                    self.service.verify(&secret.token, &requirement("files:upload")).await;
+                match uploads {
+                    Ok(_) => assert!(refusals.is_empty() && !token.narrow),
+                    Err(VerifyError::MissingScope(_)) => {
+                        assert!(refusals.is_empty() && token.narrow);
+                    }
+                    Err(error) => assert!(refusals.contains(&error.refusal().unwrap())),
+                }
+            }
+        }
+        for view in [View::Every, View::Owner(0), View::Owner(1), View::Owner(2)] {
+            let one = [State::Pending, State::Active, State::Expired, State::Revoked];
+            let sets = one.map(States::from);
+            for states in sets.into_iter().chain([States::LIVE, States::ENDED, States::ALL]) {
+                self.compare_lists(view, states).await;
+            }
+            for token in &self.tokens {
+                let got = self.view(view).get(token.id).await;
+                assert_eq!(got.is_ok(), token.seen_by(view));
+                if let Ok(stored) = got {
+                    assert_eq!(stored.record.state(self.now), token.state(self.now));
+                }
+            }
+        }
+    }
+
+    async fn compare_lists(&self, view: View, states: States) {
+        let selected =
+            |token: &&ModelToken| token.seen_by(view) && states.contains(token.state(self.now));
+        let mut expected: Vec<_> = self.tokens.iter().filter(selected).map(|t| t.id).collect();
+        expected.sort_unstable();
+        for direction in [Order::OldestFirst, Order::NewestFirst] {
+            let mut listed = Vec::new();
+            let mut query =
+                ListRequest::from(Filter::new().states(states)).order(direction).limit(3);
+            loop {
+                let page = self.view(view).list(query.clone()).await.unwrap();
+                listed.extend(page.items.iter().map(|stored| stored.record.id()));
+                match page.next {
+                    Some(next) => query = query.after(next),
+                    None => break,
+                }
+            }
+            assert_eq!(listed, expected, "{view:?} {states:?} {direction:?}");
+            expected.reverse();
+        }
+    }
+}
+
+fn run(cases: u32, make: impl Fn() -> (Simulation, Box<dyn std::any::Any>)) {
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let histories = proptest::collection::vec(commands(), 1..40);
+    let mut runner = TestRunner::new(config);
+    let outcome = runner.run(&histories, |history| {
+        let (mut simulation, _guard) = make();
+        for command in history {
+            block_on(simulation.apply(command));
+            block_on(simulation.compare());
+        }
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
+
+fn simulation(stores: Stores, cached: bool) -> (Simulation, Box<dyn std::any::Any>) {
+    let opened = stores.open();
+    let clock = Arc::new(ManualClock::default());
+    let store: SharedStore =
+        if cached { Arc::new(Remote::new(opened.store)) } else { opened.store };
+    let mut service = builder(store).clock(clock.clone());
+    if cached {
+        service = service.cache_records(HOUR, 10);
+    }
+    let (service, now) = (service.build().unwrap(), clock.now());
+    (Simulation { clock, service, now, tokens: Vec::new(), ended: HashSet::new() }, opened.guard)
+}
+
+pub(crate) async fn histories_agree_with_model(stores: Stores) {
+    run(60, || simulation(stores, false));
+}
+
+pub(crate) async fn histories_agree_with_model_campaign(stores: Stores) {
+    run(150, || simulation(stores, false));
+}
+
+/// A caching service that is alone with its store never judges by a stale record.
+pub(crate) async fn cached_histories_agree_with_model(stores: Stores) {
+    run(30, || simulation(stores, true));
+}
+
+pub(crate) async fn cached_histories_agree_with_model_campaign(stores: Stores) {
+    run(60, || simulation(stores, true));
+}

@@ -1,0 +1,133 @@
+//! The behaviour of the service over any store.
+//!
+//! One line runs all of it over one more store, in this package or in another one:
+//!
+//! ```ignore
+//! #[allow(dead_code, unused_imports, reason = "some helpers serve the root package only")]
+//! #[path = "../../../tests/behaviour/mod.rs"]
+//! mod behaviour;
+//!
+//! behaviour::behaviour_tests!(postgres, Postgres);
+//! ```
+//!
+//! Here `Postgres` implements [`harness::Factory`]. The module must be at the root of its test crate and be
+//! called `behaviour`. The crate needs the development dependencies of this package and the feature `memory`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+/// Declares tests, each an `async fn(Stores)`, for [`behaviour_tests`] to instantiate for a store.
+macro_rules! behaviours {
+    ($($(#[$attribute:meta])* $test:ident),+ $(,)?) => {
+        behaviours!(@declare ($) $($(#[$attribute])* $test),+);
+    };
+    (@declare ($d:tt) $($(#[$attribute:meta])* $test:ident),+) => {
+        macro_rules! instantiate {
+            ($d module:ident) => {
+                $(
+                    #[test]
+                    $(#[$attribute])*
+                    fn $test() {
+                        let stores = super::stores();
+                        stores.run(Box::pin($d crate::behaviour::$d module::$test(stores)));
+                    }
+                )+
+            };
+        }
+        pub(crate) use instantiate;
+    };
+}
+
+pub(crate) mod authorize;
+pub(crate) mod bulk_model;
+pub(crate) mod cache;
+pub(crate) mod cache_sharing;
+pub(crate) mod clock;
+pub(crate) mod events;
+pub(crate) mod first_use;
+pub(crate) mod first_use_faults;
+pub(crate) mod harness;
+pub(crate) mod hostile_text;
+pub(crate) mod issue_again;
+pub(crate) mod keys;
+pub(crate) mod last_used;
+pub(crate) mod last_used_flush;
+pub(crate) mod life_model;
+pub(crate) mod limits;
+pub(crate) mod lost_answers;
+pub(crate) mod no_escalation;
+pub(crate) mod on_behalf;
+pub(crate) mod on_behalf_bounds;
+pub(crate) mod on_behalf_races;
+pub(crate) mod on_behalf_self;
+pub(crate) mod owner_views;
+pub(crate) mod pause_issuing;
+pub(crate) mod purge;
+pub(crate) mod reopen;
+pub(crate) mod revoke_all;
+pub(crate) mod revoke_all_interrupted;
+pub(crate) mod revoke_contended;
+pub(crate) mod revoke_with_descendants;
+pub(crate) mod rotate_conditional;
+pub(crate) mod times;
+pub(crate) mod use_model;
+
+/// Makes the macro that instantiates the tests of these modules for a store.
+macro_rules! behaviour_modules {
+    (($d:tt) $($module:ident),+ $(,)?) => {
+        /// Runs every behaviour test over the stores of a factory, in a module of this name.
+        macro_rules! behaviour_tests {
+            ($d name:ident, $d factory:expr) => {
+                mod $d name {
+                    use super::*;
+
+                    fn stores() -> $d crate::behaviour::harness::Stores {
+                        &$d factory
+                    }
+
+                    $(
+                        mod $module {
+                            $d crate::behaviour::$module::instantiate!($module);
+                        }
+                    )+
+                }
+            };
+        }
+        pub(crate) use behaviour_tests;
+    };
+}
+
+behaviour_modules! {
+    ($)
+    authorize,
+    bulk_model,
+    cache,
+    cache_sharing,
+    clock,
+    events,
+    first_use,
+    first_use_faults,
+    hostile_text,
+    issue_again,
+    keys,
+    last_used,
+    last_used_flush,
+    life_model,
+    limits,
+    lost_answers,
+    no_escalation,
+    on_behalf,
+    on_behalf_bounds,
+    on_behalf_races,
+    on_behalf_self,
+    owner_views,
+    pause_issuing,
+    purge,
+    reopen,
+    revoke_all,
+    revoke_all_interrupted,
+    revoke_contended,
+    revoke_with_descendants,
+    rotate_conditional,
+    times,
+    use_model,
+}

@@ -1,0 +1,358 @@
+//! Random operations by tokens on tokens: no result may do more than its caller, act for another owner, or
+//! outlive its caller.
+
+mod moves;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::harness::{DAY, SharedStore, Stores, any, text};
+use futures_lite::future::block_on;
+use moves::{Command, GRANTS, Grants, Start, What, commands, names, starts, with_end};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use service_tokens::clock::ManualClock;
+use service_tokens::{
+    IssueRequest, Issued, ManageError, Policy, Record, Requirement, ReservedScope, RevokeRequest,
+    ScopeSet, State, TokenId, TokenService, TokenType, VerifiedToken,
+};
+
+behaviours! {
+    random_operations_never_escalate,
+    #[ignore = "campaign"]
+    random_operations_never_escalate_campaign,
+}
+
+/// The scopes that are required. No grant names `z`.
+const REQUIRED: [&str; 17] = [
+    "a",
+    "a:x",
+    "a:z",
+    "a:x:z",
+    "a:x:z:z",
+    "b",
+    "b:x",
+    "b:z",
+    "z",
+    "service-tokens",
+    "service-tokens:read",
+    "service-tokens:issue",
+    "service-tokens:rotate",
+    "service-tokens:rotate-self",
+    "service-tokens:revoke",
+    "service-tokens:introspect",
+    "service-tokens:z",
+];
+
+const TYPES: [&str; 3] = ["broad", "narrow", "mixed"];
+const OWNERS: [&str; 2] = ["acme", "globex"];
+
+/// Returns whether a grant permits a scope, without the code of the crate. It compares segments, and
+/// only a grant that names the reserved resource permits it.
+fn permits(grant: &str, requirement: &str) -> bool {
+    let (grant, requirement): (Vec<&str>, Vec<&str>) =
+        (grant.split(':').collect(), requirement.split(':').collect());
+    match grant.split_last() {
+        Some((&"*", [])) => requirement[0] != "service-tokens",
+        Some((&"*", start)) => requirement.len() > start.len() && requirement.starts_with(start),
+        _ => grant == requirement,
+    }
+}
+
+/// One bit for each requirement.
+fn permitted<'g>(grants: impl Iterator<Item = &'g str>) -> u32 {
+    let grants: Vec<&str> = grants.collect();
+    let met = |requirement: &&str| grants.iter().any(|grant| permits(grant, requirement));
+    REQUIRED
+        .iter()
+        .enumerate()
+        .filter(|(_, requirement)| met(requirement))
+        .fold(0, |bits, (bit, _)| bits | 1 << bit)
+}
+
+struct Obtained {
+    token: String,
+    verified: Option<VerifiedToken>,
+}
+
+struct Simulation {
+    policy: Policy,
+    clock: Arc<ManualClock>,
+    store: SharedStore,
+    service: TokenService<SharedStore>,
+    types: [Grants; 3],
+    /// Every record there is.
+    ids: Vec<TokenId>,
+    first: Record,
+    obtained: Vec<Obtained>,
+    /// What succeeded, and how deep the chains went: a test without successful operations proves nothing.
+    counts: BTreeMap<&'static str, usize>,
+    _guard: Box<dyn std::any::Any>,
+}
+
+fn service(
+    store: &SharedStore,
+    clock: &Arc<ManualClock>,
+    types: &[Grants; 3],
+    policy: &Policy,
+) -> TokenService<SharedStore> {
+    let mut builder = TokenService::builder(store.clone(), "acme_live").clock(clock.clone());
+    for (name, grants) in TYPES.iter().zip(types) {
+        builder = builder.token_type(TokenType::new(name, names(grants)).unwrap());
+    }
+    builder.policy(policy.clone()).build().unwrap()
+}
+
+/// Returns whether one end is not later than another.
+fn no_later(end: &Record, than: &Record) -> bool {
+    match (end.expires_at(), than.expires_at()) {
+        (_, None) => true,
+        (Some(end), Some(than)) => end <= than,
+        (None, Some(_)) => false,
+    }
+}
+
+impl Simulation {
+    async fn new(stores: Stores, start: &Start) -> Self {
+        let opened = stores.open();
+        let clock = Arc::new(ManualClock::default());
+        let everything = (0..GRANTS.len()).collect::<Grants>();
+        let types = [everything.clone(), vec![2, 5, 9], vec![2, 5, 9, 10, 11]];
+        let policy = Policy::new().allow_never(true).default_lifetime(DAY);
+        let policy = policy.allow_outliving_issuer(start.outliving);
+        let service = service(&opened.store, &clock, &types, &policy);
+        let mut issued = Vec::new();
+        for (owner, grants, end) in &start.tokens {
+            let scopes = ScopeSet::new(names(grants)).unwrap();
+            let request = IssueRequest::new("broad", "somebody").scopes(scopes);
+            issued
+                .push(service.owner(OWNERS[*owner]).issue(with_end(request, *end)).await.unwrap());
+        }
+        let obtained = vec![Obtained { token: text(&issued[0]), verified: None }];
+        let first = issued[0].record.clone();
+        let ids = issued.iter().map(|issued| issued.record.id()).collect();
+        let (store, counts) = (opened.store, BTreeMap::new());
+        let _guard = opened.guard;
+        Self { policy, clock, store, service, types, ids, first, obtained, counts, _guard }
+    }
+
+    async fn record(&self, id: TokenId) -> Record {
+        self.store.find(id).await.unwrap().unwrap().record
+    }
+
+    /// What a token may do now: by what it was issued with, and by what its type has at present.
+    fn effective(&self, record: &Record) -> u32 {
+        let at = TYPES.iter().position(|name| *name == record.token_type()).unwrap();
+        permitted(record.scopes().iter()) & permitted(names(&self.types[at]))
+    }
+
+    async fn apply(&mut self, command: Command) {
+        match command {
+            Command::Pass(span) => self.clock.advance(span),
+            Command::Retype(types) => {
+                self.service = service(&self.store, &self.clock, &types, &self.policy);
+                self.types = types;
+            }
+            Command::Operation { token, fresh, what } => {
+                let last = self.obtained.len() - 1;
+                let at = last - token % (last + 1).min(4);
+                let obtained = &mut self.obtained[at];
+                if fresh || obtained.verified.is_none() {
+                    obtained.verified = self.service.verify(&obtained.token, &any()).await.ok();
+                }
+                if let Some(verified) = obtained.verified.clone() {
+                    // This must not be a use, because the first use would end an overlap.
+                    let accepted = self.service.authenticate(&obtained.token).await.is_ok();
+                    self.operate(&verified, what, accepted).await;
+                }
+            }
+        }
+    }
+
+    /// `accepted`: whether the secret that was verified is, still.
+    async fn operate(&mut self, verified: &VerifiedToken, what: What, accepted: bool) {
+        let caller = self.record(verified.id()).await;
+        let active = caller.state(self.service.now()) == State::Active;
+        let effective = self.effective(&caller);
+        let on_behalf = self.service.on_behalf_of(verified);
+        let mut former = Vec::new();
+        let (needed, target, outcome): (_, _, Result<Option<Issued>, ManageError>) = match what {
+            What::Issue { token_type, scopes, start, end } => {
+                let request = IssueRequest::new(TYPES[token_type], "below");
+                let request = match scopes {
+                    Some((some, more)) => {
+                        let own = caller.scopes().iter().enumerate();
+                        let own = own.filter(|(at, _)| some >> at & 1 == 1).map(|(_, scope)| scope);
+                        let more = more.map(|grant| GRANTS[grant]);
+                        request.scopes(ScopeSet::new(own.chain(more)).unwrap())
+                    }
+                    None => request,
+                };
+                let request = match start {
+                    Some(span) => request.not_before(self.service.now() + span),
+                    None => request,
+                };
+                let outcome = on_behalf.issue(with_end(request, end)).await.map(Some);
+                (Some(ReservedScope::Issue), None, outcome)
+            }
+            What::Rotate { target, rotation } => {
+                let target = self.ids[target % self.ids.len()];
+                former = self.record(target).await.issuers().to_vec();
+                let outcome = on_behalf.rotate(target, rotation.request()).await.map(Some);
+                let itself = target == caller.id();
+                let needed = if itself { ReservedScope::RotateSelf } else { ReservedScope::Rotate };
+                (Some(needed), Some(target), outcome)
+            }
+            What::RotateSelf { rotation } => {
+                let outcome = on_behalf.rotate_self(rotation.request()).await.map(Some);
+                (Some(ReservedScope::RotateSelf), Some(caller.id()), outcome)
+            }
+            What::Revoke { target } => {
+                let target = self.ids[target % self.ids.len()];
+                let itself = target == caller.id();
+                let outcome = on_behalf.revoke(target, RevokeRequest::new()).await.map(|_| None);
+                ((!itself).then_some(ReservedScope::Revoke), Some(target), outcome)
+            }
+        };
+        if active && !accepted {
+            *self.counts.entry("ended secrets").or_default() += 1;
+        }
+        let Ok(outcome) = outcome else { return };
+        assert!(active, "an ended token was accepted as the caller");
+        assert!(accepted, "an ended secret acted");
+        if let Some(needed) = needed {
+            let at =
+                REQUIRED.iter().position(|requirement| *requirement == needed.as_str()).unwrap();
+            assert!(effective >> at & 1 == 1, "without {needed}");
+        }
+        if let Some(target) = target {
+            assert_eq!(self.record(target).await.owner(), caller.owner());
+        }
+        let Some(issued) = outcome else {
+            *self.counts.entry("revoked").or_default() += 1;
+            return;
+        };
+        let (got, itself) = (&issued.record, issued.record.id() == caller.id());
+        assert_eq!(got, &self.record(got.id()).await);
+        assert_eq!(got.owner(), caller.owner());
+        let outliving = self.policy.allow_outliving_issuer;
+        assert!(
+            no_later(got, &caller) || (outliving && !itself),
+            "it ends later than what obtained it"
+        );
+        assert!(
+            former.iter().all(|id| got.issuers().contains(id)),
+            "no revocation with descendants would find it"
+        );
+        if itself {
+            assert_eq!(got.issuers(), caller.issuers());
+            assert_eq!(got.scopes(), caller.scopes());
+        } else {
+            // Compares the scopes with what the calling token may do now, because types may change later.
+            let more = permitted(got.scopes().iter()) & !effective;
+            assert_eq!(more, 0, "{} obtained {}", caller.scopes(), got.scopes());
+            assert_eq!(got.issuers()[0], caller.id());
+            assert!(
+                caller.issuers().iter().all(|id| *id == got.id() || got.issuers().contains(id))
+            );
+        }
+        let name = match target {
+            None => "issued",
+            Some(_) if itself => "rotated itself",
+            Some(_) => "rotated",
+        };
+        *self.counts.entry(name).or_default() += 1;
+        if !no_later(got, &caller) {
+            *self.counts.entry("outlives").or_default() += 1;
+        }
+        if got.not_before().is_some() {
+            *self.counts.entry("pending").or_default() += 1;
+        }
+        if former.iter().any(|id| *id != caller.id() && !caller.issuers().contains(id)) {
+            *self.counts.entry("issuers kept").or_default() += 1;
+        }
+        if got.overlap(self.service.now()).is_some_and(|overlap| overlap.ends_on_first_use) {
+            *self.counts.entry("until first use").or_default() += 1;
+        }
+        if got.issuers().len() > 2 {
+            *self.counts.entry("deep").or_default() += 1;
+        }
+        if !self.ids.contains(&got.id()) {
+            self.ids.push(got.id());
+        }
+        self.obtained.push(Obtained { token: text(&issued), verified: None });
+    }
+
+    /// Every token that was obtained, held against the one with which it began.
+    async fn check(&self) {
+        let first = permitted(self.first.scopes().iter());
+        for obtained in &self.obtained {
+            let Ok(verified) = self.service.verify(&obtained.token, &any()).await else { continue };
+            let record = self.record(verified.id()).await;
+            assert_eq!(verified.owner(), self.first.owner());
+            let outliving = self.policy.allow_outliving_issuer;
+            assert!(outliving || no_later(&record, &self.first), "it outlives what it began with");
+            let itself = record.id() == self.first.id();
+            assert!(
+                itself || record.issuers().contains(&self.first.id()),
+                "no revocation with descendants would find it"
+            );
+            let effective = self.effective(&record);
+            for (bit, requirement) in REQUIRED.iter().enumerate() {
+                let requirement = Requirement::scope(requirement).unwrap();
+                let may = self.service.verify(&obtained.token, &requirement).await.is_ok();
+                assert_eq!(may, effective >> bit & 1 == 1);
+                assert!(!may || first >> bit & 1 == 1, "it may {requirement}");
+            }
+        }
+    }
+}
+
+pub(crate) async fn random_operations_never_escalate(stores: Stores) {
+    run(stores, 150);
+}
+
+pub(crate) async fn random_operations_never_escalate_campaign(stores: Stores) {
+    run(stores, 600);
+}
+
+fn run(stores: Stores, cases: u32) {
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let histories = (starts(), proptest::collection::vec(commands(), 1..90));
+    let counts = RefCell::new(BTreeMap::new());
+    let outcome = TestRunner::new(config).run(&histories, |(start, history)| {
+        block_on(async {
+            let mut simulation = Simulation::new(stores, &start).await;
+            for command in history {
+                simulation.apply(command).await;
+            }
+            simulation.check().await;
+            for (name, times) in simulation.counts {
+                *counts.borrow_mut().entry(name).or_default() += times;
+            }
+        });
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+    let counts: BTreeMap<&str, usize> = counts.into_inner();
+    for name in [
+        "issued",
+        "rotated",
+        "rotated itself",
+        "revoked",
+        "deep",
+        "outlives",
+        "pending",
+        "issuers kept",
+        "until first use",
+        "ended secrets",
+    ] {
+        assert!(
+            counts.get(name).is_some_and(|times| times * 600 > 5 * cases as usize),
+            "too little happened: {counts:?}"
+        );
+    }
+}

@@ -1,0 +1,58 @@
+//! The store in a file keeps every promise, and keeps it across reopening.
+
+use async_trait::async_trait;
+use service_tokens::conformance::{Outcome, Promise, StoreFactory, run};
+use service_tokens::store::BoxError;
+use service_tokens::{FileStore, conformance_tests};
+use tempfile::TempDir;
+
+struct InAFolder;
+
+#[async_trait]
+impl StoreFactory for InAFolder {
+    type Store = FileStore;
+    type Guard = TempDir;
+
+    async fn fresh(&self) -> Result<(FileStore, TempDir), BoxError> {
+        let folder = tempfile::tempdir()?;
+        Ok((FileStore::open(folder.path().join("tokens.journal"))?, folder))
+    }
+
+    async fn reopen(
+        &self,
+        store: FileStore,
+        folder: &mut TempDir,
+    ) -> Option<Result<FileStore, BoxError>> {
+        drop(store);
+        Some(FileStore::open(folder.path().join("tokens.journal")).map_err(Into::into))
+    }
+
+    async fn make_unavailable(&self, store: &FileStore, _: &mut TempDir) -> bool {
+        store.close().await;
+        true
+    }
+
+    fn runtime_free(&self) -> bool {
+        true
+    }
+}
+
+conformance_tests!(mod in_a_file, tokio::test, InAFolder);
+
+conformance_tests!(
+    mod on_many_threads,
+    tokio::test(flavor = "multi_thread"),
+    InAFolder
+);
+
+#[test]
+fn file_store_leaves_two_promises_unchecked() {
+    let report = futures_lite::future::block_on(run(&InAFolder));
+    assert_eq!(report.broken().count(), 0, "{report}");
+    let not_checked: Vec<_> = report
+        .outcomes()
+        .filter(|(_, outcome)| matches!(outcome, Outcome::NotChecked { .. }))
+        .map(|(promise, _)| promise)
+        .collect();
+    assert_eq!(not_checked, [Promise::HandlesAgree, Promise::ChangesAreReported], "{report}");
+}

@@ -1,0 +1,42 @@
+//! The integration tests, in one program.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[cfg(feature = "memory")]
+#[path = "../behaviour/mod.rs"]
+mod behaviour;
+#[cfg(feature = "memory")]
+mod cache;
+#[cfg(all(feature = "conformance", feature = "file"))]
+mod conformance_file;
+#[cfg(all(feature = "conformance", feature = "memory"))]
+mod conformance_memory;
+#[cfg(feature = "memory")]
+mod doubles;
+#[cfg(feature = "memory")]
+mod event_sinks;
+#[cfg(feature = "file")]
+mod golden;
+#[cfg(feature = "memory")]
+mod hostile_text;
+#[cfg(all(feature = "conformance", feature = "memory"))]
+mod planted_faults;
+#[cfg(feature = "memory")]
+mod policy;
+#[cfg(feature = "memory")]
+mod revoke;
+#[cfg(all(unix, feature = "memory", feature = "file"))]
+mod revoke_all_killed;
+mod scopes;
+#[cfg(feature = "memory")]
+mod secrets;
+#[cfg(feature = "memory")]
+mod store_pointers;
+#[cfg(feature = "memory")]
+mod stores;
+mod token_grammar;
+
+#[cfg(feature = "memory")]
+behaviour::behaviour_tests!(memory, stores::Memory);
+#[cfg(all(feature = "memory", feature = "file"))]
+behaviour::behaviour_tests!(file, stores::File);

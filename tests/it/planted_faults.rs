@@ -1,0 +1,210 @@
+//! Tests of the conformance suite itself. Each store has one known fault, which the suite must find under the
+//! right name. The other promises that a fault breaks are printed (`-- --nocapture`).
+
+#[path = "planted_faults/content.rs"]
+mod content;
+#[path = "planted_faults/harness.rs"]
+mod harness;
+#[path = "planted_faults/last_use.rs"]
+mod last_use;
+#[path = "planted_faults/lists.rs"]
+mod lists;
+#[path = "planted_faults/reads.rs"]
+mod reads;
+#[path = "planted_faults/writes.rs"]
+mod writes;
+
+use futures_lite::future::block_on;
+use harness::{Factory, Honest, broken};
+use last_use::Untracked;
+use reads::{ErrorQuotes, Reopening};
+use service_tokens::MemoryStore;
+use service_tokens::conformance::{Outcome, Promise, check, expect_kept, fresh, guarded, run};
+
+/// One test for each fault: its name, the store, and the promise that it breaks.
+macro_rules! faults {
+    ($($name:ident: $fault:expr => $promise:ident;)+) => {
+        $(
+            #[test]
+            fn $name() {
+                let outcome = block_on(check(&Factory(|| $fault), Promise::$promise));
+                assert!(matches!(outcome, Outcome::Broken { .. }), "{outcome}");
+            }
+        )+
+
+        /// Runs the whole suite over each fault and prints what else it breaks.
+        #[test]
+        #[ignore = "campaign"]
+        fn each_fault_breaks_its_promise_campaign() {
+            $(
+                let seen = broken(|| $fault);
+                for (promise, what) in &seen {
+                    println!("{} breaks {promise}: {what}", stringify!($name));
+                }
+                let names: Vec<Promise> = seen.iter().map(|(promise, _)| *promise).collect();
+                assert!(names.contains(&Promise::$promise), "it breaks {names:?} instead");
+            )+
+        }
+
+        /// Every promise is broken by some fault here, or the suite might as well not check it.
+        #[test]
+        fn every_promise_has_a_fault() {
+            let planted = [$(Promise::$promise),+];
+            let without: Vec<_> = Promise::ALL.iter().filter(|p| !planted.contains(p)).collect();
+            assert_eq!(without, [] as [&Promise; 0]);
+        }
+    };
+}
+
+#[test]
+fn honest_store_breaks_no_promise() {
+    assert_eq!(broken(|| Honest), []);
+}
+
+#[test]
+#[should_panic(expected = "insert_never_overwrites is broken: an insert under an id")]
+fn broken_promise_fails_with_its_name() {
+    let factory = Factory(|| writes::InsertOverwrites);
+    block_on(expect_kept(&factory, Promise::InsertNeverOverwrites));
+}
+
+#[test]
+fn factory_without_store_breaks_promises() {
+    let factory = guarded(|| async { Err::<(MemoryStore, ()), _>("no room".into()) });
+    let outcome = block_on(check(&factory, Promise::ReadYourWrites));
+    assert!(matches!(outcome, Outcome::Broken { what } if what.contains("no room")));
+}
+
+#[test]
+fn missing_ability_is_reported_unchecked() {
+    let factory = fresh(|| async { MemoryStore::new() });
+    for promise in [
+        Promise::ThreadsAgree,
+        Promise::HandlesAgree,
+        Promise::SurvivesReopening,
+        Promise::FailuresAreErrors,
+        Promise::ErrorsLeakNothing,
+        Promise::ChangesAreReported,
+    ] {
+        let outcome = block_on(check(&factory, promise));
+        assert!(matches!(outcome, Outcome::NotChecked { .. }), "{promise}: {outcome}");
+    }
+}
+
+#[test]
+fn report_has_one_line_per_promise() {
+    let report = block_on(run(&Factory(|| reads::FindNowCallsNobody)));
+    let text = report.to_string();
+    assert_eq!(text.lines().count(), Promise::ALL.len());
+    let broken: Vec<&str> = text.lines().filter(|line| line.contains("BROKEN: ")).collect();
+    assert!(matches!(broken[..], [line] if line.starts_with("find_now_agrees ")), "{text}");
+}
+
+#[test]
+fn untracked_honest_store_breaks_no_promise() {
+    assert_eq!(broken(|| Untracked::Honest), []);
+}
+
+faults! {
+    insert_overwrites: writes::InsertOverwrites => InsertNeverOverwrites;
+    insert_keeps_the_old_row_and_says_yes: writes::InsertSaysYes => InsertNeverOverwrites;
+    insert_of_an_equal_record_says_yes: writes::InsertOfAnEqualSaysYes => InsertNeverOverwrites;
+    two_concurrent_inserts_succeed: writes::InsertChecksThenWrites => OneInsertWins;
+    insert_is_forgotten: writes::InsertIsForgotten => ReadYourWrites;
+    replace_ignores_the_version: writes::ReplaceIgnoresTheVersion => ReplaceRequiresTheVersion;
+    replace_ignores_older_versions: writes::ReplaceIgnoresOlderVersions => ReplaceRequiresTheVersion;
+    replace_creates: writes::ReplaceCreates => ReplaceCreatesNothing;
+    replace_changes_the_owner: writes::ReplaceChangesTheOwner => ReplacePreservesIdentity;
+    replace_changes_the_creation_time:
+        writes::ReplaceChangesTheCreationTime => ReplacePreservesIdentity;
+    replace_rewrites_a_newer_record: writes::ReplaceRewritesNewer => NewerRecordIsProtected;
+    replace_forgets_last_use: writes::ReplaceForgetsLastUse::default() => ReplacePreservesLastUse;
+    two_concurrent_replaces_succeed: writes::ReplaceWaitsInBetween => OneReplaceWins;
+    two_replaces_on_threads_succeed: writes::ReplaceHoldsNoLock => ThreadsAgree;
+    replace_in_two_steps: writes::ReplaceInTwoSteps => DroppedCallsAreAtomic;
+    version_returns_with_the_content: writes::VersionIsAHash => VersionsAreNew;
+    remove_ignores_the_version: writes::RemoveIgnoresTheVersion => RemoveRequiresTheVersion;
+    remove_of_nothing_says_yes: writes::RemoveOfNothingSaysYes => RemoveRequiresTheVersion;
+    remove_leaves_last_use: writes::RemoveLeavesLastUse::default() => RemovedRecordIsGone;
+    removed_id_stays_taken: writes::RemovedIdStaysTaken::default() => RemovedRecordIsGone;
+
+    times_in_milliseconds: content::milliseconds() => RecordIsPreserved;
+    metadata_lost: content::no_metadata() => RecordIsPreserved;
+    second_digest_lost: content::no_older_secret() => RecordIsPreserved;
+    ended_digest_lost: content::no_ended_secret() => RecordIsPreserved;
+    key_ids_lost: content::no_key_ids() => RecordIsPreserved;
+    reason_lost: content::no_reason() => RecordIsPreserved;
+    start_lost: content::no_start() => RecordIsPreserved;
+    issuers_lost: content::nearest_issuer_only() => RecordIsPreserved;
+    unknown_field_of_a_newer_record_lost: content::no_unknown_fields() => NewerRecordIsProtected;
+    text_in_lower_case: content::lower_case() => TextIsPreserved;
+    text_trimmed: content::trimmed() => TextIsPreserved;
+    text_composed: content::composed() => TextIsPreserved;
+    text_ends_at_nul: content::up_to_nul() => TextIsPreserved;
+    text_ends_at_an_emoji: content::up_to_emoji() => TextIsPreserved;
+    long_text_cut: content::cut() => TextIsPreserved;
+    quotes_undoubled: content::unquoted() => TextIsPreserved;
+    line_ends_changed: content::windows_lines() => TextIsPreserved;
+
+    page_skips_at_its_edge: lists::EdgeIsSkipped => ScanIsComplete;
+    page_repeats_at_its_edge: lists::EdgeIsRepeated => ScanIsComplete;
+    cursor_dies_with_its_record: lists::CursorDiesWithItsRecord => CursorIsAPosition;
+    cursor_without_a_record_starts_anew:
+        lists::CursorWithoutARecordStartsAnew => CursorIsAPosition;
+    cursor_is_an_offset: lists::CursorIsAnOffset => ScanIsComplete;
+    newest_first_loses_the_oldest: lists::NewestFirstLosesTheOldest => OrdersAgree;
+    direction_is_ignored: lists::DirectionIsIgnored => ListIsInOrder;
+    ids_are_signed: lists::IdsAreSigned => ListIsInOrder;
+    page_is_sorted_by_creation: lists::PageIsSortedByCreation => ListIsInOrder;
+    page_has_one_too_many: lists::PageHasOneTooMany => PageLimitIsRespected;
+    short_page_is_the_end: lists::ShortPageIsTheEnd => ShortPageIsNotTheEnd;
+    empty_page_is_the_end: lists::EmptyPageIsTheEnd => ShortPageIsNotTheEnd;
+    second_page_forgets_the_owner: lists::SecondPageForgetsTheOwner => OwnersAreSeparate;
+    owner_is_a_prefix: lists::OwnerIsAPrefix => OwnersAreSeparate;
+    owner_has_no_case: lists::OwnerHasNoCase => OwnersAreSeparate;
+    owner_ends_at_nul: lists::OwnerEndsAtNul => OwnersAreSeparate;
+    labels_are_searched_trimmed: lists::LabelsAreSearchedTrimmed => TextIsComparedAsBytes;
+    only_the_nearest_issuer_is_searched: lists::OnlyTheNearestIssuerIsSearched => FiltersAreExact;
+    end_is_inclusive: lists::EndIsInclusive => FiltersAreExact;
+    revoked_count_as_expired: lists::RevokedCountAsExpired => FiltersAreExact;
+    own_clock: lists::OwnClock => StatesFollowNow;
+    states_by_the_second: lists::TimesInSeconds => StatesFollowNow;
+    list_shows_other_versions: lists::ListShowsOtherVersions => ListAgreesWithFind;
+    list_shows_no_metadata: lists::ListShowsNoMetadata => ListAgreesWithFind;
+    list_is_stale: lists::ListIsKept::default() => ReadYourWrites;
+
+    ids_have_no_case: reads::IdsHaveNoCase => IdsAreExact;
+    ids_are_halves: reads::IdsAreHalves => IdsAreExact;
+    find_takes_the_next: reads::FindTakesTheNext => IdsAreExact;
+    find_is_stale: reads::FindIsStale::default() => ReadYourWrites;
+    handle_keeps_what_it_found: reads::HandleKeeps::default() => HandlesAgree;
+    find_now_calls_twice: reads::FindNowCallsTwice => FindNowAgrees;
+    find_now_calls_nobody: reads::FindNowCallsNobody => FindNowAgrees;
+    find_now_takes_it_back: reads::FindNowTakesItBack => FindNowAgrees;
+    find_now_is_stale: reads::FindNowIsStale::default() => FindNowAgrees;
+    find_now_knows_no_last_use: reads::FindNowKnowsNoLastUse => FindNowAgrees;
+
+    touch_rewrites: last_use::TouchRewrites => TouchDoesNotChangeRecord;
+    touch_creates: last_use::TouchCreates => TouchCreatesNothing;
+    touch_waits_for_its_record: last_use::TouchWaitsForItsRecord::default() => TouchCreatesNothing;
+    touch_stops_at_a_missing_record: last_use::TouchStopsAtAMissingRecord => TouchCreatesNothing;
+    touch_goes_back: last_use::TouchGoesBack::default() => LatestTouchWins;
+    touch_in_seconds: last_use::TouchInSeconds => LatestTouchWins;
+    untracked_says_never: Untracked::SaysNever => LastUseIsReported;
+    untracked_answers_unused_since: Untracked::AnswersUnusedSince => UnusedSinceIsExact;
+    unused_since_loses_the_never_used: last_use::UnusedSinceLosesTheNeverUsed => UnusedSinceIsExact;
+
+    reopening_loses_a_record: Reopening::LosesARecord => SurvivesReopening;
+    reopening_loses_last_use: Reopening::LosesLastUse => SurvivesReopening;
+    reopening_revives_a_record: Reopening::RevivesARecord => SurvivesReopening;
+    reopening_forgets_versions: reads::ReopeningForgetsVersions::default() => SurvivesReopening;
+    failure_is_not_found: reads::FailureIsNotFound => FailuresAreErrors;
+    failure_is_an_empty_list: reads::FailureIsAnEmptyList => FailuresAreErrors;
+    failure_is_a_conflict: reads::FailureIsAConflict => FailuresAreErrors;
+    failure_is_exists: reads::FailureIsExists => FailuresAreErrors;
+    error_quotes_texts: ErrorQuotes::Texts => ErrorsLeakNothing;
+    error_quotes_bytes: ErrorQuotes::Bytes => ErrorsLeakNothing;
+    removal_is_not_reported: reads::RemovalIsNotReported => ChangesAreReported;
+    change_is_reported_too_early: reads::ChangeIsReportedTooEarly => ChangesAreReported;
+    one_change_is_kept: reads::OneChangeIsKept => ChangesAreReported;
+}

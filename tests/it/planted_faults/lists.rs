@@ -1,0 +1,316 @@
+//! Faults in pages and filters.
+
+use std::collections::BTreeMap;
+
+use super::content::edited;
+use super::harness::{Answer, Backend, Fault};
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use service_tokens::store::{Order, Version};
+use service_tokens::{Filter, ListRequest, Page, Record, StoredRecord, TokenId, TokenStore};
+
+fn id(stored: &StoredRecord) -> TokenId {
+    stored.record.id()
+}
+
+/// Returns the rows that a query selects, in its order. `matches` may judge another value than the row.
+async fn selected(
+    to: &Backend,
+    query: &ListRequest,
+    matches: impl Fn(&StoredRecord) -> bool,
+) -> Answer<Vec<StoredRecord>> {
+    let mut rows = to.rows().await?;
+    rows.retain(matches);
+    if query.order == Order::NewestFirst {
+        rows.reverse();
+    }
+    Ok(rows)
+}
+
+/// A page of rows that are all behind the cursor.
+fn page(mut rows: Vec<StoredRecord>, length: usize) -> Page {
+    let next = (rows.len() > length).then(|| id(&rows[length - 1]));
+    rows.truncate(length);
+    Page::new(rows, next)
+}
+
+/// A store whose lists are made by this function.
+macro_rules! lists {
+    ($(#[$doc:meta])* $name:ident, |$to:ident, $query:ident, $now:ident| $body:expr) => {
+        $(#[$doc])*
+        pub(crate) struct $name;
+
+        #[async_trait]
+        impl Fault for $name {
+            async fn list(
+                &self,
+                $to: &Backend,
+                $query: &ListRequest,
+                $now: DateTime<Utc>,
+            ) -> Answer<Page> {
+                $body
+            }
+        }
+    };
+}
+
+/// A list of rows that match as if their record were another.
+async fn as_if(
+    to: &Backend,
+    query: &ListRequest,
+    now: DateTime<Utc>,
+    other: impl Fn(&Record) -> Record,
+) -> Answer<Page> {
+    let matches = |stored: &StoredRecord| {
+        query.is_past_cursor(id(stored))
+            && query.filter.matches(&other(&stored.record), stored.last_used, now)
+    };
+    Ok(page(selected(to, query, matches).await?, query.limit))
+}
+
+lists!(EdgeIsSkipped, |to, query, now| {
+    let page = to.list(query, now).await?;
+    let Some(next) = page.next else { return Ok(page) };
+    // The first of the next page, taken for the last of this one.
+    let following = to.list(&query.clone().after(next).limit(1), now).await?;
+    Ok(Page::new(page.items, following.items.first().map(id)))
+});
+
+lists!(EdgeIsRepeated, |to, query, now| {
+    let from =
+        |stored: &StoredRecord| query.is_past_cursor(id(stored)) || query.after == Some(id(stored));
+    let matches = |stored: &StoredRecord| {
+        from(stored) && query.filter.matches(&stored.record, stored.last_used, now)
+    };
+    let rows = selected(to, query, matches).await?;
+    // One record more, because the scan would not advance otherwise.
+    let length = query.limit + usize::from(query.after.is_some());
+    let next = (rows.len() > length).then(|| id(&rows[length - 1]));
+    Ok(Page::new(rows.into_iter().take(length).collect(), next))
+});
+
+lists!(CursorDiesWithItsRecord, |to, query, now| {
+    match query.after {
+        Some(cursor) if to.find(cursor).await?.is_none() => Ok(Page::new(Vec::new(), None)),
+        _ => to.list(query, now).await,
+    }
+});
+
+lists!(CursorWithoutARecordStartsAnew, |to, query, now| {
+    match query.after {
+        Some(cursor) if to.find(cursor).await?.is_none() => {
+            let start =
+                ListRequest::from(Filter::new().states(query.filter.states)).order(query.order);
+            to.list(&start.limit(query.limit), now).await
+        }
+        _ => to.list(query, now).await,
+    }
+});
+
+lists!(
+    /// Counts rows instead of naming a place.
+    CursorIsAnOffset,
+    |to, query, now| {
+        let all = query.clone();
+        let rows = selected(to, query, |stored| all.filter.matches(&stored.record, stored.last_used, now));
+        let rows = rows.await?;
+        let offset = query.after.map_or(0, |cursor| {
+            usize::try_from(u128::from_be_bytes(cursor.to_bytes())).unwrap_or(usize::MAX)
+        });
+        let end = offset.saturating_add(query.limit);
+        let next = (end < rows.len()).then(|| TokenId::from_bytes((end as u128).to_be_bytes()));
+        Ok(Page::new(rows.into_iter().skip(offset).take(query.limit).collect(), next))
+    }
+);
+
+lists!(NewestFirstLosesTheOldest, |to, query, now| {
+    let mut page = to.list(query, now).await?;
+    let oldest = to.rows().await?.first().map(id);
+    if query.order == Order::NewestFirst {
+        page.items.retain(|stored| Some(id(stored)) != oldest);
+    }
+    Ok(page)
+});
+
+lists!(DirectionIsIgnored, |to, query, now| {
+    to.list(&query.clone().order(Order::OldestFirst), now).await
+});
+
+lists!(
+    /// As a database without unsigned numbers would.
+    IdsAreSigned,
+    |to, query, now| {
+        let place = |id: TokenId| i128::from_be_bytes(id.to_bytes());
+        let mut rows = to.rows().await?;
+        rows.retain(|stored| {
+            let behind = query.after.is_none_or(|cursor| match query.order {
+                Order::OldestFirst => place(id(stored)) > place(cursor),
+                Order::NewestFirst => place(id(stored)) < place(cursor),
+            });
+            behind && query.filter.matches(&stored.record, stored.last_used, now)
+        });
+        rows.sort_by_key(|stored| place(id(stored)));
+        if query.order == Order::NewestFirst {
+            rows.reverse();
+        }
+        Ok(page(rows, query.limit))
+    }
+);
+
+lists!(PageIsSortedByCreation, |to, query, now| {
+    let mut page = to.list(query, now).await?;
+    page.items.sort_by_key(|stored| stored.record.created_at());
+    Ok(page)
+});
+
+lists!(PageHasOneTooMany, |to, query, now| {
+    to.list(&query.clone().limit(query.limit + 1), now).await
+});
+
+lists!(
+    /// Cuts the page first, filters then, and takes what is left for all there is.
+    ShortPageIsTheEnd,
+    |to, query, now| {
+        let rows = selected(to, query, |stored| query.is_past_cursor(id(stored))).await?;
+        let mut page = page(rows, query.limit);
+        page.items.retain(|stored| query.filter.matches(&stored.record, stored.last_used, now));
+        if page.items.len() < query.limit {
+            page.next = None;
+        }
+        Ok(page)
+    }
+);
+
+lists!(EmptyPageIsTheEnd, |to, query, now| {
+    let rows = selected(to, query, |stored| query.is_past_cursor(id(stored))).await?;
+    let mut page = page(rows, query.limit);
+    page.items.retain(|stored| query.filter.matches(&stored.record, stored.last_used, now));
+    if page.items.is_empty() {
+        page.next = None;
+    }
+    Ok(page)
+});
+
+/// A record as if it belonged to somebody else.
+fn owned(record: &Record, owner: &str) -> Record {
+    edited(record, |tag, content| Some(if tag == 2 { owner.into() } else { content.to_vec() }))
+}
+
+lists!(SecondPageForgetsTheOwner, |to, query, now| {
+    match (query.after, query.filter.owner.as_deref()) {
+        (Some(_), Some(owner)) => as_if(to, query, now, |record| owned(record, owner)).await,
+        _ => to.list(query, now).await,
+    }
+});
+
+lists!(OwnerIsAPrefix, |to, query, now| {
+    let Some(owner) = query.filter.owner.as_deref() else { return to.list(query, now).await };
+    let other = |record: &Record| {
+        if record.owner().starts_with(owner) { owned(record, owner) } else { record.clone() }
+    };
+    as_if(to, query, now, other).await
+});
+
+lists!(OwnerHasNoCase, |to, query, now| {
+    let Some(owner) = query.filter.owner.as_deref() else { return to.list(query, now).await };
+    let other = |record: &Record| {
+        let alike = record.owner().to_lowercase() == owner.to_lowercase();
+        if alike { owned(record, owner) } else { record.clone() }
+    };
+    as_if(to, query, now, other).await
+});
+
+lists!(OwnerEndsAtNul, |to, query, now| {
+    let start = |text: &str| text.split('\0').next().unwrap().to_owned();
+    let Some(owner) = query.filter.owner.as_deref() else { return to.list(query, now).await };
+    let other = |record: &Record| {
+        let alike = start(record.owner()) == start(owner);
+        if alike { owned(record, owner) } else { record.clone() }
+    };
+    as_if(to, query, now, other).await
+});
+
+lists!(
+    /// An index that was made of trimmed texts.
+    LabelsAreSearchedTrimmed,
+    |to, query, now| {
+        let other = |record: &Record| {
+            edited(record, |tag, content| {
+                let text = || str::from_utf8(content).unwrap().trim().into();
+                Some(if [4, 15].contains(&tag) { text() } else { content.to_vec() })
+            })
+        };
+        as_if(to, query, now, other).await
+    }
+);
+
+lists!(OnlyTheNearestIssuerIsSearched, |to, query, now| {
+    let other = |record: &Record| {
+        edited(record, |tag, content| {
+            Some(if tag == 16 { content[..16].to_vec() } else { content.to_vec() })
+        })
+    };
+    as_if(to, query, now, other).await
+});
+
+lists!(EndIsInclusive, |to, query, now| {
+    match query.filter.expires_before {
+        None => to.list(query, now).await,
+        Some(end) => {
+            let later = end.checked_add_signed(TimeDelta::microseconds(1)).unwrap_or(end);
+            let filter = query.filter.clone().expires_before(later);
+            to.list(&query.clone().filter(filter), now).await
+        }
+    }
+});
+
+lists!(RevokedCountAsExpired, |to, query, now| {
+    let other = |record: &Record| {
+        let expired = record.expires_at().is_some_and(|end| now >= end);
+        let kept = |tag: u8| !(expired && (12..=14).contains(&tag));
+        edited(record, |tag, content| kept(tag).then(|| content.to_vec()))
+    };
+    as_if(to, query, now, other).await
+});
+
+lists!(OwnClock, |to, query, _now| {
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let now = DateTime::from_timestamp_micros(since.as_micros() as i64).unwrap();
+    to.list(query, now).await
+});
+
+lists!(TimesInSeconds, |to, query, now| {
+    let now = DateTime::from_timestamp(now.timestamp(), 0).unwrap();
+    to.list(query, now).await
+});
+
+lists!(ListShowsOtherVersions, |to, query, now| {
+    let mut page = to.list(query, now).await?;
+    page.items.iter_mut().for_each(|stored| stored.version = Version(stored.version.0 + 1));
+    Ok(page)
+});
+
+lists!(ListShowsNoMetadata, |to, query, now| {
+    let mut page = to.list(query, now).await?;
+    for stored in &mut page.items {
+        stored.record =
+            edited(&stored.record, |tag, content| (tag != 17).then(|| content.to_vec()));
+    }
+    Ok(page)
+});
+
+/// Shows what it showed first.
+#[derive(Default)]
+pub(crate) struct ListIsKept(std::sync::Mutex<BTreeMap<TokenId, StoredRecord>>);
+
+#[async_trait]
+impl Fault for ListIsKept {
+    async fn list(&self, to: &Backend, query: &ListRequest, now: DateTime<Utc>) -> Answer<Page> {
+        let mut page = to.list(query, now).await?;
+        let mut kept = self.0.lock().unwrap();
+        for stored in &mut page.items {
+            *stored = kept.entry(id(stored)).or_insert_with(|| stored.clone()).clone();
+        }
+        Ok(page)
+    }
+}
