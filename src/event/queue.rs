@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Event, guarded};
+use super::Event;
+use super::sink::guarded;
 
 /// The queue. The service pushes events, and one thread delivers them.
 pub(crate) struct Queue {
