@@ -13,7 +13,7 @@
 //! | `records` | reads and writes of records, with retries after conflicts and lost answers |
 //! | `core`, `builder` | the struct that owns all of these |
 //! | `flush_last_used`, `follow_changes`, `pause_issuing` | one method each, for tasks and operators |
-//! | `overlap` | the first use of a new secret ends an overlap |
+//! | `end_overlap` | the first use of a new secret ends an overlap |
 //! | `caller` | the embedder or the token that asks for an operation |
 //! | `issue`, `rotate`, `revoke` | one verb each |
 //! | `tokens` | the views of one owner or of all owners |
@@ -27,13 +27,13 @@ mod bulk;
 mod cache;
 mod caller;
 mod core;
+mod end_overlap;
 mod flush_last_used;
 mod follow_changes;
 mod issue;
 mod issue_gate;
 mod last_used;
 mod on_behalf;
-mod overlap;
 mod pause_issuing;
 mod policy;
 mod recent_times;

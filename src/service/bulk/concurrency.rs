@@ -4,6 +4,10 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
+/// The number of records that a bulk operation processes at once. A store that commits in groups, or
+/// that is far away, is slow if the records are processed one by one.
+pub(super) const CONCURRENCY: usize = 64;
+
 /// A future that may move to another thread. Its type is erased, because otherwise the compiler cannot
 /// prove `Send` for a future that awaits many of them.
 pub(super) type BoxFuture<'f, T> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;

@@ -6,15 +6,12 @@ use std::task::Poll;
 
 use super::super::records::owned;
 use super::super::tokens::View;
-use super::concurrency::{BoxFuture, ConcurrentFutures};
+use super::concurrency::{BoxFuture, CONCURRENCY, ConcurrentFutures};
 use super::outcome::{BulkError, BulkOutcome};
 use super::progress::{BulkOperation, OnProgress, Progress};
 use crate::error::ManageError;
 use crate::store::{Filter, ListRequest, MAX_PAGE_LEN, Order, States, StoredRecord, TokenStore};
 use crate::token::TokenId;
-
-/// The number of records that are processed at once.
-const CONCURRENCY: usize = 64;
 
 /// A scan of the records that a filter selects.
 pub(super) struct Scan<'t, S> {
