@@ -43,8 +43,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .events(AuditLog)
         .build()?;
 
-    // Each of these operations causes exactly one event. An accepted verification causes none,
-    // because there are too many of them.
+    // Each change and each refusal causes one event. An accepted verification causes none, because
+    // there are too many of them.
     let acme = service.owner("acme");
     let request = IssueRequest::new("connector", "nightly backup").issued_by("ada");
     let issued = acme.issue(request).await?;

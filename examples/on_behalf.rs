@@ -39,10 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let record = &connector.record;
     println!("   id       {}", record.id());
     println!("   scopes   {}", record.scopes());
-    println!(
-        "   issuers  {}",
-        record.issuers().iter().map(ToString::to_string).collect::<String>()
-    );
+    println!("   issuer   {}", record.issuers()[0]);
     println!("   expires  with the deployer: {}", record.expires_at() == caller.expires_at());
 
     println!("\nRequests beyond these limits are refused:\n");
@@ -54,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Listing needs the reserved scope `service-tokens:read`.
     refused("another operation", on_behalf.list(ListRequest::new()).await);
 
-    println!("\nThe deployer leaked. It is revoked with all tokens that it issued:\n");
+    println!("\nThe deployer's token leaked. It is revoked with all tokens that it issued:\n");
     let request = RevokeRequest::new().reason("the token was in a public log");
     let outcome = service.owner("acme").revoke_with_descendants(caller.id(), request).run().await?;
     println!("   {} tokens revoked", outcome.done);

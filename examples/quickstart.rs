@@ -18,7 +18,6 @@ use service_tokens::{
     TokenService, TokenType, VerifyError, requirement,
 };
 
-type Service = TokenService<FileStore>;
 const DAY: Duration = Duration::from_secs(86_400);
 
 #[tokio::main]
@@ -32,8 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .clock(clock.clone())
         .build()?;
     let acme = service.owner("acme");
-    // A requirement is the scope that an endpoint needs.
-    let upload = requirement!("files:upload");
+    let upload = requirement!("files:upload"); // The scope that an endpoint needs.
 
     // The token is shown once. The store holds only a digest of its secret.
     let request = IssueRequest::new("connector", "nightly backup").expires_in(30 * DAY);
@@ -72,7 +70,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Prints whether a token is accepted. A client never sees the exact reason of a refusal.
-async fn show(service: &Service, name: &str, token: &Token, requirement: &Requirement) {
+async fn show(
+    service: &TokenService<FileStore>,
+    name: &str,
+    token: &Token,
+    requirement: &Requirement,
+) {
     match service.verify(token.expose_secret(), requirement).await {
         Ok(_) => println!("   {name} for {requirement}: accepted"),
         Err(VerifyError::Refused(why)) => println!("   {name} for {requirement}: refused, {why}"),

@@ -42,6 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // limit if the client never does.
     println!("\nAn overlap until the new secret is first used, but at most 24 hours:\n");
     let third = acme.rotate(id, RotateRequest::until_first_use(24 * HOUR)).await?.token;
+    // The second secret works until the third one is used for the first time.
     show(&service, &[("second", &second), ("third", &third), ("second", &second)]).await;
 
     // The answer with the fourth secret is lost, for example because a connection broke. While the
