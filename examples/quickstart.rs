@@ -22,7 +22,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // A service issues tokens of the types that you define. A type is a named set of scopes.
+    // A token type is a named set of scopes.
     let folder = tempfile::tempdir()?;
     let store = FileStore::open(folder.path().join("tokens.journal"))?;
     let clock = Arc::new(ManualClock::default());
@@ -31,14 +31,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .clock(clock.clone())
         .build()?;
     let acme = service.owner("acme");
-    let upload = requirement!("files:upload"); // The scope that an endpoint needs.
+    let upload = requirement!("files:upload");
 
     // The token is shown once. The store holds only a digest of its secret.
     let request = IssueRequest::new("connector", "nightly backup").expires_in(30 * DAY);
     let issued = acme.issue(request).await?;
     let (id, first) = (issued.record.id(), issued.token);
-    println!("1. Issue. The client sends this header:\n");
-    println!("   Authorization: Bearer {}", first.expose_secret());
+    let text = first.expose_secret();
+    println!("1. Issue. The client sends this header:\n\n   Authorization: Bearer {text}");
 
     println!("\n2. Verify. The token may upload files, but it may not read invoices:\n");
     show(&service, "the token", &first, &upload).await;
@@ -49,8 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     show(&service, "old secret", &first, &upload).await;
     show(&service, "new secret", &second, &upload).await;
     clock.advance(DAY);
-    println!("\n   One day later:\n");
-    show(&service, "old secret", &first, &upload).await;
+    show(&service, "old secret after a day", &first, &upload).await;
 
     println!("\n4. Expire. After 30 days the token is refused:\n");
     clock.advance(29 * DAY);
@@ -62,23 +61,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     show(&service, "the laptop", &laptop.token, &upload).await;
 
     println!("\n6. List. The records of ended tokens stay until you purge them:\n");
-    for stored in acme.list(ListRequest::from(Filter::new().states(States::ALL))).await?.items {
-        let record = stored.record;
+    let all = ListRequest::from(Filter::new().states(States::ALL));
+    for record in acme.list(all).await?.items.into_iter().map(|stored| stored.record) {
         println!("   {}: {}, {}", record.id(), record.issued_to(), record.state(service.now()));
     }
     Ok(())
 }
 
 /// Prints whether a token is accepted. A client never sees the exact reason of a refusal.
-async fn show(
-    service: &TokenService<FileStore>,
-    name: &str,
-    token: &Token,
-    requirement: &Requirement,
-) {
-    match service.verify(token.expose_secret(), requirement).await {
-        Ok(_) => println!("   {name} for {requirement}: accepted"),
-        Err(VerifyError::Refused(why)) => println!("   {name} for {requirement}: refused, {why}"),
-        Err(error) => println!("   {name} for {requirement}: refused, {error}"),
+async fn show(service: &TokenService<FileStore>, name: &str, token: &Token, to: &Requirement) {
+    match service.verify(token.expose_secret(), to).await {
+        Ok(_) => println!("   {name} for {to}: accepted"),
+        Err(VerifyError::Refused(reason)) => println!("   {name} for {to}: refused, {reason}"),
+        Err(error) => println!("   {name} for {to}: refused, {error}"),
     }
 }
