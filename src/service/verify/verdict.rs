@@ -77,6 +77,15 @@ impl From<Refusal> for Rejected {
 }
 
 impl Rejected {
+    /// The reason why a found record does not match. An unknown id means that the record has another id.
+    #[cold]
+    fn of_found(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::UnknownId => Self::OtherRecord,
+            refusal => Self::Refused(refusal),
+        }
+    }
+
     #[cold]
     pub(super) fn into_error(self, id: TokenId, requirement: &Requirement) -> VerifyError {
         match self {
@@ -100,10 +109,7 @@ impl<S: TokenStore> TokenService<S> {
             self.digests.verify_nothing(token);
             return Err(Refusal::UnknownId.into());
         };
-        if record.id() != token.id() {
-            return Err(Rejected::OtherRecord);
-        }
-        let matched = record.matches_hashed(token, &self.digests)?;
+        let matched = record.matches_hashed(token, &self.digests).map_err(Rejected::of_found)?;
         let first_use = matched.first_use(now.time).map(Box::new);
         let verified = matched.authorize(now.time, requirement, &self.types)?;
         let due = self.pending_uses.as_ref().is_some_and(|uses| uses.is_due(used, now.micros));
