@@ -1,4 +1,5 @@
-//! Time that does not run backwards, jumps that are noticed, and a coarse clock that is close.
+//! Guarded time does not run backwards, jumps are detected, and the coarse clock is close to the
+//! exact one.
 
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
@@ -12,7 +13,7 @@ fn now(guarded: &GuardedClock) -> DateTime<Utc> {
     guarded.now(|_| {})
 }
 
-/// The jump that a look at the clock notices.
+/// Returns the jump that a read of the clock detects.
 fn jump(guarded: &GuardedClock) -> Option<ClockJump> {
     let mut noticed = None;
     guarded.now(|jump| noticed = Some(jump));

@@ -1,16 +1,16 @@
-//! Random histories, held against a model that remembers every secret there ever was.
+//! Random histories against a model that remembers every secret of the token.
 
 use super::life::{Verdict, at, digest_of, first_use_of, issued, rotation, verdict};
 use super::*;
 
-/// What a rotation does, said without a record: when each secret ends.
+/// The effect of rotations without a record: the end of each secret.
 #[derive(Debug, Clone)]
 struct Model {
-    /// By secret; `None` for the newest, which ends with the token.
+    /// For each secret, its end. `None` for the newest, which ends with the token.
     ends: Vec<Option<i64>>,
-    /// By secret: when it was made.
+    /// For each secret, its creation time.
     made: Vec<i64>,
-    /// By secret: whether it ends when the newest is used.
+    /// For each secret, whether it ends when the newest is used.
     on_first_use: Vec<bool>,
     not_before: Option<i64>,
     expires_at: Option<i64>,
@@ -35,7 +35,7 @@ impl Model {
         (0..self.ends.len()).filter(|secret| self.lives(*secret, now)).collect()
     }
 
-    /// The secrets that ended last: more than one if they ended together.
+    /// Returns the secrets with the latest past end. There are several if they ended together.
     fn ended_last(&self, now: i64) -> Vec<usize> {
         let ended = |secret: &usize| !self.lives(*secret, now);
         let last = (0..self.ends.len()).filter(ended).map(|secret| self.ends[secret]).max();
@@ -82,7 +82,7 @@ impl Model {
         Ok(())
     }
 
-    /// Whether a use of this secret ends another.
+    /// Returns whether a use of this secret ends another one.
     fn first_use(&mut self, secret: usize, now: i64) -> bool {
         let living = self.living(now);
         let ends = self.state(now) == State::Active
@@ -95,7 +95,7 @@ impl Model {
         ends
     }
 
-    /// The times beside the digests are those of the secrets.
+    /// Checks that each time stored with a digest is the time of that secret.
     fn agrees_with_what_is_kept(&self, record: &Record) {
         let secret = |digest| (0..self.ends.len()).find(|secret| digest_of(*secret) == digest);
         if let Some(older) = record.older() {
@@ -132,7 +132,8 @@ impl Model {
                     continue;
                 }
             };
-            // Which ended ones are still known is promised of the last only; none is accepted.
+            // The record recognises at least the last ended secret, and it may forget earlier ones.
+            // It accepts none of them.
             let unknown = !lives && verdict == Verdict::Mismatch(Refusal::WrongSecret);
             assert!(
                 unknown || verdict == Verdict::Denied(expected),
@@ -155,11 +156,12 @@ enum Operation {
     Pass(i64),
     Rotate(OlderEnds2, Option<ReplacedSecret>, Option<Option<i64>>),
     Revoke,
-    /// The newest secret but so many is presented, and what follows is done so much later.
+    /// Uses the secret that is this many rotations older than the newest. The next step is this
+    /// much later.
     Use(usize, i64),
 }
 
-/// [`OlderEnds`], relative to now.
+/// [`OlderEnds`] relative to now.
 #[derive(Debug, Clone, Copy)]
 enum OlderEnds2 {
     Now,
@@ -187,7 +189,7 @@ fn acts() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// Times within the range of a record, at its ends and far beyond.
+/// Returns times within the range of a record, at its ends and far beyond.
 fn moments() -> impl Strategy<Value = i64> {
     prop_oneof![4 => 0..=LATEST, 1 => any::<i64>(), 1 => -2..3i64, 1 => LATEST - 2..LATEST + 3]
 }
@@ -258,11 +260,11 @@ proptest! {
                     record = revoked.unwrap_or(record);
                 }
             }
-            // A store keeps bytes: what comes back from one lives on all the same.
+            // A store retains only bytes, so the record must behave the same after decoding.
             record = Record::from_bytes(&record.to_bytes()).unwrap();
             model.agrees(&record, now);
         }
-        // Time goes on without anybody doing anything.
+        // Only the time changes: the states must change at exactly these moments.
         for end in model.ends.clone().into_iter().flatten().chain(model.expires_at) {
             for moment in [end - 1, end, end + 1] {
                 if moment >= now {
@@ -272,7 +274,7 @@ proptest! {
         }
     }
 
-    /// Whatever an act makes can be written and read again; it fails or it holds.
+    /// Each operation fails or makes a record that can be encoded and decoded.
     #[test]
     fn every_operation_gives_a_storable_record(
         now in moments(),
