@@ -1,4 +1,4 @@
-//! A first use over a failing store or beside other operations: verification succeeds, no change is lost,
+//! A first use over a failing store or next to other operations. Verification succeeds, no change is lost,
 //! and a failure to end the overlap is an event.
 
 use std::sync::Arc;
@@ -78,7 +78,7 @@ pub(crate) async fn first_use_without_writes_is_accepted(stores: Stores) {
         ([Fault::None, Fault::None, Fault::Unavailable], "unavailable"),
         ([Fault::None, Fault::Unavailable, Fault::None], "unavailable"),
         ([Fault::None, Fault::LostBefore, Fault::None], "answer was lost"),
-        // The next read fails too; what matters is that the change may be in.
+        // The next read fails, too. The write may have happened.
         ([Fault::None, Fault::None, Fault::LostBefore], "answer was lost"),
     ] {
         let (_, harness) = contested(stores);
@@ -91,7 +91,7 @@ pub(crate) async fn first_use_without_writes_is_accepted(stores: Stores) {
             panic!("{script:?}: {events:?}")
         };
         assert!(emitted.contains(cause), "{script:?}: {emitted}");
-        // The latest end stands, and the store is left alone for a minute.
+        // The overlap retains its latest end, and the service does not call the store for a minute.
         store.arm(&[], Fault::None);
         harness.clock.advance(MINUTE - MICRO);
         assert!(harness.accepts(&newer).await && harness.accepts(&older).await);
@@ -142,7 +142,7 @@ pub(crate) async fn first_use_resolves_lost_answers(stores: Stores) {
     }
 }
 
-/// Whether a read failed, or a write for certain.
+/// Returns whether a read failed, or a write certainly failed.
 fn store_failed(script: &[Fault]) -> bool {
     let read = |n: usize| n % 2 == 1;
     script.iter().enumerate().any(|(n, fault)| {
@@ -160,7 +160,7 @@ pub(crate) async fn first_use_with_rival_loses_nothing(stores: Stores) {
             let mut script = vec![Fault::None; call];
             script.push(Fault::Rival(what));
             store.arm(&script, Fault::None);
-            // The record that it was accepted on was the present one when it was read.
+            // The verification read this record before the rival changed it, so it accepts the token.
             harness.service.verify(&newer, &any()).await.unwrap();
             let events = harness.events_but_refusals();
             store.disarm();
@@ -175,7 +175,7 @@ pub(crate) async fn first_use_with_rival_loses_nothing(stores: Stores) {
             assert_eq!(revoked, (what == REVOKE).then_some(Some("rival")), "{context}");
             assert!(!harness.accepts(&older).await || what == REVOKE, "{context}");
             let lives = matches!(what, ROTATE_OLDEST | USE | TOUCH_UP);
-            // After a rotation at once that ended both, the older one's digest is all that is known.
+            // If a rotation at once ended both secrets, the record has only the digest of the older one.
             let accepted = harness.service.verify(&newer, &any()).await.is_ok();
             assert_eq!(accepted, lives, "{context}");
         }
@@ -188,7 +188,7 @@ pub(crate) async fn concurrent_first_uses_end_overlap_once(stores: Stores) {
         let store = &harness.store;
         let (id, older, newer) = harness.rotate_until_first_use().await;
         let before = store.find(id).await.unwrap().unwrap().version;
-        // As many processes: what one of them remembers, the others do not know.
+        // Separate processes, which do not share memory of earlier uses.
         let services: Vec<_> = (0..4)
             .map(|_| {
                 let process = builder(store.clone()).clock(harness.clock.clone());
@@ -243,7 +243,7 @@ pub(crate) async fn first_use_beside_rotate_keeps_both(stores: Stores) {
             let again = RotateRequest::until_first_use(HOUR).replacing(which);
             let three = block_on(service.owner("acme").rotate(id, again)).unwrap();
             if let Err(error) = first.join().unwrap() {
-                // The rotation was first and replaced it.
+                // The rotation came first and replaced the secret.
                 assert_eq!(
                     (error.refusal(), which),
                     (Some(Refusal::SecretEnded), ReplacedSecret::Newest)
@@ -256,7 +256,7 @@ pub(crate) async fn first_use_beside_rotate_keeps_both(stores: Stores) {
         assert!(!events.iter().any(failed), "{events:?}");
         let used = events.iter().any(|event| matches!(event, Event::OverlapEnded { .. }));
         let accepted = async |token: &str| harness.service.verify(token, &any()).await.is_ok();
-        // One of the two before lives on beside the third, until that is used.
+        // One of the two earlier secrets is accepted next to the third, until the third is used.
         let older = [accepted(&one).await, accepted(&two).await];
         let expected =
             if which == ReplacedSecret::Oldest || used { [false, true] } else { [true, false] };

@@ -38,7 +38,7 @@ const ROTATE: u8 = 2;
 
 const SCOPES: [&str; 3] = ["x", "service-tokens:issue", "service-tokens:rotate"];
 
-/// A token that another one issued, and a rival that acts on either.
+/// A token that another one issued, and a rival that revokes or changes either.
 struct Family {
     harness: Harness<Arc<Faulty>>,
     parent: TokenId,
@@ -133,7 +133,7 @@ pub(crate) async fn issue_with_revoked_caller_leaves_no_token(stores: Stores) {
     }
 }
 
-/// The crate's own reason is longer than what this policy lets callers say.
+/// The reason that the crate writes is longer than the limit of this policy for callers.
 pub(crate) async fn issue_with_short_reasons_leaves_no_token(stores: Stores) {
     let family = family(stores).await;
     let policy = Policy::new().max_reason_len(1);
@@ -232,7 +232,7 @@ pub(crate) async fn rotate_with_revoked_caller_withholds_secret(stores: Stores) 
                         family.elsewhere().owner("acme").rotate(target, repair).await.unwrap();
                     assert!(family.elsewhere().verify(&text(&repaired), &any()).await.is_ok());
                 }
-                // The bulk revocation found it, because the revoked token might know its secret.
+                // The bulk revocation found the token, because the revoked caller might know its secret.
                 _ => assert_eq!(older.unwrap_err().refusal(), Some(Refusal::Revoked)),
             }
         }

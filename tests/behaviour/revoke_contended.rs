@@ -117,7 +117,7 @@ pub(crate) async fn rotate_beside_revoke_is_contended(stores: Stores) {
         assert!(matches!(outcome, Err(ManageError::Contended { .. })), "{outcome:?}");
     }
     let writes = faulty.calls().iter().filter(|(op, _)| op.writes()).count();
-    assert_eq!(writes, 1, "somebody else wrote");
+    assert_eq!(writes, 1, "another process wrote");
 }
 
 pub(crate) async fn first_use_beside_revoke_is_deferred(stores: Stores) {
@@ -134,7 +134,7 @@ pub(crate) async fn first_use_beside_revoke_is_deferred(stores: Stores) {
     verified.expect("it waits for a write").unwrap();
     assert_eq!(store.replaces(), 0);
     assert_eq!(harness.events_but_refusals(), []);
-    // The revocation is given up. The next use is the first.
+    // The revocation is dropped. The next use is the first one.
     drop(revoke);
     store.hold_writes(false);
     assert!(harness.accepts(&newer).await);

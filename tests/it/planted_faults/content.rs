@@ -31,7 +31,8 @@ pub(crate) fn edited(record: &Record, edit: impl Fn(u8, &[u8]) -> Option<Vec<u8>
     Record::from_bytes(&out).unwrap_or_else(|_| record.clone())
 }
 
-/// Where a field's content stands and where the next one starts, from the place of its length.
+/// Returns the range of a field's content and the start of the next field. `at` is the position of the
+/// length.
 fn field(bytes: &[u8], mut at: usize) -> (Range<usize>, usize) {
     let (mut length, mut shift) = (0, 0);
     loop {
@@ -66,7 +67,7 @@ fn without(record: &Record, fields: &[u8]) -> Record {
     edited(record, |tag, content| (!fields.contains(&tag)).then(|| content.to_vec()))
 }
 
-/// A store that stores another record than it was given.
+/// A store that stores an edited copy of each record.
 pub(crate) struct Keeps(fn(&Record) -> Record);
 
 #[async_trait]

@@ -40,7 +40,7 @@ impl Backend {
         self.listeners.lock().unwrap().retain(|listener| listener.send(id).is_ok());
     }
 
-    /// Everything, oldest first.
+    /// Returns every record, oldest first.
     pub(crate) async fn rows(&self) -> Answer<Vec<StoredRecord>> {
         let mut rows = Vec::new();
         let mut query = ListRequest::from(Filter::new().states(States::ALL))
@@ -54,7 +54,7 @@ impl Backend {
         }
     }
 
-    /// Writes without asking for a version, owner, creation time or format.
+    /// Writes without checking the version, owner, creation time or format.
     pub(crate) async fn force(&self, record: &Record) -> Answer<Version> {
         while let Some(present) = self.find(record.id()).await? {
             match self.memory.replace(record, present.version).await {
@@ -186,7 +186,7 @@ pub(crate) trait Fault: Send + Sync {
     }
 }
 
-/// No fault at all.
+/// A store without a fault.
 pub(crate) struct Honest;
 
 impl Fault for Honest {}

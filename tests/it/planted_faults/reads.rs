@@ -1,4 +1,4 @@
-//! Faults in finding, and beyond one handle.
+//! Faults in finding, and in sharing and reopening a store.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -61,7 +61,7 @@ impl Fault for FindTakesTheNext {
     }
 }
 
-/// Answers once more with what was there before a write.
+/// Returns the record of before a write once more.
 #[derive(Default)]
 pub(crate) struct FindIsStale(Mutex<HashMap<TokenId, StoredRecord>>);
 
@@ -129,9 +129,9 @@ impl Fault for FindNowCallsTwice {
     }
 }
 
-pub(crate) struct FindNowCallsNobody;
+pub(crate) struct FindNowNeverCalls;
 
-impl Fault for FindNowCallsNobody {
+impl Fault for FindNowNeverCalls {
     fn find_now(&self, to: &Backend, id: TokenId, _: Visit<'_>) -> bool {
         to.find_now(id, &mut |_| {})
     }
@@ -146,7 +146,7 @@ impl Fault for FindNowTakesItBack {
     }
 }
 
-/// Lends what it lent first.
+/// Always lends the record that it lent first.
 #[derive(Default)]
 pub(crate) struct FindNowIsStale(Mutex<HashMap<TokenId, Record>>);
 
@@ -179,7 +179,7 @@ pub(crate) enum Reopening {
     RevivesARecord,
 }
 
-/// Once it was reopened, any version will do.
+/// Accepts any version after reopening.
 #[derive(Default)]
 pub(crate) struct ReopeningForgetsVersions(AtomicBool);
 
@@ -272,7 +272,7 @@ impl Fault for FailureIsExists {
     }
 }
 
-/// As a driver does that puts the statement into its errors.
+/// Repeats the statement in its errors, as some drivers do.
 pub(crate) enum ErrorQuotes {
     Texts,
     Bytes,

@@ -200,7 +200,7 @@ async fn revoke_with_invalid_reason_names_the_rule() {
         (r#"{"reason":null}"#, "reason", "must not be null, but may be absent"),
         (r#"{"reason":["x"]}"#, "reason", "must be a string"),
         (&*long, "reason", "has more than 1000 bytes"),
-        (r#"{"by":"somebody else"}"#, "by", "is unknown here"),
+        (r#"{"by":"another person"}"#, "by", "is unknown here"),
     ] {
         for path in [&*format!("/tokens/{id}/revoke"), "/tokens/self/revoke"] {
             let answer = api.manage("POST", path, body).await;
