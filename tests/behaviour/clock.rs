@@ -90,8 +90,8 @@ pub(crate) async fn revoke_all_after_corrected_jump_is_complete(stores: Stores) 
     }
 }
 
-/// While the clock is in doubt, a token that is expired by it may still be active, so it is not purged.
-/// After a confirmation it is.
+/// While the clock is in doubt, a token that seems expired may still be active, so it is revoked. After an
+/// acknowledgement of the clock it is skipped.
 pub(crate) async fn revoke_all_after_known_jump_skips_expired(stores: Stores) {
     let harness = two_processes(stores);
     let (expired, _) = issue(&harness, backup().expires_in(HOUR)).await;

@@ -174,10 +174,10 @@ pub(crate) async fn first_use_with_rival_loses_nothing(stores: Stores) {
             let revoked = record.revocation().map(|revocation| revocation.by.as_deref());
             assert_eq!(revoked, (what == REVOKE).then_some(Some("rival")), "{context}");
             assert!(!harness.accepts(&older).await || what == REVOKE, "{context}");
-            let lives = matches!(what, ROTATE_OLDEST | USE | TOUCH_UP);
+            let expected = matches!(what, ROTATE_OLDEST | USE | TOUCH_UP);
             // If a rotation at once ended both secrets, the record has only the digest of the older one.
             let accepted = harness.service.verify(&newer, &any()).await.is_ok();
-            assert_eq!(accepted, lives, "{context}");
+            assert_eq!(accepted, expected, "{context}");
         }
     }
 }

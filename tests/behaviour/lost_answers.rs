@@ -34,7 +34,7 @@ const ROTATE_WITH_OVERLAP: u8 = 2;
 const ROTATE_TWICE_AND_REVOKE: u8 = 3;
 const ISSUE: u8 = 4;
 
-/// A service over a store that fails on demand, with a rival that acts on the same records.
+/// A service over a store that fails on demand, with a rival that changes the same records.
 fn contested(stores: Stores) -> Harness<Arc<Faulty>> {
     Harness::builder(stores)
         .faulty_with_rival(|store, _, what| Box::pin(interfere(store, what)))
@@ -225,7 +225,7 @@ pub(crate) async fn rotate_with_faults_loses_no_secret(stores: Stores) {
                     }
                     let older = harness.elsewhere().verify(&first, &any()).await;
                     if at_once {
-                        assert!(older.is_err(), "{context:?}: the leaked secret is alive");
+                        assert!(older.is_err(), "{context:?}: the leaked secret is accepted");
                     } else if !rival {
                         assert!(older.is_ok(), "{context:?}: {older:?}");
                     }

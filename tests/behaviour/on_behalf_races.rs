@@ -208,8 +208,8 @@ pub(crate) async fn rotate_with_revoked_caller_withholds_secret(stores: Stores) 
             let rotation =
                 if overlap { RotateRequest::with_overlap(HOUR) } else { RotateRequest::at_once() };
             let target = family.target.record.id();
-            let acts = family.service.on_behalf_of(&family.token);
-            let error = acts.rotate(target, rotation).await.unwrap_err();
+            let on_behalf = family.service.on_behalf_of(&family.token);
+            let error = on_behalf.rotate(target, rotation).await.unwrap_err();
             let cause = match (at, error) {
                 (0, ManageError::NotPermitted(cause)) => cause,
                 (1..=3, ManageError::Overtaken { id, cause }) => {
@@ -245,8 +245,8 @@ pub(crate) async fn rotate_with_faults_withholds_secret(stores: Stores) {
         let family = family(stores).await;
         let target = family.target.record.id();
         family.faulty().arm(&script, rest);
-        let acts = family.service.on_behalf_of(&family.token);
-        let outcome = acts.rotate(target, RotateRequest::at_once()).await;
+        let on_behalf = family.service.on_behalf_of(&family.token);
+        let outcome = on_behalf.rotate(target, RotateRequest::at_once()).await;
         family.faulty().settle().await;
         courses.met(family.faulty().calls().len());
         let context = (script, rest);
@@ -267,9 +267,12 @@ pub(crate) async fn rotate_with_faults_withholds_secret(stores: Stores) {
             }
             Err(ManageError::Indeterminate { id, .. }) => assert_eq!(id, target),
             Err(error) => {
-                let died = matches!(error, ManageError::NotPermitted(_));
-                assert!(died || matches!(error, ManageError::Store(_)), "{context:?}: {error}");
-                assert!(!died || family.rival_came(), "{context:?}: {error}");
+                let caller_ended = matches!(error, ManageError::NotPermitted(_));
+                assert!(
+                    caller_ended || matches!(error, ManageError::Store(_)),
+                    "{context:?}: {error}"
+                );
+                assert!(!caller_ended || family.rival_came(), "{context:?}: {error}");
                 assert!(older.is_ok(), "{context:?}: something changed, and it says {error}");
             }
         }

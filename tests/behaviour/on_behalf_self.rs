@@ -82,7 +82,7 @@ pub(crate) async fn rotate_self_needs_its_scope(stores: Stores) {
         assert_eq!(newer.id(), token.id());
         assert_eq!(newer.expires_at(), token.expires_at());
         assert!(rotated.record.issuers().is_empty());
-        // The newest secret is replaced at once, so the secret that was verified ends, too.
+        // A rotation at once ends all earlier secrets, so the one that was verified first ends, too.
         let leak =
             RotateRequest::at_once().replacing(service_tokens::record::ReplacedSecret::Newest);
         let last = harness.service.on_behalf_of(&newer).rotate_self(leak.clone()).await.unwrap();

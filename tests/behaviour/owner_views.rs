@@ -101,10 +101,10 @@ pub(crate) async fn view_lists_its_owner_only(stores: Stores) {
 }
 
 /// A store with a broken filter.
-struct Careless(SharedStore);
+struct BrokenFilter(SharedStore);
 
 #[async_trait::async_trait]
-impl TokenStore for Careless {
+impl TokenStore for BrokenFilter {
     async fn insert(
         &self,
         record: &service_tokens::Record,
@@ -149,7 +149,7 @@ impl TokenStore for Careless {
 
 pub(crate) async fn view_filters_excess_store_answers(stores: Stores) {
     let opened = stores.open();
-    let service = builder(Careless(opened.store)).build().unwrap();
+    let service = builder(BrokenFilter(opened.store)).build().unwrap();
     let first = service.owner("globex").issue(request()).await.unwrap();
     let second = service.owner("acme").issue(request()).await.unwrap();
     let page = service.owner("acme").list(ListRequest::new()).await.unwrap();
@@ -333,7 +333,7 @@ pub(crate) async fn concurrent_rotations_give_valid_secrets(stores: Stores) {
     for secret in &secrets {
         accepted += usize::from(service.verify(secret, &any()).await.is_ok());
     }
-    assert_eq!(accepted, 1, "of {} secrets the last one lives", secrets.len());
+    assert_eq!(accepted, 1, "of {} secrets only the last one is accepted", secrets.len());
     assert!(service.verify(&text(&issued), &any()).await.is_err());
     assert_eq!(records(&*opened.store).await.len(), 1);
 }

@@ -38,8 +38,8 @@ pub(crate) async fn rotate_if_secret_changed_is_refused(stores: Stores) {
     for stale in [&issued.record, &first.record] {
         rotated_since(acme.rotate(id, at_once(stale)).await);
         let token = harness.verified(&second).await;
-        let acts = harness.service.on_behalf_of(&token);
-        rotated_since(acts.rotate_self(at_once(stale)).await);
+        let on_behalf = harness.service.on_behalf_of(&token);
+        rotated_since(on_behalf.rotate_self(at_once(stale)).await);
     }
     for off in [delta(MICRO), -delta(MICRO)] {
         let rotation =

@@ -99,7 +99,7 @@ struct Token {
 }
 
 impl Token {
-    fn lives(&self, secret: usize, now: DateTime<Utc>) -> bool {
+    fn is_live(&self, secret: usize, now: DateTime<Utc>) -> bool {
         !self.revoked && self.secrets[secret].ends.is_none_or(|end| now < end)
     }
 }
@@ -155,7 +155,7 @@ impl Simulation {
                     false => service.verify(text, &any()).await,
                     true => service.verify_uncached(text, &any()).await,
                 };
-                assert_eq!(outcome.is_ok(), token.lives(secret, now), "{outcome:?}");
+                assert_eq!(outcome.is_ok(), token.is_live(secret, now), "{outcome:?}");
                 if outcome.is_err() {
                     self.ended.insert(text.clone());
                     return;

@@ -396,7 +396,7 @@ fn panic_shows_no_secret() {
         let service = builder(MemoryStore::new()).keys(ring()).build().unwrap();
         let issued = block_on(service.owner("acme").issue(request())).unwrap();
         canaries.add("issued", &issued);
-        // Careless code unwraps an unexpected error or value, which prints it in a panic.
+        // Code may unwrap an unexpected error or value, which prints it in the message of the panic.
         let outcome = block_on(service.verify(&text(&issued), &requirement("x")));
         let _ = catch_unwind(AssertUnwindSafe(|| outcome.map(drop).unwrap()));
         let outcome: Result<(), Issued> =

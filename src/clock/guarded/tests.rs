@@ -46,9 +46,9 @@ fn coarse_clock_lags_at_most_10_ms() {
 fn verify_time_is_never_before_operation_time() {
     let guarded = GuardedClock::new(Arc::new(SystemClock::new()));
     for _ in 0..1_000 {
-        let act = now(&guarded);
+        let operation = now(&guarded);
         let verification = guarded.now_coarse(|_| {});
-        assert!(verification.time >= act);
+        assert!(verification.time >= operation);
         assert_eq!(verification.time.timestamp_micros(), verification.micros);
     }
 }

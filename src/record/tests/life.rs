@@ -96,8 +96,8 @@ fn state_changes_to_the_microsecond() {
         (3_001, State::Expired, Verdict::Denied(Refusal::Expired)),
     ] {
         assert_eq!((record.state(from_micros(now)), verdict(&record, 0, now)), (state, expected));
-        let died = (state == State::Expired).then(|| from_micros(3_000));
-        assert_eq!(record.ended_at(from_micros(now)), died);
+        let ended_at = (state == State::Expired).then(|| from_micros(3_000));
+        assert_eq!(record.ended_at(from_micros(now)), ended_at);
     }
     // Nanoseconds have no effect.
     let late = from_micros(2_999) + chrono::Duration::nanoseconds(999);
@@ -153,8 +153,8 @@ fn first_use_of_newest_ends_older() {
     let again = rotation(2, until_first_use, Some(ReplacedSecret::Oldest));
     let newer = rotated.rotate(from_micros(1_900), &again).unwrap();
     let revoked = rotated.revoke(from_micros(1_900), None, None).unwrap().unwrap();
-    let strange = rotated.as_if_newer().unwrap();
-    for present in [newer, revoked, strange, record] {
+    let newer_format = rotated.as_if_newer().unwrap();
+    for present in [newer, revoked, newer_format, record] {
         assert_eq!(present.first_used(&first, from_micros(2_000)), None, "{present:?}");
     }
     assert_eq!(rotated.first_used(&first, from_micros(9_000)), None);
@@ -236,7 +236,7 @@ fn rotate_of_inactive_record_is_refused() {
 }
 
 #[test]
-fn first_revocation_is_kept() {
+fn revoke_again_retains_first_revocation() {
     let record = issued(1_000, None, Some(3_000));
     let now = from_micros(2_000);
     let revoked = record.revoke(now, Some("first"), Some("why")).unwrap().unwrap();
@@ -314,21 +314,21 @@ fn each_mismatch_has_its_reason() {
         bytes[..5].copy_from_slice(&[scheme, b'k', b'e', b'y', b'1']);
         StoredDigest::from_bytes(&bytes)
     };
-    let mut strange = record.clone();
-    strange.newest.digest = unknown(3);
-    assert_eq!(verdict(&strange, 0, 2_000), Verdict::Mismatch(Refusal::UnknownScheme(3)));
-    strange.newest.digest = unknown(0);
-    assert_eq!(verdict(&strange, 0, 2_000), Verdict::Mismatch(Refusal::UnknownScheme(0)));
-    strange.newest.digest = unknown(2);
+    let mut changed = record.clone();
+    changed.newest.digest = unknown(3);
+    assert_eq!(verdict(&changed, 0, 2_000), Verdict::Mismatch(Refusal::UnknownScheme(3)));
+    changed.newest.digest = unknown(0);
+    assert_eq!(verdict(&changed, 0, 2_000), Verdict::Mismatch(Refusal::UnknownScheme(0)));
+    changed.newest.digest = unknown(2);
     let missing = Refusal::MissingKey(KeyId(*b"key1"));
-    assert_eq!(verdict(&strange, 0, 2_000), Verdict::Mismatch(missing));
+    assert_eq!(verdict(&changed, 0, 2_000), Verdict::Mismatch(missing));
     let older = OlderSecret {
         digest: digest_of(0),
         created_at: from_micros(0),
         latest_end: from_micros(3_000),
         ends_on_first_use: false,
     };
-    strange.rare = Some(Box::new(Rare { older: Some(older), ..Rare::default() }));
-    assert_eq!(verdict(&strange, 0, 2_000), Verdict::Accepted);
-    assert_eq!(verdict(&strange, 1, 2_000), Verdict::Mismatch(missing));
+    changed.rare = Some(Box::new(Rare { older: Some(older), ..Rare::default() }));
+    assert_eq!(verdict(&changed, 0, 2_000), Verdict::Accepted);
+    assert_eq!(verdict(&changed, 1, 2_000), Verdict::Mismatch(missing));
 }

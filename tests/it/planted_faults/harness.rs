@@ -187,9 +187,9 @@ pub(crate) trait Fault: Send + Sync {
 }
 
 /// A store without a fault.
-pub(crate) struct Honest;
+pub(crate) struct Correct;
 
-impl Fault for Honest {}
+impl Fault for Correct {}
 
 pub(crate) struct Planted {
     backend: Arc<Backend>,

@@ -137,7 +137,7 @@ fn untracked(stored: StoredRecord, last_used: LastUsed) -> StoredRecord {
 /// A store that does not track last use, correct or with one of two faults.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Untracked {
-    Honest,
+    Correct,
     SaysNever,
     AnswersUnusedSince,
 }

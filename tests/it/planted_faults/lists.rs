@@ -301,10 +301,10 @@ lists!(ListShowsNoMetadata, |to, query, now| {
 
 /// Always returns the state of a record that it listed first.
 #[derive(Default)]
-pub(crate) struct ListIsKept(std::sync::Mutex<BTreeMap<TokenId, StoredRecord>>);
+pub(crate) struct ListIsStale(std::sync::Mutex<BTreeMap<TokenId, StoredRecord>>);
 
 #[async_trait]
-impl Fault for ListIsKept {
+impl Fault for ListIsStale {
     async fn list(&self, to: &Backend, query: &ListRequest, now: DateTime<Utc>) -> Answer<Page> {
         let mut page = to.list(query, now).await?;
         let mut kept = self.0.lock().unwrap();

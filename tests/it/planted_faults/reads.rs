@@ -82,10 +82,10 @@ impl Fault for FindIsStale {
 
 /// Each handle caches every record that it finds, and drops it only on its own writes.
 #[derive(Default)]
-pub(crate) struct HandleKeeps(Mutex<HashMap<TokenId, Option<StoredRecord>>>);
+pub(crate) struct HandleCachesReads(Mutex<HashMap<TokenId, Option<StoredRecord>>>);
 
 #[async_trait]
-impl Fault for HandleKeeps {
+impl Fault for HandleCachesReads {
     async fn insert(&self, to: &Backend, record: &Record) -> Answer<Version> {
         self.0.lock().unwrap().remove(&record.id());
         to.insert(record).await
@@ -319,7 +319,7 @@ impl Fault for ChangeIsReportedTooEarly {
 }
 
 /// Buffers one change while no reader waits, like a channel with a capacity of one.
-pub(crate) struct OneChangeIsKept;
+pub(crate) struct OneChangeIsBuffered;
 
 struct Lossy(Changes);
 
@@ -335,7 +335,7 @@ impl ChangeStream for Lossy {
 }
 
 #[async_trait]
-impl Fault for OneChangeIsKept {
+impl Fault for OneChangeIsBuffered {
     async fn changes(&self, to: &Backend) -> Answer<Option<Box<dyn ChangeStream>>> {
         let (listener, changes) = unbounded_channel();
         to.listen(listener);

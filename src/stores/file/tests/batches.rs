@@ -37,7 +37,7 @@ fn held() -> Held {
     Held { place, store, syncs, go }
 }
 
-macro_rules! ask {
+macro_rules! queue {
     ($future:expr) => {{
         let mut future = Box::pin($future);
         assert!(block_on(poll_once(&mut future)).is_none());
@@ -51,20 +51,20 @@ fn writes_of_one_batch_see_each_other() {
     let store = &held.store;
     // The other writes form the next batch during the sync of the first.
     let (zero, one, two) = (record(0), record(1), record(2));
-    let first = ask!(store.insert(&zero));
+    let first = queue!(store.insert(&zero));
     held.syncs.recv().unwrap();
-    let inserted = ask!(store.insert(&one));
-    let again = ask!(store.insert(&one));
+    let inserted = queue!(store.insert(&one));
+    let again = queue!(store.insert(&one));
     let at_one = Version(2);
     let (left, right) = (revoked(&one), rotated(&one, 11));
-    let wins = ask!(store.replace(&left, at_one));
-    let loses = ask!(store.replace(&right, at_one));
+    let wins = queue!(store.replace(&left, at_one));
+    let loses = queue!(store.replace(&right, at_one));
     let uses = [(id(1), now()), (id(2), now())];
-    let touched = ask!(store.touch(&uses));
-    let stale = ask!(store.remove(id(1), at_one));
-    let other = ask!(store.insert(&two));
-    let gone = ask!(store.remove(id(2), Version(4)));
-    let back = ask!(store.insert(&two));
+    let touched = queue!(store.touch(&uses));
+    let stale = queue!(store.remove(id(1), at_one));
+    let other = queue!(store.insert(&two));
+    let gone = queue!(store.remove(id(2), Version(4)));
+    let back = queue!(store.insert(&two));
     assert!(block_on(store.find(id(0))).unwrap().is_none(), "not durable, not seen");
     held.go.send(Behaviour::Obey).unwrap();
     held.go.send(Behaviour::Obey).unwrap();
@@ -100,14 +100,14 @@ fn write_after_failed_write_in_batch_fails() {
     let held = held();
     let store = &held.store;
     let (zero, one) = (record(0), record(1));
-    let first = ask!(store.insert(&zero));
+    let first = queue!(store.insert(&zero));
     held.syncs.recv().unwrap();
-    let inserted = ask!(store.insert(&one));
-    let again = ask!(store.insert(&one));
-    let present = ask!(store.insert(&zero));
+    let inserted = queue!(store.insert(&one));
+    let again = queue!(store.insert(&one));
+    let present = queue!(store.insert(&zero));
     let replacement = revoked(&one);
-    let missing = ask!(store.replace(&replacement, Version(77)));
-    let unrelated = ask!(store.remove(id(9), Version(1)));
+    let missing = queue!(store.replace(&replacement, Version(77)));
+    let unrelated = queue!(store.remove(id(9), Version(1)));
     held.go.send(Behaviour::Obey).unwrap();
     held.go.send(Behaviour::Fail(ErrorKind::Other)).unwrap();
     held.go.send(Behaviour::Obey).unwrap();
@@ -136,7 +136,7 @@ fn hanging_disk_bounds_queued_writes() {
         Record::new(&new).unwrap()
     };
     let first = record(0);
-    let first = ask!(store.insert(&first));
+    let first = queue!(store.insert(&first));
     held.syncs.recv().unwrap();
     let mut taken = 0;
     let refused = loop {

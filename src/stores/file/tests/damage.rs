@@ -20,7 +20,7 @@ impl Small {
     }
 }
 
-fn small(seed: u64, acts: usize, compacted: bool) -> Small {
+fn small(seed: u64, writes: usize, compacted: bool) -> Small {
     let place = Place::in_memory();
     let store = place.open_quiet();
     let length = || fs::metadata(place.path()).unwrap().len() as usize;
@@ -35,13 +35,13 @@ fn small(seed: u64, acts: usize, compacted: bool) -> Small {
         block_on(store.compact()).unwrap();
     }
     let mut states = vec![(length(), model.clone())];
-    for _ in 0..acts {
+    for _ in 0..writes {
         let step = steps.next(&model);
         model.apply(&step);
         block_on(perform(&store, &step)).unwrap();
         states.push((length(), model.clone()));
     }
-    // The last write is the most important one, because only an unfinished end is forgiven.
+    // The last write is the most important one, because only an unfinished end may be dropped.
     for step in [Step::Insert(record(900)), Step::Replace(revoked(&record(900)))] {
         model.apply(&step);
         block_on(perform(&store, &step)).unwrap();

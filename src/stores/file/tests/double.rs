@@ -71,7 +71,7 @@ impl Double {
         self.0.lock().unwrap().plan = Box::new(plan);
     }
 
-    fn ask<T>(&self, call: Call, act: impl FnOnce(bool) -> io::Result<T>) -> io::Result<T> {
+    fn run<T>(&self, call: Call, work: impl FnOnce(bool) -> io::Result<T>) -> io::Result<T> {
         // Locked during the call, so that the log has the order of the calls.
         let mut state = self.0.lock().unwrap();
         let number = state.calls;
@@ -79,11 +79,11 @@ impl Double {
         match (state.plan)(number, &call) {
             Behaviour::Obey => {
                 state.log.push(call);
-                act(true)
+                work(true)
             }
             Behaviour::Fail(kind) => Err(kind.into()),
             Behaviour::FailAfter(kind) => {
-                let _ = act(false);
+                let _ = work(false);
                 Err(kind.into())
             }
         }
@@ -100,21 +100,21 @@ impl Directory for Double {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn Disk>> {
-        let real = self.ask(Call::Create(path.to_owned()), |_| RealDirectory.create(path))?;
+        let real = self.run(Call::Create(path.to_owned()), |_| RealDirectory.create(path))?;
         Ok(self.disk(path, real))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         // A failing rename may have taken effect.
-        self.ask(Call::Rename(from.to_owned(), to.to_owned()), |_| RealDirectory.rename(from, to))
+        self.run(Call::Rename(from.to_owned(), to.to_owned()), |_| RealDirectory.rename(from, to))
     }
 
     fn sync(&self, file: &Path) -> io::Result<()> {
-        self.ask(Call::SyncDirectory, |_| RealDirectory.sync(file))
+        self.run(Call::SyncDirectory, |_| RealDirectory.sync(file))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.ask(Call::Remove(path.to_owned()), |_| RealDirectory.remove(path))
+        self.run(Call::Remove(path.to_owned()), |_| RealDirectory.remove(path))
     }
 }
 
@@ -127,19 +127,19 @@ struct DoubleDisk {
 impl Disk for DoubleDisk {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let call = Call::Write(self.path.clone(), offset, bytes.to_vec());
-        self.double.ask(call, |obeyed| {
+        self.double.run(call, |obeyed| {
             let written = if obeyed { bytes.len() } else { bytes.len() / 2 };
             self.real.write_at(offset, &bytes[..written])
         })
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.double.ask(Call::Sync(self.path.clone()), |_| self.real.sync())
+        self.double.run(Call::Sync(self.path.clone()), |_| self.real.sync())
     }
 
     fn set_len(&mut self, length: u64) -> io::Result<()> {
         let call = Call::SetLen(self.path.clone(), length);
-        self.double.ask(call, |_| self.real.set_len(length))
+        self.double.run(call, |_| self.real.set_len(length))
     }
 
     fn len(&self) -> io::Result<u64> {

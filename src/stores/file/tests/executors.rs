@@ -54,15 +54,15 @@ fn two_executors_drive_writes_without_blocking() {
                 longest
             }
         });
-        let acts = (10..26).map(|n| {
+        let inserts = (10..26).map(|n| {
             let store = store.clone();
             tokio::spawn(async move {
                 let version = store.insert(&record(n)).await.unwrap();
                 store.replace(&revoked(&record(n)), version).await.unwrap();
             })
         });
-        for act in acts.collect::<Vec<_>>() {
-            act.await.unwrap();
+        for insert in inserts.collect::<Vec<_>>() {
+            insert.await.unwrap();
         }
         store.compact().await.unwrap();
         store.close().await;

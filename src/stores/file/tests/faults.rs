@@ -8,7 +8,7 @@ use super::*;
 use crate::store::{StoreError, TokenStore};
 use crate::stores::file::OpenError;
 
-const ACTS: usize = 24;
+const STEPS: usize = 24;
 
 fn open(place: &Place, double: &Double) -> FileStore {
     let options = double.under(FileStoreOptions::new().compact_above(u64::MAX));
@@ -25,9 +25,9 @@ struct Run {
 }
 
 /// Writes to the store. After each write, memory must have exactly the acknowledged contents.
-fn act(store: &FileStore, steps: &mut Steps, acts: usize) -> Run {
+fn write_steps(store: &FileStore, steps: &mut Steps, count: usize) -> Run {
     let mut run = Run { model: Model::of(store), maybe: None, failures: 0 };
-    for _ in 0..acts {
+    for _ in 0..count {
         let step = steps.next(&run.model);
         match block_on(perform(store, &step)) {
             Ok(()) => {
@@ -67,14 +67,14 @@ fn calls_without_fault() -> usize {
     let double = Double::new(|_, _| Behaviour::Obey);
     let store = open(&place, &double);
     let before = double.calls();
-    assert_eq!(act(&store, &mut Steps::new(1, 1, true), ACTS).failures, 0);
+    assert_eq!(write_steps(&store, &mut Steps::new(1, 1, true), STEPS).failures, 0);
     double.calls() - before
 }
 
 /// Fails `count` calls, starting with `first`.
 fn fail(count: usize, behaviour: Behaviour) {
     let total = calls_without_fault();
-    assert!(total > 2 * ACTS);
+    assert!(total > 2 * STEPS);
     for first in 0..total {
         let place = Place::in_memory();
         let double = Double::new(|_, _| Behaviour::Obey);
@@ -83,7 +83,7 @@ fn fail(count: usize, behaviour: Behaviour) {
         double.set_plan(move |number, _| {
             if (first..first + count).contains(&number) { behaviour } else { Behaviour::Obey }
         });
-        let run = act(&store, &mut Steps::new(1, 1, true), ACTS);
+        let run = write_steps(&store, &mut Steps::new(1, 1, true), STEPS);
         let what = format!("{count} calls from {first} on: {behaviour:?}");
         // A rename that took effect, with a sync of the directory later, is not a failure.
         assert!(run.failures > 0 || count <= 2, "{what}");

@@ -49,7 +49,7 @@ pub(super) fn child_arguments() -> Option<(PathBuf, u64)> {
 }
 
 /// Writes directly to standard output, because the test harness would capture macros.
-pub(super) fn say(line: &str) {
+pub(super) fn print_line(line: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(line.as_bytes()).unwrap();
     out.flush().unwrap();
@@ -69,7 +69,7 @@ fn child() {
                 while Instant::now() < end {
                     let step = steps.next(&model);
                     block_on(perform(store, &step)).unwrap();
-                    say(&format!("ack {lane}\n"));
+                    print_line(&format!("ack {lane}\n"));
                     model.apply(&step);
                 }
             });
@@ -78,9 +78,9 @@ fn child() {
 }
 
 /// Returns the state of a lane after this many writes, and after one more.
-fn lane_after(round: u64, lane: u64, acts: u64) -> (Model, Model) {
+fn lane_after(round: u64, lane: u64, writes: u64) -> (Model, Model) {
     let (mut model, mut steps) = (Model::default(), steps(round, lane));
-    for _ in 0..acts {
+    for _ in 0..writes {
         let step = steps.next(&model);
         model.apply(&step);
     }
@@ -144,17 +144,17 @@ fn kill_repeatedly(rounds: u64) {
         let found = Model::of(&store);
         assert_eq!(found.between(0, first_id(round, 0)), kept, "round {round}");
         for lane in 0..LANES {
-            let acts = acks[lane as usize];
-            let (before, after) = lane_after(round, lane, acts);
+            let writes = acks[lane as usize];
+            let (before, after) = lane_after(round, lane, writes);
             let lane = found.between(first_id(round, lane), first_id(round, lane + 1));
-            assert!(lane == before || lane == after, "round {round}, {acts} acts");
-            acknowledged += acts;
+            assert!(lane == before || lane == after, "round {round}, {writes} writes");
+            acknowledged += writes;
         }
         kept = found;
     }
-    assert!(acknowledged > rounds * 10, "{acknowledged} acts");
-    say(&format!(
-        "{rounds} kills: {acknowledged} acts acknowledged, {cut_off} ends cut off, {mid_compaction} \
+    assert!(acknowledged > rounds * 10, "{acknowledged} writes");
+    print_line(&format!(
+        "{rounds} kills: {acknowledged} writes acknowledged, {cut_off} ends cut off, {mid_compaction} \
          in a compaction\n"
     ));
 }
@@ -165,8 +165,8 @@ fn second() {
     let Some((path, _)) = child_arguments() else { return };
     for read_only in [false, true] {
         match FileStoreOptions::new().read_only(read_only).open(&path) {
-            Err(OpenError::Locked { lock }) => say(&format!("locked {}\n", lock.display())),
-            other => say(&format!("{other:?}\n")),
+            Err(OpenError::Locked { lock }) => print_line(&format!("locked {}\n", lock.display())),
+            other => print_line(&format!("{other:?}\n")),
         }
     }
 }

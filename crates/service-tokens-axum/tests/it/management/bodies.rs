@@ -321,9 +321,9 @@ async fn send_empty_body_works_only_if_optional() {
         &[&*bearer, "Content-Type: application/json"],
         &[&*bearer, "Content-Length: 0"],
     ] {
-        for act in ["rotate", "revoke"] {
+        for verb in ["rotate", "revoke"] {
             let (id, _) = api.issue("connector").await;
-            let path = format!("/tokens/{id}/{act}");
+            let path = format!("/tokens/{id}/{verb}");
             let answer = checked(send(api.address, "POST", &path, headers, "").await);
             assert_eq!(answer.status, 200, "{answer:?}");
         }
