@@ -152,8 +152,8 @@ pub(crate) async fn authenticate_uncached_reads_the_store(stores: Stores) {
     let (_, token) = harness.issue_backup().await;
     harness.service.authenticate(&token).await.unwrap();
     assert_eq!(remote.finds(), 1);
-    let kept = harness.service.authenticate(&token).await.unwrap();
-    harness.service.authorize(&kept, &any()).await.unwrap();
+    let authenticated = harness.service.authenticate(&token).await.unwrap();
+    harness.service.authorize(&authenticated, &any()).await.unwrap();
     assert_eq!(remote.finds(), 0, "authorizing a cached record reads no store");
     harness.service.authenticate_uncached(&token).await.unwrap();
     assert_eq!(remote.finds(), 1);

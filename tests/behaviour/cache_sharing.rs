@@ -273,14 +273,14 @@ pub(crate) async fn cache_stays_within_max_records(stores: Stores) {
         }
         let _ = harness.remote().finds();
         // The newest tokens are verified first, because each new entry can evict an older one.
-        let mut kept = 0;
+        let mut cached = 0;
         for token in tokens.iter().rev() {
             harness.verify(token).await.unwrap();
-            kept += usize::from(harness.remote().finds() == 0);
+            cached += usize::from(harness.remote().finds() == 0);
         }
-        assert!(kept <= most, "{kept} of {most}");
+        assert!(cached <= most, "{cached} of {most}");
         // The cache uses most of its capacity.
-        assert!(kept * 4 >= most, "{kept} of {most}");
+        assert!(cached * 4 >= most, "{cached} of {most}");
     }
 }
 
@@ -294,23 +294,23 @@ pub(crate) async fn unknown_ids_do_not_evict_records(stores: Stores) {
         tokens.push(token);
     }
     let elsewhere = builder(MemoryStore::new()).clock(harness.clock.clone()).build().unwrap();
-    let kept = async |harness: &Harness<Arc<Remote>>| {
-        let mut kept = HashSet::new();
+    let cached = async |harness: &Harness<Arc<Remote>>| {
+        let mut cached = HashSet::new();
         harness.remote().fail(true);
         for token in &tokens {
             if harness.verify(token).await.is_ok() {
-                kept.insert(token);
+                cached.insert(token);
             }
         }
         harness.remote().fail(false);
-        kept.len()
+        cached.len()
     };
-    let before = kept(&harness).await;
+    let before = cached(&harness).await;
     for _ in 0..MAX_RECORDS * 3 {
         let invented = IssueRequest::new("connector", "x");
         let invented = text(&elsewhere.owner("x").issue(invented).await.unwrap());
         assert_eq!(refusal_of(harness.verify(&invented).await), Some(Refusal::UnknownId));
     }
-    let after = kept(&harness).await;
+    let after = cached(&harness).await;
     assert!(after * 10 >= before * 8, "{after} of {before} are left");
 }

@@ -1,4 +1,4 @@
-//! A clock that ran ahead and was corrected: no live token is purged, and none escapes a revocation.
+//! A clock that ran ahead and was corrected: no live token is purged, and every live token can be revoked.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};

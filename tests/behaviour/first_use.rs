@@ -149,7 +149,8 @@ pub(crate) async fn rotate_beyond_max_overlap_is_refused(stores: Stores) {
     assert!(service.owner("acme").rotate(id, RotateRequest::until_first_use(HOUR)).await.is_ok());
 }
 
-/// All combinations of two rotations within an overlap, and what a use of the last secret leaves.
+/// All combinations of two rotations within an overlap, and the secrets that remain after a use of the last
+/// one.
 pub(crate) async fn rotate_in_overlap_names_replaced_secret(stores: Stores) {
     type Make = fn() -> RotateRequest;
     let until_first_use: Make = || RotateRequest::until_first_use(HOUR);

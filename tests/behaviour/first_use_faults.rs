@@ -17,8 +17,8 @@ behaviours! {
     first_use_resolves_lost_answers,
     first_use_with_rival_loses_nothing,
     concurrent_first_uses_end_overlap_once,
-    first_use_beside_revoke_keeps_both,
-    first_use_beside_rotate_keeps_both,
+    first_use_during_revoke_keeps_both,
+    first_use_during_rotate_keeps_both,
 }
 
 const REVOKE: u8 = 0;
@@ -126,8 +126,8 @@ pub(crate) async fn first_use_resolves_lost_answers(stores: Stores) {
         assert!(store.calls().len() <= 9, "{:?}", store.calls());
         let events = harness.events_but_refusals();
         assert_eq!(ended(&events) + usize::from(not_ended(&events)), 1, "{script:?}: {events:?}");
-        let told_wrong = ended(&events) > store.written();
-        assert!(!told_wrong, "{script:?}: {events:?}, and nothing was written");
+        let reported_wrongly = ended(&events) > store.written();
+        assert!(!reported_wrongly, "{script:?}: {events:?}, and nothing was written");
         store.disarm();
         store.settle().await;
         if ended(&events) == 1 {
@@ -210,7 +210,7 @@ pub(crate) async fn concurrent_first_uses_end_overlap_once(stores: Stores) {
 }
 
 /// Both succeed, in either order.
-pub(crate) async fn first_use_beside_revoke_keeps_both(stores: Stores) {
+pub(crate) async fn first_use_during_revoke_keeps_both(stores: Stores) {
     for _ in 0..20 {
         let harness = Harness::new(stores);
         let (service, (id, older, newer)) =
@@ -233,7 +233,7 @@ pub(crate) async fn first_use_beside_revoke_keeps_both(stores: Stores) {
     }
 }
 
-pub(crate) async fn first_use_beside_rotate_keeps_both(stores: Stores) {
+pub(crate) async fn first_use_during_rotate_keeps_both(stores: Stores) {
     for turn in 0..40 {
         let harness = Harness::new(stores);
         let (service, (id, one, two)) = (&harness.service, harness.rotate_until_first_use().await);

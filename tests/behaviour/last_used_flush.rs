@@ -139,7 +139,7 @@ pub(crate) async fn list_begun_before_flush_shows_flushed_uses(stores: Stores) {
     assert_eq!(unused.await.unwrap().items, []);
     assert_eq!(all.await.unwrap().items[0].last_used, LastUsed::At(again));
     assert_eq!(got.await.unwrap().last_used, LastUsed::At(again));
-    // A view does not make the service flush the use again.
+    // The view does not add the use to the next flush.
     assert_eq!(harness.flush().await, 0);
     // Each process caches it separately.
     let alone = {

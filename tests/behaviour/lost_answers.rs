@@ -92,10 +92,10 @@ fn check_error(error: &ManageError, store: &Faulty, context: &dyn std::fmt::Debu
         op.writes() && matches!(fault, Fault::DoneAndLost | Fault::LostBefore | Fault::Late)
     });
     if let ManageError::Indeterminate { source, .. } = error {
-        assert!(lost_a_write, "{context:?}: nothing was lost and it says {error}");
+        assert!(lost_a_write, "{context:?}: no write was lost, but the error is {error}");
         assert!(matches!(source, StoreError::Indeterminate { .. }), "{context:?}");
     } else {
-        assert_eq!(store.written(), 0, "{context:?}: something was written and it says {error}");
+        assert_eq!(store.written(), 0, "{context:?}: a write happened, but the error is {error}");
     }
     let calls = store.calls();
     assert!(calls.len() <= 40, "{context:?}: {} calls", calls.len());

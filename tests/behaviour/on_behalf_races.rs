@@ -29,7 +29,7 @@ behaviours! {
     rotate_with_faults_withholds_secret,
     issue_with_ended_secret_leaves_no_token,
     dropped_issue_is_revoked_with_descendants,
-    revoke_with_descendants_beside_issues,
+    revoke_with_descendants_during_issues,
 }
 
 const REVOKE_WITH_DESCENDANTS: u8 = 0;
@@ -273,7 +273,7 @@ pub(crate) async fn rotate_with_faults_withholds_secret(stores: Stores) {
                     "{context:?}: {error}"
                 );
                 assert!(!caller_ended || family.rival_came(), "{context:?}: {error}");
-                assert!(older.is_ok(), "{context:?}: something changed, and it says {error}");
+                assert!(older.is_ok(), "{context:?}: the secret changed, but the error is {error}");
             }
         }
     }
@@ -328,7 +328,7 @@ pub(crate) async fn dropped_issue_is_revoked_with_descendants(stores: Stores) {
     assert!(sound.all_owners().get(*id).await.unwrap().record.revocation().is_some());
 }
 
-pub(crate) async fn revoke_with_descendants_beside_issues(stores: Stores) {
+pub(crate) async fn revoke_with_descendants_during_issues(stores: Stores) {
     for _ in 0..20 {
         let opened = stores.open();
         let clock = Arc::new(ManualClock::default());

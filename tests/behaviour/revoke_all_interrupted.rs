@@ -25,7 +25,7 @@ behaviours! {
     revoke_all_accepts_changes_by_others,
     revoke_all_unused_spares_newly_used,
     dropped_revoke_all_leaves_whole_records,
-    revoke_all_beside_issue_and_verify,
+    revoke_all_during_issue_and_verify,
     revoke_all_with_slow_sink_keeps_events,
 }
 
@@ -232,13 +232,13 @@ pub(crate) async fn dropped_revoke_all_leaves_whole_records(stores: Stores) {
 }
 
 /// Two threads revoke, while others issue and verify tokens that stay and issue tokens that are selected.
-pub(crate) async fn revoke_all_beside_issue_and_verify(stores: Stores) {
+pub(crate) async fn revoke_all_during_issue_and_verify(stores: Stores) {
     let opened = stores.open();
     let service = Arc::new(builder(opened.store.clone()).build().unwrap());
     let ids = issue_many(&opened.store, 1_500).await;
     let stop = AtomicBool::new(false);
-    let (kept, gone) = std::thread::scope(|scope| {
-        let kept = scope.spawn(|| {
+    let (staying, gone) = std::thread::scope(|scope| {
+        let staying = scope.spawn(|| {
             let mut tokens = Vec::new();
             loop {
                 let request = IssueRequest::new("connector", "stays");
@@ -269,16 +269,16 @@ pub(crate) async fn revoke_all_beside_issue_and_verify(stores: Stores) {
         // Stops the other thread before the assertions. Otherwise a failure would leave it running.
         stop.store(true, Ordering::SeqCst);
         assert_eq!(done, (ids.len() + gone.len()) as u64, "each counts once");
-        (kept.join().unwrap(), gone)
+        (staying.join().unwrap(), gone)
     });
     for token in gone {
         assert!(service.verify(&token, &any()).await.is_err());
     }
-    assert!(!kept.is_empty());
-    for token in &kept {
+    assert!(!staying.is_empty());
+    for token in &staying {
         service.verify(token, &any()).await.unwrap();
     }
-    assert_eq!(count_live(&opened.store).await, kept.len());
+    assert_eq!(count_live(&opened.store).await, staying.len());
 }
 
 pub(crate) async fn revoke_all_with_slow_sink_keeps_events(stores: Stores) {

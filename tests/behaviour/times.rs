@@ -117,9 +117,9 @@ pub(crate) async fn rotate_beyond_max_lifetime_is_refused(stores: Stores) {
     expect_invalid(never, Field::ExpiresAt, Rule::Required);
     let past = tokens.rotate(issued.id(), RotateRequest::at_once().expires_at(now)).await;
     expect_invalid(past, Field::ExpiresAt, Rule::NotAfterNow);
-    // A rotation keeps the end unless it requests a new one, which counts from the rotation.
-    let kept = tokens.rotate(issued.id(), RotateRequest::at_once()).await.unwrap().record;
-    assert_eq!(kept.expires_at(), issued.expires_at());
+    // A rotation retains the end unless it requests a new one, which counts from the rotation.
+    let rotated = tokens.rotate(issued.id(), RotateRequest::at_once()).await.unwrap().record;
+    assert_eq!(rotated.expires_at(), issued.expires_at());
     let longest = RotateRequest::at_once().expires_in(2 * DAY);
     let moved = tokens.rotate(issued.id(), longest).await.unwrap().record;
     assert_eq!(moved.expires_at(), Some(latest));

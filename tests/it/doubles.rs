@@ -1,4 +1,4 @@
-//! The doubles of the harness do what the other tests rely on.
+//! The doubles of the harness behave as the other tests require.
 
 use std::sync::Arc;
 

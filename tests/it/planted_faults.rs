@@ -32,7 +32,7 @@ macro_rules! faults {
             }
         )+
 
-        /// Runs the whole suite over each fault and prints what else it breaks.
+        /// Runs the whole suite over each fault and prints the other promises that it breaks.
         #[test]
         #[ignore = "campaign"]
         fn each_fault_breaks_its_promise_campaign() {

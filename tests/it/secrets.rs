@@ -22,8 +22,8 @@ use service_tokens::{
 };
 use sha2::{Digest as _, Sha256};
 
-const KEY: [u8; 32] = *b"\x91key-bytes-that-nobody-may-see-\x02";
-const OLD_KEY: [u8; 32] = *b"\x92old-key-bytes-nobody-may-see--\x03";
+const KEY: [u8; 32] = *b"\x91key-bytes-for-the-leak-checks-\x02";
+const OLD_KEY: [u8; 32] = *b"\x92old-key-bytes-for-leak-checks-\x03";
 
 fn ring() -> KeyRing {
     KeyRing::new(KeyId(*b"new_"), &KEY).unwrap().retired(KeyId(*b"old_"), &OLD_KEY).unwrap()

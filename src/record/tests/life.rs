@@ -236,7 +236,7 @@ fn rotate_of_inactive_record_is_refused() {
 }
 
 #[test]
-fn revoke_again_retains_first_revocation() {
+fn revoke_again_retains_the_first() {
     let record = issued(1_000, None, Some(3_000));
     let now = from_micros(2_000);
     let revoked = record.revoke(now, Some("first"), Some("why")).unwrap().unwrap();

@@ -43,9 +43,9 @@ pub(crate) fn collect_tracing<T>(work: impl FnOnce(&Traced) -> T) -> T {
         .with_ansi(false)
         .without_time()
         .with_writer(Printer(traced.lines.clone()));
-    // With a single subscriber, `tracing` asks only the subscriber of the first thread that emits an event,
-    // and caches the answer for all threads. A thread of another test has no subscriber, so it would switch
-    // the event off.
+    // With a single subscriber, `tracing` queries only the subscriber of the first thread that emits an
+    // event, and caches the answer for all threads. A thread of another test has no subscriber, so it would
+    // disable the event.
     static KEPT: OnceLock<[Dispatch; 2]> = OnceLock::new();
     KEPT.get_or_init(|| [(); 2].map(|()| Dispatch::new(tracing_subscriber::registry())));
     tracing::callsite::rebuild_interest_cache();

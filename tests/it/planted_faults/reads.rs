@@ -309,7 +309,7 @@ pub(crate) struct ChangeIsReportedTooEarly;
 #[async_trait]
 impl Fault for ChangeIsReportedTooEarly {
     async fn insert(&self, to: &Backend, record: &Record) -> Answer<Version> {
-        to.tell(record.id());
+        to.notify(record.id());
         futures_lite::future::yield_now().await;
         match to.memory.insert(record).await {
             Ok(version) => Ok(version),

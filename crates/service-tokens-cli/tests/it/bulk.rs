@@ -47,7 +47,7 @@ fn revoke_all_needs_typed_count() {
     let id = &revoked[7..29];
     let shown = tool.run(&["show", id]).done().out;
     assert!(shown.contains("Reason              leaked") && shown.contains("ada"), "{shown}");
-    // The second run has nothing to revoke and does not ask.
+    // The second run finds no token to revoke, so it does not ask.
     let again = tool.run(&words).done();
     assert!(again.err.contains("Nothing changed"), "{again:?}");
 }
