@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     const SECRET: [u8; SECRET_LEN] = *b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg";
-    /// In a token, with the beginning of some checksum.
+    /// The secret within a token, followed by the first character of a checksum.
     const PRESENTED: Presented = *b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg4Zz1c";
     const ID: TokenId = TokenId::from_bytes([7; 16]);
 

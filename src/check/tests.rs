@@ -1,4 +1,4 @@
-//! Every refusal in its order, and what a verified token carries.
+//! Each refusal in its order, and the facts that a verified token carries.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn fresh() -> (Token, crate::digest::StoredDigest) {
     (Token::assemble(&prefix(), ID, &secret), digest)
 }
 
-/// Issued at 1,000 for 2,000 to 3,000 microseconds.
+/// Issues a token at 1,000 that is valid from 2,000 to 3,000 microseconds.
 fn issue(token_type: &str, scopes: &[&str]) -> Issued {
     let (token, digest) = fresh();
     let record = Record::new(&NewRecord {
@@ -62,7 +62,7 @@ impl Issued {
         matched.authorize(from_micros(now), requirement, types)
     }
 
-    /// The secret replaced at 2,500 and ended with that.
+    /// The secret is replaced at 2,500 and ends then.
     fn with_secret_ended(mut self) -> Self {
         let rotation = Rotation {
             digest: fresh().1,
@@ -115,7 +115,7 @@ fn first_applicable_refusal_is_given() {
     ];
     for (index, (token, now, types, expected)) in cases.into_iter().enumerate() {
         assert_eq!(token.check(now, &lacking, types).err(), expected, "{index}");
-        // A need without a scope passes the last refusal and no earlier one.
+        // A requirement without a scope meets the last check, and no earlier one.
         let without = expected.filter(|denied| *denied != Refusal::MissingScope);
         assert_eq!(token.check(now, &Requirement::any_token(), types).err(), without, "{index}");
     }
@@ -150,7 +150,7 @@ fn narrowed_type_narrows_its_tokens() {
 fn any_of_scope_must_be_permitted_by_both() {
     let token = issue("t", &["a", "c"]);
     let any = Requirement::any_of(["a", "b"]).unwrap();
-    // The token has `a`, its type only `b`: each side would permit one of the two.
+    // The token has only `a` and its type only `b`. Each alone would permit one of the two.
     assert_eq!(token.check(ACTIVE, &any, &types("t", &["b"])).err(), Some(Refusal::MissingScope));
     assert!(token.check(ACTIVE, &any, &types("t", &["a", "b"])).is_ok());
     let all = Requirement::all_of(["a", "c"]).unwrap();
@@ -191,7 +191,7 @@ fn verified_token_carries_record_fields() {
             verified.clone().with_staleness(Duration::from_secs(3)).staleness(),
             Duration::from_secs(3)
         );
-        // It outlives record and token.
+        // The verified token does not borrow from the record or the token.
         drop(token);
         assert_eq!(verified.clone(), verified);
     }
@@ -220,7 +220,7 @@ fn debug_shows_no_secret_or_digest() {
     for start in 0..secret.len() - 6 {
         assert!(!shown.contains(&secret[start..start + 6]));
     }
-    // No three bytes in a row of all that is stored, as numbers or in hexadecimal.
+    // No three consecutive stored bytes may appear, either as numbers or in hexadecimal.
     for window in bytes.windows(3).filter(|window| window.iter().all(|byte| *byte > 0x7f)) {
         let [a, b, c] = window else { unreachable!() };
         assert!(!shown.contains(&format!("{a}, {b}, {c}")));

@@ -6,8 +6,8 @@ use crate::token::MalformedToken;
 
 const ID: TokenId = TokenId::from_bytes([7; 16]);
 
-/// The event after this one in the order of declaration. A new variant does not compile without a place
-/// here, so no test below misses one.
+/// Returns the next event in the order of declaration. A new variant does not compile without a
+/// place here, so no test below misses one.
 fn next(event: &Event) -> Option<Event> {
     let (id, owner) = (ID, || "acme".to_owned());
     let by = || Some("deployment".to_owned());

@@ -1,4 +1,4 @@
-//! Records for the tests of their encoding and their life.
+//! Records for the tests of their encoding and of their states over time.
 
 mod bytes;
 mod history;
@@ -18,7 +18,7 @@ use crate::scope::{MAX_SCOPE_LEN, MAX_SCOPES};
 /// The last microsecond of the year 9999.
 const LATEST: i64 = 253_402_300_799_999_999;
 
-/// What [`NewRecord`] borrows.
+/// The values that [`NewRecord`] borrows.
 #[derive(Clone)]
 struct Draft {
     owner: String,
@@ -73,7 +73,7 @@ fn digest(byte: u8) -> StoredDigest {
     StoredDigest::from_bytes(&bytes)
 }
 
-/// Every field filled, each with something of its own.
+/// Returns a record with every field set, each to a different value.
 fn full() -> Record {
     let mut hmac = [0x33; DIGEST_LEN];
     hmac[..5].copy_from_slice(b"\x022026");
@@ -146,7 +146,8 @@ fn scope_sets() -> impl Strategy<Value = ScopeSet> {
     vec("[a-c]{1,3}(:[a-c]{1,2}){0,2}(:\\*)?", 0..5).prop_map(|s| ScopeSet::new(s).unwrap()).boxed()
 }
 
-/// [`Rare`] has no `Debug`: what it holds of a newer record would show digests.
+/// A wrapper with a `Debug` that prints no field. [`Rare`] has no `Debug`, because the fields of a
+/// newer record may contain digests.
 #[derive(Clone, Default)]
 struct AnyRare(Rare);
 
@@ -190,7 +191,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    /// Any record that can be written down, also those that no act makes.
+    /// Any record that can be encoded, including records that no operation creates.
     fn records()(
         id: u128,
         owner in texts(),
@@ -295,7 +296,7 @@ fn new_record_beyond_a_limit_is_refused() {
     }
 }
 
-/// As many scopes as a set may have, each as long as one may be.
+/// Returns as many scopes as a set may have, each of the maximum length.
 fn largest_scopes() -> ScopeSet {
     let scopes = (0..MAX_SCOPES).map(|i| format!("{i:02}{}", "s".repeat(MAX_SCOPE_LEN - 2)));
     let scopes = ScopeSet::new(scopes).unwrap();

@@ -1,11 +1,11 @@
-//! Every pair of small sets, decided by an oracle that knows segments and not texts.
+//! Every pair of small sets, decided by an oracle that compares segments instead of texts.
 
 use super::grammar::RESERVED;
 use super::*;
 
 const SEGMENTS: [&str; 3] = ["a", "b", RESERVED];
 
-/// A scope as the oracle sees it: segments, and whether more must follow.
+/// A scope as the oracle sees it: its segments, and whether more must follow.
 #[derive(Debug, Clone)]
 struct Pattern {
     segments: Vec<&'static str>,
@@ -28,7 +28,8 @@ impl Pattern {
     }
 }
 
-/// All needs up to three segments. The `z` stands for everything that no pattern names.
+/// Returns all required scopes of up to three segments. `z` represents every segment that no
+/// pattern names.
 fn requirements() -> Vec<Vec<&'static str>> {
     let letters = ["a", "b", RESERVED, "z"];
     let mut requirements: Vec<Vec<&str>> = Vec::new();
@@ -45,7 +46,7 @@ fn requirements() -> Vec<Vec<&'static str>> {
     requirements
 }
 
-/// All patterns up to two segments, with and without a wildcard behind.
+/// Returns all patterns of up to two segments, each with and without a wildcard at the end.
 fn patterns() -> Vec<Pattern> {
     let mut patterns = vec![Pattern { segments: Vec::new(), more: true }];
     for more in [false, true] {
@@ -60,7 +61,7 @@ fn patterns() -> Vec<Pattern> {
     patterns
 }
 
-/// A set under test, and the needs that it permits by the oracle, one bit each.
+/// A set under test, and the required scopes that it permits according to the oracle, one bit each.
 struct Case {
     set: ScopeSet,
     permitted: u128,
@@ -73,7 +74,7 @@ fn case(of: &[&Pattern], requirements: &[Vec<&str>]) -> Case {
     Case { set: ScopeSet::new(of.iter().map(|pattern| pattern.text())).unwrap(), permitted }
 }
 
-/// Every set of none, one or two patterns.
+/// Returns every set of zero, one or two patterns.
 fn cases(requirements: &[Vec<&str>]) -> Vec<Case> {
     let patterns = patterns();
     let mut cases = vec![case(&[], requirements)];
@@ -122,7 +123,7 @@ fn intersection_agrees_with_oracle() {
     let asked: Vec<Requirement> =
         all.iter().map(|requirement| Requirement::scope(&requirement.join(":")).unwrap()).collect();
     let cases = cases(&all);
-    // What a set of scopes permits is known by its text once `permits` agrees.
+    // `permits` agrees with the oracle, so the permissions of a set can be cached under its text.
     let mut known = std::collections::HashMap::new();
     for left in &cases {
         for right in &cases {

@@ -127,7 +127,7 @@ mod tests {
         assert!((1..=SLOTS).all(|n| recent.get(1 << 64 | n as u128).is_some()));
     }
 
-    /// Each number is only set to times that show which number they belong to.
+    /// Each number gets only times from which the test can derive that number.
     #[test]
     fn set_by_racing_threads_mixes_no_entries() {
         let recent = &RecentTimes::new(SLOTS);

@@ -10,7 +10,7 @@ use chrono::DateTime;
 
 const GOLDEN: &str = include_str!("../../tests/golden/tokens_v1.txt");
 
-/// CRC-32/ISO-HDLC bit by bit, as its definition has it: nothing shared with the crate's.
+/// Computes CRC-32/ISO-HDLC bit by bit from its definition. It shares no code with the crate.
 fn crc32_bitwise(bytes: &[u8]) -> u32 {
     let mut register = u32::MAX;
     for byte in bytes {
@@ -26,7 +26,7 @@ fn crc32_bitwise(bytes: &[u8]) -> u32 {
     !register
 }
 
-/// Base62 by repeated division over an alphabet of its own, padded with zeros.
+/// Encodes in base62 by repeated division, with a separate alphabet, padded with zeros.
 fn base62(mut value: u128, width: usize) -> String {
     let digits: Vec<char> = ('0'..='9').chain('A'..='Z').chain('a'..='z').collect();
     let mut text = Vec::new();
@@ -39,7 +39,7 @@ fn base62(mut value: u128, width: usize) -> String {
 }
 
 fn secret(characters: &[u8; SECRET_LEN]) -> Secret {
-    /// Gives the byte whose lower six bits select each character in turn.
+    /// A source whose bytes select the characters in turn by their lower six bits.
     struct Scripted(std::sync::Mutex<Vec<u8>>);
     impl RandomSource for Scripted {
         fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
@@ -63,7 +63,7 @@ fn checksum_is_crc_32_iso_hdlc_in_base62() {
     assert_eq!(crc32_bitwise(b"123456789"), 0xCBF4_3926);
     assert_eq!(checksum(b"123456789"), base62(0xCBF4_3926, 6).as_bytes());
     assert_eq!(base62(0xCBF4_3926, 6), "3jZRME");
-    // The largest checksum fits its six characters.
+    // The largest checksum fits into six characters.
     assert_eq!(base62(u128::from(u32::MAX), 6), "4gfFC3");
 }
 
@@ -117,7 +117,7 @@ fn new_id_is_uuid_7_and_sorts_by_time() {
     assert_eq!(id.to_uuid().get_version_num(), 7);
     let next = TokenId::generate(at(0x017F_22E2_79B1), &Zeros).unwrap();
     assert!(id < next && id.to_string() < next.to_string() && id.to_bytes() < next.to_bytes());
-    // A clock before 1970 is no reason to fail.
+    // A clock before 1970 does not cause an error.
     let early = TokenId::generate(at(-1), &Zeros).unwrap();
     assert_eq!(early.to_uuid().to_string(), "00000000-0000-7000-8000-000000000000");
 }
@@ -171,7 +171,7 @@ proptest! {
         prop_assert!(token.expose_secret().len() <= MAX_TOKEN_LEN);
     }
 
-    /// Whatever parses is the one spelling of its parts: printed again it is the same text.
+    /// Each token that parses prints as the same text, because its parts have only one spelling.
     #[test]
     fn token_has_one_spelling(
         prefix in prefixes(),
@@ -203,7 +203,7 @@ proptest! {
     }
 }
 
-/// The golden tokens' own parts, put together by today's generator.
+/// The generator of the present version must produce the golden tokens from their parts.
 #[test]
 fn golden_tokens_equal_generated_tokens() {
     for line in GOLDEN.lines().filter(|line| !line.starts_with('#')) {
@@ -216,10 +216,10 @@ fn golden_tokens_equal_generated_tokens() {
     }
 }
 
-/// Wrote `tests/golden/tokens_v1.txt`, which must never change: a later version of the grammar gets
-/// a file of its own.
+/// Wrote `tests/golden/tokens_v1.txt`, which must never change. A later version of the grammar gets
+/// its own file.
 #[test]
-#[ignore = "writes tests/golden/tokens_v1.txt anew"]
+#[ignore = "rewrites tests/golden/tokens_v1.txt"]
 fn write_golden_tokens() {
     let mut lines = BTreeSet::new();
     let mut add = |prefix: &str, id: u128, characters: &[u8; SECRET_LEN]| {
@@ -251,8 +251,9 @@ fn write_golden_tokens() {
     std::fs::write("tests/golden/tokens_v1.txt", format!("{head}{}\n", lines.join("\n"))).unwrap();
 }
 
-/// A secret of zeros and ones for which the checksum has this value. CRC is linear over single bits
-/// and `0` and `1` differ in one, so this is a system of 32 equations with 43 unknowns.
+/// Returns a secret of zeros and ones for which the checksum has this value. CRC is linear over
+/// single bits and `0` and `1` differ in one bit, so this is a system of 32 equations with 43
+/// unknowns.
 fn secret_with_checksum(prefix: &str, id: u128, crc: u32) -> [u8; SECRET_LEN] {
     let with = |secret: &[u8; SECRET_LEN]| {
         let head = format!("{prefix}_1{}", TokenId::from_value(id));

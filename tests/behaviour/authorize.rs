@@ -1,4 +1,4 @@
-//! Verification in two steps: authenticating records no use, authorizing records one, and together they are
+//! Verification in two steps. Authenticating records no use, authorizing records one, and both together are
 //! equal to `verify`.
 
 use std::time::Duration;
@@ -74,7 +74,7 @@ pub(crate) async fn authorize_without_scope_records_no_use(stores: Stores) {
     let last_used = harness.service.owner("acme").get(id).await.unwrap().last_used;
     assert_eq!(last_used, LastUsed::Never);
     assert!(harness.accepts(&older).await);
-    // A refusal does not take away what an acceptance is to do.
+    // A refusal does not prevent the effects of a later acceptance.
     harness.service.authorize(&authenticated, &any()).await.unwrap();
     assert!(!harness.has_overlap(id).await);
 }
@@ -152,8 +152,8 @@ pub(crate) async fn authenticate_uncached_reads_the_store(stores: Stores) {
     let (_, token) = harness.issue_backup().await;
     harness.service.authenticate(&token).await.unwrap();
     assert_eq!(remote.finds(), 1);
-    let kept = harness.service.authenticate(&token).await.unwrap();
-    harness.service.authorize(&kept, &any()).await.unwrap();
+    let authenticated = harness.service.authenticate(&token).await.unwrap();
+    harness.service.authorize(&authenticated, &any()).await.unwrap();
     assert_eq!(remote.finds(), 0, "authorizing a cached record reads no store");
     harness.service.authenticate_uncached(&token).await.unwrap();
     assert_eq!(remote.finds(), 1);
@@ -197,7 +197,8 @@ pub(crate) async fn authenticate_and_authorize_equal_verify(stores: Stores) {
 
 #[derive(Debug, Clone)]
 enum Command {
-    /// The newest secret but so many is presented, for something the type may do or may not.
+    /// Presents the secret that is this many rotations older than the newest, for a requirement that the
+    /// type meets or does not meet.
     Use {
         before: usize,
         may: bool,
@@ -230,7 +231,7 @@ struct Simulation {
     secrets: Vec<String>,
 }
 
-/// All that a caller can observe of a command: the refusal, the last use shown and stored, whether an overlap
+/// The observable effects of a command: the refusal, the last use shown and stored, whether an overlap
 /// runs, and the kinds of the events.
 type Seen = (Option<(Option<Refusal>, String)>, LastUsed, LastUsed, bool, Vec<String>);
 

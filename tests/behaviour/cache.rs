@@ -146,7 +146,7 @@ pub(crate) async fn read_before_revoke_is_not_cached(stores: Stores) {
     harness.remote().hold(false);
     harness.service.owner("acme").revoke(id, RevokeRequest::new()).await.unwrap();
     harness.remote().release(1);
-    // It was asked before the revocation and may be answered as of then.
+    // The read began before the revocation, so the answer may show the state before it.
     let _ = slow.await;
     let _ = harness.remote().finds();
     assert_eq!(refusal_of(harness.verify(&token).await), Some(Refusal::Revoked));
@@ -193,7 +193,7 @@ pub(crate) async fn old_read_does_not_replace_newer_read(stores: Stores) {
     let _ = harness.remote().finds();
     harness.remote().release(1);
     let _ = poll_once(&mut before).await.unwrap();
-    // Neither the older answer nor a question of its own: the one under way is waited for.
+    // The request gets neither the older answer nor a read of its own. It waits for the read in flight.
     let mut third = std::pin::pin!(harness.service.verify(&token, &requirement));
     assert!(poll_once(&mut third).await.is_none());
     harness.expect_store_reads(0);

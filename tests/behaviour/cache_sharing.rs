@@ -106,7 +106,7 @@ pub(crate) async fn dropped_leader_hands_read_to_waiter(stores: Stores) {
         assert!(poll_once(verification).await.is_none());
     }
     harness.expect_store_reads(1);
-    // The question under way is anybody's: it is not asked again.
+    // Every request may join the read in flight, so the record is not read a second time.
     drop(leader);
     assert!(poll_once(&mut second).await.is_none());
     assert!(poll_once(&mut third).await.is_none());
@@ -158,7 +158,7 @@ pub(crate) async fn failed_read_reaches_waiters_uncached(stores: Stores) {
     harness.expect_store_reads(1);
 }
 
-/// A token with this token's id that no record knows the secret of.
+/// Returns a token with this id and with a secret that no record has.
 async fn forged(harness: &Harness<Arc<Remote>>, issued: &Issued) -> String {
     let other = builder(MemoryStore::new()).clock(harness.clock.clone()).build().unwrap();
     let request = IssueRequest::new("connector", "x").id(issued.record.id());
@@ -214,7 +214,7 @@ pub(crate) async fn refusal_over_stale_record_is_reread(stores: Stores) {
     assert_eq!(refusal_of(harness.verify(&text(&issued)).await), Some(Refusal::SecretEnded));
     harness.verify(&second).await.unwrap();
     harness.expect_store_reads(0);
-    // A store that fails then gives no answer, and no acceptance.
+    // If the store fails then, the result is an error and never an acceptance.
     harness.clock.advance(Duration::from_millis(100));
     let third = harness.rotate_elsewhere(issued.record.id()).await;
     harness.remote().fail(true);
@@ -273,14 +273,14 @@ pub(crate) async fn cache_stays_within_max_records(stores: Stores) {
         }
         let _ = harness.remote().finds();
         // The newest tokens are verified first, because each new entry can evict an older one.
-        let mut kept = 0;
+        let mut cached = 0;
         for token in tokens.iter().rev() {
             harness.verify(token).await.unwrap();
-            kept += usize::from(harness.remote().finds() == 0);
+            cached += usize::from(harness.remote().finds() == 0);
         }
-        assert!(kept <= most, "{kept} of {most}");
-        // Much of the room is used.
-        assert!(kept * 4 >= most, "{kept} of {most}");
+        assert!(cached <= most, "{cached} of {most}");
+        // The cache uses most of its capacity.
+        assert!(cached * 4 >= most, "{cached} of {most}");
     }
 }
 
@@ -294,23 +294,23 @@ pub(crate) async fn unknown_ids_do_not_evict_records(stores: Stores) {
         tokens.push(token);
     }
     let elsewhere = builder(MemoryStore::new()).clock(harness.clock.clone()).build().unwrap();
-    let kept = async |harness: &Harness<Arc<Remote>>| {
-        let mut kept = HashSet::new();
+    let cached = async |harness: &Harness<Arc<Remote>>| {
+        let mut cached = HashSet::new();
         harness.remote().fail(true);
         for token in &tokens {
             if harness.verify(token).await.is_ok() {
-                kept.insert(token);
+                cached.insert(token);
             }
         }
         harness.remote().fail(false);
-        kept.len()
+        cached.len()
     };
-    let before = kept(&harness).await;
+    let before = cached(&harness).await;
     for _ in 0..MAX_RECORDS * 3 {
         let invented = IssueRequest::new("connector", "x");
         let invented = text(&elsewhere.owner("x").issue(invented).await.unwrap());
         assert_eq!(refusal_of(harness.verify(&invented).await), Some(Refusal::UnknownId));
     }
-    let after = kept(&harness).await;
+    let after = cached(&harness).await;
     assert!(after * 10 >= before * 8, "{after} of {before} are left");
 }

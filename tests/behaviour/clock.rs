@@ -1,4 +1,4 @@
-//! A clock that ran ahead and was corrected: no live token is purged, and none escapes a revocation.
+//! A clock that ran ahead and was corrected: no live token is purged, and every live token can be revoked.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -30,7 +30,8 @@ fn two_processes(stores: Stores) -> Harness {
     harness
 }
 
-/// Lets the service see a clock that runs ahead by this and is corrected. Another process does not see it.
+/// Shows the service a clock that runs ahead by this much and is corrected. Another process does not see
+/// it.
 fn run_ahead(harness: &Harness, by: TimeDelta) {
     let right = harness.clock.now();
     harness.clock.set(right + by);
@@ -52,7 +53,7 @@ pub(crate) async fn purge_after_corrected_jump_keeps_live_tokens(stores: Stores)
     run_ahead(&harness, TimeDelta::days(400));
     let view = harness.service.all_owners();
     assert!(matches!(view.purge(DAY).count().await, Err(ManageError::ClockJumped)));
-    // The operator sees that the clock is right, and says so.
+    // The operator checks the clock and confirms it.
     assert!(harness.service.acknowledge_clock_jump().is_some());
     assert!(harness.service.now() > harness.clock.now() + TimeDelta::days(300));
     assert_eq!(view.purge(DAY).count().await.unwrap(), 1);
@@ -89,7 +90,8 @@ pub(crate) async fn revoke_all_after_corrected_jump_is_complete(stores: Stores) 
     }
 }
 
-/// While the clock is in doubt, what has expired by it may live. Once it is believed, it does not.
+/// While the clock is in doubt, a token that seems expired may still be active, so it is revoked. After an
+/// acknowledgement of the clock it is skipped.
 pub(crate) async fn revoke_all_after_known_jump_skips_expired(stores: Stores) {
     let harness = two_processes(stores);
     let (expired, _) = issue(&harness, backup().expires_in(HOUR)).await;
@@ -119,7 +121,7 @@ pub(crate) async fn revoke_all_after_small_error_is_complete(stores: Stores) {
     assert_eq!(view.revoke_all(Filter::new(), incident()).run().await.unwrap().done, 1);
 }
 
-/// A clock whose monotonic side can be held for one thread, or go on while a thread is stopped.
+/// A clock whose monotonic time a test can stop for one thread, or let advance while a thread is stopped.
 #[derive(Default)]
 struct Held {
     wall: AtomicI64,

@@ -272,7 +272,7 @@ pub(crate) async fn refusal_is_one_event(stores: Stores) {
     assert!(matches!(event, Event::StoreFailed { id: of, .. } if of == id), "{event:?}");
     harness.faulty().disarm();
 
-    // Reasons that depend on what a service knows: its types, its keys.
+    // Reasons that depend on the configuration of a service: its types and its keys.
     let keys = KeyRing::new(KeyId(*b"gone"), &[7; 32]).unwrap();
     let keyed = builder(harness.store.clone()).keys(keys).clock(harness.clock.clone());
     let keyed = keyed.token_type(TokenType::new("gone", ["x"]).unwrap()).build().unwrap();
@@ -299,7 +299,7 @@ pub(crate) async fn accepted_verify_is_not_an_event(stores: Stores) {
     assert_eq!(harness.collected.take(&harness.service), []);
 }
 
-/// A refusal over a cached record is reread first. It is still one event.
+/// A refusal because of a cached record reads the store again first. It still emits one event.
 pub(crate) async fn refusal_over_cached_record_is_one_event(stores: Stores) {
     let opened = stores.open();
     let collected = Collected::default();
@@ -339,7 +339,7 @@ pub(crate) async fn dropped_operation_is_one_event(stores: Stores) {
         panic!("{events:?}")
     };
     assert_eq!(*of, id);
-    // A future that never ran has no effect.
+    // A future that was never polled has no effect.
     drop(view.revoke(id, RevokeRequest::new()));
     assert_eq!(collected.take(&service), []);
 }

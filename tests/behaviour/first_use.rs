@@ -71,11 +71,11 @@ pub(crate) async fn overlap_without_use_ends_at_its_limit(stores: Stores) {
         harness.clock.advance(MICRO);
         assert!(!harness.accepts(&older).await);
         let _ = harness.events_but_refusals();
-        // There is no overlap any more that this could end.
+        // The overlap has ended, so this use ends none.
         assert!(harness.accepts(&newer).await);
         assert_eq!(harness.events_but_refusals(), []);
     }
-    // No time at all is at once.
+    // An overlap of zero ends at once.
     let (id, older) = harness.issue_backup().await;
     harness.rotate(id, RotateRequest::until_first_use(Duration::ZERO)).await;
     assert!(!harness.accepts(&older).await);
@@ -149,14 +149,15 @@ pub(crate) async fn rotate_beyond_max_overlap_is_refused(stores: Stores) {
     assert!(service.owner("acme").rotate(id, RotateRequest::until_first_use(HOUR)).await.is_ok());
 }
 
-/// All combinations of two rotations within an overlap, and what a use of the last secret leaves.
+/// All combinations of two rotations within an overlap, and the secrets that remain after a use of the last
+/// one.
 pub(crate) async fn rotate_in_overlap_names_replaced_secret(stores: Stores) {
     type Make = fn() -> RotateRequest;
     let until_first_use: Make = || RotateRequest::until_first_use(HOUR);
     let with_overlap: Make = || RotateRequest::with_overlap(HOUR);
     let at_once: Make = RotateRequest::at_once;
     let (oldest, newest) = (ReplacedSecret::Oldest, ReplacedSecret::Newest);
-    // Before the third secret is used and after: who of the first and the second is accepted.
+    // The acceptance of the first and the second secret, before and after a use of the third.
     for (n, (first, second, replaces, before, after)) in [
         (until_first_use, until_first_use, newest, [true, false], [false, false]),
         (until_first_use, with_overlap, newest, [true, false], [false, false]),
@@ -183,14 +184,14 @@ pub(crate) async fn rotate_in_overlap_names_replaced_secret(stores: Stores) {
         assert!(harness.accepts(&three).await, "{n}");
         assert_eq!([accepted(&one).await, accepted(&two).await], after, "{n}");
     }
-    // Once the first use has ended it, no overlap runs that a rotation would have to name.
+    // The first use has ended the overlap, so a rotation need not name the replaced secret.
     let harness = Harness::new(stores);
     let (id, _, newer) = harness.rotate_until_first_use().await;
     assert!(harness.accepts(&newer).await);
     harness.rotate(id, RotateRequest::until_first_use(HOUR)).await;
 }
 
-/// The store had answered a verification before the secret that it presents became the older one.
+/// The store answers a verification, and then a rotation makes the presented secret the older one.
 pub(crate) async fn use_before_rotation_leaves_its_overlap(stores: Stores) {
     let harness = Harness::over_remote(stores);
     let remote = harness.remote();
@@ -226,7 +227,7 @@ pub(crate) async fn verify_during_first_use_does_not_wait(stores: Stores) {
         assert!(harness.accepts(&newer).await && harness.accepts(&older).await);
     }
     assert_eq!(remote.replaces(), 1);
-    // A use is noted before: what the store does now does not undo the acceptance.
+    // The use was recorded before, and the failing write does not undo the acceptance.
     let stored = harness.service.owner("acme").get(id).await.unwrap();
     assert_eq!(stored.last_used, LastUsed::At(harness.clock.now()));
     let _ = harness.events_but_refusals();
@@ -251,7 +252,7 @@ pub(crate) async fn dropped_first_use_is_an_event(stores: Stores) {
     let [Event::OverlapNotEnded { id: of, .. }] = &events[..] else { panic!("{events:?}") };
     assert_eq!(*of, id);
     assert!(harness.accepts(&older).await);
-    // A use a minute later does it.
+    // A use a minute later ends the overlap.
     remote.hold_writes(false);
     harness.clock.advance(MINUTE - MICRO);
     assert!(harness.accepts(&newer).await && harness.accepts(&older).await);
@@ -282,7 +283,7 @@ pub(crate) async fn first_use_over_stale_record_refreshes_cache(stores: Stores) 
     let (_, older, newer) = here.rotate_until_first_use().await;
     assert!(here.accepts(&older).await);
     here.elsewhere().verify(&newer, &any()).await.unwrap();
-    // This process does not know of it, up to its maximum staleness.
+    // This process does not see the change until its maximum staleness.
     assert!(here.accepts(&older).await);
     remote.finds();
     remote.replaces();

@@ -1,4 +1,4 @@
-//! A first use over a failing store or beside other operations: verification succeeds, no change is lost,
+//! A first use over a failing store or next to other operations. Verification succeeds, no change is lost,
 //! and a failure to end the overlap is an event.
 
 use std::sync::Arc;
@@ -17,8 +17,8 @@ behaviours! {
     first_use_resolves_lost_answers,
     first_use_with_rival_loses_nothing,
     concurrent_first_uses_end_overlap_once,
-    first_use_beside_revoke_keeps_both,
-    first_use_beside_rotate_keeps_both,
+    first_use_during_revoke_keeps_both,
+    first_use_during_rotate_keeps_both,
 }
 
 const REVOKE: u8 = 0;
@@ -78,7 +78,7 @@ pub(crate) async fn first_use_without_writes_is_accepted(stores: Stores) {
         ([Fault::None, Fault::None, Fault::Unavailable], "unavailable"),
         ([Fault::None, Fault::Unavailable, Fault::None], "unavailable"),
         ([Fault::None, Fault::LostBefore, Fault::None], "answer was lost"),
-        // The next read fails too; what matters is that the change may be in.
+        // The next read fails, too. The write may have happened.
         ([Fault::None, Fault::None, Fault::LostBefore], "answer was lost"),
     ] {
         let (_, harness) = contested(stores);
@@ -91,7 +91,7 @@ pub(crate) async fn first_use_without_writes_is_accepted(stores: Stores) {
             panic!("{script:?}: {events:?}")
         };
         assert!(emitted.contains(cause), "{script:?}: {emitted}");
-        // The latest end stands, and the store is left alone for a minute.
+        // The overlap retains its latest end, and the service does not call the store for a minute.
         store.arm(&[], Fault::None);
         harness.clock.advance(MINUTE - MICRO);
         assert!(harness.accepts(&newer).await && harness.accepts(&older).await);
@@ -126,8 +126,8 @@ pub(crate) async fn first_use_resolves_lost_answers(stores: Stores) {
         assert!(store.calls().len() <= 9, "{:?}", store.calls());
         let events = harness.events_but_refusals();
         assert_eq!(ended(&events) + usize::from(not_ended(&events)), 1, "{script:?}: {events:?}");
-        let told_wrong = ended(&events) > store.written();
-        assert!(!told_wrong, "{script:?}: {events:?}, and nothing was written");
+        let reported_wrongly = ended(&events) > store.written();
+        assert!(!reported_wrongly, "{script:?}: {events:?}, and nothing was written");
         store.disarm();
         store.settle().await;
         if ended(&events) == 1 {
@@ -142,7 +142,7 @@ pub(crate) async fn first_use_resolves_lost_answers(stores: Stores) {
     }
 }
 
-/// Whether a read failed, or a write for certain.
+/// Returns whether a read failed, or a write certainly failed.
 fn store_failed(script: &[Fault]) -> bool {
     let read = |n: usize| n % 2 == 1;
     script.iter().enumerate().any(|(n, fault)| {
@@ -160,7 +160,7 @@ pub(crate) async fn first_use_with_rival_loses_nothing(stores: Stores) {
             let mut script = vec![Fault::None; call];
             script.push(Fault::Rival(what));
             store.arm(&script, Fault::None);
-            // The record that it was accepted on was the present one when it was read.
+            // The verification read this record before the rival changed it, so it accepts the token.
             harness.service.verify(&newer, &any()).await.unwrap();
             let events = harness.events_but_refusals();
             store.disarm();
@@ -174,10 +174,10 @@ pub(crate) async fn first_use_with_rival_loses_nothing(stores: Stores) {
             let revoked = record.revocation().map(|revocation| revocation.by.as_deref());
             assert_eq!(revoked, (what == REVOKE).then_some(Some("rival")), "{context}");
             assert!(!harness.accepts(&older).await || what == REVOKE, "{context}");
-            let lives = matches!(what, ROTATE_OLDEST | USE | TOUCH_UP);
-            // After a rotation at once that ended both, the older one's digest is all that is known.
+            let expected = matches!(what, ROTATE_OLDEST | USE | TOUCH_UP);
+            // If a rotation at once ended both secrets, the record has only the digest of the older one.
             let accepted = harness.service.verify(&newer, &any()).await.is_ok();
-            assert_eq!(accepted, lives, "{context}");
+            assert_eq!(accepted, expected, "{context}");
         }
     }
 }
@@ -188,7 +188,7 @@ pub(crate) async fn concurrent_first_uses_end_overlap_once(stores: Stores) {
         let store = &harness.store;
         let (id, older, newer) = harness.rotate_until_first_use().await;
         let before = store.find(id).await.unwrap().unwrap().version;
-        // As many processes: what one of them remembers, the others do not know.
+        // Separate processes, which do not share memory of earlier uses.
         let services: Vec<_> = (0..4)
             .map(|_| {
                 let process = builder(store.clone()).clock(harness.clock.clone());
@@ -210,7 +210,7 @@ pub(crate) async fn concurrent_first_uses_end_overlap_once(stores: Stores) {
 }
 
 /// Both succeed, in either order.
-pub(crate) async fn first_use_beside_revoke_keeps_both(stores: Stores) {
+pub(crate) async fn first_use_during_revoke_keeps_both(stores: Stores) {
     for _ in 0..20 {
         let harness = Harness::new(stores);
         let (service, (id, older, newer)) =
@@ -233,7 +233,7 @@ pub(crate) async fn first_use_beside_revoke_keeps_both(stores: Stores) {
     }
 }
 
-pub(crate) async fn first_use_beside_rotate_keeps_both(stores: Stores) {
+pub(crate) async fn first_use_during_rotate_keeps_both(stores: Stores) {
     for turn in 0..40 {
         let harness = Harness::new(stores);
         let (service, (id, one, two)) = (&harness.service, harness.rotate_until_first_use().await);
@@ -243,7 +243,7 @@ pub(crate) async fn first_use_beside_rotate_keeps_both(stores: Stores) {
             let again = RotateRequest::until_first_use(HOUR).replacing(which);
             let three = block_on(service.owner("acme").rotate(id, again)).unwrap();
             if let Err(error) = first.join().unwrap() {
-                // The rotation was first and replaced it.
+                // The rotation came first and replaced the secret.
                 assert_eq!(
                     (error.refusal(), which),
                     (Some(Refusal::SecretEnded), ReplacedSecret::Newest)
@@ -256,7 +256,7 @@ pub(crate) async fn first_use_beside_rotate_keeps_both(stores: Stores) {
         assert!(!events.iter().any(failed), "{events:?}");
         let used = events.iter().any(|event| matches!(event, Event::OverlapEnded { .. }));
         let accepted = async |token: &str| harness.service.verify(token, &any()).await.is_ok();
-        // One of the two before lives on beside the third, until that is used.
+        // One of the two earlier secrets is accepted next to the third, until the third is used.
         let older = [accepted(&one).await, accepted(&two).await];
         let expected =
             if which == ReplacedSecret::Oldest || used { [false, true] } else { [true, false] };

@@ -15,7 +15,7 @@ behaviours! {
     verify_hostile_text_is_refused,
 }
 
-/// Each short enough for every field.
+/// Texts that are each short enough for every field.
 pub(crate) fn hostile() -> Vec<String> {
     let mut texts: Vec<String> = [
         "\0",

@@ -43,7 +43,7 @@ pub(crate) async fn verify_follows_key_rotation(stores: Stores) {
     after.verify(&text(&second), &any()).await.unwrap();
     let refused = after.verify(&text(&first), &any()).await.unwrap_err().refusal();
     assert_eq!(refused, Some(Refusal::MissingKey(OLD)));
-    // Outside it looks like any other refusal.
+    // To a client it looks like any other refusal.
     let refused = after.verify(&text(&first), &any()).await.unwrap_err();
     assert_eq!(refused.to_string(), after.verify("x", &any()).await.unwrap_err().to_string());
     // A token under the lost key can still be managed. Only a rotation makes it acceptable again.
@@ -54,7 +54,7 @@ pub(crate) async fn verify_follows_key_rotation(stores: Stores) {
     after.verify(&text(&fourth), &any()).await.unwrap();
     view.revoke(third.record.id(), RevokeRequest::new()).await.unwrap();
 
-    // Another key under the same id is no key to this.
+    // Another key under the same id does not match.
     let impostor = with(KeyRing::new(OLD, &[3; 32]).unwrap());
     let fifth = before.owner("acme").issue(request()).await.unwrap();
     let refused = impostor.verify(&text(&fifth), &any()).await.unwrap_err().refusal();

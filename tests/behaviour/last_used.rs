@@ -1,4 +1,4 @@
-//! What counts as a use, and what is shown of it.
+//! Which requests count as uses, and which last use the views show.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -222,7 +222,7 @@ pub(crate) async fn disabled_last_used_is_not_tracked(stores: Stores) {
     let Err(ManageError::Store(StoreError::Unsupported { .. })) = refused else {
         panic!("{refused:?}")
     };
-    // So it is on a store that does not track.
+    // A store that does not track last use behaves the same.
     let forgetful = builder(Forgetful(harness.store.clone())).clock(harness.clock.clone());
     let forgetful = forgetful.build().unwrap();
     forgetful.verify(&token, &any()).await.unwrap();
@@ -235,7 +235,7 @@ pub(crate) async fn disabled_last_used_is_not_tracked(stores: Stores) {
     };
 }
 
-/// A store that does not track last use, over one that does.
+/// Hides the last use of a store that tracks it.
 struct Forgetful(SharedStore);
 
 fn forgotten(mut stored: StoredRecord) -> StoredRecord {

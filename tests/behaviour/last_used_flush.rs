@@ -36,7 +36,7 @@ pub(crate) async fn failed_flush_loses_no_use(stores: Stores) {
         };
         assert!(cause.starts_with(&error.to_string()), "{cause}");
         assert_eq!(harness.last_used(id).await, LastUsed::At(used));
-        // Uses go on, and the later one waits in the place of the earlier.
+        // The token is used again, and the later use replaces the pending one.
         harness.clock.advance(MINUTE);
         used = harness.use_token(&token).await;
         assert_eq!(harness.last_used(id).await, LastUsed::At(used));
@@ -111,7 +111,7 @@ pub(crate) async fn concurrent_flushes_keep_the_later_use(stores: Stores) {
     assert_eq!(harness.stored_last_used(id).await, LastUsed::At(later));
 }
 
-/// The store's page is from before the flush, and the service looks at what waits after it.
+/// The store read the page before the flush, and the service adds its pending uses after the flush.
 pub(crate) async fn list_begun_before_flush_shows_flushed_uses(stores: Stores) {
     let harness = Harness::over_remote(stores);
     let (id, token) = harness.issue_backup().await;
@@ -130,7 +130,7 @@ pub(crate) async fn list_begun_before_flush_shows_flushed_uses(stores: Stores) {
     assert!(poll_once(&mut got).await.is_none());
     assert_eq!(harness.flush().await, 1);
     remote.hold(false);
-    // A later use waits again, though the earlier one is only there for the views.
+    // A later use is pending again, although the views could show the earlier one.
     harness.clock.advance(MINUTE);
     let again = harness.use_token(&token).await;
     assert_eq!(harness.flush().await, 1);
@@ -139,7 +139,7 @@ pub(crate) async fn list_begun_before_flush_shows_flushed_uses(stores: Stores) {
     assert_eq!(unused.await.unwrap().items, []);
     assert_eq!(all.await.unwrap().items[0].last_used, LastUsed::At(again));
     assert_eq!(got.await.unwrap().last_used, LastUsed::At(again));
-    // It is not given to the store again for that.
+    // The view does not add the use to the next flush.
     assert_eq!(harness.flush().await, 0);
     // Each process caches it separately.
     let alone = {
@@ -154,7 +154,7 @@ pub(crate) async fn list_begun_before_flush_shows_flushed_uses(stores: Stores) {
         (got.await.unwrap().last_used, LastUsed::At(used))
     };
     assert_eq!(alone.0, alone.1);
-    // A dropped list or read leaves no trace.
+    // A dropped list or read has no effect.
     harness.clock.advance(MINUTE);
     let later = harness.use_token(&token).await;
     remote.hold(true);
@@ -193,7 +193,7 @@ pub(crate) async fn flush_writes_in_batches(stores: Stores) {
 }
 
 pub(crate) async fn unflushed_uses_are_an_event(stores: Stores) {
-    // The step, and how long a use may wait.
+    // The resolution, and the time after which a pending use is reported.
     for (step, patience) in [(MINUTE, 10 * MINUTE), (MICRO, 10 * MINUTE), (HOUR, 10 * HOUR)] {
         let set = |builder: TokenServiceBuilder<SharedStore>| builder.last_used_resolution(step);
         let harness = Harness::builder(stores).configure(set).build();
@@ -227,7 +227,7 @@ pub(crate) async fn unflushed_uses_are_an_event(stores: Stores) {
             panic!("{step:?}: {events:?}")
         };
         assert_eq!(*reported, oldest);
-        // A flush ends it.
+        // A flush ends the warning.
         harness.flush().await;
         harness.clock.advance(patience);
         let last = harness.use_token(&token).await;
@@ -263,8 +263,8 @@ pub(crate) async fn flush_does_not_restore_removed_token(stores: Stores) {
     assert_eq!(harness.flush().await, 0);
 }
 
-/// Users, flushes and views on threads: what was used is never reported as unused, and in the end all
-/// is in the store.
+/// Threads use tokens, flush and read views. No view reports a used token as unused, and in the end the
+/// store has every use.
 pub(crate) async fn concurrent_flushes_lose_no_use(stores: Stores) {
     let set =
         |builder: TokenServiceBuilder<SharedStore>| builder.last_used_resolution(Duration::ZERO);

@@ -58,7 +58,7 @@ enum Command {
         view: View,
     },
     Pass(Duration),
-    /// The wall clock is set, back or ahead; the service's time does not run backwards.
+    /// The wall clock is set back or ahead. The service's time does not run backwards.
     Set(TimeDelta),
 }
 
@@ -98,7 +98,7 @@ fn commands() -> impl Strategy<Value = Command> {
     prop_oneof![4 => issue, 6 => rotate, 1 => revoke, 5 => spans().prop_map(Command::Pass), 1 => set]
 }
 
-/// A secret lives until its end; the newest has none.
+/// A secret with its end. The newest one has no end of its own.
 struct ModelSecret {
     token: String,
     ends: Option<DateTime<Utc>>,
@@ -139,8 +139,8 @@ impl ModelToken {
         let ended = |secret: &ModelSecret| secret.ends.filter(|end| *end <= now);
         if ended(&self.secrets[secret]).is_some() {
             let of_known = if self.revoked { Refusal::Revoked } else { Refusal::SecretEnded };
-            // The one that ended last is recognised; earlier ones, and all but one of those that ended
-            // in the same microsecond, may be forgotten.
+            // The secret that ended last is recognised. The record may forget earlier ones, and all but one
+            // of those that ended in the same microsecond.
             let end = ended(&self.secrets[secret]);
             let others = self.secrets.iter().enumerate().filter(|(i, _)| *i != secret);
             let last = others.map(|(_, other)| ended(other)).all(|other| other < end);
@@ -179,7 +179,7 @@ struct Simulation {
     service: TokenService<SharedStore>,
     now: DateTime<Utc>,
     tokens: Vec<ModelToken>,
-    /// Every text that was refused once for good.
+    /// Every text that was refused permanently.
     ended: HashSet<String>,
 }
 
@@ -304,7 +304,7 @@ impl Simulation {
         model.revoked |= outcome.is_ok();
     }
 
-    /// Every token ever handed out, every state, every view.
+    /// Compares every token that was ever issued, every state and every view.
     async fn compare(&mut self) {
         for token in &self.tokens {
             for (i, secret) in token.secrets.iter().enumerate() {
@@ -417,7 +417,7 @@ pub(crate) async fn histories_agree_with_model_campaign(stores: Stores) {
     run(150, || simulation(stores, false));
 }
 
-/// A caching service that is alone with its store never judges by a stale record.
+/// A caching service that is the only process on its store never decides by a stale record.
 pub(crate) async fn cached_histories_agree_with_model(stores: Stores) {
     run(30, || simulation(stores, true));
 }

@@ -71,7 +71,7 @@ pub(crate) async fn issue_with_invalid_id_is_refused(stores: Stores) {
     assert_eq!(records(harness.service.store()).await.len(), 3);
 }
 
-/// A text of `bytes` bytes whose characters take two each, where that works out.
+/// Returns a text of `bytes` bytes. All of its characters have two bytes, except one if `bytes` is odd.
 fn long(bytes: usize) -> String {
     "é".repeat(bytes / 2) + if bytes % 2 == 1 { "e" } else { "" }
 }
@@ -99,7 +99,7 @@ pub(crate) async fn text_over_its_limit_is_refused(stores: Stores) {
     assert_eq!(harness.state(id).await, State::Active);
     assert!(revoke(RevokeRequest::new().by(long(255)).reason(long(1_000))).await.is_ok());
 
-    // The policy moves them, at most to what any record can hold.
+    // The policy sets the limits, up to the largest that a record can store.
     let wide =
         Harness::with_policy(stores, Policy::new().max_text_len(1_024).max_reason_len(1_024));
     let at = IssueRequest::new("connector", long(1_024)).issued_by(long(1_024));
@@ -190,7 +190,7 @@ pub(crate) async fn issue_beyond_type_scopes_is_refused(stores: Stores) {
     }
     let narrower = with("connector", &["files:read"]).await.unwrap().record;
     assert_eq!(narrower.scopes().as_str(), "files:read");
-    // Everything is not management of the tokens.
+    // `*` does not include the reserved scopes.
     for reserved in ["service-tokens:issue", "service-tokens:*", "service-tokens"] {
         expect_invalid(with("developer", &[reserved]).await, Field::Scopes, Rule::NotContained);
     }
@@ -223,7 +223,7 @@ pub(crate) async fn issue_of_unknown_type_is_refused(stores: Stores) {
     expect_invalid(bare.owner("acme").issue(backup()).await, Field::Type, Rule::Unknown);
 }
 
-/// The retry of the request that used the last place: it must learn that its token exists.
+/// The request that used the last place is repeated. It must report that the token exists.
 pub(crate) async fn issue_again_at_owner_limit_reports_exists(stores: Stores) {
     let opened = stores.open();
     let policy = Policy::new().max_active_per_owner(1);
@@ -242,7 +242,7 @@ pub(crate) async fn issue_beyond_owner_limit_is_refused(stores: Stores) {
         let harness = Harness::with_policy(stores, Policy::new().max_active_per_owner(most));
         let mut issued = Vec::new();
         for i in 0..most {
-            // Pending ones count: they will work.
+            // Pending tokens count, because they become active.
             let start = harness.clock.now() + delta(MINUTE);
             let request = backup().expires_in(HOUR);
             let request = if i == 0 { request } else { request.not_before(start) };
@@ -250,11 +250,11 @@ pub(crate) async fn issue_beyond_owner_limit_is_refused(stores: Stores) {
         }
         let over = harness.service.owner("acme").issue(backup()).await;
         assert!(matches!(over, Err(ManageError::TooManyActive { max: m }) if m == most));
-        // Another owner's do not count, and the name is compared whole.
+        // Tokens of other owners do not count. The whole name is compared.
         for other in ["acm", "acme ", "Acme"] {
             let _ = harness.issue_for(other, IssueRequest::new("connector", "b")).await;
         }
-        // An ended token does not count: revoked, or expired to the microsecond.
+        // Ended tokens do not count: neither revoked ones nor expired ones, to the microsecond.
         let id = issued[0].record.id();
         harness.service.all_owners().revoke(id, RevokeRequest::new()).await.unwrap();
         let _ = harness.issue(backup().expires_in(HOUR)).await;
@@ -269,7 +269,7 @@ pub(crate) async fn issue_beyond_owner_limit_is_refused(stores: Stores) {
     let closed = Harness::with_policy(stores, Policy::new().max_active_per_owner(0));
     let over = closed.service.owner("acme").issue(backup()).await;
     assert!(matches!(over, Err(ManageError::TooManyActive { max: 0 })), "{over:?}");
-    // More than fits a page.
+    // More tokens than fit on a page.
     let many = Harness::with_policy(stores, Policy::new().max_active_per_owner(1_001));
     // The other process has no limit, so that it does not count at every issue.
     for _ in 0..1_000 {
@@ -301,7 +301,7 @@ pub(crate) async fn list_beyond_page_limit_is_refused(stores: Stores) {
 
 struct Failing {
     fails: AtomicBool,
-    /// Fails from this fill on, counted down.
+    /// The number of fills that succeed before the first failure.
     after: AtomicUsize,
 }
 
@@ -333,7 +333,7 @@ pub(crate) async fn issue_without_random_bytes_fails(stores: Stores) {
     let issued = service.owner("acme").issue(backup()).await.unwrap();
     let (id, before) = (issued.record.id(), records(&*opened.store).await);
     random.fails.store(true, Ordering::SeqCst);
-    // The id is drawn first, then the secret: each may fail.
+    // The id is drawn first and then the secret. Either draw may fail.
     for after in [0, 1] {
         random.after.store(after, Ordering::SeqCst);
         let outcome = service.owner("acme").issue(backup()).await;
@@ -344,7 +344,7 @@ pub(crate) async fn issue_without_random_bytes_fails(stores: Stores) {
     assert!(matches!(outcome, Err(ManageError::Random(_))), "{outcome:?}");
     assert_eq!(records(&*opened.store).await, before);
     assert!(service.verify(&text(&issued), &any()).await.is_ok());
-    // Revoking needs no luck.
+    // Revoking needs no random numbers.
     assert!(service.all_owners().revoke(id, RevokeRequest::new()).await.is_ok());
     assert_eq!(
         service

@@ -34,7 +34,7 @@ const ROTATE_WITH_OVERLAP: u8 = 2;
 const ROTATE_TWICE_AND_REVOKE: u8 = 3;
 const ISSUE: u8 = 4;
 
-/// A service over a store that fails on demand, with a rival that acts on the same records.
+/// A service over a store that fails on demand, with a rival that changes the same records.
 fn contested(stores: Stores) -> Harness<Arc<Faulty>> {
     Harness::builder(stores)
         .faulty_with_rival(|store, _, what| Box::pin(interfere(store, what)))
@@ -68,7 +68,7 @@ async fn interfere(store: SharedStore, what: u8) {
     };
 }
 
-/// A version-7 id of the manual clock's first moment.
+/// Returns an id of version 7 for the first moment of the manual clock.
 fn chosen_id() -> TokenId {
     let millis = u128::try_from(ManualClock::default().now().timestamp_millis()).unwrap();
     TokenId::from_bytes((millis << 80 | 0x7abc << 64 | 0x8123_4567_89ab_cdef).to_be_bytes())
@@ -92,10 +92,10 @@ fn check_error(error: &ManageError, store: &Faulty, context: &dyn std::fmt::Debu
         op.writes() && matches!(fault, Fault::DoneAndLost | Fault::LostBefore | Fault::Late)
     });
     if let ManageError::Indeterminate { source, .. } = error {
-        assert!(lost_a_write, "{context:?}: nothing was lost and it says {error}");
+        assert!(lost_a_write, "{context:?}: no write was lost, but the error is {error}");
         assert!(matches!(source, StoreError::Indeterminate { .. }), "{context:?}");
     } else {
-        assert_eq!(store.written(), 0, "{context:?}: something was written and it says {error}");
+        assert_eq!(store.written(), 0, "{context:?}: a write happened, but the error is {error}");
     }
     let calls = store.calls();
     assert!(calls.len() <= 40, "{context:?}: {} calls", calls.len());
@@ -125,7 +125,7 @@ async fn check_issue(
         Err(error @ ManageError::Indeterminate { id, .. }) => {
             assert!(ours <= 1, "{context:?}");
             check_error(error, harness.faulty(), context);
-            // The id that it names is the one to look at.
+            // The error names the id of the token that may exist.
             let found = harness.elsewhere().all_owners().get(*id).await.is_ok();
             assert_eq!(found, ours == 1, "{context:?}");
         }
@@ -167,7 +167,7 @@ pub(crate) async fn issue_chosen_id_with_faults_makes_at_most_one(stores: Stores
             Err(error) => check_error(error, harness.faulty(), &context),
         }
         harness.faulty().disarm();
-        // Repeating makes no second one, and only succeeds where there was none.
+        // A repeated request never creates a second token. It succeeds only if the first one created none.
         let before = records(harness.elsewhere().store()).await;
         let second = harness.service.owner("acme").issue(backup().id(chosen_id())).await;
         assert_eq!(records(harness.elsewhere().store()).await.len(), 1, "{context:?}");
@@ -219,13 +219,13 @@ pub(crate) async fn rotate_with_faults_loses_no_secret(stores: Stores) {
                     let verified = harness.elsewhere().verify(&text(&rotated), &any()).await;
                     match verified.map_err(|error| error.refusal()) {
                         Ok(_) => {}
-                        // A rival came after it, as if it had come after the answer.
+                        // The rival wrote after the operation, as if it had written after the answer.
                         Err(Some(Refusal::Revoked | Refusal::SecretEnded)) if rival => {}
                         Err(error) => panic!("{context:?}: {error:?}"),
                     }
                     let older = harness.elsewhere().verify(&first, &any()).await;
                     if at_once {
-                        assert!(older.is_err(), "{context:?}: the leaked secret is alive");
+                        assert!(older.is_err(), "{context:?}: the leaked secret is accepted");
                     } else if !rival {
                         assert!(older.is_ok(), "{context:?}: {older:?}");
                     }
@@ -278,7 +278,7 @@ pub(crate) async fn revoke_with_faults_never_falsely_succeeds(stores: Stores) {
             }
             Err(error) => {
                 check_error(&error, harness.faulty(), &context);
-                // Repeating does no harm and ends it.
+                // Repeating the revocation is harmless, and it ends the token.
                 harness.faulty().disarm();
                 harness.service.all_owners().revoke(id, RevokeRequest::new()).await.unwrap();
                 assert!(harness.service.verify(&token, &any()).await.is_err(), "{context:?}");

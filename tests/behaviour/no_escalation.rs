@@ -82,11 +82,12 @@ struct Simulation {
     store: SharedStore,
     service: TokenService<SharedStore>,
     types: [Grants; 3],
-    /// Every record there is.
+    /// Every record in the store.
     ids: Vec<TokenId>,
     first: Record,
     obtained: Vec<Obtained>,
-    /// What succeeded, and how deep the chains went: a test without successful operations proves nothing.
+    /// The operations that succeeded, and the length of the chains. Without successful operations the test
+    /// would prove nothing.
     counts: BTreeMap<&'static str, usize>,
     _guard: Box<dyn std::any::Any>,
 }
@@ -125,7 +126,7 @@ impl Simulation {
         let mut issued = Vec::new();
         for (owner, grants, end) in &start.tokens {
             let scopes = ScopeSet::new(names(grants)).unwrap();
-            let request = IssueRequest::new("broad", "somebody").scopes(scopes);
+            let request = IssueRequest::new("broad", "a token").scopes(scopes);
             issued
                 .push(service.owner(OWNERS[*owner]).issue(with_end(request, *end)).await.unwrap());
         }
@@ -141,7 +142,8 @@ impl Simulation {
         self.store.find(id).await.unwrap().unwrap().record
     }
 
-    /// What a token may do now: by what it was issued with, and by what its type has at present.
+    /// Returns the requirements that a token meets now: both its own scopes and its type's must permit
+    /// them.
     fn effective(&self, record: &Record) -> u32 {
         let at = TYPES.iter().position(|name| *name == record.token_type()).unwrap();
         permitted(record.scopes().iter()) & permitted(names(&self.types[at]))
@@ -170,7 +172,7 @@ impl Simulation {
         }
     }
 
-    /// `accepted`: whether the secret that was verified is, still.
+    /// Checks one operation. `accepted` is whether the verified secret is still accepted.
     async fn operate(&mut self, verified: &VerifiedToken, what: What, accepted: bool) {
         let caller = self.record(verified.id()).await;
         let active = caller.state(self.service.now()) == State::Active;
@@ -249,7 +251,7 @@ impl Simulation {
             assert_eq!(got.issuers(), caller.issuers());
             assert_eq!(got.scopes(), caller.scopes());
         } else {
-            // Compares the scopes with what the calling token may do now, because types may change later.
+            // The scopes must be within the calling token's present ones, because types may change later.
             let more = permitted(got.scopes().iter()) & !effective;
             assert_eq!(more, 0, "{} obtained {}", caller.scopes(), got.scopes());
             assert_eq!(got.issuers()[0], caller.id());
@@ -284,7 +286,7 @@ impl Simulation {
         self.obtained.push(Obtained { token: text(&issued), verified: None });
     }
 
-    /// Every token that was obtained, held against the one with which it began.
+    /// Compares every obtained token with the first one.
     async fn check(&self) {
         let first = permitted(self.first.scopes().iter());
         for obtained in &self.obtained {

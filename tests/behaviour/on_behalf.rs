@@ -1,4 +1,4 @@
-//! What a token may do with other tokens: by which scope, for which owner, and in which state.
+//! Operations of a token on other tokens: by scope, owner and state.
 
 use std::sync::Arc;
 
@@ -109,7 +109,7 @@ pub(crate) async fn caller_record_is_read_for_each_operation(stores: Stores) {
         assert_eq!(records(&*harness.store).await, before, "{ending}");
     }
 
-    // Narrowed, or its type unknown: the same records behind a service with other types.
+    // The same records in a service with a narrower type, or without the type.
     let harness = Harness::new(stores);
     let token = harness.caller(&scopes).await;
     let target = harness.issue(scoped_request(&["x"])).await.record.id();
@@ -169,7 +169,7 @@ pub(crate) async fn caller_of_another_store_is_refused(stores: Stores) {
     let token = there.verified(&issued).await;
     let on_behalf = here.service.on_behalf_of(&token);
     assert_eq!(expect_not_active(on_behalf.list(ListRequest::new()).await), Refusal::UnknownId);
-    // The same id, another token: of another owner, or of another time.
+    // The same id for another token: of another owner, or of another time.
     let id = issued.record.id();
     let _ = here.issue_for("globex", IssueRequest::new("all", "g").id(id)).await;
     assert_eq!(expect_not_active(on_behalf.list(ListRequest::new()).await), Refusal::UnknownId);
@@ -258,7 +258,7 @@ pub(crate) async fn caller_id_is_treated_as_self(stores: Stores) {
     let rotation = RotateRequest::at_once;
     assert_eq!(expect_not_permitted(on_behalf.rotate(plain.id(), rotation()).await), missing);
     assert!(!on_behalf.revoke(plain.id(), RevokeRequest::new()).await.unwrap().already_revoked);
-    // To rotate others is not to rotate itself.
+    // The scope for other tokens does not permit rotating itself.
     let manager = harness.caller(&MANAGER).await;
     let on_behalf = harness.service.on_behalf_of(&manager);
     assert_eq!(expect_not_permitted(on_behalf.rotate(manager.id(), rotation()).await), missing);

@@ -1,4 +1,4 @@
-//! What a token issues or rotates: within its own scopes and lifetime, and with its id among the issuers.
+//! Limits of a token that issues or rotates: its own scopes and lifetime. Its id is added to the issuers.
 
 use super::harness::{
     DAY, HOUR, Harness, MANAGER, MICRO, Stores, any, builder, delta, expect_invalid,
@@ -53,7 +53,7 @@ pub(crate) async fn issue_beyond_caller_scopes_is_refused(stores: Stores) {
             Rule::ExceedsCallerScopes,
         );
     }
-    // Without scopes in the request it is the whole type's that count.
+    // A request without scopes means all scopes of the type.
     expect_invalid(
         on_behalf.issue(IssueRequest::new("all", "b")).await,
         Field::Scopes,
@@ -66,7 +66,7 @@ pub(crate) async fn issue_beyond_caller_scopes_is_refused(stores: Stores) {
     let whole = on_behalf.issue(files_request()).await.unwrap();
     assert_eq!(whole.record.scopes(), scope_set(&["files:read", "files:upload"]).as_scopes());
 
-    // What counts is what it may do now: its type is narrower in this process.
+    // The present scopes of the caller are the limit: its type is narrower in this process.
     let narrow = builder(harness.store.clone()).clock(harness.clock.clone());
     let narrow = narrow.token_type(token_type("other", &["queue:push"])).build().unwrap();
     let token = harness.caller(&["files:read", "service-tokens:issue"]).await;
@@ -130,7 +130,7 @@ pub(crate) async fn issue_beyond_caller_end_is_refused(stores: Stores) {
     let latest = harness.clock.now() + delta(366 * DAY);
     let beyond = on_behalf.issue(files_request().expires_in(367 * DAY)).await;
     expect_invalid(beyond, Field::ExpiresAt, Rule::TooLate { latest });
-    // A default of no end ends with it too.
+    // A default without an end is limited by the caller's end, too.
     let policy = Policy::new().allow_never(true).default_lifetime(None);
     let harness = Harness::with_policy(stores, policy);
     let token =
@@ -175,7 +175,7 @@ pub(crate) async fn issue_beyond_max_issuers_is_refused(stores: Stores) {
     let before = records(&*harness.store).await;
     let deeper = harness.service.on_behalf_of(&token).issue(files_request()).await;
     expect_invalid(deeper, Field::Issuers, Rule::TooMany { max: 16 });
-    // Nor does it come to know a secret of others.
+    // It does not obtain the secret of another token either.
     let other = harness.issue(files_request().expires_in(HOUR)).await.record.id();
     let rotated =
         harness.service.on_behalf_of(&token).rotate(other, RotateRequest::at_once()).await;
@@ -203,18 +203,18 @@ pub(crate) async fn rotate_stronger_token_is_refused(stores: Stores) {
         assert_eq!(harness.record(target.record.id()).await, before);
         harness.service.verify(&text(&target), &any()).await.unwrap();
     }
-    // A type that is narrow today may be wide again tomorrow: what counts is what was issued.
+    // A type that is narrow now may become wide again, so the scopes of the issue are compared.
     let target =
         harness.issue(scoped_request(&["files:read", "x"]).expires_in(DAY)).await.record.id();
     let narrow = harness.with_types([token_type("all", &["files:*", "service-tokens:*"])]);
     let outcome = narrow.on_behalf_of(&token).rotate(target, at_once()).await;
     assert_eq!(expect_not_permitted(outcome), NotPermitted::ExceedsCaller);
-    // The scopes of the caller that count are the present ones.
+    // The caller's present scopes are the limit.
     let wide = harness.caller(&["files:*", "x", "service-tokens:rotate"]).await;
     let outcome = narrow.on_behalf_of(&wide).rotate(target, at_once()).await;
     assert_eq!(expect_not_permitted(outcome), NotPermitted::ExceedsCaller);
     let _ = harness.service.on_behalf_of(&wide).rotate(target, at_once()).await.unwrap();
-    // Only active ones rotate, as ever.
+    // Only active tokens can be rotated.
     harness.revoke(target).await;
     let outcome = harness.service.on_behalf_of(&wide).rotate(target, at_once()).await;
     assert!(matches!(outcome, Err(ManageError::NotRotated(_))), "{outcome:?}");
@@ -269,13 +269,13 @@ pub(crate) async fn rotated_token_names_the_caller(stores: Stores) {
     let rotated = rotate(&child, id).await;
     assert_eq!(rotated.record.issuers(), [child.id(), root.id(), other.id()]);
     assert_eq!(rotated.record, harness.record(id).await);
-    // Each once, the nearest first.
+    // Each issuer occurs once, the nearest first.
     assert_eq!(rotate(&other, id).await.record.issuers(), [other.id(), child.id(), root.id()]);
     assert_eq!(rotate(&root, id).await.record.issuers(), [root.id(), other.id(), child.id()]);
     // A rotation by the embedder leaves the issuers unchanged.
     let plain = harness.service.owner("acme").rotate(id, RotateRequest::at_once()).await.unwrap();
     assert_eq!(plain.record.issuers(), [root.id(), other.id(), child.id()]);
-    // A token that rotates one of its issuers: neither becomes its own.
+    // A token that rotates one of its issuers: no token becomes its own issuer.
     let target = harness.verified(&plain).await;
     let rotated = rotate(&target, root.id()).await;
     assert_eq!(rotated.record.issuers(), [id, other.id(), child.id()]);

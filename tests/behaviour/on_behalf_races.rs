@@ -29,7 +29,7 @@ behaviours! {
     rotate_with_faults_withholds_secret,
     issue_with_ended_secret_leaves_no_token,
     dropped_issue_is_revoked_with_descendants,
-    revoke_with_descendants_beside_issues,
+    revoke_with_descendants_during_issues,
 }
 
 const REVOKE_WITH_DESCENDANTS: u8 = 0;
@@ -38,7 +38,7 @@ const ROTATE: u8 = 2;
 
 const SCOPES: [&str; 3] = ["x", "service-tokens:issue", "service-tokens:rotate"];
 
-/// A token that another one issued, and a rival that acts on either.
+/// A token that another one issued, and a rival that revokes or changes either.
 struct Family {
     harness: Harness<Arc<Faulty>>,
     parent: TokenId,
@@ -133,7 +133,7 @@ pub(crate) async fn issue_with_revoked_caller_leaves_no_token(stores: Stores) {
     }
 }
 
-/// The crate's own reason is longer than what this policy lets callers say.
+/// The reason that the crate writes is longer than the limit of this policy for callers.
 pub(crate) async fn issue_with_short_reasons_leaves_no_token(stores: Stores) {
     let family = family(stores).await;
     let policy = Policy::new().max_reason_len(1);
@@ -208,8 +208,8 @@ pub(crate) async fn rotate_with_revoked_caller_withholds_secret(stores: Stores) 
             let rotation =
                 if overlap { RotateRequest::with_overlap(HOUR) } else { RotateRequest::at_once() };
             let target = family.target.record.id();
-            let acts = family.service.on_behalf_of(&family.token);
-            let error = acts.rotate(target, rotation).await.unwrap_err();
+            let on_behalf = family.service.on_behalf_of(&family.token);
+            let error = on_behalf.rotate(target, rotation).await.unwrap_err();
             let cause = match (at, error) {
                 (0, ManageError::NotPermitted(cause)) => cause,
                 (1..=3, ManageError::Overtaken { id, cause }) => {
@@ -232,7 +232,7 @@ pub(crate) async fn rotate_with_revoked_caller_withholds_secret(stores: Stores) 
                         family.elsewhere().owner("acme").rotate(target, repair).await.unwrap();
                     assert!(family.elsewhere().verify(&text(&repaired), &any()).await.is_ok());
                 }
-                // The bulk revocation found it, because the revoked token might know its secret.
+                // The bulk revocation found the token, because the revoked caller might know its secret.
                 _ => assert_eq!(older.unwrap_err().refusal(), Some(Refusal::Revoked)),
             }
         }
@@ -245,8 +245,8 @@ pub(crate) async fn rotate_with_faults_withholds_secret(stores: Stores) {
         let family = family(stores).await;
         let target = family.target.record.id();
         family.faulty().arm(&script, rest);
-        let acts = family.service.on_behalf_of(&family.token);
-        let outcome = acts.rotate(target, RotateRequest::at_once()).await;
+        let on_behalf = family.service.on_behalf_of(&family.token);
+        let outcome = on_behalf.rotate(target, RotateRequest::at_once()).await;
         family.faulty().settle().await;
         courses.met(family.faulty().calls().len());
         let context = (script, rest);
@@ -267,10 +267,13 @@ pub(crate) async fn rotate_with_faults_withholds_secret(stores: Stores) {
             }
             Err(ManageError::Indeterminate { id, .. }) => assert_eq!(id, target),
             Err(error) => {
-                let died = matches!(error, ManageError::NotPermitted(_));
-                assert!(died || matches!(error, ManageError::Store(_)), "{context:?}: {error}");
-                assert!(!died || family.rival_came(), "{context:?}: {error}");
-                assert!(older.is_ok(), "{context:?}: something changed, and it says {error}");
+                let caller_ended = matches!(error, ManageError::NotPermitted(_));
+                assert!(
+                    caller_ended || matches!(error, ManageError::Store(_)),
+                    "{context:?}: {error}"
+                );
+                assert!(!caller_ended || family.rival_came(), "{context:?}: {error}");
+                assert!(older.is_ok(), "{context:?}: the secret changed, but the error is {error}");
             }
         }
     }
@@ -325,7 +328,7 @@ pub(crate) async fn dropped_issue_is_revoked_with_descendants(stores: Stores) {
     assert!(sound.all_owners().get(*id).await.unwrap().record.revocation().is_some());
 }
 
-pub(crate) async fn revoke_with_descendants_beside_issues(stores: Stores) {
+pub(crate) async fn revoke_with_descendants_during_issues(stores: Stores) {
     for _ in 0..20 {
         let opened = stores.open();
         let clock = Arc::new(ManualClock::default());

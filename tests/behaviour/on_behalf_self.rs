@@ -1,4 +1,4 @@
-//! What a token may do with itself.
+//! Operations of a token on itself.
 
 use std::sync::{Arc, Mutex};
 
@@ -25,7 +25,7 @@ behaviours! {
 
 pub(crate) async fn get_self_needs_no_scope(stores: Stores) {
     let harness = Harness::new(stores);
-    // A token with no scope at all, among others.
+    // These operations need no scope.
     let none = harness.with_types([token_type("none", &[])]);
     let request = || IssueRequest::new("none", "a probe").metadata("room", "7");
     let _ = none.owner("acme").issue(request()).await.unwrap();
@@ -82,14 +82,14 @@ pub(crate) async fn rotate_self_needs_its_scope(stores: Stores) {
         assert_eq!(newer.id(), token.id());
         assert_eq!(newer.expires_at(), token.expires_at());
         assert!(rotated.record.issuers().is_empty());
-        // At once: by that its own verified secret ends too.
+        // A rotation at once ends all earlier secrets, so the one that was verified first ends, too.
         let leak =
             RotateRequest::at_once().replacing(service_tokens::record::ReplacedSecret::Newest);
         let last = harness.service.on_behalf_of(&newer).rotate_self(leak.clone()).await.unwrap();
         assert_eq!(expect_not_active(on_behalf.rotate_self(leak).await), Refusal::SecretEnded);
         assert_eq!(harness.verified(&last).await.id(), token.id());
     }
-    // Issuers stay.
+    // The issuers stay the same.
     let parent = harness.caller(&["service-tokens:*"]).await;
     let child = scoped_request(&["service-tokens:rotate-self"]);
     let child = harness.service.on_behalf_of(&parent).issue(child).await.unwrap();
@@ -124,13 +124,13 @@ pub(crate) async fn rotate_self_beyond_own_end_is_refused(stores: Stores) {
             assert_eq!(rotated.record.expires_at(), Some(end));
             token = harness.verified(&rotated).await;
         }
-        // A token that gave up lifetime does not get it back.
+        // A token that shortened its lifetime does not get the longer one back.
         let outcome =
             harness.service.on_behalf_of(&token).rotate_self(at_once().expires_at(latest));
         let latest = latest - delta(HOUR);
         expect_invalid(outcome.await, Field::ExpiresAt, Rule::OutlivesCaller { latest });
     }
-    // A token without an end may give itself one.
+    // A token without an end may set one.
     let harness = Harness::with_policy(stores, Policy::new().allow_never(true));
     let issued = scoped_request(&["service-tokens:rotate-self"]).never_expires();
     let token = harness.verified(&harness.issue(issued).await).await;
@@ -140,7 +140,7 @@ pub(crate) async fn rotate_self_beyond_own_end_is_refused(stores: Stores) {
 }
 
 /// Runs every operation on itself, and returns the outcomes.
-async fn all_acts<S: service_tokens::TokenStore>(
+async fn all_operations_on_self<S: service_tokens::TokenStore>(
     service: &TokenService<S>,
     token: &VerifiedToken,
 ) -> Vec<Result<(), ManageError>> {
@@ -153,7 +153,7 @@ async fn all_acts<S: service_tokens::TokenStore>(
 }
 
 pub(crate) async fn ended_caller_cannot_act_on_itself(stores: Stores) {
-    for (death, refusal) in [
+    for (ending, refusal) in [
         ("revoked", Refusal::Revoked),
         ("expired", Refusal::Expired),
         ("rotated", Refusal::SecretEnded),
@@ -162,7 +162,7 @@ pub(crate) async fn ended_caller_cannot_act_on_itself(stores: Stores) {
         let harness = Harness::new(stores);
         let issued = scoped_request(&["service-tokens:*"]).expires_in(DAY);
         let token = harness.verified(&harness.issue(issued).await).await;
-        match death {
+        match ending {
             "revoked" => harness.revoke(token.id()).await,
             "expired" => harness.advance(DAY),
             "rotated" => {
@@ -175,18 +175,18 @@ pub(crate) async fn ended_caller_cannot_act_on_itself(stores: Stores) {
             }
         }
         let before = records(&*harness.store).await;
-        for outcome in all_acts(&harness.service, &token).await {
-            assert_eq!(expect_not_active(outcome), refusal, "{death}");
+        for outcome in all_operations_on_self(&harness.service, &token).await {
+            assert_eq!(expect_not_active(outcome), refusal, "{ending}");
         }
-        // One whose secret leaked and was replaced cannot be revoked with the leaked one.
-        assert_eq!(records(&*harness.store).await, before, "{death}");
+        // After a leak and a rotation, the leaked secret cannot revoke the token.
+        assert_eq!(records(&*harness.store).await, before, "{ending}");
     }
 }
 
 const REVOKE: u8 = 0;
 const ROTATE: u8 = 1;
 
-/// A service whose rival on_behalf on the calling token, and that token.
+/// Returns a service with a rival that changes the calling token, and that token.
 async fn contested(stores: Stores) -> (Harness<Arc<Faulty>>, VerifiedToken) {
     let id = Arc::new(Mutex::new(TokenId::from_bytes([0; 16])));
     let of_rival = id.clone();
@@ -237,7 +237,7 @@ pub(crate) async fn overtaken_operation_on_self_is_refused(stores: Stores) {
     }
 }
 
-/// Its own revocation and rotation, whose answers were lost, are not taken for another's.
+/// Its own revocation or rotation with a lost answer is not mistaken for another writer's.
 pub(crate) async fn operation_on_self_resolves_lost_answers(stores: Stores) {
     for fault in [Fault::DoneAndLost, Fault::LostBefore, Fault::Late] {
         let script = [Fault::None, fault];

@@ -1,4 +1,4 @@
-//! Views of one owner, and threads that revoke and rotate at once.
+//! Views of one owner, and threads that revoke and rotate at the same time.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -35,7 +35,7 @@ pub(crate) async fn view_hides_tokens_of_other_owners(stores: Stores) {
         let foreign = service.owner(owner);
         let message = |error: ManageError| {
             assert!(matches!(error, ManageError::NotFound { .. }), "{error:?}");
-            // Word for word what is said of an id that never was.
+            // The error must be the same, word for word, as for an id that never existed.
             let text = format!("{error} {error:?}");
             text.replace(&id.to_string(), "ID").replace(&unknown.to_string(), "ID")
         };
@@ -57,7 +57,7 @@ pub(crate) async fn view_hides_tokens_of_other_owners(stores: Stores) {
         }
     }
     service.verify(&text(&issued), &any()).await.unwrap();
-    // A revoked, and an expired one too: no state shines through.
+    // The same for a revoked token and an expired one, so the state is not revealed.
     service.owner("acme").revoke(id, RevokeRequest::new()).await.unwrap();
     for outcome in [
         service.owner("globex").rotate(id, RotateRequest::at_once()).await.map(drop),
@@ -84,12 +84,12 @@ pub(crate) async fn view_lists_its_owner_only(stores: Stores) {
         owners(acme.list(ListRequest::from(Filter::new().owner("acme"))).await).await,
         ["acme"; 3]
     );
-    // A full page and no cursor into what is not seen: others' records take no room on it.
+    // A full page without a cursor to hidden records. Records of other owners take no room on the page.
     let page = acme.list(ListRequest::new().limit(3)).await.unwrap();
     assert_eq!((page.items.len(), page.next), (3, None));
     let foreign = acme.list(ListRequest::from(Filter::new().owner("globex"))).await.unwrap();
     assert_eq!((foreign.items.len(), foreign.next), (0, None));
-    // A cursor into another's records gives none of them.
+    // A cursor with the id of another owner's record returns none of that owner's records.
     let globex = service.owner("globex").list(ListRequest::new()).await.unwrap();
     for stored in globex.items {
         let behind = ListRequest::new().after(stored.record.id());
@@ -101,10 +101,10 @@ pub(crate) async fn view_lists_its_owner_only(stores: Stores) {
 }
 
 /// A store with a broken filter.
-struct Careless(SharedStore);
+struct BrokenFilter(SharedStore);
 
 #[async_trait::async_trait]
-impl TokenStore for Careless {
+impl TokenStore for BrokenFilter {
     async fn insert(
         &self,
         record: &service_tokens::Record,
@@ -149,13 +149,13 @@ impl TokenStore for Careless {
 
 pub(crate) async fn view_filters_excess_store_answers(stores: Stores) {
     let opened = stores.open();
-    let service = builder(Careless(opened.store)).build().unwrap();
+    let service = builder(BrokenFilter(opened.store)).build().unwrap();
     let first = service.owner("globex").issue(request()).await.unwrap();
     let second = service.owner("acme").issue(request()).await.unwrap();
     let page = service.owner("acme").list(ListRequest::new()).await.unwrap();
     assert_eq!(page.items.len(), 1);
     assert_eq!(page.items[0].record.owner(), "acme");
-    // A record with another id is no answer, and never compared.
+    // A record with another id is treated as an error of the store, and its secret is not compared.
     for view in [Some("acme"), Some("globex"), None].map(|owner| service.owner_or_all(owner)) {
         let id = second.record.id();
         let got = view.get(id).await;
@@ -223,7 +223,7 @@ pub(crate) async fn changed_type_narrows_and_never_widens(stores: Stores) {
     assert_eq!(narrower.verify(&token, &any()).await.unwrap().scopes().as_str(), "a:read b:x");
     assert!(narrower.verify(&token, &requirement("a:write")).await.is_err());
     assert!(narrower.verify(&token, &requirement("b:y")).await.is_err());
-    // "Any" is met by one scope that both permit, not by one on either side.
+    // "Any" requires one scope that both permit, not a different scope on each side.
     let either = Requirement::any_of(["a:write", "c"]).unwrap();
     let outcome = with(&["a:read", "c"]).verify(&token, &either).await;
     assert!(matches!(outcome, Err(VerifyError::MissingScope(_))), "{outcome:?}");
@@ -273,7 +273,7 @@ pub(crate) async fn revoke_is_seen_by_every_thread(stores: Stores) {
                 });
             }
             threads.spawn(move || {
-                // Only once the others are at work.
+                // Waits until the other threads are running.
                 while accepted.load(Ordering::SeqCst) < 20 {
                     std::thread::yield_now();
                 }
@@ -333,7 +333,7 @@ pub(crate) async fn concurrent_rotations_give_valid_secrets(stores: Stores) {
     for secret in &secrets {
         accepted += usize::from(service.verify(secret, &any()).await.is_ok());
     }
-    assert_eq!(accepted, 1, "of {} secrets the last one lives", secrets.len());
+    assert_eq!(accepted, 1, "of {} secrets only the last one is accepted", secrets.len());
     assert!(service.verify(&text(&issued), &any()).await.is_err());
     assert_eq!(records(&*opened.store).await.len(), 1);
 }

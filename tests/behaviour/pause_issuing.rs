@@ -58,7 +58,7 @@ pub(crate) async fn pause_issuing_leaves_other_operations(stores: Stores) {
     clock.advance(2 * DAY);
     assert_eq!(view.purge(DAY).run().await.unwrap().done, 2);
 
-    // Another reason, then on.
+    // Pauses with another reason, then resumes.
     service.pause_issuing("INC-43").await.unwrap();
     assert_eq!(service.issuing_paused().as_deref(), Some("INC-43"));
     assert_eq!(service.resume_issuing(), service_tokens::Resumed::WasPaused);

@@ -1,4 +1,4 @@
-//! Purging: which ended tokens are removed, and when no token is.
+//! Purging: which ended tokens are removed, and when none is.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -102,7 +102,7 @@ pub(crate) async fn purge_removes_only_long_ended_tokens(stores: Stores) {
     harness.clock.advance(HOUR);
     let _ = view.revoke(revoked, incident()).await.unwrap();
     harness.clock.advance(HOUR);
-    // Revoked after its end: what counts is the end.
+    // Revoked after its end. The retention begins at the end.
     let _ = view.revoke(both, incident()).await.unwrap();
     harness.clock.advance(2 * DAY - HOUR);
     // They ended exactly two days ago.
@@ -133,7 +133,7 @@ pub(crate) async fn purge_of_view_removes_its_owner_only(stores: Stores) {
         panic!("{events:?}")
     };
     assert_eq!((owner.as_deref(), *retention), (Some("acme"), DAY));
-    assert_eq!(harness.service.owner("nobody").purge(DAY).run().await.unwrap().done, 0);
+    assert_eq!(harness.service.owner("no such owner").purge(DAY).run().await.unwrap().done, 0);
 }
 
 pub(crate) async fn purge_below_one_day_is_refused(stores: Stores) {
@@ -192,7 +192,7 @@ pub(crate) async fn purge_stops_at_clock_jump_midway(stores: Stores) {
     let harness = contested(stores);
     let many = MAX_PAGE_LEN + 10;
     let _ = harness.issue_long_ended(many).await;
-    // While the first record is removed.
+    // The clock jumps during the first removal.
     harness.faulty().arm(&[Fault::None, Fault::Rival(2)], Fault::None);
     let error = harness.service.all_owners().purge(DAY).run().await.unwrap_err();
     assert!(matches!(error.cause, ManageError::ClockJumped));
@@ -219,7 +219,7 @@ pub(crate) async fn purge_keeps_record_of_newer_format(stores: Stores) {
     let harness = contested(stores);
     let _ = harness.issue_long_ended(2).await;
     let (id, _) = plant(&*harness.store, backup().expires_in(HOUR), newer).await;
-    // That one was issued by the real clock.
+    // The real clock issued this token.
     harness.clock.set(SystemClock::new().now());
     assert!(
         harness.service.has_clock_jumped() && harness.service.acknowledge_clock_jump().is_some()
@@ -308,7 +308,7 @@ pub(crate) async fn purge_counts_from_its_start_time(stores: Stores) {
     let young = harness.issue_id(backup().expires_in(HOUR)).await;
     let hand = harness.clock.clone();
     let run = harness.service.all_owners().purge(DAY).on_progress(move |_| hand.advance(DAY)).run();
-    // What counts is the time at the beginning.
+    // The time at the beginning of the purge decides.
     assert_eq!(run.await.unwrap().done, MAX_PAGE_LEN as u64 + 1);
     assert_eq!(harness.ids().await, BTreeSet::from([young]));
     assert_eq!(harness.purge(DAY).await, 1);

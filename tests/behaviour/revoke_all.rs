@@ -25,7 +25,7 @@ behaviours! {
     revoke_all_emits_one_event_per_token,
 }
 
-/// Tokens that differ in all that a filter may ask for.
+/// Issues tokens that differ in every property with a filter.
 async fn mixture(service: &TokenService<SharedStore>, clock: &ManualClock) -> Vec<String> {
     let mut tokens = Vec::new();
     for n in 0..48 {
@@ -54,7 +54,7 @@ pub(crate) async fn revoke_all_revokes_exactly_its_filter(stores: Stores) {
     let queries = [
         all(),
         all().owner("acme"),
-        all().owner("nobody"),
+        all().owner("no such owner"),
         all().token_type("developer"),
         all().issued_to("backup"),
         all().issued_to("backu"),
@@ -147,7 +147,7 @@ pub(crate) async fn revoke_all_unused_since_follows_last_use(stores: Stores) {
     let since = service.now() + chrono::TimeDelta::days(30);
     let day = chrono::TimeDelta::days(1);
     let id = |n: usize| tokens[n].record.id();
-    // Used before, after and at the time, and never.
+    // Used before, at and after the time, and never.
     opened
         .store
         .touch(&[(id(0), since - day), (id(1), since + day), (id(2), since)])

@@ -25,7 +25,7 @@ behaviours! {
     revoke_all_accepts_changes_by_others,
     revoke_all_unused_spares_newly_used,
     dropped_revoke_all_leaves_whole_records,
-    revoke_all_beside_issue_and_verify,
+    revoke_all_during_issue_and_verify,
     revoke_all_with_slow_sink_keeps_events,
 }
 
@@ -38,7 +38,8 @@ pub(crate) async fn failed_revoke_all_reports_progress(stores: Stores) {
     let _ = issue_many(&opened.store, many).await;
     let mut done = 0;
     let mut failures = 0;
-    // It fails later and later: at the first list, in the middle of the revocations, at a later list.
+    // The store fails later in each round: at the first list, in the middle of the revocations, at a later
+    // list.
     for calls in [0, 1, 2, 77, 150, 10_000] {
         faulty.arm(&vec![Fault::None; calls], Fault::Unavailable);
         let outcome = service.owner("acme").revoke_all(Filter::new(), incident()).run().await;
@@ -52,7 +53,7 @@ pub(crate) async fn failed_revoke_all_reports_progress(stores: Stores) {
             }
         };
         done += so_far.done;
-        // Begun revocations end, and no further one starts.
+        // Revocations in progress finish, and no further one starts.
         assert!(calls == 10_000 || faulty.calls().len() <= calls + 64, "{}", faulty.calls().len());
         assert_eq!(count_live(&opened.store).await as u64, many as u64 - done);
         let events = collected.take(&service);
@@ -78,7 +79,7 @@ pub(crate) async fn revoke_all_resolves_lost_answers(stores: Stores) {
             _ => Fault::None,
         })
         .collect();
-    // A list or a look-up whose answer is lost is a failure; what was revoked stays.
+    // A list or a look-up with a lost answer is a failure. The revoked tokens stay revoked.
     let mut done = 0;
     for round in 0.. {
         assert!(round < 200);
@@ -113,8 +114,8 @@ pub(crate) async fn revoke_all_finds_tokens_issued_meanwhile(stores: Stores) {
         })
     }));
     let service = builder(faulty.clone()).build().unwrap();
-    // Calls: list, then find and replace for each. A rival issues in the first pass, and in the two
-    // that it makes necessary.
+    // Calls: list, then find and replace for each token. A rival issues in the first pass, and in the two
+    // passes that follow because of that.
     let script: Vec<Fault> = [3, 9, 12].iter().fold(vec![Fault::None; 40], |mut script, at| {
         script[*at] = Fault::Rival(0);
         script
@@ -142,7 +143,7 @@ pub(crate) async fn revoke_all_accepts_changes_by_others(stores: Stores) {
         })
     }));
     let service = builder(faulty.clone()).build().unwrap();
-    // Right after the list: the first token is found revoked, the second is found no more.
+    // Directly after the list a rival revokes the first token and removes the second.
     faulty.arm(&[Fault::None, Fault::Rival(0), Fault::Rival(1)], Fault::None);
     let outcome = service.owner("acme").revoke_all(Filter::new(), incident()).run().await.unwrap();
     assert_eq!((outcome.done, outcome.failed, outcome.passes), (2, 0, 2));
@@ -168,7 +169,7 @@ pub(crate) async fn revoke_all_unused_spares_newly_used(stores: Stores) {
         }));
         let built = builder(faulty.clone()).clock(clock.clone()).build().unwrap();
         let service = service.get_or_init(|| built);
-        // More than are acted on at a time, so that the last has to wait.
+        // More tokens than are revoked at a time, so the last ones have to wait.
         for n in 0..70 {
             let token = text(&service.owner("acme").issue(backup()).await.unwrap());
             clock.advance(Duration::from_millis(2));
@@ -218,7 +219,7 @@ pub(crate) async fn dropped_revoke_all_leaves_whole_records(stores: Stores) {
             progress.lock().unwrap().as_ref().map_or(0, |progress: &BulkProgress| progress.done);
         assert!(*revoked >= reported);
         given_up += 1;
-        // Whole: it can be read, and is revoked with its words or not at all.
+        // Each record can be read. It is revoked with its reason or not revoked.
         for record in records(&*opened.store).await {
             let words = record.revocation().map(|r| (r.by.as_deref(), r.reason.as_deref()));
             assert!(matches!(words, None | Some((Some("alice"), Some("INC-42")))));
@@ -230,14 +231,14 @@ pub(crate) async fn dropped_revoke_all_leaves_whole_records(stores: Stores) {
     assert_eq!(count_live(&opened.store).await, 0);
 }
 
-/// Threads issue and verify what is to stay, and issue what is to go, while two revoke.
-pub(crate) async fn revoke_all_beside_issue_and_verify(stores: Stores) {
+/// Two threads revoke, while others issue and verify tokens that stay and issue tokens that are selected.
+pub(crate) async fn revoke_all_during_issue_and_verify(stores: Stores) {
     let opened = stores.open();
     let service = Arc::new(builder(opened.store.clone()).build().unwrap());
     let ids = issue_many(&opened.store, 1_500).await;
     let stop = AtomicBool::new(false);
-    let (kept, gone) = std::thread::scope(|scope| {
-        let kept = scope.spawn(|| {
+    let (staying, gone) = std::thread::scope(|scope| {
+        let staying = scope.spawn(|| {
             let mut tokens = Vec::new();
             loop {
                 let request = IssueRequest::new("connector", "stays");
@@ -265,24 +266,24 @@ pub(crate) async fn revoke_all_beside_issue_and_verify(stores: Stores) {
         let mut done: u64 = both.map(|run| run.join().unwrap().done).iter().sum();
         let gone = gone.join().unwrap();
         done += revoke().done;
-        // Before anything is asserted: a failure must not leave the other thread going.
+        // Stops the other thread before the assertions. Otherwise a failure would leave it running.
         stop.store(true, Ordering::SeqCst);
         assert_eq!(done, (ids.len() + gone.len()) as u64, "each counts once");
-        (kept.join().unwrap(), gone)
+        (staying.join().unwrap(), gone)
     });
     for token in gone {
         assert!(service.verify(&token, &any()).await.is_err());
     }
-    assert!(!kept.is_empty());
-    for token in &kept {
+    assert!(!staying.is_empty());
+    for token in &staying {
         service.verify(token, &any()).await.unwrap();
     }
-    assert_eq!(count_live(&opened.store).await, kept.len());
+    assert_eq!(count_live(&opened.store).await, staying.len());
 }
 
 pub(crate) async fn revoke_all_with_slow_sink_keeps_events(stores: Stores) {
     let opened = stores.open();
-    // More than the queue holds.
+    // More tokens than the queue has places.
     let many = 9_000;
     let _ = issue_many(&opened.store, many).await;
     let (release, released) = channel::<()>();
@@ -291,7 +292,7 @@ pub(crate) async fn revoke_all_with_slow_sink_keeps_events(stores: Stores) {
     let sink = {
         let seen = seen.clone();
         move |event: &Event| {
-            // For ever, until the test lets go.
+            // Blocks until the test releases it.
             let _ = released.lock().unwrap().recv();
             seen.lock().unwrap().push(event.clone());
         }
@@ -309,7 +310,7 @@ pub(crate) async fn revoke_all_with_slow_sink_keeps_events(stores: Stores) {
             let _ = ended.send(());
             outcome
         });
-        // As far as there is room, and no further.
+        // The revocation fills the room in the queue and then waits.
         while done.load(Ordering::SeqCst) < 6_000 {
             std::thread::yield_now();
         }

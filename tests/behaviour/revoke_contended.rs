@@ -18,8 +18,8 @@ behaviours! {
     revoke_prevails_over_many_changes,
     revoke_all_prevails_over_many_changes,
     revoke_with_endless_conflicts_is_contended,
-    rotate_beside_revoke_is_contended,
-    first_use_beside_revoke_is_deferred,
+    rotate_during_revoke_is_contended,
+    first_use_during_revoke_is_deferred,
     dropped_revoke_does_not_block_rotate,
     revoke_of_other_owner_does_not_block_rotate,
 }
@@ -77,7 +77,7 @@ pub(crate) async fn revoke_with_endless_conflicts_is_contended(stores: Stores) {
 
 type Rotated = Arc<Mutex<Vec<Result<(), ManageError>>>>;
 
-pub(crate) async fn rotate_beside_revoke_is_contended(stores: Stores) {
+pub(crate) async fn rotate_during_revoke_is_contended(stores: Stores) {
     let opened = stores.open();
     let clock = Arc::new(ManualClock::default());
     let service: Arc<OnceLock<TokenService<Arc<Faulty>>>> = Arc::default();
@@ -117,10 +117,10 @@ pub(crate) async fn rotate_beside_revoke_is_contended(stores: Stores) {
         assert!(matches!(outcome, Err(ManageError::Contended { .. })), "{outcome:?}");
     }
     let writes = faulty.calls().iter().filter(|(op, _)| op.writes()).count();
-    assert_eq!(writes, 1, "somebody else wrote");
+    assert_eq!(writes, 1, "another process wrote");
 }
 
-pub(crate) async fn first_use_beside_revoke_is_deferred(stores: Stores) {
+pub(crate) async fn first_use_during_revoke_is_deferred(stores: Stores) {
     let harness = Harness::over_remote(stores);
     let store = harness.remote();
     let (id, older, newer) = harness.rotate_until_first_use().await;
@@ -134,7 +134,7 @@ pub(crate) async fn first_use_beside_revoke_is_deferred(stores: Stores) {
     verified.expect("it waits for a write").unwrap();
     assert_eq!(store.replaces(), 0);
     assert_eq!(harness.events_but_refusals(), []);
-    // The revocation is given up. The next use is the first.
+    // The revocation is dropped. The next use is the first one.
     drop(revoke);
     store.hold_writes(false);
     assert!(harness.accepts(&newer).await);

@@ -51,7 +51,7 @@ async fn tree(stores: Stores) -> Tree {
 }
 
 impl Tree {
-    /// Which of head, child, grandchild and other are accepted.
+    /// Returns which of head, child, grandchild and other are accepted.
     async fn accepted(&self) -> [bool; 4] {
         let mut accepted = [false; 4];
         for (accepted, token) in accepted.iter_mut().zip(&self.tokens) {
@@ -131,7 +131,7 @@ pub(crate) async fn unreadable_head_does_not_save_descendants(stores: Stores) {
     let tree = self::tree(stores).await;
     let faulty = Arc::new(Faulty::new(tree.store.clone()));
     let service = builder(faulty.clone()).build().unwrap();
-    // Head; page, two look-ups and two writes; head, page.
+    // The calls: head, page, two look-ups, two writes, head, page.
     let mut script = [Fault::None; 8];
     script[0] = Fault::Corrupt;
     script[6] = Fault::Corrupt;
@@ -166,8 +166,8 @@ pub(crate) async fn descendants_issued_meanwhile_are_revoked(stores: Stores) {
         })
     }));
     let service = builder(faulty.clone()).build().unwrap();
-    // Calls: the head is looked at, looked up and replaced, the page listed. Below it something is
-    // issued right before its revocation, and while that is revoked again.
+    // Calls: the head is read, found and replaced, and the page is listed. A token is issued below it
+    // directly before its revocation, and another one while that is revoked again.
     let mut script = vec![Fault::None; 12];
     script[2] = Fault::Rival(0);
     script[5] = Fault::Rival(0);

@@ -31,15 +31,15 @@ pub(crate) async fn rotate_if_secret_changed_is_refused(stores: Stores) {
     let issued = harness.issue(scoped_request(&["service-tokens:rotate-self"])).await;
     let id = issued.record.id();
     let acme = harness.service.owner("acme");
-    // The clock stands still all the while: each secret has its own time nevertheless.
+    // The clock does not advance. Each secret has a different time nevertheless.
     let first = acme.rotate(id, at_once(&issued.record)).await.unwrap();
     assert!(first.record.secret_created_at() > issued.record.secret_created_at());
     let second = acme.rotate(id, at_once(&first.record)).await.unwrap();
     for stale in [&issued.record, &first.record] {
         rotated_since(acme.rotate(id, at_once(stale)).await);
         let token = harness.verified(&second).await;
-        let acts = harness.service.on_behalf_of(&token);
-        rotated_since(acts.rotate_self(at_once(stale)).await);
+        let on_behalf = harness.service.on_behalf_of(&token);
+        rotated_since(on_behalf.rotate_self(at_once(stale)).await);
     }
     for off in [delta(MICRO), -delta(MICRO)] {
         let rotation =
@@ -47,7 +47,7 @@ pub(crate) async fn rotate_if_secret_changed_is_refused(stores: Stores) {
         rotated_since(acme.rotate(id, rotation).await);
     }
     assert_eq!(harness.record(id).await, second.record);
-    // In an overlap too, where it says more than that one runs.
+    // The same error in an overlap, because it says more than that an overlap runs.
     let overlap =
         RotateRequest::with_overlap(HOUR).if_secret_created_at(second.record.secret_created_at());
     let third = acme.rotate(id, overlap.clone()).await.unwrap();

@@ -117,9 +117,9 @@ pub(crate) async fn rotate_beyond_max_lifetime_is_refused(stores: Stores) {
     expect_invalid(never, Field::ExpiresAt, Rule::Required);
     let past = tokens.rotate(issued.id(), RotateRequest::at_once().expires_at(now)).await;
     expect_invalid(past, Field::ExpiresAt, Rule::NotAfterNow);
-    // A rotation keeps the end unless it requests a new one, which counts from the rotation.
-    let kept = tokens.rotate(issued.id(), RotateRequest::at_once()).await.unwrap().record;
-    assert_eq!(kept.expires_at(), issued.expires_at());
+    // A rotation retains the end unless it requests a new one, which counts from the rotation.
+    let rotated = tokens.rotate(issued.id(), RotateRequest::at_once()).await.unwrap().record;
+    assert_eq!(rotated.expires_at(), issued.expires_at());
     let longest = RotateRequest::at_once().expires_in(2 * DAY);
     let moved = tokens.rotate(issued.id(), longest).await.unwrap().record;
     assert_eq!(moved.expires_at(), Some(latest));
@@ -242,7 +242,7 @@ pub(crate) async fn unrepresentable_times_are_refused(stores: Stores) {
     for time in [DateTime::<Utc>::MAX_UTC, DateTime::<Utc>::MIN_UTC, year_10_000] {
         let rotation = RotateRequest::with_overlap_until(time);
         expect_invalid(tokens.rotate(id, rotation).await, Field::OlderEnds, out);
-        // Filters may be any time at all.
+        // A filter may contain any time.
         let query = ListRequest::from(
             Filter::new().expires_before(time).created_before(time).unused_since(time),
         );
@@ -250,7 +250,7 @@ pub(crate) async fn unrepresentable_times_are_refused(stores: Stores) {
     }
     assert_eq!(harness.refusal(&text(&issued)).await, None);
 
-    // Policies so wide that no end lies beyond them.
+    // Policies with the largest limits.
     let wide = Policy::new().max_lifetime(Duration::MAX).max_overlap(Duration::MAX);
     let wide = Harness::with_policy(stores, wide);
     assert!(wide.service.owner("acme").issue(backup().expires_in(7_000 * 365 * DAY)).await.is_ok());
@@ -356,7 +356,7 @@ pub(crate) async fn clock_jump_is_one_event(stores: Stores) {
         assert!(service.acknowledge_clock_jump().is_none());
         assert!(!service.has_clock_jumped());
 
-        // The new offset counts from here; time that passes on both clocks is no jump.
+        // The new offset is the reference from here. Time that passes on both clocks is not a jump.
         clock.advance(10 * DAY);
         assert!(!service.has_clock_jumped());
         clock.set(clock.now() - by);

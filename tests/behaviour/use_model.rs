@@ -29,7 +29,7 @@ const TOKENS: usize = 4;
 
 #[derive(Debug, Clone)]
 enum Command {
-    /// The newest secret of a token but so many is presented to one of two processes.
+    /// Presents the secret that is this many rotations older than the newest to one of two processes.
     Use {
         token: usize,
         before: usize,
@@ -81,7 +81,7 @@ fn commands() -> impl Strategy<Value = Command> {
     ]
 }
 
-/// A secret and when it ends; the newest has no end.
+/// A secret and its end. The newest one has no end of its own.
 struct Secret {
     text: String,
     ends: Option<DateTime<Utc>>,
@@ -92,14 +92,14 @@ struct Token {
     id: TokenId,
     secrets: Vec<Secret>,
     revoked: bool,
-    /// The true last use, by process.
+    /// The true last use in each process.
     used: [Option<DateTime<Utc>>; 2],
     /// The part of `used` that is certainly in the store.
     flushed: [Option<DateTime<Utc>>; 2],
 }
 
 impl Token {
-    fn lives(&self, secret: usize, now: DateTime<Utc>) -> bool {
+    fn is_live(&self, secret: usize, now: DateTime<Utc>) -> bool {
         !self.revoked && self.secrets[secret].ends.is_none_or(|end| now < end)
     }
 }
@@ -155,7 +155,7 @@ impl Simulation {
                     false => service.verify(text, &any()).await,
                     true => service.verify_uncached(text, &any()).await,
                 };
-                assert_eq!(outcome.is_ok(), token.lives(secret, now), "{outcome:?}");
+                assert_eq!(outcome.is_ok(), token.is_live(secret, now), "{outcome:?}");
                 if outcome.is_err() {
                     self.ended.insert(text.clone());
                     return;
@@ -204,7 +204,7 @@ impl Simulation {
             let everything = Filter::new().states(service_tokens::store::States::ALL);
             let listed = service.all_owners().list(everything.clone().into()).await.unwrap().items;
             for token in &self.tokens {
-                // This process's uses and what the other one has flushed.
+                // The uses of this process and the flushed uses of the other one.
                 let known = token.used[process].max(token.flushed[1 - process]);
                 let truth = token.used[0].max(token.used[1]);
                 let stored = listed.iter().find(|stored| stored.record.id() == token.id).unwrap();
@@ -216,7 +216,7 @@ impl Simulation {
                     }
                     other => assert_eq!((other, known), (LastUsed::Never, None)),
                 }
-                // At each time that could be confused.
+                // Tries each time near a recorded or a true use.
                 let micro = TimeDelta::microseconds(1);
                 for time in truth.into_iter().chain(known).chain([now]) {
                     for since in [time - micro, time, time + micro, time + self.resolution] {
@@ -225,7 +225,7 @@ impl Simulation {
                         let unused = page.items.iter().any(|stored| stored.record.id() == token.id);
                         let used = known.is_some_and(|known| known >= since);
                         assert!(!(used && unused), "used at {known:?}, and not since {since}?");
-                        // And not more careful than it says.
+                        // It is not more cautious than documented either.
                         let issued = stored.record.created_at() < since;
                         let long_ago = truth.is_none_or(|truth| truth + self.resolution < since);
                         assert!(unused || !(issued && long_ago), "{truth:?} and {since}");
@@ -260,7 +260,7 @@ fn run(stores: Stores, cases: u32) {
             let mut first = true;
             let processes = stores.clone().map(|store| {
                 let builder = builder(store).clock(clock.clone()).last_used_resolution(resolution);
-                // A maximum age of zero: a cached record is as fresh as a read.
+                // With a maximum age of zero, a cached record is as fresh as a read.
                 let cached = cached && std::mem::take(&mut first);
                 match cached {
                     true => builder.cache_records(Duration::ZERO, 100).build().unwrap(),

@@ -8,7 +8,7 @@ use crate::stores::Memory;
 
 /// After the revocation has returned, no reader on another thread is accepted.
 #[test]
-fn revoke_beside_cached_readers_is_immediate() {
+fn revoke_during_cached_reads_is_immediate() {
     for _ in 0..50 {
         let harness = Harness::cached(&Memory, MAX_AGE, 1_000);
         let (issued, service) = (block_on(harness.issue_elsewhere()), &harness.service);

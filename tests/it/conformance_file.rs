@@ -1,4 +1,4 @@
-//! The store in a file keeps every promise, and keeps it across reopening.
+//! The store in a file keeps every promise, also across reopening.
 
 use async_trait::async_trait;
 use service_tokens::conformance::{Outcome, Promise, StoreFactory, run};

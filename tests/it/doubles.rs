@@ -1,4 +1,4 @@
-//! The doubles of the harness do what the other tests rely on.
+//! The doubles of the harness behave as the other tests require.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ fn faulty_double_fails_as_scripted() {
     });
 }
 
-/// The cache tests rest on a store that answers `find` only.
+/// The cache tests require a store that answers only `find`.
 #[test]
 fn remote_double_never_answers_find_now() {
     let remote = Remote::new(Arc::new(MemoryStore::new()));

@@ -1,4 +1,4 @@
-//! Sinks that block, panic or are slow: no verification waits for one or fails with it.
+//! Sinks that block, panic or are slow: no verification waits for one or fails because of it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -13,7 +13,7 @@ fn request() -> IssueRequest {
     IssueRequest::new("connector", "backup").issued_by("alice")
 }
 
-/// As many refusals as it takes to see that none waits.
+/// Enough refusals to fill the queue many times.
 fn refuse_many(service: &TokenService<MemoryStore>, token: &str) {
     for _ in 0..1_000 {
         assert!(block_on(service.verify("nonsense", &any())).is_err());
@@ -31,7 +31,7 @@ fn blocking_sink_delays_nothing() {
     let seen_by_sink = seen.clone();
     let service = builder(MemoryStore::new())
         .events(move |event: &Event| {
-            // For ever, until the test lets go.
+            // Blocks until the test releases it.
             let _ = released.lock().unwrap().recv();
             seen_by_sink.lock().unwrap().push(event.clone());
         })
@@ -42,7 +42,7 @@ fn blocking_sink_delays_nothing() {
     for _ in 0..12 {
         refuse_many(&service, &token);
     }
-    // A management operation has room in the queue, however many refusals are queued.
+    // Queued refusals do not take the room of a management operation.
     let id = block_on(service.owner("acme").list(ListRequest::new())).unwrap().items[0].record.id();
     block_on(service.owner("acme").revoke(id, RevokeRequest::new())).unwrap();
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
@@ -62,7 +62,7 @@ fn blocking_sink_delays_nothing() {
     let delivered = seen.iter().filter(|event| !matches!(event, Event::Lost { .. })).count();
     assert!(lost > 0);
     assert!(seen.iter().any(|event| matches!(event, Event::Revoked { .. })));
-    // None is missing without being counted: an issue, a list, a revocation, twelve thousand refusals.
+    // Every event is delivered or counted: an issue, a list, a revocation and twelve thousand refusals.
     assert_eq!(delivered as u64 + lost, 12_003);
     assert!(matches!(seen[0], Event::Issued { .. }), "in order: {:?}", seen[0]);
 }
@@ -74,7 +74,7 @@ fn panicking_sink_gets_the_next_event() {
     let service = builder(MemoryStore::new())
         .events(move |_: &Event| {
             counter.fetch_add(1, Ordering::SeqCst);
-            // Without the panic hook's output.
+            // Suppresses the output of the panic hook.
             std::panic::resume_unwind(Box::new("the sink's own fault"));
         })
         .build()
@@ -87,7 +87,7 @@ fn panicking_sink_gets_the_next_event() {
     assert_eq!(calls.load(Ordering::SeqCst), 1_001);
 }
 
-/// "All events so far", also while others go on making some.
+/// "All events so far" works while other threads emit more.
 #[test]
 fn flush_events_ends_under_load() {
     let service = Arc::new(

@@ -1,4 +1,4 @@
-//! Stores that earlier versions wrote are read for ever.
+//! Every later version must read the stores that earlier versions wrote.
 #![expect(clippy::unwrap_used, reason = "a test fails where something is missing")]
 
 use std::collections::BTreeMap;

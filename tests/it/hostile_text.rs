@@ -48,8 +48,8 @@ proptest! {
     }
 }
 
-/// All of the texts through everything that is traced: as many lines as events, and none with a
-/// character that a terminal or a reader of logs obeys.
+/// Traces all of the texts. The log must have as many lines as events, and no character that controls a
+/// terminal or a log reader.
 #[test]
 fn hostile_text_does_not_break_log_lines() {
     collect_tracing(|traced| {
@@ -84,7 +84,7 @@ fn hostile_text_does_not_break_log_lines() {
             };
             assert!(!line.contains(obeyed), "{line:?}");
         }
-        // They are in it: what is not there cannot break anything.
+        // The texts are in the log. Without them the checks above would prove little.
         assert!(printed.contains("DROP TABLE") && printed.contains("acme\\r\\n2026"), "{printed}");
     });
 }

@@ -15,7 +15,7 @@ mod reads;
 mod writes;
 
 use futures_lite::future::block_on;
-use harness::{Factory, Honest, broken};
+use harness::{Correct, Factory, broken};
 use last_use::Untracked;
 use reads::{ErrorQuotes, Reopening};
 use service_tokens::MemoryStore;
@@ -32,7 +32,7 @@ macro_rules! faults {
             }
         )+
 
-        /// Runs the whole suite over each fault and prints what else it breaks.
+        /// Runs the whole suite over each fault and prints the other promises that it breaks.
         #[test]
         #[ignore = "campaign"]
         fn each_fault_breaks_its_promise_campaign() {
@@ -46,7 +46,8 @@ macro_rules! faults {
             )+
         }
 
-        /// Every promise is broken by some fault here, or the suite might as well not check it.
+        /// Some fault here breaks every promise. The suite need not check a promise that no fault can
+        /// break.
         #[test]
         fn every_promise_has_a_fault() {
             let planted = [$(Promise::$promise),+];
@@ -57,8 +58,8 @@ macro_rules! faults {
 }
 
 #[test]
-fn honest_store_breaks_no_promise() {
-    assert_eq!(broken(|| Honest), []);
+fn correct_store_breaks_no_promise() {
+    assert_eq!(broken(|| Correct), []);
 }
 
 #[test]
@@ -93,7 +94,7 @@ fn missing_ability_is_reported_unchecked() {
 
 #[test]
 fn report_has_one_line_per_promise() {
-    let report = block_on(run(&Factory(|| reads::FindNowCallsNobody)));
+    let report = block_on(run(&Factory(|| reads::FindNowNeverCalls)));
     let text = report.to_string();
     assert_eq!(text.lines().count(), Promise::ALL.len());
     let broken: Vec<&str> = text.lines().filter(|line| line.contains("BROKEN: ")).collect();
@@ -101,8 +102,8 @@ fn report_has_one_line_per_promise() {
 }
 
 #[test]
-fn untracked_honest_store_breaks_no_promise() {
-    assert_eq!(broken(|| Untracked::Honest), []);
+fn untracked_correct_store_breaks_no_promise() {
+    assert_eq!(broken(|| Untracked::Correct), []);
 }
 
 faults! {
@@ -171,15 +172,15 @@ faults! {
     states_by_the_second: lists::TimesInSeconds => StatesFollowNow;
     list_shows_other_versions: lists::ListShowsOtherVersions => ListAgreesWithFind;
     list_shows_no_metadata: lists::ListShowsNoMetadata => ListAgreesWithFind;
-    list_is_stale: lists::ListIsKept::default() => ReadYourWrites;
+    list_is_stale: lists::ListIsStale::default() => ReadYourWrites;
 
     ids_have_no_case: reads::IdsHaveNoCase => IdsAreExact;
     ids_are_halves: reads::IdsAreHalves => IdsAreExact;
     find_takes_the_next: reads::FindTakesTheNext => IdsAreExact;
     find_is_stale: reads::FindIsStale::default() => ReadYourWrites;
-    handle_keeps_what_it_found: reads::HandleKeeps::default() => HandlesAgree;
+    handle_caches_reads: reads::HandleCachesReads::default() => HandlesAgree;
     find_now_calls_twice: reads::FindNowCallsTwice => FindNowAgrees;
-    find_now_calls_nobody: reads::FindNowCallsNobody => FindNowAgrees;
+    find_now_never_calls: reads::FindNowNeverCalls => FindNowAgrees;
     find_now_takes_it_back: reads::FindNowTakesItBack => FindNowAgrees;
     find_now_is_stale: reads::FindNowIsStale::default() => FindNowAgrees;
     find_now_knows_no_last_use: reads::FindNowKnowsNoLastUse => FindNowAgrees;
@@ -206,5 +207,5 @@ faults! {
     error_quotes_bytes: ErrorQuotes::Bytes => ErrorsLeakNothing;
     removal_is_not_reported: reads::RemovalIsNotReported => ChangesAreReported;
     change_is_reported_too_early: reads::ChangeIsReportedTooEarly => ChangesAreReported;
-    one_change_is_kept: reads::OneChangeIsKept => ChangesAreReported;
+    one_change_is_buffered: reads::OneChangeIsBuffered => ChangesAreReported;
 }

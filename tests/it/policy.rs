@@ -1,4 +1,4 @@
-//! Policies: which of them build, and what they report.
+//! Policies: valid and invalid ones, and their reports.
 
 use std::time::Duration;
 

@@ -54,7 +54,7 @@ fn revoke_all_writes_by_compare_and_swap() {
     });
 }
 
-/// A store across a network: each way takes a while.
+/// A store across a network, with a delay in each direction.
 struct Slow(MemoryStore, AtomicU64);
 
 impl Slow {
@@ -94,8 +94,8 @@ impl TokenStore for Slow {
     }
 }
 
-/// A thief rotates a token with `rotate-self` over many connections, in this process and in another one.
-/// The secret that it presents stays accepted all the time.
+/// A thief rotates a token with `rotate-self` over many connections, in this process and in another one,
+/// and presents a secret that is accepted all the time. The revocation must still succeed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn revoke_prevails_over_self_rotation() {
     let store = Arc::new(Slow(MemoryStore::new(), AtomicU64::new(0)));
@@ -134,7 +134,7 @@ async fn revoke_prevails_over_self_rotation() {
             let run = here.owner("acme").revoke_all(Filter::new(), incident()).run().await;
             run.map(|outcome| outcome.failed).map_err(|error| error.cause)
         };
-        // Before anything is asserted: a failure must not leave the others going.
+        // Stops the threads before the assertions. Otherwise a failure would leave them running.
         stop.store(true, Ordering::SeqCst);
         for rotator in rotators {
             rotator.await.unwrap();

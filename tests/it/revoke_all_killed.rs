@@ -32,14 +32,14 @@ fn stays() -> IssueRequest {
     IssueRequest::new("developer", "stays")
 }
 
-/// Writes past the test harness, which would keep it.
+/// Writes directly to standard output, because the test harness would capture macros.
 fn print_now(line: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(line.as_bytes()).unwrap();
     out.flush().unwrap();
 }
 
-/// Revokes what leaked, while two threads issue and verify what stays.
+/// Revokes the leaked tokens, while two threads issue and verify tokens that must stay.
 fn revoke_while_others_work(service: &TokenService<FileStore>, tell: impl Fn(&str) + Sync) -> u64 {
     let over = AtomicBool::new(false);
     let (first, verified) =
@@ -86,7 +86,7 @@ struct Output {
 
 impl Output {
     fn take(&mut self, line: &str) {
-        // The harness says that it runs a test, on the same line as the first word.
+        // The harness prints the name of the test on the same line as the first word.
         if let Some((_, revoked)) = line.rsplit_once("revoked ") {
             self.revoked = revoked.parse().unwrap();
         } else if let Some((_, token)) = line.rsplit_once("issued ") {
@@ -95,7 +95,7 @@ impl Output {
     }
 }
 
-/// Runs a child and kills it when it has revoked so many.
+/// Runs a child and kills it after this many revocations.
 fn killed_after(path: &Path, revoked: u64) -> Output {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([

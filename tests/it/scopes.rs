@@ -1,5 +1,5 @@
-//! Scopes from outside: every rule with its error, both sides of every limit, and the laws that
-//! permitting and containing obey.
+//! The public API of scopes: every rule with its error, both sides of every limit, and the laws of
+//! permitting and containing.
 
 use proptest::prelude::*;
 use service_tokens::scope::{MAX_SCOPE_LEN, MAX_SCOPES, MAX_TYPE_NAME_LEN};
@@ -158,7 +158,7 @@ fn grants_permit_matching_scopes() {
         ("a:b:*", "a:b:c:d", true),
         ("*", "a", true),
         ("*", "a:b:c", true),
-        // The reserved resource is reached by its name only.
+        // Only a grant that names the reserved resource reaches it.
         ("*", "service-tokens", false),
         ("*", "service-tokens:issue", false),
         ("*", "service-tokens:issue:x", false),
@@ -179,7 +179,7 @@ fn grants_permit_matching_scopes() {
     ];
     for (granted, requirement, expected) in cases {
         assert_eq!(permits(granted, requirement), expected, "{granted:?} permits {requirement:?}");
-        // For something definite, containing is permitting.
+        // For a scope without a wildcard, containing is the same as permitting.
         assert_eq!(
             contains(granted, requirement),
             expected,
@@ -231,7 +231,7 @@ fn intersections_match_table() {
     }
 }
 
-/// An intersection can be larger than any set that may be granted; it must not be cut.
+/// An intersection can be larger than any set that may be granted. It must not be truncated.
 #[test]
 fn large_intersection_keeps_every_scope() {
     let left: Vec<String> = (1..64).map(|i| format!("a:{i}")).chain(["b:*".into()]).collect();
@@ -336,7 +336,7 @@ proptest! {
             !inner.as_scopes().permits(requirement) || outer.as_scopes().permits(requirement)
         });
         prop_assert!(!contained || all, "{outer} contains {inner}");
-        // Segments that no scope has tell whether a wildcard reaches as far as another.
+        // Segments that no scope has show whether a wildcard reaches as far as another one.
         let requirements = nearby(&inner, "q.q:q.q");
         let all = requirements.iter().all(|requirement| {
             !inner.as_scopes().permits(requirement) || outer.as_scopes().permits(requirement)

@@ -22,8 +22,8 @@ use service_tokens::{
 };
 use sha2::{Digest as _, Sha256};
 
-const KEY: [u8; 32] = *b"\x91key-bytes-that-nobody-may-see-\x02";
-const OLD_KEY: [u8; 32] = *b"\x92old-key-bytes-nobody-may-see--\x03";
+const KEY: [u8; 32] = *b"\x91key-bytes-for-the-leak-checks-\x02";
+const OLD_KEY: [u8; 32] = *b"\x92old-key-bytes-for-leak-checks-\x03";
 
 fn ring() -> KeyRing {
     KeyRing::new(KeyId(*b"new_"), &KEY).unwrap().retired(KeyId(*b"old_"), &OLD_KEY).unwrap()
@@ -48,12 +48,13 @@ impl Canaries {
             ("url base64", base64(bytes, b"-_")),
         ];
         for (form, text) in forms {
-            // A part is as bad as the whole: the first and the last half.
+            // A part of a secret is a leak, too: the first and the last half.
             let half = text.len() / 2;
             self.0.push((format!("{name}, {form}, first half"), text[..half].to_owned()));
             self.0.push((format!("{name}, {form}, last half"), text[half..].to_owned()));
         }
-        // A key may be made of letters. A digest has nine of them in a row by chance, and a file holds it.
+        // A key may consist of letters. A digest may contain nine of them in a row by chance, and the file
+        // has digests.
         for part in bytes.split(|byte| !byte.is_ascii_graphic()).filter(|part| part.len() > 20) {
             let part = str::from_utf8(part).unwrap().to_owned();
             self.0.push((format!("{name}, as text"), part));
@@ -106,7 +107,7 @@ impl Canaries {
         self.check(what, &format!("{value:#?}"));
     }
 
-    /// The error, its sources, all of it.
+    /// Adds an error and all of its sources.
     #[track_caller]
     fn check_error(&self, what: &str, error: &dyn std::error::Error) {
         let mut link = Some(error);
@@ -137,11 +138,11 @@ fn request() -> IssueRequest {
     IssueRequest::new("connector", "backup").issued_by("alice").metadata("k", "v")
 }
 
-/// The output and events of many operations, and the secrets that must not appear in it.
+/// The output and events of many operations, and the secrets that must not appear in them.
 #[derive(Default)]
 struct Seen {
     canaries: Canaries,
-    /// Errors and values, already as text.
+    /// Errors and values as text.
     printed: Vec<(String, String)>,
 }
 
@@ -190,7 +191,7 @@ async fn live(seen: &mut Seen, service: &TokenService<Arc<Faulty>>, clock: &Manu
                 let verified = service.verify(&token, requirement).await;
                 seen.outcome(&format!("verifying the {name}"), verified);
             }
-            // Cut, lengthened, altered, with another prefix, upper case, quoted, in bytes.
+            // Truncated, extended, altered, with another prefix, in upper case, in quotes, and as bytes.
             let altered = [
                 token[1..].to_owned(),
                 token[..token.len() - 1].to_owned(),
@@ -277,7 +278,7 @@ fn output_traces_and_events_hold_no_secret() {
             if collected {
                 seen.canaries.check("events", &events.lock().unwrap().join("\n"));
             } else {
-                // The lines hold the ids, so they are the right lines.
+                // The lines contain the ids, so these are the lines that the test means.
                 assert!(lines.contains("token issued") && lines.lines().count() > 50, "{lines}");
                 seen.canaries.check("tracing", &lines);
             }
@@ -354,7 +355,7 @@ fn debug_shows_no_secret() {
     canaries.check_error("InvalidKey", &weak);
     let doubled = ring().retired(KeyId(*b"old_"), &KEY).unwrap_err();
     canaries.check_error("InvalidKey", &doubled);
-    // A record's bytes hold digests; what is said of damaged ones does not.
+    // The bytes of a record contain digests. The error about damaged bytes must not.
     let bytes = newer.record.to_bytes();
     for end in 0..bytes.len() {
         if let Err(error) = Record::from_bytes(&bytes[..end]) {
@@ -370,8 +371,8 @@ fn debug_shows_no_secret() {
     canaries.check_debug("TokenService that keeps records", &keeping);
 }
 
-/// A panic in the embedder's code while it holds all of this: neither the payload, nor what the hook
-/// prints, nor what is dropped on the way shows anything.
+/// A panic in the embedder's code while it owns all of these values. The payload, the output of the hook
+/// and the dropped values must not show a secret.
 #[test]
 fn panic_shows_no_secret() {
     let printed = Arc::new(Mutex::new(String::new()));
@@ -395,7 +396,7 @@ fn panic_shows_no_secret() {
         let service = builder(MemoryStore::new()).keys(ring()).build().unwrap();
         let issued = block_on(service.owner("acme").issue(request())).unwrap();
         canaries.add("issued", &issued);
-        // Careless code unwraps an unexpected error or value, which prints it in a panic.
+        // Code may unwrap an unexpected error or value, which prints it in the message of the panic.
         let outcome = block_on(service.verify(&text(&issued), &requirement("x")));
         let _ = catch_unwind(AssertUnwindSafe(|| outcome.map(drop).unwrap()));
         let outcome: Result<(), Issued> =
@@ -415,7 +416,7 @@ fn panic_shows_no_secret() {
     canaries.check("the hook", &printed.lock().unwrap());
 }
 
-/// The search itself finds what it is to find: in a record's bytes there is a digest.
+/// The search must find known secrets: the bytes of a record contain a digest.
 #[test]
 fn canaries_find_planted_leaks() {
     for keyed in [false, true] {

@@ -1,4 +1,4 @@
-//! The token grammar from outside: every rule with its error, both sides of every limit, and the
+//! The public API of the token grammar: every rule with its error, both sides of every limit, and the
 //! golden tokens of version 1.
 
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ const ID: &str = "02p5oQZoHTv0zeY5yG21K3";
 const SECRET: &str = "zyxwvutsrqponmlkjihgfedcbaZYXWVUTSRQPONMLKJ";
 const ALPHABET: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The text with its checksum behind it, from the definitions of CRC-32/ISO-HDLC and base62.
+/// Appends the checksum, computed from the definitions of CRC-32/ISO-HDLC and base62.
 fn sealed(text: &str) -> String {
     let mut crc = u32::MAX;
     for byte in text.bytes() {
@@ -43,7 +43,7 @@ fn refusal(text: impl AsRef<[u8]>) -> Option<MalformedToken> {
     ParsedToken::parse(text.as_ref(), &ours()).err()
 }
 
-/// Texts that break one rule each; what they break the checksum of, they are sealed again.
+/// Texts that break one rule each. A text whose change invalidates the checksum gets a new one.
 fn broken() -> Vec<(Vec<u8>, MalformedToken)> {
     use MalformedToken::*;
     let good = token();
@@ -112,7 +112,7 @@ fn broken() -> Vec<(Vec<u8>, MalformedToken)> {
         (format!("acme_live_17n42DGM5Tflk9n8mt7Fhc8{SECRET}000000"), Checksum),
         (format!("acme_live_1{ID}{SECRET}000000"), Checksum),
         (format!("acme_live_1{ID}{SECRET}zzzzzz"), Checksum),
-        // One token's checksum behind another's secret, and behind another accepted prefix.
+        // The checksum of one token after the secret of another, and after another accepted prefix.
         (format!("acme_live_1{ID}{}{}", SECRET.replace('z', "0"), &good[76..]), Checksum),
         (format!("a_{body}"), Checksum),
     ];
@@ -121,7 +121,7 @@ fn broken() -> Vec<(Vec<u8>, MalformedToken)> {
     broken.push((b"\xff_1".to_vec(), UnknownPrefix));
     broken.push(([b"acme_live_\xff".as_slice(), &good.as_bytes()[11..]].concat(), UnknownVersion));
     broken.push(([&good.as_bytes()[..40], b"\xff", &good.as_bytes()[41..]].concat(), Character));
-    // Overlong UTF-8 for a zero, in the place of two characters.
+    // Overlong UTF-8 for a zero, in place of two characters.
     broken
         .push(([&good.as_bytes()[..40], b"\xc0\xb0", &good.as_bytes()[42..]].concat(), Character));
     broken
@@ -171,7 +171,7 @@ fn longest_token_has_longest_prefix() {
     assert_eq!(longer, Some(MalformedToken::TooLong));
 }
 
-/// A huge input is refused by its length alone; the size is one that a scan would be noticed at.
+/// A huge input is refused by its length alone. A scan of 64 MiB would make the test visibly slow.
 #[test]
 fn parse_huge_input_is_too_long() {
     assert_eq!(refusal(vec![b'_'; 64 << 20]), Some(MalformedToken::TooLong));
@@ -186,7 +186,7 @@ fn parse_errors_do_not_repeat_input() {
             assert!(!shown.contains(&*part), "{shown} repeats {part}");
         }
     }
-    // A character that stands in no message and no name of an error.
+    // A character that no message and no name of an error contains.
     let marker = "\u{1d11e}";
     let places = [
         marker.to_owned(),
@@ -334,7 +334,7 @@ fn scanner_finds_each_golden_token() {
     for line in GOLDEN.lines().filter(|line| !line.starts_with('#')) {
         let mut parts = line.split(' ');
         let (token, prefix) = (parts.next().unwrap(), parts.next().unwrap());
-        // A prefix that is the start of another must not hide it.
+        // A prefix that begins another one must not hide it.
         let prefix_rules_match_table =
             ["a", "acme", prefix].map(|prefix| Prefix::new(prefix).unwrap());
         let finder = regex::Regex::new(&scanner_regex(&prefix_rules_match_table)).unwrap();
@@ -373,7 +373,7 @@ proptest! {
         prop_assert!(refused.is_some());
     }
 
-    /// Near misses: pieces of real tokens put together at random.
+    /// Near misses: pieces of real tokens, combined at random.
     #[test]
     fn parse_near_the_grammar_returns(
         pieces in proptest::collection::vec(

@@ -1,5 +1,5 @@
-//! What the package logs. In a separate process, because the subscriber is global: a subscriber of
-//! one thread misses the events of a call site that another thread reached first.
+//! The log of the package. The tests run in a separate process, because the subscriber is global: a
+//! subscriber of one thread misses the events of a call site that another thread reached first.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may fail")]
 
 #[path = "harness/mod.rs"]

@@ -1,4 +1,5 @@
-//! Time that does not run backwards, jumps that are noticed, and a coarse clock that is close.
+//! Guarded time does not run backwards, jumps are detected, and the coarse clock is close to the
+//! exact one.
 
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
@@ -12,7 +13,7 @@ fn now(guarded: &GuardedClock) -> DateTime<Utc> {
     guarded.now(|_| {})
 }
 
-/// The jump that a look at the clock notices.
+/// Returns the jump that a read of the clock detects.
 fn jump(guarded: &GuardedClock) -> Option<ClockJump> {
     let mut noticed = None;
     guarded.now(|jump| noticed = Some(jump));
@@ -45,9 +46,9 @@ fn coarse_clock_lags_at_most_10_ms() {
 fn verify_time_is_never_before_operation_time() {
     let guarded = GuardedClock::new(Arc::new(SystemClock::new()));
     for _ in 0..1_000 {
-        let act = now(&guarded);
+        let operation = now(&guarded);
         let verification = guarded.now_coarse(|_| {});
-        assert!(verification.time >= act);
+        assert!(verification.time >= operation);
         assert_eq!(verification.time.timestamp_micros(), verification.micros);
     }
 }

@@ -1,4 +1,5 @@
-//! The encoding: one spelling a record, no record for damaged bytes, golden files for ever.
+//! The encoding: each record has one spelling, damaged bytes are refused, and golden files stay
+//! readable.
 
 use super::*;
 use crate::record::tlv::checksum;
@@ -7,7 +8,7 @@ const GOLDEN: &str = include_str!("../../../tests/golden/record_v1.hex");
 
 type Parts = Vec<(u8, Vec<u8>)>;
 
-/// The frame as the format's description has it: nothing shared with the crate's writer.
+/// Writes the frame from the description of the format. It shares no code with the crate's writer.
 fn frame(format: u8, fields: &[(u8, Vec<u8>)]) -> Vec<u8> {
     let mut bytes = vec![format];
     for (tag, content) in fields {
@@ -26,7 +27,7 @@ fn leb(length: usize) -> Vec<u8> {
     }
 }
 
-/// CRC-32/ISO-HDLC bit by bit, behind what it covers.
+/// Appends the CRC-32/ISO-HDLC of the bytes, computed bit by bit.
 fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
     let mut crc = u32::MAX;
     for byte in &bytes {
@@ -53,7 +54,7 @@ fn minimal_fields() -> Parts {
     ]
 }
 
-/// The fields of [`minimal`] with one put in, replaced or (without content) left out.
+/// The fields of [`minimal`] with one field added, replaced or (without content) removed.
 fn with(tag: u8, content: Option<&[u8]>) -> Parts {
     let mut fields = minimal_fields();
     fields.retain(|(other, _)| *other != tag);
@@ -200,7 +201,7 @@ fn frame_has_one_spelling() {
     assert_eq!(refusal(&seal(vec![])), "the bytes are empty");
     assert_eq!(refusal(&seal(vec![1])), "a required field is missing");
     assert_eq!(refusal(&seal([&[0], &good[1..]].concat())), "the format is zero");
-    // The id's length of 16 in two and in three bytes, in more than three, and none.
+    // The length of the id, 16, in two bytes, in three, in more than three, and a missing one.
     let id = |length: &[u8]| seal([&[1, 1], length, &good[3..]].concat());
     assert_eq!(refusal(&id(&[0x90, 0])), "a length is longer than needed");
     assert_eq!(refusal(&id(&[0x90, 0x80, 0])), "a length is longer than needed");
@@ -208,7 +209,7 @@ fn frame_has_one_spelling() {
     assert_eq!(refusal(&id(&[0xff, 0xff, 0x7f])), "a field ends too early");
     assert_eq!(refusal(&seal(vec![1, 1])), "a field ends too early");
     assert_eq!(refusal(&seal([good.clone(), vec![18]].concat())), "a field ends too early");
-    // Swapped and doubled fields, adjacent and not.
+    // Swapped and repeated fields, adjacent or not.
     let fields = minimal_fields();
     for first in 0..fields.len() {
         for second in 0..first {
@@ -255,7 +256,8 @@ fn longest_encoding_of_any_format_fits() {
     assert_eq!(refusal(&of(MAX_RECORD_BYTES - rest + 1)), "the bytes are longer than any record");
 }
 
-/// Cut off anywhere, also between two fields, a record is no record: a revocation comes late.
+/// A record cut at any byte is refused, even between two fields. Otherwise a cut could remove the
+/// revocation, which is near the end.
 #[test]
 fn truncated_or_extended_record_is_refused() {
     for record in [minimal(), full()] {
@@ -269,8 +271,8 @@ fn truncated_or_extended_record_is_refused() {
     }
 }
 
-/// A changed byte is seen by the checksum; with a checksum that was made to fit it is either seen
-/// by a rule or spells another record in that record's one way.
+/// The checksum detects a changed byte. If the checksum was changed to match, a rule refuses the
+/// bytes, or they are the only spelling of another record.
 #[test]
 fn changed_byte_is_refused_or_another_record() {
     change_bytes(9);
@@ -282,7 +284,7 @@ fn changed_byte_campaign() {
     change_bytes(1);
 }
 
-/// Changes each byte to every value, or to values at this distance.
+/// Changes each byte to every value, or to each value at multiples of this distance.
 fn change_bytes(stride: usize) {
     let (mut refused, mut read) = (0, 0);
     for record in [minimal(), full()] {
@@ -316,7 +318,7 @@ fn change_bytes(stride: usize) {
 
 fn newer() -> Vec<u8> {
     let mut fields = with(12, Some(&5_000i64.to_be_bytes()));
-    // Digests of another shape, and a restriction that this crate cannot know.
+    // Digests of another shape, and a restriction that this crate does not know.
     fields.iter_mut().filter(|(tag, _)| *tag == 9).for_each(|(_, content)| content.truncate(3));
     fields.push((13, b"later".to_vec()));
     fields.push((15, b"someone".to_vec()));
@@ -341,7 +343,7 @@ fn newer_record_is_listed_and_copied_only() {
     assert_eq!(record.issuers(), [TokenId::from_bytes([1; 16]); 2]);
     assert_eq!(record.metadata().count(), 0);
     assert_eq!(record.clone().to_bytes(), bytes);
-    // The frame and what every format has are checked all the same.
+    // The checks of the frame and of the fields that every format has still apply.
     for end in 0..bytes.len() {
         assert!(Record::from_bytes(&bytes[..end]).is_err());
     }
@@ -382,10 +384,9 @@ fn golden_records_of_version_1_are_read() {
     assert_eq!(names, ["minimal", "full", "newer"]);
 }
 
-/// Wrote `tests/golden/record_v1.hex`, which must never change: a later format gets a file of its
-/// own.
+/// Wrote `tests/golden/record_v1.hex`, which must never change. A later format gets its own file.
 #[test]
-#[ignore = "writes tests/golden/record_v1.hex anew"]
+#[ignore = "rewrites tests/golden/record_v1.hex"]
 fn write_golden_records() {
     let text = format!(
         "# Encodings of record format 1, and one of a later format that it must be able to list.\n\
@@ -437,7 +438,7 @@ proptest! {
         let _ = Record::from_bytes(&seal(bytes));
     }
 
-    /// Fields in order, each with random content: what random bytes hardly ever are.
+    /// Builds fields in order, each with random content, because random bytes rarely form a frame.
     #[test]
     fn read_of_any_framed_bytes_returns(
         contents in btree_map(1..=18u8, vec(any::<u8>(), 0..60), 0..10),

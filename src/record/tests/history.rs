@@ -1,16 +1,16 @@
-//! Random histories, held against a model that remembers every secret there ever was.
+//! Random histories against a model that remembers every secret of the token.
 
 use super::life::{Verdict, at, digest_of, first_use_of, issued, rotation, verdict};
 use super::*;
 
-/// What a rotation does, said without a record: when each secret ends.
+/// The effect of rotations without a record: the end of each secret.
 #[derive(Debug, Clone)]
 struct Model {
-    /// By secret; `None` for the newest, which ends with the token.
+    /// For each secret, its end. `None` for the newest, which ends with the token.
     ends: Vec<Option<i64>>,
-    /// By secret: when it was made.
+    /// For each secret, its creation time.
     made: Vec<i64>,
-    /// By secret: whether it ends when the newest is used.
+    /// For each secret, whether it ends when the newest is used.
     on_first_use: Vec<bool>,
     not_before: Option<i64>,
     expires_at: Option<i64>,
@@ -27,17 +27,17 @@ impl Model {
         }
     }
 
-    fn lives(&self, secret: usize, now: i64) -> bool {
+    fn is_live(&self, secret: usize, now: i64) -> bool {
         self.ends[secret].is_none_or(|end| now < end)
     }
 
-    fn living(&self, now: i64) -> Vec<usize> {
-        (0..self.ends.len()).filter(|secret| self.lives(*secret, now)).collect()
+    fn live(&self, now: i64) -> Vec<usize> {
+        (0..self.ends.len()).filter(|secret| self.is_live(*secret, now)).collect()
     }
 
-    /// The secrets that ended last: more than one if they ended together.
+    /// Returns the secrets with the latest past end. There are several if they ended together.
     fn ended_last(&self, now: i64) -> Vec<usize> {
-        let ended = |secret: &usize| !self.lives(*secret, now);
+        let ended = |secret: &usize| !self.is_live(*secret, now);
         let last = (0..self.ends.len()).filter(ended).map(|secret| self.ends[secret]).max();
         (0..self.ends.len()).filter(|secret| Some(self.ends[*secret]) == last).collect()
     }
@@ -52,10 +52,10 @@ impl Model {
         if self.state(now) != State::Active {
             return Err(RotateDenied::NotActive(self.state(now)));
         }
-        let living = self.living(now);
+        let live = self.live(now);
         let newest = self.ends.len() - 1;
-        assert!(living.contains(&newest) && living.len() <= 2);
-        let overlap = living.len() == 2;
+        assert!(live.contains(&newest) && live.len() <= 2);
+        let overlap = live.len() == 2;
         if overlap && replaces.is_none() {
             return Err(RotateDenied::OverlapRuns);
         }
@@ -67,11 +67,11 @@ impl Model {
         };
         let lost = overlap && replaces == Some(ReplacedSecret::Newest);
         if lost && matches!(older_ends, OlderEnds::Now) {
-            self.ends[living[0]] = Some(now);
+            self.ends[live[0]] = Some(now);
         }
         let end = if lost { now } else { wanted };
         if overlap && replaces == Some(ReplacedSecret::Oldest) {
-            self.ends[living[0]] = Some(now);
+            self.ends[live[0]] = Some(now);
         }
         self.ends[newest] = Some(end);
         self.on_first_use[newest] = matches!(older_ends, OlderEnds::OnFirstUse { .. });
@@ -82,21 +82,21 @@ impl Model {
         Ok(())
     }
 
-    /// Whether a use of this secret ends another.
+    /// Returns whether a use of this secret ends another one.
     fn first_use(&mut self, secret: usize, now: i64) -> bool {
-        let living = self.living(now);
+        let live = self.live(now);
         let ends = self.state(now) == State::Active
-            && living.len() == 2
-            && secret == living[1]
-            && self.on_first_use[living[0]];
+            && live.len() == 2
+            && secret == live[1]
+            && self.on_first_use[live[0]];
         if ends {
-            self.ends[living[0]] = Some(now);
+            self.ends[live[0]] = Some(now);
         }
         ends
     }
 
-    /// The times beside the digests are those of the secrets.
-    fn agrees_with_what_is_kept(&self, record: &Record) {
+    /// Checks that each time stored with a digest is the time of that secret.
+    fn agrees_with_stored_times(&self, record: &Record) {
         let secret = |digest| (0..self.ends.len()).find(|secret| digest_of(*secret) == digest);
         if let Some(older) = record.older() {
             let secret = secret(older.digest).unwrap();
@@ -112,19 +112,19 @@ impl Model {
 
     fn agrees(&self, record: &Record, now: i64) {
         assert_eq!(record.state(from_micros(now)), self.state(now));
-        let living = self.living(now);
-        assert!((1..=2).contains(&living.len()), "{living:?}");
+        let live = self.live(now);
+        assert!((1..=2).contains(&live.len()), "{live:?}");
         assert_eq!(
             record.overlap(from_micros(now)).map(|overlap| overlap.ends_at.timestamp_micros()),
-            (living.len() == 2)
-                .then(|| self.ends[living[0]].unwrap().min(self.expires_at.unwrap_or(i64::MAX))),
+            (live.len() == 2)
+                .then(|| self.ends[live[0]].unwrap().min(self.expires_at.unwrap_or(i64::MAX))),
         );
         for secret in 0..self.ends.len() {
             let verdict = verdict(record, secret, now);
-            let lives = self.lives(secret, now);
+            let is_live = self.is_live(secret, now);
             let expected = match self.state(now) {
                 State::Revoked => Refusal::Revoked,
-                _ if !lives => Refusal::SecretEnded,
+                _ if !is_live => Refusal::SecretEnded,
                 State::Expired => Refusal::Expired,
                 State::Pending => Refusal::NotYetActive,
                 State::Active => {
@@ -132,8 +132,9 @@ impl Model {
                     continue;
                 }
             };
-            // Which ended ones are still known is promised of the last only; none is accepted.
-            let unknown = !lives && verdict == Verdict::Mismatch(Refusal::WrongSecret);
+            // The record recognises at least the last ended secret, and it may forget earlier ones.
+            // It accepts none of them.
+            let unknown = !is_live && verdict == Verdict::Mismatch(Refusal::WrongSecret);
             assert!(
                 unknown || verdict == Verdict::Denied(expected),
                 "secret {secret} at {now}: {verdict:?}, {self:?}"
@@ -142,7 +143,7 @@ impl Model {
         let last = self.ended_last(now);
         let known = |secret: &usize| matches!(verdict(record, *secret, now), Verdict::Denied(_));
         assert!(last.is_empty() || last.iter().any(known), "{last:?} at {now}: {self:?}");
-        self.agrees_with_what_is_kept(record);
+        self.agrees_with_stored_times(record);
         assert_eq!(verdict(record, 61, now), Verdict::Mismatch(Refusal::WrongSecret));
         let revoked = record.revocation().map(|r| (r.at.timestamp_micros(), r.by.clone()));
         let expected = self.revoked.map(|(at, by)| (at, Some(by.to_string().into())));
@@ -153,25 +154,26 @@ impl Model {
 #[derive(Debug, Clone, Copy)]
 enum Operation {
     Pass(i64),
-    Rotate(OlderEnds2, Option<ReplacedSecret>, Option<Option<i64>>),
+    Rotate(RelativeEnd, Option<ReplacedSecret>, Option<Option<i64>>),
     Revoke,
-    /// The newest secret but so many is presented, and what follows is done so much later.
+    /// Uses the secret that is this many rotations older than the newest. The next step is this
+    /// much later.
     Use(usize, i64),
 }
 
-/// [`OlderEnds`], relative to now.
+/// [`OlderEnds`] relative to now.
 #[derive(Debug, Clone, Copy)]
-enum OlderEnds2 {
+enum RelativeEnd {
     Now,
     In(i64),
     FirstUse(i64),
 }
 
-fn acts() -> impl Strategy<Value = Operation> {
+fn operations() -> impl Strategy<Value = Operation> {
     let ends = prop_oneof![
-        1 => Just(OlderEnds2::Now),
-        3 => (-2..20i64).prop_map(OlderEnds2::In),
-        2 => (-2..20i64).prop_map(OlderEnds2::FirstUse),
+        1 => Just(RelativeEnd::Now),
+        3 => (-2..20i64).prop_map(RelativeEnd::In),
+        2 => (-2..20i64).prop_map(RelativeEnd::FirstUse),
     ];
     let replaces = prop_oneof![
         2 => Just(None), 2 => Just(Some(ReplacedSecret::Newest)), 2 => Just(Some(ReplacedSecret::Oldest)),
@@ -187,7 +189,7 @@ fn acts() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// Times within the range of a record, at its ends and far beyond.
+/// Returns times within the range of a record, at its ends and far beyond.
 fn moments() -> impl Strategy<Value = i64> {
     prop_oneof![4 => 0..=LATEST, 1 => any::<i64>(), 1 => -2..3i64, 1 => LATEST - 2..LATEST + 3]
 }
@@ -199,7 +201,7 @@ proptest! {
     fn random_history_agrees_with_model(
         not_before in proptest::option::weighted(0.3, 0..10i64),
         expires_in in proptest::option::weighted(0.3, 20..60i64),
-        history in vec(acts(), 0..30),
+        history in vec(operations(), 0..30),
     ) {
         let mut now = 1_000;
         let not_before = not_before.map(|after| now + after);
@@ -209,14 +211,14 @@ proptest! {
             ends: vec![None], made: vec![now], on_first_use: vec![false],
             not_before, expires_at, revoked: None,
         };
-        for (step, act) in history.into_iter().enumerate() {
-            match act {
+        for (step, operation) in history.into_iter().enumerate() {
+            match operation {
                 Operation::Pass(micros) => now += micros,
                 Operation::Rotate(ends, replaces, expiry) => {
                     let older_ends = match ends {
-                        OlderEnds2::Now => OlderEnds::Now,
-                        OlderEnds2::In(after) => at(now + after),
-                        OlderEnds2::FirstUse(after) => {
+                        RelativeEnd::Now => OlderEnds::Now,
+                        RelativeEnd::In(after) => at(now + after),
+                        RelativeEnd::FirstUse(after) => {
                             OlderEnds::OnFirstUse { latest: from_micros(now + after) }
                         }
                     };
@@ -258,11 +260,11 @@ proptest! {
                     record = revoked.unwrap_or(record);
                 }
             }
-            // A store keeps bytes: what comes back from one lives on all the same.
+            // A store retains only bytes, so the record must behave the same after decoding.
             record = Record::from_bytes(&record.to_bytes()).unwrap();
             model.agrees(&record, now);
         }
-        // Time goes on without anybody doing anything.
+        // Only the time changes: the states must change at exactly these moments.
         for end in model.ends.clone().into_iter().flatten().chain(model.expires_at) {
             for moment in [end - 1, end, end + 1] {
                 if moment >= now {
@@ -272,7 +274,7 @@ proptest! {
         }
     }
 
-    /// Whatever an act makes can be written and read again; it fails or it holds.
+    /// Each operation fails or makes a record that can be encoded and decoded.
     #[test]
     fn every_operation_gives_a_storable_record(
         now in moments(),

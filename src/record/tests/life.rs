@@ -1,4 +1,4 @@
-//! The life of a record: each limit to the microsecond, each refusal.
+//! The states of a record over time: each limit to the microsecond, and each refusal.
 
 use super::*;
 use crate::digest::KeyId;
@@ -14,7 +14,7 @@ fn prefix() -> Prefix {
     Prefix::new("acme").unwrap()
 }
 
-/// The token with the n-th of 62 secrets.
+/// Returns the token with the n-th of 62 secrets.
 fn token(n: usize) -> Token {
     struct Constant(u8);
     impl RandomSource for Constant {
@@ -57,7 +57,7 @@ pub(super) fn verdict(record: &Record, secret: usize, now: i64) -> Verdict {
     }
 }
 
-/// What the use of a secret is, if it matches.
+/// Returns the first use that presenting this secret is, if the secret matches.
 pub(super) fn first_use_of(record: &Record, secret: usize, now: i64) -> Option<FirstUse> {
     let (token, accepted) = (token(secret), [prefix()]);
     let parsed = ParsedToken::parse(token.expose_secret(), &accepted).unwrap();
@@ -96,10 +96,10 @@ fn state_changes_to_the_microsecond() {
         (3_001, State::Expired, Verdict::Denied(Refusal::Expired)),
     ] {
         assert_eq!((record.state(from_micros(now)), verdict(&record, 0, now)), (state, expected));
-        let died = (state == State::Expired).then(|| from_micros(3_000));
-        assert_eq!(record.ended_at(from_micros(now)), died);
+        let ended_at = (state == State::Expired).then(|| from_micros(3_000));
+        assert_eq!(record.ended_at(from_micros(now)), ended_at);
     }
-    // Nanoseconds decide nothing.
+    // Nanoseconds have no effect.
     let late = from_micros(2_999) + chrono::Duration::nanoseconds(999);
     assert_eq!((record.state(late), record.ended_at(late)), (State::Active, None));
 }
@@ -123,7 +123,7 @@ fn older_secret_ends_to_the_microsecond() {
         let overlap = Overlap { ends_at: from_micros(2_000), ends_on_first_use: first_use };
         assert_eq!(rotated.overlap(from_micros(1_999)), Some(overlap));
         assert_eq!(rotated.overlap(from_micros(2_000)), None);
-        // At the end there is no overlap that a rotation would have to name.
+        // At its end the overlap no longer requires a rotation to name the replaced secret.
         let again = rotation(2, OlderEnds::Now, None);
         assert_eq!(rotated.rotate(from_micros(1_999), &again), Err(RotateDenied::OverlapRuns));
         assert!(rotated.rotate(from_micros(2_000), &again).is_ok());
@@ -144,17 +144,17 @@ fn first_use_of_newest_ends_older() {
     assert_eq!(verdict(&used, 1, 2_000), Verdict::Accepted);
     assert_eq!(used.ended().unwrap().ended_at, from_micros(2_000));
     assert_eq!(used.secret_created_at(), rotated.secret_created_at());
-    // Once is enough.
+    // A second use changes nothing.
     assert_eq!(
         (first_use_of(&used, 1, 2_000), used.first_used(&first, from_micros(2_000))),
         (None, None)
     );
-    // What came in between: nothing is lost, nothing else ended.
+    // Other changes in between: the first use overwrites none of them and ends no other secret.
     let again = rotation(2, until_first_use, Some(ReplacedSecret::Oldest));
     let newer = rotated.rotate(from_micros(1_900), &again).unwrap();
     let revoked = rotated.revoke(from_micros(1_900), None, None).unwrap().unwrap();
-    let strange = rotated.as_if_newer().unwrap();
-    for present in [newer, revoked, strange, record] {
+    let newer_format = rotated.as_if_newer().unwrap();
+    for present in [newer, revoked, newer_format, record] {
         assert_eq!(present.first_used(&first, from_micros(2_000)), None, "{present:?}");
     }
     assert_eq!(rotated.first_used(&first, from_micros(9_000)), None);
@@ -163,7 +163,8 @@ fn first_use_of_newest_ends_older() {
     assert_eq!(first_use_of(&plain.unwrap(), 1, 2_000), None);
 }
 
-/// The secret whose answer was lost is never used; the older one must see the next one arrive.
+/// If the answer with the newest secret was lost, that secret is never used. The older secret must
+/// then last until the next new secret is used.
 #[test]
 fn replacing_newest_keeps_rule_of_older() {
     let until_first_use = OlderEnds::OnFirstUse { latest: from_micros(9_000) };
@@ -195,7 +196,8 @@ fn overlap_end_before_now_is_now() {
     assert_eq!(verdict(&rotated, 0, 1_500), Verdict::Accepted);
 }
 
-/// A leak of both secrets: replacing the oldest and ending now leaves only the new one.
+/// After a leak of both secrets, a rotation that replaces the oldest and ends the others now leaves
+/// only the new one.
 #[test]
 fn rotate_at_once_can_end_both_secrets() {
     let record = issued(1_000, None, None);
@@ -234,7 +236,7 @@ fn rotate_of_inactive_record_is_refused() {
 }
 
 #[test]
-fn first_revocation_is_kept() {
+fn revoke_again_retains_the_first() {
     let record = issued(1_000, None, Some(3_000));
     let now = from_micros(2_000);
     let revoked = record.revoke(now, Some("first"), Some("why")).unwrap().unwrap();
@@ -242,12 +244,13 @@ fn first_revocation_is_kept() {
     assert_eq!(revoked.revocation(), Some(&expected));
     assert_eq!(revoked.revoke(from_micros(1_500), Some("second"), None), Ok(None));
     assert_eq!(revoked.revoke(from_micros(1_500), Some(""), None), Ok(None));
-    // A state and not a time: also before it, should a clock be wrong.
+    // Revocation is a state and not a time. It applies even before its time, in case a clock is
+    // wrong.
     for now in [0, 1_999, 2_000, 3_000, LATEST] {
         assert_eq!(verdict(&revoked, 0, now), Verdict::Denied(Refusal::Revoked));
     }
     assert_eq!(revoked.ended_at(from_micros(2_500)), Some(now));
-    // Revoked after its end, it died of that.
+    // The token was revoked after its end, so its end is the expiry.
     let late = record.revoke(from_micros(4_000), None, None).unwrap().unwrap();
     assert_eq!(late.ended_at(from_micros(4_000)), Some(from_micros(3_000)));
 }
@@ -264,7 +267,7 @@ fn oversized_revocation_is_refused() {
     assert_eq!(record.revoke(now, None, Some(" ")), invalid(Field::Reason, Rule::Empty));
     assert_eq!(record.revoke(now, None, Some(&long)), invalid(Field::Reason, too_long));
     assert!(record.revoke(now, Some(&long[1..]), Some(&long[1..])).is_ok());
-    // A wrong clock is no reason not to revoke.
+    // A wrong clock does not prevent a revocation.
     for (clock, at) in [(i64::MIN, 0), (-1, 0), (LATEST + 1, LATEST), (i64::MAX, LATEST)] {
         let revoked = record.revoke(from_micros(clock), None, None).unwrap().unwrap();
         assert_eq!(revoked.revocation().unwrap().at, from_micros(at));
@@ -305,27 +308,27 @@ fn each_mismatch_has_its_reason() {
     let mut other = record.clone();
     other.id = TokenId::from_bytes([0; 16]);
     assert_eq!(verdict(&other, 0, 2_000), Verdict::Mismatch(Refusal::UnknownId));
-    // A scheme or key that is not known hides no other secret that fits.
+    // An unknown scheme or key does not prevent a match with another secret.
     let unknown = |scheme: u8| {
         let mut bytes = digest_of(0).to_bytes();
         bytes[..5].copy_from_slice(&[scheme, b'k', b'e', b'y', b'1']);
         StoredDigest::from_bytes(&bytes)
     };
-    let mut strange = record.clone();
-    strange.newest.digest = unknown(3);
-    assert_eq!(verdict(&strange, 0, 2_000), Verdict::Mismatch(Refusal::UnknownScheme(3)));
-    strange.newest.digest = unknown(0);
-    assert_eq!(verdict(&strange, 0, 2_000), Verdict::Mismatch(Refusal::UnknownScheme(0)));
-    strange.newest.digest = unknown(2);
+    let mut changed = record.clone();
+    changed.newest.digest = unknown(3);
+    assert_eq!(verdict(&changed, 0, 2_000), Verdict::Mismatch(Refusal::UnknownScheme(3)));
+    changed.newest.digest = unknown(0);
+    assert_eq!(verdict(&changed, 0, 2_000), Verdict::Mismatch(Refusal::UnknownScheme(0)));
+    changed.newest.digest = unknown(2);
     let missing = Refusal::MissingKey(KeyId(*b"key1"));
-    assert_eq!(verdict(&strange, 0, 2_000), Verdict::Mismatch(missing));
+    assert_eq!(verdict(&changed, 0, 2_000), Verdict::Mismatch(missing));
     let older = OlderSecret {
         digest: digest_of(0),
         created_at: from_micros(0),
         latest_end: from_micros(3_000),
         ends_on_first_use: false,
     };
-    strange.rare = Some(Box::new(Rare { older: Some(older), ..Rare::default() }));
-    assert_eq!(verdict(&strange, 0, 2_000), Verdict::Accepted);
-    assert_eq!(verdict(&strange, 1, 2_000), Verdict::Mismatch(missing));
+    changed.rare = Some(Box::new(Rare { older: Some(older), ..Rare::default() }));
+    assert_eq!(verdict(&changed, 0, 2_000), Verdict::Accepted);
+    assert_eq!(verdict(&changed, 1, 2_000), Verdict::Mismatch(missing));
 }

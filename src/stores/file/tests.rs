@@ -30,7 +30,7 @@ use crate::token::TokenId;
 
 use futures_lite::future::block_on;
 
-/// A directory for one test's store.
+/// A directory for the store of one test.
 struct Place {
     directory: TempDir,
 }
@@ -40,8 +40,8 @@ impl Place {
         Self { directory: tempfile::tempdir().unwrap() }
     }
 
-    /// In memory, where there is such a place: for tests that open thousands of files and ask nothing
-    /// of the disk.
+    /// Creates the directory in memory if possible, for tests that open thousands of files and do
+    /// not test the disk.
     fn in_memory() -> Self {
         let shm = Path::new("/dev/shm");
         let directory = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() };
@@ -56,7 +56,7 @@ impl Place {
         FileStore::open(self.path()).unwrap()
     }
 
-    /// A store that compacts only when asked to.
+    /// Opens a store that compacts only on request.
     fn open_quiet(&self) -> FileStore {
         FileStoreOptions::new().compact_above(u64::MAX).open(self.path()).unwrap()
     }
@@ -67,7 +67,7 @@ fn now() -> DateTime<Utc> {
 }
 
 fn id(n: u64) -> TokenId {
-    // As version-7 ids are: in order, and with a last byte that looks random.
+    // Like ids of version 7: in order, and with a last byte that looks random.
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&n.to_be_bytes());
     bytes[8..].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());

@@ -8,7 +8,7 @@ use super::Fault;
 pub(crate) struct Courses {
     faults: Vec<Fault>,
     rests: Vec<Fault>,
-    /// For each call, the index of its fault in `faults`. The last one is the index in `rests`.
+    /// For each call, the index of its fault in `faults`. The last entry is the index in `rests`.
     places: Option<Vec<usize>>,
 }
 

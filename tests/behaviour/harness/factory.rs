@@ -19,7 +19,7 @@ pub(crate) trait Factory: Sync {
     /// Opens a fresh, empty store.
     fn open(&self) -> Opened;
 
-    /// Closes a store and opens it again, with what it has stored. `None` if this kind retains nothing.
+    /// Closes a store and opens it again with its contents. `None` if this kind retains no contents.
     ///
     /// The store is the last handle: the test has dropped its services.
     fn reopen(&self, opened: Opened) -> Option<Opened> {

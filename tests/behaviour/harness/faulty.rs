@@ -11,25 +11,25 @@ use service_tokens::{ListRequest, Page, Record, StoredRecord, TokenId, TokenStor
 
 use super::SharedStore;
 
-/// The fate of one call.
+/// The fault of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Nothing goes wrong.
+    /// The call succeeds.
     None,
-    /// It is done, and the answer is lost.
+    /// The call is done, and the answer is lost.
     DoneAndLost,
-    /// It is not done, and the answer is lost.
+    /// The call is not done, and the answer is lost.
     LostBefore,
-    /// The answer is lost, and a write is done only later: before the next write, or when the test
-    /// lets it [`settle`](Faulty::settle).
+    /// The answer is lost, and a write is done later: before the next write, or when the test calls
+    /// [`settle`](Faulty::settle).
     Late,
-    /// It is not done, and the store says so.
+    /// The call is not done, and the store reports that.
     Unavailable,
-    /// It is not done: what is stored is no record.
+    /// The call fails, because the stored bytes are not a valid record.
     Corrupt,
-    /// It is not done, because the store takes no changes.
+    /// The call fails, because the store is read-only.
     ReadOnly,
-    /// A rival acts before it. The number selects the rival's action.
+    /// A rival writes before the call. The number selects the rival's action.
     Rival(u8),
 }
 
@@ -51,10 +51,10 @@ impl Op {
 
 pub(crate) type Rival = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Passes calls on to a store. Once armed, the first call meets the first fault of the script and so
-/// on; the calls after its end meet the fault that is given for the rest.
+/// Passes calls on to a store. After arming, each call meets the next fault of the script. Later calls meet
+/// the fault that is given for the rest.
 ///
-/// It offers no `find_now`, so that verification goes through `find`.
+/// It has no `find_now`, so that verification uses `find`.
 pub(crate) struct Faulty {
     inner: SharedStore,
     armed: Mutex<Armed>,
@@ -97,17 +97,17 @@ impl Faulty {
         self.arm(&[], Fault::None);
     }
 
-    /// The calls since it was armed, and what each met.
+    /// Returns the calls since arming, each with its fault.
     pub(crate) fn calls(&self) -> Vec<(Op, Fault)> {
         self.armed.lock().unwrap().calls.clone()
     }
 
-    /// Returns how many writes reached the store since it was armed, with or without an answer.
+    /// Returns how many writes reached the store since arming, with or without an answer.
     pub(crate) fn written(&self) -> usize {
         self.armed.lock().unwrap().written
     }
 
-    /// Carries out the write whose answer was lost and that was not done yet.
+    /// Does the pending write whose answer was lost.
     pub(crate) async fn settle(&self) {
         let late = self.armed.lock().unwrap().late.take();
         let landed = match &late {

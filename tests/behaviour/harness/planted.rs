@@ -1,10 +1,10 @@
-//! Records that no call makes: those of a newer program, and those issued below a token.
+//! Records that no call creates: those of a newer program, and those with other issuers.
 
 use service_tokens::{IssueRequest, MemoryStore, Record, TokenId, TokenStore};
 
 use super::{builder, text};
 
-/// The checksum's length, at the end of an encoding.
+/// The length of the checksum at the end of an encoding.
 const CHECKSUM: usize = 4;
 
 fn with_field(record: &Record, format: Option<u8>, tag: u8, content: &[u8]) -> Record {
@@ -19,14 +19,14 @@ fn with_field(record: &Record, format: Option<u8>, tag: u8, content: &[u8]) -> R
     Record::from_bytes(&bytes).unwrap()
 }
 
-/// The record as a newer program would have written it.
+/// Returns the record as a newer program would write it.
 pub(crate) fn newer(record: &Record) -> Record {
     let newer = with_field(record, Some(record.format() + 1), 0xff, b"new");
     assert!(newer.is_newer());
     newer
 }
 
-/// The record as one that these issued, nearest first; it has no metadata.
+/// Returns the record with these issuers, nearest first. It has no metadata.
 pub(crate) fn below(record: &Record, issuers: &[TokenId]) -> Record {
     let content: Vec<u8> = issuers.iter().flat_map(|id| id.to_bytes()).collect();
     let below = with_field(record, None, 16, &content);
@@ -34,7 +34,7 @@ pub(crate) fn below(record: &Record, issuers: &[TokenId]) -> Record {
     below
 }
 
-/// Puts a changed record into a store; its id and its token, which works if the record does.
+/// Stores a changed record and returns its id and its token. The token is valid if the record is.
 pub(crate) async fn plant(
     store: &dyn TokenStore,
     request: IssueRequest,
@@ -43,7 +43,7 @@ pub(crate) async fn plant(
     plant_of("acme", store, request, change).await
 }
 
-/// Puts a changed record of this owner into a store, as [`plant`] does.
+/// Stores a changed record of this owner, as [`plant`] does.
 pub(crate) async fn plant_of(
     owner: &str,
     store: &dyn TokenStore,

@@ -16,10 +16,10 @@ pub(crate) struct Remote {
     inner: SharedStore,
     finds: AtomicUsize,
     failing: AtomicBool,
-    /// While set, an answer that was read waits for a permit.
+    /// If set, an answer that was read waits for a permit.
     held: AtomicBool,
     released: Semaphore,
-    /// While set, a replacement and a touch wait for a permit before they are done.
+    /// If set, a replacement and a touch wait for a permit before they are done.
     writes_held: AtomicBool,
     writes_released: Semaphore,
     replaces: AtomicUsize,
@@ -27,7 +27,7 @@ pub(crate) struct Remote {
     changes_fail: AtomicBool,
 }
 
-/// The far end of the stream of changes.
+/// The sending side of the stream of changes.
 pub(crate) type Changes = UnboundedSender<Result<Change, StoreError>>;
 
 impl Remote {
@@ -46,7 +46,7 @@ impl Remote {
         }
     }
 
-    /// How often it was asked since the last call.
+    /// Returns the number of calls of `find` since the last call.
     pub(crate) fn finds(&self) -> usize {
         self.finds.swap(0, Ordering::SeqCst)
     }
@@ -55,12 +55,12 @@ impl Remote {
         self.failing.store(failing, Ordering::SeqCst);
     }
 
-    /// From now on answers are read at once and delivered late: when [`release`](Self::release) says.
+    /// Makes reads happen at once and their answers arrive late: after [`release`](Self::release).
     pub(crate) fn hold(&self, held: bool) {
         self.held.store(held, Ordering::SeqCst);
     }
 
-    /// Delivers this many answers that are held.
+    /// Delivers this many delayed answers.
     pub(crate) fn release(&self, answers: usize) {
         self.released.add_permits(answers);
     }
@@ -70,13 +70,12 @@ impl Remote {
         self.replaces.swap(0, Ordering::SeqCst)
     }
 
-    /// From now on replacements and touches are done late: when
-    /// [`release_writes`](Self::release_writes) says.
+    /// Makes replacements and touches happen late: after [`release_writes`](Self::release_writes).
     pub(crate) fn hold_writes(&self, held: bool) {
         self.writes_held.store(held, Ordering::SeqCst);
     }
 
-    /// Lets this many writes be done that are held.
+    /// Lets this many delayed writes happen.
     pub(crate) fn release_writes(&self, writes: usize) {
         self.writes_released.add_permits(writes);
     }
@@ -93,7 +92,7 @@ impl Remote {
         }
     }
 
-    /// The next [`TokenStore::changes`] gives a stream of what is sent here.
+    /// Makes the next [`TokenStore::changes`] return a stream of the items that are sent here.
     pub(crate) fn stream(&self) -> Changes {
         let (sender, receiver) = unbounded_channel();
         *self.changes.lock().unwrap() = Some(receiver);

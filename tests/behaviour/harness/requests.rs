@@ -52,7 +52,7 @@ pub(crate) fn incident() -> RevokeRequest {
     RevokeRequest::new().by("alice").reason("INC-42")
 }
 
-/// Issues through a service of its own, so that these events are not among the collected ones.
+/// Issues through a separate service, so that these events are not among the collected ones.
 pub(crate) async fn issue_many(store: &SharedStore, many: usize) -> Vec<TokenId> {
     let service = builder(store.clone()).build().unwrap();
     let mut ids = Vec::with_capacity(many);
@@ -69,7 +69,7 @@ pub(crate) async fn count_live(store: &SharedStore) -> usize {
     records.iter().filter(|record| States::LIVE.contains(record.state(now))).count()
 }
 
-/// Revokes a token and every token that it may have obtained.
+/// Revokes a token and its descendants.
 pub(crate) async fn revoke_with_descendants<S: TokenStore>(service: &TokenService<S>, id: TokenId) {
     let request = RevokeRequest::new().by("rival");
     let outcome = service.all_owners().revoke_with_descendants(id, request).run().await.unwrap();

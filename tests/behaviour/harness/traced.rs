@@ -1,4 +1,4 @@
-//! A collector of `tracing` events, and of everything a subscriber would print of them.
+//! A collector of `tracing` events, and of the lines that a subscriber prints of them.
 
 use std::fmt;
 use std::io;
@@ -17,7 +17,7 @@ pub(crate) struct TracedEvent {
     pub(crate) fields: Vec<(String, String)>,
 }
 
-/// The `tracing` events of a test, one by one and as the lines of the usual subscriber.
+/// The `tracing` events of a test, individually and as the lines of the usual subscriber.
 #[derive(Clone, Default)]
 pub(crate) struct Traced {
     events: Arc<Mutex<Vec<TracedEvent>>>,
@@ -25,27 +25,27 @@ pub(crate) struct Traced {
 }
 
 impl Traced {
-    /// The events of this crate's own since the last call.
+    /// Returns the events of this crate since the last call.
     pub(crate) fn take(&self) -> Vec<TracedEvent> {
         std::mem::take(&mut *self.events.lock().unwrap())
     }
 
-    /// All that was printed so far.
+    /// Returns everything that was printed so far.
     pub(crate) fn printed(&self) -> String {
         String::from_utf8_lossy(&self.lines.lock().unwrap()).into_owned()
     }
 }
 
-/// Runs `work` with a subscriber that takes everything down to `TRACE`.
+/// Runs `work` with a subscriber for every level up to `TRACE`.
 pub(crate) fn collect_tracing<T>(work: impl FnOnce(&Traced) -> T) -> T {
     let traced = Traced::default();
     let printer = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .without_time()
         .with_writer(Printer(traced.lines.clone()));
-    // With a single subscriber, `tracing` asks only the subscriber of the first thread that emits an event,
-    // and caches the answer for all threads. A thread of another test has no subscriber, so it would switch
-    // the event off.
+    // With a single subscriber, `tracing` queries only the subscriber of the first thread that emits an
+    // event, and caches the answer for all threads. A thread of another test has no subscriber, so it would
+    // disable the event.
     static KEPT: OnceLock<[Dispatch; 2]> = OnceLock::new();
     KEPT.get_or_init(|| [(); 2].map(|()| Dispatch::new(tracing_subscriber::registry())));
     tracing::callsite::rebuild_interest_cache();

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use service_tokens::record::ReplacedSecret;
 use service_tokens::{IssueRequest, RotateRequest};
 
-/// What scopes are made of.
+/// The grants from which scopes are made.
 pub(crate) const GRANTS: [&str; 14] = [
     "*",
     "a",
@@ -29,7 +29,7 @@ pub(crate) type Grants = Vec<usize>;
 
 #[derive(Debug, Clone)]
 pub(crate) enum What {
-    /// With all scopes of the type, or with some of the caller's and perhaps one more.
+    /// Issues with all scopes of the type, or with some of the caller's and perhaps one more.
     Issue {
         token_type: usize,
         scopes: Option<(u64, Option<usize>)>,
@@ -71,22 +71,23 @@ pub(crate) struct Rotation {
 
 #[derive(Debug, Clone)]
 pub(crate) enum Command {
-    /// One of the latest tokens that were obtained acts: by a verification of now, or by its last one.
+    /// The caller is one of the latest tokens that were obtained. It is verified now, or its last
+    /// verification is used.
     Operation {
         token: usize,
         fresh: bool,
         what: What,
     },
     Pass(Duration),
-    /// From now on the types have these scopes.
+    /// Changes the scopes of the types.
     Retype([Grants; 3]),
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Start {
-    /// The first is the token under test. The others belong to any owner.
+    /// The tokens at the start. The first one is the token under test. The others belong to any owner.
     pub(crate) tokens: Vec<(usize, Grants, End)>,
-    /// Whether the policy lets what is obtained live longer.
+    /// Whether the policy allows obtained tokens to outlive their issuer.
     pub(crate) outliving: bool,
 }
 
@@ -94,7 +95,7 @@ fn grants() -> impl Strategy<Value = Grants> {
     proptest::collection::vec(0..GRANTS.len(), 1..7)
 }
 
-/// Grants with which something can be done.
+/// Grants that permit some operation.
 fn busy_grants() -> impl Strategy<Value = Grants> {
     grants().prop_map(|grants| [&grants[..], &[9, 10, 11]].concat())
 }

@@ -31,7 +31,8 @@ pub(crate) fn edited(record: &Record, edit: impl Fn(u8, &[u8]) -> Option<Vec<u8>
     Record::from_bytes(&out).unwrap_or_else(|_| record.clone())
 }
 
-/// Where a field's content stands and where the next one starts, from the place of its length.
+/// Returns the range of a field's content and the start of the next field. `at` is the position of the
+/// length.
 fn field(bytes: &[u8], mut at: usize) -> (Range<usize>, usize) {
     let (mut length, mut shift) = (0, 0);
     loop {
@@ -66,11 +67,11 @@ fn without(record: &Record, fields: &[u8]) -> Record {
     edited(record, |tag, content| (!fields.contains(&tag)).then(|| content.to_vec()))
 }
 
-/// A store that stores another record than it was given.
-pub(crate) struct Keeps(fn(&Record) -> Record);
+/// A store that stores an edited copy of each record.
+pub(crate) struct StoresEdited(fn(&Record) -> Record);
 
 #[async_trait]
-impl Fault for Keeps {
+impl Fault for StoresEdited {
     async fn insert(&self, to: &Backend, record: &Record) -> Answer<Version> {
         to.insert(&(self.0)(record)).await
     }
@@ -80,8 +81,8 @@ impl Fault for Keeps {
     }
 }
 
-pub(crate) fn milliseconds() -> Keeps {
-    Keeps(|record| {
+pub(crate) fn milliseconds() -> StoresEdited {
+    StoresEdited(|record| {
         edited(record, |tag, content| {
             let Ok(time) = <[u8; 8]>::try_from(content) else { return Some(content.to_vec()) };
             let micros = i64::from_be_bytes(time);
@@ -91,20 +92,20 @@ pub(crate) fn milliseconds() -> Keeps {
     })
 }
 
-pub(crate) fn no_metadata() -> Keeps {
-    Keeps(|record| without(record, &[17]))
+pub(crate) fn no_metadata() -> StoresEdited {
+    StoresEdited(|record| without(record, &[17]))
 }
 
-pub(crate) fn no_older_secret() -> Keeps {
-    Keeps(|record| without(record, &[10]))
+pub(crate) fn no_older_secret() -> StoresEdited {
+    StoresEdited(|record| without(record, &[10]))
 }
 
-pub(crate) fn no_ended_secret() -> Keeps {
-    Keeps(|record| without(record, &[11]))
+pub(crate) fn no_ended_secret() -> StoresEdited {
+    StoresEdited(|record| without(record, &[11]))
 }
 
-pub(crate) fn no_key_ids() -> Keeps {
-    Keeps(|record| {
+pub(crate) fn no_key_ids() -> StoresEdited {
+    StoresEdited(|record| {
         edited(record, |tag, content| {
             let mut content = content.to_vec();
             if (9..=11).contains(&tag) {
@@ -115,56 +116,56 @@ pub(crate) fn no_key_ids() -> Keeps {
     })
 }
 
-pub(crate) fn no_reason() -> Keeps {
-    Keeps(|record| without(record, &[14]))
+pub(crate) fn no_reason() -> StoresEdited {
+    StoresEdited(|record| without(record, &[14]))
 }
 
-pub(crate) fn no_start() -> Keeps {
-    Keeps(|record| without(record, &[7]))
+pub(crate) fn no_start() -> StoresEdited {
+    StoresEdited(|record| without(record, &[7]))
 }
 
-pub(crate) fn nearest_issuer_only() -> Keeps {
-    Keeps(|record| {
+pub(crate) fn nearest_issuer_only() -> StoresEdited {
+    StoresEdited(|record| {
         edited(record, |tag, content| {
             Some(if tag == 16 { content[..16].to_vec() } else { content.to_vec() })
         })
     })
 }
 
-pub(crate) fn no_unknown_fields() -> Keeps {
-    Keeps(|record| without(record, &[u8::MAX]))
+pub(crate) fn no_unknown_fields() -> StoresEdited {
+    StoresEdited(|record| without(record, &[u8::MAX]))
 }
 
-pub(crate) fn lower_case() -> Keeps {
-    Keeps(|record| with_texts(record, str::to_lowercase))
+pub(crate) fn lower_case() -> StoresEdited {
+    StoresEdited(|record| with_texts(record, str::to_lowercase))
 }
 
-pub(crate) fn trimmed() -> Keeps {
-    Keeps(|record| with_texts(record, |text| text.trim().to_owned()))
+pub(crate) fn trimmed() -> StoresEdited {
+    StoresEdited(|record| with_texts(record, |text| text.trim().to_owned()))
 }
 
-pub(crate) fn composed() -> Keeps {
-    Keeps(|record| with_texts(record, |text| text.replace("e\u{301}", "\u{e9}")))
+pub(crate) fn composed() -> StoresEdited {
+    StoresEdited(|record| with_texts(record, |text| text.replace("e\u{301}", "\u{e9}")))
 }
 
-pub(crate) fn up_to_nul() -> Keeps {
-    Keeps(|record| with_texts(record, |text| text.split('\0').next().unwrap().to_owned()))
+pub(crate) fn up_to_nul() -> StoresEdited {
+    StoresEdited(|record| with_texts(record, |text| text.split('\0').next().unwrap().to_owned()))
 }
 
-pub(crate) fn up_to_emoji() -> Keeps {
-    Keeps(|record| {
+pub(crate) fn up_to_emoji() -> StoresEdited {
+    StoresEdited(|record| {
         with_texts(record, |text| text.chars().take_while(|c| c.len_utf8() < 4).collect())
     })
 }
 
-pub(crate) fn cut() -> Keeps {
-    Keeps(|record| with_texts(record, |text| text.chars().take(1_000).collect()))
+pub(crate) fn cut() -> StoresEdited {
+    StoresEdited(|record| with_texts(record, |text| text.chars().take(1_000).collect()))
 }
 
-pub(crate) fn unquoted() -> Keeps {
-    Keeps(|record| with_texts(record, |text| text.replace("''", "'")))
+pub(crate) fn unquoted() -> StoresEdited {
+    StoresEdited(|record| with_texts(record, |text| text.replace("''", "'")))
 }
 
-pub(crate) fn windows_lines() -> Keeps {
-    Keeps(|record| with_texts(record, |text| text.replace("\r\n", "\n")))
+pub(crate) fn windows_lines() -> StoresEdited {
+    StoresEdited(|record| with_texts(record, |text| text.replace("\r\n", "\n")))
 }

@@ -36,11 +36,11 @@ impl Backend {
         self.listeners.lock().unwrap().push(listener);
     }
 
-    pub(crate) fn tell(&self, id: TokenId) {
+    pub(crate) fn notify(&self, id: TokenId) {
         self.listeners.lock().unwrap().retain(|listener| listener.send(id).is_ok());
     }
 
-    /// Everything, oldest first.
+    /// Returns every record, oldest first.
     pub(crate) async fn rows(&self) -> Answer<Vec<StoredRecord>> {
         let mut rows = Vec::new();
         let mut query = ListRequest::from(Filter::new().states(States::ALL))
@@ -54,12 +54,12 @@ impl Backend {
         }
     }
 
-    /// Writes without asking for a version, owner, creation time or format.
+    /// Writes without checking the version, owner, creation time or format.
     pub(crate) async fn force(&self, record: &Record) -> Answer<Version> {
         while let Some(present) = self.find(record.id()).await? {
             match self.memory.replace(record, present.version).await {
                 Ok(version) => {
-                    self.tell(record.id());
+                    self.notify(record.id());
                     return Ok(version);
                 }
                 Err(_) => match self.memory.remove(record.id(), present.version).await {
@@ -76,7 +76,7 @@ impl TokenStore for Backend {
     async fn insert(&self, record: &Record) -> Answer<Version> {
         self.up()?;
         let version = self.memory.insert(record).await?;
-        self.tell(record.id());
+        self.notify(record.id());
         Ok(version)
     }
 
@@ -88,14 +88,14 @@ impl TokenStore for Backend {
     async fn replace(&self, record: &Record, expected: Version) -> Answer<Version> {
         self.up()?;
         let version = self.memory.replace(record, expected).await?;
-        self.tell(record.id());
+        self.notify(record.id());
         Ok(version)
     }
 
     async fn remove(&self, id: TokenId, expected: Version) -> Answer<()> {
         self.up()?;
         self.memory.remove(id, expected).await?;
-        self.tell(id);
+        self.notify(id);
         Ok(())
     }
 
@@ -186,10 +186,10 @@ pub(crate) trait Fault: Send + Sync {
     }
 }
 
-/// No fault at all.
-pub(crate) struct Honest;
+/// A store without a fault.
+pub(crate) struct Correct;
 
-impl Fault for Honest {}
+impl Fault for Correct {}
 
 pub(crate) struct Planted {
     backend: Arc<Backend>,
@@ -272,7 +272,7 @@ where
     }
 }
 
-/// The promises that a store with this fault breaks, and what the suite saw.
+/// Returns the promises that a store with this fault breaks, each with the finding of the suite.
 pub(crate) fn broken<F: Fault + 'static>(
     fault: impl Fn() -> F + Send + Sync,
 ) -> Vec<(Promise, String)> {

@@ -1,4 +1,4 @@
-//! Faults in noting and telling last use.
+//! Faults in storing and reporting last use.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -44,7 +44,7 @@ impl Fault for TouchCreates {
     }
 }
 
-/// Keeps uses in a table of their own, where an id needs no record.
+/// Stores uses in a separate table, which accepts ids without a record.
 #[derive(Default)]
 pub(crate) struct TouchWaitsForItsRecord(Mutex<Vec<(TokenId, DateTime<Utc>)>>);
 
@@ -82,7 +82,7 @@ impl Fault for TouchStopsAtAMissingRecord {
     }
 }
 
-/// The last write wins, not the latest time.
+/// The last write prevails instead of the latest time.
 #[derive(Default)]
 pub(crate) struct TouchGoesBack(Mutex<HashMap<TokenId, DateTime<Utc>>>);
 
@@ -137,7 +137,7 @@ fn untracked(stored: StoredRecord, last_used: LastUsed) -> StoredRecord {
 /// A store that does not track last use, correct or with one of two faults.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Untracked {
-    Honest,
+    Correct,
     SaysNever,
     AnswersUnusedSince,
 }
@@ -179,7 +179,7 @@ impl Fault for Untracked {
     }
 }
 
-/// `NULL < ?` is not true.
+/// Omits never used tokens, because `NULL < ?` is not true in SQL.
 pub(crate) struct UnusedSinceLosesTheNeverUsed;
 
 #[async_trait]

@@ -27,14 +27,14 @@ async fn selected(
     Ok(rows)
 }
 
-/// A page of rows that are all behind the cursor.
+/// Returns a page of rows that are all after the cursor.
 fn page(mut rows: Vec<StoredRecord>, length: usize) -> Page {
     let next = (rows.len() > length).then(|| id(&rows[length - 1]));
     rows.truncate(length);
     Page::new(rows, next)
 }
 
-/// A store whose lists are made by this function.
+/// Defines a store whose lists are made by this function.
 macro_rules! lists {
     ($(#[$doc:meta])* $name:ident, |$to:ident, $query:ident, $now:ident| $body:expr) => {
         $(#[$doc])*
@@ -54,7 +54,7 @@ macro_rules! lists {
     };
 }
 
-/// A list of rows that match as if their record were another.
+/// Lists the rows that would match with another record in their place.
 async fn as_if(
     to: &Backend,
     query: &ListRequest,
@@ -71,7 +71,7 @@ async fn as_if(
 lists!(EdgeIsSkipped, |to, query, now| {
     let page = to.list(query, now).await?;
     let Some(next) = page.next else { return Ok(page) };
-    // The first of the next page, taken for the last of this one.
+    // Returns the first id of the next page instead of the last id of this one.
     let following = to.list(&query.clone().after(next).limit(1), now).await?;
     Ok(Page::new(page.items, following.items.first().map(id)))
 });
@@ -83,7 +83,7 @@ lists!(EdgeIsRepeated, |to, query, now| {
         from(stored) && query.filter.matches(&stored.record, stored.last_used, now)
     };
     let rows = selected(to, query, matches).await?;
-    // One record more, because the scan would not advance otherwise.
+    // Adds one record to the length, because the scan would not advance otherwise.
     let length = query.limit + usize::from(query.after.is_some());
     let next = (rows.len() > length).then(|| id(&rows[length - 1]));
     Ok(Page::new(rows.into_iter().take(length).collect(), next))
@@ -108,7 +108,7 @@ lists!(CursorWithoutARecordStartsAnew, |to, query, now| {
 });
 
 lists!(
-    /// Counts rows instead of naming a place.
+    /// Counts rows instead of referring to an id.
     CursorIsAnOffset,
     |to, query, now| {
         let all = query.clone();
@@ -137,7 +137,7 @@ lists!(DirectionIsIgnored, |to, query, now| {
 });
 
 lists!(
-    /// As a database without unsigned numbers would.
+    /// Orders ids as a database without unsigned numbers does.
     IdsAreSigned,
     |to, query, now| {
         let place = |id: TokenId| i128::from_be_bytes(id.to_bytes());
@@ -168,7 +168,7 @@ lists!(PageHasOneTooMany, |to, query, now| {
 });
 
 lists!(
-    /// Cuts the page first, filters then, and takes what is left for all there is.
+    /// Cuts the page before it filters, and treats a page that has become shorter as the last one.
     ShortPageIsTheEnd,
     |to, query, now| {
         let rows = selected(to, query, |stored| query.is_past_cursor(id(stored))).await?;
@@ -191,7 +191,7 @@ lists!(EmptyPageIsTheEnd, |to, query, now| {
     Ok(page)
 });
 
-/// A record as if it belonged to somebody else.
+/// Returns the record with another owner.
 fn owned(record: &Record, owner: &str) -> Record {
     edited(record, |tag, content| Some(if tag == 2 { owner.into() } else { content.to_vec() }))
 }
@@ -231,7 +231,7 @@ lists!(OwnerEndsAtNul, |to, query, now| {
 });
 
 lists!(
-    /// An index that was made of trimmed texts.
+    /// Searches an index of trimmed texts.
     LabelsAreSearchedTrimmed,
     |to, query, now| {
         let other = |record: &Record| {
@@ -299,12 +299,12 @@ lists!(ListShowsNoMetadata, |to, query, now| {
     Ok(page)
 });
 
-/// Shows what it showed first.
+/// Always returns the state of a record that it listed first.
 #[derive(Default)]
-pub(crate) struct ListIsKept(std::sync::Mutex<BTreeMap<TokenId, StoredRecord>>);
+pub(crate) struct ListIsStale(std::sync::Mutex<BTreeMap<TokenId, StoredRecord>>);
 
 #[async_trait]
-impl Fault for ListIsKept {
+impl Fault for ListIsStale {
     async fn list(&self, to: &Backend, query: &ListRequest, now: DateTime<Utc>) -> Answer<Page> {
         let mut page = to.list(query, now).await?;
         let mut kept = self.0.lock().unwrap();

@@ -1,4 +1,4 @@
-//! Faults in finding, and beyond one handle.
+//! Faults in finding, and in sharing and reopening a store.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -61,7 +61,7 @@ impl Fault for FindTakesTheNext {
     }
 }
 
-/// Answers once more with what was there before a write.
+/// Returns the record of before a write once more.
 #[derive(Default)]
 pub(crate) struct FindIsStale(Mutex<HashMap<TokenId, StoredRecord>>);
 
@@ -82,10 +82,10 @@ impl Fault for FindIsStale {
 
 /// Each handle caches every record that it finds, and drops it only on its own writes.
 #[derive(Default)]
-pub(crate) struct HandleKeeps(Mutex<HashMap<TokenId, Option<StoredRecord>>>);
+pub(crate) struct HandleCachesReads(Mutex<HashMap<TokenId, Option<StoredRecord>>>);
 
 #[async_trait]
-impl Fault for HandleKeeps {
+impl Fault for HandleCachesReads {
     async fn insert(&self, to: &Backend, record: &Record) -> Answer<Version> {
         self.0.lock().unwrap().remove(&record.id());
         to.insert(record).await
@@ -129,9 +129,9 @@ impl Fault for FindNowCallsTwice {
     }
 }
 
-pub(crate) struct FindNowCallsNobody;
+pub(crate) struct FindNowNeverCalls;
 
-impl Fault for FindNowCallsNobody {
+impl Fault for FindNowNeverCalls {
     fn find_now(&self, to: &Backend, id: TokenId, _: Visit<'_>) -> bool {
         to.find_now(id, &mut |_| {})
     }
@@ -146,7 +146,7 @@ impl Fault for FindNowTakesItBack {
     }
 }
 
-/// Lends what it lent first.
+/// Always lends the record that it lent first.
 #[derive(Default)]
 pub(crate) struct FindNowIsStale(Mutex<HashMap<TokenId, Record>>);
 
@@ -179,7 +179,7 @@ pub(crate) enum Reopening {
     RevivesARecord,
 }
 
-/// Once it was reopened, any version will do.
+/// Accepts any version after reopening.
 #[derive(Default)]
 pub(crate) struct ReopeningForgetsVersions(AtomicBool);
 
@@ -272,7 +272,7 @@ impl Fault for FailureIsExists {
     }
 }
 
-/// As a driver does that puts the statement into its errors.
+/// Repeats the statement in its errors, as some drivers do.
 pub(crate) enum ErrorQuotes {
     Texts,
     Bytes,
@@ -309,7 +309,7 @@ pub(crate) struct ChangeIsReportedTooEarly;
 #[async_trait]
 impl Fault for ChangeIsReportedTooEarly {
     async fn insert(&self, to: &Backend, record: &Record) -> Answer<Version> {
-        to.tell(record.id());
+        to.notify(record.id());
         futures_lite::future::yield_now().await;
         match to.memory.insert(record).await {
             Ok(version) => Ok(version),
@@ -319,7 +319,7 @@ impl Fault for ChangeIsReportedTooEarly {
 }
 
 /// Buffers one change while no reader waits, like a channel with a capacity of one.
-pub(crate) struct OneChangeIsKept;
+pub(crate) struct OneChangeIsBuffered;
 
 struct Lossy(Changes);
 
@@ -335,7 +335,7 @@ impl ChangeStream for Lossy {
 }
 
 #[async_trait]
-impl Fault for OneChangeIsKept {
+impl Fault for OneChangeIsBuffered {
     async fn changes(&self, to: &Backend) -> Answer<Option<Box<dyn ChangeStream>>> {
         let (listener, changes) = unbounded_channel();
         to.listen(listener);

@@ -62,7 +62,7 @@ pub(crate) struct InsertIsForgotten;
 #[async_trait]
 impl Fault for InsertIsForgotten {
     async fn insert(&self, to: &Backend, record: &Record) -> Answer<Version> {
-        // Only for one label, because no test could run otherwise.
+        // Only records with one label have the fault, because no test could run otherwise.
         if record.issued_to() == "inserted" && to.find(record.id()).await?.is_none() {
             return Ok(Version(1));
         }
@@ -170,7 +170,7 @@ impl Fault for ReplaceWaitsInBetween {
     }
 }
 
-/// Never waits, so that only threads can come in between.
+/// Does not await anything, so only another thread can write in between.
 pub(crate) struct ReplaceHoldsNoLock;
 
 #[async_trait]
@@ -187,7 +187,7 @@ impl Fault for ReplaceHoldsNoLock {
     }
 }
 
-/// Deletes and inserts, and waits in between.
+/// Deletes and inserts, and yields in between.
 pub(crate) struct ReplaceInTwoSteps;
 
 #[async_trait]
@@ -199,7 +199,7 @@ impl Fault for ReplaceInTwoSteps {
         yield_now().await;
         to.insert(record).await?;
         to.memory.touch(&used(record.id(), present.last_used)).await?;
-        // Go on counting where the removed row stood.
+        // Continues at the version of the removed row.
         let mut version = Version(1);
         while version <= expected {
             version = to.memory.replace(record, version).await?;
@@ -254,7 +254,7 @@ impl Fault for ReplaceForgetsLastUse {
     }
 }
 
-/// Takes a hash of the content for the version, so that it returns with the content.
+/// Uses a hash of the content as the version, so the version repeats with the content.
 pub(crate) struct VersionIsAHash;
 
 fn hash(record: &Record) -> Version {
@@ -329,7 +329,7 @@ impl Fault for RemoveOfNothingSaysYes {
     }
 }
 
-/// Forgets the row and remembers when it was used.
+/// Removes the row but retains its last use.
 #[derive(Default)]
 pub(crate) struct RemoveLeavesLastUse(Mutex<Vec<(TokenId, DateTime<Utc>)>>);
 
@@ -351,7 +351,7 @@ impl Fault for RemoveLeavesLastUse {
     }
 }
 
-/// An id that was removed is never free again.
+/// Never accepts an id again after its record was removed.
 #[derive(Default)]
 pub(crate) struct RemovedIdStaysTaken(Mutex<HashSet<TokenId>>);
 

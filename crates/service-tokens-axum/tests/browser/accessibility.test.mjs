@@ -65,8 +65,8 @@ for (const scheme of ['light', 'dark']) {
       await user.until(async () => (await service.list('state=expired')).length === 1);
       await user.choose('State', 'All');
       await user.rows((rows) => rows.length === 6);
-      await check('the list with dead tokens');
-      await user.fill('searchbox', 'Search by Issued To', 'nobody');
+      await check('the list with ended tokens');
+      await user.fill('searchbox', 'Search by Issued To', 'no such label');
       await user.waitForText(/Nothing matches/);
       await check('the empty list');
       await user.click('button', /Clear/);

@@ -59,7 +59,7 @@ pageTest('the keyboard alone creates and revokes', { signedIn: false }, async ({
   await user.rows((rows) => rows.length === 3);
   assert.match((await user.focused()).name, /Create New/, 'the focus is back where it was');
 
-  // The token is not copied: Escape asks, Escape returns, and the same with Tab.
+  // The token is not copied: Escape opens the question, Escape closes it, and the same with Tab.
   await user.press('Enter');
   await user.find('dialog', 'Create New');
   await user.tabTo('textbox', 'Issued To');

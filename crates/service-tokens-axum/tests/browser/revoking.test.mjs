@@ -85,7 +85,7 @@ pageTest('signing out during a reload shows no list', { before }, async ({ user,
   assert.deepEqual(await user.focused(), { role: 'textbox', name: 'Manager token' });
 });
 
-pageTest('a token revoked elsewhere shows by whom', { before }, async ({ service, user }) => {
+pageTest('a token revoked elsewhere shows who revoked it', { before }, async ({ service, user }) => {
   const colleague = await service.issue('manager', 'the colleague');
   await user.click('button', 'Revoke Nightly backup');
   await service.api('POST', `tokens/${token.id}/revoke`, { reason: 'the server was stolen' }, colleague.token);

@@ -178,7 +178,7 @@ pageTest('paused issuing shows the reason', {}, async ({ user, visit }) => {
     body: JSON.stringify({ type: 'urn:service-tokens:problem:issuing-paused', title: 'Issuing is paused', status: 503, reason: 'an incident is being looked into' }),
   });
   await user.click('button', /Create New/);
-  await user.fill('textbox', 'Issued To', 'Nobody');
+  await user.fill('textbox', 'Issued To', 'Nightly export');
   await user.click('button', 'Create');
   await user.alert(/Issuing is paused: an incident is being looked into/);
 });

@@ -1,4 +1,4 @@
-//! What all test binaries of this package, and those of the example service, share.
+//! Helpers that all test binaries of this package share with those of the example service.
 #![allow(
     dead_code,
     clippy::expect_used,

@@ -19,12 +19,12 @@ pub(crate) enum Call {
     List,
 }
 
-/// What a failing call does.
+/// The effect of a failing call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Nothing was done, and the store says so.
+    /// The call was not done, and the store reports that.
     Unavailable,
-    /// Nothing was done, and the answer is lost.
+    /// The call was not done, and the answer is lost.
     Lost,
     /// The call was done, and the answer is lost.
     DoneAndLost,

@@ -1,4 +1,4 @@
-//! The management API on a real socket, with a service behind it.
+//! A management API on a real socket, over a service.
 #![allow(dead_code, reason = "which parts are used depends on the features")]
 
 use std::net::SocketAddr;
@@ -89,7 +89,7 @@ impl<S: TokenStore + 'static> Api<S> {
     }
 }
 
-/// Sends a request, as JSON if there is a body, and checks what every answer must have.
+/// Sends a request, as JSON if there is a body, and checks the headers that every answer must have.
 pub(crate) async fn call(
     address: SocketAddr,
     token: &str,
@@ -107,7 +107,7 @@ pub(crate) async fn call(
     checked(send(address, method, path, &headers, body).await)
 }
 
-/// Checks what every answer of the management API must have.
+/// Checks the headers that every answer of the management API must have.
 pub(crate) fn checked(answer: Answer) -> Answer {
     assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer:?}");
     if answer.status >= 400 {

@@ -48,7 +48,7 @@ async fn client(address: SocketAddr) -> HealthClient<Channel> {
     HealthClient::new(endpoint.connect().await.unwrap())
 }
 
-fn asking<T>(message: T, authorization: Option<&str>) -> Request<T> {
+fn request_with<T>(message: T, authorization: Option<&str>) -> Request<T> {
     let mut request = Request::new(message);
     if let Some(authorization) = authorization {
         let value = MetadataValue::try_from(authorization).unwrap();
@@ -62,7 +62,7 @@ async fn check(
     authorization: Option<&str>,
 ) -> Result<HealthCheckResponse, Status> {
     let message = HealthCheckRequest { service: "files".into() };
-    client.check(asking(message, authorization)).await.map(tonic::Response::into_inner)
+    client.check(request_with(message, authorization)).await.map(tonic::Response::into_inner)
 }
 
 #[tokio::test]
@@ -117,9 +117,9 @@ async fn call_grpc_without_scope_is_refused() {
 
         // A stream is refused before it starts.
         let message = HealthCheckRequest { service: "files".into() };
-        let refused = client.watch(asking(message.clone(), None)).await.unwrap_err();
+        let refused = client.watch(request_with(message.clone(), None)).await.unwrap_err();
         assert_eq!(refused.code(), Code::Unauthenticated);
-        let watch = client.watch(asking(message, Some(&developer))).await.unwrap();
+        let watch = client.watch(request_with(message, Some(&developer))).await.unwrap();
         let first = watch.into_inner().message().await.unwrap().unwrap();
         assert_eq!(first.status(), tonic_health::pb::health_check_response::ServingStatus::Serving);
     }

@@ -26,8 +26,8 @@ async fn answers(address: SocketAddr, prefix: &str, service: &Arc<TokenService<M
     let (_, token) = issue(service, "acme", "manager").await;
     let shown = call(address, &token, "GET", &format!("{prefix}/tokens/{id}"), "", &[]).await;
     assert_eq!((shown.status, shown.json()["id"].as_str()), (200, Some(&*id)), "{prefix}");
-    for act in ["rotate", "revoke"] {
-        let path = format!("{prefix}/tokens/{id}/{act}");
+    for verb in ["rotate", "revoke"] {
+        let path = format!("{prefix}/tokens/{id}/{verb}");
         assert_eq!(call(address, &token, "POST", &path, "", &[]).await.status, 200, "{path}");
     }
     let unknown = call(address, &token, "GET", &format!("{prefix}/tokens/x"), "", &[]).await;

@@ -47,7 +47,7 @@ fn revoke_all_needs_typed_count() {
     let id = &revoked[7..29];
     let shown = tool.run(&["show", id]).done().out;
     assert!(shown.contains("Reason              leaked") && shown.contains("ada"), "{shown}");
-    // The second run has nothing to revoke and does not ask.
+    // The second run finds no token to revoke, so it does not ask.
     let again = tool.run(&words).done();
     assert!(again.err.contains("Nothing changed"), "{again:?}");
 }
@@ -123,8 +123,8 @@ fn revoke_all_with_descendants_revokes_all_below() {
         by_account.push((manager.record.id(), child));
     }
     // One manager is revoked already, and so is the token in the middle of the other chain.
-    for dead in [by_account[0].0, by_account[1].1] {
-        block_on(service.owner("acme").revoke(dead, RevokeRequest::new())).unwrap();
+    for ended in [by_account[0].0, by_account[1].1] {
+        block_on(service.owner("acme").revoke(ended, RevokeRequest::new())).unwrap();
     }
     block_on(service.owner("acme").issue(request("connector").issued_by("ada"))).map(drop).unwrap();
     drop(service);
@@ -183,7 +183,7 @@ fn purge_removes_old_ended_records_after_yes() {
     let tool = Tool::new();
     let service = tool.service_of_2020();
     for owner in ["acme", "acme", "globex"] {
-        let request = IssueRequest::new("connector", "dead").expires_in(DAY);
+        let request = IssueRequest::new("connector", "ended").expires_in(DAY);
         let issued = block_on(service.owner(owner).issue(request)).unwrap();
         let id = issued.record.id();
         block_on(service.owner(owner).revoke(id, RevokeRequest::new())).unwrap();

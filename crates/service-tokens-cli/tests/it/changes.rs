@@ -63,7 +63,7 @@ fn revoke_with_yes_twice_succeeds() {
 }
 
 /// One of the ids is revoked, one is unknown, and one belongs to a record of a newer program. The other
-/// tokens are revoked all the same.
+/// tokens are still revoked.
 #[test]
 fn revoke_many_ids_reports_each_failure() {
     const UNKNOWN: &str = "0000000000000000000000";

@@ -161,8 +161,8 @@ fn issue_with_unwritable_stdout_names_remedy() {
     let id = tool.issue(&[]).0;
     let issue = ["issue", "--type", "connector", "--owner", "acme", "--issued-to", "backup"];
     for words in [&issue[..], &["rotate", &id, "--at-once"]] {
-        let (nobody, stdout) = std::io::pipe().unwrap();
-        drop(nobody);
+        let (reader, stdout) = std::io::pipe().unwrap();
+        drop(reader);
         let mut command = tool.bare();
         let child = command.env("TOKENS_FILE", tool.path()).args(words).stdout(stdout).spawn();
         let ran = finish(child.unwrap(), b"").failed("cannot be shown again");

@@ -83,15 +83,15 @@ fn call_route_without_its_scope_is_refused() {
     let put = |token: &str| service.call(token, "PUT", "/files/a.txt", "one").0;
     let get = |token: &str, path: &str| service.call(token, "GET", path, "");
 
-    assert_eq!((put("nobody"), put(&connector), put(&manager)), (401, 201, 200));
+    assert_eq!((put("not-a-token"), put(&connector), put(&manager)), (401, 201, 200));
     assert_eq!(service.call(&connector, "POST", "/files/b.txt", "two").0, 201);
     for path in ["/files", "/files/a.txt", "/tokens"] {
-        assert_eq!((get("nobody", path).0, get(&connector, path).0), (401, 403), "{path}");
+        assert_eq!((get("not-a-token", path).0, get(&connector, path).0), (401, 403), "{path}");
     }
     assert_eq!(get(&manager, "/files"), (200, "a.txt\nb.txt\n".to_owned()));
     assert_eq!(get(&manager, "/files/a.txt"), (200, "one".to_owned()));
     assert_eq!(get(&manager, "/files/c.txt").0, 404);
-    assert_eq!(get("nobody", "/service-tokens").0, 200);
+    assert_eq!(get("not-a-token", "/service-tokens").0, 200);
     assert_eq!(get(&connector, "/authorize/files:upload").0, 204);
     assert_eq!(get(&connector, "/authorize/files:read").0, 403);
     let long = |length: usize| format!("/files/{}", "a".repeat(length));
@@ -264,7 +264,7 @@ fn close_outputs_does_not_stop_service() {
     let call = |path| {
         process::exchange(
             address,
-            &process::request("GET", path, &["Authorization: Bearer nobody"], ""),
+            &process::request("GET", path, &["Authorization: Bearer not-a-token"], ""),
         )
         .0
     };

@@ -1,4 +1,4 @@
-//! What a store does when nothing goes wrong.
+//! The store without faults.
 
 use super::*;
 use crate::record::State;
@@ -100,7 +100,7 @@ fn open_reports_its_progress() {
 fn list_is_complete_in_both_orders() {
     let place = Place::in_memory();
     let store = place.open();
-    // More than are looked at in one chunk, of which one in a hundred is asked for.
+    // More records than one chunk of the scan has, and the filter selects one in a hundred.
     for n in 0..3_000 {
         let mut insert = Some(record(n));
         if n % 100 == 7 {

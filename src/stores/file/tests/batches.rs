@@ -1,4 +1,4 @@
-//! Acts that wait together: each sees those before it, and they fail together.
+//! Writes in one batch: each sees the earlier ones, and they fail together.
 
 use std::io::ErrorKind;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -9,9 +9,10 @@ use super::double::{Behaviour, Call, Double};
 use super::*;
 use crate::store::{LastUsed, StoreError, TokenStore, Version};
 
-/// A store whose next sync waits until it is told how it ends.
+/// A store whose next sync waits until the test sends its result.
 struct Held {
-    // Before the store: when a test fails, the sync must not be waited for.
+    // Declared before the store, so that it is dropped first. Then a failing test does not wait for
+    // the sync.
     go: Sender<Behaviour>,
     store: FileStore,
     syncs: Receiver<()>,
@@ -29,14 +30,14 @@ fn held() -> Held {
         if !matches!(call, Call::Sync(_)) {
             return Behaviour::Obey;
         }
-        // Nobody listens any more when the test is over.
+        // The test may be over, and then the channel is closed.
         let _ = syncing.send(());
         goes.recv().unwrap_or(Behaviour::Obey)
     });
     Held { place, store, syncs, go }
 }
 
-macro_rules! ask {
+macro_rules! queue {
     ($future:expr) => {{
         let mut future = Box::pin($future);
         assert!(block_on(poll_once(&mut future)).is_none());
@@ -48,22 +49,22 @@ macro_rules! ask {
 fn writes_of_one_batch_see_each_other() {
     let held = held();
     let store = &held.store;
-    // While the first is being synced, the others gather.
+    // The other writes form the next batch during the sync of the first.
     let (zero, one, two) = (record(0), record(1), record(2));
-    let first = ask!(store.insert(&zero));
+    let first = queue!(store.insert(&zero));
     held.syncs.recv().unwrap();
-    let inserted = ask!(store.insert(&one));
-    let again = ask!(store.insert(&one));
+    let inserted = queue!(store.insert(&one));
+    let again = queue!(store.insert(&one));
     let at_one = Version(2);
     let (left, right) = (revoked(&one), rotated(&one, 11));
-    let wins = ask!(store.replace(&left, at_one));
-    let loses = ask!(store.replace(&right, at_one));
+    let wins = queue!(store.replace(&left, at_one));
+    let loses = queue!(store.replace(&right, at_one));
     let uses = [(id(1), now()), (id(2), now())];
-    let touched = ask!(store.touch(&uses));
-    let stale = ask!(store.remove(id(1), at_one));
-    let other = ask!(store.insert(&two));
-    let gone = ask!(store.remove(id(2), Version(4)));
-    let back = ask!(store.insert(&two));
+    let touched = queue!(store.touch(&uses));
+    let stale = queue!(store.remove(id(1), at_one));
+    let other = queue!(store.insert(&two));
+    let gone = queue!(store.remove(id(2), Version(4)));
+    let back = queue!(store.insert(&two));
     assert!(block_on(store.find(id(0))).unwrap().is_none(), "not durable, not seen");
     held.go.send(Behaviour::Obey).unwrap();
     held.go.send(Behaviour::Obey).unwrap();
@@ -92,20 +93,21 @@ fn writes_of_one_batch_see_each_other() {
     check(&place.open());
 }
 
-/// A refusal that rests on an act which then fails would be a lie.
+/// A refusal because of an earlier write in the batch would be wrong if that write fails. Both must
+/// fail.
 #[test]
 fn write_after_failed_write_in_batch_fails() {
     let held = held();
     let store = &held.store;
     let (zero, one) = (record(0), record(1));
-    let first = ask!(store.insert(&zero));
+    let first = queue!(store.insert(&zero));
     held.syncs.recv().unwrap();
-    let inserted = ask!(store.insert(&one));
-    let again = ask!(store.insert(&one));
-    let present = ask!(store.insert(&zero));
+    let inserted = queue!(store.insert(&one));
+    let again = queue!(store.insert(&one));
+    let present = queue!(store.insert(&zero));
     let replacement = revoked(&one);
-    let missing = ask!(store.replace(&replacement, Version(77)));
-    let unrelated = ask!(store.remove(id(9), Version(1)));
+    let missing = queue!(store.replace(&replacement, Version(77)));
+    let unrelated = queue!(store.remove(id(9), Version(1)));
     held.go.send(Behaviour::Obey).unwrap();
     held.go.send(Behaviour::Fail(ErrorKind::Other)).unwrap();
     held.go.send(Behaviour::Obey).unwrap();
@@ -115,7 +117,7 @@ fn write_after_failed_write_in_batch_fails() {
         assert!(unavailable(inserted.await.unwrap_err()));
         assert!(unavailable(again.await.unwrap_err()));
         assert!(unavailable(missing.await.unwrap_err()));
-        // These are so whatever became of the batch.
+        // These refusals do not depend on the batch, so they are correct even though it failed.
         assert!(matches!(present.await, Err(StoreError::Exists)));
         assert!(matches!(unrelated.await, Err(StoreError::Conflict)));
         assert!(store.find(id(1)).await.unwrap().is_none());
@@ -134,7 +136,7 @@ fn hanging_disk_bounds_queued_writes() {
         Record::new(&new).unwrap()
     };
     let first = record(0);
-    let first = ask!(store.insert(&first));
+    let first = queue!(store.insert(&first));
     held.syncs.recv().unwrap();
     let mut taken = 0;
     let refused = loop {
@@ -151,6 +153,6 @@ fn hanging_disk_bounds_queued_writes() {
     drop(held.go);
     block_on(first).unwrap();
     drop(held.store);
-    // What was taken was written, although nobody waited for it.
+    // The accepted writes are on the disk, although their futures were dropped.
     assert_eq!(held.place.open().opening().records as u64, taken + 1);
 }

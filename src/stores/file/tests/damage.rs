@@ -1,4 +1,4 @@
-//! Every bit flipped, every length cut to.
+//! Damaged files: each bit flipped, and the file cut to each length.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::store::{StoreError, TokenStore};
 use crate::stores::file::OpenError;
 use crate::stores::file::format::{Framer, Header};
 
-/// A small store: its bytes, what it holds, and after each act the file's length and contents.
+/// A small store: its bytes, and after each write the length of the file and its contents.
 struct Small {
     bytes: Vec<u8>,
     states: Vec<(usize, Model)>,
@@ -20,7 +20,7 @@ impl Small {
     }
 }
 
-fn small(seed: u64, acts: usize, compacted: bool) -> Small {
+fn small(seed: u64, writes: usize, compacted: bool) -> Small {
     let place = Place::in_memory();
     let store = place.open_quiet();
     let length = || fs::metadata(place.path()).unwrap().len() as usize;
@@ -35,13 +35,13 @@ fn small(seed: u64, acts: usize, compacted: bool) -> Small {
         block_on(store.compact()).unwrap();
     }
     let mut states = vec![(length(), model.clone())];
-    for _ in 0..acts {
+    for _ in 0..writes {
         let step = steps.next(&model);
         model.apply(&step);
         block_on(perform(&store, &step)).unwrap();
         states.push((length(), model.clone()));
     }
-    // The last act is the one that matters most.
+    // The last write is the most important one, because only an unfinished end may be dropped.
     for step in [Step::Insert(record(900)), Step::Replace(revoked(&record(900)))] {
         model.apply(&step);
         block_on(perform(&store, &step)).unwrap();
@@ -55,10 +55,11 @@ fn read_only(place: &Place) -> Result<FileStore, OpenError> {
     FileStoreOptions::new().read_only(true).open(place.path())
 }
 
-/// Flips every bit: the file is refused and stays as it is, or holds what it held.
-/// The distance between the bits that are flipped by default: at least one in each byte.
+/// The distance between the bits that are flipped by default. It flips at least one bit in each byte.
 const STRIDE: usize = 7;
 
+/// Flips bits at this distance. The store must refuse the file and leave it unchanged, or have the same
+/// contents as before.
 fn flip_bits(file: &[u8], expected: &Model, stride: usize) {
     let place = Place::in_memory();
     let mut accepted = 0;
@@ -66,7 +67,7 @@ fn flip_bits(file: &[u8], expected: &Model, stride: usize) {
         let mut bytes = file.to_vec();
         bytes[bit / 8] ^= 1 << (bit % 8);
         fs::write(place.path(), &bytes).unwrap();
-        // To write takes a sync, so that only every so manieth is opened for it.
+        // Opening for writing needs a sync, so only one file in 61 is opened that way.
         let writing = bit % 61 == 0;
         let opened = if writing { FileStore::open(place.path()) } else { read_only(&place) };
         match opened {
@@ -82,7 +83,7 @@ fn flip_bits(file: &[u8], expected: &Model, stride: usize) {
             }
         }
     }
-    // Only an unfinished end may be accepted with a flipped bit.
+    // A file with a flipped bit may only be accepted if its end is unfinished.
     let finished = {
         fs::write(place.path(), file).unwrap();
         read_only(&place).unwrap().opening()
@@ -134,7 +135,7 @@ fn flipped_bit_in_killed_file_campaign() {
     flip_bits_in_killed_file(1);
 }
 
-/// What a kill leaves: the beginning of a frame, as far as it was written, or zeros in its place.
+/// The file after a kill: it ends with a part of a frame, or with zeros in place of that frame.
 fn flip_bits_in_killed_file(stride: usize) {
     let small = small(5, 4, false);
     let complete = small.bytes.len();
@@ -172,8 +173,8 @@ fn truncated_file_is_an_earlier_state_or_refused() {
             }
             let store = opened.unwrap();
             let found = Model::of(&store);
-            // At least what was acknowledged when the file had this length, and never more than one
-            // act beyond: the first of its two frames.
+            // At least the writes that were acknowledged when the file had this length, and at most
+            // one more: the first of its two frames.
             while small.states.get(reached + 1).is_some_and(|(end, _)| *end <= length) {
                 reached += 1;
             }
@@ -183,7 +184,7 @@ fn truncated_file_is_an_earlier_state_or_refused() {
                 "{length}"
             );
             if writing {
-                // Cut off for good, it goes on from here.
+                // The unfinished end was removed, so the store can continue.
                 block_on(store.insert(&record(5_000))).unwrap();
                 drop(store);
                 let again = place.open();
@@ -214,13 +215,13 @@ fn misplaced_frames_are_refused() {
         let opened = place_open(&place);
         assert!(matches!(opened, Err(OpenError::Damaged { .. })), "{opened:?}");
     };
-    // The same acts, another store.
+    // The same writes in another store.
     refused(&[&one.bytes[..64], &two.bytes[64..]].concat());
-    // A frame again, at the end.
+    // The last frame again, at the end.
     let last = (one.bytes.len() - one.states[one.states.len() - 2].0) / 2;
     let repeated = &one.bytes[one.bytes.len() - last..];
     refused(&[&one.bytes, repeated].concat());
-    // Before the end there is no unfinished frame.
+    // Only the end of a file may have an unfinished frame.
     refused(&[&one.bytes[..one.bytes.len() - 5], repeated].concat());
 }
 
@@ -235,7 +236,7 @@ fn open_of_other_file_is_refused() {
         fs::write(place.path(), bytes).unwrap();
         let error = read_only(&place).unwrap_err();
         assert_eq!(error.to_string(), place_open(&place).unwrap_err().to_string());
-        // Whoever mistypes a path finds nothing new beside that file.
+        // After a mistyped path there must be no new file next to that one.
         assert_eq!(fs::read_dir(place.directory.path()).unwrap().count(), 1, "{error}");
         error
     };
@@ -270,7 +271,7 @@ fn compaction_of_damaged_file_leaves_it() {
     assert!(block_on(store.find(id(2))).unwrap().is_some());
 }
 
-/// Frames that check and make no sense, as no flipped bit makes them.
+/// Frames with a valid checksum and contradictory contents, which no flipped bit produces.
 #[test]
 fn versions_without_successor_are_refused() {
     let place = Place::in_memory();
@@ -298,7 +299,7 @@ fn versions_without_successor_are_refused() {
     }
 }
 
-/// A length of terabytes without contents must not be believed.
+/// A file length of terabytes without contents must not cause an allocation of that size.
 #[test]
 fn long_empty_file_is_refused() {
     let place = Place::in_memory();

@@ -1,4 +1,4 @@
-//! A disk that fails when it is told to, and one that notes what it was asked.
+//! A directory that fails according to a plan, and records its calls.
 
 use std::fs::File;
 use std::io;
@@ -9,7 +9,7 @@ use crate::stores::file::disk::{Directory, Disk, RealDirectory};
 use crate::stores::file::lock::{Lock, NotLocked};
 use crate::stores::file::options::FileStoreOptions;
 
-/// What was asked of the disk.
+/// A call to the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     Write(PathBuf, u64, Vec<u8>),
@@ -21,19 +21,19 @@ pub(super) enum Call {
     Remove(PathBuf),
 }
 
-/// What the disk does.
+/// The result of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Behaviour {
     Obey,
     /// Does nothing and fails.
     Fail(io::ErrorKind),
-    /// Does half of it, if it is a write, or all of it otherwise, and fails.
+    /// Writes half of the bytes, or does all of another call, and fails.
     FailAfter(io::ErrorKind),
 }
 
 type Plan = Box<dyn FnMut(usize, &Call) -> Behaviour + Send>;
 
-/// Passes everything on to the real disk unless the plan for the n-th call says otherwise.
+/// Passes every call on to the real disk unless the plan for the n-th call says otherwise.
 #[derive(Clone)]
 pub(super) struct Double(Arc<Mutex<Recorded>>);
 
@@ -52,13 +52,13 @@ impl Double {
         Arc::new(self.clone())
     }
 
-    /// Options of a store on this double.
+    /// Returns the options of a store on this double.
     pub(super) fn under(&self, mut options: FileStoreOptions) -> FileStoreOptions {
         options.directory = self.directory();
         options
     }
 
-    /// The calls so far that were obeyed.
+    /// Returns the calls so far that succeeded.
     pub(super) fn log(&self) -> Vec<Call> {
         self.0.lock().unwrap().log.clone()
     }
@@ -71,19 +71,19 @@ impl Double {
         self.0.lock().unwrap().plan = Box::new(plan);
     }
 
-    fn ask<T>(&self, call: Call, act: impl FnOnce(bool) -> io::Result<T>) -> io::Result<T> {
-        // Held during the act: the log is in the order of the acts.
+    fn run<T>(&self, call: Call, work: impl FnOnce(bool) -> io::Result<T>) -> io::Result<T> {
+        // Locked during the call, so that the log has the order of the calls.
         let mut state = self.0.lock().unwrap();
         let number = state.calls;
         state.calls += 1;
         match (state.plan)(number, &call) {
             Behaviour::Obey => {
                 state.log.push(call);
-                act(true)
+                work(true)
             }
             Behaviour::Fail(kind) => Err(kind.into()),
             Behaviour::FailAfter(kind) => {
-                let _ = act(false);
+                let _ = work(false);
                 Err(kind.into())
             }
         }
@@ -100,21 +100,21 @@ impl Directory for Double {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn Disk>> {
-        let real = self.ask(Call::Create(path.to_owned()), |_| RealDirectory.create(path))?;
+        let real = self.run(Call::Create(path.to_owned()), |_| RealDirectory.create(path))?;
         Ok(self.disk(path, real))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        // One that fails may have taken place all the same.
-        self.ask(Call::Rename(from.to_owned(), to.to_owned()), |_| RealDirectory.rename(from, to))
+        // A failing rename may have taken effect.
+        self.run(Call::Rename(from.to_owned(), to.to_owned()), |_| RealDirectory.rename(from, to))
     }
 
     fn sync(&self, file: &Path) -> io::Result<()> {
-        self.ask(Call::SyncDirectory, |_| RealDirectory.sync(file))
+        self.run(Call::SyncDirectory, |_| RealDirectory.sync(file))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.ask(Call::Remove(path.to_owned()), |_| RealDirectory.remove(path))
+        self.run(Call::Remove(path.to_owned()), |_| RealDirectory.remove(path))
     }
 }
 
@@ -127,19 +127,19 @@ struct DoubleDisk {
 impl Disk for DoubleDisk {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let call = Call::Write(self.path.clone(), offset, bytes.to_vec());
-        self.double.ask(call, |obeyed| {
+        self.double.run(call, |obeyed| {
             let written = if obeyed { bytes.len() } else { bytes.len() / 2 };
             self.real.write_at(offset, &bytes[..written])
         })
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.double.ask(Call::Sync(self.path.clone()), |_| self.real.sync())
+        self.double.run(Call::Sync(self.path.clone()), |_| self.real.sync())
     }
 
     fn set_len(&mut self, length: u64) -> io::Result<()> {
         let call = Call::SetLen(self.path.clone(), length);
-        self.double.ask(call, |_| self.real.set_len(length))
+        self.double.run(call, |_| self.real.set_len(length))
     }
 
     fn len(&self) -> io::Result<u64> {

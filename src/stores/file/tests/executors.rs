@@ -1,4 +1,4 @@
-//! Executors: several at once, none blocked, futures dropped halfway, closing and dropping.
+//! Executors: several at once, none is blocked, futures are dropped halfway, and stores close.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use crate::stores::file::OpenError;
 use crate::stores::file::queue::{Request, Write};
 use crate::stores::file::reply::reply;
 
-/// A store whose syncs take a while.
+/// Opens a store whose syncs take this long.
 fn slow(place: &Place, sync: Duration) -> FileStore {
     let double = Double::new(move |_, call| {
         if matches!(call, Call::Sync(_)) {
@@ -54,24 +54,24 @@ fn two_executors_drive_writes_without_blocking() {
                 longest
             }
         });
-        let acts = (10..26).map(|n| {
+        let inserts = (10..26).map(|n| {
             let store = store.clone();
             tokio::spawn(async move {
                 let version = store.insert(&record(n)).await.unwrap();
                 store.replace(&revoked(&record(n)), version).await.unwrap();
             })
         });
-        for act in acts.collect::<Vec<_>>() {
-            act.await.unwrap();
+        for insert in inserts.collect::<Vec<_>>() {
+            insert.await.unwrap();
         }
         store.compact().await.unwrap();
         store.close().await;
         done.store(true, Ordering::Relaxed);
         ticker.await.unwrap()
     });
-    // One blocking wait for a sync would take 400 ms.
+    // A blocking wait for one sync would take 400 ms.
     assert!(longest < Duration::from_millis(200), "{longest:?}");
-    // The other executor's acts came through, or were refused as a whole by the closing.
+    // The writes of the other executor succeeded, or closing the store refused the whole batch.
     let all = other.join().is_ok();
     drop(store);
     let found = place.open().opening().records;
@@ -94,7 +94,7 @@ fn waiting_writes_share_a_sync() {
             insert.await.unwrap();
         }
     });
-    // Two or three syncs; one each would take 6.4 s.
+    // Two or three syncs. One sync for each write would take 6.4 s.
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
@@ -108,7 +108,7 @@ fn dropped_future_does_not_undo_its_write() {
             let mut insert = store.insert(&record);
             poll_once(&mut insert).await;
         }
-        // Answered in order: what was asked before is there.
+        // Writes are done in order, so the earlier ones are stored by now.
         store.insert(&record(10)).await.unwrap();
         for n in 0..10 {
             assert!(store.find(id(n)).await.unwrap().is_some());
@@ -121,7 +121,7 @@ fn dropped_store_finishes_begun_writes() {
     for _ in 0..20 {
         let place = Place::new();
         for round in 0..5 {
-            // Reopening at once: the lock is free when the drop returns.
+            // Reopens at once, because the lock is free when the drop returns.
             let store = place.open();
             assert_eq!(store.opening().records, round * 3);
             for n in 0..3 {
@@ -152,12 +152,12 @@ fn closed_store_refuses_calls_and_unlocks() {
         assert!(!store.find_now(id(1), &mut |_| panic!("called although refused")));
         assert!(other.find(id(1)).await.unwrap().is_some());
         drop(store);
-        // Dropping the closed one does not take the lock from the other.
+        // Dropping the closed store does not release the lock of the other one.
         assert!(matches!(FileStore::open(place.path()), Err(OpenError::Locked { .. })));
     });
 }
 
-/// The last handle of the store may be owned by a task that the writer itself wakes.
+/// A task that the writer itself wakes may own the last handle of the store.
 #[test]
 fn writer_thread_may_drop_the_store() {
     struct Owner(std::sync::Mutex<Option<FileStore>>);
@@ -184,7 +184,7 @@ fn writer_thread_may_drop_the_store() {
     while owner.0.lock().unwrap().is_some() && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(1));
     }
-    // The writer ends by itself, and with it the lock.
+    // The writer thread ends without a join, and releases the lock then.
     while FileStore::open(place.path()).is_err() {
         assert!(Instant::now() < end);
         std::thread::sleep(Duration::from_millis(1));

@@ -1,4 +1,4 @@
-//! Every call to the disk failing in turn, in every way.
+//! Each call to the disk fails in turn, in every way.
 
 use std::io::ErrorKind;
 
@@ -8,31 +8,32 @@ use super::*;
 use crate::store::{StoreError, TokenStore};
 use crate::stores::file::OpenError;
 
-const ACTS: usize = 24;
+const STEPS: usize = 24;
 
 fn open(place: &Place, double: &Double) -> FileStore {
     let options = double.under(FileStoreOptions::new().compact_above(u64::MAX));
     options.open(place.path()).unwrap()
 }
 
-/// A run of acts and what it left.
+/// The result of a run of writes.
 struct Run {
-    /// What was acknowledged.
+    /// The contents that were acknowledged.
     model: Model,
-    /// What may be there as well, because the store could not tell.
+    /// The contents that are also possible, because the last error was indeterminate.
     maybe: Option<Model>,
     failures: usize,
 }
 
-/// Acts on the store; after each, memory shows what was acknowledged and nothing else.
-fn act(store: &FileStore, steps: &mut Steps, acts: usize) -> Run {
+/// Writes to the store. After each write, memory must have exactly the acknowledged contents.
+fn write_steps(store: &FileStore, steps: &mut Steps, count: usize) -> Run {
     let mut run = Run { model: Model::of(store), maybe: None, failures: 0 };
-    for _ in 0..acts {
+    for _ in 0..count {
         let step = steps.next(&run.model);
         match block_on(perform(store, &step)) {
             Ok(()) => {
                 run.model.apply(&step);
-                // A compaction may find nothing to cut back; a write has cut back before it.
+                // A successful write has removed the unfinished end. A compaction may have found
+                // none.
                 if !matches!(step, Step::Compact) {
                     run.maybe = None;
                 }
@@ -66,14 +67,14 @@ fn calls_without_fault() -> usize {
     let double = Double::new(|_, _| Behaviour::Obey);
     let store = open(&place, &double);
     let before = double.calls();
-    assert_eq!(act(&store, &mut Steps::new(1, 1, true), ACTS).failures, 0);
+    assert_eq!(write_steps(&store, &mut Steps::new(1, 1, true), STEPS).failures, 0);
     double.calls() - before
 }
 
-/// The calls from `first` on fail, `count` of them.
+/// Fails `count` calls, starting with `first`.
 fn fail(count: usize, behaviour: Behaviour) {
     let total = calls_without_fault();
-    assert!(total > 2 * ACTS);
+    assert!(total > 2 * STEPS);
     for first in 0..total {
         let place = Place::in_memory();
         let double = Double::new(|_, _| Behaviour::Obey);
@@ -82,11 +83,12 @@ fn fail(count: usize, behaviour: Behaviour) {
         double.set_plan(move |number, _| {
             if (first..first + count).contains(&number) { behaviour } else { Behaviour::Obey }
         });
-        let run = act(&store, &mut Steps::new(1, 1, true), ACTS);
+        let run = write_steps(&store, &mut Steps::new(1, 1, true), STEPS);
         let what = format!("{count} calls from {first} on: {behaviour:?}");
-        // A rename that took place and a directory that is synced later are no failure.
+        // A rename that took effect, with a sync of the directory later, is not a failure.
         assert!(run.failures > 0 || count <= 2, "{what}");
-        // What is on the disk at this very moment, as a kill would leave it; then after the end.
+        // First the file of this moment, as after a kill. Below, the file after the store was
+        // dropped.
         let copy = Place::in_memory();
         std::fs::copy(place.path(), copy.path()).unwrap();
         check(&copy, &run, &what);
@@ -106,7 +108,7 @@ fn write_with_one_lost_answer_is_consistent() {
     fail(1, Behaviour::FailAfter(ErrorKind::Other));
 }
 
-/// The cut-back fails with the write, once or several times.
+/// The removal of the unfinished end fails with the write, once or several times.
 #[test]
 fn write_with_several_failures_is_consistent() {
     for count in [2, 3, 5] {
@@ -115,7 +117,7 @@ fn write_with_several_failures_is_consistent() {
     }
 }
 
-/// The disk fails for good: reading goes on, and what is left opens.
+/// The disk fails permanently. Reads still work, and the remaining file opens.
 #[test]
 fn write_to_failed_disk_keeps_reads() {
     fail(usize::MAX / 2, Behaviour::Fail(ErrorKind::Other));
@@ -152,7 +154,7 @@ fn disk_errors_map_to_store_errors() {
     assert!(matches!(full, StoreError::Full { .. }), "{full}");
     let unavailable = kinds(writes(ErrorKind::Other, true)).0;
     assert!(matches!(unavailable, StoreError::Unavailable { .. }), "{unavailable}");
-    // A disk that takes nothing at all any more, not even a cut: nothing was written all the same.
+    // A read-only disk refuses even the truncation, so the write did not happen.
     let read_only = kinds(|_, _| Behaviour::Fail(ErrorKind::ReadOnlyFilesystem)).0;
     assert!(matches!(read_only, StoreError::ReadOnly), "{read_only}");
     let indeterminate = kinds(|_, call| match call {
@@ -162,7 +164,8 @@ fn disk_errors_map_to_store_errors() {
     assert!(matches!(indeterminate.0, StoreError::Indeterminate { .. }), "{}", indeterminate.0);
 }
 
-/// After a failed cut nothing is written until it succeeds, whatever the disk would take.
+/// After a failed truncation the store writes nothing until a truncation succeeds, even if the disk
+/// would accept writes.
 #[test]
 fn truncated_tail_is_cut_before_any_write() {
     let place = Place::in_memory();
@@ -183,14 +186,15 @@ fn truncated_tail_is_cut_before_any_write() {
         assert!(matches!(error, StoreError::Unavailable { .. }));
     }
     assert_eq!(writes(double.log()), before);
-    // Who reads is not troubled.
+    // Reads still work.
     assert_eq!(Model::of(&store).0.len(), 1);
     double.set_plan(|_, _| Behaviour::Obey);
     block_on(store.insert(&record(2))).unwrap();
     assert!(std::fs::metadata(place.path()).unwrap().len() < 2 * length);
 }
 
-/// A killed process may have written what it never synced. Whoever reads it takes it for certain.
+/// A killed process may have written records without a sync. A reader treats these records as
+/// durable, so opening must sync them.
 #[test]
 fn open_syncs_the_records_it_read() {
     let place = Place::in_memory();

@@ -1,5 +1,5 @@
-//! Makes the golden store of format 1, which `tests/it/golden.rs` reads. It was made once; a new
-//! one is needed for a new format only, beside the old.
+//! Makes the golden store of format 1, which `tests/it/golden.rs` reads. It was made once. Only a
+//! new format needs a new one, in addition to this one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -63,7 +63,7 @@ async fn fill(store: &FileStore) {
     let record = Record::new(&new_record(6, &nothing, &BTreeMap::new())).unwrap();
     insert(record).await;
 
-    // From a program that is newer than this one.
+    // A record of a newer program.
     insert(super::record(7).as_if_newer().unwrap()).await;
 
     let version_of_8 = insert(super::record(8)).await;

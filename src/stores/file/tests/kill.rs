@@ -1,6 +1,6 @@
-//! A process killed while it issues, rotates, revokes and compacts.
+//! A process that is killed while it issues, rotates, revokes and compacts.
 //!
-//! The child is this very test program: it runs [`child`] alone, and works only if it is told where.
+//! The child is this test program. It runs only [`child`], and only if a variable names the file.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -13,13 +13,13 @@ use crate::stores::file::OpenError;
 const PATH: &str = "SERVICE_TOKENS_KILL_PATH";
 const ROUND: &str = "SERVICE_TOKENS_KILL_ROUND";
 
-/// Sets how often the tests kill.
+/// The variable that sets the number of kills.
 const KILLS: &str = "SERVICE_TOKENS_KILLS";
 
-/// Threads of the child that act, each on ids of its own.
+/// The number of threads in the child. Each writes to its own ids.
 const LANES: u64 = 4;
 
-/// Ids apart.
+/// The distance between the first ids of two threads.
 const LANE: u64 = 100_000;
 
 fn first_id(round: u64, lane: u64) -> u64 {
@@ -30,7 +30,7 @@ fn steps(round: u64, lane: u64) -> Steps {
     Steps::new(round * LANES + lane, first_id(round, lane), true)
 }
 
-/// Runs a test of this program in a process of its own.
+/// Runs one test of this program in a separate process.
 pub(super) fn spawn(test: &str, path: &Path, round: u64) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--include-ignored", "--nocapture", "--test-threads", "1"])
@@ -42,14 +42,14 @@ pub(super) fn spawn(test: &str, path: &Path, round: u64) -> Child {
         .unwrap()
 }
 
-/// Where the child works, if this is the child.
-pub(super) fn told() -> Option<(PathBuf, u64)> {
+/// Returns the path and the round of the child, or `None` in the parent.
+pub(super) fn child_arguments() -> Option<(PathBuf, u64)> {
     let path = std::env::var_os(PATH)?.into();
     Some((path, std::env::var(ROUND).ok()?.parse().ok()?))
 }
 
-/// Writes past the test harness, which would keep it.
-pub(super) fn say(line: &str) {
+/// Writes directly to standard output, because the test harness would capture macros.
+pub(super) fn print_line(line: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(line.as_bytes()).unwrap();
     out.flush().unwrap();
@@ -58,7 +58,7 @@ pub(super) fn say(line: &str) {
 #[test]
 #[ignore = "the child of the test below"]
 fn child() {
-    let Some((path, round)) = told() else { return };
+    let Some((path, round)) = child_arguments() else { return };
     let store = FileStoreOptions::new().compact_above(20_000).open(path).unwrap();
     std::thread::scope(|scope| {
         for lane in 0..LANES {
@@ -69,7 +69,7 @@ fn child() {
                 while Instant::now() < end {
                     let step = steps.next(&model);
                     block_on(perform(store, &step)).unwrap();
-                    say(&format!("ack {lane}\n"));
+                    print_line(&format!("ack {lane}\n"));
                     model.apply(&step);
                 }
             });
@@ -77,10 +77,10 @@ fn child() {
     });
 }
 
-/// The state of a lane after so many acts.
-fn lane_after(round: u64, lane: u64, acts: u64) -> (Model, Model) {
+/// Returns the state of a lane after this many writes, and after one more.
+fn lane_after(round: u64, lane: u64, writes: u64) -> (Model, Model) {
     let (mut model, mut steps) = (Model::default(), steps(round, lane));
-    for _ in 0..acts {
+    for _ in 0..writes {
         let step = steps.next(&model);
         model.apply(&step);
     }
@@ -115,12 +115,13 @@ fn kill_repeatedly(rounds: u64) {
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut acks = [0; LANES as usize];
         let mut take = |line: &str| {
-            // The harness says that it runs a test, on the same line as the first acknowledgement.
+            // The harness prints the name of the test on the same line as the first
+            // acknowledgement.
             if let Some((_, lane)) = line.trim_end().rsplit_once("ack ") {
                 acks[lane.parse::<usize>().unwrap()] += 1;
             }
         };
-        // Some are killed at their start, most at work.
+        // Some children are killed at their start, most of them during writes.
         let wanted = random.below(8) * random.below(40);
         let mut line = String::new();
         for _ in 0..wanted {
@@ -143,17 +144,17 @@ fn kill_repeatedly(rounds: u64) {
         let found = Model::of(&store);
         assert_eq!(found.between(0, first_id(round, 0)), kept, "round {round}");
         for lane in 0..LANES {
-            let acts = acks[lane as usize];
-            let (before, after) = lane_after(round, lane, acts);
+            let writes = acks[lane as usize];
+            let (before, after) = lane_after(round, lane, writes);
             let lane = found.between(first_id(round, lane), first_id(round, lane + 1));
-            assert!(lane == before || lane == after, "round {round}, {acts} acts");
-            acknowledged += acts;
+            assert!(lane == before || lane == after, "round {round}, {writes} writes");
+            acknowledged += writes;
         }
         kept = found;
     }
-    assert!(acknowledged > rounds * 10, "{acknowledged} acts");
-    say(&format!(
-        "{rounds} kills: {acknowledged} acts acknowledged, {cut_off} ends cut off, {mid_compaction} \
+    assert!(acknowledged > rounds * 10, "{acknowledged} writes");
+    print_line(&format!(
+        "{rounds} kills: {acknowledged} writes acknowledged, {cut_off} ends cut off, {mid_compaction} \
          in a compaction\n"
     ));
 }
@@ -161,11 +162,11 @@ fn kill_repeatedly(rounds: u64) {
 #[test]
 #[ignore = "the child of the test below"]
 fn second() {
-    let Some((path, _)) = told() else { return };
+    let Some((path, _)) = child_arguments() else { return };
     for read_only in [false, true] {
         match FileStoreOptions::new().read_only(read_only).open(&path) {
-            Err(OpenError::Locked { lock }) => say(&format!("locked {}\n", lock.display())),
-            other => say(&format!("{other:?}\n")),
+            Err(OpenError::Locked { lock }) => print_line(&format!("locked {}\n", lock.display())),
+            other => print_line(&format!("{other:?}\n")),
         }
     }
 }

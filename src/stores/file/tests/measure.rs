@@ -8,11 +8,14 @@ use crate::store::{ListRequest, TokenStore};
 
 fn report(what: &str, count: u64, began: Instant) {
     let took = began.elapsed();
-    tell(&format!("{what}: {count} in {took:.2?}, {:.0}/s", count as f64 / took.as_secs_f64()));
+    print_line(&format!(
+        "{what}: {count} in {took:.2?}, {:.0}/s",
+        count as f64 / took.as_secs_f64()
+    ));
 }
 
 #[expect(clippy::print_stderr, reason = "a measurement is there to be read")]
-fn tell(line: &str) {
+fn print_line(line: &str) {
     eprintln!("{line}");
 }
 
@@ -111,6 +114,6 @@ fn measure_a_million_records() {
     drop(store);
     for _ in 0..5 {
         let opening = place.open().opening();
-        tell(&format!("opening {} records: {:?}", opening.records, opening.took));
+        print_line(&format!("opening {} records: {:?}", opening.records, opening.took));
     }
 }

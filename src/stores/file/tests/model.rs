@@ -1,11 +1,11 @@
-//! What a store should hold, and random acts on it.
+//! A model of the contents of a store, and random writes.
 
 use std::collections::BTreeMap;
 
 use super::*;
 use crate::store::{Filter, LastUsed, ListRequest, States, StoreError, TokenStore};
 
-/// Records by id, with their last use.
+/// The records by id, each with its last use.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Model(pub(super) BTreeMap<TokenId, (Record, Option<i64>)>);
 
@@ -40,7 +40,7 @@ impl Model {
         model
     }
 
-    /// What a store holds.
+    /// Returns the contents of a store.
     pub(super) fn of(store: &FileStore) -> Self {
         let mut model = Self::default();
         let mut query = ListRequest::from(Filter::new().states(States::ALL)).limit(7);
@@ -63,7 +63,7 @@ impl Model {
         }
     }
 
-    /// The part of it whose ids lie in a range.
+    /// Returns the part whose ids are in this range.
     pub(super) fn between(&self, from: u64, to: u64) -> Self {
         Self(self.0.range(id(from)..id(to)).map(|(id, row)| (*id, row.clone())).collect())
     }
@@ -81,7 +81,7 @@ impl Random {
     }
 }
 
-/// Random acts that a model allows, on ids from a first one on.
+/// Random writes that a model allows, on ids from a first one.
 #[derive(Clone)]
 pub(super) struct Steps {
     random: Random,

@@ -1,4 +1,4 @@
-//! What other programs do to the file and its directory while a store is open.
+//! Other programs change the file or its directory while a store is open.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -42,7 +42,7 @@ fn removed_lock_file_admits_no_second_writer() {
     insert(&store, 1).unwrap();
     drop(store);
     assert_eq!(place.open().opening().records, 1);
-    // Readers keep a writer out in the same way.
+    // A reader blocks a writer in the same way.
     let reader = read_only(&place.path()).unwrap();
     fs::remove_file(&lock).unwrap();
     refused(FileStore::open(place.path()));
@@ -81,7 +81,7 @@ fn write_to_unlinked_file_is_refused() {
     fs::write(place.path(), &bytes).unwrap();
     unavailable(insert(&store, 2));
     unavailable(block_on(store.compact()));
-    // Reading goes on, and neither file was touched.
+    // Reads still work, and neither file was changed.
     assert!(block_on(store.find(id(1))).unwrap().is_some());
     assert_eq!(fs::read(place.path()).unwrap(), bytes);
     assert_eq!(fs::read(&moved).unwrap(), bytes);
@@ -106,7 +106,7 @@ fn write_to_resized_file_is_refused() {
     (&file).write_all(b"more").unwrap();
     unavailable(insert(&store, 2));
     file.set_len(length).unwrap();
-    // To cut back what failed must not fill with zeros what is missing.
+    // The removal of a failed write must not extend a file that another program truncated.
     let cut = file.try_clone().unwrap();
     double.set_plan(move |_, call| {
         if matches!(call, Call::Sync(_)) {
@@ -123,7 +123,7 @@ fn write_to_resized_file_is_refused() {
     assert_eq!(file.metadata().unwrap().len(), length - 7);
 }
 
-/// A rename that took place although it is said to have failed.
+/// A rename reported an error although it took effect.
 #[test]
 fn compacted_file_with_the_name_is_used() {
     let place = Place::in_memory();
@@ -173,7 +173,8 @@ fn panicking_waker_stops_no_writer() {
     assert_eq!(place.open().opening().records, 6);
 }
 
-/// The writer's end by a panic: what is read stays true, because nobody else writes.
+/// The writer panics. Reads stay correct, because the store retains its lock and no other process
+/// can write.
 #[test]
 fn panicked_writer_keeps_its_lock() {
     let place = Place::in_memory();
@@ -184,7 +185,7 @@ fn panicked_writer_keeps_its_lock() {
     double.set_plan(|_, _| panic!("a planned panic"));
     let answer = insert(&store, 2);
     assert!(matches!(answer, Err(StoreError::Indeterminate { .. })), "{answer:?}");
-    // The thread is still unwinding: what comes meanwhile is told the same.
+    // The thread is still unwinding. Writes in the meantime get the same error.
     while let Err(StoreError::Indeterminate { .. }) = insert(&store, 3) {}
     unavailable(insert(&store, 3));
     assert!(store.find_now(id(1), &mut |found| assert!(found.is_some())));
@@ -218,7 +219,7 @@ fn open_of_dangling_link_leaves_it() {
     drop(store);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert!(FileStoreOptions::new().must_exist(true).open(&link).is_ok());
-    // A circle has no end.
+    // A link to itself cannot be resolved.
     fs::remove_file(&link).unwrap();
     std::os::unix::fs::symlink("link", &link).unwrap();
     assert!(matches!(FileStore::open(&link), Err(OpenError::Io { .. })));

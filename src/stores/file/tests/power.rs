@@ -1,4 +1,4 @@
-//! The power failing at every call: only what was synced is there for sure.
+//! The power fails at each call: only synced contents are certain.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use super::model::{Model, Steps, perform};
 use super::*;
 use crate::store::TokenStore;
 
-/// A file as a disk has it: what is durable, and what was written since and may be there or not.
+/// A file on a disk: its durable bytes, and the pending writes, which a power failure may lose.
 #[derive(Clone, Default)]
 struct Platter {
     durable: Vec<u8>,
@@ -31,8 +31,8 @@ impl Platter {
         }
     }
 
-    /// What the file may be after the power failed: nothing of what is pending, all of it, or the
-    /// last write torn, with or without the file's length already set.
+    /// Returns the possible contents after a power failure: no pending write, all of them, or a
+    /// torn last write, with or without the new length of the file.
     fn outcomes(&self) -> Vec<Vec<u8>> {
         let mut outcomes = vec![self.durable.clone()];
         let mut bytes = self.durable.clone();
@@ -92,8 +92,8 @@ impl Volume {
     }
 }
 
-/// The double names a file by the path it was created or opened under; a compacted one keeps its
-/// first name there. This gives each file the name it has at that time.
+/// Gives each file its name at the time of the call. The double uses the path under which a file
+/// was created or opened, so a compacted file has its first name there.
 fn renamed(log: Vec<Call>) -> Vec<Call> {
     let mut now: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
     log.into_iter()
@@ -154,7 +154,7 @@ fn acknowledged_writes_survive_power_failures() {
             acknowledged += 1;
         }
         volume.apply(call);
-        // The directory is as it was synced last, or as it is now.
+        // The directory has its state of the last sync, or its present state.
         for names in [&volume.durable_names, &volume.names] {
             for bytes in volume.files[names[&path]].outcomes() {
                 fs::write(crashed.path(), bytes).unwrap();
@@ -167,8 +167,8 @@ fn acknowledged_writes_survive_power_failures() {
     }
 }
 
-/// Killed at a call, opened again, written to, and then the power fails: what the second process
-/// acknowledged is there, whichever of the names the directory has kept.
+/// The process is killed at a call, another one opens the file and writes, and then the power
+/// fails. The acknowledged writes of the second process survive with either state of the directory.
 #[test]
 fn writes_after_kill_survive_power_failures() {
     let place = Place::in_memory();
@@ -193,7 +193,7 @@ fn writes_after_kill_survive_power_failures() {
     for call in &renamed(double.log()) {
         volume.apply(call);
         apart += usize::from(volume.durable_names.get(&path) != volume.names.get(&path));
-        // What the killed process wrote is there for the next one, durable or not.
+        // The next process reads the writes of the killed one, durable or not.
         let mut after = volume.clone();
         fs::write(&path, after.files[after.names[&path]].outcomes().pop().unwrap()).unwrap();
         let again = Double::new(|_, _| Behaviour::Obey);

@@ -9,7 +9,7 @@ use super::*;
 use crate::store::{StoreError, TokenStore, Version};
 use crate::stores::file::OpenError;
 
-/// A file system of its own, in memory.
+/// A separate file system in memory.
 struct Tmpfs(Place);
 
 impl Tmpfs {
@@ -23,7 +23,7 @@ impl Tmpfs {
         run("mount", &["-o", &format!("remount,{how}")], &self.0);
     }
 
-    /// Takes all the room there is.
+    /// Fills the file system.
     fn fill(&self) -> PathBuf {
         let ballast = self.0.directory.path().join("ballast");
         let mut file = fs::File::create(&ballast).unwrap();
@@ -80,7 +80,7 @@ fn write_to_full_volume_is_refused() {
     }
     assert!(block_on(store.compact()).is_ok());
     drop(store);
-    // It opens on a full file system too.
+    // The store also opens on a full file system.
     volume.fill();
     assert_eq!(Model::of(&volume.0.open()), model);
 }
@@ -179,7 +179,7 @@ fn readers_share_the_lock_and_writers_do_not() {
     assert!(matches!(FileStore::open(place.path()), Err(OpenError::Locked { .. })));
     block_on(two.close());
     let writer = place.open();
-    // A closed reader would not learn of what the writer changes.
+    // A closed reader would not see the changes of the writer, so it refuses reads.
     assert!(block_on(two.find(id(1))).is_err());
     drop((two, writer));
 }

@@ -1,5 +1,5 @@
-// The columns of the list. Each column is defined here and nowhere else, with its label, the class of its
-// head and its cells, and a function that creates the contents of a cell.
+// The columns of the list. Each column is defined only here, with its label, the class of its head and its
+// cells, and a function that creates the contents of a cell.
 
 const COLUMNS = [
   { label: 'ID', className: 'id', contents: idContents },

@@ -1,5 +1,4 @@
-// The dialog that shows a new token once. The token is in two fields of this dialog and nowhere else on
-// the page.
+// The dialog that shows a new token once. Only two fields of this dialog contain the token.
 
 /**
  * Moves the token from the answer into the dialog. After the dialog is closed, the list shows the change

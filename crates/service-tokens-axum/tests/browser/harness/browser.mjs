@@ -100,8 +100,8 @@ export class Visit {
     assert.deepEqual(elsewhere, [], 'requests to other hosts');
   }
 
-  // Answers requests instead of the service. `answer` returns the answer, 'lost' to break the connection, or
-  // nothing to pass the request on. Returns a function that ends this.
+  // Answers requests instead of the service. `answer` returns the answer, 'lost' to break the connection,
+  // or null to pass the request on. Returns a function that stops this.
   async intercept(answer) {
     const { page } = this;
     await page.setRequestInterception(true);

@@ -42,7 +42,7 @@ function nearest(colour, palette) {
   return best;
 }
 
-// Of what Chromium writes: 8 bits a channel, RGB or RGBA, not interlaced.
+// Reads the format that Chromium writes: 8 bits a channel, RGB or RGBA, not interlaced.
 function decode(png) {
   const [width, height, type] = [png.readUInt32BE(16), png.readUInt32BE(20), png[25]];
   const parts = [];

@@ -18,7 +18,7 @@ const UNKNOWN: &str = "05Swf3OEdIgE2bQlsPJ8wB";
 
 /// Each endpoint that requires a token, with the types whose tokens may use it.
 fn endpoints() -> Vec<(&'static str, String, &'static [&'static str])> {
-    let id = |act: &str| format!("/tokens/{UNKNOWN}{act}");
+    let id = |verb: &str| format!("/tokens/{UNKNOWN}{verb}");
     vec![
         ("GET", "/tokens".into(), &["read"]),
         ("POST", "/tokens".into(), &["issue"]),
@@ -120,7 +120,7 @@ async fn use_id_of_no_own_token_gets_one_same_answer() {
         let headers: Vec<_> = answer.headers.iter().filter(|(n, _)| n != "date").cloned().collect();
         (answer.status, headers, answer.body)
     };
-    for (method, act) in [("GET", ""), ("POST", "/revoke"), ("POST", "/rotate")] {
+    for (method, verb) in [("GET", ""), ("POST", "/revoke"), ("POST", "/rotate")] {
         let mut answers = Vec::new();
         for id in [
             UNKNOWN,
@@ -136,7 +136,7 @@ async fn use_id_of_no_own_token_gets_one_same_answer() {
             "05Swf3OEdIgE2bQlsPJ8w%2F",
             "05Swf3OEdIgE2bQlsPJ8wBB",
         ] {
-            let answer = api.manage(method, &format!("/tokens/{id}{act}"), "").await;
+            let answer = api.manage(method, &format!("/tokens/{id}{verb}"), "").await;
             assert_eq!((answer.status, &*name(&answer)), (404, "not-found"), "{id}");
             answers.push(strip(answer));
         }

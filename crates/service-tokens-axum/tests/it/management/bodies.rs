@@ -200,7 +200,7 @@ async fn revoke_with_invalid_reason_names_the_rule() {
         (r#"{"reason":null}"#, "reason", "must not be null, but may be absent"),
         (r#"{"reason":["x"]}"#, "reason", "must be a string"),
         (&*long, "reason", "has more than 1000 bytes"),
-        (r#"{"by":"somebody else"}"#, "by", "is unknown here"),
+        (r#"{"by":"another person"}"#, "by", "is unknown here"),
     ] {
         for path in [&*format!("/tokens/{id}/revoke"), "/tokens/self/revoke"] {
             let answer = api.manage("POST", path, body).await;
@@ -321,9 +321,9 @@ async fn send_empty_body_works_only_if_optional() {
         &[&*bearer, "Content-Type: application/json"],
         &[&*bearer, "Content-Length: 0"],
     ] {
-        for act in ["rotate", "revoke"] {
+        for verb in ["rotate", "revoke"] {
             let (id, _) = api.issue("connector").await;
-            let path = format!("/tokens/{id}/{act}");
+            let path = format!("/tokens/{id}/{verb}");
             let answer = checked(send(api.address, "POST", &path, headers, "").await);
             assert_eq!(answer.status, 200, "{answer:?}");
         }

@@ -82,7 +82,7 @@ async fn list_with_each_filter_returns_each_token_once() {
     let before = |token: &Value, member: &str, time: &str| {
         token[member].as_str().is_some_and(|found| found < time)
     };
-    let died = |token: &Value| match token["revocation"]["at"].as_str() {
+    let revoked_at = |token: &Value| match token["revocation"]["at"].as_str() {
         Some(at) => Some(at.to_owned()),
         None if token["state"] == "expired" => token["expires_at"].as_str().map(str::to_owned),
         None => None,
@@ -131,12 +131,13 @@ async fn list_with_each_filter_returns_each_token_once() {
         ),
         (
             "ended_before=2026-01-01T03:30:00Z",
-            Box::new(|t| died(t).is_some_and(|at| &*at < "2026-01-01T03:30:00Z")),
+            Box::new(|t| revoked_at(t).is_some_and(|at| &*at < "2026-01-01T03:30:00Z")),
         ),
         (
             "ended_before=2026-01-01T03:30:00Z&state=revoked",
             Box::new(|t| {
-                t["state"] == "revoked" && died(t).is_some_and(|at| &*at < "2026-01-01T03:30:00Z")
+                t["state"] == "revoked"
+                    && revoked_at(t).is_some_and(|at| &*at < "2026-01-01T03:30:00Z")
             }),
         ),
     ];

@@ -124,7 +124,7 @@ async fn call_during_store_failure_returns_503() {
     let api = api_with(FaultyStore::without_last_used(), |builder| builder).await;
     let (id, _) = api.issue("connector").await;
     let store = api.service.store();
-    let acts = [
+    let requests = [
         ("GET", "/tokens".into(), ""),
         ("POST", "/tokens".into(), BODY),
         ("GET", format!("/tokens/{id}"), ""),
@@ -134,7 +134,7 @@ async fn call_during_store_failure_returns_503() {
         ("POST", "/tokens/self/rotate".into(), ""),
         ("POST", "/tokens/self/revoke".into(), ""),
     ];
-    for (method, path, body) in &acts {
+    for (method, path, body) in &requests {
         for (op, after) in [
             (Call::Find, 0),
             (Call::Find, 1),
@@ -188,10 +188,11 @@ async fn change_with_endless_conflicts_returns_503() {
     let api = api_with(FaultyStore::new(), |builder| builder).await;
     let (id, token) = api.issue("connector").await;
     api.service.store().fail(Call::Replace, 0, Fault::Conflict);
-    for act in ["rotate", "revoke"] {
-        for (path, about) in
-            [(format!("/tokens/{id}/{act}"), &id), (format!("/tokens/self/{act}"), &api.manager_id)]
-        {
+    for verb in ["rotate", "revoke"] {
+        for (path, about) in [
+            (format!("/tokens/{id}/{verb}"), &id),
+            (format!("/tokens/self/{verb}"), &api.manager_id),
+        ] {
             let contended = api.manage("POST", &path, "").await;
             assert_eq!((contended.status, &*name(&contended)), (503, "unavailable"), "{path}");
             assert_eq!(contended.json()["id"], **about);

@@ -320,7 +320,7 @@ impl ProxiedService {
         }
     }
 
-    /// The backend received each identity header once, or none, and no similar name.
+    /// Checks that the backend received each identity header once, or none of them, and no similar name.
     #[track_caller]
     fn identity(&self, answer: &Answer, expected: Option<[&str; 5]>) {
         let got = answer.json();

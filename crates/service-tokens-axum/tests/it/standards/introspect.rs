@@ -42,7 +42,7 @@ async fn introspect(address: SocketAddr, caller: &str, token: &str) -> Answer {
     send(address, "POST", "/introspect", &[&bearer, FORM], &format!("token={token}")).await
 }
 
-/// What every answer must have.
+/// Checks the headers that every answer must have.
 fn check_headers(answer: &Answer) {
     assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer:?}");
     if !answer.body.is_empty() {

@@ -183,7 +183,7 @@ async fn revoke_pending_or_unknown_type_works() {
     let later = service.now() + Duration::from_secs(3600);
     let pending = issue(&service, connector().not_before(later)).await;
     let unknown_type = issue(&elsewhere, IssueRequest::new("new", "x")).await;
-    // A wrong secret revokes nothing.
+    // A wrong secret does not revoke the token.
     let there = builder(MemoryStore::new(), &clock).build().unwrap();
     for held in [&pending, &unknown_type] {
         let id = held.record.id();

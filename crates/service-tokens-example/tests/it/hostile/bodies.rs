@@ -66,9 +66,9 @@ pub(crate) fn bodies(random: &mut Random, tokens: &Tokens) -> Request {
             with_body("JSON for issue", head("POST /tokens", &headers(json_type)), json.as_bytes())
         }
         3 => {
-            let act = random.one(&["revoke", "rotate"]);
-            let line = format!("POST /tokens/{id}/{act}");
-            with_body("JSON for an act", head(&line, &headers(json_type)), json.as_bytes())
+            let verb = random.one(&["revoke", "rotate"]);
+            let line = format!("POST /tokens/{id}/{verb}");
+            with_body("JSON for an operation", head(&line, &headers(json_type)), json.as_bytes())
         }
         4 => {
             let line = random.one(&["POST /introspect", "POST /revoke"]);

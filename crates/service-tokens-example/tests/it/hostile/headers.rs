@@ -92,7 +92,7 @@ pub(crate) fn other_headers(random: &mut Random, turn: usize) -> Request {
 
 /// Invalid headers of an issue request, with a token that may issue.
 pub(crate) fn manager_headers(random: &mut Random, turn: usize, tokens: &Tokens) -> Request {
-    let body = br#"{"type":"connector","issued_to":"nobody"}"#;
+    let body = br#"{"type":"connector","issued_to":"backup"}"#;
     let good = bearer(&tokens.manager);
     let length = random.length().min(20_000);
     let byte = (turn / 2) as u8;
