@@ -22,7 +22,8 @@ use crate::token::{InvalidPrefix, Prefix};
 /// The number of events that may wait for a slow sink. Further events are dropped.
 const EVENT_QUEUE: usize = 8_192;
 
-/// First uses at a time that an overlap is to end with.
+/// The number of first uses whose attempt to end an overlap is remembered, so that it is not repeated
+/// with each request.
 const OVERLAP_ATTEMPTS: usize = 256;
 
 /// The error returned by [`TokenServiceBuilder::build`].
