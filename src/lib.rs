@@ -3,10 +3,13 @@
 //! This crate issues a token once, shows it once, verifies it on every request and revokes it for
 //! good. It uses the storage that you already run. The defaults are safe:
 //!
-//! - The store has only digests of secrets.
-//! - A revocation cannot be undone.
-//! - A refused client does not learn the reason.
-//! - A failure of the store never leads to an acceptance.
+//! - The store has only digests of secrets, so a copy of the store contains no usable token.
+//! - A revocation cannot be undone, because no operation removes it from the record.
+//! - A refused client does not learn the reason, so that it cannot test which part of a token was
+//!   right. The exception is a valid token without a required scope (403 `insufficient_scope`).
+//! - Without its record a token is never accepted, so a failure of the store refuses requests. With
+//!   [`cache_records`](TokenServiceBuilder::cache_records), a cached record may be up to `max_age`
+//!   old.
 //!
 //! # Example
 //!
@@ -30,23 +33,31 @@
 //!
 //! - [`TokenService`] issues, verifies, lists, rotates and revokes tokens. [`Tokens`] is its view of
 //!   one owner or of all owners. [`OnBehalf`] lets one token manage others.
-//! - [`TokenType`] is a named set of scopes. [`Requirement`] is the scopes that a request needs. The
-//!   macro [`requirement!`] checks them at compile time.
+//! - [`TokenType`] is a named set of scopes. [`Requirement`] is the scopes that a request needs.
+//!   [`requirement!`] rejects a malformed scope at compile time. Whether the token has the scope is
+//!   checked for each request.
 //! - [`TokenStore`] is the storage. Use [`MemoryStore`], `FileStore` or an implementation of your
-//!   own.
+//!   own, for example over the database of your application.
 //! - [`Event`] reports every operation and every refusal, to `tracing` or to your [`EventSink`].
 //! - [`VerifyError`] and [`ManageError`] name the HTTP status that fits. [`Refusal`] is the reason
 //!   for your logs.
 //!
 //! # What it does and does not do
 //!
-//! A verification costs one look-up and one hash, as the [measurements](manual::measured) show. A
-//! rotation can have an overlap in which both secrets are accepted, so clients can change over
-//! without a gap. The crate records the last use of each token and revokes many tokens at once. A
-//! token that issues others cannot give them more than its own scopes.
+//! A verification usually costs one look-up and one hash, as the [measurements](manual::measured)
+//! show. It costs more in three cases. The first use of a new secret may write to the store, because
+//! it can end an overlap. A refusal by a cached record may read the store again. With a
+//! [key ring](KeyRing), each of the up to three digests in a record may need a hash of its own.
 //!
-//! It opens no socket, spawns no task and does not need an async runtime. It has no passwords, no
-//! sessions and no tokens that verify without a store. For HTTP, the package
+//! A rotation can have an overlap in which both secrets are accepted, so clients can change over
+//! without a gap. If the write that ends an overlap fails, the new secret is still accepted, and the
+//! older one stays valid until a later use or the end of the overlap. The crate records the last use
+//! of each token and revokes many tokens at once. A token that issues others cannot give them more
+//! than its own scopes.
+//!
+//! It opens no socket, spawns no async task and does not need an async runtime. An [`EventSink`] and
+//! a `FileStore` each start a thread, so that a slow sink or disk does not block your tasks. It has
+//! no passwords, no sessions and no tokens that verify without a store. For HTTP, the package
 //! [`service-tokens-axum`](https://docs.rs/service-tokens-axum/latest/service_tokens_axum/index.html)
 //! has a layer for axum, tower and tonic, the standard endpoints, a management API and its page.
 //!
@@ -54,14 +65,16 @@
 //!
 //! | word | meaning |
 //! | --- | --- |
-//! | token | the plaintext bearer string that a client holds ([`Token`]) |
-//! | id | the public half of a token ([`TokenId`]) |
-//! | secret | the private half of a token |
+//! | token | a credential with a fixed id, whose secret can be rotated |
+//! | token text | the plaintext string that a client sends ([`Token`]) |
+//! | id | the public part of a token, which never changes ([`TokenId`]) |
+//! | secret | the private part of a token, which each rotation replaces |
 //! | digest | the stored form of a secret |
 //! | record | the stored data of a token, with a digest and without the secret ([`Record`]) |
 //! | type | a named set of scopes ([`TokenType`]) |
 //! | scopes | the permissions of a token ([`ScopeSet`]) |
 //! | requirement | the scopes that a request needs ([`Requirement`]) |
+//! | embedder | your application, which uses this crate |
 //! | owner | the tenant or account that a record belongs to |
 //! | issued to | a label for people, which names the person or program that received the token |
 //! | live | active or pending, so the token works now or will work |
@@ -113,7 +126,7 @@
 //! ## Types for uploads, for all APIs and for managers
 //!
 //! The scope `*` does not cover the reserved scopes `service-tokens:…`, so a leaked developer token
-//! cannot issue others:
+//! cannot issue other tokens:
 //!
 //! ```
 //! use service_tokens::TokenType;
@@ -137,26 +150,36 @@
 //! A token that a manager issues [on its own behalf](TokenService::on_behalf_of) may do no more than
 //! the manager. To issue connectors, a manager also needs `files:upload` or `*`.
 //!
-//! ## A request that can be repeated
+//! ## Idempotent issuance
 //!
-//! The caller chooses the id, so a repeated request cannot create a second token:
+//! The caller chooses the id, so a repeated request cannot create a second token. The repeated
+//! request returns [`Exists`](ManageError::Exists) without the token text, because the store does not
+//! have the secret. If the first response was lost, rotate that id to get a usable token:
 //!
 //! ```
-//! # use service_tokens::{IssueRequest, ManageError, MemoryStore, TokenService, TokenType};
+//! # use service_tokens::{IssueRequest, ManageError, MemoryStore, Requirement, TokenService, TokenType};
+//! use service_tokens::RotateRequest;
+//!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let service = TokenService::builder(MemoryStore::new(), "acme_live")
 //! #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
 //! let id = service.new_id()?; // Or a UUID of version 7 with `TokenId::from_uuid`.
-//! let request = || IssueRequest::new("connector", "nightly backup").id(id);
+//! let request = IssueRequest::new("connector", "nightly backup").id(id);
+//! let acme = service.owner("acme");
 //!
-//! let _ = service.owner("acme").issue(request()).await?;
-//! assert!(matches!(service.owner("acme").issue(request()).await, Err(ManageError::Exists { .. })));
+//! let _lost = acme.issue(request.clone()).await?;
+//! let issued = match acme.issue(request).await {
+//!     Err(ManageError::Exists { id }) => acme.rotate(id, RotateRequest::at_once()).await?,
+//!     issued => issued?,
+//! };
+//! assert_eq!(issued.record.id(), id);
+//! # service.verify(issued.token.expose_secret(), &Requirement::any_token()).await?;
 //! # Ok(()) }
 //! ```
 //!
 //! ## A rotation with an overlap
 //!
-//! The old secret is accepted for one more day:
+//! The old secret is accepted for one more day, so that clients have time to change over:
 //!
 //! ```
 //! # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
@@ -178,7 +201,7 @@
 //!
 //! ## A test with a clock of its own
 //!
-//! The clock moves only when the test moves it:
+//! The clock moves only when the test moves it, so the test does not wait:
 //!
 //! ```
 //! # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};

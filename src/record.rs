@@ -1,4 +1,5 @@
-//! The stored record of a token, which has all of its data except the secret.
+//! The stored record of a token. It has all data of the token except the secret and the last use,
+//! which a store holds next to the record.
 //!
 //! Besides [`Record`] the module has the parts of a record, the limits of its fields, and the errors for
 //! values that break these limits.
@@ -86,7 +87,7 @@ struct Rare {
     issued_by: Option<Box<str>>,
     issuers: Vec<TokenId>,
     metadata: BTreeMap<String, String>,
-    /// Fields with unknown tags that may be ignored, written by a newer program.
+    /// Fields with unknown tags that may be ignored, written by a newer version of this crate.
     ignorable: Vec<IgnorableField>,
     /// The complete encoding of a record in a newer format than this crate's.
     newer: Option<Box<[u8]>>,
@@ -111,7 +112,8 @@ pub struct Revocation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Overlap {
-    /// The latest end of the older secret (exclusive). It is never after the end of the token.
+    /// The latest end of the older secret (exclusive), or the expiry time of the token if that is
+    /// earlier. A revocation does not change it.
     pub ends_at: DateTime<Utc>,
     /// Whether the older secret ends earlier, when the newer secret is first used.
     pub ends_on_first_use: bool,
@@ -179,8 +181,13 @@ impl Record {
         self.rare.as_ref()?.ended.as_ref()
     }
 
-    /// Returns whether the record contains this digest. After a lost answer this shows whether a
-    /// write took effect, even if other writes have followed.
+    /// Returns whether the record contains this digest. If the result of a write was lost, `true` shows
+    /// that the write took effect.
+    ///
+    /// A record retains three digests, which are those of the newest secret, of the older one and of the
+    /// one that ended last. So a single later rotation normally retains the digest. Two or more can drop
+    /// it, and so can one that ends two secrets at once. Then the result is `false` although the write
+    /// took effect.
     pub(crate) fn holds(&self, digest: &StoredDigest) -> bool {
         self.newest.digest == *digest
             || self.older().is_some_and(|older| older.digest == *digest)
@@ -195,7 +202,7 @@ impl Record {
     /// # Errors
     ///
     /// - [`Refusal::UnknownId`] if the record has another id than the token.
-    /// - [`Refusal::NewerRecord`] if a newer program wrote the record.
+    /// - [`Refusal::NewerRecord`] if a newer version of this crate wrote the record.
     /// - [`Refusal::WrongSecret`] if no digest matches.
     /// - [`Refusal::UnknownScheme`] or [`Refusal::MissingKey`] if a digest could not be compared and no
     ///   other digest matches.

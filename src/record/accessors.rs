@@ -32,7 +32,7 @@ impl Record {
         self.texts.scopes()
     }
 
-    /// Returns the human label, which names the service that received the token.
+    /// Returns the label for people, which names the person or program that received the token.
     #[inline]
     pub fn issued_to(&self) -> &str {
         self.texts.issued_to()
@@ -73,7 +73,12 @@ impl Record {
         self.rare.as_ref()?.revocation.as_ref()
     }
 
-    /// Returns the overlap of two secrets at `now`, or `None` if only one secret is accepted.
+    /// Returns the overlap of two secrets at `now`, or `None` if the record has only one secret that has
+    /// not ended.
+    ///
+    /// It does not depend on the [state](Self::state). A revoked token can have an overlap, and so can an
+    /// expired one, whose [`Overlap::ends_at`] is then not after `now`. Neither secret of such a token is
+    /// accepted.
     ///
     /// # Examples
     ///
@@ -135,14 +140,15 @@ impl Record {
             .filter_map(StoredDigest::key_id)
     }
 
-    /// Returns the version of the encoding. It is at most [`RECORD_FORMAT`] unless a newer program
-    /// wrote the record.
+    /// Returns the version of the encoding. It is at most [`RECORD_FORMAT`] unless a newer version of
+    /// this crate wrote the record.
     pub fn format(&self) -> u8 {
         self.format
     }
 
-    /// Returns whether a newer program wrote the record. Such a record is refused in verification
-    /// and never replaced, because it may contain a restriction that this program cannot read.
+    /// Returns whether a newer version of this crate wrote the record. Such a record is refused in
+    /// verification and never replaced, because it may contain a restriction that this version cannot
+    /// read.
     #[inline]
     pub fn is_newer(&self) -> bool {
         self.format > RECORD_FORMAT

@@ -7,11 +7,11 @@
 //! exactly one encoding.
 //!
 //! The frame (format byte, tag, length, checksum, maximum length) and the fields 1 to 8 and 12 to
-//! 16 have the same meaning and limits in every later format, so that an old program can list and
-//! filter the records of a new one. A writer uses the oldest format that can express the record.
+//! 16 have the same meaning and limits in every later format, so that an old version of this crate can
+//! list and filter the records of a new one. A writer uses the oldest format that can express the record.
 //!
-//! A field with a tag of 128 or more does not restrict the token. A program that does not know it ignores it
-//! and writes it back unchanged. An unknown field below 128 makes the bytes invalid in this format,
+//! A field with a tag of 128 or more does not restrict the token. A version that does not know it
+//! ignores it and writes it back unchanged. An unknown field below 128 makes the bytes invalid in this format,
 //! so adding such a field needs a new format.
 
 use std::collections::BTreeMap;
@@ -61,7 +61,7 @@ const MAX_IGNORABLE_BYTES: usize = 16_384;
 
 impl Record {
     /// Returns the encoding of the record, which has at most [`MAX_RECORD_BYTES`] bytes. For a record that
-    /// a newer program wrote, it returns the bytes that were read.
+    /// a newer version of this crate wrote, it returns the bytes that were read.
     ///
     /// # Examples
     ///
@@ -139,8 +139,8 @@ impl Record {
 /// For tests.
 #[cfg(any(test, feature = "conformance"))]
 impl Record {
-    /// Returns this record as a newer program might have written it, with an unknown field. It can
-    /// be stored and listed, but neither matched nor modified.
+    /// Returns this record as a newer version of this crate might have written it, with an unknown
+    /// field. It can be stored and listed, but neither matched nor modified.
     pub(crate) fn as_if_newer(&self) -> Result<Self, CorruptRecord> {
         let bytes = self.to_bytes();
         let mut out = Writer::with_capacity(bytes.len() + 8);

@@ -207,7 +207,7 @@ pub(crate) fn valid_micros(micros: i64) -> bool {
 }
 
 /// Truncates a time to whole microseconds and clamps it to the years 1970 to 9999. Used where an
-/// operation must not fail because of a wrong clock.
+/// operation must not fail because of a wrong clock, such as a revocation.
 pub(crate) fn nearest_valid(time: DateTime<Utc>) -> DateTime<Utc> {
     let (first, last) = (*RECORDABLE_MICROS.start(), *RECORDABLE_MICROS.end());
     from_micros(time.timestamp_micros().clamp(first, last))

@@ -35,10 +35,13 @@ impl fmt::Display for State {
     }
 }
 
-/// The end of the secret that a rotation replaces.
+/// The end of the newest secret so far, which becomes the older one of an overlap.
+///
+/// During an overlap, a rotation that replaces [`ReplacedSecret::Newest`] uses only whether it is
+/// [`Now`](Self::Now), because the older secret then keeps its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OlderEnds {
-    /// The secret ends with the rotation, because it has leaked.
+    /// Every earlier secret ends with the rotation, because one has leaked.
     Now,
     /// The secret ends at this time (exclusive).
     At(DateTime<Utc>),
@@ -49,16 +52,23 @@ pub(crate) enum OlderEnds {
     },
 }
 
-/// The secret that a rotation replaces while two are accepted. Without an overlap it has no effect.
+/// The one of two accepted secrets that a rotation discards. It has no effect if only one is accepted.
+///
+/// | request | secrets accepted after the rotation |
+/// | --- | --- |
+/// | `Newest` | the older one until its end, and the new one |
+/// | `Oldest` | the newest one so far until the requested end, and the new one |
+/// | either, with [`at_once`](crate::RotateRequest::at_once) | only the new one |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplacedSecret {
-    /// The newest secret, because the answer that contained it was lost. It ends at once.
+    /// The newest secret, for example because the response that contained it was lost. It ends at once.
     ///
-    /// The end of the older secret does not change. If the older secret ends with the first use of the
-    /// newest, that is now the first use of the secret that this rotation creates. A rotation at once
-    /// ends both secrets, because it is meant for a leak.
+    /// The end of the older secret does not change, so the overlap that the request names is ignored. If
+    /// the older secret ends with the first use of the newest, that is now the first use of the secret
+    /// that this rotation creates.
     Newest,
-    /// The oldest secret. It ends at once, and the newest becomes the older one of a new overlap.
+    /// The oldest secret, for example because the next rotation is due. It ends at once, and the newest
+    /// becomes the older one of a new overlap.
     Oldest,
 }
 
@@ -67,9 +77,9 @@ pub enum ReplacedSecret {
 pub(crate) struct Rotation {
     /// The digest of the new secret.
     pub(crate) digest: StoredDigest,
-    /// The end of the replaced secret.
+    /// The end of the newest secret so far.
     pub(crate) older_ends: OlderEnds,
-    /// The secret to replace. Required during an overlap.
+    /// The secret to discard. Required during an overlap.
     pub(crate) replaces: Option<ReplacedSecret>,
     /// The new expiry time. The old one is retained if this is `None`.
     pub(crate) expires_at: Option<Option<DateTime<Utc>>>,
@@ -89,10 +99,10 @@ pub enum RotateDenied {
     OverlapRuns,
     /// The newest secret is not the one that the request names, because another caller has rotated
     /// the token.
-    #[error("the token has been rotated and has another newest secret")]
+    #[error("the token was rotated again, so its newest secret is not the expected one")]
     RotatedSince,
-    /// A newer program wrote the record.
-    #[error("a newer program wrote the record")]
+    /// A newer version of this crate wrote the record.
+    #[error("a newer version of this crate wrote the record")]
     NewerRecord,
     /// A time is outside the range of a record, or an expiry time is not after now.
     #[error(transparent)]
@@ -102,8 +112,8 @@ pub enum RotateDenied {
 /// The error returned when a record cannot be revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RevokeDenied {
-    /// A newer program wrote the record, and this one could not add the revocation to it.
-    #[error("a newer program wrote the record")]
+    /// A newer version of this crate wrote the record, and this one could not add the revocation to it.
+    #[error("a newer version of this crate wrote the record")]
     NewerRecord,
     /// The actor or the reason exceeds the limits of a record.
     #[error(transparent)]
@@ -145,7 +155,10 @@ impl Record {
     }
 
     /// Returns the time at which the token ended or will end, which is the earlier of its revocation and
-    /// its expiry. It can be a column for an index.
+    /// its expiry, or `None` if it has neither. It can be a column for an index.
+    ///
+    /// The time of a revocation is that of the clock which made it. If that clock was ahead, the time can
+    /// be in the future although the token has ended.
     pub fn ends_at(&self) -> Option<DateTime<Utc>> {
         match (self.revocation().map(|revocation| revocation.at), self.expires_at()) {
             (Some(revoked), Some(expires)) => Some(revoked.min(expires)),
@@ -153,7 +166,8 @@ impl Record {
         }
     }
 
-    /// Returns the time at which the token ended, if it has ended at `now`.
+    /// Returns the time at which the token ended, or `None` if it has not ended at `now`. A revoked token
+    /// has ended at any `now`.
     pub fn ended_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         // A revocation is independent of the clock.
         self.ends_at().filter(|end| self.revocation().is_some() || now >= *end)
@@ -164,7 +178,7 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// Returns [`RevokeDenied`]. The current time is never a reason.
+    /// Returns [`RevokeDenied`]. A wrong clock never prevents a revocation.
     pub(crate) fn revoke(
         &self,
         now: DateTime<Utc>,

@@ -25,7 +25,7 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// Returns an error if a newer program has written the record in the meantime.
+    /// Returns an error if a newer version of this crate has written the record in the meantime.
     pub(crate) fn matched_before(
         &self,
         secret_created_at: DateTime<Utc>,

@@ -22,7 +22,8 @@ use crate::token::{InvalidPrefix, Prefix};
 /// The number of events that may wait for a slow sink. Further events are dropped.
 const EVENT_QUEUE: usize = 8_192;
 
-/// First uses at a time that an overlap is to end with.
+/// The number of first uses whose attempt to end an overlap is remembered, so that it is not repeated
+/// with each request.
 const OVERLAP_ATTEMPTS: usize = 256;
 
 /// The error returned by [`TokenServiceBuilder::build`].
@@ -307,11 +308,12 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
         self
     }
 
-    /// Caches the records that verifications read: at most `max_records`, each for at most
-    /// `max_age`.
+    /// Caches the records that verifications read. It holds at most `max_records` and uses each for
+    /// at most `max_age`.
     ///
     /// Use it over a store across a network. Without a cache, every verification reads the store.
-    /// [`build`](Self::build) refuses a cache of zero records.
+    /// [`build`](Self::build) refuses a cache of zero records. The cache is divided into shards of equal
+    /// size, so it may hold slightly fewer records than `max_records`.
     ///
     /// The price is `max_age`. A revocation, a rotation or a removal that another process makes
     /// takes effect here up to `max_age` later, unless [`TokenService::follow_changes`] reports it
@@ -321,8 +323,9 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     /// own `max_age`.
     ///
     /// The cache holds records and not decisions. Expiry, types and scopes are checked every time.
-    /// Before a cached record leads to a refusal, the service reads the record again from the
-    /// store, at most once per id per 100 ms. [`TokenService::verify_uncached`] always reads the
+    /// Before a cached record leads to a refusal, the service reads the record again from the store. It
+    /// does this at most once per 100 ms for a record that stays in the cache, so that refused requests
+    /// cannot overload the store. [`TokenService::verify_uncached`] always reads the
     /// store. [`VerifiedToken::staleness`](crate::VerifiedToken::staleness) is the maximum age of
     /// the data behind an acceptance.
     ///

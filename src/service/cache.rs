@@ -1,19 +1,19 @@
 //! Cached records in front of a store across a network, and the reads that fill the cache.
 //!
 //! **Records, not verdicts.** The cache holds records. Each verification decides again, so expiry,
-//! types and scopes take effect at once. A cached answer ages from the time *before* the store was
-//! asked, and no later use extends its age.
+//! types and scopes take effect at once. The age of a cached result counts from the time *before* the
+//! read, and no later use extends it. All times here are monotonic offsets since the clock was
+//! created.
 //!
 //! **Single-flight.** For one id there is at most one in-flight read that new verifications join. They
-//! share its answer. The cache spawns no task. Each waiting verification polls the read when it is
+//! share its result. The cache spawns no task. Each waiting verification polls the read when it is
 //! polled itself, so a verification whose future is not polled any more does not stop the others. See
 //! [`in_flight`].
 //!
-//! **Fence.** A read that started before a write may return the record from before it. So
-//! [`Cache::invalidate`] removes the in-flight read from its shard together with the cached record. The
-//! waiting verifications still get its answer, because they too started before the write ended. But
-//! when the answer arrives, it is cached only if its read is still the one in the shard. A verification
-//! that comes after the write starts a new read.
+//! **Fence.** A read that starts before a write may return the old record. [`Cache::invalidate`]
+//! therefore detaches it, which means that it removes the read from its shard. The waiters still get
+//! the record, because they too started before the write ended. But it is not cached, because a result
+//! is cached only if its read is still in the shard. A verification after the write starts a new read.
 //!
 //! **Locks.** Each shard has one lock, which is never held while a read is polled or a waker is called.
 //! The number of waiters of a read grows only under the lock of its shard. So a read without waiters,
@@ -31,27 +31,29 @@ use std::time::Duration;
 use crate::store::StoreError;
 use crate::token::TokenId;
 use in_flight::InFlightRead;
-pub(super) use in_flight::{Answer, ReadFuture};
+pub(super) use in_flight::{ReadFuture, ReadResult};
 
-/// The shortest time between two reads of one id that a refusal by a cached record causes.
+/// The minimum interval between two store reads of one id that refusals by its cached record trigger.
+/// It holds while the record is cached, because the time of the last such read is in its entry.
 const REREAD_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The largest number of shards.
 const MAX_SHARDS: usize = 64;
 
-/// The smallest number of records for each shard.
+/// The minimum number of records for each shard. A cache that is smaller has one shard.
 const MIN_RECORDS_PER_SHARD: usize = 16;
 
 /// The result of a look-up.
 pub(super) enum Lookup {
-    /// The cached answer is young enough.
-    Cached(Answer),
+    /// The cached result is young enough.
+    Cached(ReadResult),
     /// The store is being read. `started` says whether this look-up started the read or joined it.
     InFlight { waiter: Waiter, started: bool },
 }
 
 pub(super) struct Cache {
     max_age: Duration,
+    /// An equal part of the maximum number of records, rounded down.
     max_per_shard: usize,
     shards: Box<[Mutex<Shard>]>,
 }
@@ -64,7 +66,7 @@ struct Shard {
 }
 
 struct CacheEntry {
-    answer: Answer,
+    result: ReadResult,
     /// The time at which a refusal by this entry last caused a read.
     reread_at: Option<Duration>,
 }
@@ -84,7 +86,7 @@ impl Cache {
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a cached answer that is young enough, or joins the in-flight read, or starts one.
+    /// Returns a cached result that is young enough, or joins the in-flight read, or starts one.
     pub(super) fn get(
         self: &Arc<Self>,
         id: TokenId,
@@ -93,9 +95,9 @@ impl Cache {
     ) -> Lookup {
         let mut shard = self.shard(id);
         if let Some(entry) = shard.entries.get(&id)
-            && self.is_fresh(entry.answer.asked_at, now)
+            && self.is_fresh(entry.result.asked_at, now)
         {
-            return Lookup::Cached(entry.answer.clone());
+            return Lookup::Cached(entry.result.clone());
         }
         match self.join(&shard, id, now) {
             Some(joined) => joined,
@@ -103,24 +105,25 @@ impl Cache {
         }
     }
 
-    /// Returns a later answer than the one that led to a refusal, or `None` if none is available now.
+    /// Returns a later result than the one that led to a refusal, or `None` if none is available now.
     ///
-    /// An answer that arrived since, or an in-flight read, causes no work for the store. A new read is
-    /// started at most once per [`REREAD_INTERVAL`], so that refused requests cannot overload the
-    /// store.
+    /// A result that arrived since, or an in-flight read, causes no work for the store. If the id has an
+    /// entry, a new read is started at most once per [`REREAD_INTERVAL`], so that refused requests cannot
+    /// overload the store. Without an entry, each such request may start a read, as it would without a
+    /// cache.
     pub(super) fn reread(
         self: &Arc<Self>,
         id: TokenId,
-        refused: &Answer,
+        refused: &ReadResult,
         now: Duration,
         read: impl FnOnce() -> ReadFuture,
     ) -> Option<Lookup> {
         let mut shard = self.shard(id);
         if let Some(entry) = shard.entries.get(&id)
-            && !entry.answer.is_same(refused)
-            && entry.answer.asked_at >= refused.asked_at
+            && !entry.result.is_same(refused)
+            && entry.result.asked_at >= refused.asked_at
         {
-            return Some(Lookup::Cached(entry.answer.clone()));
+            return Some(Lookup::Cached(entry.result.clone()));
         }
         if let Some(joined) = self.join(&shard, id, now) {
             return Some(joined);
@@ -134,12 +137,12 @@ impl Cache {
         Some(self.start(&mut shard, id, now, read))
     }
 
-    /// Returns whether an answer to a read that started at `asked_at` is young enough.
+    /// Returns whether the result of a read that started at `asked_at` is young enough.
     pub(super) fn is_fresh(&self, asked_at: Duration, now: Duration) -> bool {
         now.saturating_sub(asked_at) <= self.max_age
     }
 
-    /// Joins the in-flight read, unless it started so long ago that its answer is too old by now.
+    /// Joins the in-flight read, unless it started so long ago that its result is too old by now.
     fn join(self: &Arc<Self>, shard: &Shard, id: TokenId, now: Duration) -> Option<Lookup> {
         let read = shard.reads.get(&id).filter(|read| self.is_fresh(read.asked_at(), now))?;
         Some(Lookup::InFlight { waiter: self.waiter(read, id), started: false })
@@ -176,13 +179,13 @@ impl Cache {
         true
     }
 
-    /// Removes a read that has ended, and caches its answer if no write came in between.
-    fn complete(&self, id: TokenId, read: &Arc<InFlightRead>, answer: Option<&Answer>) {
+    /// Removes a read that has ended, and caches its result if no write came in between.
+    fn complete(&self, id: TokenId, read: &Arc<InFlightRead>, result: Option<&ReadResult>) {
         let mut shard = self.shard(id);
         if shard.reads.get(&id).is_some_and(|current| Arc::ptr_eq(current, read)) {
             shard.reads.remove(&id);
-            if let Some(answer) = answer {
-                shard.insert(id, answer, self.max_per_shard);
+            if let Some(result) = result {
+                shard.insert(id, result, self.max_per_shard);
             }
         }
     }
@@ -205,29 +208,29 @@ impl Cache {
 }
 
 impl Shard {
-    fn insert(&mut self, id: TokenId, answer: &Answer, max_entries: usize) {
+    fn insert(&mut self, id: TokenId, result: &ReadResult, max_entries: usize) {
         if let Some(entry) = self.entries.get_mut(&id) {
-            entry.answer = answer.clone();
+            entry.result = result.clone();
             return;
         }
         if self.entries.len() >= max_entries {
             // A client that invents ids must not evict records.
-            if answer.record.is_none() || max_entries == 0 {
+            if result.record.is_none() || max_entries == 0 {
                 return;
             }
             // Evicts the least useful of eight arbitrary entries. The cost does not grow with the size.
             let usefulness =
-                |entry: &CacheEntry| (entry.answer.record.is_some(), entry.answer.asked_at);
+                |entry: &CacheEntry| (entry.result.record.is_some(), entry.result.asked_at);
             let evicted = self.entries.iter().take(8).min_by_key(|(_, entry)| usefulness(entry));
             if let Some(evicted) = evicted.map(|(id, _)| *id) {
                 self.entries.remove(&evicted);
             }
         }
-        self.entries.insert(id, CacheEntry { answer: answer.clone(), reread_at: None });
+        self.entries.insert(id, CacheEntry { result: result.clone(), reread_at: None });
     }
 }
 
-/// A future that waits for an in-flight read. The first waiter that gets the answer caches it and wakes
+/// A future that waits for an in-flight read. The first waiter that gets the result caches it and wakes
 /// the others. The last waiter that is dropped cancels the read.
 pub(super) struct Waiter {
     cache: Arc<Cache>,
@@ -236,7 +239,7 @@ pub(super) struct Waiter {
 }
 
 impl Future for Waiter {
-    type Output = Result<Answer, StoreError>;
+    type Output = Result<ReadResult, StoreError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Poll::Ready((outcome, first)) = self.read.poll(context) else {

@@ -12,7 +12,7 @@ pub use issue::IssueRequest;
 pub use revoke::RevokeRequest;
 pub use rotate::RotateRequest;
 
-/// The end that a request names.
+/// The end that a request names, of the token or of its older secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expiry {
     Default,

@@ -1,4 +1,4 @@
-//! Giving a token a new secret.
+//! The rotation of a token, which gives it a new secret.
 
 use super::caller::Caller;
 use super::core::TokenService;
@@ -42,7 +42,7 @@ impl<S: TokenStore> TokenService<S> {
         let record = self
             .records
             .change(Retry::YieldToRevocation, caller.owner(), id, |present, _| {
-                // The answer to an earlier attempt was lost, and the rotation happened.
+                // The result of an earlier attempt was lost, and the rotation happened.
                 if present.holds(&digest) {
                     return Ok(None);
                 }

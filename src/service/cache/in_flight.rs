@@ -4,7 +4,7 @@
 //! wakes all waiters ([`WakerSet`]), so it does not matter which of them is polled next. A waiter whose
 //! task does not poll any more only keeps its place in the set.
 //!
-//! The read ends in one of three ways. Its answer arrives, and all waiters get a copy. All waiters are
+//! The read ends in one of three ways. Its result arrives, and all waiters get a copy. All waiters are
 //! dropped, and it is cancelled. Or the store panics while it is polled, which poisons the lock: then
 //! each waiter gets an error, and the future is not polled again.
 
@@ -17,16 +17,16 @@ use std::time::Duration;
 use crate::record::Record;
 use crate::store::StoreError;
 
-/// An answer of the store.
+/// The result of a read from the store, which is a record or none.
 #[derive(Debug, Clone)]
-pub(in super::super) struct Answer {
+pub(in super::super) struct ReadResult {
     pub(in super::super) record: Option<Arc<Record>>,
-    /// The monotonic time before the store was asked.
+    /// The monotonic time at which the read started.
     pub(in super::super) asked_at: Duration,
 }
 
-impl Answer {
-    /// Returns whether both are copies of the same answer.
+impl ReadResult {
+    /// Returns whether both are copies of the same result.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let same = match (&self.record, &other.record) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
@@ -50,7 +50,7 @@ pub(super) struct InFlightRead {
 
 enum ReadState {
     Pending(ReadFuture),
-    /// The answer, or the text of the error, because an error cannot be cloned.
+    /// The result, or the text of the error, because an error cannot be cloned.
     Done(Result<Option<Arc<Record>>, Arc<str>>),
     Cancelled,
 }
@@ -102,14 +102,17 @@ impl InFlightRead {
         self.waiters.load(Ordering::Acquire) > 0
     }
 
-    /// Polls the read. Returns the answer, and whether this call was the first to get it.
-    pub(super) fn poll(&self, context: &Context<'_>) -> Poll<(Result<Answer, StoreError>, bool)> {
+    /// Polls the read. Returns the result, and whether this call was the first to get it.
+    pub(super) fn poll(
+        &self,
+        context: &Context<'_>,
+    ) -> Poll<(Result<ReadResult, StoreError>, bool)> {
         let Ok(mut state) = self.state.lock() else {
             return Poll::Ready((Err(StoreError::unavailable("the store panicked")), false));
         };
         let outcome = match &mut *state {
             ReadState::Done(Ok(record)) => {
-                return Poll::Ready((Ok(self.answer(record.clone())), false));
+                return Poll::Ready((Ok(self.result(record.clone())), false));
             }
             ReadState::Done(Err(cause)) => {
                 return Poll::Ready((Err(StoreError::unavailable(cause.to_string())), false));
@@ -132,7 +135,7 @@ impl InFlightRead {
         let (shared, own) = match outcome {
             Ok(record) => {
                 let record = record.map(Arc::new);
-                (Ok(record.clone()), Ok(self.answer(record)))
+                (Ok(record.clone()), Ok(self.result(record)))
             }
             Err(error) => (Err(error.to_string().into()), Err(error)),
         };
@@ -156,7 +159,7 @@ impl InFlightRead {
         drop(read);
     }
 
-    fn answer(&self, record: Option<Arc<Record>>) -> Answer {
-        Answer { record, asked_at: self.asked_at }
+    fn result(&self, record: Option<Arc<Record>>) -> ReadResult {
+        ReadResult { record, asked_at: self.asked_at }
     }
 }

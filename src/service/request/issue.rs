@@ -43,8 +43,9 @@ impl IssueRequest {
     /// `issued_to` is a label for people. It names the person or program that receives the token.
     /// The service stores and lists it, but does not use it in any decision.
     ///
-    /// The token gets all scopes of its type and the default lifetime of the policy. The view that
-    /// [issues](crate::Tokens::issue) it gives the owner.
+    /// The token gets all scopes of its type and the default lifetime of the policy. The owner is that
+    /// of the [`Tokens`](crate::Tokens) view on which you call
+    /// [`issue`](crate::Tokens::issue), such as `service.owner("acme")`.
     ///
     /// # Examples
     ///
@@ -113,20 +114,22 @@ impl IssueRequest {
     }
 
     /// Requests a token that never expires. The policy must
-    /// [allow](method@crate::Policy::allow_never) it.
+    /// [allow](method@crate::Policy::allow_never) it. By default it does not, because a forgotten token
+    /// would stay valid.
     ///
     /// # Examples
     ///
     /// ```
     /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
-    /// use service_tokens::ManageError;
+    /// use service_tokens::Policy;
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
-    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    ///     .token_type(TokenType::new("connector", ["files:upload"])?)
+    ///     .policy(Policy::new().allow_never(true))
+    ///     .build()?;
     /// let request = IssueRequest::new("connector", "backup").never_expires();
-    /// let refused = service.owner("acme").issue(request).await;
-    /// assert!(matches!(refused, Err(ManageError::Invalid(_))));
+    /// assert_eq!(service.owner("acme").issue(request).await?.record.expires_at(), None);
     /// # Ok(()) }
     /// ```
     pub fn never_expires(mut self) -> Self {
@@ -157,8 +160,8 @@ impl IssueRequest {
         self
     }
 
-    /// Sets the time from which the token is accepted. The default lifetime counts from the issue
-    /// and not from this time.
+    /// Sets the time from which the token is accepted (inclusive). The lifetime counts from the issue
+    /// and not from this time, so a late start shortens the time of use.
     ///
     /// # Examples
     ///
@@ -182,8 +185,13 @@ impl IssueRequest {
         self
     }
 
-    /// Adds a metadata entry of your own to the record. A second value for the same key replaces
-    /// the first.
+    /// Adds a metadata entry of your own to the record, for example the number of a ticket. A second
+    /// value for the same key replaces the first.
+    ///
+    /// A record can have at most 64 entries, and their keys and values at most 8,192 bytes together.
+    /// The policy may be stricter. By default it allows
+    /// [16 entries](method@crate::Policy::max_metadata_entries) and
+    /// [2,048 bytes](method@crate::Policy::max_metadata_bytes). A request beyond a limit is refused.
     ///
     /// # Examples
     ///
@@ -226,9 +234,11 @@ impl IssueRequest {
     /// The id is a UUID of version 7 whose time is within an hour of now. [`TokenService::new_id`]
     /// makes one.
     ///
-    /// If the same owner already has a token with the id, the request fails with
-    /// [`ManageError::Exists`](crate::ManageError::Exists). A repeated request gets this error after
-    /// the hour too, while issuing is paused, and if it would be refused for another reason by then.
+    /// If a token with the id exists, the request fails with
+    /// [`ManageError::Exists`](crate::ManageError::Exists). If that token has the same owner, this check
+    /// comes first, so a retry returns `Exists` even if the hour has passed or issuing is paused.
+    /// The store does not have the secret of that token. [Rotate](crate::Tokens::rotate) it when it is
+    /// active to get a usable token.
     ///
     /// [`TokenService::new_id`]: crate::TokenService::new_id
     ///

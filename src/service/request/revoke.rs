@@ -6,10 +6,22 @@
 /// # Examples
 ///
 /// ```
+/// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
 /// use service_tokens::RevokeRequest;
 ///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+/// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+/// # let acme = service.owner("acme");
+/// # let id = acme.issue(IssueRequest::new("connector", "backup")).await?.record.id();
 /// let request = RevokeRequest::new().by("alice@acme.example").reason("INC-42");
-/// assert_ne!(request, RevokeRequest::new());
+/// let _ = acme.revoke(id, request).await?;
+///
+/// // The first revocation is retained, so a later one does not change the reason.
+/// let later = acme.revoke(id, RevokeRequest::new().reason("INC-43")).await?.record;
+/// let revocation = later.revocation().ok_or("not revoked")?;
+/// assert_eq!(revocation.reason.as_deref(), Some("INC-42"));
+/// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]

@@ -17,12 +17,25 @@ use crate::record::ReplacedSecret;
 /// # Examples
 ///
 /// ```
-/// use std::time::Duration;
+/// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+/// # use std::time::Duration;
 /// use service_tokens::RotateRequest;
+/// use service_tokens::record::ReplacedSecret;
 ///
-/// let leaked = RotateRequest::at_once().by("alice@acme.example");
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+/// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+/// # let acme = service.owner("acme");
+/// # let id = acme.issue(IssueRequest::new("connector", "backup")).await?.record.id();
 /// let planned = RotateRequest::until_first_use(Duration::from_secs(7 * 86_400));
-/// assert_ne!(leaked, planned);
+/// let record = acme.rotate(id, planned).await?.record;
+/// assert!(record.overlap(service.now()).is_some());
+///
+/// // A secret leaks during the overlap. This request ends both secrets.
+/// let leaked = RotateRequest::at_once().replacing(ReplacedSecret::Newest);
+/// let record = acme.rotate(id, leaked.by("alice@acme.example")).await?.record;
+/// assert!(record.overlap(service.now()).is_none());
+/// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
@@ -48,6 +61,12 @@ impl RotateRequest {
     }
 
     /// Creates a request that ends the current secret at once. Use it if the secret leaked.
+    ///
+    /// During an overlap the request is refused with
+    /// [`RotateDenied::OverlapRuns`](crate::record::RotateDenied::OverlapRuns), unless
+    /// [`replacing`](Self::replacing) is set. In an incident, use
+    /// `at_once().replacing(ReplacedSecret::Newest)`. It ends both secrets, and it works without an
+    /// overlap too.
     ///
     /// # Examples
     ///
@@ -128,14 +147,22 @@ impl RotateRequest {
         Self::new(Expiry::At(end))
     }
 
-    /// Creates a request after which both secrets are accepted until the first use of the new one,
-    /// but at most for this long. After that only the new one is accepted.
+    /// Creates a request after which both secrets are accepted until the first use of the new one, or
+    /// for this long, whichever ends first. After that only the new one is accepted.
     ///
     /// [`Policy::max_overlap`](method@crate::Policy::max_overlap) limits the time. Zero has the
     /// effect of [`at_once`](Self::at_once).
     ///
     /// A use is an accepted verification. A refusal does not count as a use, not even one for a
     /// missing scope.
+    ///
+    /// The older secret may be accepted after the first use in two cases, but never after the latest
+    /// end:
+    ///
+    /// - The write to the store fails. The use is accepted, and a use at least a minute later tries
+    ///   the write again.
+    /// - Another process [caches records](crate::TokenServiceBuilder::cache_records). It may accept the
+    ///   older secret until its cached record is too old.
     ///
     /// # Examples
     ///
@@ -158,14 +185,15 @@ impl RotateRequest {
     /// assert!(service.verify(old.token.expose_secret(), &any).await.is_err());
     /// # Ok(()) }
     /// ```
-    pub fn until_first_use(latest: Duration) -> Self {
-        Self { on_first_use: true, ..Self::new(Expiry::In(latest)) }
+    pub fn until_first_use(max_overlap: Duration) -> Self {
+        Self { on_first_use: true, ..Self::new(Expiry::In(max_overlap)) }
     }
 
-    /// Creates a request after which both secrets are accepted until the first use of the new one,
-    /// but at most until this time (exclusive).
+    /// Creates a request after which both secrets are accepted until the first use of the new one or
+    /// until `deadline` (exclusive), whichever comes first.
     ///
-    /// [`Policy::max_overlap`](method@crate::Policy::max_overlap) limits the time.
+    /// [`Policy::max_overlap`](method@crate::Policy::max_overlap) limits the deadline. The exceptions
+    /// of [`until_first_use`](Self::until_first_use) apply.
     ///
     /// # Examples
     ///
@@ -179,14 +207,15 @@ impl RotateRequest {
     /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
     /// # let acme = service.owner("acme");
     /// # let record = acme.issue(IssueRequest::new("connector", "backup")).await?.record;
-    /// let end = service.now() + Duration::from_secs(86_400);
-    /// let rotated = acme.rotate(record.id(), RotateRequest::until_first_use_or(end)).await?.record;
+    /// let deadline = service.now() + Duration::from_secs(86_400);
+    /// let request = RotateRequest::until_first_use_or(deadline);
+    /// let rotated = acme.rotate(record.id(), request).await?.record;
     /// assert!(rotated.overlap(service.now()).is_some());
-    /// assert!(rotated.overlap(end).is_none());
+    /// assert!(rotated.overlap(deadline).is_none());
     /// # Ok(()) }
     /// ```
-    pub fn until_first_use_or(latest: DateTime<Utc>) -> Self {
-        Self { on_first_use: true, ..Self::new(Expiry::At(latest)) }
+    pub fn until_first_use_or(deadline: DateTime<Utc>) -> Self {
+        Self { on_first_use: true, ..Self::new(Expiry::At(deadline)) }
     }
 
     /// Sets the person or program that rotates. The event contains it, and the record does not.
@@ -215,7 +244,11 @@ impl RotateRequest {
         self
     }
 
-    /// Sets which secret the rotation replaces. It is required during an overlap of two secrets.
+    /// Sets which of two accepted secrets the rotation discards. It is required during an overlap, and
+    /// it has no effect without one. [`ReplacedSecret`] shows which secrets are accepted afterwards.
+    ///
+    /// With [`ReplacedSecret::Newest`] the older secret keeps its end, so the overlap that the request
+    /// names is ignored. The exception is [`at_once`](Self::at_once), which ends both secrets.
     ///
     /// # Examples
     ///
@@ -247,12 +280,13 @@ impl RotateRequest {
     ///
     /// The time is the [`Record::secret_created_at`](crate::Record::secret_created_at) that the
     /// caller has read. If the token has been rotated since, the request is refused with
-    /// [`RotateDenied::RotatedSince`](crate::record::RotateDenied::RotatedSince), and nothing
-    /// changes.
+    /// [`RotateDenied::RotatedSince`](crate::record::RotateDenied::RotatedSince), and the record does
+    /// not change.
     ///
     /// If two callers rotate the same token at the same moment, only one of them succeeds with this
-    /// condition. Without it both succeed, and the first caller gets a secret that the second has
-    /// already replaced.
+    /// condition. Without it two rotations [`at_once`](Self::at_once) both succeed, and the first
+    /// caller gets a secret that the second has already replaced. After a rotation with an overlap, the
+    /// second caller succeeds only if [`replacing`](Self::replacing) is set.
     ///
     /// # Examples
     ///
@@ -278,7 +312,8 @@ impl RotateRequest {
         self
     }
 
-    /// Sets a new lifetime of the token, counted from this rotation.
+    /// Sets a new lifetime of the token, counted from this rotation. Without it the expiry time stays,
+    /// so that rotations alone do not extend the life of a token.
     ///
     /// # Examples
     ///
@@ -294,7 +329,8 @@ impl RotateRequest {
     /// # let record = acme.issue(IssueRequest::new("connector", "backup")).await?.record;
     /// let month = Duration::from_secs(30 * 86_400);
     /// let rotated = acme.rotate(record.id(), RotateRequest::at_once().expires_in(month)).await?.record;
-    /// assert_eq!(rotated.expires_at(), Some(rotated.secret_created_at() + month));
+    /// // The default policy gave the token 90 days.
+    /// assert!(rotated.expires_at() < record.expires_at());
     /// # Ok(()) }
     /// ```
     pub fn expires_in(mut self, lifetime: Duration) -> Self {
