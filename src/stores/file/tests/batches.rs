@@ -152,5 +152,5 @@ fn hanging_disk_bounds_queued_writes() {
     block_on(first).unwrap();
     drop(held.store);
     // What was taken was written, although nobody waited for it.
-    assert_eq!(held.place.open().opening().records as u64, taken + 1);
+    assert_eq!(held.place.open().open_report().records as u64, taken + 1);
 }
