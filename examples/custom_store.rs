@@ -9,8 +9,8 @@
 //! stores for the conformance suite.
 #![allow(clippy::print_stdout, reason = "this program prints the report of the suite")]
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -35,17 +35,31 @@ impl DirectoryStore {
         Ok(Self { directory })
     }
 
-    /// Returns the path of a record's file. The name has only lower-case letters, because some file systems
-    /// ignore case.
+    /// Returns the path of a record's file. The name is the id as lower-case hexadecimal digits, because some
+    /// file systems ignore case.
     fn path(&self, id: TokenId) -> PathBuf {
         self.directory.join(id.to_uuid().simple().to_string())
     }
 
     /// Locks out other writers, in all threads and processes, until the returned file is dropped.
     fn lock(&self) -> Result<File, StoreError> {
-        let lock = File::create(self.directory.join("lock")).map_err(StoreError::unavailable)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let lock = options.open(self.directory.join("lock")).map_err(StoreError::unavailable)?;
         lock.lock().map_err(StoreError::unavailable)?;
         Ok(lock)
+    }
+
+    /// Returns a version that the store has never used. The lock file contains the latest one. A count
+    /// per record would start again when a record is removed and another one is inserted.
+    fn next_version(mut lock: &File) -> io::Result<Version> {
+        let mut latest = Vec::new();
+        lock.read_to_end(&mut latest)?;
+        let next = latest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)) + 1;
+        lock.seek(SeekFrom::Start(0))?;
+        lock.write_all(&next.to_be_bytes())?;
+        lock.sync_all()?;
+        Ok(Version(next))
     }
 
     /// Reads a record. Readers need no lock, because `rename` replaces a file in one step.
@@ -75,12 +89,13 @@ impl DirectoryStore {
 
     /// Returns the record if it still has the version that the caller read.
     fn expect(&self, id: TokenId, expected: Version) -> Result<StoredRecord, StoreError> {
-        let present = self.read(id)?.filter(|present| present.version == expected);
-        present.ok_or(StoreError::Conflict)
+        let current = self.read(id)?.filter(|current| current.version == expected);
+        current.ok_or(StoreError::Conflict)
     }
 
     /// Writes a temporary file and renames it, so that a crash leaves the old file or the new one.
-    fn write(&self, record: &Record, version: Version) -> Result<Version, StoreError> {
+    fn write(&self, lock: &File, record: &Record) -> Result<Version, StoreError> {
+        let version = Self::next_version(lock).map_err(StoreError::unavailable)?;
         let path = self.path(record.id());
         let temporary = path.with_extension("new");
         let written = File::create(&temporary).and_then(|mut file| {
@@ -115,10 +130,10 @@ impl DirectoryStore {
 #[async_trait]
 impl TokenStore for DirectoryStore {
     async fn insert(&self, record: &Record) -> Result<Version, StoreError> {
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
         match self.read(record.id())? {
             Some(_) => Err(StoreError::Exists),
-            None => self.write(record, Version(1)),
+            None => self.write(&lock, record),
         }
     }
 
@@ -127,10 +142,10 @@ impl TokenStore for DirectoryStore {
     }
 
     async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
-        let _lock = self.lock()?;
-        let present = self.expect(record.id(), expected)?;
-        StoreError::check_replacement(&present.record, record)?;
-        self.write(record, Version(expected.0 + 1))
+        let lock = self.lock()?;
+        let current = self.expect(record.id(), expected)?;
+        StoreError::check_replacement(&current.record, record)?;
+        self.write(&lock, record)
     }
 
     async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError> {
@@ -151,6 +166,7 @@ impl TokenStore for DirectoryStore {
         }
         let mut items = Vec::new();
         for id in ids {
+            // The service refuses a limit of zero, so a full page has a last record.
             if items.len() == query.limit {
                 let next = items.last().map(|last: &StoredRecord| last.record.id());
                 return Ok(Page::new(items, next));

@@ -5,7 +5,8 @@
 //!
 //! # Testing a store in another crate
 //!
-//! The suite is behind a feature, so that it is not compiled into your program:
+//! The suite is behind the feature `conformance`. As a feature of a dev-dependency it is compiled only
+//! into your tests:
 //!
 //! ```toml
 //! [dependencies]
@@ -32,7 +33,7 @@
 //! test promises::one_insert_wins ... FAILED
 //! ```
 //!
-//! [`run`] returns the results as data, for example for a check at start-up:
+//! [`run`] returns the results as data, for example for a program that prints a report:
 //!
 //! ```
 //! use service_tokens::conformance::{fresh, run};
@@ -280,7 +281,7 @@ async fn on_one_handle(probe: Probe<'_>, promise: Promise) -> Verdict {
         Promise::PageLimitIsRespected => lists::page_limit_is_respected(probe).await,
         Promise::ScanIsComplete => lists::scan_is_complete(probe).await,
         Promise::CursorIsAPosition => lists::cursor_is_a_position(probe).await,
-        Promise::ShortPageIsNotTheEnd => lists::short_page_is_not_the_end(probe).await,
+        Promise::SparseScanIsComplete => lists::sparse_scan_is_complete(probe).await,
         Promise::FiltersAreExact => filters::filters_are_exact(probe).await,
         Promise::StatesFollowNow => filters::states_follow_now(probe).await,
         Promise::OwnersAreSeparate => filters::owners_are_separate(probe).await,
@@ -296,7 +297,7 @@ async fn on_one_handle(probe: Probe<'_>, promise: Promise) -> Verdict {
         | Promise::SurvivesReopening
         | Promise::FailuresAreErrors
         | Promise::ErrorsLeakNothing => {
-            Err(NotKept::NotChecked("the promise needs more than one handle"))
+            Err(NotKept::NotChecked("the promise needs an operation of the factory"))
         }
     }
 }

@@ -23,9 +23,9 @@ use crate::token::TokenId;
 
 /// The compare-and-swap number of a stored record, chosen by the store.
 ///
-/// It changes with every replacement, and a store never uses it twice for one record
-/// (`versions_are_new`). It has no other meaning. A store may count from one or use the revision of its
-/// database.
+/// Each insert and each replacement returns a version that the store never used for this id, also after
+/// the record was removed and another one inserted (`versions_are_new`). A version has no other meaning.
+/// A store may use a sequence or the revision of its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Version(pub u64);
 
@@ -84,7 +84,7 @@ impl StoredRecord {
     }
 }
 
-/// A record lent by [`TokenStore::find_now`].
+/// A borrowed record, which [`TokenStore::find_now`] passes to its visitor.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct RecordRef<'s> {
@@ -100,7 +100,7 @@ pub struct RecordRef<'s> {
 }
 
 impl<'s> RecordRef<'s> {
-    /// Creates the value that a store lends.
+    /// Creates the value that a store passes to the visitor.
     ///
     /// # Examples
     ///
@@ -179,24 +179,29 @@ pub trait ChangeStream: Send {
 /// Put the attribute [`async_trait`](macro@crate::async_trait) on the `impl`. The file
 /// `examples/custom_store.rs` is a complete store.
 ///
-/// Five methods are required. The other four have defaults that are correct. A store saves
-/// [`Record::to_bytes`] and, next to it, the columns by which it searches. It takes those columns from
-/// the record's accessors. A store contains no rule about revocation, rotation or expiry, because the
-/// crate applies these rules above the store.
+/// Five methods are required. The other four have defaults that are correct for a store without last use,
+/// without a change feed and without records in memory. A store that returns `true` from
+/// [`tracks_last_used`](Self::tracks_last_used) must also implement [`touch`](Self::touch). A
+/// [wrapper](#wrappers) must implement all nine.
 ///
-/// The feature `conformance` has a suite that tests a store against this contract. The names in
-/// parentheses are the names of its tests. The manual builds a store over a database table in
-/// [writing a store](crate::manual::writing_a_store).
+/// A store saves [`Record::to_bytes`] and, next to it, the columns by which it searches. It takes those
+/// columns from the record's accessors. A store contains no rule about revocation, rotation or expiry,
+/// because the crate applies these rules above the store.
+///
+/// The feature `conformance` has a suite that tests a store against this contract. Names such as
+/// `one_insert_wins` are checks of the suite, see `conformance::Promise`. The manual builds a store over a
+/// database table in [writing a store](crate::manual::writing_a_store).
 ///
 /// # Contract
 ///
 /// **Operations on one id are atomic and linearizable.** Every call sees all writes that were
 /// acknowledged before it (`read_your_writes`), from every clone, connection and process
-/// (`handles_agree`). Of several simultaneous [`insert`](Self::insert) calls with one id, exactly one
-/// succeeds (`one_insert_wins`). The same holds for simultaneous [`replace`](Self::replace) and
+/// (`handles_agree`). Of several concurrent [`insert`](Self::insert) calls with one id, exactly one
+/// succeeds (`one_insert_wins`). The same holds for concurrent [`replace`](Self::replace) and
 /// [`remove`](Self::remove) calls with one version (`one_replace_wins`), also on several threads
 /// (`threads_agree`). A call whose future is dropped takes effect completely or not at all
-/// (`dropped_calls_are_atomic`).
+/// (`dropped_calls_are_atomic`). The exception is [`touch`](Self::touch). A part of its batch may be
+/// written, because the service can repeat the batch safely.
 ///
 /// **Acknowledged means durable.** After a call has returned `Ok`, the write survives every failure that
 /// the store promises to survive, and at least closing and opening the store (`survives_reopening`).
@@ -213,24 +218,42 @@ pub trait ChangeStream: Send {
 /// which may be any 128-bit number. A caller that issues tokens chooses texts of the record, and a
 /// caller that lists them chooses the texts of a [`Filter`]. These texts are bounded in length and
 /// otherwise arbitrary. Never put them into a query language without escaping or binding them. A store
-/// never receives a secret. The service trusts the store, because anyone who can write to it can forge
-/// records.
+/// never receives a secret. The service trusts the data that a store returns, so protect write access: a
+/// person who can write to the storage can forge records.
 ///
 /// **An error says whether the write happened.** After [`StoreError::Unavailable`] the service assumes
-/// that the store wrote nothing, and after [`StoreError::Indeterminate`] that it may have written. A
-/// missing row is `Ok(None)` or [`StoreError::Conflict`], and neither may be the answer to a failure
-/// (`failures_are_errors`). The text of an error must not contain the bytes of a record
-/// (`errors_leak_nothing`).
+/// that the write did not happen, and after [`StoreError::Indeterminate`] that it may have happened. Never
+/// report a failure as absence: if the storage could not answer, return an error and not `Ok(None)`, an
+/// empty page, `Exists` or `Conflict` (`failures_are_errors`).
 ///
-/// **A new method of this trait has a correct default**, so that existing stores remain correct.
+/// | situation | a read returns | a write returns |
+/// | --- | --- | --- |
+/// | the call was refused before it was sent | `Unavailable` | `Unavailable` |
+/// | the answer was lost after the call was sent | `Unavailable` | `Indeterminate` |
+/// | the row is missing | `Ok(None)` | `Conflict` (`replace`, `remove`) |
+/// | the row is damaged | `Corrupt` | `Corrupt`, if the write reads the row |
+///
+/// The text of an error must not contain the bytes of a record (`errors_leak_nothing`).
+///
+/// **A new method of this trait has a default** that is correct for every store except a wrapper.
+///
+/// # Wrappers
+///
+/// A store that wraps another store, for example to measure it, must forward every method. With a default
+/// it would hide the last uses, the change feed and the records in memory of the store inside, and
+/// [`touch`](Self::touch) would lose the uses. The attribute `#[deny(clippy::missing_trait_methods)]` on
+/// the `impl` makes Clippy report a method that is not forwarded, also if a later version of this crate
+/// adds it. `Arc<S>` and `Box<S>` forward in this way.
 #[async_trait]
 pub trait TokenStore: Send + Sync + 'static {
     /// Stores a new record and returns its first version.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Exists`] if a record with this id exists. That record must not change, and the error
-    /// is the same if both records are equal (`insert_never_overwrites`).
+    /// - [`StoreError::Exists`] if a record with this id exists. That record must not change, and the
+    ///   error is the same if both records are equal (`insert_never_overwrites`).
+    /// - [`StoreError::Corrupt`], if the store reads the bytes under this id and they are not a valid
+    ///   record.
     async fn insert(&self, record: &Record) -> Result<Version, StoreError>;
 
     /// Returns the record with this id, or `None` if the store has no record with this id.
@@ -245,19 +268,29 @@ pub trait TokenStore: Send + Sync + 'static {
     ///
     /// The last use must not change (`replace_preserves_last_use`).
     ///
+    /// The comparison and the write are one atomic operation, called compare-and-swap. In SQL, one
+    /// statement does both. If it changes 0 rows, another call was first, which is a `Conflict`:
+    ///
+    /// ```sql
+    /// UPDATE tokens SET version = $3, record = $4 WHERE id = $1 AND version = $2
+    /// ```
+    ///
+    /// The complete statement is in [writing a store](crate::manual::writing_a_store). It also compares the
+    /// owner, the creation time and the format.
+    ///
     /// # Errors
     ///
-    /// - [`StoreError::Conflict`] if no record has this id (`replace_creates_nothing`), if the present
+    /// - [`StoreError::Conflict`] if no record has this id (`replace_creates_nothing`), if the stored
     ///   record has another version (`replace_requires_the_version`), or if its owner or creation time
     ///   is not that of the replacement (`replace_preserves_identity`).
     /// - [`StoreError::Corrupt`] if the bytes under this id are not a valid record.
-    /// - [`StoreError::NewerFormat`] if the present record is in a format that is newer than this crate
+    /// - [`StoreError::NewerFormat`] if the stored record is in a format that is newer than this crate
     ///   reads ([`Record::is_newer`]). Such a record may carry a restriction that a replacement would
     ///   lose (`newer_record_is_protected`).
     ///
     /// After an error the record must be unchanged. If several errors apply, return any of them.
     /// [`StoreError::check_replacement`] compares owner, creation time and format for a store that has
-    /// the present record at hand.
+    /// the stored record at hand.
     async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError>;
 
     /// Removes the record with this id, and its last use, if its version is `expected`
@@ -265,13 +298,16 @@ pub trait TokenStore: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] if no record has this id, or if the record has another version
-    /// (`remove_requires_the_version`).
+    /// - [`StoreError::Conflict`] if no record has this id, or if the record has another version
+    ///   (`remove_requires_the_version`).
+    /// - [`StoreError::Corrupt`], if the store reads the bytes under this id and they are not a valid
+    ///   record.
     async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError>;
 
     /// Returns one page of the records that match `request` at the time `now`.
     ///
-    /// Records are sorted by id as an unsigned number, which is the order of issue
+    /// Records are sorted by id as an unsigned number, ascending for
+    /// [`OldestFirst`](Order::OldestFirst) and descending for [`NewestFirst`](Order::NewestFirst)
     /// (`list_is_in_order`, `orders_agree`). Each record is the same as [`find`](Self::find) returns it
     /// (`list_agrees_with_find`).
     ///
@@ -280,11 +316,13 @@ pub trait TokenStore: Send + Sync + 'static {
     /// even if there is a column for every field, because a later version of this crate may add a
     /// field.
     ///
-    /// The page starts after the place [`ListRequest::after`](field@ListRequest::after). This is a place
-    /// in the order, and it need not be the id of a record (`cursor_is_a_position`). The page has at
-    /// most [`ListRequest::limit`](field@ListRequest::limit) records (`page_limit_is_respected`). It may
-    /// have fewer records, or be empty, and still have a successor, because only a missing
-    /// [`Page::next`] marks the end (`short_page_is_not_the_end`). A scan from page to page returns each
+    /// The page starts after the cursor [`ListRequest::after`](field@ListRequest::after). The cursor need
+    /// not be the id of a record (`cursor_is_a_position`). The page has at most
+    /// [`ListRequest::limit`](field@ListRequest::limit) records (`page_limit_is_respected`). The service
+    /// checks the limit, so a store may assume that it is in `1..=MAX_PAGE_LEN`.
+    ///
+    /// A page may have fewer records than the limit, or be empty, and still have a next page.
+    /// [`Page::next`] is `None` only if no further record can match (`sparse_scan_is_complete`). A scan from page to page returns each
     /// record exactly once if the record existed before the scan, is not removed and matches all the
     /// time (`scan_is_complete`).
     ///
@@ -327,9 +365,9 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Opens a feed of the ids whose records change from now on, or returns `None` if this store has no
     /// feed.
     ///
-    /// The feed must report each insert, replacement and removal at least once, also those of other
-    /// processes, and not before a read can see the write (`changes_are_reported`). A
-    /// [`touch`](Self::touch) is not a change.
+    /// The feed reports every insert, replacement and removal, each only after reads can see it
+    /// (`changes_are_reported`). This includes the writes of other processes. A change may be reported
+    /// more than once. A [`touch`](Self::touch) is not a change.
     ///
     /// The default returns `None`.
     ///
@@ -340,16 +378,15 @@ pub trait TokenStore: Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Lends the record with this id to `visit` if the store can answer without waiting, and returns
-    /// whether it did.
+    /// Calls `visit` with a borrowed record, if the store can answer without waiting, and returns whether
+    /// it did.
     ///
-    /// If the result is `true`, the store must have called `visit` exactly once, with the record or with
+    /// In the name, *now* means without waiting. If the result is `true`, the store must have called `visit` exactly once, with the record or with
     /// `None` if no record has this id. If the result is `false`, the store must not have called
     /// `visit`, and the service calls [`find`](Self::find).
     ///
-    /// The record must be the one that `find` would return (`find_now_agrees`). A copy that may lag
-    /// behind must not answer here, because the service takes this answer for a current one. `visit` is
-    /// short and does not call the store, so the store may hold a lock during the call.
+    /// The record must be the one that `find` would return (`find_now_agrees`). Do not answer from a copy
+    /// that may be outdated, because the service treats this answer as current. `visit` is short and does not call the store, so the store may hold a lock during the call.
     ///
     /// The default returns `false`. [`RecordRef::new`] has an example.
     fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<RecordRef<'_>>)) -> bool {

@@ -92,11 +92,11 @@ pub(super) async fn while_failing(
     }
     note("replace", Ok(()), store.replace(&known.record, known.version).await.err());
     note("touch", Ok(()), store.touch(&[(id, now())]).await.err());
-    let present = match store.find(id).await {
+    let current = match store.find(id).await {
         Ok(Some(stored)) => stored.version,
         _ => known.version,
     };
-    note("remove", Ok(()), store.remove(id, present).await.err());
+    note("remove", Ok(()), store.remove(id, current).await.err());
     Ok((errors, wrong))
 }
 

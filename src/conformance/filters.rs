@@ -164,7 +164,7 @@ pub(super) async fn filters_are_exact(probe: Probe<'_>) -> Verdict {
     // A filter must also be exact after replacements and removals.
     for n in (0..records.len()).rev().step_by(4) {
         let record = records[n].0.clone();
-        let stored = probe.present(record.id(), "after its insert").await?;
+        let stored = probe.stored(record.id(), "after its insert").await?;
         if n % 8 < 4 {
             probe.remove(record.id(), stored.version).await?;
             records.remove(n);

@@ -21,9 +21,9 @@ pub(super) async fn handles_agree(first: Probe<'_>, second: Probe<'_>) -> Verdic
             Refusal::Exists,
         )?;
         let replaced = labelled(n, "replaced through the other handle")?;
-        let present = writer.replace(&replaced, version).await?;
+        let current = writer.replace(&replaced, version).await?;
         let when = "after a replacement through the other handle";
-        reader.holds(&replaced, present, when).await?;
+        reader.holds(&replaced, current, when).await?;
         let stale = reader.store.replace(&record, version).await;
         refused(
             "a replacement with a version stale by the other handle",
@@ -31,7 +31,7 @@ pub(super) async fn handles_agree(first: Probe<'_>, second: Probe<'_>) -> Verdic
             Refusal::Conflict,
         )?;
         lent_is(reader, nth(n), Some(&replaced), when)?;
-        writer.remove(nth(n), present).await?;
+        writer.remove(nth(n), current).await?;
         reader.lacks(nth(n), "after a removal through the other handle").await?;
         lent_is(reader, nth(n), None, "after a removal through the other handle")?;
     }
@@ -74,7 +74,7 @@ pub(super) async fn before_reopening(probe: Probe<'_>) -> Result<Before, NotKept
     probe.insert(&newer).await?;
     let mut there = Vec::new();
     for stored in probe.scan(&every_record(), now()).await? {
-        there.push(probe.present(stored.record.id(), "before closing").await?);
+        there.push(probe.stored(stored.record.id(), "before closing").await?);
     }
     Ok(Before { there, removed: removed.id(), replaced: (first, stale) })
 }
@@ -82,7 +82,7 @@ pub(super) async fn before_reopening(probe: Probe<'_>) -> Result<Before, NotKept
 pub(super) async fn after_reopening(probe: Probe<'_>, before: &Before) -> Verdict {
     for stored in &before.there {
         let id = stored.record.id();
-        let after = probe.present(id, "after the store was closed and opened again").await?;
+        let after = probe.stored(id, "after the store was closed and opened again").await?;
         // A store may assign new versions at opening. A replaced version must stay invalid, which
         // is checked below.
         let after = StoredRecord { version: stored.version, ..after };
@@ -107,7 +107,7 @@ pub(super) async fn after_reopening(probe: Probe<'_>, before: &Before) -> Verdic
         Refusal::Conflict,
     )?;
     // The store must accept writes. The next reopening checks this one.
-    let present = probe.present(record.id(), "after reopening").await?;
-    let version = probe.replace(&present.record, present.version).await?;
-    probe.holds(&present.record, version, "after reopening and a replacement").await
+    let current = probe.stored(record.id(), "after reopening").await?;
+    let version = probe.replace(&current.record, current.version).await?;
+    probe.holds(&current.record, version, "after reopening and a replacement").await
 }

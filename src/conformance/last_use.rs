@@ -34,7 +34,7 @@ async fn reports_last_use(
     expected: LastUsed,
     when: &str,
 ) -> Verdict {
-    let stored = probe.present(id, when).await?;
+    let stored = probe.stored(id, when).await?;
     same(&expected, &stored.last_used, &format!("{when}, find answered with the last use"))?;
     let listed = probe.scan(&every_record(), now()).await?;
     for stored in listed.iter().filter(|stored| stored.record.id() == id) {
@@ -51,7 +51,7 @@ async fn reports_last_use(
 }
 
 async fn last_used(probe: Probe<'_>, id: TokenId) -> Result<LastUsed, NotKept> {
-    Ok(probe.present(id, "after a touch").await?.last_used)
+    Ok(probe.stored(id, "after a touch").await?.last_used)
 }
 
 pub(super) async fn latest_touch_wins(probe: Probe<'_>) -> Verdict {
@@ -80,7 +80,7 @@ pub(super) async fn latest_touch_wins(probe: Probe<'_>) -> Verdict {
     let batches: Vec<_> = (0..8).map(|n| [(nth(2), at(NOW + n * 5 % 8))]).collect();
     let touches = batches.iter().map(|batch| -> Boxed<'_, _> { Box::pin(probe.touch(batch)) });
     join(touches.collect()).await.into_iter().collect::<Verdict>()?;
-    let what = "after simultaneous touches, find answered with the last use";
+    let what = "after concurrent touches, find answered with the last use";
     same(&LastUsed::At(at(NOW + 7)), &last_used(probe, nth(2)).await?, what)
 }
 
@@ -99,7 +99,7 @@ pub(super) async fn touch_creates_nothing(probe: Probe<'_>) -> Verdict {
     }
     // A touch from before the insert must not have an effect on the new record either.
     probe.insert(&labelled(0, "inserted after a touch")?).await?;
-    let stored = probe.present(nth(0), "after an insert").await?;
+    let stored = probe.stored(nth(0), "after an insert").await?;
     same(
         &untouched(probe.store),
         &stored.last_used,
@@ -111,7 +111,7 @@ pub(super) async fn touch_does_not_change_record(probe: Probe<'_>) -> Verdict {
     for (what, record) in super::samples::varied_records()? {
         let version = probe.insert(&record).await?;
         // If the insert has changed the record, that is not a fault of the touch.
-        let record = probe.present(record.id(), "before a touch").await?.record;
+        let record = probe.stored(record.id(), "before a touch").await?.record;
         probe.touch(&[(record.id(), now())]).await?;
         probe.touch(&[(record.id(), at(NOW + DAY))]).await?;
         probe.holds(&record, version, &format!("after touches of {what}")).await?;
@@ -163,7 +163,7 @@ pub(super) async fn unused_since_is_exact(probe: Probe<'_>) -> Verdict {
         }
     }
     if !probe.store.tracks_last_used() {
-        let stored = probe.present(nth(1), "after a touch").await?;
+        let stored = probe.stored(nth(1), "after a touch").await?;
         if stored.last_used != LastUsed::NotTracked {
             return broken("a store that does not track last use reports one");
         }

@@ -74,7 +74,7 @@ pub(super) async fn list_agrees_with_find(probe: Probe<'_>) -> Verdict {
     }
     for direction in ORDERS {
         for stored in probe.scan(&paged(direction, 5), now()).await? {
-            let found = probe.present(stored.record.id(), "for a record that list shows").await?;
+            let found = probe.stored(stored.record.id(), "for a record that list shows").await?;
             same_stored(&found, &stored, "for a record that find has, list showed")?;
         }
     }
@@ -110,7 +110,7 @@ fn in_order(ids: &[TokenId], request: &ListRequest) -> Verdict {
     match ids.iter().find(|id| !request.is_past_cursor(**id)) {
         None => Ok(()),
         Some(id) => {
-            broken(format!("a page {direction} showed {id}, which is not behind its cursor"))
+            broken(format!("a page {direction} showed {id}, which is not after the cursor"))
         }
     }
 }
@@ -200,12 +200,12 @@ async fn scan_during_writes(probe: Probe<'_>, direction: Order) -> Verdict {
             };
             let removed = if n % 2 == 0 { met.first().copied() } else { nearest };
             if let Some(id) = removed {
-                let stored = probe.present(id, "during a scan").await?;
+                let stored = probe.stored(id, "during a scan").await?;
                 probe.remove(id, stored.version).await?;
                 staying.remove(&id);
             }
             if let Some(id) = farthest.filter(|id| staying.contains(id)) {
-                let stored = probe.present(id, "during a scan").await?;
+                let stored = probe.stored(id, "during a scan").await?;
                 probe.replace(&stored.record, stored.version).await?;
             }
         }
@@ -259,14 +259,14 @@ pub(super) async fn cursor_is_a_position(probe: Probe<'_>) -> Verdict {
             }
             query = query.after(next);
             staying.retain(|id| query.is_past_cursor(*id));
-            let what = format!("a scan {} behind a record that was removed", in_words(direction));
+            let what = format!("a scan {} after a record that was removed", in_words(direction));
             same_ids(&staying, scanned(probe, &query).await?, &what)?;
         }
     }
     Ok(())
 }
 
-pub(super) async fn short_page_is_not_the_end(probe: Probe<'_>) -> Verdict {
+pub(super) async fn sparse_scan_is_complete(probe: Probe<'_>) -> Verdict {
     let mut wanted = BTreeSet::new();
     let mut revoked = BTreeSet::new();
     let record = |n: u32, label: &str| -> Result<Record, NotKept> {

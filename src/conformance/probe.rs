@@ -36,7 +36,7 @@ impl Probe<'_> {
     }
 
     /// Returns a record that must exist.
-    pub(super) async fn present(&self, id: TokenId, when: &str) -> Result<StoredRecord, NotKept> {
+    pub(super) async fn stored(&self, id: TokenId, when: &str) -> Result<StoredRecord, NotKept> {
         match self.find(id).await? {
             Some(stored) => Ok(stored),
             None => broken(format!("{when}, find answered that there is no record {id}")),
@@ -45,7 +45,7 @@ impl Probe<'_> {
 
     /// Checks that `find` returns this record and version.
     pub(super) async fn holds(&self, record: &Record, version: Version, when: &str) -> Verdict {
-        let stored = self.present(record.id(), when).await?;
+        let stored = self.stored(record.id(), when).await?;
         same_record(record, &stored.record, &format!("{when}, find answered with a record"))?;
         same(&version, &stored.version, &format!("{when}, find answered with"))
     }
@@ -67,11 +67,11 @@ impl Probe<'_> {
         expected: Version,
     ) -> Result<Version, NotKept> {
         let answer = self.store.replace(record, expected).await;
-        answered("a replacement with the present version", answer)
+        answered("a replacement with the current version", answer)
     }
 
     pub(super) async fn remove(&self, id: TokenId, expected: Version) -> Verdict {
-        answered("a removal with the present version", self.store.remove(id, expected).await)
+        answered("a removal with the current version", self.store.remove(id, expected).await)
     }
 
     pub(super) async fn touch(&self, uses: &[(TokenId, DateTime<Utc>)]) -> Verdict {

@@ -91,9 +91,9 @@ promises! { $
     InsertNeverOverwrites insert_never_overwrites
         "an insert under an id that has a record fails with `Exists` and changes nothing, even if the two records are equal",
     OneInsertWins one_insert_wins
-        "of simultaneous inserts under one id one succeeds and its record is stored, and the others fail with `Exists`",
+        "of concurrent inserts under one id one succeeds and its record is stored, and the others fail with `Exists`",
     ReplaceRequiresTheVersion replace_requires_the_version
-        "a replacement with any version except the present one fails with `Conflict` and changes nothing",
+        "a replacement with any version except the current one fails with `Conflict` and changes nothing",
     ReplaceCreatesNothing replace_creates_nothing
         "a replacement under an id without a record fails with `Conflict` and creates no record",
     ReplacePreservesIdentity replace_preserves_identity
@@ -101,11 +101,11 @@ promises! { $
     ReplacePreservesLastUse replace_preserves_last_use
         "a replacement does not change the last use",
     OneReplaceWins one_replace_wins
-        "of simultaneous replacements and removals with one version one succeeds and takes effect, and the others fail with `Conflict`",
+        "of concurrent replacements and removals with one version one succeeds and takes effect, and the others fail with `Conflict`",
     VersionsAreNew versions_are_new
-        "each replacement returns a version that the record never had, and every answer contains the present version",
+        "each insert and replacement returns a version that the id never had, also after a removal, and every answer contains the current version",
     RemoveRequiresTheVersion remove_requires_the_version
-        "a removal with any version except the present one, or without a record, fails with `Conflict` and changes nothing",
+        "a removal with any version except the current one, or without a record, fails with `Conflict` and changes nothing",
     RemovedRecordIsGone removed_record_is_gone
         "no answer contains a removed record, and only an insert creates a record under its id again, without the old last use",
     DroppedCallsAreAtomic dropped_calls_are_atomic
@@ -116,18 +116,18 @@ promises! { $
     ReadYourWrites read_your_writes
         "the next answer of `find` and `list` contains every acknowledged write",
     RecordIsPreserved record_is_preserved
-        "a record is returned with every field unchanged, including times to the microsecond, secrets, scopes, issuers, metadata and revocation",
+        "a record is returned with every field unchanged, including times to the microsecond, digests, scopes, issuers, metadata and revocation",
     TextIsPreserved text_is_preserved
         "any text of any allowed length is returned byte for byte",
     IdsAreExact ids_are_exact
         "`find` returns the record with exactly the given id, or no record",
     FindNowAgrees find_now_agrees
-        "`find_now` lends the record that `find` returns, and calls the visitor once if it returns true and not at all if it returns false",
+        "`find_now` passes the record that `find` returns to the visitor, and calls the visitor once if it returns true and not at all if it returns false",
     // Lists.
     ListAgreesWithFind list_agrees_with_find
         "`list` returns each record with the same content, version and last use as `find`",
     ListIsInOrder list_is_in_order
-        "each page is sorted by id as an unsigned number in the requested order, and starts behind its cursor",
+        "each page is sorted by id as an unsigned number in the requested order, and starts after the cursor",
     OrdersAgree orders_agree
         "newest first is exactly the reverse of oldest first",
     PageLimitIsRespected page_limit_is_respected
@@ -135,9 +135,9 @@ promises! { $
     ScanIsComplete scan_is_complete
         "a scan over pages of any length returns each record that exists from beginning to end exactly once, regardless of other writes",
     CursorIsAPosition cursor_is_a_position
-        "a page starts behind its cursor even if no record has that id, or the record was removed",
-    ShortPageIsNotTheEnd short_page_is_not_the_end
-        "a scan that few records match returns all of them, because only a missing `next` ends it",
+        "a page starts after the cursor even if no record has that id, or the record was removed",
+    SparseScanIsComplete sparse_scan_is_complete
+        "`next` is `None` only when no further record can match",
     FiltersAreExact filters_are_exact
         "each filter and each combination of filters selects exactly the records that `Filter::matches` accepts",
     StatesFollowNow states_follow_now
@@ -165,7 +165,7 @@ promises! { $
     SurvivesReopening survives_reopening
         "acknowledged writes exist after the store was closed and opened again",
     ChangesAreReported changes_are_reported
-        "the change feed reports each insert, replacement and removal, and by then it can be read",
+        "the feed reports every insert, replacement and removal, each only after reads can see it",
     FailuresAreErrors failures_are_errors
         "a store that cannot answer returns an error, and never a missing record, an empty page, `Exists` or `Conflict`",
     ErrorsLeakNothing errors_leak_nothing

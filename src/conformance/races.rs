@@ -20,7 +20,7 @@ pub(super) async fn one_insert_wins(probe: Probe<'_>) -> Verdict {
         let (winner, version) = only_winner("inserts under one id", &answers, |error| {
             matches!(error, StoreError::Exists)
         })?;
-        probe.holds(&records[winner], version, "after simultaneous inserts").await?;
+        probe.holds(&records[winner], version, "after concurrent inserts").await?;
     }
     Ok(())
 }
@@ -43,7 +43,7 @@ fn only_winner<T: Copy>(
             Err(error) => {
                 let error = with_sources(error);
                 return broken(format!(
-                    "of {} simultaneous {what} one failed with: {error}",
+                    "of {} concurrent {what} one failed with: {error}",
                     answers.len()
                 ));
             }
@@ -52,7 +52,7 @@ fn only_winner<T: Copy>(
     match winners[..] {
         [winner] => Ok(winner),
         _ => broken(format!(
-            "of {} simultaneous {what} {} succeeded instead of one",
+            "of {} concurrent {what} {} succeeded instead of one",
             answers.len(),
             winners.len()
         )),
@@ -72,7 +72,7 @@ pub(super) async fn one_replace_wins(probe: Probe<'_>) -> Verdict {
         added?;
     }
     check_sum(probe, ROUNDS, RACERS * 5).await?;
-    let stored = probe.present(nth(ROUNDS), "in the end").await?;
+    let stored = probe.stored(nth(ROUNDS), "in the end").await?;
     ensure!(stored.version != start, "after {} replacements the version is the first", RACERS * 5);
     Ok(())
 }
@@ -100,7 +100,7 @@ pub(super) async fn compete(handles: [Probe<'_>; 2]) -> Verdict {
         let what = "replacements and removals with one version";
         let (place, won) = only_winner(what, &answers, conflict)?;
         let winner = (first + place) % RACERS;
-        let when = "after simultaneous replacements and removals";
+        let when = "after concurrent replacements and removals";
         for probe in handles {
             match won {
                 Some(version) => probe.holds(&records[winner], version, when).await?,
@@ -134,7 +134,7 @@ async fn add_up(store: &dyn TokenStore, n: u32, times: usize) -> Verdict {
 }
 
 async fn check_sum(probe: Probe<'_>, n: u32, expected: usize) -> Verdict {
-    let stored = probe.present(nth(n), "in the end").await?;
+    let stored = probe.stored(nth(n), "in the end").await?;
     let sum = stored.record.issued_to();
     ensure!(
         sum.parse() == Ok(expected),
@@ -218,7 +218,7 @@ pub(super) async fn dropped_calls_are_atomic(probe: Probe<'_>) -> Verdict {
         let (before, after) = (labelled(n + 1, old)?, labelled(n + 1, new)?);
         let version = probe.insert(&before).await?;
         let replaced = poll_and_drop(probe.store.replace(&after, version), polls).await;
-        let stored = probe.present(nth(n + 1), "after a dropped replacement").await?;
+        let stored = probe.stored(nth(n + 1), "after a dropped replacement").await?;
         let expected = if stored.version == version { &before } else { &after };
         same_record(
             expected,
@@ -255,5 +255,5 @@ async fn retry(probe: Probe<'_>, n: u32, what: &str) -> Verdict {
             }
         }
     }
-    broken(format!("after {what}, no replacement with the present version succeeds"))
+    broken(format!("after {what}, no replacement with the current version succeeds"))
 }

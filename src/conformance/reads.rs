@@ -63,13 +63,13 @@ pub(super) async fn record_is_preserved(probe: Probe<'_>) -> Verdict {
         probe.holds(record, version, &format!("after the insert of {what}")).await?;
     }
     for (what, record) in &varied_records {
-        let stored = probe.present(record.id(), "after other inserts").await?;
+        let stored = probe.stored(record.id(), "after other inserts").await?;
         let after = format!("after other inserts, find answered for {what} with a record");
         same_record(record, &stored.record, &after)?;
     }
     // Also through replacements that add fields and remove them again.
     for (what, record) in &varied_records {
-        let stored = probe.present(record.id(), "before a replacement").await?;
+        let stored = probe.stored(record.id(), "before a replacement").await?;
         let version = probe.replace(&revoked(record, Some("ops"), None), stored.version).await?;
         let version = probe.replace(record, version).await?;
         probe.holds(record, version, &format!("after replacements of {what}")).await?;
@@ -132,7 +132,7 @@ pub(super) async fn ids_are_exact(probe: Probe<'_>) -> Verdict {
         probe.insert(&Sample::of(*id).issued_to(format!("number {n}")).record()?).await?;
     }
     for (n, id) in &there {
-        let stored = probe.present(*id, "among records with similar ids").await?;
+        let stored = probe.stored(*id, "among records with similar ids").await?;
         let seen = stored.record.id();
         ensure!(seen == *id, "find of the id {id} answered with the record of {seen}");
         let expected = Sample::of(*id).issued_to(format!("number {n}")).record()?;
@@ -182,7 +182,7 @@ pub(super) async fn find_now_agrees(probe: Probe<'_>) -> Verdict {
     Ok(())
 }
 
-/// Checks that `find_now` lends the record that `find` returns.
+/// Checks that `find_now` passes on the record that `find` returns.
 async fn lent(probe: Probe<'_>, id: TokenId, when: &str) -> Verdict {
     let found = probe.find(id).await?;
     let mut calls = 0;

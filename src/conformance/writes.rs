@@ -14,7 +14,7 @@ pub(super) async fn insert_never_overwrites(probe: Probe<'_>) -> Verdict {
     let first = labelled(0, "the first")?;
     let version = probe.insert(&first).await?;
     probe.touch(&[(first.id(), now())]).await?;
-    let present = probe.present(first.id(), "after an insert").await?;
+    let current = probe.stored(first.id(), "after an insert").await?;
     let others = [
         ("a second insert with another record under the id", labelled(0, "the second")?),
         ("a second insert of an equal record", first.clone()),
@@ -26,10 +26,10 @@ pub(super) async fn insert_never_overwrites(probe: Probe<'_>) -> Verdict {
     ];
     for (what, other) in others {
         refused(what, probe.store.insert(&other).await, Refusal::Exists)?;
-        let after = probe.present(first.id(), &format!("after {what}")).await?;
-        same_stored(&present, &after, &format!("after {what}, find answered with"))?;
+        let after = probe.stored(first.id(), &format!("after {what}")).await?;
+        same_stored(&current, &after, &format!("after {what}, find answered with"))?;
     }
-    same(&version, &present.version, "after an insert find answered with")?;
+    same(&version, &current.version, "after an insert find answered with")?;
     // The id also stays taken after the record was replaced.
     let version = probe.replace(&labelled(0, "the third")?, version).await?;
     let what = "an insert under the id of a replaced record";
@@ -42,31 +42,31 @@ pub(super) async fn replace_requires_the_version(probe: Probe<'_>) -> Verdict {
     let mut versions = vec![probe.insert(&records[0]).await?];
     for round in 1..records.len() {
         versions.push(probe.replace(&records[round], versions[round - 1]).await?);
-        let present = versions[round];
+        let current = versions[round];
         let stale = versions[..round].iter().map(|version| ("an earlier version", *version));
         let strange =
-            unrelated_versions(present).map(|version| ("a version that it never had", version));
-        for (what, version) in stale.chain(strange).filter(|(_, version)| *version != present) {
+            unrelated_versions(current).map(|version| ("a version that it never had", version));
+        for (what, version) in stale.chain(strange).filter(|(_, version)| *version != current) {
             let what = format!("a replacement with {what} of the record");
             let slow = labelled(0, "the slow writer's")?;
             refused(&what, probe.store.replace(&slow, version).await, Refusal::Conflict)?;
-            probe.holds(&records[round], present, &format!("after {what}")).await?;
+            probe.holds(&records[round], current, &format!("after {what}")).await?;
         }
     }
     // The version of another record must not be accepted.
     let other = probe.insert(&labelled(1, "another")?).await?;
-    let present = versions[records.len() - 1];
-    if other != present {
+    let current = versions[records.len() - 1];
+    if other != current {
         let what = "a replacement with the version of another record";
         let answer = probe.store.replace(&labelled(0, "the wrong one")?, other).await;
         refused(what, answer, Refusal::Conflict)?;
     }
-    probe.holds(&records[records.len() - 1], present, "in the end").await
+    probe.holds(&records[records.len() - 1], current, "in the end").await
 }
 
 /// Returns versions that a store might treat as special.
-fn unrelated_versions(present: Version) -> impl Iterator<Item = Version> {
-    let Version(number) = present;
+fn unrelated_versions(current: Version) -> impl Iterator<Item = Version> {
+    let Version(number) = current;
     [0, 1, u64::MAX, i64::MAX as u64, number.wrapping_add(1), number.wrapping_add(1 << 32)]
         .into_iter()
         .map(Version)
@@ -116,7 +116,7 @@ pub(super) async fn replace_preserves_last_use(probe: Probe<'_>) -> Verdict {
     let untouched = untouched(probe.store);
     let version = probe.insert(&labelled(0, "before")?).await?;
     let version = probe.replace(&labelled(0, "between")?, version).await?;
-    let stored = probe.present(nth(0), "after a replacement").await?;
+    let stored = probe.stored(nth(0), "after a replacement").await?;
     same(
         &untouched,
         &stored.last_used,
@@ -125,7 +125,7 @@ pub(super) async fn replace_preserves_last_use(probe: Probe<'_>) -> Verdict {
     tracked(probe)?;
     probe.touch(&[(nth(0), at(NOW - 1))]).await?;
     probe.replace(&labelled(0, "after")?, version).await?;
-    let stored = probe.present(nth(0), "after a replacement").await?;
+    let stored = probe.stored(nth(0), "after a replacement").await?;
     same(&LastUsed::At(at(NOW - 1)), &stored.last_used, "a replaced record shows the last use")
 }
 
@@ -139,7 +139,7 @@ pub(super) async fn versions_are_new(probe: Probe<'_>) -> Verdict {
             had.insert(version),
             "replacement {round} of a record returned {version:?}, which it already had"
         );
-        let found = probe.present(record.id(), "after a replacement").await?;
+        let found = probe.stored(record.id(), "after a replacement").await?;
         same(&version, &found.version, "after a replacement find answered with")?;
         for listed in probe.scan(&every_record(), now()).await? {
             same(&version, &listed.version, "after a replacement list showed")?;
@@ -150,6 +150,13 @@ pub(super) async fn versions_are_new(probe: Probe<'_>) -> Verdict {
     ensure!(
         had.insert(again),
         "a replacement with an equal record returned {again:?}, which the record already had"
+    );
+    // So does a new record under the id, because an old version must not match it.
+    probe.remove(nth(0), again).await?;
+    let inserted = probe.insert(&labelled(0, "inserted after a removal")?).await?;
+    ensure!(
+        had.insert(inserted),
+        "an insert after a removal returned {inserted:?}, which the id already had"
     );
     Ok(())
 }
@@ -163,14 +170,14 @@ pub(super) async fn remove_requires_the_version(probe: Probe<'_>) -> Verdict {
     let bystander = labelled(1, "bystander")?;
     let unmoved = probe.insert(&bystander).await?;
     let record = labelled(0, "second")?;
-    let present = probe.replace(&record, first).await?;
-    for version in unrelated_versions(present).chain([first]).filter(|version| *version != present)
+    let current = probe.replace(&record, first).await?;
+    for version in unrelated_versions(current).chain([first]).filter(|version| *version != current)
     {
-        let what = "a removal with a version that is not the present one";
+        let what = "a removal with a version that is not the current one";
         refused(what, probe.store.remove(nth(0), version).await, Refusal::Conflict)?;
-        probe.holds(&record, present, &format!("after {what}")).await?;
+        probe.holds(&record, current, &format!("after {what}")).await?;
     }
-    probe.remove(nth(0), present).await?;
+    probe.remove(nth(0), current).await?;
     probe.lacks(nth(0), "after a removal").await?;
     probe.holds(&bystander, unmoved, "after the removal of another record").await
 }
@@ -200,7 +207,7 @@ pub(super) async fn removed_record_is_gone(probe: Probe<'_>) -> Verdict {
     let version =
         answered("an insert under a removed record's id", probe.store.insert(&second).await)?;
     probe.holds(&second, version, "after an insert under a removed record's id").await?;
-    let stored = probe.present(nth(0), "after an insert under a removed record's id").await?;
+    let stored = probe.stored(nth(0), "after an insert under a removed record's id").await?;
     let what = "a record inserted under a removed record's id shows the last use";
     same(&untouched(probe.store), &stored.last_used, what)
 }

@@ -1,5 +1,7 @@
 //! The name of every event, and its form in `serde`.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::clock::from_micros;
 use crate::token::MalformedToken;

@@ -20,12 +20,12 @@ pub enum StoreError {
     /// A record with this id exists. The write did not happen.
     #[error("a record with this id exists")]
     Exists,
-    /// The record is not the one that the caller read: it has another version, owner or creation time, or
-    /// it does not exist. The write did not happen. Read the record again.
-    #[error("the record was changed since it was read")]
+    /// No record has this id, or the stored record has another version, owner or creation time. The write
+    /// did not happen. Read the record again.
+    #[error("the record is missing, or has another version, owner or creation time")]
     Conflict,
-    /// The store cannot be reached or cannot answer. The write did not happen.
-    #[error("the store is unavailable and wrote nothing")]
+    /// The store cannot be reached or cannot answer. If the call was a write, it did not happen.
+    #[error("the store is unavailable")]
     Unavailable {
         /// The cause.
         source: BoxError,
@@ -55,15 +55,16 @@ pub enum StoreError {
         source: BoxError,
     },
     /// The store does not have the data that the query needs.
-    #[error("the store does not support this query: {what}")]
+    #[error("the store does not support this query: {reason}")]
     Unsupported {
-        /// The data that the store lacks.
-        what: &'static str,
+        /// The reason, such as "last use is not tracked".
+        reason: &'static str,
     },
 }
 
 impl StoreError {
-    /// Creates [`StoreError::Unavailable`] with its cause. Use it only if the write did not happen.
+    /// Creates [`StoreError::Unavailable`] with its cause. Use it for a failed read, and for a write
+    /// only if it did not happen.
     ///
     /// # Examples
     ///
@@ -71,7 +72,7 @@ impl StoreError {
     /// use service_tokens::store::StoreError;
     ///
     /// let error = StoreError::unavailable("no connection is free");
-    /// assert_eq!(error.to_string(), "the store is unavailable and wrote nothing");
+    /// assert_eq!(error.to_string(), "the store is unavailable");
     /// ```
     pub fn unavailable(source: impl Into<BoxError>) -> Self {
         Self::Unavailable { source: source.into() }
@@ -147,15 +148,15 @@ impl StoreError {
     /// # assert!(check(&ListRequest::new()).is_ok());
     /// ```
     pub fn last_use_not_tracked() -> Self {
-        Self::Unsupported { what: "last use is not tracked" }
+        Self::Unsupported { reason: "last use is not tracked" }
     }
 
-    /// Checks whether `replacement` may replace `present`, for a store that has both at hand. The store
+    /// Checks whether `replacement` may replace `stored`, for a store that has both at hand. The store
     /// compares the version itself.
     ///
     /// # Errors
     ///
-    /// - [`StoreError::NewerFormat`] if a newer program wrote `present`.
+    /// - [`StoreError::NewerFormat`] if a newer program wrote `stored`.
     /// - [`StoreError::Conflict`] if the two records differ in id, owner or creation time.
     ///
     /// # Examples
@@ -165,21 +166,21 @@ impl StoreError {
     /// use service_tokens::{Record, StoredRecord};
     ///
     /// fn may_replace(
-    ///     present: &StoredRecord,
+    ///     stored: &StoredRecord,
     ///     replacement: &Record,
     ///     expected: Version,
     /// ) -> Result<(), StoreError> {
-    ///     StoreError::check_replacement(&present.record, replacement)?;
-    ///     if present.version == expected { Ok(()) } else { Err(StoreError::Conflict) }
+    ///     StoreError::check_replacement(&stored.record, replacement)?;
+    ///     if stored.version == expected { Ok(()) } else { Err(StoreError::Conflict) }
     /// }
     /// ```
-    pub fn check_replacement(present: &Record, replacement: &Record) -> Result<(), Self> {
-        if present.is_newer() {
+    pub fn check_replacement(stored: &Record, replacement: &Record) -> Result<(), Self> {
+        if stored.is_newer() {
             return Err(Self::NewerFormat);
         }
-        let same = present.id() == replacement.id()
-            && present.owner() == replacement.owner()
-            && present.created_at() == replacement.created_at();
+        let same = stored.id() == replacement.id()
+            && stored.owner() == replacement.owner()
+            && stored.created_at() == replacement.created_at();
         if same { Ok(()) } else { Err(Self::Conflict) }
     }
 }

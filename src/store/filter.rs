@@ -82,27 +82,29 @@ impl FromIterator<State> for States {
 #[must_use]
 #[non_exhaustive]
 pub struct Filter {
-    /// The owner of the tokens. Every store should have an index for it.
+    /// Only tokens that belong to this owner. Every store should have an index for it.
     pub owner: Option<String>,
-    /// The name of the type of the tokens.
+    /// Only tokens that have the type with this name.
     pub token_type: Option<String>,
-    /// The states of the tokens. The default is [`States::LIVE`].
+    /// Only tokens that are in one of these states. The default is [`States::LIVE`].
     pub states: States,
-    /// The exact issued-to of the tokens, byte for byte.
+    /// Only tokens that have exactly this issued-to, byte for byte.
     pub issued_to: Option<String>,
-    /// A text that the issued-to of the tokens contains, byte for byte.
+    /// Only tokens that have this text in their issued-to, byte for byte.
     pub issued_to_contains: Option<String>,
-    /// The token that issued or rotated the tokens, directly or through others.
+    /// Only tokens that the token with this id issued or rotated, directly or through other tokens. The
+    /// id is that of an ancestor. A person or program is in `issued_by`.
     pub issuer: Option<TokenId>,
-    /// The person or program that issued the tokens.
+    /// Only tokens that this person or program issued. The id of an issuing token is in `issuer`.
     pub issued_by: Option<String>,
-    /// The time before which the tokens expire (exclusive).
+    /// Only tokens that expire before this time, and not at it. A token without an expiry time does not
+    /// match.
     pub expires_before: Option<DateTime<Utc>>,
-    /// The time before which the tokens were issued (exclusive).
+    /// Only tokens that were issued before this time, and not at it.
     pub created_before: Option<DateTime<Utc>>,
-    /// The time before which the tokens were issued, and since which they were not used.
+    /// Only tokens that were issued before this time, and were not used at this time or later.
     pub unused_since: Option<DateTime<Utc>>,
-    /// The time before which the tokens ended (exclusive). [`Record::ends_at`] defines the end.
+    /// Only tokens that ended before this time, and not at it. [`Record::ends_at`] defines the end.
     pub ended_before: Option<DateTime<Utc>>,
 }
 
@@ -141,7 +143,7 @@ impl Filter {
         }
     }
 
-    /// Selects only the tokens of this owner.
+    /// Selects only tokens that belong to this owner.
     ///
     /// # Examples
     ///
@@ -164,7 +166,7 @@ impl Filter {
         self
     }
 
-    /// Selects only tokens of the type with this name.
+    /// Selects only tokens that have the type with this name.
     ///
     /// # Examples
     ///
@@ -189,7 +191,7 @@ impl Filter {
         self
     }
 
-    /// Selects only tokens in one of these states. The default is [`States::LIVE`].
+    /// Selects only tokens that are in one of these states. The default is [`States::LIVE`].
     ///
     /// # Examples
     ///
@@ -213,7 +215,7 @@ impl Filter {
         self
     }
 
-    /// Selects only tokens whose issued-to is exactly this text, byte for byte.
+    /// Selects only tokens that have exactly this issued-to, byte for byte.
     ///
     /// # Examples
     ///
@@ -236,7 +238,7 @@ impl Filter {
         self
     }
 
-    /// Selects only tokens whose issued-to contains this text, byte for byte.
+    /// Selects only tokens that have this text in their issued-to, byte for byte.
     ///
     /// # Examples
     ///
@@ -258,7 +260,11 @@ impl Filter {
         self
     }
 
-    /// Selects only tokens that this token issued or rotated, directly or through others.
+    /// Selects only tokens that the token with this id issued or rotated, directly or through other
+    /// tokens.
+    ///
+    /// The id is that of an ancestor. For a person or program, use
+    /// [`issued_by`](method@Self::issued_by).
     ///
     /// # Examples
     ///
@@ -289,6 +295,8 @@ impl Filter {
 
     /// Selects only tokens that this person or program issued.
     ///
+    /// For the id of an issuing token, use [`issuer`](method@Self::issuer).
+    ///
     /// # Examples
     ///
     /// ```
@@ -311,7 +319,8 @@ impl Filter {
         self
     }
 
-    /// Selects only tokens that expire before this time (exclusive).
+    /// Selects only tokens that expire before this time, and not at it. A token without an expiry time
+    /// does not match.
     ///
     /// # Examples
     ///
@@ -336,7 +345,7 @@ impl Filter {
         self
     }
 
-    /// Selects only tokens that were issued before this time (exclusive).
+    /// Selects only tokens that were issued before this time, and not at it.
     ///
     /// # Examples
     ///
@@ -358,13 +367,16 @@ impl Filter {
         self
     }
 
-    /// Selects only tokens that were issued before this time and not used since. A list with this
-    /// filter fails on a store that does not track last use.
+    /// Selects only tokens that were issued before this time, and were not used at this time or later.
     ///
-    /// A store counts as uses the times that [`TokenStore::touch`](super::TokenStore::touch) gave
-    /// it. The service adds the uses that its process has not flushed yet. It assumes that a
-    /// recorded use may have happened up to one resolution later, as
-    /// [`Tokens::list`](crate::Tokens::list) explains.
+    /// A list with this filter fails on a store that does not track last use.
+    ///
+    /// A store compares the times that [`TokenStore::touch`](super::TokenStore::touch) received. The
+    /// service adds the uses that its process has not flushed yet. Uses are recorded at most once per
+    /// interval ([`last_used_resolution`]), so a token counts as used up to one interval after its
+    /// recorded use. [`Tokens::list`](crate::Tokens::list) has the details.
+    ///
+    /// [`last_used_resolution`]: crate::TokenServiceBuilder::last_used_resolution
     ///
     /// # Examples
     ///
@@ -390,8 +402,10 @@ impl Filter {
         self
     }
 
-    /// Selects only tokens that expired or were revoked before this time (exclusive). If both
-    /// happened, the earlier one counts. It also sets the states to [`States::ENDED`].
+    /// Selects only tokens that expired or were revoked before this time, and not at it. If both
+    /// happened, the earlier one counts.
+    ///
+    /// It also sets the states to [`States::ENDED`].
     ///
     /// # Examples
     ///

@@ -9,21 +9,22 @@ pub const MAX_PAGE_LEN: usize = 1_000;
 
 /// The order of a list.
 ///
-/// Ids sort by time of issue, to the millisecond. Tokens of the same millisecond have no particular
-/// order.
+/// A list is sorted by id as an unsigned number. An id that the service generates begins with the time
+/// of issue in milliseconds, so tokens of the same millisecond have no particular order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Order {
-    /// The newest token comes first.
+    /// The ids descend, so the newest token comes first.
     #[default]
     NewestFirst,
-    /// The oldest token comes first.
+    /// The ids ascend, so the oldest token comes first.
     OldestFirst,
 }
 
 /// A request for one page of a list.
 ///
-/// It names the filter, the order, the place after which the page starts, and the maximum number of
-/// records. The default requests the first page of the live tokens of all owners, newest first,
+/// It names the filter, the order, the cursor after which the page starts, and the maximum number of
+/// records. A cursor is an id: in the order of the list, the page has only records after this id. A record
+/// with this id need not exist. The default requests the first page of the live tokens of all owners, newest first,
 /// with at most fifty records. Each setter has the name of its field.
 ///
 /// # Examples
@@ -49,10 +50,10 @@ pub struct ListRequest {
     pub filter: Filter,
     /// The order of the records.
     pub order: Order,
-    /// The place after which the page starts. It is a place in the order and need not be a record's
-    /// id. `None` is the first page.
+    /// The cursor after which the page starts, or `None` for the first page.
     pub after: Option<TokenId>,
-    /// The maximum number of records on the page: 1 to [`MAX_PAGE_LEN`].
+    /// The maximum number of records on the page, 1 to [`MAX_PAGE_LEN`]. The service refuses other limits
+    /// before it calls a store.
     pub limit: usize,
 }
 
@@ -128,7 +129,7 @@ impl ListRequest {
         self
     }
 
-    /// Sets the place after which the page starts. It is the [`Page::next`] of the page before.
+    /// Sets the cursor after which the page starts. It is the [`Page::next`] of the page before.
     ///
     /// # Examples
     ///
@@ -179,7 +180,7 @@ impl ListRequest {
         self
     }
 
-    /// Returns whether an id is after the place at which the page starts, in the order of the list.
+    /// Returns whether an id is after the cursor in the order of the list, or whether there is no cursor.
     /// Implementations of stores call this.
     ///
     /// # Examples
@@ -209,8 +210,9 @@ impl ListRequest {
 pub struct Page {
     /// The records, in the order of the request. Even a page without records may have a next page.
     pub items: Vec<StoredRecord>,
-    /// The place after which the next page starts, for
-    /// [`ListRequest::after`](method@ListRequest::after). It is `None` on the last page.
+    /// The cursor after which the next page starts, for
+    /// [`ListRequest::after`](method@ListRequest::after). It is `None` only if no further record can
+    /// match.
     pub next: Option<TokenId>,
 }
 

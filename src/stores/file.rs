@@ -82,30 +82,34 @@ const MAX_USES_PER_REQUEST: usize = 100_000;
 ///   process that uses another name of the file or has removed the lock file. Put the journal on a
 ///   local file system. Fork before opening the store, because a child process that is forked later
 ///   inherits the locks but has no writer thread.
-/// - **Other programs.** Before each write the store checks that no other program has changed the
-///   file. If the journal was cut, moved or replaced, writes fail with [`StoreError::Unavailable`]
-///   and an error is logged, until the file is as the store left it. Verification continues.
+/// - **Other programs.** Before each write the store checks the length of the file and, on Unix, that
+///   the path still names it. If another program has cut, extended, moved or replaced the journal,
+///   writes fail with [`StoreError::Unavailable`] and an error is logged, until the file is as the
+///   store left it. Verification continues. The check does not read the content, so it does not
+///   notice bytes that were overwritten without a change of the length.
 /// - **Last use** is stored by [`TokenStore::touch`].
 /// - **Shutdown.** Call [`flush_last_used`](crate::TokenService::flush_last_used) and
 ///   [`flush_events`](crate::TokenService::flush_events) on the service, then
 ///   [`close`](Self::close) on the store.
-/// - **Kill and power failure.** After a kill at any moment the store opens by itself with every
-///   acknowledged write. The same holds after a power failure if the unsynced write is missing from
-///   some position to the end. A damaged file is refused with the position of the damage, so no
-///   flipped bit makes a revoked token valid again. After a power failure some file systems keep a
-///   later page of an unsynced write but lose an earlier one. That looks like damage and is refused
-///   too. In this case no acknowledged write is after the position, and a copy of the file that is
-///   cut there opens. Without a power failure, restore a backup instead.
-/// - **Full or failing disk.** The write fails with a typed [`StoreError`] and has no effect.
-///   Verification and lists continue, and writes succeed again once there is space.
+/// - **Kill.** After a kill at any moment the store opens with every acknowledged write.
+/// - **Damage and power loss.** A torn tail is truncated on open. Any other damage is refused as
+///   [`OpenError::Damaged`] with its offset, so no flipped bit makes a revoked token valid again.
+///   After a power loss that can be an unacknowledged write whose pages reached the disk out of
+///   order. Then copy the file, truncate the copy at the offset (`truncate -s OFFSET copy.journal`),
+///   and open the copy. No acknowledged write is lost. Without a power loss, restore a backup.
+/// - **Full or failing disk.** The write fails with [`StoreError::Full`],
+///   [`StoreError::Unavailable`] or [`StoreError::ReadOnly`] and has no effect. If the store cannot
+///   cut the failed write off the file, or if its writer thread ended, it returns
+///   [`StoreError::Indeterminate`]. Verification and lists continue. Writes succeed again once there
+///   is space, except after the end of the writer thread.
 /// - **Compaction** runs in the background when most of the file is obsolete. It writes
 ///   `<path>.compacting` and renames it to the path of the journal, with the permissions of the old
 ///   file. This needs additional disk space for all live records. A journal that is mounted as a
 ///   single file cannot be replaced. Such a journal only grows, and a warning is logged.
 /// - **Any executor** can be used, because a thread of the store writes and the futures only wait
 ///   for it. Dropping a future neither stops nor undoes its write.
-/// - **Backup.** Copy the file at any time. Do not use a hard link, because a journal with two
-///   names is not opened for writing.
+/// - **Backup.** Copy the file at any time. Do not use a hard link. On Unix, opening a journal with
+///   two names for writing returns [`OpenError::SeveralNames`].
 ///
 /// Dropping the store completes the pending writes and blocks until then. To avoid blocking, await
 /// [`close`](Self::close) first.
@@ -117,7 +121,7 @@ pub struct FileStore {
     writer: Mutex<Option<JoinHandle<()>>>,
     read_only: bool,
     path: PathBuf,
-    opening: OpenReport,
+    report: OpenReport,
 }
 
 impl FileStore {
@@ -139,7 +143,7 @@ impl FileStore {
     /// # let directory = tempfile::tempdir()?;
     /// # let path = directory.path().join("tokens.journal");
     /// let store = FileStore::open(&path)?;
-    /// assert!(store.opening().created);
+    /// assert!(store.open_report().created);
     /// assert!(!store.is_read_only());
     /// # Ok(()) }
     /// ```
@@ -148,7 +152,7 @@ impl FileStore {
     }
 
     fn open_with(mut options: FileStoreOptions, path: &Path) -> Result<Self, OpenError> {
-        let Opened { paths, disk, header, sequence, replayed, opening, locks, read_only } =
+        let Opened { paths, disk, header, sequence, replayed, report, locks, read_only } =
             open::open(&mut options, path)?;
         let (table, queue, locks) = (replayed.table, Queue::default(), Arc::new(locks));
         let shared = Arc::new(Shared { table, queue, locks: locks.clone() });
@@ -160,27 +164,27 @@ impl FileStore {
             let framer = Framer::new(header.seed(), sequence);
             let writer = Writer {
                 shared: shared.clone(),
-                journal: Journal::new(disk, opening.bytes, header, framer, location),
+                journal: Journal::new(disk, report.bytes, header, framer, location),
                 last_version: replayed.last_version,
-                live: replayed.live,
+                live_bytes: replayed.live_bytes,
                 compact_above: options.compact_above,
-                compacting: paths.compacting,
+                new_path: paths.new_path,
                 directory,
-                durable: Arc::new(AtomicU64::new(opening.bytes)),
-                compaction: None,
-                next_compaction: Vec::new(),
+                durable_len: Arc::new(AtomicU64::new(report.bytes)),
+                running: None,
+                waiting_replies: Vec::new(),
                 retry_at: 0,
                 failing: false,
             };
             thread = Some(writer.start().map_err(io_error("starting the writer of", &path))?);
         }
         let (closed, writer) = (AtomicBool::new(false), Mutex::new(thread));
-        Ok(Self { shared, closed, writer, read_only, path, opening })
+        Ok(Self { shared, closed, writer, read_only, path, report })
     }
 
     /// Returns the report of opening the file.
-    pub fn opening(&self) -> OpenReport {
-        self.opening
+    pub fn open_report(&self) -> OpenReport {
+        self.report
     }
 
     /// Returns the absolute path of the file.
@@ -228,7 +232,8 @@ impl FileStore {
     /// From then on every call is refused with [`StoreError::Unavailable`], because another process
     /// may write to the file. Calling `close` again has no effect.
     ///
-    /// The future blocks no executor. The store also closes if the future is dropped.
+    /// The future blocks no executor. Once it was polled, the store closes even if the future is
+    /// dropped. If it is dropped before that, the store stays open.
     ///
     /// # Examples
     ///
@@ -295,7 +300,8 @@ impl FileStoreOptions {
     ///
     /// The call reads the whole file and blocks meanwhile, about 1.3 seconds for a million tokens.
     /// Call it before the service starts, or on a thread that may block. An unfinished write at the
-    /// end is cut off. [`FileStore::opening`] reports it, and a warning is logged.
+    /// end is cut off, or ignored if the store is opened for reading only.
+    /// [`FileStore::open_report`] reports it, and a warning is logged.
     ///
     /// If the file, its directory or its file system cannot be written to, the store is opened as
     /// with [`read_only`]. [`FileStore::is_read_only`] then returns `true`, and a warning is
@@ -305,8 +311,8 @@ impl FileStoreOptions {
     ///
     /// # Errors
     ///
-    /// Returns an [`OpenError`]. In every case the file is unchanged, except that an unfinished
-    /// write may have been cut off.
+    /// Returns an [`OpenError`]. The records in the file are unchanged. A late error can leave a file
+    /// that this call created, or an existing file without its unfinished write.
     ///
     /// # Examples
     ///
@@ -317,7 +323,7 @@ impl FileStoreOptions {
     /// # let directory = tempfile::tempdir()?;
     /// # let path = directory.path().join("tokens.journal");
     /// let store = FileStoreOptions::new().open(&path)?;
-    /// assert_eq!(store.opening().records, 0);
+    /// assert_eq!(store.open_report().records, 0);
     /// # Ok(()) }
     /// ```
     pub fn open(self, path: impl AsRef<Path>) -> Result<FileStore, OpenError> {

@@ -224,13 +224,13 @@ impl Table {
     ) -> Result<Version, StoreError> {
         let _index = write(&self.index);
         let rows = self.rows.pin();
-        let present = rows
+        let current = rows
             .get(&record.id())
             .filter(|row| row.version == expected)
             .ok_or(StoreError::Conflict)?;
-        StoreError::check_replacement(&present.record, &record)?;
+        StoreError::check_replacement(&current.record, &record)?;
         let row = Row::new(record, new);
-        row.touch(present.last_used.get());
+        row.touch(current.last_used.get());
         rows.insert(row.record.id(), row);
         Ok(new)
     }

@@ -55,7 +55,7 @@ fn open_golden_store_lists_its_records() {
     assert_eq!(fs::read(&path).unwrap(), before);
 
     let store = FileStore::open(&path).unwrap();
-    assert_eq!(store.opening().cut_off, None);
+    assert_eq!(store.open_report().truncated_tail, None);
     block_on(store.compact()).unwrap();
     drop(store);
     assert_eq!(lines(&FileStore::open(&path).unwrap()), expected);

@@ -158,8 +158,8 @@ faults! {
     ids_are_signed: lists::IdsAreSigned => ListIsInOrder;
     page_is_sorted_by_creation: lists::PageIsSortedByCreation => ListIsInOrder;
     page_has_one_too_many: lists::PageHasOneTooMany => PageLimitIsRespected;
-    short_page_is_the_end: lists::ShortPageIsTheEnd => ShortPageIsNotTheEnd;
-    empty_page_is_the_end: lists::EmptyPageIsTheEnd => ShortPageIsNotTheEnd;
+    short_page_is_the_end: lists::ShortPageIsTheEnd => SparseScanIsComplete;
+    empty_page_is_the_end: lists::EmptyPageIsTheEnd => SparseScanIsComplete;
     second_page_forgets_the_owner: lists::SecondPageForgetsTheOwner => OwnersAreSeparate;
     owner_is_a_prefix: lists::OwnerIsAPrefix => OwnersAreSeparate;
     owner_has_no_case: lists::OwnerHasNoCase => OwnersAreSeparate;

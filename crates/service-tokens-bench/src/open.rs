@@ -58,7 +58,7 @@ fn open(journal: &Path, size: usize, calls: &mut usize) -> f64 {
     let start = Instant::now();
     let store = options.open(journal).expect("a file store");
     let took = start.elapsed().as_secs_f64();
-    assert!(store.opening().records >= size, "all records are there");
+    assert!(store.open_report().records >= size, "all records are there");
     *calls = reports.load(Ordering::Relaxed);
     ready(store.close());
     took

@@ -123,11 +123,11 @@ fn open_store(path: &PathBuf, access: Access) -> Result<FileStore, Exit> {
         .must_exist(access != Access::WriteOrCreate)
         .on_progress(move |at| progress.update(at.bytes_read, at.bytes_total));
     let store = options.open(path).map_err(|error| Exit::Failed(open_failure(&error, access)))?;
-    let report = store.opening();
+    let report = store.open_report();
     if report.created {
         note(format_args!("Created {}.", store.path().display()));
     }
-    if let Some(tail) = report.cut_off {
+    if let Some(tail) = report.truncated_tail {
         note(format_args!(
             "The file ends with an unfinished write of {} bytes, which is ignored. The service never \
              reported that this write succeeded.",

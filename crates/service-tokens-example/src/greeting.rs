@@ -18,7 +18,7 @@ pub(crate) async fn print(
     address: SocketAddr,
     options: &Options,
 ) -> Result<(), ManageError> {
-    let first = service.store().opening().records == 0;
+    let first = service.store().open_report().records == 0;
     let mut text = format!("Service Tokens page:  http://{address}/service-tokens\n");
     if first || options.issue_manager {
         let token = issue(service, "manager", "the operator", 90 * DAY).await?;

@@ -32,8 +32,8 @@ pub(super) const DEFAULT_COMPACT_ABOVE: u64 = 8 << 20;
 
 /// Returns whether the file is to be compacted without a request. Its obsolete bytes must exceed
 /// both `compact_above` and the live bytes, so that each compaction halves the file at least.
-pub(super) fn is_due(obsolete: u64, live: u64, compact_above: u64) -> bool {
-    obsolete > compact_above.max(live)
+pub(super) fn is_due(obsolete: u64, live_bytes: u64, compact_above: u64) -> bool {
+    obsolete > compact_above.max(live_bytes)
 }
 
 /// The minimum size of one write to the new file, in bytes.
@@ -116,7 +116,7 @@ pub(super) struct CompactionJob {
     pub(super) directory: Arc<dyn Directory>,
     pub(super) header: Header,
     /// The durable length of the journal, updated by the writer.
-    pub(super) durable: Arc<AtomicU64>,
+    pub(super) durable_len: Arc<AtomicU64>,
     pub(super) cancelled: Arc<AtomicBool>,
 }
 
@@ -132,7 +132,7 @@ impl CompactionJob {
     }
 
     fn prepare(&self, done: mpsc::Sender<OldFiles>) -> Result<Prepared, NotCompacted> {
-        let end = self.durable.load(Ordering::Acquire);
+        let end = self.durable_len.load(Ordering::Acquire);
         let mut frames = self.frames(end)?;
         let mut latest = self.latest(&mut frames, end)?;
         let mut copied = self.frames(end)?;
@@ -154,7 +154,7 @@ impl CompactionJob {
         check_reached(&copied, end)?;
         let mut prepared = Prepared { frames: copied, new_file, done };
         loop {
-            let until = self.durable.load(Ordering::Acquire);
+            let until = self.durable_len.load(Ordering::Acquire);
             let few = until - prepared.frames.offset() <= MAX_HAND_OVER;
             prepared.copy(until, &self.cancelled)?;
             if few {

@@ -43,7 +43,7 @@
 //!
 //! Frames are applied in order. Versions come from one counter of the whole store and are never
 //! reused, also not by a removal. A version above 2^63 is damage. A put or remove has no effect if
-//! its version is not above that of the present record, except that a put still raises the last
+//! its version is not above that of the current record, except that a put still raises the last
 //! use. A touch of an id without a record is ignored.
 //!
 //! A replacement and a removal are written as two frames with the same content. So cutting off a

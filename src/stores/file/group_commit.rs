@@ -117,7 +117,7 @@ impl Batch {
     }
 
     /// Passes `visit` the row that an id has after the writes in the batch.
-    fn present<T>(&self, table: &Table, id: TokenId, visit: impl FnOnce(Option<&Row>) -> T) -> T {
+    fn current<T>(&self, table: &Table, id: TokenId, visit: impl FnOnce(Option<&Row>) -> T) -> T {
         match self.latest.get(&id).and_then(|&index| self.updates.get(index)) {
             None => table.visit(id, visit),
             Some(TableUpdate::Put(row)) => visit(Some(row)),
@@ -138,7 +138,7 @@ impl Batch {
         bytes: &[u8],
     ) -> Result<Version, StoreError> {
         let id = record.id();
-        if self.present(table, id, |row| row.is_some()) {
+        if self.current(table, id, |row| row.is_some()) {
             return Err(StoreError::Exists);
         }
         let version = next_version(last_version);
@@ -156,7 +156,7 @@ impl Batch {
         expected: Version,
     ) -> Result<Version, StoreError> {
         let id = record.id();
-        let replaced = self.present(table, id, |row| {
+        let replaced = self.current(table, id, |row| {
             let row = row.filter(|row| row.version == expected).ok_or(StoreError::Conflict)?;
             StoreError::check_replacement(&row.record, &record)?;
             Ok::<_, StoreError>(row.encoded_len)
@@ -184,7 +184,7 @@ impl Batch {
         id: TokenId,
         expected: Version,
     ) -> Result<Version, StoreError> {
-        let removed = self.present(table, id, |row| {
+        let removed = self.current(table, id, |row| {
             row.filter(|row| row.version == expected).map(|row| row.encoded_len)
         });
         let removed = removed.ok_or(StoreError::Conflict)?;
@@ -203,7 +203,7 @@ impl Batch {
         mut uses: Vec<(TokenId, i64)>,
     ) -> Result<Version, StoreError> {
         uses.retain(|&(id, used)| {
-            self.present(table, id, |row| row.is_some_and(|row| row.used_at() < Some(used)))
+            self.current(table, id, |row| row.is_some_and(|row| row.used_at() < Some(used)))
         });
         for uses in uses.chunks(MAX_USES_PER_FRAME) {
             self.framer.touch(&mut self.frames, uses);

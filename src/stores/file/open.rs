@@ -23,10 +23,10 @@ pub struct OpenReport {
     pub created: bool,
     /// The number of records in the store.
     pub records: usize,
-    /// The length of the file in bytes, without the part that was cut off.
+    /// The length of the file in bytes, without an unfinished write at its end.
     pub bytes: u64,
     /// The unfinished write at the end, or `None`.
-    pub cut_off: Option<TruncatedTail>,
+    pub truncated_tail: Option<TruncatedTail>,
     /// The duration of opening.
     pub took: Duration,
 }
@@ -45,7 +45,7 @@ pub struct TruncatedTail {
 /// The paths of the journal and of the file that compaction writes next to it.
 pub(super) struct Paths {
     pub(super) journal: PathBuf,
-    pub(super) compacting: PathBuf,
+    pub(super) new_path: PathBuf,
 }
 
 /// Everything that the store needs of an opened file.
@@ -55,7 +55,7 @@ pub(super) struct Opened {
     pub(super) header: Header,
     pub(super) sequence: u64,
     pub(super) replayed: Replayed,
-    pub(super) opening: OpenReport,
+    pub(super) report: OpenReport,
     pub(super) locks: Locks,
     /// Whether all writes are refused.
     pub(super) read_only: bool,
@@ -87,7 +87,7 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
     let locks = Locks::new(beside, journal);
     if write {
         match names(&file).map_err(io_error("opening", path))? {
-            0 | 1 => remove_leftover(&paths.compacting)?,
+            0 | 1 => remove_leftover(&paths.new_path)?,
             names => return Err(OpenError::SeveralNames { path: path.clone(), names }),
         }
     }
@@ -109,24 +109,26 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
     };
     let replayed = replay(&mut frames, &header, end, &mut report).map_err(reading)?;
     let (offset, sequence) = (frames.offset(), frames.sequence());
-    let cut_off = (offset < length).then(|| TruncatedTail { offset, bytes: length - offset });
+    let truncated_tail =
+        (offset < length).then(|| TruncatedTail { offset, bytes: length - offset });
     let mut disk = options.directory.adopt(frames.into_file(), path);
     if offset < header.base_len {
         let what = "the file is shorter than when it was created";
         return Err(reading(Unreadable::Damaged { offset, what }));
     }
-    if let Some(TruncatedTail { offset, bytes }) = cut_off {
+    if let Some(TruncatedTail { offset, bytes }) = truncated_tail {
         let path = path.display();
         tracing::warn!(%path, offset, bytes, "an unfinished write at the end of the journal is ignored");
     }
     if write {
-        sync_all(&mut *disk, offset, cut_off.is_some())
+        sync_all(&mut *disk, offset, truncated_tail.is_some())
             .and_then(|()| options.directory.sync(path))
             .map_err(io_error("making durable", path))?;
     }
     let records = replayed.table.len();
-    let opening = OpenReport { created, records, bytes: offset, cut_off, took: began.elapsed() };
-    Ok(Opened { paths, disk, header, sequence, replayed, opening, locks, read_only: !write })
+    let report =
+        OpenReport { created, records, bytes: offset, truncated_tail, took: began.elapsed() };
+    Ok(Opened { paths, disk, header, sequence, replayed, report, locks, read_only: !write })
 }
 
 /// Makes durable what was read. A process that was killed may have written frames without syncing
@@ -157,7 +159,7 @@ fn resolve(path: &Path, links: usize) -> io::Result<Paths> {
         }
         canonical => canonical?,
     };
-    Ok(Paths { compacting: with_suffix(&journal, ".compacting"), journal })
+    Ok(Paths { new_path: with_suffix(&journal, ".compacting"), journal })
 }
 
 fn with_suffix(path: &Path, ending: &str) -> PathBuf {
@@ -255,10 +257,10 @@ fn create_if_missing(paths: &Paths, directory: &dyn Directory) -> Result<bool, O
     }
     let create = || {
         let header = Header::new(&OsRandom).map_err(|RandomError| io::Error::other(RandomError))?;
-        let mut file = directory.create(&paths.compacting)?;
+        let mut file = directory.create(&paths.new_path)?;
         file.write_at(0, &header.to_bytes())?;
         file.sync()?;
-        directory.rename(&paths.compacting, path)?;
+        directory.rename(&paths.new_path, path)?;
         directory.sync(path)
     };
     create().map_err(io_error("creating", path))?;

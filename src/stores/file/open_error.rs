@@ -38,9 +38,9 @@ pub enum OpenError {
         /// Its format version.
         format: u32,
     },
-    /// The content of the file was changed by something other than this crate. The whole file is
-    /// refused, because opening a part of it could make a revoked token valid again. Restore a
-    /// backup.
+    /// The file is damaged, and not only by an unfinished write at its end. The whole file is refused,
+    /// because opening a part of it could make a revoked token valid again. Restore a backup. After a
+    /// power loss, see [`FileStore`](crate::FileStore#behavior) first.
     #[error("{} is damaged at byte {offset}: {what}", path.display())]
     Damaged {
         /// The path of the file.

@@ -45,7 +45,7 @@ pub(super) enum Request {
     Write(Write, WriteReply),
     Compact(CompactReply),
     /// The result of the compaction thread.
-    Compaction(CompactionResult),
+    CompactionDone(CompactionResult),
 }
 
 #[derive(Default)]
@@ -103,7 +103,7 @@ impl Queue {
         if state.stopped {
             return Err(outcome);
         }
-        state.requests.push(Request::Compaction(outcome));
+        state.requests.push(Request::CompactionDone(outcome));
         self.filled.notify_one();
         Ok(())
     }
@@ -145,7 +145,8 @@ impl Queue {
         drop(waiting);
     }
 
-    /// Marks the writer as ended, normally or by a panic. Its file and locks are closed by then.
+    /// Marks the writer as ended, normally or by a panic. Its file is closed by then. Its locks are
+    /// released by then except after a panic.
     pub(super) fn end(&self) {
         self.stop();
         let mut state = self.lock();

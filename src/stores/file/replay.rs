@@ -37,7 +37,7 @@ pub(super) struct Replayed {
     pub(super) table: Table,
     pub(super) last_version: u64,
     /// The size of the frames that a compaction would copy, in bytes.
-    pub(super) live: u64,
+    pub(super) live_bytes: u64,
 }
 
 /// An entry of the journal with its record decoded.
@@ -59,7 +59,7 @@ pub(super) fn replay(
     let new = |room| Replay {
         rows: Loader::with_capacity(room),
         last_version: header.last_version,
-        live: 0,
+        live_bytes: 0,
     };
     // Created after the first frames were checked, so that a damaged file reserves no memory.
     let mut replay = None;
@@ -84,7 +84,7 @@ pub(super) fn replay(
     Ok(Replayed {
         table: replay.rows.into_table(),
         last_version: replay.last_version,
-        live: replay.live,
+        live_bytes: replay.live_bytes,
     })
 }
 
@@ -132,7 +132,7 @@ fn decode_all(
 struct Replay {
     rows: Loader,
     last_version: u64,
-    live: u64,
+    live_bytes: u64,
 }
 
 impl Replay {
@@ -144,7 +144,7 @@ impl Replay {
                 let older = |row: &Row| (row.version.0 < version).then_some(row.encoded_len);
                 if let Some(removed) = self.rows.visit(id, |row| row.and_then(older)) {
                     self.rows.delete(id);
-                    self.live -= put_len(removed as usize);
+                    self.live_bytes -= put_len(removed as usize);
                 }
             }
             Entry::Touch(id, used) => {
@@ -162,21 +162,21 @@ impl Replay {
         let len = row.encoded_len as usize;
         // Nearly every put is the first of its id.
         let Some(row) = self.rows.put_new(row) else {
-            self.live += put_len(len);
+            self.live_bytes += put_len(len);
             return;
         };
-        let replaced = self.rows.visit(row.record.id(), |present| {
-            let Some(present) = present else { return Ok(None) };
-            if present.version >= row.version {
-                present.touch(row.used_at());
+        let replaced = self.rows.visit(row.record.id(), |current| {
+            let Some(current) = current else { return Ok(None) };
+            if current.version >= row.version {
+                current.touch(row.used_at());
                 return Err(());
             }
-            row.touch(present.used_at());
-            Ok(Some(present.encoded_len))
+            row.touch(current.used_at());
+            Ok(Some(current.encoded_len))
         });
         let Ok(replaced) = replaced else { return };
-        self.live += put_len(len);
-        self.live -= replaced.map_or(0, |len| put_len(len as usize));
+        self.live_bytes += put_len(len);
+        self.live_bytes -= replaced.map_or(0, |len| put_len(len as usize));
         self.rows.put(row);
     }
 }

@@ -38,17 +38,18 @@ pub(super) struct Writer {
     /// The highest version assigned so far.
     pub(super) last_version: u64,
     /// The size of the frames that a compaction would copy, in bytes.
-    pub(super) live: u64,
+    pub(super) live_bytes: u64,
     /// The number of obsolete bytes above which the file is compacted.
     pub(super) compact_above: u64,
-    /// The path at which compaction writes the new file.
-    pub(super) compacting: PathBuf,
+    /// The path at which a compaction writes the new file.
+    pub(super) new_path: PathBuf,
     pub(super) directory: Arc<dyn Directory>,
     /// The durable length of the journal, read by the compaction thread.
-    pub(super) durable: Arc<AtomicU64>,
-    pub(super) compaction: Option<RunningCompaction>,
+    pub(super) durable_len: Arc<AtomicU64>,
+    /// The compaction that is running, if any.
+    pub(super) running: Option<RunningCompaction>,
     /// Requests that arrived while a compaction was running. The next one answers them.
-    pub(super) next_compaction: Vec<CompactReply>,
+    pub(super) waiting_replies: Vec<CompactReply>,
     /// The length of the file at which a failed compaction is repeated.
     pub(super) retry_at: u64,
     /// Whether the last commit failed. A failure is logged only once.
@@ -76,8 +77,8 @@ impl Writer {
         Builder::new().name("service-tokens-journal".to_owned()).spawn(move || {
             let end = EndGuard(self.shared.clone());
             self.run();
-            // Released after the file was closed. After a panic the locks stay, because reads
-            // continue.
+            // Released after the file was closed. After a panic the locks stay until the store is
+            // closed or dropped, because reads continue.
             end.0.locks.release();
         })
     }
@@ -95,13 +96,13 @@ impl Writer {
                             self.commit(&mut batch);
                         }
                     }
-                    Request::Compact(reply) if self.compaction.is_some() => {
-                        self.next_compaction.push(reply);
+                    Request::Compact(reply) if self.running.is_some() => {
+                        self.waiting_replies.push(reply);
                     }
-                    Request::Compact(reply) => self.compact(vec![reply]),
-                    Request::Compaction(outcome) => {
+                    Request::Compact(reply) => self.start_compaction(vec![reply]),
+                    Request::CompactionDone(outcome) => {
                         self.commit(&mut batch);
-                        self.compacted(outcome);
+                        self.finish_compaction(outcome);
                         batch.restart(self.journal.framer());
                     }
                 }
@@ -119,8 +120,8 @@ impl Writer {
         let outcome = if frames.is_empty() { Ok(()) } else { self.journal.append(frames, framer) };
         if outcome.is_ok() {
             batch.apply(&self.shared.table);
-            self.live = self.live.saturating_add_signed(batch.live_delta());
-            self.durable.store(self.journal.len(), Ordering::Release);
+            self.live_bytes = self.live_bytes.saturating_add_signed(batch.live_delta());
+            self.durable_len.store(self.journal.len(), Ordering::Release);
         }
         self.log_failure(&outcome);
         batch.answer(&outcome);
@@ -138,24 +139,24 @@ impl Writer {
     }
 
     fn obsolete(&self) -> u64 {
-        self.journal.len().saturating_sub(HEADER_LEN as u64).saturating_sub(self.live)
+        self.journal.len().saturating_sub(HEADER_LEN as u64).saturating_sub(self.live_bytes)
     }
 
     fn compact_if_due(&mut self) {
-        let due = is_due(self.obsolete(), self.live, self.compact_above);
-        if due && self.journal.len() >= self.retry_at && self.compaction.is_none() {
-            self.compact(Vec::new());
+        let due = is_due(self.obsolete(), self.live_bytes, self.compact_above);
+        if due && self.journal.len() >= self.retry_at && self.running.is_none() {
+            self.start_compaction(Vec::new());
         }
     }
 
-    fn compact(&mut self, replies: Vec<CompactReply>) {
+    fn start_compaction(&mut self, replies: Vec<CompactReply>) {
         let cancelled = Arc::new(AtomicBool::new(false));
         let job = CompactionJob {
             path: self.journal.path().to_owned(),
-            new_path: self.compacting.clone(),
+            new_path: self.new_path.clone(),
             directory: self.directory.clone(),
             header: self.journal.header(),
-            durable: self.durable.clone(),
+            durable_len: self.durable_len.clone(),
             cancelled: cancelled.clone(),
         };
         let shared = self.shared.clone();
@@ -165,38 +166,38 @@ impl Writer {
             drop(shared.queue.push_outcome(outcome));
         };
         match builder.spawn(move || job.run(deliver)) {
-            Ok(thread) => self.compaction = Some(RunningCompaction { thread, cancelled, replies }),
+            Ok(thread) => self.running = Some(RunningCompaction { thread, cancelled, replies }),
             Err(error) => {
                 let failure = Failure::new("no thread could be started", error);
-                self.not_compacted(&NotCompacted::Failed(failure), replies);
+                self.compaction_failed(&NotCompacted::Failed(failure), replies);
             }
         }
     }
 
     /// Completes a compaction by switching to the new file, or stays in the old one.
-    fn compacted(&mut self, outcome: CompactionResult) {
-        let replies = self.compaction.take().map(|done| done.replies).unwrap_or_default();
+    fn finish_compaction(&mut self, outcome: CompactionResult) {
+        let replies = self.running.take().map(|done| done.replies).unwrap_or_default();
         let handed_over = outcome.and_then(|prepared| {
             self.journal.repair().map_err(NotCompacted::Failed)?;
             prepared.hand_over(&mut self.journal, self.last_version)
         });
         match handed_over {
-            Err(why) => self.not_compacted(&why, replies),
+            Err(why) => self.compaction_failed(&why, replies),
             Ok(compacted) => {
-                self.durable.store(self.journal.len(), Ordering::Release);
+                self.durable_len.store(self.journal.len(), Ordering::Release);
                 self.retry_at = 0;
                 let settled = self.journal.repair();
                 self.log_failure(&settled);
                 replies.into_iter().for_each(|reply| reply.send(Ok(compacted)));
             }
         }
-        if !self.next_compaction.is_empty() {
-            let replies = mem::take(&mut self.next_compaction);
-            self.compact(replies);
+        if !self.waiting_replies.is_empty() {
+            let replies = mem::take(&mut self.waiting_replies);
+            self.start_compaction(replies);
         }
     }
 
-    fn not_compacted(&mut self, why: &NotCompacted, replies: Vec<CompactReply>) {
+    fn compaction_failed(&mut self, why: &NotCompacted, replies: Vec<CompactReply>) {
         let path = self.journal.path().display();
         tracing::warn!(%path, %why, "the journal was not compacted; the old file stays in use");
         let len = self.journal.len();
@@ -209,7 +210,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         // Stopped first, so that a compaction that is about to hand over is not waited for.
         self.shared.queue.stop();
-        if let Some(RunningCompaction { thread, cancelled, replies }) = self.compaction.take() {
+        if let Some(RunningCompaction { thread, cancelled, replies }) = self.running.take() {
             cancelled.store(true, Ordering::Relaxed);
             // An error means that the thread has panicked, and then no cleanup is left to do.
             let _ = thread.join();

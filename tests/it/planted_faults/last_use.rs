@@ -164,7 +164,7 @@ impl Fault for Untracked {
 
     async fn list(&self, to: &Backend, query: &ListRequest, now: DateTime<Utc>) -> Answer<Page> {
         if query.filter.unused_since.is_some() && *self != Self::AnswersUnusedSince {
-            return Err(StoreError::Unsupported { what: "last use is not tracked" });
+            return Err(StoreError::Unsupported { reason: "last use is not tracked" });
         }
         let page = to.list(query, now).await?;
         let items = page.items.into_iter().map(|row| untracked(row, self.last_used())).collect();

@@ -81,7 +81,7 @@ for (const arrives of [false, true]) {
     await user.click('button', /Create New/);
     await user.fill('textbox', 'Issued To', 'Only one');
     await user.click('button', 'Create');
-    await user.alert(/did not arrive.*cannot make a second one/s);
+    await user.alert(/did not arrive.*cannot create a second token/s);
     await user.click('button', 'Create');
     if (arrives) {
       // The token exists, but its secret was lost: rotating creates one.
@@ -116,7 +116,7 @@ pageTest('a proxy error on Create makes no second token', { timeout: 90_000 }, a
     await user.click('button', /Create New/);
     await user.fill('textbox', 'Issued To', name);
     await user.click('button', 'Create');
-    await user.alert(/not known whether the token was created.*cannot make a second one/s);
+    await user.alert(/unknown whether the token was created.*cannot create a second token/s);
     await heal();
     await user.click('button', 'Create');
     await user.alert(/was created.*lost.*Choose Rotate/s);
@@ -134,7 +134,7 @@ pageTest('a proxy error on rotate or revoke is retried', {}, async ({ service, u
   let heal = await visit.intercept(inItsPlace(502));
   await user.click('button', 'Rotate Nightly backup');
   await user.click('button', 'Rotate');
-  await user.alert(/not known whether the token was rotated/);
+  await user.alert(/unknown whether the token was rotated/);
   await heal();
   await user.click('button', 'Rotate');
   const { token } = await shown(user, 'Token rotated');
@@ -144,7 +144,7 @@ pageTest('a proxy error on rotate or revoke is retried', {}, async ({ service, u
   heal = await visit.intercept(inItsPlace(502));
   await user.click('button', 'Revoke Nightly backup');
   await user.click('button', 'OK');
-  await user.alert(/not known whether the token was revoked/);
+  await user.alert(/unknown whether the token was revoked/);
   await heal();
   await user.click('button', 'OK');
   await user.waitUntilGone('alertdialog');

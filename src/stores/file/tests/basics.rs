@@ -10,7 +10,7 @@ fn reopened_store_has_every_record() {
     let (one, two, three, four) = (record(1), record(2), record(3), record(4));
     let versions = block_on(async {
         let store = place.open();
-        assert!(store.opening().created);
+        assert!(store.open_report().created);
         let one = store.insert(&one).await.unwrap();
         let two_at = store.insert(&two).await.unwrap();
         let two_at = store.replace(&rotated(&two, 22), two_at).await.unwrap();
@@ -23,8 +23,8 @@ fn reopened_store_has_every_record() {
     });
     for round in 0..4 {
         let store = place.open();
-        assert_eq!(store.opening().records, 3);
-        assert_eq!(store.opening().cut_off, None);
+        assert_eq!(store.open_report().records, 3);
+        assert_eq!(store.open_report().truncated_tail, None);
         block_on(async {
             let found = store.find(one.id()).await.unwrap().unwrap();
             assert_eq!((found.record, found.version), (one.clone(), versions[0]));
@@ -87,9 +87,9 @@ fn open_reports_its_progress() {
     let (sender, reports) = std::sync::mpsc::channel();
     let options = FileStoreOptions::new().on_progress(move |report| sender.send(report).unwrap());
     let store = options.open(place.path()).unwrap();
-    let opening = store.opening();
+    let opening = store.open_report();
     assert_eq!((opening.created, opening.records, opening.bytes), (false, 100, length));
-    assert_eq!(opening.cut_off.map(|cut| (cut.offset, cut.bytes)), Some((length, 5)));
+    assert_eq!(opening.truncated_tail.map(|cut| (cut.offset, cut.bytes)), Some((length, 5)));
     let last = reports.into_iter().last().unwrap();
     assert_eq!(last.bytes_read, last.bytes_total);
     assert!(store.path().is_absolute());

@@ -154,5 +154,5 @@ fn hanging_disk_bounds_queued_writes() {
     block_on(first).unwrap();
     drop(held.store);
     // The accepted writes are on the disk, although their futures were dropped.
-    assert_eq!(held.place.open().opening().records as u64, taken + 1);
+    assert_eq!(held.place.open().open_report().records as u64, taken + 1);
 }

@@ -86,9 +86,9 @@ fn flip_bits(file: &[u8], expected: &Model, stride: usize) {
     // A file with a flipped bit may only be accepted if its end is unfinished.
     let finished = {
         fs::write(place.path(), file).unwrap();
-        read_only(&place).unwrap().opening()
+        read_only(&place).unwrap().open_report()
     };
-    let unfinished = finished.cut_off.map_or(0, |cut| cut.bytes) as usize * 8;
+    let unfinished = finished.truncated_tail.map_or(0, |cut| cut.bytes) as usize * 8;
     assert!(accepted <= unfinished, "{accepted} of {unfinished}");
 }
 
@@ -188,7 +188,7 @@ fn truncated_file_is_an_earlier_state_or_refused() {
                 block_on(store.insert(&record(5_000))).unwrap();
                 drop(store);
                 let again = place.open();
-                assert_eq!(again.opening().cut_off, None);
+                assert_eq!(again.open_report().truncated_tail, None);
                 assert_eq!(Model::of(&again), found.with(&Step::Insert(record(5_000))));
             }
         }

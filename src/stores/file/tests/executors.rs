@@ -74,7 +74,7 @@ fn two_executors_drive_writes_without_blocking() {
     // The writes of the other executor succeeded, or closing the store refused the whole batch.
     let all = other.join().is_ok();
     drop(store);
-    let found = place.open().opening().records;
+    let found = place.open().open_report().records;
     assert!(found == 19 || !all && found > 16, "{found}");
 }
 
@@ -123,7 +123,7 @@ fn dropped_store_finishes_begun_writes() {
         for round in 0..5 {
             // Reopens at once, because the lock is free when the drop returns.
             let store = place.open();
-            assert_eq!(store.opening().records, round * 3);
+            assert_eq!(store.open_report().records, round * 3);
             for n in 0..3 {
                 let record = record(round as u64 * 3 + n);
                 let mut insert = store.insert(&record);

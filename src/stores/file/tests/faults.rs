@@ -135,7 +135,7 @@ fn kinds(plan: impl FnMut(usize, &Call) -> Behaviour + Send + 'static) -> (Store
     double.set_plan(|_, _| Behaviour::Obey);
     block_on(store.insert(&record(3))).unwrap();
     drop(store);
-    assert_eq!(place.open().opening().records, 2);
+    assert_eq!(place.open().open_report().records, 2);
     (error, place)
 }
 
@@ -217,5 +217,5 @@ fn open_syncs_the_records_it_read() {
     let double = Double::new(|_, _| Behaviour::Obey);
     let store = open(&place, &double);
     assert!(matches!(double.log()[..], [Call::Sync(_), Call::SyncDirectory]), "{:?}", double.log());
-    assert_eq!(store.opening().cut_off, None);
+    assert_eq!(store.open_report().truncated_tail, None);
 }

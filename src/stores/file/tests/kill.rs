@@ -140,7 +140,7 @@ fn kill_repeatedly(rounds: u64) {
             u64::from(place.directory.path().join("tokens.journal.compacting").exists());
 
         let store = FileStoreOptions::new().compact_above(20_000).open(&path).unwrap();
-        cut_off += u64::from(store.opening().cut_off.is_some());
+        cut_off += u64::from(store.open_report().truncated_tail.is_some());
         let found = Model::of(&store);
         assert_eq!(found.between(0, first_id(round, 0)), kept, "round {round}");
         for lane in 0..LANES {

@@ -113,7 +113,7 @@ fn measure_a_million_records() {
     report("compaction, records", COUNT, began);
     drop(store);
     for _ in 0..5 {
-        let opening = place.open().opening();
+        let opening = place.open().open_report();
         print_line(&format!("opening {} records: {:?}", opening.records, opening.took));
     }
 }

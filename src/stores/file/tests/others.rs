@@ -41,7 +41,7 @@ fn removed_lock_file_admits_no_second_writer() {
     }
     insert(&store, 1).unwrap();
     drop(store);
-    assert_eq!(place.open().opening().records, 1);
+    assert_eq!(place.open().open_report().records, 1);
     // A reader blocks a writer in the same way.
     let reader = read_only(&place.path()).unwrap();
     fs::remove_file(&lock).unwrap();
@@ -62,7 +62,7 @@ fn open_of_hard_linked_file_is_refused() {
     for path in [&other, &place.path()] {
         let opened = FileStore::open(path);
         assert!(matches!(opened, Err(OpenError::SeveralNames { names: 2, .. })), "{opened:?}");
-        assert_eq!(read_only(path).unwrap().opening().records, 1);
+        assert_eq!(read_only(path).unwrap().open_report().records, 1);
     }
     fs::remove_file(other).unwrap();
     drop(place.open());
@@ -88,7 +88,7 @@ fn write_to_unlinked_file_is_refused() {
     fs::rename(&moved, place.path()).unwrap();
     insert(&store, 2).unwrap();
     drop(store);
-    assert_eq!(place.open().opening().records, 2);
+    assert_eq!(place.open().open_report().records, 2);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn compacted_file_with_the_name_is_used() {
     block_on(store.compact()).unwrap();
     insert(&store, 2).unwrap();
     drop(store);
-    assert_eq!(place.open().opening().records, 2);
+    assert_eq!(place.open().open_report().records, 2);
 }
 
 struct Panicking;
@@ -170,7 +170,7 @@ fn panicking_waker_stops_no_writer() {
     }
     refused(FileStore::open(place.path()));
     drop(store);
-    assert_eq!(place.open().opening().records, 6);
+    assert_eq!(place.open().open_report().records, 6);
 }
 
 /// The writer panics. Reads stay correct, because the store retains its lock and no other process
@@ -214,7 +214,7 @@ fn open_of_dangling_link_leaves_it() {
     );
     assert_eq!(fs::read_dir(&volume).unwrap().count(), 0);
     let store = FileStore::open(&link).unwrap();
-    assert!(store.opening().created);
+    assert!(store.open_report().created);
     assert_eq!(store.path(), volume.canonicalize().unwrap().join("tokens"));
     drop(store);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());

@@ -94,7 +94,7 @@ fn open_on_full_volume_is_refused() {
     assert!(matches!(error, OpenError::Io { .. }), "{error}");
     assert!(!volume.0.path().exists());
     fs::remove_file(ballast).unwrap();
-    assert!(volume.0.open().opening().created);
+    assert!(volume.0.open().open_report().created);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn write_to_remounted_volume_is_refused() {
         let store = volume.0.open();
         let other = volume.0.open();
         assert!(store.is_read_only() && other.is_read_only());
-        assert_eq!(store.opening().cut_off.map(|cut| cut.bytes), Some(3));
+        assert_eq!(store.open_report().truncated_tail.map(|cut| cut.bytes), Some(3));
         read_only_answers(&store, version);
         drop((store, other));
         assert_eq!(fs::read(volume.0.path()).unwrap(), bytes);
@@ -229,5 +229,5 @@ fn one_file_by_two_paths_has_one_lock() {
     block_on(store.compact()).unwrap();
     drop(store);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-    assert_eq!(place.open().opening().records, 1);
+    assert_eq!(place.open().open_report().records, 1);
 }
