@@ -22,10 +22,10 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // A token type is a named set of scopes.
     let folder = tempfile::tempdir()?;
     let store = FileStore::open(folder.path().join("tokens.journal"))?;
     let clock = Arc::new(ManualClock::default());
+    // A token type is a named set of scopes.
     let service = TokenService::builder(store, "acme_live")
         .token_type(TokenType::new("connector", ["files:upload"])?)
         .clock(clock.clone())
@@ -68,7 +68,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Prints whether a token is accepted. A client never sees the exact reason of a refusal.
+/// Prints whether a token is accepted. A client sees the reason only if a scope is missing.
 async fn show(service: &TokenService<FileStore>, name: &str, token: &Token, to: &Requirement) {
     match service.verify(token.expose_secret(), to).await {
         Ok(_) => println!("   {name} for {to}: accepted"),

@@ -7,7 +7,7 @@
 //! - A revocation cannot be undone, because no operation removes it from the record.
 //! - A refused client does not learn the reason, so that it cannot test which part of a token was
 //!   right. The exception is a valid token without a required scope (403 `insufficient_scope`).
-//! - Without its record a token is never accepted, so a failure of the store refuses requests. With
+//! - No token is accepted without its record. If the store fails, requests are refused. With
 //!   [`cache_records`](TokenServiceBuilder::cache_records), a cached record may be up to `max_age`
 //!   old.
 //!
@@ -56,7 +56,8 @@
 //! than its own scopes.
 //!
 //! It opens no socket, spawns no async task and does not need an async runtime. An [`EventSink`] and
-//! a `FileStore` each start a thread, so that a slow sink or disk does not block your tasks. It has
+//! a `FileStore` that writes each start a thread, and a compaction starts another one. So a slow sink
+//! or disk does not block your tasks. It has
 //! no passwords, no sessions and no tokens that verify without a store. For HTTP, the package
 //! [`service-tokens-axum`](https://docs.rs/service-tokens-axum/latest/service_tokens_axum/index.html)
 //! has a layer for axum, tower and tonic, the standard endpoints, a management API and its page.
@@ -70,7 +71,7 @@
 //! | id | the public part of a token, which never changes ([`TokenId`]) |
 //! | secret | the private part of a token, which each rotation replaces |
 //! | digest | the stored form of a secret |
-//! | record | the stored data of a token, with a digest and without the secret ([`Record`]) |
+//! | record | the stored data of a token, with digests and without a secret ([`Record`]) |
 //! | type | a named set of scopes ([`TokenType`]) |
 //! | scopes | the permissions of a token ([`ScopeSet`]) |
 //! | requirement | the scopes that a request needs ([`Requirement`]) |

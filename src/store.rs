@@ -196,8 +196,8 @@ pub trait ChangeStream: Send {
 ///
 /// **Operations on one id are atomic and linearizable.** Every call sees all writes that were
 /// acknowledged before it (`read_your_writes`), from every clone, connection and process
-/// (`handles_agree`). Of several concurrent [`insert`](Self::insert) calls with one id, exactly one
-/// succeeds (`one_insert_wins`). The same holds for concurrent [`replace`](Self::replace) and
+/// (`handles_agree`). Of several concurrent [`insert`](Self::insert) calls with one id, at most one
+/// succeeds, and exactly one if the id is free and no call fails (`one_insert_wins`). The same holds for concurrent [`replace`](Self::replace) and
 /// [`remove`](Self::remove) calls with one version (`one_replace_wins`), also on several threads
 /// (`threads_agree`). A call whose future is dropped takes effect completely or not at all
 /// (`dropped_calls_are_atomic`). The exception is [`touch`](Self::touch). A part of its batch may be
@@ -283,12 +283,14 @@ pub trait TokenStore: Send + Sync + 'static {
     /// - [`StoreError::Conflict`] if no record has this id (`replace_creates_nothing`), if the stored
     ///   record has another version (`replace_requires_the_version`), or if its owner or creation time
     ///   is not that of the replacement (`replace_preserves_identity`).
-    /// - [`StoreError::Corrupt`] if the bytes under this id are not a valid record.
+    /// - [`StoreError::Corrupt`], if the store reads the bytes under this id and they are not a valid
+    ///   record.
     /// - [`StoreError::NewerFormat`] if the stored record is in a format that is newer than this crate
     ///   reads ([`Record::is_newer`]). Such a record may carry a restriction that a replacement would
     ///   lose (`newer_record_is_protected`).
     ///
-    /// After an error the record must be unchanged. If several errors apply, return any of them.
+    /// After any error except [`StoreError::Indeterminate`], the record must be unchanged. If several
+    /// errors apply, return any of them.
     /// [`StoreError::check_replacement`] compares owner, creation time and format for a store that has
     /// the stored record at hand.
     async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError>;
@@ -322,9 +324,9 @@ pub trait TokenStore: Send + Sync + 'static {
     /// checks the limit, so a store may assume that it is in `1..=MAX_PAGE_LEN`.
     ///
     /// A page may have fewer records than the limit, or be empty, and still have a next page.
-    /// [`Page::next`] is `None` only if no further record can match (`sparse_scan_is_complete`). A scan from page to page returns each
-    /// record exactly once if the record existed before the scan, is not removed and matches all the
-    /// time (`scan_is_complete`).
+    /// [`Page::next`] is `None` only if no further record can match (`sparse_scan_is_complete`). A scan
+    /// from page to page returns each record exactly once if the record existed before the scan, is not
+    /// removed and matches all the time (`scan_is_complete`).
     ///
     /// # Errors
     ///
@@ -378,15 +380,15 @@ pub trait TokenStore: Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Calls `visit` with a borrowed record, if the store can answer without waiting, and returns whether
-    /// it did.
+    /// Looks up a record without waiting. Returns `true` after exactly one call of `visit`, or `false`
+    /// without calling it.
     ///
-    /// In the name, *now* means without waiting. If the result is `true`, the store must have called `visit` exactly once, with the record or with
-    /// `None` if no record has this id. If the result is `false`, the store must not have called
-    /// `visit`, and the service calls [`find`](Self::find).
+    /// `visit` receives the record, or `None` if no record has this id. After `false` the service calls
+    /// [`find`](Self::find).
     ///
     /// The record must be the one that `find` would return (`find_now_agrees`). Do not answer from a copy
-    /// that may be outdated, because the service treats this answer as current. `visit` is short and does not call the store, so the store may hold a lock during the call.
+    /// that may be outdated, because the service treats this answer as current. `visit` is short and does
+    /// not call the store, so the store may hold a lock during the call.
     ///
     /// The default returns `false`. [`RecordRef::new`] has an example.
     fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<RecordRef<'_>>)) -> bool {

@@ -35,10 +35,10 @@ impl fmt::Display for State {
     }
 }
 
-/// The end of the newest secret so far, which becomes the older one of an overlap.
+/// The time at which the secret that was newest before the rotation stops being accepted.
 ///
-/// During an overlap, a rotation that replaces [`ReplacedSecret::Newest`] uses only whether it is
-/// [`Now`](Self::Now), because the older secret then keeps its end.
+/// A rotation that replaces [`ReplacedSecret::Newest`] during an overlap ends that secret at once. There
+/// [`Now`](Self::Now) also ends the older secret, and any other value is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OlderEnds {
     /// Every earlier secret ends with the rotation, because one has leaked.
@@ -52,7 +52,7 @@ pub(crate) enum OlderEnds {
     },
 }
 
-/// The one of two accepted secrets that a rotation discards. It has no effect if only one is accepted.
+/// Which of the two accepted secrets a rotation discards. Ignored if only one is accepted.
 ///
 /// | request | secrets accepted after the rotation |
 /// | --- | --- |

@@ -34,13 +34,15 @@ use in_flight::InFlightRead;
 pub(super) use in_flight::{ReadFuture, ReadResult};
 
 /// The minimum interval between two store reads of one id that refusals by its cached record trigger.
-/// It holds while the record is cached, because the time of the last such read is in its entry.
+/// The time of the last such read is in the entry, so it is lost when the entry is evicted or
+/// invalidated.
 const REREAD_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The largest number of shards.
 const MAX_SHARDS: usize = 64;
 
-/// The minimum number of records for each shard. A cache that is smaller has one shard.
+/// The minimum number of records for each shard. A cache for fewer than twice this many records has one
+/// shard.
 const MIN_RECORDS_PER_SHARD: usize = 16;
 
 /// The result of a look-up.

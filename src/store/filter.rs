@@ -14,8 +14,8 @@ use crate::token::TokenId;
 /// use service_tokens::State;
 /// use service_tokens::store::States;
 ///
-/// let unusable: States = [State::Pending, State::Revoked].into();
-/// assert!(unusable.contains(State::Revoked));
+/// let not_accepted: States = [State::Pending, State::Expired, State::Revoked].into();
+/// assert!(not_accepted.contains(State::Revoked));
 /// assert!(!States::LIVE.contains(State::Revoked));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,14 +97,14 @@ pub struct Filter {
     pub issuer: Option<TokenId>,
     /// Only tokens that this person or program issued. The id of an issuing token is in `issuer`.
     pub issued_by: Option<String>,
-    /// Only tokens that expire before this time, and not at it. A token without an expiry time does not
+    /// Only tokens that expire strictly before this time. A token without an expiry time does not
     /// match.
     pub expires_before: Option<DateTime<Utc>>,
-    /// Only tokens that were issued before this time, and not at it.
+    /// Only tokens that were issued strictly before this time.
     pub created_before: Option<DateTime<Utc>>,
     /// Only tokens that were issued before this time, and were not used at this time or later.
     pub unused_since: Option<DateTime<Utc>>,
-    /// Only tokens that ended before this time, and not at it. [`Record::ends_at`] defines the end.
+    /// Only tokens that ended strictly before this time. [`Record::ends_at`] defines the end.
     pub ended_before: Option<DateTime<Utc>>,
 }
 
@@ -319,7 +319,7 @@ impl Filter {
         self
     }
 
-    /// Selects only tokens that expire before this time, and not at it. A token without an expiry time
+    /// Selects only tokens that expire strictly before this time. A token without an expiry time
     /// does not match.
     ///
     /// # Examples
@@ -345,7 +345,7 @@ impl Filter {
         self
     }
 
-    /// Selects only tokens that were issued before this time, and not at it.
+    /// Selects only tokens that were issued strictly before this time.
     ///
     /// # Examples
     ///
@@ -371,10 +371,10 @@ impl Filter {
     ///
     /// A list with this filter fails on a store that does not track last use.
     ///
-    /// A store compares the times that [`TokenStore::touch`](super::TokenStore::touch) received. The
-    /// service adds the uses that its process has not flushed yet. Uses are recorded at most once per
-    /// interval ([`last_used_resolution`]), so a token counts as used up to one interval after its
-    /// recorded use. [`Tokens::list`](crate::Tokens::list) has the details.
+    /// [`matches`](Self::matches) compares the time that the store recorded. The service also adds the uses
+    /// that its process has not flushed yet, and allows for one [`last_used_resolution`]. So a list may
+    /// leave out a token that was used shortly before `time`. [`Tokens::list`](crate::Tokens::list) has
+    /// the details.
     ///
     /// [`last_used_resolution`]: crate::TokenServiceBuilder::last_used_resolution
     ///
@@ -402,7 +402,7 @@ impl Filter {
         self
     }
 
-    /// Selects only tokens that expired or were revoked before this time, and not at it. If both
+    /// Selects only tokens that expired or were revoked strictly before this time. If both
     /// happened, the earlier one counts.
     ///
     /// It also sets the states to [`States::ENDED`].

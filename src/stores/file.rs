@@ -9,8 +9,8 @@
 //! then completes the futures (`group_commit`, `journal`, `reply`). So the cost of a sync is
 //! shared, and a reader never sees a write that a power failure could undo.
 //!
-//! When most of the file is obsolete, a second thread writes a new file that holds only the live
-//! records, and the writer puts it in place (`compaction`).
+//! When most of the file is obsolete, a second thread writes a new file that holds only the
+//! current version of each record, and the writer puts it in place (`compaction`).
 
 mod compaction;
 mod disk;
@@ -94,9 +94,11 @@ const MAX_USES_PER_REQUEST: usize = 100_000;
 /// - **Kill.** After a kill at any moment the store opens with every acknowledged write.
 /// - **Damage and power loss.** A torn tail is truncated on open. Any other damage is refused as
 ///   [`OpenError::Damaged`] with its offset, so no flipped bit makes a revoked token valid again.
-///   After a power loss that can be an unacknowledged write whose pages reached the disk out of
-///   order. Then copy the file, truncate the copy at the offset (`truncate -s OFFSET copy.journal`),
-///   and open the copy. No acknowledged write is lost. Without a power loss, restore a backup.
+///   After a power loss, the damage may be an unacknowledged write at the end whose pages reached the
+///   disk out of order. Only then is truncating safe. Truncate a copy at the offset
+///   (`truncate -s OFFSET copy.journal`) and open the copy. If the damage lies earlier, truncating
+///   discards acknowledged writes, and a revoked token may become valid again. In doubt, restore a
+///   backup.
 /// - **Full or failing disk.** The write fails with [`StoreError::Full`],
 ///   [`StoreError::Unavailable`] or [`StoreError::ReadOnly`] and has no effect. If the store cannot
 ///   cut the failed write off the file, or if its writer thread ended, it returns
@@ -104,7 +106,7 @@ const MAX_USES_PER_REQUEST: usize = 100_000;
 ///   is space, except after the end of the writer thread.
 /// - **Compaction** runs in the background when most of the file is obsolete. It writes
 ///   `<path>.compacting` and renames it to the path of the journal, with the permissions of the old
-///   file. This needs additional disk space for all live records. A journal that is mounted as a
+///   file. This needs additional disk space for the current version of every record. A journal that is mounted as a
 ///   single file cannot be replaced. Such a journal only grows, and a warning is logged.
 /// - **Any executor** can be used, because a thread of the store writes and the futures only wait
 ///   for it. Dropping a future neither stops nor undoes its write.
@@ -166,7 +168,7 @@ impl FileStore {
                 shared: shared.clone(),
                 journal: Journal::new(disk, report.bytes, header, framer, location),
                 last_version: replayed.last_version,
-                live_bytes: replayed.live_bytes,
+                current_bytes: replayed.current_bytes,
                 compact_above: options.compact_above,
                 new_path: paths.new_path,
                 directory,
@@ -197,7 +199,8 @@ impl FileStore {
         self.read_only
     }
 
-    /// Compacts the file now, by replacing it with one that contains only the live records.
+    /// Compacts the file now, by replacing it with one that contains only the
+    /// current version of each record, revoked and expired ones included.
     ///
     /// Returns when the new file is in place. Reads and writes continue in the meantime. If a
     /// compaction is already running, another one starts after it.

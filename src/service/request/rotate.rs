@@ -90,11 +90,11 @@ impl RotateRequest {
         Self::new(Expiry::In(Duration::ZERO))
     }
 
-    /// Creates a request after which both secrets are accepted for this long. After that only the
-    /// new one is accepted.
+    /// Creates a request that keeps the old secret valid for `overlap` after the rotation. After that
+    /// only the new one is accepted.
     ///
-    /// [`Policy::max_overlap`](method@crate::Policy::max_overlap) limits it. Zero has the effect of
-    /// [`at_once`](Self::at_once).
+    /// An overlap above [`Policy::max_overlap`](method@crate::Policy::max_overlap) is refused. Zero has
+    /// the effect of [`at_once`](Self::at_once).
     ///
     /// # Examples
     ///
@@ -123,7 +123,7 @@ impl RotateRequest {
     /// Creates a request after which both secrets are accepted until this time (exclusive). After
     /// that only the new one is accepted.
     ///
-    /// [`Policy::max_overlap`](method@crate::Policy::max_overlap) limits it.
+    /// An overlap above [`Policy::max_overlap`](method@crate::Policy::max_overlap) is refused.
     ///
     /// # Examples
     ///
@@ -150,15 +150,17 @@ impl RotateRequest {
     /// Creates a request after which both secrets are accepted until the first use of the new one, or
     /// for this long, whichever ends first. After that only the new one is accepted.
     ///
-    /// [`Policy::max_overlap`](method@crate::Policy::max_overlap) limits the time. Zero has the
+    /// A time above [`Policy::max_overlap`](method@crate::Policy::max_overlap) is refused. Zero has the
     /// effect of [`at_once`](Self::at_once).
     ///
     /// A use is an accepted verification. A refusal does not count as a use, not even one for a
     /// missing scope.
     ///
-    /// The older secret may be accepted after the first use in two cases, but never after the latest
+    /// The older secret may be accepted after the first use in these cases, but never after the latest
     /// end:
     ///
+    /// - The write that ends it is still running, or its verification was dropped. Concurrent requests do
+    ///   not wait for that write.
     /// - The write to the store fails. The use is accepted, and a use at least a minute later tries
     ///   the write again.
     /// - Another process [caches records](crate::TokenServiceBuilder::cache_records). It may accept the
@@ -192,8 +194,8 @@ impl RotateRequest {
     /// Creates a request after which both secrets are accepted until the first use of the new one or
     /// until `deadline` (exclusive), whichever comes first.
     ///
-    /// [`Policy::max_overlap`](method@crate::Policy::max_overlap) limits the deadline. The exceptions
-    /// of [`until_first_use`](Self::until_first_use) apply.
+    /// A deadline beyond [`Policy::max_overlap`](method@crate::Policy::max_overlap) is refused. The
+    /// exceptions of [`until_first_use`](Self::until_first_use) apply.
     ///
     /// # Examples
     ///

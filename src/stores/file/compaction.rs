@@ -1,4 +1,5 @@
-//! Compaction writes a new file with only the live records and puts it in the place of the journal.
+//! Compaction writes a new file with only the current version of each record, and puts it in the place
+//! of the journal.
 //!
 //! Design. A thread of its own reads the journal twice, up to the length that is durable when it
 //! starts. The first pass finds the latest version and last use of each id. The second pass copies
@@ -31,9 +32,9 @@ use crate::token::TokenId;
 pub(super) const DEFAULT_COMPACT_ABOVE: u64 = 8 << 20;
 
 /// Returns whether the file is to be compacted without a request. Its obsolete bytes must exceed
-/// both `compact_above` and the live bytes, so that each compaction halves the file at least.
-pub(super) fn is_due(obsolete: u64, live_bytes: u64, compact_above: u64) -> bool {
-    obsolete > compact_above.max(live_bytes)
+/// both `compact_above` and the current bytes, so that each compaction halves the file at least.
+pub(super) fn is_due(obsolete: u64, current_bytes: u64, compact_above: u64) -> bool {
+    obsolete > compact_above.max(current_bytes)
 }
 
 /// The minimum size of one write to the new file, in bytes.

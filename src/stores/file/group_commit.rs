@@ -43,7 +43,7 @@ pub(super) struct Batch {
     /// The index of the latest update of each id in `updates`.
     latest: HashMap<TokenId, usize>,
     answers: Vec<Answer>,
-    live_delta: i64,
+    current_delta: i64,
 }
 
 impl Batch {
@@ -54,7 +54,7 @@ impl Batch {
             updates: Vec::new(),
             latest: HashMap::new(),
             answers: Vec::new(),
-            live_delta: 0,
+            current_delta: 0,
         }
     }
 
@@ -65,7 +65,7 @@ impl Batch {
         self.updates.clear();
         self.latest.clear();
         self.answers.clear();
-        self.live_delta = 0;
+        self.current_delta = 0;
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -83,8 +83,8 @@ impl Batch {
     }
 
     /// Returns the change in the size of the live frames, in bytes.
-    pub(super) fn live_delta(&self) -> i64 {
-        self.live_delta
+    pub(super) fn current_delta(&self) -> i64 {
+        self.current_delta
     }
 
     /// Decides on a write under the assumption that all earlier ones succeed.
@@ -166,14 +166,14 @@ impl Batch {
         for _ in 0..2 {
             self.framer.put(&mut self.frames, id, version.0, None, bytes);
         }
-        self.live_delta -= put_len(replaced as usize) as i64;
+        self.current_delta -= put_len(replaced as usize) as i64;
         self.put(record, version, bytes.len());
         Ok(version)
     }
 
     fn put(&mut self, record: Record, version: Version, encoded_len: usize) {
         let row = Row::encoded(record, version, encoded_len);
-        self.live_delta += put_len(encoded_len) as i64;
+        self.current_delta += put_len(encoded_len) as i64;
         self.update(row.record.id(), TableUpdate::Put(row));
     }
 
@@ -192,7 +192,7 @@ impl Batch {
         for _ in 0..2 {
             self.framer.remove(&mut self.frames, id, version.0);
         }
-        self.live_delta -= put_len(removed as usize) as i64;
+        self.current_delta -= put_len(removed as usize) as i64;
         self.update(id, TableUpdate::Delete(id));
         Ok(version)
     }

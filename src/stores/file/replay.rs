@@ -37,7 +37,7 @@ pub(super) struct Replayed {
     pub(super) table: Table,
     pub(super) last_version: u64,
     /// The size of the frames that a compaction would copy, in bytes.
-    pub(super) live_bytes: u64,
+    pub(super) current_bytes: u64,
 }
 
 /// An entry of the journal with its record decoded.
@@ -59,7 +59,7 @@ pub(super) fn replay(
     let new = |room| Replay {
         rows: Loader::with_capacity(room),
         last_version: header.last_version,
-        live_bytes: 0,
+        current_bytes: 0,
     };
     // Created after the first frames were checked, so that a damaged file reserves no memory.
     let mut replay = None;
@@ -84,7 +84,7 @@ pub(super) fn replay(
     Ok(Replayed {
         table: replay.rows.into_table(),
         last_version: replay.last_version,
-        live_bytes: replay.live_bytes,
+        current_bytes: replay.current_bytes,
     })
 }
 
@@ -132,7 +132,7 @@ fn decode_all(
 struct Replay {
     rows: Loader,
     last_version: u64,
-    live_bytes: u64,
+    current_bytes: u64,
 }
 
 impl Replay {
@@ -144,7 +144,7 @@ impl Replay {
                 let older = |row: &Row| (row.version.0 < version).then_some(row.encoded_len);
                 if let Some(removed) = self.rows.visit(id, |row| row.and_then(older)) {
                     self.rows.delete(id);
-                    self.live_bytes -= put_len(removed as usize);
+                    self.current_bytes -= put_len(removed as usize);
                 }
             }
             Entry::Touch(id, used) => {
@@ -162,7 +162,7 @@ impl Replay {
         let len = row.encoded_len as usize;
         // Nearly every put is the first of its id.
         let Some(row) = self.rows.put_new(row) else {
-            self.live_bytes += put_len(len);
+            self.current_bytes += put_len(len);
             return;
         };
         let replaced = self.rows.visit(row.record.id(), |current| {
@@ -175,8 +175,8 @@ impl Replay {
             Ok(Some(current.encoded_len))
         });
         let Ok(replaced) = replaced else { return };
-        self.live_bytes += put_len(len);
-        self.live_bytes -= replaced.map_or(0, |len| put_len(len as usize));
+        self.current_bytes += put_len(len);
+        self.current_bytes -= replaced.map_or(0, |len| put_len(len as usize));
         self.rows.put(row);
     }
 }

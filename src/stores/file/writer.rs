@@ -38,7 +38,7 @@ pub(super) struct Writer {
     /// The highest version assigned so far.
     pub(super) last_version: u64,
     /// The size of the frames that a compaction would copy, in bytes.
-    pub(super) live_bytes: u64,
+    pub(super) current_bytes: u64,
     /// The number of obsolete bytes above which the file is compacted.
     pub(super) compact_above: u64,
     /// The path at which a compaction writes the new file.
@@ -120,7 +120,7 @@ impl Writer {
         let outcome = if frames.is_empty() { Ok(()) } else { self.journal.append(frames, framer) };
         if outcome.is_ok() {
             batch.apply(&self.shared.table);
-            self.live_bytes = self.live_bytes.saturating_add_signed(batch.live_delta());
+            self.current_bytes = self.current_bytes.saturating_add_signed(batch.current_delta());
             self.durable_len.store(self.journal.len(), Ordering::Release);
         }
         self.log_failure(&outcome);
@@ -139,11 +139,11 @@ impl Writer {
     }
 
     fn obsolete(&self) -> u64 {
-        self.journal.len().saturating_sub(HEADER_LEN as u64).saturating_sub(self.live_bytes)
+        self.journal.len().saturating_sub(HEADER_LEN as u64).saturating_sub(self.current_bytes)
     }
 
     fn compact_if_due(&mut self) {
-        let due = is_due(self.obsolete(), self.live_bytes, self.compact_above);
+        let due = is_due(self.obsolete(), self.current_bytes, self.compact_above);
         if due && self.journal.len() >= self.retry_at && self.running.is_none() {
             self.start_compaction(Vec::new());
         }
