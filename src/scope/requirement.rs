@@ -218,7 +218,7 @@ impl TryFrom<&str> for Requirement {
     }
 }
 
-/// Creates a [`Requirement`](crate::Requirement) of all the given scopes, which are literals.
+/// Creates a [`Requirement`] of all the given scopes, which are literals.
 ///
 /// The compiler checks the scopes, so a typing error is found when the program is built. The value
 /// borrows the literals and needs no allocation.

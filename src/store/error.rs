@@ -109,7 +109,7 @@ impl StoreError {
     }
 
     /// Creates [`StoreError::Corrupt`] with its cause. The operator `?` makes it from a
-    /// [`CorruptRecord`](crate::record::CorruptRecord).
+    /// [`CorruptRecord`].
     ///
     /// # Examples
     ///
