@@ -1,7 +1,7 @@
 //! The life of a token, from issue and rotation to expiry and revocation.
 //!
 //! ```text
-//! cargo run --example quickstart --features file
+//! cargo run -p service-tokens --example quickstart --features file
 //! ```
 //!
 //! The tokens are in a file store. The clock is manual, so that days can pass at once.

@@ -21,7 +21,9 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(|argument| &**argument).collect();
     let outcome = match *arguments {
-        ["quickstart"] => cargo(&["run", "--example", "quickstart", "--features", "file"]),
+        ["quickstart"] => {
+            cargo(&["run", "-p", "service-tokens", "--example", "quickstart", "--features", "file"])
+        }
         ["test"] => cargo(&["test", "--all-features"]),
         ["campaigns"] => cargo(&["test", "--all-features", "--", "--ignored", "campaign"]),
         ["page"] => run(Command::new("bash").arg(".ci/browser")),
