@@ -10,8 +10,25 @@ mod issuing;
 #[path = "../../src/lines.rs"]
 mod lines;
 mod lists;
+// The records that the library's own tests plant.
+#[allow(dead_code)]
+#[path = "../../../../tests/behaviour/harness/planted.rs"]
 mod planted;
 mod terminal;
 mod tool;
 mod verifying;
 mod words;
+
+use service_tokens::{Issued, TokenService, TokenServiceBuilder, TokenStore, TokenType};
+
+/// Returns a builder with the tool's default types, for `planted`.
+fn builder<S: TokenStore>(store: S) -> TokenServiceBuilder<S> {
+    TokenService::builder(store, "acme_live")
+        .token_type(TokenType::new("connector", ["files:read", "files:upload"]).unwrap())
+        .token_type(TokenType::new("developer", ["*"]).unwrap())
+}
+
+/// Returns the text of an issued token.
+fn text(issued: &Issued) -> String {
+    issued.token.expose_secret().to_owned()
+}
