@@ -1,16 +1,20 @@
-//! The last step of a verification. It is a pure function of a proof, a time, a requirement and the token
-//! types, and it returns a verified token or a refusal.
+//! The last step of a verification. It is a pure function of a proof, the time, a requirement, the request
+//! and the rules of the embedder, and it returns a verified token or a refusal.
 
+mod context;
+mod rules;
 mod verified;
 
 use chrono::{DateTime, Utc};
 
+pub use context::RequestContext;
+pub use rules::{AccessRules, OwnerGate, OwnerStatus};
 pub(crate) use verified::Follows;
 pub use verified::VerifiedToken;
 
-use crate::record::{Matched, State};
+use crate::record::{Details, Matched, Record, State, Times};
 use crate::refusal::Refusal;
-use crate::scope::{Requirement, TokenTypes};
+use crate::scope::Requirement;
 
 impl Matched<'_> {
     /// Decides whether the token is accepted and meets the requirement at the time `now`.
@@ -22,24 +26,26 @@ impl Matched<'_> {
     /// # Errors
     ///
     /// The first that applies in this order: [`Refusal::Revoked`], [`Refusal::SecretEnded`],
-    /// [`Refusal::Expired`], [`Refusal::NotYetActive`], [`Refusal::UnknownType`] and
-    /// [`Refusal::MissingScope`].
+    /// [`Refusal::KeyEnded`], [`Refusal::Expired`], [`Refusal::NotYetActive`], [`Refusal::Suspended`],
+    /// [`Refusal::OwnerClosed`] or [`Refusal::OwnerUnknown`], [`Refusal::UnknownType`],
+    /// [`Refusal::MissingScope`] and [`Refusal::OutsideNetworks`].
     ///
     /// # Examples
     ///
     /// ```
     /// use service_tokens::chrono::{DateTime, Utc};
-    /// use service_tokens::steps::{Digests, ParsedToken, TokenTypes};
-    /// use service_tokens::{Record, Refusal, Requirement, VerifiedToken};
+    /// use service_tokens::steps::{AccessRules, Digests, ParsedToken};
+    /// use service_tokens::{Record, Refusal, RequestContext, Requirement, VerifiedToken};
     ///
     /// fn verify(
     ///     token: &ParsedToken<'_>,
     ///     record: &Record,
-    ///     types: &TokenTypes,
+    ///     context: &RequestContext,
+    ///     rules: &AccessRules,
     ///     now: DateTime<Utc>,
     /// ) -> Result<VerifiedToken, Refusal> {
     ///     let matched = record.matches(token, &Digests::plain())?;
-    ///     matched.authorize(now, &Requirement::any_token(), types)
+    ///     matched.authorize(now, &Requirement::any_token(), context, rules)
     /// }
     /// ```
     #[inline]
@@ -47,26 +53,34 @@ impl Matched<'_> {
         self,
         now: DateTime<Utc>,
         requirement: &Requirement,
-        types: &TokenTypes,
+        context: &RequestContext,
+        rules: &AccessRules,
+    ) -> Result<VerifiedToken, Refusal> {
+        self.authorize_by(Times::at(now), requirement, context, rules)
+    }
+
+    /// Decides as [`authorize`](Self::authorize) does, by these times.
+    #[inline]
+    pub(crate) fn authorize_by(
+        self,
+        times: Times,
+        requirement: &Requirement,
+        context: &RequestContext,
+        rules: &AccessRules,
     ) -> Result<VerifiedToken, Refusal> {
         let record = self.record();
-        let state = record.state(now);
-        if state == State::Revoked {
-            return Err(Refusal::Revoked);
+        let secret_ended = self.secret_ended(times.now);
+        let key_ended = self.ended_key(times.now);
+        if secret_ended || key_ended.is_some() || record.state_by(times) != State::Active {
+            return Err(self.refusal(times));
         }
-        if self.secret_ended(now) {
-            return Err(Refusal::SecretEnded);
-        }
-        match state {
-            State::Expired => return Err(Refusal::Expired),
-            State::Pending => return Err(Refusal::NotYetActive),
-            State::Active | State::Revoked => {}
-        }
-        let present = types.get(record.token_type()).ok_or(Refusal::UnknownType)?.scopes();
+        refusal_of_owner(record, rules)?;
+        let present = rules.types().get(record.token_type()).ok_or(Refusal::UnknownType)?.scopes();
         let issued = record.scopes();
         if issued == present || present.contains(issued) {
             return if issued.permits(requirement) {
-                Ok(VerifiedToken::of(&self, None))
+                within_networks(record, context)?;
+                Ok(VerifiedToken::of(&self, None, context))
             } else {
                 Err(Refusal::MissingScope)
             };
@@ -75,10 +89,51 @@ impl Matched<'_> {
         // one is enough, each side could meet it with a different scope.
         let effective = issued.intersection(present);
         if effective.as_scopes().permits(requirement) {
-            Ok(VerifiedToken::of(&self, Some(effective.as_scopes())))
+            within_networks(record, context)?;
+            Ok(VerifiedToken::of(&self, Some(effective.as_scopes()), context))
         } else {
             Err(Refusal::MissingScope)
         }
+    }
+
+    /// Returns the first reason of a token or a secret that is not active.
+    #[cold]
+    fn refusal(&self, times: Times) -> Refusal {
+        let (record, state) = (self.record(), self.record().state_by(times));
+        if state == State::Revoked {
+            return Refusal::Revoked;
+        }
+        if self.secret_ended(times.now) {
+            return Refusal::SecretEnded;
+        }
+        if let Some(key) = self.ended_key(times.now) {
+            return Refusal::KeyEnded(key);
+        }
+        match state {
+            State::Expired => Refusal::Expired,
+            _ if record.is_pending(times.now) => Refusal::NotYetActive,
+            _ => Refusal::Suspended,
+        }
+    }
+}
+
+#[inline]
+fn refusal_of_owner(record: &Record, rules: &AccessRules) -> Result<(), Refusal> {
+    match rules.owner_status(record.owner()) {
+        OwnerStatus::Open => Ok(()),
+        OwnerStatus::Closed => Err(Refusal::OwnerClosed),
+        OwnerStatus::Unknown => Err(Refusal::OwnerUnknown),
+    }
+}
+
+/// Refuses a request from outside the networks of the token. A request without an address is outside of
+/// every network.
+#[inline]
+fn within_networks(record: &Record, context: &RequestContext) -> Result<(), Refusal> {
+    let Some(networks) = record.details().and_then(Details::networks) else { return Ok(()) };
+    match context.client_address {
+        Some(address) if networks.permits(address) => Ok(()),
+        _ => Err(Refusal::OutsideNetworks),
     }
 }
 

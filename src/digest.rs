@@ -5,22 +5,24 @@
 //! [keys and digests](crate::manual::keys_and_digests).
 
 mod key_ring;
-mod padding;
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use hmac::{Hmac, Mac};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 pub use key_ring::{InvalidKey, KeyId, KeyRing};
 
-use crate::secret::{Presented, SECRET_LEN};
-use crate::token::TokenId;
-use padding::Padding;
+use crate::secret::{PrefixTag, Presented, SECRET_LEN};
+use crate::token::{ParsedToken, TokenId};
 
 const SCHEME_SHA256: u8 = 1;
 const SCHEME_HMAC_SHA256: u8 = 2;
+const SCHEME_IMPORTED_SHA256: u8 = 3;
+const SCHEME_IMPORTED_SHA512: u8 = 4;
+const SCHEME_IMPORTED_HMAC_SHA256: u8 = 5;
 
 /// The length of scheme, key id and hash of a stored digest, in bytes.
 pub(crate) const DIGEST_LEN: usize = 1 + 4 + 32;
@@ -28,9 +30,14 @@ pub(crate) const DIGEST_LEN: usize = 1 + 4 + 32;
 /// The stored form of a secret, which consists of scheme, key id and 32 bytes. The secret cannot be
 /// computed from it.
 ///
-/// Scheme 1 is SHA-256 of the 43 characters of the secret. Scheme 2 is HMAC-SHA-256 (RFC 2104) of
-/// the 16 bytes of the id and the characters of the secret, under a key of the [`KeyRing`]. A fast
-/// hash is right, because the secret has 256 random bits and cannot be guessed. A slow hash
+/// | scheme | digest |
+/// | --- | --- |
+/// | 1 | SHA-256 of the 43 characters of the secret and the 12 bytes of the prefix's tag |
+/// | 2 | HMAC-SHA-256 (RFC 2104) of the 16 bytes of the id, the secret and the tag, under a key of the [`KeyRing`] |
+/// | 3, 4 | imported: SHA-256, or the first 32 bytes of SHA-512, of a text of an older system |
+/// | 5 | imported: HMAC-SHA-256 of a text of an older system, under that system's key |
+///
+/// A fast hash is right, because the secret has 256 random bits and cannot be guessed. A slow hash
 /// protects passwords, which can.
 ///
 /// `Debug` shows only the scheme and the key id. Comparison takes constant time.
@@ -50,6 +57,16 @@ impl StoredDigest {
     /// Returns the key id, if the scheme is keyed.
     pub(crate) fn key_id(&self) -> Option<KeyId> {
         (self.scheme == SCHEME_HMAC_SHA256).then_some(self.key)
+    }
+
+    /// Returns the digest of a secret that an older system made.
+    pub(crate) fn imported(algorithm: ImportAlgorithm, hash: [u8; 32]) -> Self {
+        let (scheme, key) = match algorithm {
+            ImportAlgorithm::Sha256 => (SCHEME_IMPORTED_SHA256, KeyId([0; 4])),
+            ImportAlgorithm::Sha512 => (SCHEME_IMPORTED_SHA512, KeyId([0; 4])),
+            ImportAlgorithm::HmacSha256(key) => (SCHEME_IMPORTED_HMAC_SHA256, key),
+        };
+        Self { scheme, key, hash }
     }
 
     pub(crate) fn to_bytes(self) -> [u8; DIGEST_LEN] {
@@ -92,12 +109,20 @@ impl fmt::Debug for StoredDigest {
     }
 }
 
+/// The algorithm by which an older system made a digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ImportAlgorithm {
+    Sha256,
+    /// The first 32 bytes of SHA-512.
+    Sha512,
+    HmacSha256(KeyId),
+}
+
 /// The scheme of new digests and the keys that verify stored ones: plain (scheme 1) or with a key
 /// ring (scheme 2).
 #[derive(Clone, Default)]
 pub struct Digests {
     keys: Option<KeyRing>,
-    padding: Padding,
 }
 
 impl fmt::Debug for Digests {
@@ -140,22 +165,31 @@ impl Digests {
     /// # Ok::<(), service_tokens::digest::InvalidKey>(())
     /// ```
     pub fn keyed(keys: KeyRing) -> Self {
-        Self { keys: Some(keys), ..Self::default() }
+        Self { keys: Some(keys) }
     }
 
     /// Computes the digest of a new secret.
-    pub(crate) fn make(&self, id: TokenId, secret: &[u8; SECRET_LEN]) -> StoredDigest {
+    pub(crate) fn make(
+        &self,
+        id: TokenId,
+        secret: &[u8; SECRET_LEN],
+        tag: &PrefixTag,
+    ) -> StoredDigest {
         match &self.keys {
             None => StoredDigest {
                 scheme: SCHEME_SHA256,
                 key: KeyId([0; 4]),
                 // This hasher overwrites its buffer, which matters because the secret is new.
-                hash: Sha256::digest(secret).into(),
+                hash: Sha256::new()
+                    .chain_update(secret)
+                    .chain_update(tag.bytes())
+                    .finalize()
+                    .into(),
             },
             Some(ring) => StoredDigest {
                 scheme: SCHEME_HMAC_SHA256,
-                key: ring.active.0,
-                hash: authenticate(&ring.active.1, id, secret),
+                key: ring.active.id,
+                hash: authenticate(&ring.active.mac, id, secret, tag),
             },
         }
     }
@@ -164,64 +198,110 @@ impl Digests {
     /// here, before the look-up. So it takes the same time for unknown ids, and it can overlap with
     /// the look-up.
     #[inline]
-    pub(crate) fn hash<'t>(&self, id: TokenId, secret: &'t Presented) -> HashedSecret<'t> {
+    pub(crate) fn hash<'t>(&self, token: &ParsedToken<'t>) -> HashedSecret<'t> {
+        let (secret, tag) = (token.presented(), token.prefix_tag());
         // With a key ring most digests are keyed, and the key is known only from the record.
-        let plain = self.keys.is_none().then(|| self.padding.hash(secret));
-        HashedSecret { id, secret, plain }
+        let plain = self.keys.is_none().then(|| tag.hash(secret));
+        HashedSecret { id: token.id(), presented: PresentedSecret::Native { secret, tag, plain } }
     }
 
-    /// Returns whether the digest was computed from this secret.
+    /// Returns whether the digest was computed from this secret. A secret of this crate never matches an
+    /// imported digest, and an imported secret never matches a digest of this crate.
     #[inline]
     pub(crate) fn verify(
         &self,
         stored: &StoredDigest,
         hashed: &HashedSecret<'_>,
     ) -> Result<bool, Unverifiable> {
-        let hash = match (stored.scheme, hashed.plain) {
-            (SCHEME_SHA256, Some(hash)) => hash,
-            (SCHEME_SHA256, None) => self.padding.hash(hashed.secret),
+        let PresentedSecret::Native { secret, tag, plain } = &hashed.presented else {
+            return hashed.verify_imported(stored);
+        };
+        let hash = match (stored.scheme, plain) {
+            (SCHEME_SHA256, Some(hash)) => *hash,
+            (SCHEME_SHA256, None) => tag.hash(secret),
             (SCHEME_HMAC_SHA256, _) => {
-                let mac = self.keys.as_ref().and_then(|ring| ring.find(stored.key));
-                let mac = mac.ok_or(Unverifiable::Key(stored.key))?;
-                authenticate(mac, hashed.id, hashed.characters())
+                let key = self.keys.as_ref().and_then(|ring| ring.find(stored.key));
+                let key = key.ok_or(Unverifiable::Key(stored.key))?;
+                authenticate(&key.mac, hashed.id, characters(secret), tag)
+            }
+            (SCHEME_IMPORTED_SHA256 | SCHEME_IMPORTED_SHA512 | SCHEME_IMPORTED_HMAC_SHA256, _) => {
+                return Ok(false);
             }
             (unknown, _) => return Err(Unverifiable::Scheme(unknown)),
         };
         Ok(constant_time_eq(&hash, &stored.hash))
     }
 
+    /// Returns the end of the key of this digest, if it has a key that is retired with an end.
+    #[inline]
+    pub(crate) fn key_end(&self, stored: &StoredDigest) -> Option<(KeyId, DateTime<Utc>)> {
+        let id = stored.key_id()?;
+        Some((id, self.keys.as_ref()?.find(id)?.end?))
+    }
+
     /// Does the work of [`verify`](Self::verify) for an unknown id.
     pub(crate) fn verify_nothing(&self, hashed: &HashedSecret<'_>) {
-        let hash = hashed.plain.unwrap_or_else(|| match &self.keys {
-            Some(ring) => authenticate(&ring.active.1, hashed.id, hashed.characters()),
-            None => self.padding.hash(hashed.secret),
-        });
+        let hash = match &hashed.presented {
+            PresentedSecret::Native { plain: Some(hash), .. } => *hash,
+            PresentedSecret::Native { secret, tag, plain: None } => match &self.keys {
+                Some(ring) => authenticate(&ring.active.mac, hashed.id, characters(secret), tag),
+                None => tag.hash(secret),
+            },
+            PresentedSecret::Imported(digest) => digest.hash,
+        };
         std::hint::black_box(constant_time_eq(&hash, &[0; 32]));
     }
 }
 
-/// A presented secret with its plain hash, if that is likely to be needed.
+/// A presented secret, prepared for the comparison with stored digests.
 pub(crate) struct HashedSecret<'t> {
     id: TokenId,
-    secret: &'t Presented,
-    plain: Option<[u8; 32]>,
+    presented: PresentedSecret<'t>,
+}
+
+enum PresentedSecret<'t> {
+    Native {
+        secret: &'t Presented,
+        tag: &'t PrefixTag,
+        /// The hash of scheme 1, if it is likely to be needed.
+        plain: Option<[u8; 32]>,
+    },
+    /// The digest of a text of an older system.
+    Imported(StoredDigest),
 }
 
 impl HashedSecret<'_> {
+    /// Creates the prepared form of a text of an older system.
+    pub(crate) fn imported(id: TokenId, digest: StoredDigest) -> Self {
+        Self { id, presented: PresentedSecret::Imported(digest) }
+    }
+
+    #[inline]
     pub(crate) fn id(&self) -> TokenId {
         self.id
     }
 
-    fn characters(&self) -> &[u8] {
-        &self.secret[..SECRET_LEN]
+    #[cold]
+    fn verify_imported(&self, stored: &StoredDigest) -> Result<bool, Unverifiable> {
+        match (&self.presented, stored.scheme) {
+            (PresentedSecret::Imported(digest), SCHEME_SHA256..=SCHEME_IMPORTED_HMAC_SHA256) => {
+                Ok(digest == stored)
+            }
+            (_, unknown) => Err(Unverifiable::Scheme(unknown)),
+        }
     }
 }
 
-/// Both parts have a fixed length, so two different pairs never give the same message.
-fn authenticate(keyed: &Hmac<Sha256>, id: TokenId, secret: &[u8]) -> [u8; 32] {
+fn characters(secret: &Presented) -> &[u8] {
+    &secret[..SECRET_LEN]
+}
+
+/// All parts have a fixed length, so two different inputs never give the same message.
+fn authenticate(keyed: &Hmac<Sha256>, id: TokenId, secret: &[u8], tag: &PrefixTag) -> [u8; 32] {
     let mut mac = keyed.clone();
     mac.update(&id.to_bytes());
     mac.update(secret);
+    mac.update(tag.bytes());
     mac.finalize().into_bytes().into()
 }
 
@@ -237,72 +317,4 @@ fn constant_time_eq(left: &[u8; 32], right: &[u8; 32]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECRET: [u8; SECRET_LEN] = *b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg";
-    /// The secret within a token, followed by the first character of a checksum.
-    const PRESENTED: Presented = *b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg4Zz1c";
-    const ID: TokenId = TokenId::from_bytes([7; 16]);
-
-    fn verified(
-        digests: &Digests,
-        stored: &StoredDigest,
-        id: TokenId,
-    ) -> Result<bool, Unverifiable> {
-        digests.verify(stored, &digests.hash(id, &PRESENTED))
-    }
-
-    #[test]
-    fn digest_differing_in_any_bit_is_unequal() {
-        let base = [0x5a; 32];
-        assert!(constant_time_eq(&base, &base));
-        for bit in 0..256 {
-            let mut other = base;
-            other[bit / 8] ^= 1 << (bit % 8);
-            assert!(!constant_time_eq(&base, &other), "bit {bit}");
-        }
-    }
-
-    #[test]
-    fn scheme_1_is_sha_256_of_the_secret() {
-        let digest = Digests::plain().make(ID, &SECRET);
-        assert_eq!(digest.scheme(), 1);
-        assert_eq!(digest.hash, <[u8; 32]>::from(Sha256::digest(SECRET)));
-    }
-
-    #[test]
-    fn retired_key_verifies_until_removed() {
-        let (old, new) = ([1; 32], [2; 32]);
-        let before = Digests::keyed(KeyRing::new(KeyId(*b"old_"), &old).unwrap());
-        let stored = before.make(ID, &SECRET);
-        assert_eq!((stored.scheme(), stored.key_id()), (2, Some(KeyId(*b"old_"))));
-        assert_eq!(verified(&before, &stored, ID), Ok(true));
-        assert_eq!(verified(&before, &stored, TokenId::from_bytes([8; 16])), Ok(false));
-
-        let ring = KeyRing::new(KeyId(*b"new_"), &new).unwrap();
-        let after = Digests::keyed(ring.clone().retired(KeyId(*b"old_"), &old).unwrap());
-        assert_eq!(verified(&after, &stored, ID), Ok(true));
-        assert_eq!(after.make(ID, &SECRET).key_id(), Some(KeyId(*b"new_")));
-
-        let without = Digests::keyed(ring);
-        let missing = Err(Unverifiable::Key(KeyId(*b"old_")));
-        assert_eq!(verified(&without, &stored, ID), missing);
-        assert_eq!(verified(&Digests::plain(), &stored, ID), missing);
-    }
-
-    #[test]
-    fn digest_of_unknown_scheme_is_refused() {
-        let stored = StoredDigest { scheme: 3, key: KeyId([0; 4]), hash: [0; 32] };
-        let refused = Err(Unverifiable::Scheme(3));
-        assert_eq!(verified(&Digests::plain(), &stored, ID), refused);
-    }
-
-    #[test]
-    fn weak_or_duplicate_key_is_refused() {
-        assert_eq!(KeyRing::new(KeyId([0; 4]), &[0; 31]).err(), Some(InvalidKey::TooShort));
-        let ring = KeyRing::new(KeyId([0; 4]), &[0; 32]).unwrap();
-        let doubled = ring.retired(KeyId([0; 4]), &[1; 32]).err();
-        assert_eq!(doubled, Some(InvalidKey::DuplicateId(KeyId([0; 4]))));
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@
 //! of each variant names its HTTP status.
 
 use crate::random::RandomError;
-use crate::record::{InvalidField, RevokeDenied, RotateDenied};
+use crate::record::{ChangeDenied, InvalidField, RotateDenied, State};
 use crate::refusal::Refusal;
 use crate::scope::{Requirement, ReservedScope};
 use crate::store::StoreError;
@@ -32,6 +32,10 @@ pub enum VerifyError {
     /// The store gave no answer, so the token is not accepted. Answer 503.
     #[error("tokens cannot be verified at the moment")]
     Unavailable(#[source] Box<StoreError>),
+    /// The [owner gate](crate::OwnerGate) does not know whether the owner's account is open, so the token
+    /// is not accepted. Answer 503.
+    #[error("tokens cannot be verified at the moment")]
+    OwnerUnknown,
 }
 
 /// The error returned if an active token lacks a required scope. Its `Display` is safe to send to the
@@ -61,6 +65,7 @@ impl VerifyError {
         match self {
             Self::Refused(refusal) => Some(*refusal),
             Self::MissingScope(_) => Some(Refusal::MissingScope),
+            Self::OwnerUnknown => Some(Refusal::OwnerUnknown),
             Self::Unavailable(_) => None,
         }
     }
@@ -71,6 +76,7 @@ impl VerifyError {
             Refusal::MissingScope => {
                 Self::MissingScope(Box::new(MissingScope { id, requirement: requirement.clone() }))
             }
+            Refusal::OwnerUnknown => Self::OwnerUnknown,
             refusal => Self::Refused(refusal),
         }
     }
@@ -87,9 +93,13 @@ pub enum NotPermitted {
     /// The calling token lacks the scope for this operation. Answer 403 `insufficient_scope`.
     #[error("the calling token lacks the scope {0}")]
     MissingScope(ReservedScope),
-    /// The token to rotate has a scope that the calling token lacks. Answer 403.
-    #[error("the token was issued with a scope that the calling token does not have")]
+    /// The token to rotate or amend has a scope or a network that the calling token lacks. Answer 403.
+    #[error("the token has a scope or a network that the calling token does not have")]
     ExceedsCaller,
+    /// The calling token was presented with its older secret, and an operator or another token made its
+    /// newest one. Answer 403.
+    #[error("the calling token was presented with its older secret")]
+    OlderSecret,
 }
 
 impl From<StoreError> for VerifyError {
@@ -111,7 +121,7 @@ pub(crate) fn other_record() -> StoreError {
 /// | 400 | `Invalid` |
 /// | 401 or 403, see [`NotPermitted`] | `NotPermitted`, `Overtaken` |
 /// | 404 | `NotFound` |
-/// | 409 | `Exists`, `NotRotated`, `TooManyActive`, `ClockJumped` |
+/// | 409 | `Exists`, `Ended`, `VersionChanged`, `NotRotated`, `TooManyActive`, `ClockJumped` |
 /// | 503 | all others, `IssuingPaused` among them |
 ///
 /// # Examples
@@ -125,6 +135,8 @@ pub(crate) fn other_record() -> StoreError {
 ///         ManageError::NotPermitted(_) | ManageError::Overtaken { .. } => 403,
 ///         ManageError::NotFound { .. } => 404,
 ///         ManageError::Exists { .. }
+///         | ManageError::Ended { .. }
+///         | ManageError::VersionChanged { .. }
 ///         | ManageError::NotRotated(_)
 ///         | ManageError::TooManyActive { .. }
 ///         | ManageError::ClockJumped => 409,
@@ -155,6 +167,20 @@ pub enum ManageError {
     /// No token has this id, or the token belongs to another owner.
     #[error("there is no token with the id {id}")]
     NotFound {
+        /// The id.
+        id: TokenId,
+    },
+    /// The token has ended, and the operation is for live tokens.
+    #[error("the token with the id {id} is {state}")]
+    Ended {
+        /// The id.
+        id: TokenId,
+        /// The state of the token, which is expired or revoked.
+        state: State,
+    },
+    /// The record has another version than the request expects, because it was changed in the meantime.
+    #[error("the token with the id {id} was changed in the meantime")]
+    VersionChanged {
         /// The id.
         id: TokenId,
     },
@@ -229,11 +255,13 @@ impl From<RotateDenied> for ManageError {
     }
 }
 
-impl From<RevokeDenied> for ManageError {
-    fn from(denied: RevokeDenied) -> Self {
+impl ManageError {
+    /// Creates the error of a change of this token that was denied.
+    pub(crate) fn of_denied(id: TokenId, denied: ChangeDenied) -> Self {
         match denied {
-            RevokeDenied::NewerRecord => Self::Store(StoreError::NewerFormat),
-            RevokeDenied::Invalid(invalid) => Self::Invalid(invalid),
+            ChangeDenied::Ended(state) => Self::Ended { id, state },
+            ChangeDenied::NewerRecord => Self::Store(StoreError::NewerFormat),
+            ChangeDenied::Invalid(invalid) => Self::Invalid(invalid),
         }
     }
 }

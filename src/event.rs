@@ -19,6 +19,7 @@ pub(crate) use sink::{Events, with_sources};
 
 use crate::clock::ClockJump;
 use crate::error::VerifyError;
+use crate::record::{Field, State};
 use crate::refusal::Refusal;
 use crate::store::Filter;
 use crate::token::TokenId;
@@ -38,6 +39,20 @@ pub enum Operation {
     Rotate,
     /// Revoking a token.
     Revoke,
+    /// Suspending a token.
+    Suspend,
+    /// Resuming a suspended token.
+    Resume,
+    /// Amending a token.
+    Amend,
+    /// Ending the older secret of a token.
+    EndOlderSecret,
+    /// Importing a token of an older system.
+    Import,
+    /// Reporting a text that may be a leaked token.
+    ReportLeak,
+    /// Emitting a notice for each token that expires soon.
+    NotifyExpiry,
     /// Counting the records that a bulk operation would select.
     Count,
 }
@@ -50,6 +65,13 @@ impl fmt::Display for Operation {
             Self::List => "list",
             Self::Rotate => "rotate",
             Self::Revoke => "revoke",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+            Self::Amend => "amend",
+            Self::EndOlderSecret => "end_older_secret",
+            Self::Import => "import",
+            Self::ReportLeak => "report_leak",
+            Self::NotifyExpiry => "notify_expiry",
             Self::Count => "count",
         })
     }
@@ -191,6 +213,178 @@ pub enum Event {
         /// The text of the error that stopped it early, or that the caller gave up.
         stopped: Option<String>,
     },
+    /// A token was suspended.
+    #[non_exhaustive]
+    Suspended {
+        /// The token's id.
+        id: TokenId,
+        /// The token's owner.
+        owner: String,
+        /// The time at which the suspension passes, or `None` if it lasts until the token is resumed.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::optional_time"))]
+        until: Option<DateTime<Utc>>,
+        /// The person or program that did it, if the request named one.
+        by: Option<String>,
+        /// The reason, if the request named one.
+        reason: Option<String>,
+        /// The calling token, if the operation was on behalf of one.
+        on_behalf_of: Option<TokenId>,
+    },
+    /// A token was suspended that is suspended for as long or longer. Its record did not change.
+    #[non_exhaustive]
+    AlreadySuspended {
+        /// The token's id.
+        id: TokenId,
+        /// The token's owner.
+        owner: String,
+        /// The calling token, if the operation was on behalf of one.
+        on_behalf_of: Option<TokenId>,
+    },
+    /// A bulk suspension ended. Each suspended token has an event of its own before this one.
+    #[non_exhaustive]
+    SuspendedAll {
+        /// The owner that the operation was limited to.
+        owner: Option<String>,
+        /// The filter that selected the tokens.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::filter"))]
+        filter: Box<Filter>,
+        /// The token whose descendants were selected, and that was suspended with them.
+        with: Option<TokenId>,
+        /// The time that the records have as the start of their suspension.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::time"))]
+        since: DateTime<Utc>,
+        /// The number of tokens that this operation suspended.
+        suspended: u64,
+        /// The number of tokens that failed.
+        failed: u64,
+        /// The person or program that did it, if the request named one.
+        by: Option<String>,
+        /// The reason, if the request named one.
+        reason: Option<String>,
+        /// The text of the error that stopped it early, or that the caller gave up.
+        stopped: Option<String>,
+    },
+    /// A suspended token was resumed.
+    #[non_exhaustive]
+    Resumed {
+        /// The token's id.
+        id: TokenId,
+        /// The token's owner.
+        owner: String,
+        /// The person or program that did it, if the request named one.
+        by: Option<String>,
+    },
+    /// A token was resumed that was not suspended. Its record did not change.
+    #[non_exhaustive]
+    NotSuspended {
+        /// The token's id.
+        id: TokenId,
+        /// The token's owner.
+        owner: String,
+    },
+    /// A bulk resumption ended. Each resumed token has an event of its own before this one.
+    #[non_exhaustive]
+    ResumedAll {
+        /// The owner that the operation was limited to.
+        owner: Option<String>,
+        /// The filter that selected the tokens.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::filter"))]
+        filter: Box<Filter>,
+        /// The number of tokens that this operation resumed.
+        resumed: u64,
+        /// The number of tokens that failed.
+        failed: u64,
+        /// The person or program that did it, if the request named one.
+        by: Option<String>,
+        /// The text of the error that stopped it early, or that the caller gave up.
+        stopped: Option<String>,
+    },
+    /// A token was amended.
+    #[non_exhaustive]
+    Amended {
+        /// The token's id.
+        id: TokenId,
+        /// The token's owner.
+        owner: String,
+        /// The fields that changed. It is empty if the record already had all the values.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::fields"))]
+        fields: Vec<Field>,
+        /// The person or program that did it, if the request named one.
+        by: Option<String>,
+        /// The calling token, if the operation was on behalf of one.
+        on_behalf_of: Option<TokenId>,
+    },
+    /// The older secret of a token was ended, and the newest stays.
+    #[non_exhaustive]
+    OlderSecretEnded {
+        /// The token's id.
+        id: TokenId,
+        /// The token's owner.
+        owner: String,
+        /// Whether the secret had ended before, so that the record did not change.
+        already_ended: bool,
+        /// The person or program that did it, if the request named one.
+        by: Option<String>,
+        /// The calling token, if the operation was on behalf of one.
+        on_behalf_of: Option<TokenId>,
+    },
+    /// A token of an older system was imported.
+    #[non_exhaustive]
+    Imported {
+        /// The token's id.
+        id: TokenId,
+        /// The token's owner.
+        owner: String,
+        /// The name of the token's type.
+        token_type: String,
+        /// The token's label for people.
+        issued_to: String,
+        /// The person or program that imported it, if the request named one.
+        by: Option<String>,
+    },
+    /// A token of an older system was imported that had been imported before. Its record did not change.
+    #[non_exhaustive]
+    AlreadyImported {
+        /// The token's id.
+        id: TokenId,
+        /// The token's owner.
+        owner: String,
+        /// The state of the token.
+        state: State,
+    },
+    /// A text was reported that a person or a scanner found where no token should be.
+    #[non_exhaustive]
+    LeakReported {
+        /// The id in the text, if it has one. Anyone can write any id into a text.
+        id: Option<TokenId>,
+        /// The token's owner, if the secret is one of the token's.
+        owner: Option<String>,
+        /// The name of the result, such as `live` or `wrong_secret`.
+        outcome: &'static str,
+        /// The person or program that reported it, if the request named one.
+        by: Option<String>,
+    },
+    /// A token expires soon.
+    #[non_exhaustive]
+    ExpiresSoon {
+        /// The token's id.
+        id: TokenId,
+        /// The token's owner.
+        owner: String,
+        /// The name of the token's type.
+        token_type: String,
+        /// The token's label for people.
+        issued_to: String,
+        /// The time at which the token expires.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::time"))]
+        expires_at: DateTime<Utc>,
+        /// The distance before the end for which this notice was requested. `serde` writes it in seconds.
+        #[cfg_attr(
+            feature = "serde",
+            serde(rename = "distance_seconds", serialize_with = "serialize::seconds")
+        )]
+        distance: Duration,
+    },
     /// A purge of records ended.
     #[non_exhaustive]
     Purged {
@@ -317,6 +511,18 @@ impl Event {
             Self::Revoked { .. } => "revoked",
             Self::AlreadyRevoked { .. } => "already_revoked",
             Self::RevokedAll { .. } => "revoked_all",
+            Self::Suspended { .. } => "suspended",
+            Self::AlreadySuspended { .. } => "already_suspended",
+            Self::SuspendedAll { .. } => "suspended_all",
+            Self::Resumed { .. } => "resumed",
+            Self::NotSuspended { .. } => "not_suspended",
+            Self::ResumedAll { .. } => "resumed_all",
+            Self::Amended { .. } => "amended",
+            Self::OlderSecretEnded { .. } => "older_secret_ended",
+            Self::Imported { .. } => "imported",
+            Self::AlreadyImported { .. } => "already_imported",
+            Self::LeakReported { .. } => "leak_reported",
+            Self::ExpiresSoon { .. } => "expires_soon",
             Self::Purged { .. } => "purged",
             Self::IssuingPaused { .. } => "issuing_paused",
             Self::IssuingResumed => "issuing_resumed",
@@ -373,14 +579,26 @@ impl Event {
             | Self::OverlapNotEnded { id, .. }
             | Self::Revoked { id, .. }
             | Self::AlreadyRevoked { id, .. }
+            | Self::Suspended { id, .. }
+            | Self::AlreadySuspended { id, .. }
+            | Self::Resumed { id, .. }
+            | Self::NotSuspended { id, .. }
+            | Self::Amended { id, .. }
+            | Self::OlderSecretEnded { id, .. }
+            | Self::Imported { id, .. }
+            | Self::AlreadyImported { id, .. }
+            | Self::ExpiresSoon { id, .. }
             | Self::EndedSecretPresented { id }
             | Self::MissingScope { id, .. } => Some(*id),
-            Self::Failed { id, .. } | Self::Refused { id, .. } | Self::StoreFailed { id, .. } => {
-                *id
-            }
+            Self::Failed { id, .. }
+            | Self::Refused { id, .. }
+            | Self::LeakReported { id, .. }
+            | Self::StoreFailed { id, .. } => *id,
             Self::Counted { .. }
             | Self::Listed { .. }
             | Self::RevokedAll { .. }
+            | Self::SuspendedAll { .. }
+            | Self::ResumedAll { .. }
             | Self::Purged { .. }
             | Self::IssuingPaused { .. }
             | Self::IssuingResumed
@@ -399,10 +617,22 @@ impl Event {
             | Self::Rotated { owner, .. }
             | Self::OverlapEnded { owner, .. }
             | Self::Revoked { owner, .. }
-            | Self::AlreadyRevoked { owner, .. } => Some(owner),
+            | Self::AlreadyRevoked { owner, .. }
+            | Self::Suspended { owner, .. }
+            | Self::AlreadySuspended { owner, .. }
+            | Self::Resumed { owner, .. }
+            | Self::NotSuspended { owner, .. }
+            | Self::Amended { owner, .. }
+            | Self::OlderSecretEnded { owner, .. }
+            | Self::Imported { owner, .. }
+            | Self::AlreadyImported { owner, .. }
+            | Self::ExpiresSoon { owner, .. } => Some(owner),
             Self::Counted { owner, .. }
             | Self::Listed { owner, .. }
+            | Self::LeakReported { owner, .. }
             | Self::RevokedAll { owner, .. }
+            | Self::SuspendedAll { owner, .. }
+            | Self::ResumedAll { owner, .. }
             | Self::Purged { owner, .. } => owner.as_deref(),
             Self::Read { .. }
             | Self::OverlapNotEnded { .. }
@@ -420,14 +650,22 @@ impl Event {
         }
     }
 
-    /// Returns the person or program that issued, rotated or revoked, as the request named it. Returns
+    /// Returns the person or program that asked for the operation, as the request named it. Returns
     /// `None` if the request did not name one, or if the event has no such field.
     pub fn by(&self) -> Option<&str> {
         match self {
             Self::Issued { by, .. }
             | Self::Rotated { by, .. }
             | Self::Revoked { by, .. }
-            | Self::RevokedAll { by, .. } => by.as_deref(),
+            | Self::RevokedAll { by, .. }
+            | Self::Suspended { by, .. }
+            | Self::SuspendedAll { by, .. }
+            | Self::Resumed { by, .. }
+            | Self::ResumedAll { by, .. }
+            | Self::Amended { by, .. }
+            | Self::OlderSecretEnded { by, .. }
+            | Self::Imported { by, .. }
+            | Self::LeakReported { by, .. } => by.as_deref(),
             _ => None,
         }
     }
@@ -444,6 +682,7 @@ impl Event {
                 Self::EndedSecretPresented { id }
             }
             (VerifyError::Refused(reason), id) => Self::Refused { id, reason: *reason },
+            (VerifyError::OwnerUnknown, id) => Self::Refused { id, reason: Refusal::OwnerUnknown },
             (VerifyError::MissingScope(missing), _) => {
                 Self::MissingScope { id: missing.id, requirement: missing.requirement.scopes() }
             }

@@ -274,11 +274,12 @@ pub mod token;
 
 pub use {async_trait::async_trait, chrono, uuid};
 
-pub use check::VerifiedToken;
+pub use check::{OwnerGate, OwnerStatus, RequestContext, VerifiedToken};
 pub use refusal::Refusal;
 pub use service::{
-    AllOwners, BuildError, FlushTimeout, Flushed, IssueRequest, Issued, OnBehalf, OneOwner,
-    Resumed, RevokeRequest, Revoked, RotateRequest, TokenService, TokenServiceBuilder, Tokens,
+    AllOwners, BuildError, FlushTimeout, Flushed, InContext, IssueRequest, Issued, OnBehalf,
+    OneOwner, ResumedIssuing, RevokeRequest, Revoked, RotateRequest, TokenService,
+    TokenServiceBuilder, Tokens,
 };
 #[cfg(feature = "memory")]
 pub use stores::MemoryStore;

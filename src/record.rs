@@ -5,12 +5,16 @@
 //! values that break these limits.
 
 mod accessors;
+mod amend;
+mod details;
 mod encoding;
 mod field;
 mod first_use;
 mod lifecycle;
 mod lineage;
 mod rematch;
+mod rotate;
+mod suspend;
 mod texts;
 mod tlv;
 
@@ -19,23 +23,30 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
+pub(crate) use amend::Amendment;
+pub(crate) use details::Details;
 pub use encoding::{MAX_RECORD_BYTES, RECORD_FORMAT};
 pub use field::{Field, InvalidField, Rule};
 pub(crate) use field::{MAX_METADATA, MAX_TEXT_LEN};
 pub(crate) use first_use::FirstUse;
-pub(crate) use lifecycle::{OlderEnds, RevokeDenied, Rotation};
-pub use lifecycle::{ReplacedSecret, RotateDenied, State};
+pub use lifecycle::State;
+pub(crate) use lifecycle::{ChangeDenied, Times};
+pub(crate) use rotate::{OlderEnds, Rotation};
+pub use rotate::{ReplacedSecret, RotateDenied};
+pub(crate) use suspend::NewSuspension;
+pub use suspend::Suspension;
 pub(crate) use texts::Texts;
 pub use tlv::CorruptRecord;
 
 use crate::clock::whole_micros;
-use crate::digest::{Digests, HashedSecret, StoredDigest};
+use crate::digest::{Digests, HashedSecret, KeyId, StoredDigest};
+use crate::network::NetworkSet;
 use crate::refusal::Refusal;
 use crate::scope::ScopeSet;
 use crate::token::{ParsedToken, TokenId};
 
-/// The stored record of a token. It contains id, owner, type, issued-to, scopes, times, digests and
-/// revocation, but no plaintext.
+/// The stored record of a token. It contains id, owner, type, issued-to, scopes, networks, times, digests,
+/// suspension and revocation, but no plaintext.
 ///
 /// A record is an immutable value. To change one, the service creates a modified copy, and a store
 /// replaces the old record by compare-and-swap. A store saves [`to_bytes`](Self::to_bytes), and can also
@@ -84,9 +95,16 @@ struct Rare {
     older: Option<OlderSecret>,
     ended: Option<EndedSecret>,
     revocation: Option<Revocation>,
+    suspension: Option<Suspension>,
     issued_by: Option<Box<str>>,
     issuers: Vec<TokenId>,
-    metadata: BTreeMap<String, String>,
+    details: Option<Details>,
+    /// The person or program that made the newest secret by a rotation.
+    secret_by: Option<Box<str>>,
+    /// The calling token that made the newest secret by a rotation.
+    secret_on_behalf_of: Option<TokenId>,
+    /// The time at which the present end was set, if that was after the issue.
+    end_set_at: Option<DateTime<Utc>>,
     /// Fields with unknown tags that may be ignored, written by a newer version of this crate.
     ignorable: Vec<IgnorableField>,
     /// The complete encoding of a record in a newer format than this crate's.
@@ -117,6 +135,8 @@ pub struct Overlap {
     pub ends_at: DateTime<Utc>,
     /// Whether the older secret ends earlier, when the newer secret is first used.
     pub ends_on_first_use: bool,
+    /// The time at which the older secret was created. It identifies the secret within the record.
+    pub older_created_at: DateTime<Utc>,
 }
 
 /// The input of a new record.
@@ -133,6 +153,9 @@ pub(crate) struct NewRecord<'r> {
     pub(crate) issued_by: Option<&'r str>,
     pub(crate) issuers: &'r [TokenId],
     pub(crate) metadata: &'r BTreeMap<String, String>,
+    pub(crate) networks: Option<&'r NetworkSet>,
+    /// The time at which the end was set, if it is not the creation time.
+    pub(crate) end_set_at: Option<DateTime<Utc>>,
 }
 
 impl Record {
@@ -162,7 +185,8 @@ impl Record {
         record.set_rare(Rare {
             issued_by: new.issued_by.map(Into::into),
             issuers: new.issuers.to_vec(),
-            metadata: new.metadata.clone(),
+            details: Details::new(new.networks, new.metadata),
+            end_set_at: new.end_set_at.map(whole_micros),
             ..Rare::default()
         });
         Ok(record)
@@ -236,7 +260,7 @@ impl Record {
         token: &ParsedToken<'_>,
         digests: &Digests,
     ) -> Result<Matched<'r>, Refusal> {
-        self.matches_hashed(&digests.hash(token.id(), token.presented()), digests)
+        self.matches_hashed(&digests.hash(token), digests)
     }
 
     #[inline]
@@ -252,7 +276,14 @@ impl Record {
             return Err(Refusal::NewerRecord);
         }
         let mut refusal = match digests.verify(&self.newest.digest, hashed) {
-            Ok(true) => return Ok(Matched { record: self, presented: PresentedSecret::Newest }),
+            Ok(true) => {
+                return Ok(Matched::new(
+                    self,
+                    PresentedSecret::Newest,
+                    &self.newest.digest,
+                    digests,
+                ));
+            }
             Ok(false) => Refusal::WrongSecret,
             Err(unverifiable) => unverifiable.into(),
         };
@@ -263,7 +294,7 @@ impl Record {
         for (presented, digest) in others {
             let Some(digest) = digest else { continue };
             match digests.verify(digest, hashed) {
-                Ok(true) => return Ok(Matched { record: self, presented }),
+                Ok(true) => return Ok(Matched::new(self, presented, digest, digests)),
                 Ok(false) => {}
                 Err(unverifiable) => refusal = unverifiable.into(),
             }
@@ -284,6 +315,8 @@ impl fmt::Debug for Record {
             .field("not_before", &self.not_before())
             .field("expires_at", &self.expires_at())
             .field("secret_created_at", &self.secret_created_at())
+            .field("networks", &self.networks().collect::<Vec<_>>())
+            .field("suspension", &self.suspension())
             .field("revocation", &self.revocation())
             .field("issued_by", &self.issued_by())
             .field("issuers", &self.issuers())
@@ -311,9 +344,21 @@ pub(crate) enum PresentedSecret {
 pub struct Matched<'r> {
     record: &'r Record,
     presented: PresentedSecret,
+    /// The end of the key of the presented secret's digest, if it has one.
+    key_end: Option<(KeyId, DateTime<Utc>)>,
 }
 
 impl<'r> Matched<'r> {
+    #[inline]
+    fn new(
+        record: &'r Record,
+        presented: PresentedSecret,
+        digest: &StoredDigest,
+        digests: &Digests,
+    ) -> Self {
+        Self { record, presented, key_end: digests.key_end(digest) }
+    }
+
     #[inline]
     pub(crate) fn record(&self) -> &'r Record {
         self.record
@@ -327,6 +372,17 @@ impl<'r> Matched<'r> {
             PresentedSecret::Older => self.record.overlap(now).is_none(),
             PresentedSecret::Ended => true,
         }
+    }
+
+    /// Returns which of the record's secrets was presented.
+    pub(crate) fn presented(&self) -> PresentedSecret {
+        self.presented
+    }
+
+    /// Returns the key of the presented secret's digest, if that key has ended by `now`.
+    #[inline]
+    pub(crate) fn ended_key(&self, now: DateTime<Utc>) -> Option<KeyId> {
+        self.key_end.filter(|(_, end)| now >= *end).map(|(key, _)| key)
     }
 }
 

@@ -17,10 +17,14 @@ use crate::token::MalformedToken;
 /// 4. The secret does not match, or its digest cannot be computed.
 /// 5. The token was revoked.
 /// 6. The secret has ended.
-/// 7. The token has expired.
-/// 8. The token is not active yet.
-/// 9. The type is unknown.
-/// 10. A scope is missing.
+/// 7. The key of the secret's digest has ended.
+/// 8. The token has expired.
+/// 9. The token is not active yet.
+/// 10. The token is suspended.
+/// 11. The owner is closed, or it is not known whether the owner is open.
+/// 12. The type is unknown.
+/// 13. A scope is missing.
+/// 14. The request comes from outside the token's networks.
 ///
 /// # Examples
 ///
@@ -63,12 +67,25 @@ pub enum Refusal {
     /// The token's `not_before` has not been reached.
     #[error("the token is not active yet")]
     NotYetActive,
+    /// The token is suspended.
+    #[error("the token is suspended")]
+    Suspended,
+    /// The owner gate of the service says that the owner's account is closed.
+    #[error("the owner of the token is closed")]
+    OwnerClosed,
+    /// The owner gate of the service does not know whether the owner's account is open.
+    #[error("it is unknown whether the owner of the token is open")]
+    OwnerUnknown,
     /// The service does not know the token's type, so the token has no scopes.
     #[error("the token's type is unknown to this service")]
     UnknownType,
     /// The token is active and lacks a required scope.
     #[error("the token lacks a required scope")]
     MissingScope,
+    /// The token is active and restricted to networks, and the request does not come from one of them, or
+    /// its address is not known.
+    #[error("the request comes from outside the token's networks")]
+    OutsideNetworks,
     /// A newer program wrote the record, so the record may carry a restriction that this program
     /// cannot read.
     #[error("the token's record was written by a newer program")]
@@ -81,6 +98,10 @@ pub enum Refusal {
     /// matches.
     #[error("the token's digest needs the key {0}, which is not in the key ring")]
     MissingKey(KeyId),
+    /// The token's secret is right, and its digest was made with a retired key that has ended. See
+    /// [`KeyRing::retired_until`](crate::KeyRing::retired_until).
+    #[error("the token's digest was made with the key {0}, which has ended")]
+    KeyEnded(KeyId),
 }
 
 impl From<Unverifiable> for Refusal {

@@ -1,7 +1,10 @@
 //! The private half of a token, in memory that is overwritten when it is dropped.
 
+mod prefix_tag;
+
 use std::fmt;
 
+pub(crate) use prefix_tag::PrefixTag;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::random::{RandomError, RandomSource};
@@ -43,6 +46,11 @@ impl Secret {
             }
         }
         Err(RandomError)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn from_characters(characters: [u8; SECRET_LEN]) -> Self {
+        Self(Zeroizing::new(characters))
     }
 
     pub(crate) fn characters(&self) -> &[u8; SECRET_LEN] {

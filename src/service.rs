@@ -50,8 +50,9 @@ pub use bulk::{BulkError, BulkFailure, BulkOutcome, BulkProgress, Purge, RevokeA
 pub use flush_last_used::Flushed;
 pub use issue::Issued;
 pub use on_behalf::OnBehalf;
-pub use pause_issuing::Resumed;
+pub use pause_issuing::ResumedIssuing;
 pub use policy::{InvalidPolicy, Policy};
 pub use request::{IssueRequest, RevokeRequest, RotateRequest};
 pub use revoke::Revoked;
 pub use tokens::{AllOwners, OneOwner, Tokens};
+pub use verify::InContext;

@@ -9,28 +9,29 @@
 //!    [`TokenStore::find`](crate::TokenStore::find).
 //! 3. [`Record::matches`](crate::Record::matches) compares the secret with the record and returns a
 //!    proof, [`Matched`]. [`Digests`] says how digests are made.
-//! 4. [`Matched::authorize`] decides with the time, the requirement and the [`TokenTypes`] of the
-//!    program, and returns a [`VerifiedToken`](crate::VerifiedToken) or a
+//! 4. [`Matched::authorize`] decides with the time, the requirement, the request and the
+//!    [`AccessRules`] of the program, and returns a [`VerifiedToken`](crate::VerifiedToken) or a
 //!    [`Refusal`](crate::Refusal).
 //!
 //! The steps do less than the service: they emit no event, note no use and end no overlap.
 //!
 //! ```
 //! use service_tokens::chrono::{DateTime, Utc};
-//! use service_tokens::steps::{Digests, ParsedToken, Prefix, TokenTypes};
-//! use service_tokens::{Refusal, Requirement, TokenStore, VerifiedToken};
+//! use service_tokens::steps::{AccessRules, Digests, ParsedToken, Prefix};
+//! use service_tokens::{Refusal, RequestContext, Requirement, TokenStore, VerifiedToken};
 //!
 //! async fn verify(
 //!     store: &dyn TokenStore,
 //!     token: &str,
 //!     ours: &[Prefix],
-//!     types: &TokenTypes,
+//!     context: &RequestContext,
+//!     rules: &AccessRules,
 //!     now: DateTime<Utc>,
 //! ) -> Result<VerifiedToken, Box<dyn std::error::Error>> {
 //!     let parsed = ParsedToken::parse(token, ours)?;
 //!     let stored = store.find(parsed.id()).await?.ok_or(Refusal::UnknownId)?;
 //!     let matched = stored.record.matches(&parsed, &Digests::plain())?;
-//!     Ok(matched.authorize(now, &Requirement::any_token(), types)?)
+//!     Ok(matched.authorize(now, &Requirement::any_token(), context, rules)?)
 //! }
 //! ```
 //!
@@ -39,24 +40,24 @@
 //! The compiler checks this. A record that was not compared cannot be authorized:
 //!
 //! ```compile_fail,E0599
-//! use service_tokens::steps::TokenTypes;
-//! use service_tokens::{Record, Requirement, VerifiedToken};
+//! use service_tokens::steps::AccessRules;
+//! use service_tokens::{Record, RequestContext, Requirement, VerifiedToken};
 //!
-//! fn verify(record: &Record, types: &TokenTypes) -> Option<VerifiedToken> {
+//! fn verify(record: &Record, rules: &AccessRules) -> Option<VerifiedToken> {
 //!     let now = service_tokens::chrono::DateTime::UNIX_EPOCH;
-//!     record.authorize(now, &Requirement::any_token(), types).ok()
+//!     record.authorize(now, &Requirement::any_token(), &RequestContext::new(), rules).ok()
 //! }
 //! ```
 //!
 //! Another value cannot take the place of the proof:
 //!
 //! ```compile_fail,E0308
-//! use service_tokens::steps::{Matched, TokenTypes};
-//! use service_tokens::{Record, Requirement, VerifiedToken};
+//! use service_tokens::steps::{AccessRules, Matched};
+//! use service_tokens::{Record, RequestContext, Requirement, VerifiedToken};
 //!
-//! fn verify(record: &Record, types: &TokenTypes) -> Option<VerifiedToken> {
+//! fn verify(record: &Record, rules: &AccessRules) -> Option<VerifiedToken> {
 //!     let now = service_tokens::chrono::DateTime::UNIX_EPOCH;
-//!     Matched::authorize(record, now, &Requirement::any_token(), types).ok()
+//!     Matched::authorize(record, now, &Requirement::any_token(), &RequestContext::new(), rules).ok()
 //! }
 //! ```
 //!
@@ -74,32 +75,33 @@
 //! The record cannot be exchanged between the comparison and the decision:
 //!
 //! ```compile_fail,E0506
-//! use service_tokens::steps::{Digests, ParsedToken, TokenTypes};
-//! use service_tokens::{Record, Requirement, VerifiedToken};
+//! use service_tokens::steps::{AccessRules, Digests, ParsedToken};
+//! use service_tokens::{Record, RequestContext, Requirement, VerifiedToken};
 //!
-//! fn verify(token: &ParsedToken<'_>, mut record: Record, other: Record, types: &TokenTypes)
+//! fn verify(token: &ParsedToken<'_>, mut record: Record, other: Record, rules: &AccessRules)
 //!     -> Option<VerifiedToken>
 //! {
 //!     let matched = record.matches(token, &Digests::plain()).ok()?;
 //!     record = other;
 //!     let now = service_tokens::chrono::DateTime::UNIX_EPOCH;
-//!     matched.authorize(now, &Requirement::any_token(), types).ok()
+//!     matched.authorize(now, &Requirement::any_token(), &RequestContext::new(), rules).ok()
 //! }
 //! ```
 //!
 //! One proof serves one decision:
 //!
 //! ```compile_fail,E0382
-//! use service_tokens::Requirement;
-//! use service_tokens::steps::{Matched, TokenTypes};
+//! use service_tokens::{RequestContext, Requirement};
+//! use service_tokens::steps::{AccessRules, Matched};
 //!
-//! fn twice(matched: Matched<'_>, types: &TokenTypes) {
+//! fn twice(matched: Matched<'_>, rules: &AccessRules) {
 //!     let now = service_tokens::chrono::DateTime::UNIX_EPOCH;
-//!     let _ = matched.authorize(now, &Requirement::any_token(), types);
-//!     let _ = matched.authorize(now, &Requirement::any_token(), types);
+//!     let _ = matched.authorize(now, &Requirement::any_token(), &RequestContext::new(), rules);
+//!     let _ = matched.authorize(now, &Requirement::any_token(), &RequestContext::new(), rules);
 //! }
 //! ```
 
+pub use crate::check::AccessRules;
 pub use crate::digest::Digests;
 pub use crate::record::Matched;
 pub use crate::scope::TokenTypes;

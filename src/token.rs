@@ -12,12 +12,14 @@
 
 mod base62;
 mod id;
+mod prefix;
 
 use std::fmt;
 
 pub use id::{InvalidTokenId, TokenId};
+pub use prefix::{InvalidPrefix, MAX_PREFIX_LEN, Prefix};
 
-use crate::secret::{ALPHABET, Presented, SECRET_LEN, Secret, SecretText};
+use crate::secret::{ALPHABET, PrefixTag, Presented, SECRET_LEN, Secret, SecretText};
 use base62::{ID_LEN, all_base62, decode_base62, decode_id};
 
 /// The lengths of the parts after the last `_`, in characters.
@@ -35,9 +37,6 @@ impl Layout {
         1 + self.id + self.secret + self.checksum
     }
 }
-
-/// The maximum length of a prefix, in characters.
-pub const MAX_PREFIX_LEN: usize = 32;
 
 /// The maximum length of a token of any known version, in characters.
 pub const MAX_TOKEN_LEN: usize = MAX_PREFIX_LEN + 1 + V1.body();
@@ -77,92 +76,6 @@ pub enum MalformedToken {
     IdRange,
 }
 
-/// The error returned for a text that is not a valid [`Prefix`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidPrefix {
-    /// The text is empty.
-    #[error("the prefix is empty")]
-    Empty,
-    /// The text has more than [`MAX_PREFIX_LEN`] characters.
-    #[error("the prefix is longer than {MAX_PREFIX_LEN} characters")]
-    TooLong,
-    /// The text does not match `[a-z][a-z0-9]*(_[a-z0-9]+)*`.
-    #[error(
-        "the prefix must start with a-z and contain only a-z, 0-9 and single underscores between \
-         them, such as acme_live"
-    )]
-    Form,
-}
-
-/// The readable start of a token, such as `acme_live`. It shows people and secret scanners which
-/// service a token belongs to.
-///
-/// A prefix matches `[a-z][a-z0-9]*(_[a-z0-9]+)*` and has at most 32 characters. See
-/// [the token format](crate::manual::token_format).
-///
-/// ```
-/// use service_tokens::steps::Prefix;
-///
-/// assert!(Prefix::new("acme_live").is_ok());
-/// assert!(Prefix::new("Acme").is_err());
-/// ```
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Prefix(Box<str>);
-
-impl Prefix {
-    /// Creates a prefix from a valid text.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`InvalidPrefix`], which names the rule that the text breaks.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use service_tokens::steps::Prefix;
-    /// use service_tokens::token::InvalidPrefix;
-    ///
-    /// assert_eq!(Prefix::new("acme_live")?.as_str(), "acme_live");
-    /// assert_eq!(Prefix::new("acme__live"), Err(InvalidPrefix::Form));
-    /// # Ok::<(), InvalidPrefix>(())
-    /// ```
-    pub fn new(prefix: &str) -> Result<Self, InvalidPrefix> {
-        if prefix.is_empty() {
-            return Err(InvalidPrefix::Empty);
-        }
-        if prefix.len() > MAX_PREFIX_LEN {
-            return Err(InvalidPrefix::TooLong);
-        }
-        let starts_with_letter = prefix.as_bytes()[0].is_ascii_lowercase();
-        let parts_are_plain = prefix.split('_').all(|part| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        });
-        if starts_with_letter && parts_are_plain {
-            Ok(Self(prefix.into()))
-        } else {
-            Err(InvalidPrefix::Form)
-        }
-    }
-
-    /// Returns the prefix as text, without the underscore that follows it in a token.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Prefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Prefix({})", self.0)
-    }
-}
-
-impl fmt::Display for Prefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// The plaintext of a token. It is available only once, when the token is issued or rotated.
 ///
 /// The text is overwritten in memory when the value is dropped. The type has no `Display`, no
@@ -176,8 +89,8 @@ pub struct Token {
 impl Token {
     /// Creates a token from its parts.
     pub(crate) fn assemble(prefix: &Prefix, id: TokenId, secret: &Secret) -> Self {
-        let mut text = SecretText::with_capacity(prefix.0.len() + 1 + V1.body());
-        text.push(&prefix.0);
+        let mut text = SecretText::with_capacity(prefix.as_str().len() + 1 + V1.body());
+        text.push(prefix.as_str());
         text.push_ascii(b"_");
         text.push_ascii(&[V1.version]);
         text.push_ascii(&id.encode());
@@ -208,7 +121,7 @@ impl fmt::Debug for Token {
 /// yet.
 #[derive(Clone, Copy)]
 pub struct ParsedToken<'t> {
-    prefix: &'t [u8],
+    prefix: &'t Prefix,
     id: TokenId,
     presented: &'t Presented,
 }
@@ -221,8 +134,11 @@ impl<'t> ParsedToken<'t> {
 
     /// Returns the prefix, which is one of the accepted ones.
     pub fn prefix(&self) -> &'t str {
-        // Valid UTF-8, because it equals an accepted prefix.
-        str::from_utf8(self.prefix).unwrap_or_default()
+        self.prefix.as_str()
+    }
+
+    pub(crate) fn prefix_tag(&self) -> &'t PrefixTag {
+        self.prefix.tag()
     }
 
     pub(crate) fn presented(&self) -> &'t Presented {
@@ -264,7 +180,7 @@ impl<'t> ParsedToken<'t> {
     /// # Ok::<(), service_tokens::token::InvalidPrefix>(())
     /// ```
     #[inline]
-    pub fn parse<T>(token: &'t T, accepted: &[Prefix]) -> Result<Self, MalformedToken>
+    pub fn parse<T>(token: &'t T, accepted: &'t [Prefix]) -> Result<Self, MalformedToken>
     where
         T: AsRef<[u8]> + ?Sized,
     {
@@ -296,14 +212,15 @@ impl<'t> ParsedToken<'t> {
 
 /// Returns the prefix and the part after the version, if the text has the form of version 1.
 #[inline]
-fn split_v1<'t>(bytes: &'t [u8], accepted: &[Prefix]) -> Option<(&'t [u8], &'t [u8])> {
+fn split_v1<'t>(bytes: &'t [u8], accepted: &'t [Prefix]) -> Option<(&'t Prefix, &'t [u8])> {
     let (head, body) = bytes.split_at_checked(bytes.len().checked_sub(V1.body())?)?;
     let (underscore, prefix) = head.split_last()?;
     let (version, body) = body.split_first()?;
-    let known = *underscore == b'_'
-        && *version == V1.version
-        && accepted.iter().any(|known| known.0.as_bytes() == prefix);
-    known.then_some((prefix, body))
+    if *underscore != b'_' || *version != V1.version {
+        return None;
+    }
+    let known = accepted.iter().find(|known| known.as_str().as_bytes() == prefix)?;
+    Some((known, body))
 }
 
 /// Returns the first broken rule of a text that does not have the form of version 1.
@@ -319,7 +236,7 @@ fn unlike_v1(bytes: &[u8], accepted: &[Prefix]) -> MalformedToken {
         return MalformedToken::NoPrefix;
     };
     let (prefix, body) = (&bytes[..underscore], &bytes[underscore + 1..]);
-    if !accepted.iter().any(|known| known.0.as_bytes() == prefix) {
+    if !accepted.iter().any(|known| known.as_str().as_bytes() == prefix) {
         return MalformedToken::UnknownPrefix;
     }
     if body.first() != Some(&V1.version) {

@@ -1,11 +1,15 @@
 //! The result of a verification.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::record::{FirstUse, Matched, Record, Texts};
+use super::RequestContext;
+use crate::digest::Digests;
+use crate::network::Networks;
+use crate::record::{Details, FirstUse, Matched, Record, Texts};
 use crate::refusal::Refusal;
 use crate::scope::{Requirement, Scopes};
 use crate::token::TokenId;
@@ -13,7 +17,7 @@ use crate::token::TokenId;
 /// A token that was found, compared and authorized.
 ///
 /// It owns its data, so it can be passed along with the request. Cloning it copies the data and allocates
-/// once, or twice if its texts are long.
+/// once, once more if its texts are long, and once more if it has networks or metadata.
 ///
 /// A verification writes to no memory that other cores share, so a token in use on all cores scales.
 // The data is in one allocation, so that the value moves through futures and extensions as a pointer.
@@ -29,6 +33,8 @@ struct Verified {
     not_before: Option<DateTime<Utc>>,
     expires_at: Option<DateTime<Utc>>,
     secret_created_at: DateTime<Utc>,
+    details: Option<Details>,
+    client_address: Option<IpAddr>,
     staleness: Duration,
     follows: Follows,
 }
@@ -54,7 +60,11 @@ impl Eq for Follows {}
 impl VerifiedToken {
     /// Creates the token of the record, with its scopes or with fewer.
     #[inline]
-    pub(super) fn of(matched: &Matched<'_>, fewer: Option<Scopes<'_>>) -> Self {
+    pub(super) fn of(
+        matched: &Matched<'_>,
+        fewer: Option<Scopes<'_>>,
+        context: &RequestContext,
+    ) -> Self {
         let (record, secret_created_at) = (matched.record(), matched.secret_created_at());
         // Allocate first, so that the value is built in place and not copied.
         let mut token = Self(Box::write(
@@ -66,6 +76,8 @@ impl VerifiedToken {
                 not_before: record.not_before(),
                 expires_at: record.expires_at(),
                 secret_created_at,
+                details: record.details().cloned(),
+                client_address: context.client_address,
                 staleness: Duration::ZERO,
                 follows: Follows { due: false, first_use: None },
             },
@@ -155,6 +167,56 @@ impl VerifiedToken {
         self.0.expires_at
     }
 
+    /// Returns the embedder's own entries, sorted by key.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, Requirement, TokenService, TokenType};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// let request = IssueRequest::new("connector", "backup").metadata("project", "p-17");
+    /// let issued = service.owner("acme").issue(request).await?;
+    /// let verified = service.verify(issued.token.expose_secret(), &Requirement::any_token()).await?;
+    /// assert_eq!(verified.metadata_value("project"), Some("p-17"));
+    /// assert_eq!(verified.metadata().count(), 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.details.iter().flat_map(Details::metadata)
+    }
+
+    /// Returns the embedder's entry with this key.
+    pub fn metadata_value(&self, key: &str) -> Option<&str> {
+        self.metadata().find_map(|(known, value)| (known == key).then_some(value))
+    }
+
+    /// Returns the networks from which the token is accepted, in ascending order. Without networks the
+    /// token is accepted from any address.
+    pub fn networks(&self) -> Networks<'_> {
+        Details::networks_of(self.0.details.as_ref()).iter()
+    }
+
+    /// Returns the client address that the token was verified with.
+    pub fn client_address(&self) -> Option<IpAddr> {
+        self.0.client_address
+    }
+
+    /// Returns the context that the token was verified in.
+    pub(crate) fn context(&self) -> RequestContext {
+        RequestContext::new().client_address(self.0.client_address)
+    }
+
+    pub(crate) fn details(&self) -> Option<&Details> {
+        self.0.details.as_ref()
+    }
+
+    /// Returns the creation time of the secret that the token was verified with.
+    pub(crate) fn secret_created_at(&self) -> DateTime<Utc> {
+        self.0.secret_created_at
+    }
+
     /// Returns the maximum age of the record behind this verification, counted from before the store was
     /// read. It is zero if the store answered in this process without waiting.
     #[inline]
@@ -168,14 +230,18 @@ impl VerifiedToken {
     ///
     /// [`Refusal::UnknownId`] if the record is another token's, and [`Refusal::NewerRecord`] if a newer
     /// program wrote it.
-    pub(crate) fn matched_on<'r>(&self, record: &'r Record) -> Result<Matched<'r>, Refusal> {
+    pub(crate) fn matched_on<'r>(
+        &self,
+        record: &'r Record,
+        digests: &Digests,
+    ) -> Result<Matched<'r>, Refusal> {
         let same = record.id() == self.id()
             && record.owner() == self.owner()
             && record.created_at() == self.created_at();
         if !same {
             return Err(Refusal::UnknownId);
         }
-        record.matched_before(self.0.secret_created_at)
+        record.matched_before(self.0.secret_created_at, digests)
     }
 
     pub(crate) fn with_staleness(mut self, staleness: Duration) -> Self {
@@ -205,6 +271,9 @@ impl fmt::Debug for VerifiedToken {
             .field("created_at", &self.created_at())
             .field("not_before", &self.not_before())
             .field("expires_at", &self.expires_at())
+            .field("networks", &self.networks())
+            .field("client_address", &self.client_address())
+            .field("metadata", &self.metadata().collect::<Vec<_>>())
             .field("staleness", &self.staleness())
             .finish()
     }

@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 use super::verdict::NotKept;
 use crate::clock::from_micros;
 use crate::digest::StoredDigest;
-use crate::record::{NewRecord, OlderEnds, Record, ReplacedSecret, Rotation};
+use crate::network::NetworkSet;
+use crate::record::{NewRecord, NewSuspension, OlderEnds, Record, ReplacedSecret, Rotation, Times};
 use crate::scope::ScopeSet;
 use crate::token::TokenId;
 
@@ -56,6 +57,7 @@ pub(super) struct Sample {
     pub(super) issued_by: Option<String>,
     pub(super) issuers: Vec<TokenId>,
     pub(super) metadata: BTreeMap<String, String>,
+    pub(super) networks: Option<NetworkSet>,
     pub(super) secret: u8,
 }
 
@@ -73,6 +75,7 @@ impl Sample {
             issued_by: None,
             issuers: Vec::new(),
             metadata: BTreeMap::new(),
+            networks: None,
             secret: 0,
         }
     }
@@ -99,6 +102,8 @@ impl Sample {
             issued_by: self.issued_by.as_deref(),
             issuers: &self.issuers,
             metadata: &self.metadata,
+            networks: self.networks.as_ref(),
+            end_set_at: None,
         })
         .map_err(not_created)
     }
@@ -139,12 +144,29 @@ fn rotated(
     older_ends: OlderEnds,
     replaces: Option<ReplacedSecret>,
 ) -> Result<Record, NotKept> {
-    let rotation = Rotation { digest: digest(secret), older_ends, replaces, expires_at: None };
-    record.rotate(at(micros), &rotation).map_err(not_created)
+    let rotation = Rotation {
+        digest: digest(secret),
+        older_ends,
+        replaces,
+        expires_at: None,
+        by: Some("operator"),
+        on_behalf_of: Some(nth(7)),
+    };
+    record.rotate(Times::at(at(micros)), &rotation).map_err(not_created)
 }
 
 pub(super) fn revoked(record: &Record, by: Option<&str>, reason: Option<&str>) -> Record {
     record.revoke(at(SECOND), by, reason).ok().flatten().unwrap_or_else(|| record.clone())
+}
+
+/// Returns the suspended record. The suspension passes at the time `until` in microseconds.
+pub(super) fn suspended(record: &Record, until: Option<i64>) -> Result<Record, NotKept> {
+    let (until, by, reason) = (until.map(at), Some("operator"), Some("odd traffic"));
+    let new = NewSuspension { since: at(NOW - 3), until, by, reason };
+    record
+        .suspend(at(NOW - 3), new)
+        .map_err(not_created)?
+        .ok_or_else(|| not_created("it is suspended"))
 }
 
 /// Returns the record in a newer format, with an unknown field.
@@ -174,6 +196,7 @@ pub(super) fn varied_records() -> Result<Vec<(&'static str, Record)>, NotKept> {
     let full = Sample {
         not_before: Some(NOW + 1),
         issued_by: Some("ops@acme".into()),
+        networks: Some(NetworkSet::parse(["192.0.2.0/24", "2001:db8::/32"]).map_err(not_created)?),
         issuers: (0..16).map(nth).collect(),
         metadata: metadata([("team", "storage"), ("ticket", "4711"), ("empty", "")]),
         scopes: (0..64).map(|n| format!("scope-{n:02}:*")).collect(),
@@ -212,6 +235,15 @@ pub(super) fn varied_records() -> Result<Vec<(&'static str, Record)>, NotKept> {
         ("a record with an ended secret", leaked),
         ("a record with every field", full.record()?),
         ("a record with as much metadata as allowed", with_max_metadata(121).record()?),
+        ("a suspended record", suspended(&Sample::nth(122).record()?, None)?),
+        (
+            "a record suspended until an odd microsecond",
+            suspended(&Sample::nth(123).record()?, Some(NOW + 1_000_001))?,
+        ),
+        (
+            "a suspended record with every field",
+            suspended(&full.record_as(nth(124))?, Some(NOW + DAY))?,
+        ),
         ("a revoked record", revoked(&Sample::nth(130).record()?, None, None)),
         (
             "a record revoked at an odd microsecond",

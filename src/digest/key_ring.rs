@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit};
 use sha2::Sha256;
 
@@ -64,8 +65,17 @@ pub enum InvalidKey {
 /// ```
 #[derive(Clone)]
 pub struct KeyRing {
-    pub(super) active: (KeyId, Hmac<Sha256>),
-    retired: Vec<(KeyId, Hmac<Sha256>)>,
+    pub(super) active: RingKey,
+    retired: Vec<RingKey>,
+}
+
+/// A key of a ring.
+#[derive(Clone)]
+pub(super) struct RingKey {
+    pub(super) id: KeyId,
+    pub(super) mac: Hmac<Sha256>,
+    /// The time from which secrets under a retired key are refused.
+    pub(super) end: Option<DateTime<Utc>>,
 }
 
 impl KeyRing {
@@ -85,7 +95,7 @@ impl KeyRing {
     /// assert_eq!(KeyRing::new(KeyId(*b"2026"), b"short").unwrap_err(), InvalidKey::TooShort);
     /// ```
     pub fn new(id: KeyId, key: &[u8]) -> Result<Self, InvalidKey> {
-        Ok(Self { active: (id, keyed(key)?), retired: Vec::new() })
+        Ok(Self { active: RingKey::new(id, key, None)?, retired: Vec::new() })
     }
 
     /// Adds a retired key, which verifies digests and creates none.
@@ -106,27 +116,73 @@ impl KeyRing {
     /// assert_eq!(again.unwrap_err(), InvalidKey::DuplicateId(KeyId(*b"2026")));
     /// # Ok::<(), InvalidKey>(())
     /// ```
-    pub fn retired(mut self, id: KeyId, key: &[u8]) -> Result<Self, InvalidKey> {
+    pub fn retired(self, id: KeyId, key: &[u8]) -> Result<Self, InvalidKey> {
+        self.with_retired(id, key, None)
+    }
+
+    /// Adds a retired key with an end (exclusive). Until then it verifies digests. From then on, secrets
+    /// under this key are recognized and refused with [`Refusal::KeyEnded`](crate::Refusal::KeyEnded).
+    ///
+    /// A key that is removed from the ring instead gives
+    /// [`Refusal::MissingKey`](crate::Refusal::MissingKey), also for a wrong secret. With an end, the log
+    /// shows which clients still use the old key with the right secret.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`retired`](Self::retired).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::chrono::{TimeZone, Utc};
+    /// use service_tokens::digest::KeyId;
+    /// use service_tokens::KeyRing;
+    ///
+    /// # let (this_year, last_year) = ([1u8; 32], [2u8; 32]);
+    /// let end = Utc.with_ymd_and_hms(2026, 4, 1, 0, 0, 0).unwrap();
+    /// let keys = KeyRing::new(KeyId(*b"2026"), &this_year)?
+    ///     .retired_until(KeyId(*b"2025"), &last_year, end)?;
+    /// # Ok::<(), service_tokens::digest::InvalidKey>(())
+    /// ```
+    pub fn retired_until(
+        self,
+        id: KeyId,
+        key: &[u8],
+        end: DateTime<Utc>,
+    ) -> Result<Self, InvalidKey> {
+        self.with_retired(id, key, Some(end))
+    }
+
+    fn with_retired(
+        mut self,
+        id: KeyId,
+        key: &[u8],
+        end: Option<DateTime<Utc>>,
+    ) -> Result<Self, InvalidKey> {
         if self.find(id).is_some() {
             return Err(InvalidKey::DuplicateId(id));
         }
-        self.retired.push((id, keyed(key)?));
+        self.retired.push(RingKey::new(id, key, end)?);
         Ok(self)
     }
 
     /// Returns the key with this id, active or retired.
-    pub(super) fn find(&self, id: KeyId) -> Option<&Hmac<Sha256>> {
-        std::iter::once(&self.active)
-            .chain(&self.retired)
-            .find_map(|(known, mac)| (*known == id).then_some(mac))
+    pub(super) fn find(&self, id: KeyId) -> Option<&RingKey> {
+        std::iter::once(&self.active).chain(&self.retired).find(|key| key.id == id)
+    }
+}
+
+impl RingKey {
+    fn new(id: KeyId, key: &[u8], end: Option<DateTime<Utc>>) -> Result<Self, InvalidKey> {
+        Ok(Self { id, mac: keyed(key)?, end })
     }
 }
 
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let retired: Vec<KeyId> = self.retired.iter().map(|(id, _)| *id).collect();
+        let retired: Vec<KeyId> = self.retired.iter().map(|key| key.id).collect();
         f.debug_struct("KeyRing")
-            .field("active", &self.active.0)
+            .field("active", &self.active.id)
             .field("retired", &retired)
             .finish_non_exhaustive()
     }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::clock::{ClockJump, rfc3339};
-use crate::record::State;
+use crate::record::{Field, State};
 use crate::store::{Filter, States};
 
 pub(super) fn time<S: Serializer>(time: &DateTime<Utc>, to: S) -> Result<S::Ok, S::Error> {
@@ -32,6 +32,11 @@ pub(super) fn clock_jump<S: Serializer>(jump: &ClockJump, to: S) -> Result<S::Ok
     map.serialize_entry("by_seconds", &jump.by.as_seconds_f64())?;
     map.serialize_entry("noticed_at", &rfc3339(jump.noticed_at))?;
     map.end()
+}
+
+/// Writes the names of fields.
+pub(super) fn fields<S: Serializer>(fields: &[Field], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(fields.iter().map(Field::to_string))
 }
 
 /// Writes the fields of a filter that are set.
@@ -68,6 +73,5 @@ pub(super) fn filter<S: Serializer>(filter: &Filter, to: S) -> Result<S::Ok, S::
 }
 
 fn names(states: States) -> Vec<State> {
-    let all = [State::Pending, State::Active, State::Expired, State::Revoked];
-    all.into_iter().filter(|state| states.contains(*state)).collect()
+    State::ALL.into_iter().filter(|state| states.contains(*state)).collect()
 }

@@ -52,6 +52,66 @@ pub(super) fn trace(event: &Event) {
                 tracing::info!(target: T, ?owner, ?filter, with, revoked, ?by, ?reason, "tokens revoked");
             }
         }
+        Event::Suspended { id, owner, until, by, reason, on_behalf_of } => {
+            let on_behalf_of = on_behalf_of.map(shown);
+            tracing::info!(target: T, %id, ?owner, ?until, ?by, ?reason, on_behalf_of, "token suspended");
+        }
+        Event::AlreadySuspended { id, owner, on_behalf_of } => {
+            let on_behalf_of = on_behalf_of.map(shown);
+            tracing::info!(target: T, %id, ?owner, on_behalf_of, "token was suspended before");
+        }
+        Event::SuspendedAll {
+            owner,
+            filter,
+            with,
+            since,
+            suspended,
+            failed,
+            by,
+            reason,
+            stopped,
+        } => {
+            let with = with.as_ref().map(tracing::field::display);
+            if stopped.is_some() || *failed > 0 {
+                tracing::warn!(target: T, ?owner, ?filter, with, ?since, suspended, failed, ?by, ?reason, ?stopped, "not all tokens were suspended");
+            } else {
+                tracing::info!(target: T, ?owner, ?filter, with, ?since, suspended, ?by, ?reason, "tokens suspended");
+            }
+        }
+        Event::Resumed { id, owner, by } => {
+            tracing::info!(target: T, %id, ?owner, ?by, "token resumed");
+        }
+        Event::NotSuspended { id, owner } => {
+            tracing::info!(target: T, %id, ?owner, "token was not suspended");
+        }
+        Event::ResumedAll { owner, filter, resumed, failed, by, stopped } => {
+            if stopped.is_some() || *failed > 0 {
+                tracing::warn!(target: T, ?owner, ?filter, resumed, failed, ?by, ?stopped, "not all tokens were resumed");
+            } else {
+                tracing::info!(target: T, ?owner, ?filter, resumed, ?by, "tokens resumed");
+            }
+        }
+        Event::Amended { id, owner, fields, by, on_behalf_of } => {
+            let on_behalf_of = on_behalf_of.map(shown);
+            tracing::info!(target: T, %id, ?owner, ?fields, ?by, on_behalf_of, "token amended");
+        }
+        Event::OlderSecretEnded { id, owner, already_ended, by, on_behalf_of } => {
+            let on_behalf_of = on_behalf_of.map(shown);
+            tracing::info!(target: T, %id, ?owner, already_ended, ?by, on_behalf_of, "older secret ended");
+        }
+        Event::Imported { id, owner, token_type, issued_to, by } => {
+            tracing::info!(target: T, %id, ?owner, ?token_type, ?issued_to, ?by, "token imported");
+        }
+        Event::AlreadyImported { id, owner, state } => {
+            tracing::info!(target: T, %id, ?owner, %state, "token was imported before");
+        }
+        Event::LeakReported { id, owner, outcome, by } => {
+            let id = id.as_ref().map(tracing::field::display);
+            tracing::warn!(target: T, id, ?owner, outcome, ?by, "leak reported");
+        }
+        Event::ExpiresSoon { id, owner, token_type, issued_to, expires_at, distance } => {
+            tracing::warn!(target: T, %id, ?owner, ?token_type, ?issued_to, %expires_at, ?distance, "token expires soon");
+        }
         Event::Purged { owner, retention, purged, failed, stopped } => {
             if stopped.is_some() || *failed > 0 {
                 tracing::warn!(target: T, ?owner, ?retention, purged, failed, ?stopped, "not all records of ended tokens were removed");

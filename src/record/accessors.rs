@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Overlap, RECORD_FORMAT, Record, Revocation, Texts};
+use super::{Details, Overlap, RECORD_FORMAT, Record, Revocation, Suspension, Texts};
 use crate::digest::{KeyId, StoredDigest};
+use crate::network::Networks;
 use crate::scope::Scopes;
 use crate::token::TokenId;
 
@@ -73,6 +74,49 @@ impl Record {
         self.rare.as_ref()?.revocation.as_ref()
     }
 
+    /// Returns the latest suspension, if the token has not been resumed since. It may have passed its
+    /// [`until`](Suspension::until).
+    pub fn suspension(&self) -> Option<&Suspension> {
+        self.rare.as_ref()?.suspension.as_ref()
+    }
+
+    /// Returns the networks from which the token is accepted, in ascending order. Without networks the
+    /// token is accepted from any address.
+    pub fn networks(&self) -> Networks<'_> {
+        Details::networks_of(self.details()).iter()
+    }
+
+    #[inline]
+    pub(crate) fn details(&self) -> Option<&Details> {
+        self.rare.as_ref()?.details.as_ref()
+    }
+
+    /// Returns the person or program that made the newest secret, named by the embedder. Before the first
+    /// rotation it is the same as [`issued_by`](Self::issued_by).
+    pub fn secret_created_by(&self) -> Option<&str> {
+        if self.newest.created_at == self.created_at {
+            return self.issued_by();
+        }
+        self.rare.as_ref()?.secret_by.as_deref()
+    }
+
+    /// Returns the calling token that made the newest secret, if a rotation
+    /// [on behalf of](crate::TokenService::on_behalf_of) a token made it.
+    pub fn secret_created_on_behalf_of(&self) -> Option<TokenId> {
+        self.rare.as_ref()?.secret_on_behalf_of
+    }
+
+    /// Returns the time at which the present [`expires_at`](Self::expires_at) was set, which is the time
+    /// of the issue or import, of a rotation, or of an amendment.
+    pub fn end_set_at(&self) -> DateTime<Utc> {
+        self.rare.as_ref().and_then(|rare| rare.end_set_at).unwrap_or(self.created_at)
+    }
+
+    /// Returns whether the token was imported from an older system. This is a property of its id.
+    pub fn is_imported(&self) -> bool {
+        self.id.is_imported()
+    }
+
     /// Returns the overlap of two secrets at `now`, or `None` if the record has only one secret that has
     /// not ended.
     ///
@@ -107,6 +151,7 @@ impl Record {
         (now < older.latest_end).then(|| Overlap {
             ends_at: self.expires_at.map_or(older.latest_end, |end| end.min(older.latest_end)),
             ends_on_first_use: older.ends_on_first_use,
+            older_created_at: older.created_at,
         })
     }
 
@@ -123,9 +168,7 @@ impl Record {
 
     /// Returns the embedder's own entries, sorted by key.
     pub fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.rare
-            .iter()
-            .flat_map(|rare| rare.metadata.iter().map(|(key, value)| (&**key, &**value)))
+        self.details().into_iter().flat_map(Details::metadata)
     }
 
     /// Returns the keys of the digests that can still match at `now`. If no record needs a key, it can be

@@ -6,23 +6,25 @@
 //! Integers are big-endian, times are microseconds since 1970 in eight bytes. Each record has
 //! exactly one encoding.
 //!
-//! The frame (format byte, tag, length, checksum, maximum length) and the fields 1 to 8 and 12 to
-//! 16 have the same meaning and limits in every later format, so that an old version of this crate can
+//! The frame (format byte, tag, length, checksum, maximum length) and the fields 1 to 8, 12 to 16 and
+//! 19 to 22 have the same meaning and limits in every later format, so that an old version of this crate can
 //! list and filter the records of a new one. A writer uses the oldest format that can express the record.
 //!
 //! A field with a tag of 128 or more does not restrict the token. A version that does not know it
 //! ignores it and writes it back unchanged. An unknown field below 128 makes the bytes invalid in this format,
 //! so adding such a field needs a new format.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 
+use super::details::Details;
 use super::field::{MAX_ISSUERS, MAX_METADATA, MAX_SCOPES_LEN, MAX_TEXT_LEN};
 use super::texts::Texts;
 use super::tlv::{CorruptRecord, Fields, Reader, Writer, time_bytes, unseal};
-use super::{EndedSecret, IgnorableField, NewestSecret, OlderSecret, Rare, Record, Revocation};
+use super::{
+    EndedSecret, IgnorableField, NewestSecret, OlderSecret, Rare, Record, Revocation, Suspension,
+};
 use crate::digest::StoredDigest;
+use crate::network::NetworkSet;
 use crate::scope::{ScopeSet, valid_type_name};
 use crate::token::TokenId;
 
@@ -51,6 +53,14 @@ const REASON: u8 = 14;
 const ISSUED_BY: u8 = 15;
 const ISSUERS: u8 = 16;
 const METADATA: u8 = 17;
+const NETWORKS: u8 = 18;
+const SUSPENDED_SINCE: u8 = 19;
+const SUSPENDED_UNTIL: u8 = 20;
+const SUSPENDED_BY: u8 = 21;
+const SUSPENSION_REASON: u8 = 22;
+const SECRET_BY: u8 = 23;
+const SECRET_ON_BEHALF_OF: u8 = 24;
+const END_SET_AT: u8 = 25;
 
 /// The first tag of the fields that may be ignored.
 const FIRST_IGNORABLE_TAG: u8 = 128;
@@ -172,13 +182,26 @@ impl Writer {
             let issuers: Vec<u8> = rare.issuers.iter().flat_map(|id| id.to_bytes()).collect();
             self.field(ISSUERS, &issuers);
         }
-        if !rare.metadata.is_empty() {
-            let mut entries = Writer::with_capacity(0);
-            for text in rare.metadata.iter().flat_map(|(key, value)| [key, value]) {
-                entries.counted(text.as_bytes());
+        if let Some(details) = &rare.details {
+            for (tag, content) in
+                [(METADATA, details.metadata_bytes()), (NETWORKS, details.network_bytes())]
+            {
+                if !content.is_empty() {
+                    self.field(tag, content);
+                }
             }
-            self.field(METADATA, entries.content());
         }
+        if let Some(suspension) = &rare.suspension {
+            self.time(SUSPENDED_SINCE, Some(suspension.since));
+            self.time(SUSPENDED_UNTIL, suspension.until);
+            self.text(SUSPENDED_BY, suspension.by.as_deref());
+            self.text(SUSPENSION_REASON, suspension.reason.as_deref());
+        }
+        self.text(SECRET_BY, rare.secret_by.as_deref());
+        if let Some(token) = rare.secret_on_behalf_of {
+            self.field(SECRET_ON_BEHALF_OF, &token.to_bytes());
+        }
+        self.time(END_SET_AT, rare.end_set_at);
         rare.ignorable.iter().for_each(|(tag, content)| self.field(*tag, content));
     }
 }
@@ -194,6 +217,7 @@ struct Head<'b> {
     not_before: Option<DateTime<Utc>>,
     expires_at: Option<DateTime<Utc>>,
     revocation: Option<Revocation>,
+    suspension: Option<Suspension>,
     issued_by: Option<Box<str>>,
     issuers: Vec<TokenId>,
 }
@@ -216,6 +240,7 @@ impl<'b> Head<'b> {
             not_before: fields.time(NOT_BEFORE)?,
             expires_at: fields.time(EXPIRES_AT)?,
             revocation: revocation(fields)?,
+            suspension: suspension(fields)?,
             issued_by: fields.text(ISSUED_BY, MAX_TEXT_LEN)?.map(Into::into),
             issuers: fields.take(ISSUERS, issuers)?.unwrap_or_default(),
         })
@@ -256,6 +281,7 @@ impl<'b> Head<'b> {
         };
         record.set_rare(Rare {
             revocation: self.revocation,
+            suspension: self.suspension,
             issued_by: self.issued_by,
             issuers: self.issuers,
             ..rare
@@ -285,6 +311,20 @@ fn revocation(fields: &mut Fields<'_>) -> Result<Option<Revocation>, CorruptReco
     }
 }
 
+fn suspension(fields: &mut Fields<'_>) -> Result<Option<Suspension>, CorruptRecord> {
+    let since = fields.time(SUSPENDED_SINCE)?;
+    let until = fields.time(SUSPENDED_UNTIL)?;
+    let by = fields.text(SUSPENDED_BY, MAX_TEXT_LEN)?.map(Into::into);
+    let reason = fields.text(SUSPENSION_REASON, MAX_TEXT_LEN)?.map(Into::into);
+    match since {
+        Some(since) => Ok(Some(Suspension { since, until, by, reason })),
+        None if until.is_some() || by.is_some() || reason.is_some() => {
+            Err(CorruptRecord("a suspension has no start"))
+        }
+        None => Ok(None),
+    }
+}
+
 fn rare(fields: &mut Fields<'_>) -> Result<Rare, CorruptRecord> {
     let older = fields.take(OLDER, |reader| {
         Ok(OlderSecret {
@@ -301,10 +341,17 @@ fn rare(fields: &mut Fields<'_>) -> Result<Rare, CorruptRecord> {
             ended_at: reader.time()?,
         })
     })?;
+    let metadata = fields.take(METADATA, metadata)?.unwrap_or_default();
+    let networks = fields.take(NETWORKS, networks)?.unwrap_or_default();
     Ok(Rare {
         older,
         ended,
-        metadata: fields.take(METADATA, metadata)?.unwrap_or_default(),
+        details: Details::of_encoded(networks, metadata),
+        secret_by: fields.text(SECRET_BY, MAX_TEXT_LEN)?.map(Into::into),
+        secret_on_behalf_of: fields
+            .take(SECRET_ON_BEHALF_OF, Reader::array)?
+            .map(TokenId::from_bytes),
+        end_set_at: fields.time(END_SET_AT)?,
         ..Rare::default()
     })
 }
@@ -330,26 +377,33 @@ fn issuers(reader: &mut Reader<'_>) -> Result<Vec<TokenId>, CorruptRecord> {
     Ok(issuers)
 }
 
-fn metadata(reader: &mut Reader<'_>) -> Result<BTreeMap<String, String>, CorruptRecord> {
+/// Checks the networks and returns their bytes. An empty list is not "no restriction", because the field
+/// would then be missing.
+fn networks<'b>(reader: &mut Reader<'b>) -> Result<&'b [u8], CorruptRecord> {
+    let bytes = reader.take(reader.remaining())?;
+    NetworkSet::from_bytes(bytes).map(|_| bytes).map_err(CorruptRecord)
+}
+
+/// Checks the metadata and returns its bytes.
+fn metadata<'b>(reader: &mut Reader<'b>) -> Result<&'b [u8], CorruptRecord> {
     let (max_entries, max_bytes) = MAX_METADATA;
-    let mut metadata = BTreeMap::<String, String>::new();
-    let mut bytes = 0;
-    while !reader.is_empty() {
-        let length = reader.length()?;
-        let key = reader.text(length)?;
-        let length = reader.length()?;
-        let value = reader.text(length)?;
+    let content = reader.take(reader.remaining())?;
+    let mut entries = Reader::new(content);
+    let (mut last, mut count, mut bytes) = (None, 0, 0);
+    while !entries.is_empty() {
+        let (key, value) = (entries.counted_text()?, entries.counted_text()?);
         if key.is_empty() {
             return Err(CorruptRecord("a metadata key is empty"));
         }
-        if metadata.last_key_value().is_some_and(|(last, _)| last.as_str() >= key) {
+        if last.is_some_and(|last| last >= key) {
             return Err(CorruptRecord("metadata is not in order"));
         }
+        last = Some(key);
+        count += 1;
         bytes += key.len() + value.len();
-        metadata.insert(key.to_owned(), value.to_owned());
     }
-    if metadata.is_empty() || metadata.len() > max_entries || bytes > max_bytes {
+    if count == 0 || count > max_entries || bytes > max_bytes {
         return Err(CorruptRecord("the metadata is empty or too long"));
     }
-    Ok(metadata)
+    Ok(content)
 }

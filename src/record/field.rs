@@ -1,5 +1,6 @@
 //! The fields that a caller sets, their limits, and the errors of invalid ones.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -61,6 +62,18 @@ pub enum Field {
     Limit,
     /// The period for which ended tokens are retained.
     Retention,
+    /// The networks from which the token is accepted.
+    Networks,
+    /// The person or program that suspended the token.
+    SuspendedBy,
+    /// The time at which a suspension passes.
+    SuspendedUntil,
+    /// The person or program that resumed the token.
+    ResumedBy,
+    /// The person or program that amended the token.
+    AmendedBy,
+    /// The digest of an imported token.
+    Digest,
 }
 
 impl fmt::Display for Field {
@@ -83,6 +96,12 @@ impl fmt::Display for Field {
             Self::OlderEnds => "older_ends",
             Self::Limit => "limit",
             Self::Retention => "retention",
+            Self::Networks => "networks",
+            Self::SuspendedBy => "suspended_by",
+            Self::SuspendedUntil => "suspended_until",
+            Self::ResumedBy => "resumed_by",
+            Self::AmendedBy => "amended_by",
+            Self::Digest => "digest",
         })
     }
 }
@@ -160,6 +179,18 @@ pub enum Rule {
         /// The maximum value.
         max: usize,
     },
+    /// The amendment adds a scope or a network.
+    #[error("may only be narrowed")]
+    Widens,
+    /// The end is later than the present end, and the caller may not extend it.
+    #[error("must not be after the present end, {}", rfc3339(*latest))]
+    LaterThanPresent {
+        /// The latest allowed time.
+        latest: DateTime<Utc>,
+    },
+    /// A network exceeds those of the calling token.
+    #[error("must be within the networks of the calling token")]
+    ExceedsCallerNetworks,
 }
 
 /// The error returned for a field that breaks a rule. Its text does not repeat the value.
@@ -243,15 +274,24 @@ pub(crate) fn check_new(new: &NewRecord<'_>) -> Result<(), InvalidField> {
     if new.issuers.len() > MAX_ISSUERS {
         return Err(Field::Issuers.breaks(Rule::TooMany { max: MAX_ISSUERS }));
     }
-    let (entries, bytes) = MAX_METADATA;
-    if new.metadata.len() > entries {
-        return Err(Field::Metadata.breaks(Rule::TooMany { max: entries }));
+    let (max_entries, max_bytes) = MAX_METADATA;
+    check_metadata(new.metadata, max_entries, max_bytes)
+}
+
+/// Checks the number of metadata entries, their keys and their total length.
+pub(crate) fn check_metadata(
+    metadata: &BTreeMap<String, String>,
+    max_entries: usize,
+    max_bytes: usize,
+) -> Result<(), InvalidField> {
+    if metadata.len() > max_entries {
+        return Err(Field::Metadata.breaks(Rule::TooMany { max: max_entries }));
     }
-    if new.metadata.keys().any(String::is_empty) {
+    if metadata.keys().any(String::is_empty) {
         return Err(Field::Metadata.breaks(Rule::Empty));
     }
-    if new.metadata.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() > bytes {
-        return Err(Field::Metadata.breaks(Rule::TooLong { max: bytes }));
+    if metadata.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() > max_bytes {
+        return Err(Field::Metadata.breaks(Rule::TooLong { max: max_bytes }));
     }
     Ok(())
 }

@@ -1,13 +1,12 @@
-//! The lifecycle of a record, as pure functions that return the modified record.
+//! The states of a record and its revocation, as pure functions. [`rotate`](super::rotate),
+//! [`suspend`](super::suspend) and [`amend`](super::amend) have the other changes.
 
 use std::fmt;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
-use super::field::{Field, InvalidField, MAX_TEXT_LEN, Rule, nearest_valid};
-use super::{EndedSecret, NewestSecret, OlderSecret, Rare, Record, Revocation};
-use crate::clock::whole_micros;
-use crate::digest::StoredDigest;
+use super::field::{Field, InvalidField, MAX_TEXT_LEN, nearest_valid};
+use super::{Record, Revocation};
 
 /// The state of a token. [The manual](crate::manual::life#states) describes the transitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,10 +17,19 @@ pub enum State {
     Pending,
     /// Accepted.
     Active,
+    /// Not accepted until it is resumed, or until the suspension has passed. A token that is also pending
+    /// is suspended.
+    Suspended,
     /// Not accepted any more, because its `expires_at` has passed.
     Expired,
     /// Revoked. A revocation is final.
     Revoked,
+}
+
+impl State {
+    /// All states.
+    pub const ALL: [Self; 5] =
+        [Self::Pending, Self::Active, Self::Suspended, Self::Expired, Self::Revoked];
 }
 
 impl fmt::Display for State {
@@ -29,95 +37,43 @@ impl fmt::Display for State {
         f.pad(match self {
             Self::Pending => "pending",
             Self::Active => "active",
+            Self::Suspended => "suspended",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
         })
     }
 }
 
-/// The time at which the secret that was newest before the rotation stops being accepted.
-///
-/// A rotation that replaces [`ReplacedSecret::Newest`] during an overlap ends that secret at once. There
-/// [`Now`](Self::Now) also ends the older secret, and any other value is ignored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OlderEnds {
-    /// Every earlier secret ends with the rotation, because one has leaked.
-    Now,
-    /// The secret ends at this time (exclusive).
-    At(DateTime<Utc>),
-    /// The secret ends when the new one is first used, and at the latest at this time.
-    OnFirstUse {
-        /// The latest end (exclusive).
-        latest: DateTime<Utc>,
-    },
-}
-
-/// Which of the two accepted secrets a rotation discards. Ignored if only one is accepted.
-///
-/// | request | secrets accepted after the rotation |
-/// | --- | --- |
-/// | `Newest` | the older one until its end, and the new one |
-/// | `Oldest` | the newest one so far until the requested end, and the new one |
-/// | either, with [`at_once`](crate::RotateRequest::at_once) | only the new one |
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReplacedSecret {
-    /// The newest secret, for example because the response that contained it was lost. It ends at once.
-    ///
-    /// The end of the older secret does not change, so the overlap that the request names is ignored. If
-    /// the older secret ends with the first use of the newest, that is now the first use of the secret
-    /// that this rotation creates.
-    Newest,
-    /// The oldest secret, for example because the next rotation is due. It ends at once, and the newest
-    /// becomes the older one of a new overlap.
-    Oldest,
-}
-
-/// The input of a rotation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rotation {
-    /// The digest of the new secret.
-    pub(crate) digest: StoredDigest,
-    /// The end of the newest secret so far.
-    pub(crate) older_ends: OlderEnds,
-    /// The secret to discard. Required during an overlap.
-    pub(crate) replaces: Option<ReplacedSecret>,
-    /// The new expiry time. The old one is retained if this is `None`.
-    pub(crate) expires_at: Option<Option<DateTime<Utc>>>,
-}
-
-/// The error returned when a token cannot be rotated.
+/// The error returned when a record cannot be revoked, suspended, resumed or amended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RotateDenied {
-    /// The token is not active.
-    #[error("only an active token can be rotated, and this one is {0}")]
-    NotActive(State),
-    /// Two secrets are accepted, and the request does not say which one it replaces.
-    #[error(
-        "two secrets are accepted, so the request must say whether it replaces the newest or the oldest"
-    )]
-    OverlapRuns,
-    /// The newest secret is not the one that the request names, because another caller has rotated
-    /// the token.
-    #[error("the token was rotated again, so its newest secret is not the expected one")]
-    RotatedSince,
-    /// A newer version of this crate wrote the record.
+pub(crate) enum ChangeDenied {
+    /// The token has ended, and this change is for live tokens. A revocation never returns it.
+    #[error("the token is {0}")]
+    Ended(State),
+    /// A newer version of this crate wrote the record, and this one could not change it.
     #[error("a newer version of this crate wrote the record")]
     NewerRecord,
-    /// A time is outside the range of a record, or an expiry time is not after now.
+    /// A field breaks a limit of a record or a rule of the change.
     #[error(transparent)]
     Invalid(#[from] InvalidField),
 }
 
-/// The error returned when a record cannot be revoked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum RevokeDenied {
-    /// A newer version of this crate wrote the record, and this one could not add the revocation to it.
-    #[error("a newer version of this crate wrote the record")]
-    NewerRecord,
-    /// The actor or the reason exceeds the limits of a record.
-    #[error(transparent)]
-    Invalid(#[from] InvalidField),
+/// The times that decide the state of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// The time of the service.
+    pub(crate) now: DateTime<Utc>,
+    /// The earlier of the service's time and the clock's reading. A suspension passes by this time, because
+    /// a clock that runs ahead must not resume a token.
+    pub(crate) earlier: DateTime<Utc>,
+}
+
+impl Times {
+    /// Returns the times of a clock that was never ahead.
+    #[inline]
+    pub(crate) fn at(now: DateTime<Utc>) -> Self {
+        Self { now, earlier: now }
+    }
 }
 
 impl Record {
@@ -143,14 +99,37 @@ impl Record {
     /// ```
     #[inline]
     pub fn state(&self, now: DateTime<Utc>) -> State {
+        self.state_by(Times::at(now))
+    }
+
+    /// Returns the state of the token by these times.
+    #[inline]
+    pub(crate) fn state_by(&self, times: Times) -> State {
         if self.revocation().is_some() {
             State::Revoked
-        } else if self.expires_at.is_some_and(|end| now >= end) {
+        } else if self.expires_at.is_some_and(|end| times.now >= end) {
             State::Expired
-        } else if self.not_before.is_some_and(|start| now < start) {
+        } else if self.is_suspended(times.earlier) {
+            State::Suspended
+        } else if self.is_pending(times.now) {
             State::Pending
         } else {
             State::Active
+        }
+    }
+
+    /// Returns whether the token's `not_before` is in the future.
+    #[inline]
+    pub(crate) fn is_pending(&self, now: DateTime<Utc>) -> bool {
+        self.not_before.is_some_and(|start| now < start)
+    }
+
+    /// Checks that the token has not ended and that this version of the crate can change the record.
+    pub(super) fn expect_live(&self, now: DateTime<Utc>) -> Result<(), ChangeDenied> {
+        match self.state(now) {
+            _ if self.is_newer() => Err(ChangeDenied::NewerRecord),
+            state @ (State::Expired | State::Revoked) => Err(ChangeDenied::Ended(state)),
+            State::Pending | State::Active | State::Suspended => Ok(()),
         }
     }
 
@@ -178,18 +157,18 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// Returns [`RevokeDenied`]. A wrong clock never prevents a revocation.
+    /// Returns [`ChangeDenied`], but never `Ended`. A wrong clock never prevents a revocation.
     pub(crate) fn revoke(
         &self,
         now: DateTime<Utc>,
         by: Option<&str>,
         reason: Option<&str>,
-    ) -> Result<Option<Self>, RevokeDenied> {
+    ) -> Result<Option<Self>, ChangeDenied> {
         if self.revocation().is_some() {
             return Ok(None);
         }
         if self.is_newer() {
-            return Err(RevokeDenied::NewerRecord);
+            return Err(ChangeDenied::NewerRecord);
         }
         for (field, text) in [(Field::RevokedBy, by), (Field::Reason, reason)] {
             text.map_or(Ok(()), |text| field.filled(text, MAX_TEXT_LEN))?;
@@ -201,126 +180,5 @@ impl Record {
             reason: reason.map(Into::into),
         });
         Ok(Some(revoked))
-    }
-
-    /// Checks that the newest secret was created at this time.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`RotateDenied::RotatedSince`] or [`RotateDenied::NewerRecord`].
-    pub(crate) fn expect_newest(&self, made_at: DateTime<Utc>) -> Result<(), RotateDenied> {
-        if self.is_newer() {
-            return Err(RotateDenied::NewerRecord);
-        }
-        if whole_micros(made_at) == self.newest.created_at {
-            Ok(())
-        } else {
-            Err(RotateDenied::RotatedSince)
-        }
-    }
-
-    /// Returns the record with a new secret. The id stays the same, and at most two secrets are
-    /// accepted. The digest of the secret that ended last is retained, so that its use is
-    /// recognized.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`RotateDenied`]. The policy is not checked here.
-    pub(crate) fn rotate(
-        &self,
-        now: DateTime<Utc>,
-        rotation: &Rotation,
-    ) -> Result<Self, RotateDenied> {
-        if self.is_newer() {
-            return Err(RotateDenied::NewerRecord);
-        }
-        match self.state(now) {
-            State::Active => {}
-            state => return Err(RotateDenied::NotActive(state)),
-        }
-        let overlap = self.overlap(now).is_some();
-        if overlap && rotation.replaces.is_none() {
-            return Err(RotateDenied::OverlapRuns);
-        }
-        rotation.check(now)?;
-        // The creation time identifies a secret, so it must be unique within the record. The clock
-        // may not have advanced, or may be behind that of the process which created the last
-        // secret.
-        let next = nearest_valid(self.newest.created_at + TimeDelta::microseconds(1));
-        let now = nearest_valid(now);
-        let mut rotated = self.clone();
-        let mut rare = rotated.rare.take().map(|rare| *rare).unwrap_or_default();
-        let newest = std::mem::replace(
-            &mut rotated.newest,
-            NewestSecret { digest: rotation.digest, created_at: now.max(next) },
-        );
-        if overlap && rotation.replaces == Some(ReplacedSecret::Newest) {
-            rare.ended = Some(newest.ended(now));
-            if rotation.older_ends == OlderEnds::Now
-                && let Some(older) = rare.older.take()
-            {
-                rare.ended = Some(older.ended(now));
-            }
-        } else {
-            // An older secret that is still present has expired, or ends now because it is the
-            // oldest.
-            if let Some(older) = rare.older.take() {
-                let ended_at = older.latest_end.min(now);
-                rare.ended = Some(older.ended(ended_at));
-            }
-            rare.replace_newest(newest, now, rotation);
-        }
-        if let Some(end) = rotation.expires_at {
-            rotated.expires_at = end.map(whole_micros);
-        }
-        rotated.set_rare(rare);
-        Ok(rotated)
-    }
-}
-
-impl Rotation {
-    /// Refuses times that are outside the range of a record.
-    fn check(&self, now: DateTime<Utc>) -> Result<(), InvalidField> {
-        match self.older_ends {
-            OlderEnds::At(end) | OlderEnds::OnFirstUse { latest: end } => {
-                Field::OlderEnds.in_range(end)?;
-            }
-            OlderEnds::Now => {}
-        }
-        if let Some(end) = self.expires_at.flatten() {
-            Field::ExpiresAt.in_range(end)?;
-            if whole_micros(end) <= whole_micros(now) {
-                return Err(Field::ExpiresAt.breaks(Rule::NotAfterNow));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Rare {
-    fn replace_newest(&mut self, newest: NewestSecret, now: DateTime<Utc>, rotation: &Rotation) {
-        let (latest_end, ends_on_first_use) = match rotation.older_ends {
-            OlderEnds::At(end) => (whole_micros(end), false),
-            OlderEnds::OnFirstUse { latest } => (whole_micros(latest), true),
-            OlderEnds::Now => (now, false),
-        };
-        if latest_end <= now {
-            self.ended = Some(newest.ended(now));
-        } else {
-            let NewestSecret { digest, created_at } = newest;
-            self.older = Some(OlderSecret { digest, created_at, latest_end, ends_on_first_use });
-        }
-    }
-}
-
-impl NewestSecret {
-    fn ended(self, ended_at: DateTime<Utc>) -> EndedSecret {
-        EndedSecret { digest: self.digest, created_at: self.created_at, ended_at }
-    }
-}
-
-impl OlderSecret {
-    pub(super) fn ended(self, ended_at: DateTime<Utc>) -> EndedSecret {
-        EndedSecret { digest: self.digest, created_at: self.created_at, ended_at }
     }
 }

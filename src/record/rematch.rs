@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{Matched, PresentedSecret, Record};
+use crate::digest::Digests;
 use crate::refusal::Refusal;
 
 impl Matched<'_> {
@@ -29,17 +30,19 @@ impl Record {
     pub(crate) fn matched_before(
         &self,
         secret_created_at: DateTime<Utc>,
+        digests: &Digests,
     ) -> Result<Matched<'_>, Refusal> {
         if self.is_newer() {
             return Err(Refusal::NewerRecord);
         }
-        let presented = if self.newest.created_at == secret_created_at {
-            PresentedSecret::Newest
-        } else if self.older().is_some_and(|older| older.created_at == secret_created_at) {
-            PresentedSecret::Older
+        let (presented, digest) = if self.newest.created_at == secret_created_at {
+            (PresentedSecret::Newest, &self.newest.digest)
         } else {
-            PresentedSecret::Ended
+            match self.older().filter(|older| older.created_at == secret_created_at) {
+                Some(older) => (PresentedSecret::Older, &older.digest),
+                None => (PresentedSecret::Ended, &self.newest.digest),
+            }
         };
-        Ok(Matched { record: self, presented })
+        Ok(Matched::new(self, presented, digest, digests))
     }
 }

@@ -101,6 +101,10 @@ pub(super) fn time_bytes(time: DateTime<Utc>) -> [u8; 8] {
 pub(super) struct Reader<'b>(&'b [u8]);
 
 impl<'b> Reader<'b> {
+    pub(super) fn new(bytes: &'b [u8]) -> Self {
+        Self(bytes)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -159,6 +163,12 @@ impl<'b> Reader<'b> {
     pub(super) fn text(&mut self, length: usize) -> Result<&'b str, CorruptRecord> {
         str::from_utf8(self.take(length)?).map_err(|_| CorruptRecord("a text is not UTF-8"))
     }
+
+    /// Reads a length and a text.
+    pub(super) fn counted_text(&mut self) -> Result<&'b str, CorruptRecord> {
+        let length = self.length()?;
+        self.text(length)
+    }
 }
 
 /// The fields by tag. Each is taken once, and the fields that remain are unknown.
@@ -166,7 +176,7 @@ pub(super) struct Fields<'b>(BTreeMap<u8, &'b [u8]>);
 
 impl<'b> Fields<'b> {
     pub(super) fn read(body: &'b [u8]) -> Result<Self, CorruptRecord> {
-        let mut reader = Reader(body);
+        let mut reader = Reader::new(body);
         let mut fields = BTreeMap::new();
         while !reader.is_empty() {
             let [tag] = reader.array()?;
@@ -186,7 +196,7 @@ impl<'b> Fields<'b> {
         read: impl FnOnce(&mut Reader<'b>) -> Result<T, CorruptRecord>,
     ) -> Result<Option<T>, CorruptRecord> {
         let Some(content) = self.0.remove(&tag) else { return Ok(None) };
-        let mut reader = Reader(content);
+        let mut reader = Reader::new(content);
         let value = read(&mut reader)?;
         if reader.is_empty() { Ok(Some(value)) } else { Err(CorruptRecord("a field is too long")) }
     }

@@ -11,6 +11,7 @@ use super::last_used::{DEFAULT_RESOLUTION, MAX_RESOLUTION, PendingUses};
 use super::policy::{InvalidPolicy, Policy};
 use super::recent_times::RecentTimes;
 use super::records::Records;
+use crate::check::{AccessRules, OwnerGate};
 use crate::clock::{Clock, GuardedClock, SystemClock};
 use crate::digest::{Digests, KeyRing};
 use crate::event::{EventSink, Events};
@@ -80,6 +81,7 @@ pub struct TokenServiceBuilder<S> {
     digests: Digests,
     clock: Arc<dyn Clock>,
     random: Arc<dyn RandomSource>,
+    owner_gate: Option<Box<dyn OwnerGate>>,
     sink: Option<Box<dyn EventSink>>,
     cache: Option<(Duration, usize)>,
     last_used_resolution: Option<Duration>,
@@ -113,6 +115,7 @@ impl<S: TokenStore> TokenService<S> {
             digests: Digests::plain(),
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(OsRandom),
+            owner_gate: None,
             sink: None,
             cache: None,
             last_used_resolution: Some(DEFAULT_RESOLUTION),
@@ -191,6 +194,32 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     /// ```
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Sets the owner gate, which says whether an owner's account is open. Without a gate every account is
+    /// open.
+    ///
+    /// [`OwnerGate`] has the details and an example with a set of closed accounts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{MemoryStore, TokenService};
+    /// use service_tokens::OwnerStatus;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    ///     .owner_gate(|owner: &str| match owner {
+    ///         "closed" => OwnerStatus::Closed,
+    ///         _ => OwnerStatus::Open,
+    ///     })
+    ///     .build()?;
+    /// # let _ = service;
+    /// # Ok(()) }
+    /// ```
+    pub fn owner_gate(mut self, gate: impl OwnerGate) -> Self {
+        self.owner_gate = Some(Box::new(gate));
         self
     }
 
@@ -455,6 +484,10 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             let name = duplicate.map(|(_, token_type)| token_type.name().to_owned());
             return Err(BuildError::DuplicateType(name.unwrap_or_default()));
         }
+        let mut rules = AccessRules::new(types);
+        if let Some(gate) = self.owner_gate {
+            rules = rules.owner_gate(gate);
+        }
         let events = match self.sink {
             None => Events::Tracing,
             Some(sink) => Events::queued(sink, EVENT_QUEUE, self.clock.clone())
@@ -465,7 +498,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
         Ok(TokenService {
             records: Records::new(self.store, cache),
             prefixes,
-            types,
+            rules,
             policy: self.policy,
             digests: self.digests,
             clock: GuardedClock::new(self.clock),

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::core::TokenService;
 use crate::check::VerifiedToken;
 use crate::error::{ManageError, NotPermitted};
-use crate::record::Record;
+use crate::record::{Details, Record};
 use crate::refusal::Refusal;
 use crate::scope::{Requirement, ReservedScope};
 use crate::store::TokenStore;
@@ -63,6 +63,15 @@ impl Caller<'_> {
         }
     }
 
+    /// Returns the id of the calling token, if the caller is a token.
+    pub(super) fn token_id(&self) -> Option<TokenId> {
+        match self {
+            Self::Embedder(_) => None,
+            Self::Token(calling) => Some(calling.token.id()),
+            Self::Itself(token, _) => Some(token.id()),
+        }
+    }
+
     /// Returns the tokens that become issuers of a rotated token, because their clients may know its
     /// new secret.
     pub(super) fn lineage(&self) -> &[TokenId] {
@@ -103,8 +112,10 @@ impl<S: TokenStore> TokenService<S> {
         };
         let any = Requirement::any_token();
         let verified = token
-            .matched_on(present)
-            .and_then(|matched| matched.authorize(self.now(), &any, &self.types))
+            .matched_on(present, &self.digests)
+            .and_then(|matched| {
+                matched.authorize_by(self.times(), &any, &token.context(), &self.rules)
+            })
             .map_err(not_active)?;
         match scope {
             Some(scope) if !verified.permits(&scope.requirement()) => {
@@ -116,9 +127,6 @@ impl<S: TokenStore> TokenService<S> {
 
     /// Checks that the caller may give this token a new secret, and returns the latest end that the token
     /// may then have.
-    ///
-    /// The scopes with which the token was issued count, and not those that its type has today. The
-    /// type may get scopes back later, and by then the caller would know the secret.
     pub(super) fn may_rotate(
         &self,
         caller: &Caller<'_>,
@@ -126,14 +134,41 @@ impl<S: TokenStore> TokenService<S> {
     ) -> Result<Option<DateTime<Utc>>, ManageError> {
         match caller {
             Caller::Embedder(_) => Ok(None),
-            Caller::Token(calling) if !calling.token.scopes().contains(present.scopes()) => {
-                Err(NotPermitted::ExceedsCaller.into())
+            Caller::Token(calling) => {
+                calling.expect_contained(present)?;
+                Ok(self.policy.latest_below(calling.token.expires_at()))
             }
-            Caller::Token(calling) => Ok(self.policy.latest_below(calling.token.expires_at())),
             Caller::Itself(token, scope) => {
                 self.admit(token, present, *scope)?;
+                may_replace_newest(token, present)?;
                 Ok(present.expires_at())
             }
         }
     }
+}
+
+impl CallingToken {
+    /// Checks that the other token can do no more than this one, and is accepted from no other address.
+    ///
+    /// The scopes with which the token was issued count, and not those that its type has today. The
+    /// type may get scopes back later, and by then the caller would know the secret.
+    pub(super) fn expect_contained(&self, other: &Record) -> Result<(), NotPermitted> {
+        let contained = self.token.scopes().contains(other.scopes())
+            && Details::covers_networks(self.token.details(), other.details());
+        if contained { Ok(()) } else { Err(NotPermitted::ExceedsCaller) }
+    }
+}
+
+/// Refuses a token that was presented with its older secret, unless the token made the newest one itself.
+///
+/// An operator may have rotated the token because the older secret leaked, and then the holder of that secret
+/// must not get a new one. A client that rotated its own token and lost the answer has only the older
+/// secret, and repeats the rotation with it.
+pub(super) fn may_replace_newest(
+    token: &VerifiedToken,
+    present: &Record,
+) -> Result<(), NotPermitted> {
+    let presented_newest = token.secret_created_at() == present.secret_created_at();
+    let made_by_itself = present.secret_created_on_behalf_of() == Some(token.id());
+    if presented_newest || made_by_itself { Ok(()) } else { Err(NotPermitted::OlderSecret) }
 }

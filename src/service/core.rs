@@ -12,11 +12,13 @@ use super::last_used::{LastUsedMerge, PendingUses};
 use super::policy::Policy;
 use super::recent_times::RecentTimes;
 use super::records::Records;
+use crate::check::AccessRules;
 use crate::clock::{ClockJump, Earlier, GuardedClock, Moment};
 use crate::digest::Digests;
 use crate::event::{Event, Events, Operation};
 use crate::random::{RandomError, RandomSource};
-use crate::scope::{TokenType, TokenTypes};
+use crate::record::Times;
+use crate::scope::TokenType;
 use crate::token::{Prefix, TokenId, scanner_regex};
 
 /// A service that issues, verifies, lists, rotates and revokes tokens in any
@@ -49,7 +51,7 @@ pub struct TokenService<S> {
     pub(super) records: Records<S>,
     /// The prefix of new tokens first, then the other accepted prefixes.
     pub(super) prefixes: Vec<Prefix>,
-    pub(super) types: TokenTypes,
+    pub(super) rules: AccessRules,
     pub(super) policy: Policy,
     pub(super) digests: Digests,
     pub(super) clock: GuardedClock,
@@ -72,7 +74,7 @@ pub struct FlushTimeout;
 impl<S> TokenService<S> {
     /// Returns the types of tokens that this service knows.
     pub fn token_types(&self) -> impl Iterator<Item = &TokenType> {
-        self.types.iter()
+        self.rules.types().iter()
     }
 
     /// Returns the policy for new tokens.
@@ -98,6 +100,12 @@ impl<S> TokenService<S> {
     /// Returns the earlier time, for operations that destroy records or must not miss a live token.
     pub(super) fn earlier(&self) -> Earlier {
         self.clock.earlier(|jump| self.report_clock_jump(jump))
+    }
+
+    /// Returns the times that decide the state of a token.
+    pub(super) fn times(&self) -> Times {
+        let earlier = self.earlier().time;
+        Times { now: self.now(), earlier }
     }
 
     #[cold]
@@ -252,7 +260,7 @@ impl<S> fmt::Debug for TokenService<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenService")
             .field("prefixes", &self.prefixes)
-            .field("types", &self.types)
+            .field("rules", &self.rules)
             .field("policy", &self.policy)
             .field("digests", &self.digests)
             .field("clock", &self.clock)

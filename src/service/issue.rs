@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::audit::Audit;
-use super::caller::Issuer;
+use super::caller::{CallingToken, Issuer};
 use super::core::TokenService;
 use super::issue_gate::IssuePermit;
 use super::request::IssueRequest;
@@ -11,7 +11,8 @@ use crate::clock::whole_micros;
 use crate::digest::StoredDigest;
 use crate::error::ManageError;
 use crate::event::Event;
-use crate::record::{Field, InvalidField, NewRecord, Record, Rule};
+use crate::network::{InvalidNetworks, Network, NetworkSet, NetworksRef};
+use crate::record::{Details, Field, InvalidField, NewRecord, Record, Rule};
 use crate::secret::Secret;
 use crate::store::{Filter, ListRequest, MAX_PAGE_LEN, States, StoredRecord, TokenStore};
 use crate::token::{Token, TokenId};
@@ -90,8 +91,12 @@ impl<S: TokenStore> TokenService<S> {
         let now = self.now();
         let (owner, calling) = (issuer.owner(), issuer.calling_token());
         self.check_texts(owner, request)?;
-        let present =
-            self.types.get(&request.token_type).ok_or(Field::Type.breaks(Rule::Unknown))?.scopes();
+        let present = self
+            .rules
+            .types()
+            .get(&request.token_type)
+            .ok_or(Field::Type.breaks(Rule::Unknown))?
+            .scopes();
         if let Some(requested) = &request.scopes {
             if requested.as_scopes().is_empty() {
                 return Err(Field::Scopes.breaks(Rule::Empty).into());
@@ -104,6 +109,7 @@ impl<S: TokenStore> TokenService<S> {
         if calling.is_some_and(|calling| !calling.token.scopes().contains(scopes)) {
             return Err(Field::Scopes.breaks(Rule::ExceedsCallerScopes).into());
         }
+        let networks = networks_below(request.networks.as_deref(), calling)?;
         let id = match request.id {
             Some(id) => recent_v7(id, now)?,
             None => TokenId::generate(now, &*self.random)?,
@@ -112,7 +118,7 @@ impl<S: TokenStore> TokenService<S> {
             calling.and_then(|calling| self.policy.latest_below(calling.token.expires_at()));
         let expires_at = self.policy.end_until(request.expiry, now, latest)?;
         let secret = Secret::generate(&*self.random)?;
-        let digest = self.digests.make(id, secret.characters());
+        let digest = self.digests.make(id, secret.characters(), self.prefixes[0].tag());
         let record = Record::new(&NewRecord {
             id,
             owner,
@@ -126,6 +132,8 @@ impl<S: TokenStore> TokenService<S> {
             issued_by: request.issued_by.as_deref(),
             issuers: calling.map_or(&[], |calling| &calling.lineage),
             metadata: &request.metadata,
+            networks: networks.as_ref(),
+            end_set_at: None,
         })?;
         self.check_active_limit(owner, now).await?;
         Ok(NewToken { permit, secret, digest, record })
@@ -176,6 +184,29 @@ impl IssueRequest {
             on_behalf_of,
         }
     }
+}
+
+/// Returns the networks of a new token. They are within those of the calling token, which it inherits if
+/// the request names none.
+pub(super) fn networks_below(
+    requested: Option<&[Network]>,
+    calling: Option<&CallingToken>,
+) -> Result<Option<NetworkSet>, InvalidField> {
+    let issuer = calling.and_then(|calling| calling.token.details()).and_then(Details::networks);
+    let Some(requested) = requested else { return Ok(issuer.map(NetworksRef::to_set)) };
+    let networks = requested_networks(requested)?;
+    if issuer.is_some_and(|issuer| !issuer.contains(networks.borrowed())) {
+        return Err(Field::Networks.breaks(Rule::ExceedsCallerNetworks));
+    }
+    Ok(Some(networks))
+}
+
+/// Returns the networks of a request as a set.
+pub(super) fn requested_networks(networks: &[Network]) -> Result<NetworkSet, InvalidField> {
+    NetworkSet::new(networks.iter().copied()).map_err(|invalid| match invalid {
+        InvalidNetworks::TooMany { max } => Field::Networks.breaks(Rule::TooMany { max }),
+        _ => Field::Networks.breaks(Rule::Empty),
+    })
 }
 
 /// Checks that a chosen id is a UUID of version 7 with a recent time.

@@ -69,21 +69,21 @@ impl<S: TokenStore> TokenService<S> {
     /// # Examples
     ///
     /// ```
-    /// use service_tokens::{MemoryStore, Resumed, TokenService};
+    /// use service_tokens::{MemoryStore, ResumedIssuing, TokenService};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let service = TokenService::builder(MemoryStore::new(), "acme_live").build()?;
     /// service.pause_issuing("INC-42").await?;
-    /// assert_eq!(service.resume_issuing(), Resumed::WasPaused);
-    /// assert_eq!(service.resume_issuing(), Resumed::WasNotPaused);
+    /// assert_eq!(service.resume_issuing(), ResumedIssuing::WasPaused);
+    /// assert_eq!(service.resume_issuing(), ResumedIssuing::WasNotPaused);
     /// # Ok(()) }
     /// ```
-    pub fn resume_issuing(&self) -> Resumed {
+    pub fn resume_issuing(&self) -> ResumedIssuing {
         if self.issue_gate.open() {
             self.events.emit(Event::IssuingResumed);
-            Resumed::WasPaused
+            ResumedIssuing::WasPaused
         } else {
-            Resumed::WasNotPaused
+            ResumedIssuing::WasNotPaused
         }
     }
 
@@ -95,7 +95,7 @@ impl<S: TokenStore> TokenService<S> {
 
 /// The state in which [`TokenService::resume_issuing`] found issuing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Resumed {
+pub enum ResumedIssuing {
     /// Issuing was paused, and is resumed now.
     WasPaused,
     /// Issuing was not paused. The call had no effect.

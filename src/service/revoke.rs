@@ -52,8 +52,9 @@ impl<S: TokenStore> TokenService<S> {
                 if let (Caller::Itself(token, scope), false) = (caller, done) {
                     self.admit(token, present, *scope)?;
                 }
-                let revoked =
-                    present.revoke(now, request.by.as_deref(), request.reason.as_deref())?;
+                let revoked = present
+                    .revoke(now, request.by.as_deref(), request.reason.as_deref())
+                    .map_err(|denied| ManageError::of_denied(id, denied))?;
                 if let Some(revoked) = &revoked {
                     guard.get_or_insert_with(|| self.records.begin_revocation(id));
                     own = revoked.revocation().cloned();

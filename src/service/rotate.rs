@@ -23,12 +23,13 @@ impl<S: TokenStore> TokenService<S> {
         if let Some(by) = &request.by {
             self.policy.check_text(Field::RotatedBy, by)?;
         }
-        let now = self.now();
+        let times = self.times();
+        let now = times.now;
         let older_ends = self.policy.older_end(request.older_ends, now)?;
         let expires_at =
             request.expiry.map(|requested| self.policy.end(requested, now)).transpose()?;
         let secret = Secret::generate(&*self.random)?;
-        let digest = self.digests.make(id, secret.characters());
+        let digest = self.digests.make(id, secret.characters(), self.prefixes[0].tag());
         let rotation = Rotation {
             digest,
             older_ends: match older_ends {
@@ -38,6 +39,8 @@ impl<S: TokenStore> TokenService<S> {
             },
             replaces: request.replaces,
             expires_at,
+            by: request.by.as_deref(),
+            on_behalf_of: caller.token_id(),
         };
         let record = self
             .records
@@ -55,7 +58,7 @@ impl<S: TokenStore> TokenService<S> {
                 if let Some(created_at) = request.if_secret_created_at {
                     present.expect_newest(created_at)?;
                 }
-                let rotated = present.rotate(now, &rotation)?;
+                let rotated = present.rotate(times, &rotation)?;
                 ends_by(rotated.expires_at(), latest)?;
                 Ok(Some(rotated.below(caller.lineage())?))
             })

@@ -6,11 +6,13 @@
 //! boxed future, from the cache or from the store. [`verdict`] has the steps that both share.
 
 mod from_store;
+mod in_context;
+mod still_active;
 mod two_step;
 mod verdict;
 
 use super::core::TokenService;
-use crate::check::VerifiedToken;
+use crate::check::{RequestContext, VerifiedToken};
 use crate::error::VerifyError;
 use crate::refusal::Refusal;
 use crate::scope::Requirement;
@@ -18,8 +20,17 @@ use crate::store::{StoreError, TokenStore};
 use crate::token::ParsedToken;
 use verdict::{Freshness, Later, Outcome, Use, whole};
 
+pub use in_context::InContext;
+
+/// The context of a verification that was called without one. It is static, so that it outlives every
+/// future.
+static WITHOUT_FACTS: RequestContext = RequestContext::new();
+
 impl<S: TokenStore> TokenService<S> {
     /// Verifies a token, and that it may do what the requirement says.
+    ///
+    /// The call has no client address, so a token that is restricted to [networks](crate::network) is
+    /// refused. Use [`in_context`](Self::in_context) to pass the address.
     ///
     /// `token` is the token of an `Authorization: Bearer` header, without `Bearer` and without white
     /// space around it. A malformed token is refused before the store is asked. Every refusal emits one
@@ -70,7 +81,13 @@ impl<S: TokenStore> TokenService<S> {
         // acceptance is moved in the two parts in which it was written, and a refusal as one value.
         // Other moves read memory with another width than it was written with, which causes a
         // store-forwarding stall.
-        match self.verify_now(token.as_ref(), requirement, Freshness::Cached, Use::Now) {
+        match self.verify_now(
+            token.as_ref(),
+            requirement,
+            &WITHOUT_FACTS,
+            Freshness::Cached,
+            Use::Now,
+        ) {
             Ok(Ok(verified)) => Ok(verified),
             Ok(refused) => whole(refused),
             Err(later) => later.await,
@@ -113,7 +130,13 @@ impl<S: TokenStore> TokenService<S> {
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
-        match self.verify_now(token.as_ref(), requirement, Freshness::Uncached, Use::Now) {
+        match self.verify_now(
+            token.as_ref(),
+            requirement,
+            &WITHOUT_FACTS,
+            Freshness::Uncached,
+            Use::Now,
+        ) {
             Ok(Ok(verified)) => Ok(verified),
             Ok(refused) => whole(refused),
             Err(later) => later.await,
@@ -126,11 +149,12 @@ impl<S: TokenStore> TokenService<S> {
         &'f self,
         token: &'f [u8],
         requirement: &'f Requirement,
+        context: &'f RequestContext,
         freshness: Freshness,
         usage: Use,
     ) -> Result<Outcome, Later<'f>> {
         let token = match ParsedToken::parse(token, &self.prefixes) {
-            Ok(token) => self.digests.hash(token.id(), token.presented()),
+            Ok(token) => self.digests.hash(&token),
             Err(malformed) => {
                 let malformed = VerifyError::Refused(Refusal::Malformed(malformed));
                 return Ok(Err(self.refuse(None, malformed, freshness)));
@@ -140,10 +164,10 @@ impl<S: TokenStore> TokenService<S> {
         let mut verdict = None;
         let answered = self.records.store.find_now(id, &mut |found| {
             let found = found.map(|found| (found.record, found.used_micros()));
-            verdict = Some(self.judge(&token, found, now, requirement));
+            verdict = Some(self.judge(&token, found, now, requirement, context));
         });
         if !answered {
-            return Err(self.verify_later(token, requirement, freshness, usage));
+            return Err(self.verify_later(token, requirement, context, freshness, usage));
         }
         match verdict {
             Some(Ok(accepted)) if accepted.is_all() => Ok(Ok(accepted.verified)),

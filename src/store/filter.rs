@@ -23,11 +23,11 @@ pub struct States(u8);
 
 impl States {
     /// The states of live tokens, which work now or will work: active and pending.
-    pub const LIVE: Self = Self(0b0011);
+    pub const LIVE: Self = Self(0b1_0011);
     /// The states of tokens that will never work again: expired and revoked.
-    pub const ENDED: Self = Self(0b1100);
+    pub const ENDED: Self = Self(0b0_1100);
     /// All states.
-    pub const ALL: Self = Self(0b1111);
+    pub const ALL: Self = Self(0b1_1111);
 
     /// Returns whether `state` is in the set.
     pub const fn contains(self, state: State) -> bool {
@@ -40,6 +40,7 @@ impl States {
             State::Active => 0b0010,
             State::Expired => 0b0100,
             State::Revoked => 0b1000,
+            State::Suspended => 0b1_0000,
         }
     }
 }

@@ -100,6 +100,17 @@ impl TokenId {
         Ok(Self::from_uuid(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()))
     }
 
+    /// Returns whether this is the id of a token that was imported from an older system.
+    ///
+    /// Such an id is a UUID of version 8 (RFC 9562 §5.8) whose first 16 bits are zero. It is smaller than
+    /// every id of a token that was issued, because that begins with the time of the issue.
+    pub fn is_imported(self) -> bool {
+        let uuid = self.to_uuid();
+        self.value() >> 112 == 0
+            && uuid.get_version_num() == 8
+            && uuid.get_variant() == uuid::Variant::RFC4122
+    }
+
     pub(super) fn encode(self) -> [u8; ID_LEN] {
         let mut characters = [0; ID_LEN];
         encode_base62(self.value(), &mut characters);

@@ -189,7 +189,7 @@ impl Simulation {
             }
             Command::ResumeIssuing => {
                 let was_paused =
-                    self.service.resume_issuing() == service_tokens::Resumed::WasPaused;
+                    self.service.resume_issuing() == service_tokens::ResumedIssuing::WasPaused;
                 assert_eq!(was_paused, self.paused);
                 self.paused = false;
             }

@@ -61,8 +61,8 @@ pub(crate) async fn pause_issuing_leaves_other_operations(stores: Stores) {
     // Pauses with another reason, then resumes.
     service.pause_issuing("INC-43").await.unwrap();
     assert_eq!(service.issuing_paused().as_deref(), Some("INC-43"));
-    assert_eq!(service.resume_issuing(), service_tokens::Resumed::WasPaused);
-    assert_eq!(service.resume_issuing(), service_tokens::Resumed::WasNotPaused);
+    assert_eq!(service.resume_issuing(), service_tokens::ResumedIssuing::WasPaused);
+    assert_eq!(service.resume_issuing(), service_tokens::ResumedIssuing::WasNotPaused);
     assert_eq!(service.issuing_paused(), None);
     let _ = service.owner("acme").issue(backup()).await.unwrap();
 }
@@ -223,9 +223,9 @@ pub(crate) async fn pause_and_resume_are_events(stores: Stores) {
     let events = collected.take(&service);
     let [Event::Failed { cause, .. }] = &events[..] else { panic!("{events:?}") };
     assert_eq!(cause, "issuing is paused: INC-42");
-    assert_eq!(service.resume_issuing(), service_tokens::Resumed::WasPaused);
+    assert_eq!(service.resume_issuing(), service_tokens::ResumedIssuing::WasPaused);
     assert_eq!(collected.take(&service), [Event::IssuingResumed]);
-    assert_eq!(service.resume_issuing(), service_tokens::Resumed::WasNotPaused);
+    assert_eq!(service.resume_issuing(), service_tokens::ResumedIssuing::WasNotPaused);
     assert_eq!(collected.take(&service), []);
 }
 

@@ -106,11 +106,12 @@ fn states(text: &str) -> Result<&'static [State], String> {
     Ok(match text {
         "pending" => &[State::Pending],
         "active" => &[State::Active],
+        "suspended" => &[State::Suspended],
         "expired" => &[State::Expired],
         "revoked" => &[State::Revoked],
-        "live" => &[State::Pending, State::Active],
+        "live" => &[State::Pending, State::Active, State::Suspended],
         "ended" => &[State::Expired, State::Revoked],
-        "all" => &[State::Pending, State::Active, State::Expired, State::Revoked],
+        "all" => &State::ALL,
         _ => return Err("must be pending, active, expired, revoked, live, ended or all".into()),
     })
 }

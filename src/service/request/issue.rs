@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::Expiry;
+use crate::network::Network;
 use crate::scope::ScopeSet;
 use crate::token::TokenId;
 
@@ -33,6 +34,7 @@ pub struct IssueRequest {
     pub(crate) scopes: Option<ScopeSet>,
     pub(crate) not_before: Option<DateTime<Utc>>,
     pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) networks: Option<Vec<Network>>,
     pub(crate) issued_by: Option<String>,
     pub(crate) id: Option<TokenId>,
 }
@@ -67,6 +69,7 @@ impl IssueRequest {
             scopes: None,
             not_before: None,
             metadata: BTreeMap::new(),
+            networks: None,
             issued_by: None,
             id: None,
         }
@@ -207,6 +210,31 @@ impl IssueRequest {
     /// ```
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// Restricts the token to these networks, at most 32 of them. From any other address, and without a
+    /// known address, it is refused.
+    ///
+    /// A token that another token issues without networks inherits those of its issuer.
+    /// [`TokenService::in_context`](crate::TokenService::in_context) passes the client's address to a
+    /// verification.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// let office = ["192.0.2.0/24".parse()?, "2001:db8::/32".parse()?];
+    /// let request = IssueRequest::new("connector", "backup").networks(office);
+    /// let record = service.owner("acme").issue(request).await?.record;
+    /// assert_eq!(record.networks().count(), 2);
+    /// # Ok(()) }
+    /// ```
+    pub fn networks(mut self, networks: impl IntoIterator<Item = Network>) -> Self {
+        self.networks = Some(networks.into_iter().collect());
         self
     }
 

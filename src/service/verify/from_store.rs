@@ -7,6 +7,7 @@ use super::super::cache::{Cache, Lookup, ReadFuture};
 use super::super::core::TokenService;
 use super::super::records::find_in;
 use super::verdict::{Accepted, Freshness, Later, Use};
+use crate::check::RequestContext;
 use crate::clock::Moment;
 use crate::digest::HashedSecret;
 use crate::error::VerifyError;
@@ -20,15 +21,16 @@ impl<S: TokenStore> TokenService<S> {
         &'f self,
         token: HashedSecret<'f>,
         requirement: &'f Requirement,
+        context: &'f RequestContext,
         freshness: Freshness,
         usage: Use,
     ) -> Later<'f> {
         Box::pin(async move {
             let verdict = match &self.records.cache {
                 Some(cache) if freshness == Freshness::Cached => {
-                    self.verify_cached(cache, &token, requirement).await
+                    self.verify_cached(cache, &token, requirement, context).await
                 }
-                _ => self.verify_from_store(&token, requirement).await,
+                _ => self.verify_from_store(&token, requirement, context).await,
             };
             match verdict {
                 Ok((accepted, now)) => match self.conclude(token.id(), accepted, now, usage) {
@@ -44,11 +46,12 @@ impl<S: TokenStore> TokenService<S> {
         &self,
         token: &HashedSecret<'_>,
         requirement: &Requirement,
+        context: &RequestContext,
     ) -> Result<(Accepted, Moment), VerifyError> {
         let asked_at = self.clock.monotonic();
         let found = self.records.store.find(token.id()).await?;
         let found = found.as_ref().map(|stored| (&stored.record, stored.last_used.micros()));
-        self.judge_answer(token, found, asked_at, requirement)
+        self.judge_answer(token, found, asked_at, requirement, context)
     }
 
     /// Verifies with a cached record. If that leads to a refusal, the record is read again, because it
@@ -58,6 +61,7 @@ impl<S: TokenStore> TokenService<S> {
         cache: &Arc<Cache>,
         token: &HashedSecret<'_>,
         requirement: &Requirement,
+        context: &RequestContext,
     ) -> Result<(Accepted, Moment), VerifyError> {
         let began = self.clock.monotonic();
         let id = token.id();
@@ -79,7 +83,7 @@ impl<S: TokenStore> TokenService<S> {
             };
             // The cache does not have last uses.
             let found = answer.record.as_deref().map(|record| (record, None));
-            let outcome = self.judge_answer(token, found, answer.asked_at, requirement);
+            let outcome = self.judge_answer(token, found, answer.asked_at, requirement, context);
             if outcome.is_ok() || is_latest {
                 return outcome;
             }
@@ -104,11 +108,12 @@ impl<S: TokenStore> TokenService<S> {
         found: Option<(&Record, Option<i64>)>,
         asked_at: Duration,
         requirement: &Requirement,
+        context: &RequestContext,
     ) -> Result<(Accepted, Moment), VerifyError> {
         // The time after the answer, so that a token that expired during the read is expired.
         let now = self.now_coarse();
         let accepted = self
-            .judge(token, found, now, requirement)
+            .judge(token, found, now, requirement, context)
             .map_err(|rejected| rejected.into_error(token.id(), requirement))?;
         Ok((accepted.with_staleness(self.clock.monotonic().saturating_sub(asked_at)), now))
     }

@@ -2,6 +2,7 @@
 //! know its token.
 
 use super::super::core::TokenService;
+use super::WITHOUT_FACTS;
 use super::verdict::{Freshness, Use, whole};
 use crate::check::VerifiedToken;
 use crate::error::VerifyError;
@@ -10,7 +11,7 @@ use crate::scope::Requirement;
 use crate::store::TokenStore;
 
 /// The requirement of the first step. It is static, so that it outlives every future.
-static ANY: Requirement = Requirement::any_token();
+pub(super) static ANY: Requirement = Requirement::any_token();
 
 impl<S: TokenStore> TokenService<S> {
     /// Authenticates a token, as the first of two steps. It accepts every active token.
@@ -47,7 +48,13 @@ impl<S: TokenStore> TokenService<S> {
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
-        match self.verify_now(token.as_ref(), &ANY, Freshness::Cached, Use::WhenAuthorized) {
+        match self.verify_now(
+            token.as_ref(),
+            &ANY,
+            &WITHOUT_FACTS,
+            Freshness::Cached,
+            Use::WhenAuthorized,
+        ) {
             Ok(Ok(verified)) => Ok(verified),
             Ok(refused) => whole(refused),
             Err(later) => later.await,
@@ -77,7 +84,13 @@ impl<S: TokenStore> TokenService<S> {
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
-        match self.verify_now(token.as_ref(), &ANY, Freshness::Uncached, Use::WhenAuthorized) {
+        match self.verify_now(
+            token.as_ref(),
+            &ANY,
+            &WITHOUT_FACTS,
+            Freshness::Uncached,
+            Use::WhenAuthorized,
+        ) {
             Ok(Ok(verified)) => Ok(verified),
             Ok(refused) => whole(refused),
             Err(later) => later.await,

@@ -6,12 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::super::core::TokenService;
-use crate::check::{Follows, VerifiedToken};
+use crate::check::{Follows, RequestContext, VerifiedToken};
 use crate::clock::Moment;
 use crate::digest::HashedSecret;
 use crate::error::{VerifyError, other_record};
 use crate::event::Event;
-use crate::record::Record;
+use crate::record::{Record, Times};
 use crate::refusal::Refusal;
 use crate::scope::Requirement;
 use crate::store::TokenStore;
@@ -104,6 +104,7 @@ impl<S: TokenStore> TokenService<S> {
         found: Option<(&Record, Option<i64>)>,
         now: Moment,
         requirement: &Requirement,
+        context: &RequestContext,
     ) -> Result<Accepted, Rejected> {
         let Some((record, used)) = found else {
             self.digests.verify_nothing(token);
@@ -111,7 +112,8 @@ impl<S: TokenStore> TokenService<S> {
         };
         let matched = record.matches_hashed(token, &self.digests).map_err(Rejected::of_found)?;
         let first_use = matched.first_use(now.time).map(Box::new);
-        let verified = matched.authorize(now.time, requirement, &self.types)?;
+        let times = if record.has_suspension_end() { self.times() } else { Times::at(now.time) };
+        let verified = matched.authorize_by(times, requirement, context, &self.rules)?;
         let due = self.pending_uses.as_ref().is_some_and(|uses| uses.is_due(used, now.micros));
         Ok(Accepted { verified, follows: Follows { due, first_use } })
     }

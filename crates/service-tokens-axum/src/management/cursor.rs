@@ -53,10 +53,7 @@ fn digest(owner: &str, request: &ListRequest, last: TokenId) -> TokenId {
     ] {
         part(time.map(super::token_json::time).unwrap_or_default().as_bytes());
     }
-    part(
-        &[State::Pending, State::Active, State::Expired, State::Revoked]
-            .map(|state| u8::from(request.filter.states.contains(state))),
-    );
+    part(&State::ALL.map(|state| u8::from(request.filter.states.contains(state))));
     part(match request.order {
         Order::NewestFirst => b"newest",
         Order::OldestFirst => b"oldest",

@@ -90,6 +90,7 @@ impl FromStr for StateFilter {
                 .map(|state| match state {
                     "pending" => Some(State::Pending),
                     "active" => Some(State::Active),
+                    "suspended" => Some(State::Suspended),
                     "expired" => Some(State::Expired),
                     "revoked" => Some(State::Revoked),
                     _ => None,

@@ -74,6 +74,7 @@ pub(super) struct TokenJson {
 enum StateJson {
     Pending,
     Active,
+    Suspended,
     Expired,
     Revoked,
 }
@@ -133,6 +134,7 @@ impl TokenJson {
             state: match record.state(now) {
                 service_tokens::State::Pending => StateJson::Pending,
                 service_tokens::State::Active => StateJson::Active,
+                service_tokens::State::Suspended => StateJson::Suspended,
                 service_tokens::State::Expired => StateJson::Expired,
                 service_tokens::State::Revoked => StateJson::Revoked,
             },
