@@ -277,9 +277,9 @@ pub use {async_trait::async_trait, chrono, uuid};
 pub use check::{OwnerGate, OwnerStatus, RequestContext, VerifiedToken};
 pub use refusal::Refusal;
 pub use service::{
-    AllOwners, BuildError, FlushTimeout, Flushed, InContext, IssueRequest, Issued, OnBehalf,
-    OneOwner, ResumedIssuing, RevokeRequest, Revoked, RotateRequest, TokenService,
-    TokenServiceBuilder, Tokens,
+    AllOwners, BuildError, EndOlderRequest, EndedOlder, FlushTimeout, Flushed, InContext,
+    IssueRequest, Issued, OnBehalf, OneOwner, ResumedIssuing, RevokeRequest, Revoked,
+    RotateRequest, TokenService, TokenServiceBuilder, Tokens,
 };
 #[cfg(feature = "memory")]
 pub use stores::MemoryStore;

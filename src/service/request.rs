@@ -1,5 +1,6 @@
 //! The requests of callers, one file for each verb.
 
+mod end_older;
 mod issue;
 mod revoke;
 mod rotate;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+pub use end_older::EndOlderRequest;
 pub use issue::IssueRequest;
 pub use revoke::RevokeRequest;
 pub use rotate::RotateRequest;

@@ -1,5 +1,7 @@
 //! Views on the tokens of one owner or of all owners.
 
+mod end_older_secret;
+
 use std::fmt;
 use std::marker::PhantomData;
 

@@ -42,6 +42,7 @@ pub(crate) mod bulk_model;
 pub(crate) mod cache;
 pub(crate) mod cache_sharing;
 pub(crate) mod clock;
+pub(crate) mod end_older_secret;
 pub(crate) mod events;
 pub(crate) mod first_use;
 pub(crate) mod first_use_faults;
@@ -103,6 +104,7 @@ behaviour_modules! {
     cache,
     cache_sharing,
     clock,
+    end_older_secret,
     events,
     first_use,
     first_use_faults,

@@ -16,6 +16,7 @@
 
 mod args;
 mod descendants;
+mod end_older;
 mod exit;
 mod filters;
 mod issue;
@@ -54,6 +55,7 @@ Verbs:
   list            list tokens
   show            show everything that is stored about one token
   rotate          give a token a new secret and print it once
+  end-older       end the older of two secrets, while the newest stays
   revoke          revoke tokens by id, permanently
   revoke-all      revoke every token that matches filters, permanently
   purge           remove the records of tokens that ended long ago
@@ -102,6 +104,7 @@ const VERBS: &[Verb] = &[
     Verb { name: "list", help: list::HELP, run: list::run },
     Verb { name: "show", help: show::HELP, run: show::run },
     Verb { name: "rotate", help: rotate::HELP, run: rotate::run },
+    Verb { name: "end-older", help: end_older::HELP, run: end_older::run },
     Verb { name: "revoke", help: revoke::HELP, run: revoke::run },
     Verb { name: "revoke-all", help: revoke_all::HELP, run: revoke_all::run },
     Verb { name: "purge", help: purge::HELP, run: purge::run },
