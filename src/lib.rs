@@ -78,7 +78,7 @@
 //! | embedder | your application, which uses this crate |
 //! | owner | the tenant or account that a record belongs to |
 //! | issued to | a label for people, which names the person or program that received the token |
-//! | live | active or pending, so the token works now or will work |
+//! | live | active, pending or suspended, so the token works now or can work later |
 //! | ended | expired or revoked, so the token will never work again |
 //!
 //! # Manual
@@ -115,7 +115,7 @@
 //! | [`scope`], [`token`] | the grammar of scopes and tokens, and their limits |
 //! | [`network`] | client networks, from which a token may be used |
 //! | `file` | the options of the file store, and the report of its opening |
-//! | [`bulk`] | purging and revoking many tokens |
+//! | [`bulk`] | purging, revoking, suspending and resuming many tokens |
 //! | [`policy`], [`error`] | the errors of a policy and of permissions |
 //! | [`steps`] | the four steps of a verification, one by one |
 //! | `conformance` | the suite that every store must pass |
@@ -278,8 +278,9 @@ pub use check::{OwnerGate, OwnerStatus, RequestContext, VerifiedToken};
 pub use refusal::Refusal;
 pub use service::{
     AllOwners, BuildError, EndOlderRequest, EndedOlder, FlushTimeout, Flushed, InContext,
-    IssueRequest, Issued, OnBehalf, OneOwner, ResumedIssuing, RevokeRequest, Revoked,
-    RotateRequest, TokenService, TokenServiceBuilder, Tokens,
+    IssueRequest, Issued, OnBehalf, OneOwner, ResumeRequest, Resumed, ResumedIssuing,
+    RevokeRequest, Revoked, RotateRequest, SuspendRequest, Suspended, TokenService,
+    TokenServiceBuilder, Tokens,
 };
 #[cfg(feature = "memory")]
 pub use stores::MemoryStore;

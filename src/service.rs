@@ -15,7 +15,7 @@
 //! | `flush_last_used`, `follow_changes`, `pause_issuing` | one method each, for tasks and operators |
 //! | `end_overlap` | the first use of a new secret ends an overlap |
 //! | `caller` | the embedder or the token that asks for an operation |
-//! | `issue`, `rotate`, `revoke`, `end_older_secret` | one verb each |
+//! | `issue`, `rotate`, `revoke`, `suspend`, `amend`, `end_older_secret` | one verb each; `suspend` also resumes |
 //! | `tokens` | the views of one owner or of all owners |
 //! | `bulk` | operations on all records that a filter selects |
 //! | `on_behalf` | operations that a token asks for |
@@ -42,19 +42,26 @@ mod records;
 mod request;
 mod revoke;
 mod rotate;
+mod suspend;
 mod tokens;
 mod verify;
 
 pub use self::core::{FlushTimeout, TokenService};
 pub use builder::{BuildError, TokenServiceBuilder};
-pub use bulk::{BulkError, BulkFailure, BulkOutcome, BulkProgress, Purge, RevokeAll};
+pub use bulk::{
+    BulkError, BulkFailure, BulkOutcome, BulkProgress, Purge, ResumeAll, RevokeAll, SuspendAll,
+};
 pub use end_older_secret::EndedOlder;
 pub use flush_last_used::Flushed;
 pub use issue::Issued;
 pub use on_behalf::OnBehalf;
 pub use pause_issuing::ResumedIssuing;
 pub use policy::{InvalidPolicy, Policy};
-pub use request::{EndOlderRequest, IssueRequest, RevokeRequest, RotateRequest};
+pub use request::{
+    EndOlderRequest, IssueRequest, ResumeRequest, RevokeRequest, RotateRequest, SuspendRequest,
+    SuspensionMatch,
+};
 pub use revoke::Revoked;
+pub use suspend::{Resumed, Suspended};
 pub use tokens::{AllOwners, OneOwner, Tokens};
 pub use verify::InContext;

@@ -60,6 +60,12 @@ impl<'s> Audit<'s> {
         outcome
     }
 
+    /// Ends without an event. Use it only for an operation of a bulk operation that changed nothing, because
+    /// the token was not selected any more.
+    pub(super) fn end_without_event(mut self) {
+        self.ended = true;
+    }
+
     fn failed(&self, id: Option<TokenId>, cause: String) -> Event {
         Event::Failed { operation: self.operation, id, on_behalf_of: self.on_behalf_of, cause }
     }

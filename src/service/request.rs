@@ -4,6 +4,7 @@ mod end_older;
 mod issue;
 mod revoke;
 mod rotate;
+mod suspend;
 
 use std::time::Duration;
 
@@ -13,8 +14,9 @@ pub use end_older::EndOlderRequest;
 pub use issue::IssueRequest;
 pub use revoke::RevokeRequest;
 pub use rotate::RotateRequest;
+pub use suspend::{ResumeRequest, SuspendRequest, SuspensionMatch};
 
-/// The end that a request names, of the token or of its older secret.
+/// The end that a request names, of the token, of its older secret or of its suspension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expiry {
     Default,

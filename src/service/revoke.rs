@@ -56,7 +56,7 @@ impl<S: TokenStore> TokenService<S> {
                     .revoke(now, request.by.as_deref(), request.reason.as_deref())
                     .map_err(|denied| ManageError::of_denied(id, denied))?;
                 if let Some(revoked) = &revoked {
-                    guard.get_or_insert_with(|| self.records.begin_revocation(id));
+                    guard.get_or_insert_with(|| self.records.begin_stop(id));
                     own = revoked.revocation().cloned();
                 }
                 Ok(revoked)

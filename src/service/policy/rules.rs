@@ -100,6 +100,22 @@ impl Policy {
         Ok(Some(end))
     }
 
+    /// Returns the end of a suspension, or `None` if it lasts until the token is resumed.
+    pub(crate) fn suspension_end(
+        &self,
+        asked: Expiry,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, InvalidField> {
+        let field = Field::SuspendedUntil;
+        let end = match asked {
+            Expiry::Default | Expiry::Never => return Ok(None),
+            Expiry::In(duration) => later(now, duration, field)?,
+            Expiry::At(end) => whole_micros(end),
+        };
+        within(field, end, now, None)?;
+        Ok(Some(end))
+    }
+
     pub(crate) fn check_text(&self, field: Field, text: &str) -> Result<(), InvalidField> {
         let longest = if field == Field::Reason { self.max_reason_len } else { self.max_text_len };
         field.filled(text, longest)
