@@ -277,9 +277,9 @@ pub use {async_trait::async_trait, chrono, uuid};
 pub use check::{OwnerGate, OwnerStatus, RequestContext, VerifiedToken};
 pub use refusal::Refusal;
 pub use service::{
-    AllOwners, BuildError, EndOlderRequest, EndedOlder, FlushTimeout, Flushed, InContext,
-    IssueRequest, Issued, OnBehalf, OneOwner, ResumeRequest, Resumed, ResumedIssuing,
-    RevokeRequest, Revoked, RotateRequest, SuspendRequest, Suspended, TokenService,
+    AllOwners, AmendRequest, Amended, BuildError, EndOlderRequest, EndedOlder, FlushTimeout,
+    Flushed, InContext, IssueRequest, Issued, OnBehalf, OneOwner, ResumeRequest, Resumed,
+    ResumedIssuing, RevokeRequest, Revoked, RotateRequest, SuspendRequest, Suspended, TokenService,
     TokenServiceBuilder, Tokens,
 };
 #[cfg(feature = "memory")]

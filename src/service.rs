@@ -21,6 +21,7 @@
 //! | `on_behalf` | operations that a token asks for |
 //! | `verify` | verification |
 
+mod amend;
 mod audit;
 mod builder;
 mod bulk;
@@ -47,6 +48,7 @@ mod tokens;
 mod verify;
 
 pub use self::core::{FlushTimeout, TokenService};
+pub use amend::Amended;
 pub use builder::{BuildError, TokenServiceBuilder};
 pub use bulk::{
     BulkError, BulkFailure, BulkOutcome, BulkProgress, Purge, ResumeAll, RevokeAll, SuspendAll,
@@ -58,8 +60,8 @@ pub use on_behalf::OnBehalf;
 pub use pause_issuing::ResumedIssuing;
 pub use policy::{InvalidPolicy, Policy};
 pub use request::{
-    EndOlderRequest, IssueRequest, ResumeRequest, RevokeRequest, RotateRequest, SuspendRequest,
-    SuspensionMatch,
+    AmendRequest, EndOlderRequest, IssueRequest, ResumeRequest, RevokeRequest, RotateRequest,
+    SuspendRequest, SuspensionMatch,
 };
 pub use revoke::Revoked;
 pub use suspend::{Resumed, Suspended};

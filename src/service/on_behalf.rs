@@ -1,5 +1,6 @@
 //! The operations that a token may do on tokens, including itself.
 
+mod amend;
 mod end_older_secret;
 mod own_token;
 mod suspend;

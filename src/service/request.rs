@@ -1,5 +1,6 @@
 //! The requests of callers, one file for each verb.
 
+mod amend;
 mod end_older;
 mod issue;
 mod revoke;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+pub use amend::AmendRequest;
 pub use end_older::EndOlderRequest;
 pub use issue::IssueRequest;
 pub use revoke::RevokeRequest;

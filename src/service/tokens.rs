@@ -1,5 +1,6 @@
 //! Views on the tokens of one owner or of all owners.
 
+mod amend;
 mod end_older_secret;
 mod suspend;
 
