@@ -38,6 +38,18 @@ impl<'s> Audit<'s> {
         self.new_id = Some(id);
     }
 
+    /// Emits the event of a failure.
+    pub(super) fn fail(mut self, error: &ManageError) {
+        self.ended = true;
+        self.events.emit(self.failed(self.id, with_sources(error)));
+    }
+
+    /// Ends with this event, because the operation was refused in a way that has an event of its own.
+    pub(super) fn end_with(mut self, event: Event) {
+        self.ended = true;
+        self.events.emit(event);
+    }
+
     /// Emits the event of the outcome, and returns the outcome.
     pub(super) fn end<T>(
         mut self,

@@ -3,6 +3,7 @@
 mod amend;
 mod end_older;
 mod issue;
+mod leak;
 mod revoke;
 mod rotate;
 mod suspend;
@@ -14,6 +15,7 @@ use chrono::{DateTime, Utc};
 pub use amend::AmendRequest;
 pub use end_older::EndOlderRequest;
 pub use issue::IssueRequest;
+pub use leak::LeakRequest;
 pub use revoke::RevokeRequest;
 pub use rotate::RotateRequest;
 pub use suspend::{ResumeRequest, SuspendRequest, SuspensionMatch};
