@@ -113,6 +113,7 @@
 //! | [`clock`], [`random`] | the clock and the source of random bytes |
 //! | [`digest`] | the key ring |
 //! | [`scope`], [`token`] | the grammar of scopes and tokens, and their limits |
+//! | [`network`] | client networks, from which a token may be used |
 //! | `file` | the options of the file store, and the report of its opening |
 //! | [`bulk`] | purging and revoking many tokens |
 //! | [`policy`], [`error`] | the errors of a policy and of permissions |
@@ -258,6 +259,7 @@ pub mod file;
     all(doctest, feature = "memory", feature = "file", feature = "conformance")
 ))]
 pub mod manual;
+pub mod network;
 pub mod policy;
 pub mod random;
 pub mod record;
