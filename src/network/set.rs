@@ -39,7 +39,7 @@ impl NetworkSet {
     ///
     /// # Errors
     ///
-    /// [`InvalidNetworks::Empty`] if there are none, and [`InvalidNetworks::TooMany`] if there are more
+    /// [`InvalidNetworks::Empty`] without a network, and [`InvalidNetworks::TooMany`] if there are more
     /// than [`MAX_NETWORKS`].
     ///
     /// # Examples

@@ -220,6 +220,11 @@ fn contains_of_sets_is_exact_for_unions() {
         // Neighbours that are not siblings still contain a network that both of them touch.
         (set(["10.0.0.0/8", "11.0.0.0/8"]), set(["10.0.0.0/7"]), true),
         (set(["9.0.0.0/8", "10.0.0.0/8"]), set(["8.0.0.0/6"]), false),
+        // One missing address is a gap.
+        (set(["10.0.0.0/32", "10.0.0.2/31"]), set(["10.0.0.0/30"]), false),
+        (set(["10.0.0.0/31", "10.0.0.3/32"]), set(["10.0.0.0/30"]), false),
+        (set(["10.0.0.1/32", "10.0.0.2/31"]), set(["10.0.0.0/30"]), false),
+        (set(["::", "::2/127"]), set(["::/126"]), false),
         (set(["0.0.0.0/1", "128.0.0.0/1"]), set(["0.0.0.0/0"]), true),
         (set(["::/1", "8000::/1"]), set(["::/0"]), true),
         (set(["::/1"]), set(["::/0"]), false),
