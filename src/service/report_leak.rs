@@ -351,8 +351,9 @@ impl<S: TokenStore> TokenService<S> {
         let audit = self.audit(Operation::Revoke, Some(id));
         let is_unchanged = |present: &Record| {
             let matched = present.matches_hashed(hashed, &self.digests);
-            let live = matched.is_ok_and(|matched| !matched.secret_ended(self.now()));
-            if live { Ok(()) } else { Err(outdated()) }
+            let accepted = matched.is_ok_and(|matched| !matched.secret_ended(self.now()));
+            let rotated = present.secret_created_at() != record.secret_created_at();
+            if accepted && !rotated { Ok(()) } else { Err(outdated()) }
         };
         let outcome = self.revoke_if(None, id, &revocation, is_unchanged).await;
         audit.end(outcome, |revoked| revocation.revoked_event(revoked, None))?;

@@ -37,6 +37,8 @@ macro_rules! behaviours {
     };
 }
 
+pub(crate) mod amend;
+pub(crate) mod amend_races;
 pub(crate) mod authorize;
 pub(crate) mod bulk_model;
 pub(crate) mod cache;
@@ -64,9 +66,11 @@ pub(crate) mod owner_views;
 pub(crate) mod pause_issuing;
 pub(crate) mod purge;
 pub(crate) mod reopen;
+pub(crate) mod report_leak;
 pub(crate) mod revoke_all;
 pub(crate) mod revoke_all_interrupted;
 pub(crate) mod revoke_contended;
+pub(crate) mod revoke_presented;
 pub(crate) mod revoke_with_descendants;
 pub(crate) mod rotate_conditional;
 pub(crate) mod times;
@@ -99,6 +103,8 @@ macro_rules! behaviour_modules {
 
 behaviour_modules! {
     ($)
+    amend,
+    amend_races,
     authorize,
     bulk_model,
     cache,
@@ -125,9 +131,11 @@ behaviour_modules! {
     pause_issuing,
     purge,
     reopen,
+    report_leak,
     revoke_all,
     revoke_all_interrupted,
     revoke_contended,
+    revoke_presented,
     revoke_with_descendants,
     rotate_conditional,
     times,

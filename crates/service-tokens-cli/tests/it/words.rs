@@ -6,13 +6,15 @@ use regex::Regex;
 
 use crate::tool::Tool;
 
-const VERBS: [&str; 10] = [
+const VERBS: [&str; 12] = [
     "issue",
     "verify",
     "list",
     "show",
     "rotate",
+    "amend",
     "end-older",
+    "report-leak",
     "revoke",
     "revoke-all",
     "purge",
