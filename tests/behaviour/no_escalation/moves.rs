@@ -146,27 +146,27 @@ pub(crate) fn commands() -> impl Strategy<Value = Command> {
     let scopes = proptest::option::weighted(0.8, (some, more.clone()));
     let types = prop_oneof![3 => Just(0usize), 1 => Just(1), 1 => Just(2)];
     let starts = proptest::option::weighted(0.1, (1..6u32).prop_map(|hours| hours * HOUR));
-    let amended = proptest::option::of((proptest::num::u64::ANY, more));
+    let amended = proptest::option::weighted(0.3, (proptest::num::u64::ANY, more));
     let what = prop_oneof![
-        6 => (types, scopes, starts, ends()).prop_map(
+        12 => (types, scopes, starts, ends()).prop_map(
             |(token_type, scopes, start, end)| {
                 What::Issue { token_type, scopes, start, end }
             }
         ),
-        5 => (0..1_000usize, rotations())
+        10 => (0..1_000usize, rotations())
             .prop_map(|(target, rotation)| What::Rotate { target, rotation }),
-        2 => rotations().prop_map(|rotation| What::RotateSelf { rotation }),
-        1 => (0..1_000usize).prop_map(|target| What::Revoke { target }),
-        1 => (0..1_000usize, amended, ends())
+        4 => rotations().prop_map(|rotation| What::RotateSelf { rotation }),
+        2 => (0..1_000usize).prop_map(|target| What::Revoke { target }),
+        2 => (0..1_000usize, amended, ends())
             .prop_map(|(target, scopes, end)| What::Amend { target, scopes, end }),
-        1 => (0..1_000usize).prop_map(|target| What::EndOlder { target }),
+        2 => (0..1_000usize).prop_map(|target| What::EndOlder { target }),
     ];
     prop_oneof![
-        24 => (0..1_000usize, proptest::bool::weighted(0.7), what)
+        60 => (0..1_000usize, proptest::bool::weighted(0.7), what)
             .prop_map(|(token, fresh, what)| Command::Operation { token, fresh, what }),
-        2 => (1..12u32).prop_map(|hours| Command::Pass(hours * HOUR)),
+        5 => (1..12u32).prop_map(|hours| Command::Pass(hours * HOUR)),
         1 => (0..1_000usize).prop_map(|token| Command::Present { token }),
-        2 => (busy_grants(), proptest::bool::ANY, grants(), busy_grants()).prop_map(
+        5 => (busy_grants(), proptest::bool::ANY, grants(), busy_grants()).prop_map(
             |(broad, wide, narrow, mixed)| {
                 let broad = if wide { (0..GRANTS.len()).collect() } else { broad };
                 Command::Retype([broad, narrow, mixed])
