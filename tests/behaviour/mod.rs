@@ -68,6 +68,7 @@ pub(crate) mod revoke_all_interrupted;
 pub(crate) mod revoke_contended;
 pub(crate) mod revoke_with_descendants;
 pub(crate) mod rotate_conditional;
+pub(crate) mod suspend;
 pub(crate) mod times;
 pub(crate) mod use_model;
 
@@ -128,6 +129,7 @@ behaviour_modules! {
     revoke_contended,
     revoke_with_descendants,
     rotate_conditional,
+    suspend,
     times,
     use_model,
 }

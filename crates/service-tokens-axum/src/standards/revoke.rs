@@ -48,7 +48,15 @@ async fn revoke_presented<S: TokenStore>(service: &TokenService<S>, token: &str)
     let revoked = match service.authenticate_uncached(token).await {
         Ok(verified) => service.on_behalf_of(&verified).revoke_self(request).await,
         // The service reports these refusals only after the secret matched.
-        Err(VerifyError::Refused(Refusal::NotYetActive | Refusal::UnknownType)) => {
+        Err(
+            VerifyError::OwnerUnknown
+            | VerifyError::Refused(
+                Refusal::NotYetActive
+                | Refusal::Suspended
+                | Refusal::OwnerClosed
+                | Refusal::UnknownType,
+            ),
+        ) => {
             let Some(id) = id_of(token) else { return Revocation::Unknown };
             service.all_owners().revoke(id, request).await
         }
