@@ -14,7 +14,7 @@ use service_tokens::clock::ManualClock;
 use service_tokens::digest::KeyId;
 use service_tokens::random::OsRandom;
 use service_tokens::record::ReplacedSecret;
-use service_tokens::steps::{Digests, ParsedToken, Prefix};
+use service_tokens::steps::{AccessRules, Digests, ParsedToken, Prefix, TokenTypes};
 use service_tokens::store::States;
 use service_tokens::{
     Event, Filter, IssueRequest, Issued, KeyRing, ListRequest, MemoryStore, Policy, Record,
@@ -77,11 +77,17 @@ impl Canaries {
             self.0.push((format!("{name}, secret's bytes from {start}"), numbers));
         }
         self.0.push((format!("{name}, token"), token.clone()));
-        self.add_bytes(&format!("{name}, plain digest"), &Sha256::digest(secret.as_bytes()));
+        let prefix = &token[..token.len() - 73];
+        let domain = b"service-tokens prefix\0";
+        let tag = &Sha256::new().chain_update(domain).chain_update(prefix).finalize()[..12];
+        let plain = Sha256::new().chain_update(secret).chain_update(tag).finalize();
+        self.add_bytes(&format!("{name}, plain digest"), &plain);
+        self.add_bytes(&format!("{name}, hash"), &Sha256::digest(secret.as_bytes()));
         for (key_name, key) in [("key", KEY), ("old key", OLD_KEY)] {
             let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
             mac.update(&issued.record.id().to_bytes());
             mac.update(secret.as_bytes());
+            mac.update(tag);
             let digest = mac.finalize().into_bytes();
             self.add_bytes(&format!("{name}, digest under the {key_name}"), &digest);
         }
@@ -331,8 +337,9 @@ fn debug_shows_no_secret() {
     let matched = newer.record.matches(&parsed, &digests).unwrap();
     canaries.check_debug("Matched", &matched);
     let connector = TokenType::new("connector", ["files:read", "files:upload"]).unwrap();
-    let types = service_tokens::steps::TokenTypes::new([connector]);
-    let verified = matched.authorize(service.now(), &Requirement::any_token(), &types).unwrap();
+    let rules = AccessRules::new(TokenTypes::new([connector]));
+    let context = service_tokens::RequestContext::new();
+    let verified = matched.authorize(service.now(), &any(), &context, &rules).unwrap();
     canaries.check_debug("VerifiedToken", &verified);
     canaries.check_debug("ParsedToken", &parsed);
     canaries.check_debug("Issued", &newer);
