@@ -59,6 +59,7 @@ pub(crate) mod on_behalf;
 pub(crate) mod on_behalf_bounds;
 pub(crate) mod on_behalf_races;
 pub(crate) mod on_behalf_self;
+pub(crate) mod owner_gate;
 pub(crate) mod owner_views;
 pub(crate) mod pause_issuing;
 pub(crate) mod purge;
@@ -69,6 +70,8 @@ pub(crate) mod revoke_contended;
 pub(crate) mod revoke_with_descendants;
 pub(crate) mod rotate_conditional;
 pub(crate) mod suspend;
+pub(crate) mod suspend_all;
+pub(crate) mod suspend_races;
 pub(crate) mod times;
 pub(crate) mod use_model;
 
@@ -120,6 +123,7 @@ behaviour_modules! {
     on_behalf_bounds,
     on_behalf_races,
     on_behalf_self,
+    owner_gate,
     owner_views,
     pause_issuing,
     purge,
@@ -130,6 +134,8 @@ behaviour_modules! {
     revoke_with_descendants,
     rotate_conditional,
     suspend,
+    suspend_all,
+    suspend_races,
     times,
     use_model,
 }
