@@ -413,7 +413,8 @@ pub(crate) async fn resume_all_rechecks_each_token(stores: Stores) {
             .build();
         let (_, token) = harness.issue_backup().await;
         let view = harness.service.owner("acme");
-        let _ = view.suspend_all(Filter::new(), forever().reason("INC-1").lasting(DAY))
+        let _ = view
+            .suspend_all(Filter::new(), forever().reason("INC-1").lasting(DAY))
             .run()
             .await
             .unwrap();

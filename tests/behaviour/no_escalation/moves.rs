@@ -8,7 +8,7 @@ use service_tokens::record::ReplacedSecret;
 use service_tokens::{IssueRequest, RotateRequest};
 
 /// The grants from which scopes are made.
-pub(crate) const GRANTS: [&str; 14] = [
+pub(crate) const GRANTS: [&str; 15] = [
     "*",
     "a",
     "a:*",
@@ -23,6 +23,7 @@ pub(crate) const GRANTS: [&str; 14] = [
     "service-tokens:rotate-self",
     "service-tokens:revoke",
     "service-tokens:introspect",
+    "service-tokens:suspend",
 ];
 
 pub(crate) type Grants = Vec<usize>;
@@ -45,6 +46,10 @@ pub(crate) enum What {
     },
     Revoke {
         target: usize,
+    },
+    Suspend {
+        target: usize,
+        lasting: Option<Duration>,
     },
 }
 
@@ -79,6 +84,16 @@ pub(crate) enum Command {
         what: What,
     },
     Pass(Duration),
+    /// The embedder suspends or resumes a token.
+    Suspend {
+        target: usize,
+        lasting: Option<Duration>,
+    },
+    Resume {
+        target: usize,
+    },
+    /// The owner gate closes or opens the owner of the token under test.
+    Close(bool),
     /// Changes the scopes of the types.
     Retype([Grants; 3]),
 }
@@ -132,6 +147,7 @@ pub(crate) fn commands() -> impl Strategy<Value = Command> {
     let scopes = proptest::option::weighted(0.8, (some, more));
     let types = prop_oneof![3 => Just(0usize), 1 => Just(1), 1 => Just(2)];
     let starts = proptest::option::weighted(0.1, (1..6u32).prop_map(|hours| hours * HOUR));
+    let lasting = || proptest::option::weighted(0.8, (1..4u32).prop_map(|hours| hours * HOUR));
     let what = prop_oneof![
         6 => (types, scopes, starts, ends()).prop_map(
             |(token_type, scopes, start, end)| {
@@ -142,12 +158,18 @@ pub(crate) fn commands() -> impl Strategy<Value = Command> {
             .prop_map(|(target, rotation)| What::Rotate { target, rotation }),
         2 => rotations().prop_map(|rotation| What::RotateSelf { rotation }),
         1 => (0..1_000usize).prop_map(|target| What::Revoke { target }),
+        1 => (0..1_000usize, lasting())
+            .prop_map(|(target, lasting)| What::Suspend { target, lasting }),
     ];
     prop_oneof![
-        12 => (0..1_000usize, proptest::bool::weighted(0.7), what)
+        36 => (0..1_000usize, proptest::bool::weighted(0.7), what)
             .prop_map(|(token, fresh, what)| Command::Operation { token, fresh, what }),
-        1 => (1..12u32).prop_map(|hours| Command::Pass(hours * HOUR)),
-        1 => (busy_grants(), proptest::bool::ANY, grants(), busy_grants()).prop_map(
+        3 => (1..12u32).prop_map(|hours| Command::Pass(hours * HOUR)),
+        1 => (0..1_000usize, lasting())
+            .prop_map(|(target, lasting)| Command::Suspend { target, lasting }),
+        3 => (0..1_000usize).prop_map(|target| Command::Resume { target }),
+        1 => proptest::bool::weighted(0.3).prop_map(Command::Close),
+        3 => (busy_grants(), proptest::bool::ANY, grants(), busy_grants()).prop_map(
             |(broad, wide, narrow, mixed)| {
                 let broad = if wide { (0..GRANTS.len()).collect() } else { broad };
                 Command::Retype([broad, narrow, mixed])
