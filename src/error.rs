@@ -87,7 +87,7 @@ impl VerifyError {
 #[non_exhaustive]
 pub enum NotPermitted {
     /// The calling token is not accepted any more. Answer 401 without the reason, as for every refused
-    /// token.
+    /// token, and 503 for [`Refusal::OwnerUnknown`].
     #[error("the calling token is not accepted any more: {0}")]
     NotActive(Refusal),
     /// The calling token lacks the scope for this operation. Answer 403 `insufficient_scope`.
@@ -215,8 +215,8 @@ pub enum ManageError {
     /// The random source failed, so no token was issued.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// Other operations wrote the same record again and again, or a rotation met a concurrent revocation.
-    /// Repeat the request.
+    /// Other operations wrote the same record again and again, or the operation met a concurrent revocation
+    /// or suspension of the token. Repeat the request.
     #[error("other operations kept changing the token with the id {id}")]
     Contended {
         /// The id.
@@ -224,7 +224,7 @@ pub enum ManageError {
     },
     /// The store's answer was lost, and reading again did not show whether the write happened. Read the
     /// token with this id, or repeat the request. Repeating a rotation creates a new secret, and
-    /// repeating a revocation has no further effect.
+    /// repeating a revocation or a suspension has no further effect.
     #[error("it is unknown whether the token with the id {id} was changed")]
     Indeterminate {
         /// The id.

@@ -5,13 +5,11 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use super::probe::{Probe, everything, quote, same_ids, short, untouched};
-use super::samples::{DAY, NOW, Sample, TEXTS, at, long_texts, now, nth, revoked};
+use super::samples::{DAY, NOW, Sample, TEXTS, at, long_texts, now, nth, revoked, suspended};
 use super::verdict::{NotKept, Verdict};
 use crate::record::{Record, State};
 use crate::store::{Filter, LastUsed, ListRequest, Order, States};
 use crate::token::TokenId;
-
-const STATES: [State; 4] = [State::Pending, State::Active, State::Expired, State::Revoked];
 
 /// Creates records with all properties that a filter can select, in most combinations.
 fn mixture() -> Result<Vec<Record>, NotKept> {
@@ -41,6 +39,14 @@ fn mixture() -> Result<Vec<Record>, NotKept> {
             let not_before =
                 sample.not_before.filter(|start| sample.expires_at.is_none_or(|end| *start < end));
             let record = Sample { not_before, ..sample }.record()?;
+            // Suspensions that last, that pass later, and that have passed. Only a live token can have one.
+            let record = match n % 11 {
+                _ if record.ended_at(now()).is_some() => record,
+                3 => suspended(&record, None)?,
+                5 => suspended(&record, Some(NOW + 1))?,
+                8 => suspended(&record, Some(NOW))?,
+                _ => record,
+            };
             Ok(if n % 7 == 3 { revoked(&record, Some("ops"), None) } else { record })
         })
         .collect()
@@ -56,12 +62,13 @@ fn single_filters() -> Vec<(&'static str, Filter)> {
     for name in ["connector", "developer", "Connector", "connecto", "none"] {
         filters.push(("token_type", all().token_type(name)));
     }
-    for state in STATES {
+    for state in State::ALL {
         filters.push(("states", all().states(state)));
     }
     filters.push(("states", all().states(States::LIVE)));
     filters.push(("states", all().states(States::ENDED)));
     filters.push(("states", all().states(States::from_iter([State::Pending, State::Revoked]))));
+    filters.push(("states", all().states([State::Suspended, State::Expired])));
     filters.push(("states", all().states(States::from_iter([]))));
     for part in ["backup", "Backup", "nightly", "up", "", " ", "%", "_", "a_b", "a%b", "backups"] {
         filters.push(("issued_to_contains", all().issued_to_contains(part)));
@@ -192,7 +199,7 @@ fn given_filters(filter: &Filter) -> String {
 }
 
 pub(super) async fn states_follow_now(probe: Probe<'_>) -> Verdict {
-    let (start, end) = (NOW + 7, NOW + 1_000_009);
+    let (start, end, until) = (NOW + 7, NOW + 1_000_009, NOW + 500_003);
     let times =
         |n, not_before, expires_at| Sample { not_before, expires_at, ..Sample::nth(n) }.record();
     let records = vec![
@@ -203,13 +210,18 @@ pub(super) async fn states_follow_now(probe: Probe<'_>) -> Verdict {
         times(4, Some(start), Some(start + 1))?,
         revoked(&times(5, Some(start), Some(end))?, None, None),
         revoked(&times(6, None, None)?, None, None),
+        suspended(&times(7, None, None)?, None)?,
+        suspended(&times(8, None, Some(end))?, Some(until))?,
+        suspended(&times(9, Some(start), None)?, Some(start - 2))?,
+        suspended(&times(10, Some(start), Some(end))?, Some(end + 3))?,
+        revoked(&suspended(&times(11, None, None)?, Some(until))?, None, None),
     ];
     let records = insert_untouched(probe, records).await?;
     // Distant times reveal a store that reads its own clock.
     let mut moments = vec![0, 253_402_300_799_999_999];
-    moments.extend([start, end].iter().flat_map(|time| [time - 1, *time, time + 1]));
+    moments.extend([start, until, end].iter().flat_map(|time| [time - 1, *time, time + 1]));
     for moment in moments.into_iter().map(at) {
-        for state in STATES {
+        for state in State::ALL {
             let what = format!("a list of {state} tokens at {moment:?}");
             selects(probe, &records, &everything().states(state), moment, &what).await?;
         }

@@ -10,10 +10,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_lite::future::block_on;
 use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof};
 use proptest::test_runner::TestRunner;
+use service_tokens::bulk::SuspensionMatch;
 use service_tokens::clock::ManualClock;
-use service_tokens::record::Revocation;
+use service_tokens::record::{Revocation, Suspension};
 use service_tokens::{
-    Filter, IssueRequest, ManageError, RevokeRequest, RotateRequest, TokenId, TokenService,
+    Filter, IssueRequest, ManageError, ResumeRequest, RevokeRequest, RotateRequest, SuspendRequest,
+    TokenId, TokenService,
 };
 
 behaviours! {
@@ -54,6 +56,24 @@ enum Command {
         selection: Selection,
         polls: Option<usize>,
     },
+    Suspend {
+        token: usize,
+        incident: usize,
+        lasting: Option<Duration>,
+    },
+    Resume(usize),
+    SuspendAll {
+        selection: Selection,
+        incident: usize,
+        lasting: Option<Duration>,
+        polls: Option<usize>,
+    },
+    /// Ends an incident by its reason, or the suspension of one token by its start.
+    ResumeAll {
+        selection: Selection,
+        incident: usize,
+        since_of: Option<usize>,
+    },
     Purge {
         view: Option<usize>,
         retention: Duration,
@@ -91,6 +111,21 @@ fn commands() -> impl Strategy<Value = Command> {
     let polls = proptest::option::weighted(0.3, 1..4usize);
     let revoke_all = (selections(), polls)
         .prop_map(|(selection, polls)| Command::RevokeAll { selection, polls });
+    let polls = || proptest::option::weighted(0.3, 1..4usize);
+    let lasting = || proptest::option::of(spans());
+    let suspend = (0..64usize, 0..2usize, lasting())
+        .prop_map(|(token, incident, lasting)| Command::Suspend { token, incident, lasting });
+    let suspend_all = (selections(), 0..2usize, lasting(), polls()).prop_map(
+        |(selection, incident, lasting, polls)| Command::SuspendAll {
+            selection,
+            incident,
+            lasting,
+            polls,
+        },
+    );
+    let resume_all = (selections(), 0..2usize, proptest::option::of(0..64usize)).prop_map(
+        |(selection, incident, since_of)| Command::ResumeAll { selection, incident, since_of },
+    );
     let purge = (proptest::option::of(0..2usize), prop_oneof![Just(DAY), Just(2 * DAY)])
         .prop_map(|(view, retention)| Command::Purge { view, retention });
     prop_oneof![
@@ -98,6 +133,10 @@ fn commands() -> impl Strategy<Value = Command> {
         2 => (0..64usize).prop_map(Command::Rotate),
         2 => (0..64usize).prop_map(Command::Revoke),
         3 => revoke_all,
+        3 => suspend,
+        1 => (0..64usize).prop_map(Command::Resume),
+        3 => suspend_all,
+        3 => resume_all,
         3 => purge,
         1 => Just(Command::PauseIssuing),
         2 => Just(Command::ResumeIssuing),
@@ -116,9 +155,40 @@ struct Token {
     start: Option<DateTime<Utc>>,
     end: DateTime<Utc>,
     revoked: Option<DateTime<Utc>>,
+    suspension: Option<Pause>,
+}
+
+/// A suspension of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pause {
+    since: DateTime<Utc>,
+    until: Option<DateTime<Utc>>,
+    incident: usize,
 }
 
 impl Token {
+    fn is_suspended(&self, now: DateTime<Utc>) -> bool {
+        self.suspension.is_some_and(|pause| pause.until.is_none_or(|until| now < until))
+    }
+
+    fn is_active(&self, now: DateTime<Utc>) -> bool {
+        let started = self.start.is_none_or(|start| start <= now);
+        self.is_live(now) && started && !self.is_suspended(now)
+    }
+
+    /// Suspends the token, unless it is suspended for as long. Returns whether it changed.
+    fn suspend(&mut self, new: Pause) -> bool {
+        let lengthens = match self.suspension.map(|pause| pause.until) {
+            None => true,
+            Some(None) => false,
+            Some(Some(present)) => new.until.is_none_or(|until| until > present),
+        };
+        if lengthens {
+            self.suspension = Some(new);
+        }
+        lengthens
+    }
+
     fn is_live(&self, now: DateTime<Utc>) -> bool {
         self.revoked.is_none() && now < self.end
     }
@@ -156,6 +226,18 @@ fn filter(selection: &Selection, now: DateTime<Utc>) -> Filter {
         filter = filter.created_before(now - ago);
     }
     filter
+}
+
+const INCIDENTS: [&str; 2] = ["INC-1", "INC-2"];
+
+fn request(incident: usize, lasting: Option<Duration>) -> SuspendRequest {
+    let request = SuspendRequest::new().by("ops").reason(INCIDENTS[incident]);
+    lasting.map_or(request.clone(), |lasting| request.lasting(lasting))
+}
+
+fn pause(suspension: &Suspension) -> Pause {
+    let incident = INCIDENTS.iter().position(|text| suspension.reason.as_deref() == Some(text));
+    Pause { since: suspension.since, until: suspension.until, incident: incident.unwrap() }
 }
 
 struct Simulation {
@@ -216,6 +298,7 @@ impl Simulation {
                             start,
                             end: now + lifetime,
                             revoked: None,
+                            suspension: None,
                         };
                         self.tokens.insert(issued.record.id(), token);
                     }
@@ -227,8 +310,7 @@ impl Simulation {
                 let Some(id) = self.nth(n) else { return };
                 let outcome = self.service.all_owners().rotate(id, RotateRequest::at_once()).await;
                 let token = self.tokens.get_mut(&id).unwrap();
-                let active = token.is_live(now) && token.start.is_none_or(|start| start <= now);
-                assert_eq!(outcome.is_ok(), active);
+                assert_eq!(outcome.is_ok(), token.is_active(now));
                 if let Ok(issued) = outcome {
                     token.text = text(&issued);
                 }
@@ -240,6 +322,45 @@ impl Simulation {
                 let token = self.tokens.get_mut(&id).unwrap();
                 assert_eq!(revoked.already_revoked, token.revoked.is_some());
                 token.revoked = token.revoked.or(Some(now));
+            }
+            Command::Suspend { token, incident, lasting } => {
+                let Some(id) = self.nth(token) else { return };
+                let request = request(incident, lasting);
+                let outcome = self.service.all_owners().suspend(id, request).await;
+                let token = self.tokens.get_mut(&id).unwrap();
+                let until = lasting.map(|lasting| now + lasting);
+                match outcome {
+                    Ok(suspended) => {
+                        assert!(token.is_live(now));
+                        let changed = token.suspend(Pause { since: now, until, incident });
+                        assert_eq!(suspended.already_suspended, !changed);
+                    }
+                    Err(ManageError::Ended { .. }) => assert!(!token.is_live(now)),
+                    Err(other) => panic!("{other:?}"),
+                }
+            }
+            Command::Resume(n) => {
+                let Some(id) = self.nth(n) else { return };
+                let outcome = self.service.all_owners().resume(id, ResumeRequest::new()).await;
+                let token = self.tokens.get_mut(&id).unwrap();
+                match outcome {
+                    Ok(resumed) => {
+                        assert_eq!(resumed.was_suspended, token.is_suspended(now));
+                        if resumed.was_suspended {
+                            token.suspension = None;
+                        }
+                    }
+                    Err(ManageError::Ended { .. }) => assert!(!token.is_live(now)),
+                    Err(other) => panic!("{other:?}"),
+                }
+            }
+            Command::SuspendAll { selection, incident, lasting, polls } => {
+                let until = lasting.map(|lasting| now + lasting);
+                let pause = Pause { since: now, until, incident };
+                self.suspend_all(&selection, pause, lasting, polls).await;
+            }
+            Command::ResumeAll { selection, incident, since_of } => {
+                self.resume_all(&selection, incident, since_of, now).await;
             }
             Command::RevokeAll { selection, polls } => {
                 self.revoke_all(&selection, polls, now).await
@@ -302,6 +423,79 @@ impl Simulation {
         }
     }
 
+    async fn suspend_all(
+        &mut self,
+        selection: &Selection,
+        new: Pause,
+        lasting: Option<Duration>,
+        polls: Option<usize>,
+    ) {
+        let view = self.view(selection.view);
+        let now = new.since;
+        let run = || view.suspend_all(filter(selection, now), request(new.incident, lasting));
+        let mut tokens = self.tokens.clone();
+        let selected = tokens.values_mut().filter(|token| token.selected(selection, now));
+        let expected = selected.map(|token| u64::from(token.suspend(new))).sum::<u64>();
+        assert_eq!(run().count().await.unwrap(), expected);
+        let mut done = 0;
+        if let Some(polls) = polls {
+            // The future is dropped after some polls. Time stands still, so another run has the same start.
+            let mut dropped = Box::pin(run().run());
+            for _ in 0..polls {
+                if let Some(outcome) = futures_lite::future::poll_once(&mut dropped).await {
+                    done = outcome.unwrap().done;
+                    break;
+                }
+            }
+            drop(dropped);
+            for record in records(&*self.store).await {
+                let suspension = record.suspension().map(pause);
+                let before = self.tokens[&record.id()].suspension;
+                assert!(suspension == before || suspension == tokens[&record.id()].suspension);
+            }
+        }
+        let outcome = run().run().await.unwrap();
+        assert!(outcome.passes <= 2, "{outcome:?}");
+        done += outcome.done;
+        assert!(if polls.is_some() { done <= expected } else { done == expected });
+        self.tokens = tokens;
+    }
+
+    async fn resume_all(
+        &mut self,
+        selection: &Selection,
+        incident: usize,
+        since_of: Option<usize>,
+        now: DateTime<Utc>,
+    ) {
+        let since = since_of
+            .and_then(|n| self.nth(n))
+            .and_then(|id| self.tokens[&id].suspension.map(|pause| pause.since));
+        let which = since.map_or_else(
+            || SuspensionMatch::ByAndReason {
+                by: Some("ops".into()),
+                reason: Some(INCIDENTS[incident].into()),
+            },
+            SuspensionMatch::Since,
+        );
+        let resumed = |token: &Token| {
+            token.selected(selection, now)
+                && token.is_suspended(now)
+                && token.suspension.is_some_and(|pause| match since {
+                    Some(since) => pause.since == since,
+                    None => pause.incident == incident,
+                })
+        };
+        let expected = self.tokens.values().filter(|token| resumed(token)).count() as u64;
+        let view = self.view(selection.view);
+        let run = || view.resume_all(filter(selection, now), which.clone(), ResumeRequest::new());
+        assert_eq!(run().count().await.unwrap(), expected);
+        assert_eq!(run().run().await.unwrap().done, expected);
+        for token in self.tokens.values_mut().filter(|token| resumed(token)) {
+            token.suspension = None;
+        }
+    }
+
     async fn check(&self) {
         let now = self.service.now();
         let records = records(&*self.store).await;
@@ -310,8 +504,9 @@ impl Simulation {
         for record in records {
             let token = &self.tokens[&record.id()];
             assert_eq!(record.revocation().map(|revocation| revocation.at), token.revoked);
-            let active = token.is_live(now) && token.start.is_none_or(|start| start <= now);
-            assert_eq!(self.service.verify(&token.text, &any()).await.is_ok(), active);
+            assert_eq!(record.suspension().map(pause), token.suspension);
+            let accepted = self.service.verify(&token.text, &any()).await.is_ok();
+            assert_eq!(accepted, token.is_active(now));
         }
         for gone in &self.gone {
             assert!(self.service.verify(gone, &any()).await.is_err());

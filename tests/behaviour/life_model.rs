@@ -18,7 +18,8 @@ use service_tokens::record::ReplacedSecret;
 use service_tokens::store::{Order, States};
 use service_tokens::{
     AmendRequest, EndOlderRequest, Filter, IssueRequest, ListRequest, ManageError, Refusal,
-    RevokeRequest, RotateRequest, ScopeSet, State, TokenId, TokenService, Tokens, VerifyError,
+    ResumeRequest, RevokeRequest, RotateRequest, ScopeSet, State, SuspendRequest, TokenId,
+    TokenService, Tokens, VerifyError,
 };
 
 behaviours! {
@@ -70,6 +71,17 @@ enum Command {
         token: usize,
         secret: usize,
     },
+    Suspend {
+        token: usize,
+        view: View,
+        lasting: Option<Duration>,
+    },
+    Resume {
+        token: usize,
+        view: View,
+    },
+    /// An operator trusts the clock again.
+    Acknowledge,
     Pass(Duration),
     /// The wall clock is set back or ahead. The service's time does not run backwards.
     Set(TimeDelta),
@@ -113,13 +125,35 @@ fn commands() -> impl Strategy<Value = Command> {
     let end_older = (0..64usize).prop_map(|token| Command::EndOlder { token });
     let present =
         (0..64usize, 0..64usize).prop_map(|(token, secret)| Command::Present { token, secret });
-    prop_oneof![4 => issue, 6 => rotate, 1 => revoke, 1 => amend, 2 => end_older, 1 => present, 5 => spans().prop_map(Command::Pass), 1 => set]
+    let suspend = (0..64usize, views(), maybe())
+        .prop_map(|(token, view, lasting)| Command::Suspend { token, view, lasting });
+    let resume = (0..64usize, views()).prop_map(|(token, view)| Command::Resume { token, view });
+    prop_oneof![
+        4 => issue,
+        6 => rotate,
+        1 => revoke,
+        1 => amend,
+        2 => end_older,
+        1 => present,
+        2 => suspend,
+        1 => resume,
+        1 => Just(Command::Acknowledge),
+        5 => spans().prop_map(Command::Pass),
+        1 => set,
+    ]
 }
 
 /// A secret with its end. The newest one has no end of its own.
 struct ModelSecret {
     token: String,
     ends: Option<DateTime<Utc>>,
+}
+
+/// The time of the service, and the earlier of that and the clock.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    now: DateTime<Utc>,
+    earlier: DateTime<Utc>,
 }
 
 struct ModelToken {
@@ -129,15 +163,23 @@ struct ModelToken {
     start: Option<DateTime<Utc>>,
     end: DateTime<Utc>,
     revoked: bool,
+    /// The end of the suspension, if there is one.
+    suspended: Option<Option<DateTime<Utc>>>,
     secrets: Vec<ModelSecret>,
 }
 
 impl ModelToken {
-    fn state(&self, now: DateTime<Utc>) -> State {
+    fn is_suspended(&self, earlier: DateTime<Utc>) -> bool {
+        self.suspended.is_some_and(|until| until.is_none_or(|until| earlier < until))
+    }
+
+    fn state(&self, Times { now, earlier }: Times) -> State {
         if self.revoked {
             State::Revoked
         } else if self.end <= now {
             State::Expired
+        } else if self.is_suspended(earlier) {
+            State::Suspended
         } else if self.start.is_some_and(|start| now < start) {
             State::Pending
         } else {
@@ -153,7 +195,8 @@ impl ModelToken {
     }
 
     /// Returns the refusals that are correct for a secret. An accepted secret has none.
-    fn refusals(&self, secret: usize, now: DateTime<Utc>) -> Vec<Refusal> {
+    fn refusals(&self, secret: usize, times: Times) -> Vec<Refusal> {
+        let now = times.now;
         let ended = |secret: &ModelSecret| secret.ends.filter(|end| *end <= now);
         if ended(&self.secrets[secret]).is_some() {
             let of_known = if self.revoked { Refusal::Revoked } else { Refusal::SecretEnded };
@@ -164,11 +207,14 @@ impl ModelToken {
             let last = others.map(|(_, other)| ended(other)).all(|other| other < end);
             return if last { vec![of_known] } else { vec![of_known, Refusal::WrongSecret] };
         }
-        match self.state(now) {
+        match self.state(times) {
+            State::Suspended if self.start.is_some_and(|start| now < start) => {
+                vec![Refusal::NotYetActive]
+            }
+            State::Suspended => vec![Refusal::Suspended],
             State::Revoked => vec![Refusal::Revoked],
             State::Expired => vec![Refusal::Expired],
             State::Pending => vec![Refusal::NotYetActive],
-            State::Suspended => vec![Refusal::Suspended],
             State::Active => vec![],
         }
     }
@@ -180,8 +226,8 @@ enum Kind {
     DoneBefore,
     NotFound,
     NotRotated,
-    Invalid,
     Ended,
+    Invalid,
 }
 
 fn kind<T>(outcome: &Result<T, ManageError>) -> Kind {
@@ -189,8 +235,8 @@ fn kind<T>(outcome: &Result<T, ManageError>) -> Kind {
         Ok(_) => Kind::Done,
         Err(ManageError::NotFound { .. }) => Kind::NotFound,
         Err(ManageError::NotRotated(_)) => Kind::NotRotated,
-        Err(ManageError::Invalid(_)) => Kind::Invalid,
         Err(ManageError::Ended { .. }) => Kind::Ended,
+        Err(ManageError::Invalid(_)) => Kind::Invalid,
         Err(other) => panic!("{other:?}"),
     }
 }
@@ -214,6 +260,17 @@ impl Simulation {
 
     async fn apply(&mut self, command: Command) {
         match command {
+            Command::Suspend { token, view, lasting } => {
+                if !self.tokens.is_empty() {
+                    self.suspend(token % self.tokens.len(), view, lasting).await;
+                }
+            }
+            Command::Resume { token, view } => {
+                if !self.tokens.is_empty() {
+                    self.resume(token % self.tokens.len(), view).await;
+                }
+            }
+            Command::Acknowledge => drop(self.service.acknowledge_clock_jump()),
             Command::Pass(span) => self.clock.advance(span),
             Command::Set(by) => self.clock.set(self.clock.now() + by),
             Command::Issue { owner, narrow, start, lifetime } => {
@@ -269,7 +326,9 @@ impl Simulation {
             let secret = ModelSecret { token: text(&issued), ends: None };
             let id = issued.record.id();
             let secrets = vec![secret];
-            self.tokens.push(ModelToken { id, owner, narrow, start, end, revoked: false, secrets });
+            let (revoked, suspended) = (false, None);
+            let token = ModelToken { id, owner, narrow, start, end, revoked, suspended, secrets };
+            self.tokens.push(token);
         }
     }
 
@@ -281,7 +340,8 @@ impl Simulation {
         replaces: Option<ReplacedSecret>,
         lifetime: Option<Duration>,
     ) {
-        let now = self.now;
+        let times = self.times();
+        let now = times.now;
         let mut request = RotateRequest::with_overlap(overlap);
         if let Some(which) = replaces {
             request = request.replacing(which);
@@ -298,7 +358,7 @@ impl Simulation {
             Kind::NotFound
         } else if model.start.is_some_and(|start| end.is_some_and(|end| end <= start)) {
             Kind::Invalid
-        } else if model.state(now) != State::Active || (running.is_some() && replaces.is_none()) {
+        } else if model.state(times) != State::Active || (running.is_some() && replaces.is_none()) {
             Kind::NotRotated
         } else {
             Kind::Done
@@ -335,11 +395,11 @@ impl Simulation {
     }
 
     async fn amend(&mut self, token: usize, lifetime: Duration) {
-        let model = &mut self.tokens[token];
-        let end = self.now + lifetime;
+        let (times, model) = (self.times(), &mut self.tokens[token]);
+        let end = times.now + lifetime;
         let request = AmendRequest::new().expires_in(lifetime);
         let outcome = self.service.all_owners().amend(model.id, request).await;
-        let expected = match model.state(self.now) {
+        let expected = match model.state(times) {
             State::Expired | State::Revoked => Kind::Ended,
             _ if model.start.is_some_and(|start| end <= start) => Kind::Invalid,
             _ => Kind::Done,
@@ -351,13 +411,14 @@ impl Simulation {
     }
 
     async fn end_older(&mut self, token: usize) {
-        let (now, model) = (self.now, &mut self.tokens[token]);
+        let times = self.times();
+        let (now, model) = (times.now, &mut self.tokens[token]);
         let all = self.service.all_owners();
         let record = all.get(model.id).await.unwrap().record;
         let Some(overlap) = record.overlap(now) else { return };
         let request = EndOlderRequest::new(overlap.older_created_at);
         let outcome = all.end_older_secret(model.id, request).await;
-        if matches!(model.state(now), State::Expired | State::Revoked) {
+        if matches!(model.state(times), State::Expired | State::Revoked) {
             assert_eq!(kind(&outcome), Kind::NotRotated);
             return;
         }
@@ -384,11 +445,77 @@ impl Simulation {
         model.revoked |= !ended;
     }
 
+    async fn suspend(&mut self, token: usize, view: View, lasting: Option<Duration>) {
+        let Times { now, earlier } = self.times();
+        let until = lasting.map(|lasting| now + lasting);
+        let request = SuspendRequest::new();
+        let request = until.map_or(request.clone(), |until| request.until(until));
+        let outcome = self.view(view).suspend(self.tokens[token].id, request).await;
+        let model = &mut self.tokens[token];
+        let lengthens = match (model.suspended, until) {
+            (None, _) | (Some(Some(_)), None) => true,
+            (Some(None), _) => false,
+            (Some(Some(present)), Some(until)) => until > present,
+        };
+        let expected = if !model.seen_by(view) {
+            Kind::NotFound
+        } else if model.revoked || model.end <= earlier {
+            Kind::Ended
+        } else if lengthens {
+            Kind::Done
+        } else {
+            Kind::DoneBefore
+        };
+        let got = match &outcome {
+            Ok(suspended) if suspended.already_suspended => Kind::DoneBefore,
+            outcome => kind(outcome),
+        };
+        assert_eq!(got, expected);
+        if got == Kind::Done {
+            model.suspended = Some(until);
+        }
+    }
+
+    async fn resume(&mut self, token: usize, view: View) {
+        let times = self.times();
+        let outcome = self.view(view).resume(self.tokens[token].id, ResumeRequest::new()).await;
+        let model = &mut self.tokens[token];
+        let expected = if !model.seen_by(view) {
+            Kind::NotFound
+        } else {
+            match model.state(times) {
+                State::Revoked | State::Expired => Kind::Ended,
+                State::Suspended => Kind::Done,
+                State::Pending | State::Active => Kind::DoneBefore,
+            }
+        };
+        let got = match &outcome {
+            Ok(resumed) if !resumed.was_suspended => Kind::DoneBefore,
+            outcome => kind(outcome),
+        };
+        assert_eq!(got, expected);
+        if got == Kind::Done {
+            model.suspended = None;
+        }
+    }
+
+    /// Returns the present times. While a clock jump is not acknowledged, the earlier time is the earliest
+    /// that a record can hold.
+    fn times(&self) -> Times {
+        let now = self.now.max(self.clock.now());
+        let earlier = match self.service.has_clock_jumped() {
+            true => DateTime::UNIX_EPOCH,
+            false => now.min(self.clock.now()),
+        };
+        Times { now, earlier }
+    }
+
     /// Compares every token that was ever issued, every state and every view.
     async fn compare(&mut self) {
+        let times = self.times();
         for token in &self.tokens {
             for (i, secret) in token.secrets.iter().enumerate() {
-                let refusals = token.refusals(i, self.now);
+                let refusals = token.refusals(i, times);
                 let outcome = self.service.verify(&secret.token, &any()).await;
                 let uncached = self.service.verify_uncached(&secret.token, &any()).await;
                 assert_eq!(outcome.is_ok(), uncached.is_ok());
@@ -404,7 +531,7 @@ impl Simulation {
                     Err(error) => {
                         let refusal = error.refusal().unwrap();
                         assert!(refusals.contains(&refusal), "{refusal:?}, not of {refusals:?}");
-                        if refusal != Refusal::NotYetActive {
+                        if !matches!(refusal, Refusal::NotYetActive | Refusal::Suspended) {
                             self.ended.insert(secret.token.clone());
                         }
                     }
@@ -421,8 +548,7 @@ impl Simulation {
             }
         }
         for view in [View::Every, View::Owner(0), View::Owner(1), View::Owner(2)] {
-            let one = [State::Pending, State::Active, State::Expired, State::Revoked];
-            let sets = one.map(States::from);
+            let sets = State::ALL.map(States::from);
             for states in sets.into_iter().chain([States::LIVE, States::ENDED, States::ALL]) {
                 self.compare_lists(view, states).await;
             }
@@ -430,15 +556,21 @@ impl Simulation {
                 let got = self.view(view).get(token.id).await;
                 assert_eq!(got.is_ok(), token.seen_by(view));
                 if let Ok(stored) = got {
-                    assert_eq!(stored.record.state(self.now), token.state(self.now));
+                    assert_eq!(stored.record.state(self.now), token.state(self.listed()));
                 }
             }
         }
     }
 
+    /// Returns the times of a list, which uses the service's time only.
+    fn listed(&self) -> Times {
+        Times { now: self.now, earlier: self.now }
+    }
+
     async fn compare_lists(&self, view: View, states: States) {
-        let selected =
-            |token: &&ModelToken| token.seen_by(view) && states.contains(token.state(self.now));
+        let selected = |token: &&ModelToken| {
+            token.seen_by(view) && states.contains(token.state(self.listed()))
+        };
         let mut expected: Vec<_> = self.tokens.iter().filter(selected).map(|t| t.id).collect();
         expected.sort_unstable();
         for direction in [Order::OldestFirst, Order::NewestFirst] {

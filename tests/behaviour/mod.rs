@@ -62,6 +62,7 @@ pub(crate) mod on_behalf;
 pub(crate) mod on_behalf_bounds;
 pub(crate) mod on_behalf_races;
 pub(crate) mod on_behalf_self;
+pub(crate) mod owner_gate;
 pub(crate) mod owner_views;
 pub(crate) mod pause_issuing;
 pub(crate) mod purge;
@@ -73,6 +74,9 @@ pub(crate) mod revoke_contended;
 pub(crate) mod revoke_presented;
 pub(crate) mod revoke_with_descendants;
 pub(crate) mod rotate_conditional;
+pub(crate) mod suspend;
+pub(crate) mod suspend_all;
+pub(crate) mod suspend_races;
 pub(crate) mod times;
 pub(crate) mod use_model;
 
@@ -127,6 +131,7 @@ behaviour_modules! {
     on_behalf_bounds,
     on_behalf_races,
     on_behalf_self,
+    owner_gate,
     owner_views,
     pause_issuing,
     purge,
@@ -138,6 +143,9 @@ behaviour_modules! {
     revoke_presented,
     revoke_with_descendants,
     rotate_conditional,
+    suspend,
+    suspend_all,
+    suspend_races,
     times,
     use_model,
 }

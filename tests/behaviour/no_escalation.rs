@@ -6,6 +6,7 @@ mod moves;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::harness::{DAY, SharedStore, Stores, any, text};
 use futures_lite::future::block_on;
@@ -14,8 +15,9 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use service_tokens::clock::ManualClock;
 use service_tokens::{
-    AmendRequest, EndOlderRequest, IssueRequest, Issued, ManageError, Policy, Record, Requirement,
-    ReservedScope, RevokeRequest, ScopeSet, State, TokenId, TokenService, TokenType, VerifiedToken,
+    AmendRequest, EndOlderRequest, IssueRequest, Issued, ManageError, OwnerStatus, Policy, Record,
+    Requirement, ReservedScope, ResumeRequest, RevokeRequest, ScopeSet, State, SuspendRequest,
+    TokenId, TokenService, TokenType, VerifiedToken,
 };
 
 behaviours! {
@@ -25,7 +27,7 @@ behaviours! {
 }
 
 /// The scopes that are required. No grant names `z`.
-const REQUIRED: [&str; 18] = [
+const REQUIRED: [&str; 19] = [
     "a",
     "a:x",
     "a:z",
@@ -43,6 +45,7 @@ const REQUIRED: [&str; 18] = [
     "service-tokens:revoke",
     "service-tokens:introspect",
     "service-tokens:amend",
+    "service-tokens:suspend",
     "service-tokens:z",
 ];
 
@@ -83,6 +86,8 @@ struct Simulation {
     store: SharedStore,
     service: TokenService<SharedStore>,
     types: [Grants; 3],
+    /// Whether the owner of the token under test is closed.
+    closed: Arc<AtomicBool>,
     /// Every record in the store.
     ids: Vec<TokenId>,
     first: Record,
@@ -98,12 +103,22 @@ fn service(
     clock: &Arc<ManualClock>,
     types: &[Grants; 3],
     policy: &Policy,
+    closed: &Arc<AtomicBool>,
 ) -> TokenService<SharedStore> {
     let mut builder = TokenService::builder(store.clone(), "acme_live").clock(clock.clone());
     for (name, grants) in TYPES.iter().zip(types) {
         builder = builder.token_type(TokenType::new(name, names(grants)).unwrap());
     }
-    builder.policy(policy.clone()).build().unwrap()
+    let closed = closed.clone();
+    let gate = move |owner: &str| match owner == OWNERS[0] && closed.load(Ordering::SeqCst) {
+        true => OwnerStatus::Closed,
+        false => OwnerStatus::Open,
+    };
+    builder.policy(policy.clone()).owner_gate(gate).build().unwrap()
+}
+
+fn suspension(lasting: Option<std::time::Duration>) -> SuspendRequest {
+    lasting.map_or_else(SuspendRequest::new, |lasting| SuspendRequest::new().lasting(lasting))
 }
 
 /// Returns an amendment with some of the present scopes and perhaps one more.
@@ -143,7 +158,8 @@ impl Simulation {
         let types = [everything.clone(), vec![2, 5, 9], vec![2, 5, 9, 10, 11, 14]];
         let policy = Policy::new().allow_never(true).default_lifetime(DAY);
         let policy = policy.allow_outliving_issuer(start.outliving);
-        let service = service(&opened.store, &clock, &types, &policy);
+        let closed = Arc::default();
+        let service = service(&opened.store, &clock, &types, &policy, &closed);
         let mut issued = Vec::new();
         for (owner, grants, end) in &start.tokens {
             let scopes = ScopeSet::new(names(grants)).unwrap();
@@ -156,7 +172,7 @@ impl Simulation {
         let ids = issued.iter().map(|issued| issued.record.id()).collect();
         let (store, counts) = (opened.store, BTreeMap::new());
         let _guard = opened.guard;
-        Self { policy, clock, store, service, types, ids, first, obtained, counts, _guard }
+        Self { policy, clock, store, service, types, closed, ids, first, obtained, counts, _guard }
     }
 
     async fn record(&self, id: TokenId) -> Record {
@@ -185,8 +201,18 @@ impl Simulation {
                 }
             }
             Command::Retype(types) => {
-                self.service = service(&self.store, &self.clock, &types, &self.policy);
+                self.service =
+                    service(&self.store, &self.clock, &types, &self.policy, &self.closed);
                 self.types = types;
+            }
+            Command::Close(closed) => self.closed.store(closed, Ordering::SeqCst),
+            Command::Suspend { target, lasting } => {
+                let target = self.ids[target % self.ids.len()];
+                let _ = self.service.all_owners().suspend(target, suspension(lasting)).await;
+            }
+            Command::Resume { target } => {
+                let target = self.ids[target % self.ids.len()];
+                let _ = self.service.all_owners().resume(target, ResumeRequest::new()).await;
             }
             Command::Operation { token, fresh, what } => {
                 let last = self.obtained.len() - 1;
@@ -210,6 +236,12 @@ impl Simulation {
         let active = caller.state(self.service.now()) == State::Active;
         let effective = self.effective(&caller);
         let on_behalf = self.service.on_behalf_of(verified);
+        let before = match what {
+            What::Rotate { target, .. } | What::Suspend { target, .. } => {
+                Some(self.record(self.ids[target % self.ids.len()]).await)
+            }
+            _ => None,
+        };
         let mut former = Vec::new();
         let (needed, target, outcome): (_, _, Result<Option<Issued>, ManageError>) = match what {
             What::Issue { token_type, scopes, start, end } => {
@@ -273,12 +305,32 @@ impl Simulation {
                 let outcome = on_behalf.revoke(target, RevokeRequest::new()).await.map(|_| None);
                 ((!itself).then_some(ReservedScope::Revoke), Some(target), outcome)
             }
+            What::Suspend { target, lasting } => {
+                let target = self.ids[target % self.ids.len()];
+                let itself = target == caller.id();
+                let outcome = on_behalf.suspend(target, suspension(lasting)).await.map(|_| None);
+                ((!itself).then_some(ReservedScope::Suspend), Some(target), outcome)
+            }
         };
-        if active && !accepted {
+        let closed = caller.owner() == OWNERS[0] && self.closed.load(Ordering::SeqCst);
+        if active && !accepted && !closed {
             *self.counts.entry("ended secrets").or_default() += 1;
         }
+        if caller.state(self.service.now()) == State::Suspended {
+            *self.counts.entry("suspended callers").or_default() += 1;
+        }
+        if active && closed {
+            *self.counts.entry("closed callers").or_default() += 1;
+        }
+        // A token can only lengthen a suspension. It never resumes a token.
+        if let Some(suspended) = before.as_ref().and_then(Record::suspension) {
+            let after = self.record(before.as_ref().unwrap().id()).await;
+            let until = after.suspension().expect("a token resumed it").until;
+            assert!(until.is_none_or(|until| suspended.until.is_some_and(|end| end <= until)));
+        }
         let Ok(outcome) = outcome else { return };
-        assert!(active, "an ended token was accepted as the caller");
+        assert!(active, "an ended or suspended token was accepted as the caller");
+        assert!(!closed, "a token of a closed owner was accepted as the caller");
         assert!(accepted, "an ended secret acted");
         if let Some(needed) = needed {
             let at =
@@ -289,7 +341,8 @@ impl Simulation {
             assert_eq!(self.record(target).await.owner(), caller.owner());
         }
         let Some(issued) = outcome else {
-            *self.counts.entry("revoked").or_default() += 1;
+            let name = if matches!(what, What::Suspend { .. }) { "suspended" } else { "revoked" };
+            *self.counts.entry(name).or_default() += 1;
             return;
         };
         let (got, itself) = (&issued.record, issued.record.id() == caller.id());
@@ -358,7 +411,9 @@ impl Simulation {
     /// Compares every obtained token with the first one.
     async fn check(&self) {
         let first = permitted(self.first.scopes().iter());
+        let closed = self.closed.load(Ordering::SeqCst);
         for obtained in &self.obtained {
+            assert!(!closed || self.service.verify(&obtained.token, &any()).await.is_err());
             let Ok(verified) = self.service.verify(&obtained.token, &any()).await else { continue };
             let record = self.record(verified.id()).await;
             assert_eq!(verified.owner(), self.first.owner());
@@ -414,6 +469,9 @@ fn run(stores: Stores, cases: u32) {
         "rotated",
         "rotated itself",
         "revoked",
+        "suspended",
+        "suspended callers",
+        "closed callers",
         "deep",
         "outlives",
         "pending",

@@ -168,6 +168,8 @@ faults! {
     only_the_nearest_issuer_is_searched: lists::OnlyTheNearestIssuerIsSearched => FiltersAreExact;
     end_is_inclusive: lists::EndIsInclusive => FiltersAreExact;
     revoked_count_as_expired: lists::RevokedCountAsExpired => FiltersAreExact;
+    suspensions_do_not_pass: lists::SuspensionsDoNotPass => StatesFollowNow;
+    suspended_count_as_active: lists::SuspendedCountAsActive => FiltersAreExact;
     own_clock: lists::OwnClock => StatesFollowNow;
     states_by_the_second: lists::TimesInSeconds => StatesFollowNow;
     list_shows_other_versions: lists::ListShowsOtherVersions => ListAgreesWithFind;

@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use service_tokens::error::NotPermitted;
-use service_tokens::{Requirement, VerifyError};
+use service_tokens::{Refusal, Requirement, VerifyError};
 
 use crate::credentials::NoBearer;
 use crate::problem::{NO_STORE, Problem};
@@ -31,7 +31,7 @@ pub enum Rejection {
     /// The token is active but lacks a scope. The answer is 403 `insufficient_scope` and names the scopes
     /// that the request requires.
     InsufficientScope(Box<Requirement>),
-    /// The store is unavailable. The answer is 503.
+    /// The store is unavailable, or it is not known whether the owner is open. The answer is 503.
     Unavailable,
     /// An extractor or a [`RequireLayer`](crate::RequireLayer) has no
     /// [`BearerLayer`](crate::BearerLayer) above it. The answer is 500.
@@ -53,7 +53,7 @@ impl From<VerifyError> for Rejection {
             VerifyError::MissingScope(missing) => {
                 Self::InsufficientScope(Box::new(missing.requirement))
             }
-            VerifyError::Unavailable(_) => Self::Unavailable,
+            VerifyError::Unavailable(_) | VerifyError::OwnerUnknown => Self::Unavailable,
             // All refusals get the same answer, also those that later versions add.
             _ => Self::InvalidToken,
         }
@@ -70,6 +70,7 @@ impl From<NotPermitted> for Rejection {
             NotPermitted::ExceedsCaller => {
                 Self::InsufficientScope(Box::new(Requirement::any_token()))
             }
+            NotPermitted::NotActive(Refusal::OwnerUnknown) => Self::Unavailable,
             _ => Self::InvalidToken,
         }
     }

@@ -8,7 +8,7 @@ use service_tokens::record::ReplacedSecret;
 use service_tokens::{IssueRequest, RotateRequest};
 
 /// The grants from which scopes are made.
-pub(crate) const GRANTS: [&str; 15] = [
+pub(crate) const GRANTS: [&str; 16] = [
     "*",
     "a",
     "a:*",
@@ -24,6 +24,7 @@ pub(crate) const GRANTS: [&str; 15] = [
     "service-tokens:revoke",
     "service-tokens:introspect",
     "service-tokens:amend",
+    "service-tokens:suspend",
 ];
 
 pub(crate) type Grants = Vec<usize>;
@@ -55,6 +56,10 @@ pub(crate) enum What {
     },
     EndOlder {
         target: usize,
+    },
+    Suspend {
+        target: usize,
+        lasting: Option<Duration>,
     },
 }
 
@@ -93,6 +98,16 @@ pub(crate) enum Command {
         token: usize,
     },
     Pass(Duration),
+    /// The embedder suspends or resumes a token.
+    Suspend {
+        target: usize,
+        lasting: Option<Duration>,
+    },
+    Resume {
+        target: usize,
+    },
+    /// The owner gate closes or opens the owner of the token under test.
+    Close(bool),
     /// Changes the scopes of the types.
     Retype([Grants; 3]),
 }
@@ -147,6 +162,7 @@ pub(crate) fn commands() -> impl Strategy<Value = Command> {
     let types = prop_oneof![3 => Just(0usize), 1 => Just(1), 1 => Just(2)];
     let starts = proptest::option::weighted(0.1, (1..6u32).prop_map(|hours| hours * HOUR));
     let amended = proptest::option::weighted(0.3, (proptest::num::u64::ANY, more));
+    let lasting = || proptest::option::weighted(0.8, (1..4u32).prop_map(|hours| hours * HOUR));
     let what = prop_oneof![
         12 => (types, scopes, starts, ends()).prop_map(
             |(token_type, scopes, start, end)| {
@@ -157,16 +173,22 @@ pub(crate) fn commands() -> impl Strategy<Value = Command> {
             .prop_map(|(target, rotation)| What::Rotate { target, rotation }),
         4 => rotations().prop_map(|rotation| What::RotateSelf { rotation }),
         2 => (0..1_000usize).prop_map(|target| What::Revoke { target }),
+        2 => (0..1_000usize, lasting())
+            .prop_map(|(target, lasting)| What::Suspend { target, lasting }),
         2 => (0..1_000usize, amended, ends())
             .prop_map(|(target, scopes, end)| What::Amend { target, scopes, end }),
         2 => (0..1_000usize).prop_map(|target| What::EndOlder { target }),
     ];
     prop_oneof![
-        60 => (0..1_000usize, proptest::bool::weighted(0.7), what)
+        72 => (0..1_000usize, proptest::bool::weighted(0.7), what)
             .prop_map(|(token, fresh, what)| Command::Operation { token, fresh, what }),
-        5 => (1..12u32).prop_map(|hours| Command::Pass(hours * HOUR)),
+        6 => (1..12u32).prop_map(|hours| Command::Pass(hours * HOUR)),
         1 => (0..1_000usize).prop_map(|token| Command::Present { token }),
-        5 => (busy_grants(), proptest::bool::ANY, grants(), busy_grants()).prop_map(
+        2 => (0..1_000usize, lasting())
+            .prop_map(|(target, lasting)| Command::Suspend { target, lasting }),
+        6 => (0..1_000usize).prop_map(|target| Command::Resume { target }),
+        2 => proptest::bool::weighted(0.3).prop_map(Command::Close),
+        6 => (busy_grants(), proptest::bool::ANY, grants(), busy_grants()).prop_map(
             |(broad, wide, narrow, mixed)| {
                 let broad = if wide { (0..GRANTS.len()).collect() } else { broad };
                 Command::Retype([broad, narrow, mixed])

@@ -273,6 +273,20 @@ lists!(RevokedCountAsExpired, |to, query, now| {
     as_if(to, query, now, other).await
 });
 
+// A column for the state that is written with the record. It does not change when the suspension passes.
+lists!(SuspensionsDoNotPass, |to, query, now| {
+    let other =
+        |record: &Record| edited(record, |tag, content| (tag != 20).then(|| content.to_vec()));
+    as_if(to, query, now, other).await
+});
+
+lists!(SuspendedCountAsActive, |to, query, now| {
+    let other = |record: &Record| {
+        edited(record, |tag, content| (!(19..=22).contains(&tag)).then(|| content.to_vec()))
+    };
+    as_if(to, query, now, other).await
+});
+
 lists!(OwnClock, |to, query, _now| {
     let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
     let now = DateTime::from_timestamp_micros(since.as_micros() as i64).unwrap();

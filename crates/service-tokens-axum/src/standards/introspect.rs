@@ -65,14 +65,14 @@ async fn caller<S: TokenStore>(
 /// The reason why the answer does not describe an active token.
 enum NotActive {
     Inactive,
-    /// The store is unavailable.
+    /// The store is unavailable, or it is not known whether the owner is open.
     Unknown,
 }
 
 impl From<VerifyError> for NotActive {
     fn from(error: VerifyError) -> Self {
         match error {
-            VerifyError::Unavailable(_) => Self::Unknown,
+            VerifyError::Unavailable(_) | VerifyError::OwnerUnknown => Self::Unknown,
             _ => Self::Inactive,
         }
     }
