@@ -54,6 +54,7 @@ pub(crate) mod last_used_flush;
 pub(crate) mod life_model;
 pub(crate) mod limits;
 pub(crate) mod lost_answers;
+pub(crate) mod networks;
 pub(crate) mod no_escalation;
 pub(crate) mod on_behalf;
 pub(crate) mod on_behalf_bounds;
@@ -68,6 +69,7 @@ pub(crate) mod revoke_all_interrupted;
 pub(crate) mod revoke_contended;
 pub(crate) mod revoke_with_descendants;
 pub(crate) mod rotate_conditional;
+pub(crate) mod still_active;
 pub(crate) mod times;
 pub(crate) mod use_model;
 
@@ -114,6 +116,7 @@ behaviour_modules! {
     life_model,
     limits,
     lost_answers,
+    networks,
     no_escalation,
     on_behalf,
     on_behalf_bounds,
@@ -128,6 +131,7 @@ behaviour_modules! {
     revoke_contended,
     revoke_with_descendants,
     rotate_conditional,
+    still_active,
     times,
     use_model,
 }
