@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::NewRecord;
 use crate::clock::{RECORDABLE_MICROS, from_micros, rfc3339};
 use crate::scope::{MAX_SCOPE_LEN, MAX_SCOPES, valid_type_name};
+use crate::visible::has_visible;
 
 /// The maximum length of an owner, issued-to, actor or reason in any record, in bytes. It fits an
 /// index of any database. A policy may be stricter.
@@ -92,7 +93,7 @@ impl fmt::Display for Field {
 #[non_exhaustive]
 pub enum Rule {
     /// The text contains no visible character.
-    #[error("must not be empty")]
+    #[error("must contain a visible character")]
     Empty,
     /// The text is too long.
     #[error("has more than {max} bytes")]
@@ -160,6 +161,18 @@ pub enum Rule {
         /// The maximum value.
         max: usize,
     },
+    /// The list has no entry.
+    #[error("must have at least one entry")]
+    NoEntries,
+    /// A key of the metadata contains no visible character.
+    #[error("has a key without a visible character")]
+    BlankKey,
+    /// The type is retired, so no token of it is issued.
+    #[error("is a retired type, so no new token of it is issued")]
+    Retired,
+    /// The type requires client networks, and the request names none.
+    #[error("must be given because the type requires client networks")]
+    NetworksRequired,
 }
 
 /// The error returned for a field that breaks a rule. Its text does not repeat the value.
@@ -183,9 +196,9 @@ impl Field {
         if text.len() > max { Err(self.breaks(Rule::TooLong { max })) } else { Ok(()) }
     }
 
-    /// Refuses a text that is blank or longer than `max` bytes.
+    /// Refuses a text that has no visible character or is longer than `max` bytes.
     pub(crate) fn filled(self, text: &str, max: usize) -> Result<(), InvalidField> {
-        if text.trim().is_empty() {
+        if !has_visible(text) {
             return Err(self.breaks(Rule::Empty));
         }
         self.at_most(text, max)
@@ -247,8 +260,8 @@ pub(crate) fn check_new(new: &NewRecord<'_>) -> Result<(), InvalidField> {
     if new.metadata.len() > entries {
         return Err(Field::Metadata.breaks(Rule::TooMany { max: entries }));
     }
-    if new.metadata.keys().any(String::is_empty) {
-        return Err(Field::Metadata.breaks(Rule::Empty));
+    if !new.metadata.keys().all(|key| has_visible(key)) {
+        return Err(Field::Metadata.breaks(Rule::BlankKey));
     }
     if new.metadata.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() > bytes {
         return Err(Field::Metadata.breaks(Rule::TooLong { max: bytes }));

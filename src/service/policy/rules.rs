@@ -9,15 +9,25 @@ use super::{InvalidPolicy, Policy};
 use crate::clock::{from_micros, whole_micros};
 use crate::record::{Field, InvalidField, MAX_METADATA, MAX_TEXT_LEN, Rule};
 
+/// The resolution of times in records. A shorter lifetime would end a token at its creation.
+const RESOLUTION: Duration = Duration::from_micros(1);
+
+/// The longest default lifetime, 1,000 years. A record cannot hold a time after the year 9999, so a
+/// service with a much longer default would refuse every request that names no end.
+const MAX_DEFAULT_LIFETIME: Duration = Duration::from_secs(1_000 * 366 * 86_400);
+
 impl Policy {
     pub(crate) fn check(&self) -> Result<(), InvalidPolicy> {
         let (entries, bytes) = MAX_METADATA;
         match (self.default_lifetime, self.max_lifetime) {
+            (_, Some(max)) if max < RESOLUTION => return Err(InvalidPolicy::NoMaxLifetime),
             (None, _) if !self.allow_never => return Err(InvalidPolicy::DefaultNever),
-            (Some(Duration::ZERO), _) => return Err(InvalidPolicy::NoLifetime),
-            (_, Some(Duration::ZERO)) => return Err(InvalidPolicy::NoMaxLifetime),
+            (Some(default), _) if default < RESOLUTION => return Err(InvalidPolicy::NoLifetime),
             (Some(default), Some(max)) if default > max => {
                 return Err(InvalidPolicy::DefaultTooLong);
+            }
+            (Some(default), _) if default > MAX_DEFAULT_LIFETIME => {
+                return Err(InvalidPolicy::DefaultOutOfRange);
             }
             _ => {}
         }
