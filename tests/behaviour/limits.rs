@@ -160,7 +160,7 @@ pub(crate) async fn metadata_over_its_limit_is_refused(stores: Stores) {
     let over = harness.service.owner("acme").issue(bytes(2_049)).await;
     expect_invalid(over, Field::Metadata, Rule::TooLong { max: 2_048 });
     let nameless = harness.service.owner("acme").issue(backup().metadata("", "x")).await;
-    expect_invalid(nameless, Field::Metadata, Rule::Empty);
+    expect_invalid(nameless, Field::Metadata, Rule::BlankKey);
     assert!(harness.service.owner("acme").issue(backup().metadata("x", "")).await.is_ok());
 
     let wide = Harness::with_policy(
@@ -184,7 +184,7 @@ pub(crate) async fn issue_beyond_type_scopes_is_refused(stores: Stores) {
         let scopes = ScopeSet::new(scopes).unwrap();
         harness.service.owner("acme").issue(IssueRequest::new(token_type, "b").scopes(scopes))
     };
-    expect_invalid(with("connector", &[]).await, Field::Scopes, Rule::Empty);
+    expect_invalid(with("connector", &[]).await, Field::Scopes, Rule::NoEntries);
     for beyond in [&["files:delete"][..], &["files:read", "queue:push"], &["files:*"], &["*"]] {
         expect_invalid(with("connector", beyond).await, Field::Scopes, Rule::NotContained);
     }
