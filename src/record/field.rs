@@ -8,7 +8,6 @@ use chrono::{DateTime, Utc};
 use super::NewRecord;
 use crate::clock::{RECORDABLE_MICROS, from_micros, rfc3339};
 use crate::scope::{MAX_SCOPE_LEN, MAX_SCOPES, valid_type_name};
-use crate::visible::has_visible;
 
 /// The maximum length of an owner, issued-to, actor or reason in any record, in bytes. It fits an
 /// index of any database. A policy may be stricter.
@@ -196,9 +195,10 @@ impl Field {
         if text.len() > max { Err(self.breaks(Rule::TooLong { max })) } else { Ok(()) }
     }
 
-    /// Refuses a text that has no visible character or is longer than `max` bytes.
+    /// Refuses a text that is blank or longer than `max` bytes. A request needs a visible character too, but
+    /// a record may have an invisible text of an older program.
     pub(crate) fn filled(self, text: &str, max: usize) -> Result<(), InvalidField> {
-        if !has_visible(text) {
+        if text.trim().is_empty() {
             return Err(self.breaks(Rule::Empty));
         }
         self.at_most(text, max)
@@ -260,7 +260,7 @@ pub(crate) fn check_new(new: &NewRecord<'_>) -> Result<(), InvalidField> {
     if new.metadata.len() > entries {
         return Err(Field::Metadata.breaks(Rule::TooMany { max: entries }));
     }
-    if !new.metadata.keys().all(|key| has_visible(key)) {
+    if new.metadata.keys().any(String::is_empty) {
         return Err(Field::Metadata.breaks(Rule::BlankKey));
     }
     if new.metadata.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() > bytes {

@@ -69,7 +69,9 @@ pub(crate) mod revoke_contended;
 pub(crate) mod revoke_with_descendants;
 pub(crate) mod rotate_conditional;
 pub(crate) mod times;
+pub(crate) mod type_limits;
 pub(crate) mod use_model;
+pub(crate) mod visible_text;
 
 /// Makes the macro that instantiates the tests of these modules for a store.
 macro_rules! behaviour_modules {
@@ -129,5 +131,7 @@ behaviour_modules! {
     revoke_with_descendants,
     rotate_conditional,
     times,
+    type_limits,
     use_model,
+    visible_text,
 }

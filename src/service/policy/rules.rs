@@ -8,6 +8,7 @@ use super::super::request::Expiry;
 use super::{InvalidPolicy, Policy};
 use crate::clock::{from_micros, whole_micros};
 use crate::record::{Field, InvalidField, MAX_METADATA, MAX_TEXT_LEN, Rule};
+use crate::visible::has_visible;
 
 /// The resolution of times in records. A shorter lifetime would end a token at its creation.
 const RESOLUTION: Duration = Duration::from_micros(1);
@@ -112,16 +113,22 @@ impl Policy {
 
     pub(crate) fn check_text(&self, field: Field, text: &str) -> Result<(), InvalidField> {
         let longest = if field == Field::Reason { self.max_reason_len } else { self.max_text_len };
+        if !has_visible(text) {
+            return Err(field.breaks(Rule::Empty));
+        }
         field.filled(text, longest)
     }
 
     pub(crate) fn check_metadata<'m>(
         &self,
-        entries: impl ExactSizeIterator<Item = (&'m String, &'m String)>,
+        entries: impl ExactSizeIterator<Item = (&'m String, &'m String)> + Clone,
     ) -> Result<(), InvalidField> {
         let (most, longest) = (self.max_metadata_entries, self.max_metadata_bytes);
         if entries.len() > most {
             return Err(Field::Metadata.breaks(Rule::TooMany { max: most }));
+        }
+        if !entries.clone().all(|(key, _)| has_visible(key)) {
+            return Err(Field::Metadata.breaks(Rule::BlankKey));
         }
         if entries.map(|(key, value)| key.len() + value.len()).sum::<usize>() > longest {
             return Err(Field::Metadata.breaks(Rule::TooLong { max: longest }));
