@@ -344,6 +344,9 @@ impl Policy {
     /// Sets the maximum length of owner, issued-to, issued-by, rotated-by and revoked-by, in bytes:
     /// 1 to 1,024. The default is 255.
     ///
+    /// A token id always fits issued-by, rotated-by and revoked-by, because the endpoints through which
+    /// tokens manage tokens record the id of the calling token there.
+    ///
     /// # Examples
     ///
     /// ```

@@ -17,6 +17,9 @@ const RESOLUTION: Duration = Duration::from_micros(1);
 /// service with a much longer default would refuse every request that names no end.
 const MAX_DEFAULT_LIFETIME: Duration = Duration::from_secs(1_000 * 366 * 86_400);
 
+/// The length of a token id as text.
+const ID_TEXT_LEN: usize = 22;
+
 impl Policy {
     pub(crate) fn check(&self) -> Result<(), InvalidPolicy> {
         let (entries, bytes) = MAX_METADATA;
@@ -112,7 +115,13 @@ impl Policy {
     }
 
     pub(crate) fn check_text(&self, field: Field, text: &str) -> Result<(), InvalidField> {
-        let longest = if field == Field::Reason { self.max_reason_len } else { self.max_text_len };
+        let longest = match field {
+            Field::Reason => self.max_reason_len,
+            Field::Owner | Field::IssuedTo => self.max_text_len,
+            // Endpoints record the id of the calling token as the actor. A limit below its length would
+            // make every revocation through them impossible.
+            _ => self.max_text_len.max(ID_TEXT_LEN),
+        };
         if !has_visible(text) {
             return Err(field.breaks(Rule::Empty));
         }
