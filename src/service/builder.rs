@@ -176,8 +176,10 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
         self
     }
 
-    /// Sets the policy for tokens that are issued or rotated from now on. Existing tokens do not
-    /// change.
+    /// Sets the policy for tokens that are issued or rotated from now on.
+    ///
+    /// A stricter policy changes no stored token. A rotation that names no new end keeps the present
+    /// end, even if it is "never" or later than the policy now allows.
     ///
     /// # Examples
     ///

@@ -29,9 +29,9 @@ const DAY: Duration = Duration::from_secs(86_400);
 ///
 /// A [`TokenType`] can set lifetimes of its own. [`for_type`](Self::for_type) returns the result.
 ///
-/// A policy applies when a token is issued, and to a new end that a rotation requests. A rotation that
-/// requests no new end keeps the present one, even if it is "never" or after the maximum lifetime of a
-/// policy that became stricter.
+/// A stricter policy changes no stored token. A rotation that names no new end keeps the present end, even
+/// if it is "never" or later than the policy now allows. A new end must be within the limits, counted from
+/// the rotation.
 ///
 /// [`TokenServiceBuilder::build`](crate::TokenServiceBuilder::build) refuses an impossible policy
 /// with [`InvalidPolicy`].
