@@ -176,13 +176,12 @@ pub(crate) async fn rotate_without_end_keeps_the_present_one(stores: Stores) {
 
 pub(crate) async fn impossible_type_limits_do_not_build(stores: Stores) {
     let store = stores.open().store;
-    let build = |policy: Policy, limit: &dyn Fn(TokenType) -> TokenType| {
+    let build = |policy: Policy, limit: fn(TokenType) -> TokenType| {
         let visitor = limit(token_type("visitor", &["files:read"]));
         builder(store.clone()).policy(policy).token_type(visitor).build()
     };
     let strict = Policy::new;
-    let nano = Duration::from_nanos(999);
-    let millennium = 1_000 * 366 * DAY;
+    const NANOS: Duration = Duration::from_nanos(999);
     type Limit = fn(TokenType) -> TokenType;
     let possible: [(Policy, Limit); 7] = [
         (strict(), |visitor| visitor.default_lifetime(MICRO).max_lifetime(MICRO)),
@@ -194,44 +193,44 @@ pub(crate) async fn impossible_type_limits_do_not_build(stores: Stores) {
         (strict(), |visitor| visitor.retired(true).require_networks(true)),
     ];
     for (index, (policy, limit)) in possible.into_iter().enumerate() {
-        assert!(build(policy, &limit).is_ok(), "{index}");
+        assert!(build(policy, limit).is_ok(), "{index}");
     }
-    let impossible: [(Policy, &dyn Fn(TokenType) -> TokenType, InvalidPolicy); 11] = [
-        (strict(), &|visitor| visitor.max_lifetime(Duration::ZERO), InvalidPolicy::NoMaxLifetime),
-        (strict(), &|visitor| visitor.max_lifetime(nano), InvalidPolicy::NoMaxLifetime),
-        (strict(), &|visitor| visitor.default_lifetime(Duration::ZERO), InvalidPolicy::NoLifetime),
-        (strict(), &|visitor| visitor.default_lifetime(nano), InvalidPolicy::NoLifetime),
+    let impossible: [(Policy, Limit, InvalidPolicy); 11] = [
+        (strict(), |visitor| visitor.max_lifetime(Duration::ZERO), InvalidPolicy::NoMaxLifetime),
+        (strict(), |visitor| visitor.max_lifetime(NANOS), InvalidPolicy::NoMaxLifetime),
+        (strict(), |visitor| visitor.default_lifetime(Duration::ZERO), InvalidPolicy::NoLifetime),
+        (strict(), |visitor| visitor.default_lifetime(NANOS), InvalidPolicy::NoLifetime),
         (
             strict(),
-            &|visitor| visitor.default_lifetime(DAY + MICRO).max_lifetime(DAY),
+            |visitor| visitor.default_lifetime(DAY + MICRO).max_lifetime(DAY),
             InvalidPolicy::DefaultTooLong,
         ),
         // The default of the type exceeds the maximum of the policy.
         (
             strict(),
-            &|visitor| visitor.default_lifetime(366 * DAY + MICRO),
+            |visitor| visitor.default_lifetime(366 * DAY + MICRO),
             InvalidPolicy::DefaultTooLong,
         ),
-        (strict(), &|visitor| visitor.default_lifetime(None), InvalidPolicy::DefaultNever),
+        (strict(), |visitor| visitor.default_lifetime(None), InvalidPolicy::DefaultNever),
         (
             strict().allow_never(true),
-            &|visitor| visitor.default_lifetime(None).allow_never(false),
+            |visitor| visitor.default_lifetime(None).allow_never(false),
             InvalidPolicy::DefaultNever,
         ),
         (
             strict().allow_never(true),
-            &|visitor| visitor.default_lifetime(None).max_lifetime(DAY),
+            |visitor| visitor.default_lifetime(None).max_lifetime(DAY),
             InvalidPolicy::DefaultNever,
         ),
         // The default of the policy is "never", and no maximum could replace it.
         (
             strict().allow_never(true).default_lifetime(None).max_lifetime(None),
-            &|visitor| visitor.allow_never(false),
+            |visitor| visitor.allow_never(false),
             InvalidPolicy::DefaultNever,
         ),
         (
             strict(),
-            &|visitor| visitor.default_lifetime(millennium + MICRO).max_lifetime(None),
+            |visitor| visitor.default_lifetime(1_000 * 366 * DAY + MICRO).max_lifetime(None),
             InvalidPolicy::DefaultOutOfRange,
         ),
     ];
@@ -308,7 +307,7 @@ pub(crate) async fn rotate_of_unknown_type_is_refused(stores: Stores) {
         }
     }
     // The old secret works again as soon as the type is known again.
-    assert_eq!(records(&*harness.store).await, [issued.record.clone()]);
+    assert_eq!(records(&*harness.store).await, std::slice::from_ref(&issued.record));
     assert_eq!(harness.refusal(&text(&issued)).await, None);
     assert!(harness.service.owner("acme").rotate(id, RotateRequest::at_once()).await.is_ok());
 }

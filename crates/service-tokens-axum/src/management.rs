@@ -50,11 +50,13 @@
 //! Times are RFC 3339 in UTC. Requests may use another offset, whose `+` must be written `%2B` in a query.
 //! `expires_at: null` means that the token never expires. `last_used_at: null` means that it was never used,
 //! and the field is absent if uses are not tracked. The answers to issue and rotate contain the secret as
-//! `token`, and no other answer does. `usable` is false if the service refuses the token whatever a request
-//! requires. If its state does not say why, `unusable_reason` does: `unknown_type` if the service does not
-//! know the type of the token, or `newer_record` if a newer version wrote it. A request may leave optional fields out. Null, unknown fields and
+//! `token`, and no other answer does. A request may leave optional fields out. Null, unknown fields and
 //! repeated fields are refused. A body has at most 65,536 bytes. `issued_by`, and `by` of a revocation, are
 //! the id of the token that made the request.
+//!
+//! `usable` is false if the service refuses every request with the token. If the state does not say why,
+//! `unusable_reason` does: `unknown_type` if the service does not know the type of the token, or
+//! `newer_record` if a newer version wrote it.
 //!
 //! # Repeating a request
 //!
