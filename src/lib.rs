@@ -271,6 +271,7 @@ pub mod steps;
 pub mod store;
 mod stores;
 pub mod token;
+mod visible;
 
 pub use {async_trait::async_trait, chrono, uuid};
 

@@ -12,7 +12,7 @@
 //! | `recent_times`, `last_used` | uses that the store does not have yet |
 //! | `records` | reads and writes of records, with retries after conflicts and lost answers |
 //! | `core`, `builder` | the struct that owns all of these |
-//! | `flush_last_used`, `follow_changes`, `pause_issuing` | one method each, for tasks and operators |
+//! | `flush_last_used`, `follow_changes`, `pause_issuing`, `refusal_of` | one method each, for tasks, operators and lists |
 //! | `end_overlap` | the first use of a new secret ends an overlap |
 //! | `caller` | the embedder or the token that asks for an operation |
 //! | `issue`, `rotate`, `revoke` | one verb each |
@@ -38,6 +38,7 @@ mod pause_issuing;
 mod policy;
 mod recent_times;
 mod records;
+mod refusal_of;
 mod request;
 mod revoke;
 mod rotate;

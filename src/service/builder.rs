@@ -40,6 +40,14 @@ pub enum BuildError {
     /// The policy is impossible.
     #[error(transparent)]
     Policy(#[from] InvalidPolicy),
+    /// The limits of a type are impossible, by themselves or together with the policy.
+    #[error("the limits of the token type {name} are impossible")]
+    TypeLimits {
+        /// The name of the type.
+        name: String,
+        /// The rule that the type's own [policy](Policy::for_type) breaks.
+        source: InvalidPolicy,
+    },
     /// The cache has room for no records.
     #[error("cache_records must allow at least one record")]
     NoCachedRecords,
@@ -171,8 +179,10 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
         self
     }
 
-    /// Sets the policy for tokens that are issued or rotated from now on. Existing tokens do not
-    /// change.
+    /// Sets the policy for tokens that are issued or rotated from now on.
+    ///
+    /// A stricter policy changes no stored token. A rotation that names no new end keeps the present
+    /// end, even if it is "never" or later than the policy now allows.
     ///
     /// # Examples
     ///
@@ -448,6 +458,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     /// - [`BuildError::Prefix`] if a prefix breaks a rule.
     /// - [`BuildError::DuplicateType`] if two types have the same name.
     /// - [`BuildError::Policy`] if the policy is impossible.
+    /// - [`BuildError::TypeLimits`] if the limits of a type are impossible.
     /// - [`BuildError::NoCachedRecords`] if the cache has room for zero records.
     /// - [`BuildError::LastUsedResolution`] if the last-used resolution is more than a day.
     /// - [`BuildError::EventThread`] if the thread for the event sink could not be started.
@@ -483,6 +494,12 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             });
             let name = duplicate.map(|(_, token_type)| token_type.name().to_owned());
             return Err(BuildError::DuplicateType(name.unwrap_or_default()));
+        }
+        for token_type in types.iter() {
+            self.policy.for_type(token_type).check().map_err(|source| BuildError::TypeLimits {
+                name: token_type.name().to_owned(),
+                source,
+            })?;
         }
         let mut rules = AccessRules::new(types);
         if let Some(gate) = self.owner_gate {

@@ -65,7 +65,7 @@ impl<S: TokenStore> TokenService<S> {
     /// id.
     ///
     /// A repeated request must learn that its token exists, even if it would be refused by now. The
-    /// type may have been removed, issuing may have been paused, or this token may be the owner's last
+    /// type may have been removed or retired, issuing may have been paused, or this token may be the owner's last
     /// allowed one.
     async fn unless_issued_before(
         &self,
@@ -91,15 +91,20 @@ impl<S: TokenStore> TokenService<S> {
         let now = self.now();
         let (owner, calling) = (issuer.owner(), issuer.calling_token());
         self.check_texts(owner, request)?;
-        let present = self
-            .rules
-            .types()
-            .get(&request.token_type)
-            .ok_or(Field::Type.breaks(Rule::Unknown))?
-            .scopes();
+        let networks = networks_below(request.networks.as_deref(), calling)?;
+        let token_type =
+            self.rules.types().get(&request.token_type).ok_or(Field::Type.breaks(Rule::Unknown))?;
+        if token_type.limits().retired {
+            return Err(Field::Type.breaks(Rule::Retired).into());
+        }
+        if token_type.limits().require_networks && networks.is_none() {
+            return Err(Field::Networks.breaks(Rule::NetworksRequired).into());
+        }
+        let policy = self.policy.for_type(token_type);
+        let present = token_type.scopes();
         if let Some(requested) = &request.scopes {
             if requested.as_scopes().is_empty() {
-                return Err(Field::Scopes.breaks(Rule::Empty).into());
+                return Err(Field::Scopes.breaks(Rule::NoEntries).into());
             }
             if !present.contains(requested.as_scopes()) {
                 return Err(Field::Scopes.breaks(Rule::NotContained).into());
@@ -109,14 +114,12 @@ impl<S: TokenStore> TokenService<S> {
         if calling.is_some_and(|calling| !calling.token.scopes().contains(scopes)) {
             return Err(Field::Scopes.breaks(Rule::ExceedsCallerScopes).into());
         }
-        let networks = networks_below(request.networks.as_deref(), calling)?;
         let id = match request.id {
             Some(id) => recent_v7(id, now)?,
             None => TokenId::generate(now, &*self.random)?,
         };
-        let latest =
-            calling.and_then(|calling| self.policy.latest_below(calling.token.expires_at()));
-        let expires_at = self.policy.end_until(request.expiry, now, latest)?;
+        let latest = calling.and_then(|calling| policy.latest_below(calling.token.expires_at()));
+        let expires_at = policy.end_until(request.expiry, now, latest)?;
         let secret = Secret::generate(&*self.random)?;
         let digest = self.digests.make(id, secret.characters(), self.prefixes[0].tag());
         let record = Record::new(&NewRecord {
@@ -205,7 +208,7 @@ pub(super) fn networks_below(
 pub(super) fn requested_networks(networks: &[Network]) -> Result<NetworkSet, InvalidField> {
     NetworkSet::new(networks.iter().copied()).map_err(|invalid| match invalid {
         InvalidNetworks::TooMany { max } => Field::Networks.breaks(Rule::TooMany { max }),
-        _ => Field::Networks.breaks(Rule::Empty),
+        _ => Field::Networks.breaks(Rule::NoEntries),
     })
 }
 

@@ -71,7 +71,9 @@ pub(crate) mod revoke_with_descendants;
 pub(crate) mod rotate_conditional;
 pub(crate) mod still_active;
 pub(crate) mod times;
+pub(crate) mod type_limits;
 pub(crate) mod use_model;
+pub(crate) mod visible_text;
 
 /// Makes the macro that instantiates the tests of these modules for a store.
 macro_rules! behaviour_modules {
@@ -133,5 +135,7 @@ behaviour_modules! {
     rotate_conditional,
     still_active,
     times,
+    type_limits,
     use_model,
+    visible_text,
 }

@@ -23,6 +23,7 @@ behaviours! {
     authenticate_in_context_checks_networks,
     cached_record_retains_its_networks,
     issue_with_wrong_networks_is_refused,
+    type_can_require_networks,
     issued_token_inherits_networks,
     issue_beyond_caller_networks_is_refused,
     rotate_beyond_caller_networks_is_refused,
@@ -136,7 +137,7 @@ pub(crate) async fn cached_record_retains_its_networks(stores: Stores) {
 pub(crate) async fn issue_with_wrong_networks_is_refused(stores: Stores) {
     let harness = Harness::new(stores);
     let acme = harness.service.owner("acme");
-    expect_invalid(acme.issue(backup().networks([])).await, Field::Networks, Rule::Empty);
+    expect_invalid(acme.issue(backup().networks([])).await, Field::Networks, Rule::NoEntries);
     let many = |count: u8| (0..count).map(|i| Network::from(IpAddr::from([10, 0, 0, i])));
     expect_invalid(
         acme.issue(backup().networks(many(33))).await,
@@ -149,6 +150,24 @@ pub(crate) async fn issue_with_wrong_networks_is_refused(stores: Stores) {
     let doubled = networks(&["10.0.0.0/8", "::ffff:10.0.0.0/104"]);
     let issued = acme.issue(backup().networks(doubled)).await.unwrap();
     assert!(issued.record.networks().eq(networks(&["10.0.0.0/8"])));
+}
+
+pub(crate) async fn type_can_require_networks(stores: Stores) {
+    let inside = TokenType::new("inside", ["files:upload"]).unwrap().require_networks(true);
+    let harness = Harness::builder(stores).configure(|service| service.token_type(inside)).build();
+    let acme = harness.service.owner("acme");
+    let request = || IssueRequest::new("inside", "backup");
+    expect_invalid(acme.issue(request()).await, Field::Networks, Rule::NetworksRequired);
+    assert!(acme.issue(request().networks(networks(&["10.0.0.0/8"]))).await.is_ok());
+    // A calling token's networks are inherited, so its request need not name any.
+    let scopes = ["files:upload", "service-tokens:issue"];
+    let anywhere = acme.issue(scoped_request(&scopes)).await.unwrap();
+    let caller = harness.service.verify(&text(&anywhere), &any()).await.unwrap();
+    let refused = harness.service.on_behalf_of(&caller).issue(request()).await;
+    expect_invalid(refused, Field::Networks, Rule::NetworksRequired);
+    let manager = issue_within(&harness, scoped_request(&scopes), &["10.0.0.0/8"]).await;
+    let caller = verify_from(&harness.service, &manager, "10.0.0.1").await.unwrap();
+    assert!(harness.service.on_behalf_of(&caller).issue(request()).await.is_ok());
 }
 
 pub(crate) async fn issued_token_inherits_networks(stores: Stores) {

@@ -117,7 +117,7 @@ impl IssueRequest {
     }
 
     /// Requests a token that never expires. The policy must
-    /// [allow](method@crate::Policy::allow_never) it. By default it does not, because a forgotten token
+    /// [allow](method@crate::Policy::allow_never) it, or the [type](crate::TokenType::allow_never) must. By default it does not, because a forgotten token
     /// would stay valid.
     ///
     /// # Examples

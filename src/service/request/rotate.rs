@@ -7,8 +7,11 @@ use chrono::{DateTime, Utc};
 use super::Expiry;
 use crate::record::ReplacedSecret;
 
-/// A request to give a token a new secret. The id stays, and the expiry time stays unless the
-/// request sets a new one.
+/// A request to give a token a new secret. The id stays.
+///
+/// A rotation that names no new end keeps the present end, even if it is "never" or later than the
+/// [policy](crate::Policy) now allows. A new end must be within the limits of the token's type, counted
+/// from the rotation.
 ///
 /// The manual describes what happens to both secrets in [the life of a
 /// token](crate::manual::life#rotation), and how to choose in [rotation and
@@ -364,7 +367,7 @@ impl RotateRequest {
         self
     }
 
-    /// Removes the expiry time of the token. The policy must
+    /// Removes the expiry time of the token. The policy or the token's type must
     /// [allow](method@crate::Policy::allow_never) it.
     ///
     /// # Examples

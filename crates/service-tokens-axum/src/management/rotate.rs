@@ -83,7 +83,7 @@ pub(super) async fn rotate<S: TokenStore + 'static>(
     let rotation = Rotation::new(body, caller.token().id())?;
     let rotated = caller.operations().rotate(id, rotation.request.clone()).await;
     let rotated = rotated.map_err(|error| rotation.refused(error))?;
-    json(StatusCode::OK, &IssuedJson::new(&rotated, caller.service().now()))
+    json(StatusCode::OK, &IssuedJson::new(caller.service(), &rotated))
 }
 
 /// The request to the service, with the fields of the body that its errors refer to.

@@ -16,6 +16,7 @@ mod lists;
 mod planted;
 mod terminal;
 mod tool;
+mod types;
 mod verifying;
 mod words;
 
