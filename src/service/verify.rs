@@ -159,3 +159,6 @@ impl<S: TokenStore> TokenService<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
