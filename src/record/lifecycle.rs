@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::field::{Field, InvalidField, MAX_TEXT_LEN, Rule, nearest_valid};
 use super::{EndedSecret, NewestSecret, OlderSecret, Rare, Record, Revocation};
-use crate::clock::whole_micros;
+use crate::clock::{NAMED_APART, names, whole_micros};
 use crate::digest::StoredDigest;
 
 /// The state of a token. [The manual](crate::manual::life#states) describes the transitions.
@@ -203,7 +203,8 @@ impl Record {
         Ok(Some(revoked))
     }
 
-    /// Checks that the newest secret was created at this time.
+    /// Checks that the newest secret was created at this time. A whole millisecond also names a time that
+    /// is less than a millisecond away.
     ///
     /// # Errors
     ///
@@ -212,7 +213,7 @@ impl Record {
         if self.is_newer() {
             return Err(RotateDenied::NewerRecord);
         }
-        if whole_micros(made_at) == self.newest.created_at {
+        if names(made_at, self.newest.created_at) {
             Ok(())
         } else {
             Err(RotateDenied::RotatedSince)
@@ -243,10 +244,10 @@ impl Record {
             return Err(RotateDenied::OverlapRuns);
         }
         rotation.check(now)?;
-        // The creation time identifies a secret, so it must be unique within the record. The clock
-        // may not have advanced, or may be behind that of the process which created the last
-        // secret.
-        let next = nearest_valid(self.newest.created_at + TimeDelta::microseconds(1));
+        // The creation time identifies a secret, so it must be unique within the record, also for clients
+        // whose times have milliseconds. The clock may not have advanced, or may be behind that of
+        // the process which created the last secret.
+        let next = nearest_valid(self.newest.created_at + NAMED_APART);
         let now = nearest_valid(now);
         let mut rotated = self.clone();
         let mut rare = rotated.rare.take().map(|rare| *rare).unwrap_or_default();
