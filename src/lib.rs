@@ -276,7 +276,8 @@ pub use check::VerifiedToken;
 pub use refusal::Refusal;
 pub use service::{
     AllOwners, BuildError, FlushTimeout, Flushed, IssueRequest, Issued, OnBehalf, OneOwner,
-    Resumed, RevokeRequest, Revoked, RotateRequest, TokenService, TokenServiceBuilder, Tokens,
+    Resumed, RevokeRequest, Revoked, RotateRequest, ShutDown, TokenService, TokenServiceBuilder,
+    Tokens,
 };
 #[cfg(feature = "memory")]
 pub use stores::MemoryStore;

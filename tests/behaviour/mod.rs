@@ -41,8 +41,12 @@ pub(crate) mod authorize;
 pub(crate) mod bulk_model;
 pub(crate) mod cache;
 pub(crate) mod cache_sharing;
+pub(crate) mod client_times;
 pub(crate) mod clock;
+pub(crate) mod conflicts;
+pub(crate) mod count;
 pub(crate) mod events;
+pub(crate) mod filters;
 pub(crate) mod first_use;
 pub(crate) mod first_use_faults;
 pub(crate) mod harness;
@@ -59,6 +63,7 @@ pub(crate) mod on_behalf;
 pub(crate) mod on_behalf_bounds;
 pub(crate) mod on_behalf_races;
 pub(crate) mod on_behalf_self;
+pub(crate) mod owner_limit;
 pub(crate) mod owner_views;
 pub(crate) mod pause_issuing;
 pub(crate) mod purge;
@@ -68,7 +73,9 @@ pub(crate) mod revoke_all_interrupted;
 pub(crate) mod revoke_contended;
 pub(crate) mod revoke_with_descendants;
 pub(crate) mod rotate_conditional;
+pub(crate) mod shut_down;
 pub(crate) mod times;
+pub(crate) mod uncached;
 pub(crate) mod use_model;
 
 /// Makes the macro that instantiates the tests of these modules for a store.
@@ -102,8 +109,12 @@ behaviour_modules! {
     bulk_model,
     cache,
     cache_sharing,
+    client_times,
     clock,
+    conflicts,
+    count,
     events,
+    filters,
     first_use,
     first_use_faults,
     hostile_text,
@@ -119,6 +130,7 @@ behaviour_modules! {
     on_behalf_bounds,
     on_behalf_races,
     on_behalf_self,
+    owner_limit,
     owner_views,
     pause_issuing,
     purge,
@@ -128,6 +140,8 @@ behaviour_modules! {
     revoke_contended,
     revoke_with_descendants,
     rotate_conditional,
+    shut_down,
     times,
+    uncached,
     use_model,
 }
