@@ -58,7 +58,9 @@ pub(crate) async fn unused_since_is_exact_to_the_microsecond(stores: Stores) {
         if flushed {
             harness.flush().await;
         }
-        for (since, expected) in [(-delta(MICRO), 0), (delta(MICRO) * 0, 0), (delta(MICRO), 1)] {
+        for (since, expected) in
+            [(-delta(MICRO), 0), (delta(std::time::Duration::ZERO), 0), (delta(MICRO), 1)]
+        {
             let unused = selected(&harness, Filter::new().unused_since(used + since)).await;
             assert_eq!(unused.len(), expected, "{since} {flushed}");
         }
