@@ -279,7 +279,7 @@ pub use check::{OwnerGate, OwnerStatus, RequestContext, VerifiedToken};
 pub use refusal::Refusal;
 pub use service::{
     AllOwners, BuildError, FlushTimeout, Flushed, InContext, IssueRequest, Issued, OnBehalf,
-    OneOwner, ResumedIssuing, RevokeRequest, Revoked, RotateRequest, TokenService,
+    OneOwner, ResumedIssuing, RevokeRequest, Revoked, RotateRequest, ShutDown, TokenService,
     TokenServiceBuilder, Tokens,
 };
 #[cfg(feature = "memory")]

@@ -27,8 +27,9 @@ pub(super) fn trace(event: &Event) {
         Event::OverlapNotEnded { id, cause } => {
             tracing::warn!(target: T, %id, ?cause, "older secret not ended: it stays until its latest end");
         }
-        Event::Counted { owner, records } => {
-            tracing::debug!(target: T, ?owner, records, "records counted");
+        Event::Counted { owner, records, on_behalf_of } => {
+            let on_behalf_of = on_behalf_of.map(shown);
+            tracing::debug!(target: T, ?owner, records, on_behalf_of, "records counted");
         }
         Event::Rotated { id, owner, by, older_ends_at, older_ends_on_first_use, on_behalf_of } => {
             let on_behalf_of = on_behalf_of.map(shown);

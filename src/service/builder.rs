@@ -8,6 +8,7 @@ use super::cache::Cache;
 use super::core::TokenService;
 use super::issue_gate::IssueGate;
 use super::last_used::{DEFAULT_RESOLUTION, MAX_RESOLUTION, PendingUses};
+use super::owner_limit::OwnerLimits;
 use super::policy::{InvalidPolicy, Policy};
 use super::recent_times::RecentTimes;
 use super::records::Records;
@@ -522,6 +523,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             random: self.random,
             events,
             issue_gate: IssueGate::default(),
+            owner_limits: OwnerLimits::default(),
             pending_uses: resolution.map(PendingUses::new),
             overlap_attempts: RecentTimes::new(OVERLAP_ATTEMPTS),
         })

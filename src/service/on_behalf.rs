@@ -1,5 +1,6 @@
 //! The operations that a token may do on tokens, including itself.
 
+mod count;
 mod own_token;
 
 use std::fmt;

@@ -317,8 +317,14 @@ impl Policy {
     /// Sets the maximum number of live tokens (active and pending) of one owner. `None` means no
     /// limit, which is the default. Zero allows no tokens.
     ///
-    /// The limit is best effort. Requests that are handled at the same moment do not see each
-    /// other, so together they may exceed it.
+    /// Simultaneous requests to one service do not exceed the limit, because each reserves a place
+    /// before it stores its token. If the caller gives up while the token is being stored, or if the
+    /// answer of the store is lost, the token may still appear. Its place is then held until it
+    /// appears, at most for a minute.
+    ///
+    /// Services in other processes, and other services over the same store, do not see these places. They
+    /// count a token from the moment at which the store has it. So several services can exceed the limit
+    /// together by the tokens that they are storing at the same moment.
     ///
     /// # Examples
     ///

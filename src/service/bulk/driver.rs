@@ -1,11 +1,10 @@
 //! The driver of bulk operations, with pages, passes and the records in progress.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::task::Poll;
 
 use super::super::records::owned;
 use super::super::tokens::View;
+use super::super::yield_once::yield_once;
 use super::concurrency::{BoxFuture, CONCURRENCY, ConcurrentFutures};
 use super::outcome::{BulkError, BulkOutcome};
 use super::progress::{BulkOperation, OnProgress, Progress};
@@ -155,19 +154,6 @@ impl<'t, S: TokenStore> Scan<'t, S> {
         }
         ended
     }
-}
-
-/// Yields to the other tasks of the thread, because a store in memory never waits.
-async fn yield_once() {
-    let mut yielded = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 impl<S> fmt::Debug for Scan<'_, S> {

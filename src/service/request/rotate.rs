@@ -288,6 +288,10 @@ impl RotateRequest {
     /// [`RotateDenied::RotatedSince`](crate::record::RotateDenied::RotatedSince), and the record does
     /// not change.
     ///
+    /// Many clients hold times in milliseconds, such as a `Date` of JavaScript. So a whole millisecond
+    /// also matches if the secret was created less than a millisecond before or after it. The secrets of a
+    /// token are created at least 2 ms apart, so it matches one of them only.
+    ///
     /// If two callers rotate the same token at the same moment, only one of them succeeds with this
     /// condition. Without it two rotations [`at_once`](Self::at_once) both succeed, and the first
     /// caller gets a secret that the second has already replaced. After a rotation with an overlap, the

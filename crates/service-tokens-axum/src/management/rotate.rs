@@ -31,7 +31,8 @@ pub(super) struct RotateBody {
     /// The secret to replace. Required during an overlap.
     #[schema(nullable = false)]
     pub(super) replacing: Option<Replacing>,
-    /// Rotates only if the token's `secret_created_at` still has this value.
+    /// Rotates only if the token's `secret_created_at` still has this value. It may be rounded to
+    /// milliseconds.
     #[schema(nullable = false, value_type = Option<String>, format = DateTime)]
     pub(super) if_secret_created_at: Option<Time>,
     /// The new lifetime of the token, in seconds from this rotation.
