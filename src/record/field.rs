@@ -261,7 +261,7 @@ pub(crate) fn check_new(new: &NewRecord<'_>) -> Result<(), InvalidField> {
         return Err(Field::Metadata.breaks(Rule::TooMany { max: entries }));
     }
     if new.metadata.keys().any(String::is_empty) {
-        return Err(Field::Metadata.breaks(Rule::BlankKey));
+        return Err(Field::Metadata.breaks(Rule::Empty));
     }
     if new.metadata.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() > bytes {
         return Err(Field::Metadata.breaks(Rule::TooLong { max: bytes }));
