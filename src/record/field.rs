@@ -301,7 +301,7 @@ pub(crate) fn check_metadata(
         return Err(Field::Metadata.breaks(Rule::TooMany { max: max_entries }));
     }
     if metadata.keys().any(String::is_empty) {
-        return Err(Field::Metadata.breaks(Rule::BlankKey));
+        return Err(Field::Metadata.breaks(Rule::Empty));
     }
     if metadata.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() > max_bytes {
         return Err(Field::Metadata.breaks(Rule::TooLong { max: max_bytes }));

@@ -75,7 +75,7 @@ pub(crate) fn unusable_reason<S>(
     record: &Record,
 ) -> Option<&'static str> {
     match service.refusal_of(record)? {
-        Refusal::Revoked | Refusal::Expired | Refusal::NotYetActive => None,
+        Refusal::Revoked | Refusal::Expired | Refusal::NotYetActive | Refusal::Suspended => None,
         Refusal::UnknownType => Some("unknown_type"),
         Refusal::NewerRecord => Some("newer_record"),
         _ => Some("other"),
