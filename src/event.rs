@@ -53,7 +53,7 @@ pub enum Operation {
     ReportLeak,
     /// Emitting a notice for each token that expires soon.
     NotifyExpiry,
-    /// Counting the records that a bulk operation would select.
+    /// Counting the records that a filter or a bulk operation selects.
     Count,
 }
 
@@ -116,13 +116,15 @@ pub enum Event {
         /// The calling token, if the operation was on behalf of one.
         on_behalf_of: Option<TokenId>,
     },
-    /// Records were counted, as a dry run of a bulk operation.
+    /// Records were counted, for a caller or as a dry run of a bulk operation.
     #[non_exhaustive]
     Counted {
         /// The owner that the operation was limited to.
         owner: Option<String>,
         /// The number of records.
         records: u64,
+        /// The calling token, if the operation was on behalf of one.
+        on_behalf_of: Option<TokenId>,
     },
     /// A page of records was read.
     #[non_exhaustive]

@@ -273,6 +273,7 @@ pub mod steps;
 pub mod store;
 mod stores;
 pub mod token;
+mod visible;
 
 pub use {async_trait::async_trait, chrono, uuid};
 
@@ -281,8 +282,8 @@ pub use refusal::Refusal;
 pub use service::{
     AllOwners, AmendRequest, Amended, BuildError, EndOlderRequest, EndedOlder, FlushTimeout,
     Flushed, InContext, IssueRequest, Issued, LeakRequest, OnBehalf, OneOwner, ResumeRequest,
-    Resumed, ResumedIssuing, RevokeRequest, Revoked, RotateRequest, SuspendRequest, Suspended,
-    TokenService, TokenServiceBuilder, Tokens,
+    Resumed, ResumedIssuing, RevokeRequest, Revoked, RotateRequest, ShutDown, SuspendRequest,
+    Suspended, TokenService, TokenServiceBuilder, Tokens,
 };
 #[cfg(feature = "memory")]
 pub use stores::MemoryStore;

@@ -8,17 +8,22 @@
 //! | `request`, `policy` | requests, and the limits for them |
 //! | `audit` | exactly one event for each management operation |
 //! | `issue_gate` | the gate that pauses issuing |
+//! | `owner_limit` | places in the limit of live tokens of each owner |
+//! | `yield_once` | yielding to other tasks between pages |
 //! | `cache` | cached records and in-flight reads |
 //! | `recent_times`, `last_used` | uses that the store does not have yet |
 //! | `records` | reads and writes of records, with retries after conflicts and lost answers |
 //! | `core`, `builder` | the struct that owns all of these |
-//! | `flush_last_used`, `follow_changes`, `pause_issuing` | one method each, for tasks and operators |
+//! | `flush_last_used`, `follow_changes`, `pause_issuing`, `refusal_of` | one method each, for tasks, operators and lists |
+//! | `shut_down` | the last flushes, and closing the store |
+//! | `take_place` | reserving a place for a new token |
 //! | `end_overlap` | the first use of a new secret ends an overlap |
 //! | `present` | a presented text, parsed and hashed |
 //! | `caller` | the embedder or the token that asks for an operation |
 //! | `revoke_presented` | revoking a token by its holder |
 //! | `issue`, `rotate`, `revoke`, `suspend`, `amend`, `end_older_secret` | one verb each; `suspend` also resumes |
 //! | `tokens` | the views of one owner or of all owners |
+//! | `count` | counting the records that a filter selects |
 //! | `bulk` | operations on all records that a filter selects |
 //! | `on_behalf` | operations that a token asks for |
 //! | `verify` | verification |
@@ -31,6 +36,7 @@ mod bulk;
 mod cache;
 mod caller;
 mod core;
+mod count;
 mod end_older_secret;
 mod end_overlap;
 mod flush_last_used;
@@ -39,19 +45,24 @@ mod issue;
 mod issue_gate;
 mod last_used;
 mod on_behalf;
+mod owner_limit;
 mod pause_issuing;
 mod policy;
 mod present;
 mod recent_times;
 mod records;
+mod refusal_of;
 mod report_leak;
 mod request;
 mod revoke;
 mod revoke_presented;
 mod rotate;
+mod shut_down;
 mod suspend;
+mod take_place;
 mod tokens;
 mod verify;
+mod yield_once;
 
 pub use self::core::{FlushTimeout, TokenService};
 pub use amend::Amended;
@@ -73,6 +84,7 @@ pub use request::{
     RotateRequest, SuspendRequest, SuspensionMatch,
 };
 pub use revoke::Revoked;
+pub use shut_down::ShutDown;
 pub use suspend::{Resumed, Suspended};
 pub use tokens::{AllOwners, OneOwner, Tokens};
 pub use verify::InContext;

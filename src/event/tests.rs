@@ -16,7 +16,9 @@ fn next(event: &Event) -> Option<Event> {
     let cause = || "no answer".to_owned();
     Some(match event {
         Event::Issued { .. } => Event::Read { id, on_behalf_of: Some(id) },
-        Event::Read { .. } => Event::Counted { owner: Some(owner()), records: 3 },
+        Event::Read { .. } => {
+            Event::Counted { owner: Some(owner()), records: 3, on_behalf_of: Some(id) }
+        }
         Event::Counted { .. } => Event::Listed { owner: None, records: 2, on_behalf_of: None },
         Event::Listed { .. } => Event::Rotated {
             id,

@@ -125,7 +125,10 @@ impl<S: TokenStore> TokenService<S> {
             if caller.token_id().is_some() {
                 return Err(Field::ExpiresAt.breaks(Rule::LaterThanPresent { latest }));
             }
-            self.policy.check_extension(end, present.secret_created_at())?;
+            let token_type = self.rules.types().get(present.token_type());
+            let token_type = token_type.ok_or(Field::Type.breaks(Rule::Unknown))?;
+            let policy = self.policy.for_type(token_type);
+            policy.check_extension(end, present.secret_created_at())?;
         }
         Ok(Some(end))
     }

@@ -8,6 +8,7 @@ use super::cache::Cache;
 use super::core::TokenService;
 use super::issue_gate::IssueGate;
 use super::last_used::{DEFAULT_RESOLUTION, MAX_RESOLUTION, PendingUses};
+use super::owner_limit::OwnerLimits;
 use super::policy::{InvalidPolicy, Policy};
 use super::recent_times::RecentTimes;
 use super::records::Records;
@@ -40,6 +41,14 @@ pub enum BuildError {
     /// The policy is impossible.
     #[error(transparent)]
     Policy(#[from] InvalidPolicy),
+    /// The limits of a type are impossible, by themselves or together with the policy.
+    #[error("the limits of the token type {name} are impossible")]
+    TypeLimits {
+        /// The name of the type.
+        name: String,
+        /// The rule that the type's own [policy](Policy::for_type) breaks.
+        source: InvalidPolicy,
+    },
     /// The cache has room for no records.
     #[error("cache_records must allow at least one record")]
     NoCachedRecords,
@@ -171,8 +180,10 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
         self
     }
 
-    /// Sets the policy for tokens that are issued or rotated from now on. Existing tokens do not
-    /// change.
+    /// Sets the policy for tokens that are issued or rotated from now on.
+    ///
+    /// A stricter policy changes no stored token. A rotation that names no new end keeps the present
+    /// end, even if it is "never" or later than the policy now allows.
     ///
     /// # Examples
     ///
@@ -448,6 +459,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     /// - [`BuildError::Prefix`] if a prefix breaks a rule.
     /// - [`BuildError::DuplicateType`] if two types have the same name.
     /// - [`BuildError::Policy`] if the policy is impossible.
+    /// - [`BuildError::TypeLimits`] if the limits of a type are impossible.
     /// - [`BuildError::NoCachedRecords`] if the cache has room for zero records.
     /// - [`BuildError::LastUsedResolution`] if the last-used resolution is more than a day.
     /// - [`BuildError::EventThread`] if the thread for the event sink could not be started.
@@ -484,6 +496,12 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             let name = duplicate.map(|(_, token_type)| token_type.name().to_owned());
             return Err(BuildError::DuplicateType(name.unwrap_or_default()));
         }
+        for token_type in types.iter() {
+            self.policy.for_type(token_type).check().map_err(|source| BuildError::TypeLimits {
+                name: token_type.name().to_owned(),
+                source,
+            })?;
+        }
         let mut rules = AccessRules::new(types);
         if let Some(gate) = self.owner_gate {
             rules = rules.owner_gate(gate);
@@ -505,6 +523,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             random: self.random,
             events,
             issue_gate: IssueGate::default(),
+            owner_limits: OwnerLimits::default(),
             pending_uses: resolution.map(PendingUses::new),
             overlap_attempts: RecentTimes::new(OVERLAP_ATTEMPTS),
         })

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use super::audit::Audit;
 use super::issue_gate::IssueGate;
 use super::last_used::{LastUsedMerge, PendingUses};
+use super::owner_limit::OwnerLimits;
 use super::policy::Policy;
 use super::recent_times::RecentTimes;
 use super::records::Records;
@@ -58,6 +59,7 @@ pub struct TokenService<S> {
     pub(super) random: Arc<dyn RandomSource>,
     pub(super) events: Events,
     pub(super) issue_gate: IssueGate,
+    pub(super) owner_limits: OwnerLimits,
     /// `None` if the store does not track last use, or if recording it is disabled.
     pub(super) pending_uses: Option<PendingUses>,
     /// The times of the latest attempts to end an overlap, by secret.

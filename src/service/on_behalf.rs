@@ -1,6 +1,7 @@
 //! The operations that a token may do on tokens, including itself.
 
 mod amend;
+mod count;
 mod end_older_secret;
 mod own_token;
 mod suspend;

@@ -183,3 +183,6 @@ impl<S: TokenStore> TokenService<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use super::harness::{
     DAY, HOUR, Harness, MICRO, Stores, any, backup, delta, expect_invalid, expect_not_active,
-    expect_not_permitted, newer, plant, requirement, scope_set, scoped_request, text,
+    expect_not_permitted, newer, plant, requirement, scope_set, scoped_request, text, token_type,
 };
 use service_tokens::error::NotPermitted;
 use service_tokens::network::{MAX_NETWORKS, Network};
@@ -21,6 +21,7 @@ behaviours! {
     amend_never_widens,
     amend_limits_texts_and_metadata,
     amend_extends_within_max_lifetime,
+    amend_extends_within_limits_of_type,
     amend_shortens_under_any_policy,
     amend_to_never_needs_policy,
     amend_end_must_be_ahead,
@@ -152,14 +153,14 @@ pub(crate) async fn amend_never_widens(stores: Stores) {
         expect_invalid(acme.amend(record.id(), wider).await, Field::Scopes, Rule::Widens);
     }
     let none = AmendRequest::new().scopes(scope_set(&[]));
-    expect_invalid(acme.amend(record.id(), none).await, Field::Scopes, Rule::Empty);
+    expect_invalid(acme.amend(record.id(), none).await, Field::Scopes, Rule::NoEntries);
     for networks in [&["0.0.0.0/0"][..], &["10.0.0.0/7"], &["10.0.0.0/8", "11.0.0.0/32"], &["::/0"]]
     {
         let wider = AmendRequest::new().networks(networks.iter().map(|text| network(text)));
         expect_invalid(acme.amend(record.id(), wider).await, Field::Networks, Rule::Widens);
     }
     let none = AmendRequest::new().networks([]);
-    expect_invalid(acme.amend(record.id(), none).await, Field::Networks, Rule::Empty);
+    expect_invalid(acme.amend(record.id(), none).await, Field::Networks, Rule::NoEntries);
     let many = |many| {
         let each = |at: u8| Network::new(std::net::IpAddr::from([10, at, 0, 0]), 24).unwrap();
         AmendRequest::new().networks((0..many).map(each))
@@ -226,6 +227,27 @@ pub(crate) async fn amend_extends_within_max_lifetime(stores: Stores) {
     expect_invalid(acme.amend(id, later).await, Field::ExpiresAt, Rule::TooLate { latest });
     let amended = acme.amend(id, AmendRequest::new().expires_in(10 * DAY)).await.unwrap();
     assert_eq!(amended.record.expires_at(), Some(latest));
+}
+
+/// A type can have a maximum of its own, and a service that does not know the type extends nothing.
+pub(crate) async fn amend_extends_within_limits_of_type(stores: Stores) {
+    let harness = Harness::new(stores);
+    let record = harness.issue(backup().expires_in(HOUR)).await.record;
+    let short = token_type("connector", &["files:upload"]).max_lifetime(DAY);
+    let limited = harness.with_types([short]);
+    let latest = record.created_at() + delta(DAY);
+    let later = AmendRequest::new().expires_at(latest + delta(MICRO));
+    let outcome = limited.owner("acme").amend(record.id(), later).await;
+    expect_invalid(outcome, Field::ExpiresAt, Rule::TooLate { latest });
+    let unknown = harness.with_types([token_type("other", &["x"])]);
+    let acme = unknown.owner("acme");
+    let outcome = acme.amend(record.id(), AmendRequest::new().expires_at(latest)).await;
+    expect_invalid(outcome, Field::Type, Rule::Unknown);
+    assert!(acme.amend(record.id(), AmendRequest::new().expires_in(MICRO)).await.is_ok());
+    let record = harness.issue(backup().expires_in(HOUR)).await.record;
+    let latest = record.created_at() + delta(DAY);
+    let outcome = limited.owner("acme").amend(record.id(), AmendRequest::new().expires_at(latest));
+    assert_eq!(outcome.await.unwrap().record.expires_at(), Some(latest));
 }
 
 pub(crate) async fn amend_shortens_under_any_policy(stores: Stores) {

@@ -27,6 +27,7 @@ mod policy;
 mod revoke;
 #[cfg(all(unix, feature = "memory", feature = "file"))]
 mod revoke_all_killed;
+mod scanner;
 mod scopes;
 #[cfg(feature = "memory")]
 mod secrets;

@@ -1,11 +1,10 @@
 //! The driver of bulk operations, with pages, passes and the records in progress.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::task::Poll;
 
 use super::super::records::owned;
 use super::super::tokens::View;
+use super::super::yield_once::yield_once;
 use super::concurrency::{BoxFuture, CONCURRENCY, ConcurrentFutures};
 use super::outcome::{BulkError, BulkOutcome};
 use super::progress::{BulkOperation, OnProgress, Progress};
@@ -176,19 +175,6 @@ pub(super) fn used_since_found<S: TokenStore>(
     let merge = view.service.merge_last_used();
     merge.apply(found);
     !filter.is_unused(&found.record, merge.latest_possible(found.last_used))
-}
-
-/// Yields to the other tasks of the thread, because a store in memory never waits.
-async fn yield_once() {
-    let mut yielded = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 impl<S> fmt::Debug for Scan<'_, S> {

@@ -23,7 +23,7 @@ impl<S: TokenStore, V> Tokens<'_, S, V> {
     /// - [`ManageError::VersionChanged`] if the record does not have the expected version.
     /// - [`ManageError::Ended`] if the token was revoked or has expired.
     /// - [`ManageError::Invalid`] if a text is empty or too long, if the metadata exceeds a limit after the
-    ///   change, if an end is not after now and after not-before, or if a later end exceeds the policy. It
+    ///   change, if an end is not after now and after not-before, or if a later end exceeds the policy or its type is unknown. It
     ///   is also returned for scopes and networks that are not contained in the present ones
     ///   ([`Rule::Widens`](crate::record::Rule::Widens)).
     /// - [`ManageError::Contended`] if other operations wrote the same record again and again, or if the

@@ -17,6 +17,7 @@ mod planted;
 mod secrets;
 mod terminal;
 mod tool;
+mod types;
 mod verifying;
 mod words;
 
