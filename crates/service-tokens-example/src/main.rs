@@ -96,8 +96,9 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     // The last flush writes the uses that were recorded since the previous one.
     flusher.abort();
     service.flush_last_used().await?;
-    if let Err(error) = service.flush_events(Duration::from_secs(5)) {
-        tracing::warn!(%error);
+    let flushed = tokio::time::timeout(Duration::from_secs(5), service.flush_events()).await;
+    if flushed.is_err() {
+        tracing::warn!("the event sink did not receive all events in time");
     }
     service.store().close().await;
     Ok(())

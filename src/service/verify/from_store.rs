@@ -6,10 +6,9 @@ use std::time::Duration;
 use super::super::cache::{Cache, Lookup, ReadFuture};
 use super::super::core::TokenService;
 use super::super::records::find_in;
-use super::verdict::{Accepted, Freshness, Later, Use};
+use super::verdict::{Accepted, Denied, Freshness, Later, Use};
 use crate::clock::Moment;
 use crate::digest::HashedSecret;
-use crate::error::VerifyError;
 use crate::record::Record;
 use crate::scope::Requirement;
 use crate::store::TokenStore;
@@ -35,7 +34,7 @@ impl<S: TokenStore> TokenService<S> {
                     Ok(outcome) => outcome,
                     Err(later) => later.await,
                 },
-                Err(error) => Err(self.refuse(Some(token.id()), error, freshness)),
+                Err(denied) => Err(self.refuse(Some(token.id()), denied, freshness)),
             }
         })
     }
@@ -44,7 +43,7 @@ impl<S: TokenStore> TokenService<S> {
         &self,
         token: &HashedSecret<'_>,
         requirement: &Requirement,
-    ) -> Result<(Accepted, Moment), VerifyError> {
+    ) -> Result<(Accepted, Moment), Denied> {
         let asked_at = self.clock.monotonic();
         let found = self.records.store.find(token.id()).await?;
         let found = found.as_ref().map(|stored| (&stored.record, stored.last_used.micros()));
@@ -58,7 +57,7 @@ impl<S: TokenStore> TokenService<S> {
         cache: &Arc<Cache>,
         token: &HashedSecret<'_>,
         requirement: &Requirement,
-    ) -> Result<(Accepted, Moment), VerifyError> {
+    ) -> Result<(Accepted, Moment), Denied> {
         let began = self.clock.monotonic();
         let id = token.id();
         let mut lookup = cache.get(id, began, || self.read(id));
@@ -104,12 +103,12 @@ impl<S: TokenStore> TokenService<S> {
         found: Option<(&Record, Option<i64>)>,
         asked_at: Duration,
         requirement: &Requirement,
-    ) -> Result<(Accepted, Moment), VerifyError> {
+    ) -> Result<(Accepted, Moment), Denied> {
         // The time after the answer, so that a token that expired during the read is expired.
         let now = self.now_coarse();
         let accepted = self
             .judge(token, found, now, requirement)
-            .map_err(|rejected| rejected.into_error(token.id(), requirement))?;
+            .map_err(|rejected| rejected.into_denied(token.id(), requirement))?;
         Ok((accepted.with_staleness(self.clock.monotonic().saturating_sub(asked_at)), now))
     }
 }

@@ -62,17 +62,31 @@ impl Accepted {
     }
 }
 
-/// The reason why a token is not accepted. It is small; the error is created only where it is needed.
-#[derive(Debug, Clone, Copy)]
+/// The reason why a token is not accepted. It is small, so that it fits into the place of an acceptance;
+/// the error is created only where it is needed.
+#[derive(Debug)]
 pub(super) enum Rejected {
     /// The store answered with the record of another id, which is a failure of the store.
     OtherRecord,
-    Refused(Refusal),
+    /// The owner is known if the secret was right.
+    Refused(Refusal, Option<Box<String>>),
+}
+
+/// The error of a token that is not accepted, and its owner if the secret was right.
+pub(super) struct Denied {
+    pub(super) error: VerifyError,
+    pub(super) owner: Option<Box<String>>,
+}
+
+impl<E: Into<VerifyError>> From<E> for Denied {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), owner: None }
+    }
 }
 
 impl From<Refusal> for Rejected {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+        Self::Refused(refusal, None)
     }
 }
 
@@ -82,15 +96,23 @@ impl Rejected {
     fn of_found(refusal: Refusal) -> Self {
         match refusal {
             Refusal::UnknownId => Self::OtherRecord,
-            refusal => Self::Refused(refusal),
+            refusal => refusal.into(),
         }
     }
 
+    /// The reason why a token with the right secret is refused.
     #[cold]
-    pub(super) fn into_error(self, id: TokenId, requirement: &Requirement) -> VerifyError {
+    fn of_matched(refusal: Refusal, record: &Record) -> Self {
+        Self::Refused(refusal, Some(Box::new(record.owner().to_owned())))
+    }
+
+    #[cold]
+    pub(super) fn into_denied(self, id: TokenId, requirement: &Requirement) -> Denied {
         match self {
             Self::OtherRecord => other_record().into(),
-            Self::Refused(refusal) => VerifyError::refused(refusal, id, requirement),
+            Self::Refused(refusal, owner) => {
+                Denied { error: VerifyError::refused(refusal, id, requirement), owner }
+            }
         }
     }
 }
@@ -111,7 +133,9 @@ impl<S: TokenStore> TokenService<S> {
         };
         let matched = record.matches_hashed(token, &self.digests).map_err(Rejected::of_found)?;
         let first_use = matched.first_use(now.time).map(Box::new);
-        let verified = matched.authorize(now.time, requirement, &self.types)?;
+        let verified = matched
+            .authorize(now.time, requirement, &self.types)
+            .map_err(|refusal| Rejected::of_matched(refusal, record))?;
         let due = self.pending_uses.as_ref().is_some_and(|uses| uses.is_due(used, now.micros));
         Ok(Accepted { verified, follows: Follows { due, first_use } })
     }
@@ -156,14 +180,15 @@ impl<S: TokenStore> TokenService<S> {
     pub(super) fn refuse(
         &self,
         id: Option<TokenId>,
-        error: VerifyError,
+        denied: impl Into<Denied>,
         freshness: Freshness,
     ) -> VerifyError {
+        let Denied { error, owner } = denied.into();
         // The store has refused the token, so a later verification must not accept a cached record.
         if let (VerifyError::Refused(_), Freshness::Uncached, Some(id)) = (&error, freshness, id) {
             self.records.invalidate(id);
         }
-        self.events.emit(Event::of_refusal(id, &error));
+        self.events.emit(Event::of_refusal(id, owner.map(|owner| *owner), &error));
         error
     }
 }
