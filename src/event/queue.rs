@@ -5,13 +5,13 @@
 //!
 //! | class | events | share | beyond the share |
 //! | --- | --- | --- | --- |
-//! | [open](Class::Open) | anyone can cause any number of them: refusals, reads and failed attempts of tokens | 1/2 | they are summed by kind |
+//! | [open](Class::Open) | anyone can cause any number of them, for example refusals, and reads and failed attempts of tokens | 1/2 | they are summed by kind |
 //! | [acts](Class::Act) of tokens | issuing and rotating on behalf of a token | 1/16 | the operation waits for [room](Queue::room) before it acts |
-//! | the reserve: [endings](Class::Ending) | revocations by tokens, and ends of overlaps | 1/8 | they are summed by kind |
-//! | the reserve: [the embedder](Class::Reserved) | the operations of the embedder and of operators, the state of the service | the rest, at least 5/16 | they are counted as lost |
+//! | the reserve, [endings](Class::Ending) | revocations by tokens, and ends of overlaps | 1/8 | they are summed by kind |
+//! | the reserve, [the embedder](Class::Reserved) | the operations of the embedder and of operators, the state of the service | the rest, at least 5/16 | they are counted as lost |
 //!
-//! An endings event neither waits nor takes room of the embedder, because a revocation must not depend on a
-//! sink. A bulk operation may fill 1/4 of the queue with its events and waits beyond that, so that at least
+//! A revocation by a token does not wait, because a revocation must not depend on a sink. It does not take
+//! the room of the embedder either. A bulk operation may fill 1/4 of the queue with its events and waits beyond that, so that at least
 //! 1/16 remains for single operations. The other classes cannot fill the reserve, so it never waits for
 //! their events. While it waits, the events of the embedder are delivered before all others.
 //!

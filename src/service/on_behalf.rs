@@ -67,6 +67,9 @@ impl<S: TokenStore> TokenService<S> {
 /// reading and revoking require no scope, and rotating requires `service-tokens:rotate-self` and
 /// not `service-tokens:rotate`.
 ///
+/// **Issuing and rotating wait for room in the queue of an [event sink](crate::EventSink)** before they
+/// act, so that their events are not lost. So a sink that hangs holds them up. Revoking does not wait.
+///
 /// **All operations are limited to the owner of the calling token.** They do not find the tokens of
 /// other owners.
 ///

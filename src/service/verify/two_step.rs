@@ -2,7 +2,7 @@
 //! know its token.
 
 use super::super::core::TokenService;
-use super::verdict::{Denied, Freshness, Use, whole};
+use super::verdict::{Denied, Freshness, Owner, Use, whole};
 use crate::check::VerifiedToken;
 use crate::error::VerifyError;
 use crate::refusal::Refusal;
@@ -119,7 +119,7 @@ impl<S: TokenStore> TokenService<S> {
         let id = token.id();
         if !token.permits(requirement) {
             let missing = VerifyError::refused(Refusal::MissingScope, id, requirement);
-            let denied = Denied { error: missing, owner: Some(Box::new(token.owner().to_owned())) };
+            let denied = Denied { error: missing, owner: Owner::of(token.owner()) };
             return Err(self.refuse(Some(id), denied, Freshness::Cached));
         }
         let follows = token.follows();

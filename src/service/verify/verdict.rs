@@ -62,6 +62,17 @@ impl Accepted {
     }
 }
 
+/// The owner of a refused token.
+#[derive(Debug)]
+pub(super) struct Owner(String);
+
+impl Owner {
+    #[cold]
+    pub(super) fn of(owner: &str) -> Option<Box<Self>> {
+        Some(Box::new(Self(owner.to_owned())))
+    }
+}
+
 /// The reason why a token is not accepted. It is small, so that it fits into the place of an acceptance;
 /// the error is created only where it is needed.
 #[derive(Debug)]
@@ -69,13 +80,13 @@ pub(super) enum Rejected {
     /// The store answered with the record of another id, which is a failure of the store.
     OtherRecord,
     /// The owner is known if the secret was right.
-    Refused(Refusal, Option<Box<String>>),
+    Refused(Refusal, Option<Box<Owner>>),
 }
 
 /// The error of a token that is not accepted, and its owner if the secret was right.
 pub(super) struct Denied {
     pub(super) error: VerifyError,
-    pub(super) owner: Option<Box<String>>,
+    pub(super) owner: Option<Box<Owner>>,
 }
 
 impl<E: Into<VerifyError>> From<E> for Denied {
@@ -83,6 +94,9 @@ impl<E: Into<VerifyError>> From<E> for Denied {
         Self { error: error.into(), owner: None }
     }
 }
+
+// An acceptance is moved as it was written, so a refusal must not make the result larger.
+const _: () = assert!(size_of::<Result<Accepted, Rejected>>() == size_of::<Accepted>());
 
 impl From<Refusal> for Rejected {
     fn from(refusal: Refusal) -> Self {
@@ -103,7 +117,7 @@ impl Rejected {
     /// The reason why a token with the right secret is refused.
     #[cold]
     fn of_matched(refusal: Refusal, record: &Record) -> Self {
-        Self::Refused(refusal, Some(Box::new(record.owner().to_owned())))
+        Self::Refused(refusal, Owner::of(record.owner()))
     }
 
     #[cold]
@@ -188,7 +202,7 @@ impl<S: TokenStore> TokenService<S> {
         if let (VerifyError::Refused(_), Freshness::Uncached, Some(id)) = (&error, freshness, id) {
             self.records.invalidate(id);
         }
-        self.events.emit(Event::of_refusal(id, owner.map(|owner| *owner), &error));
+        self.events.emit(Event::of_refusal(id, owner.map(|owner| owner.0), &error));
         error
     }
 }
