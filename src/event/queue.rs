@@ -11,9 +11,10 @@
 //! | the reserve, [the embedder](Class::Reserved) | the operations of the embedder and of operators, the state of the service | the rest, at least 5/16 | they are counted as lost |
 //!
 //! A revocation by a token does not wait, because a revocation must not depend on a sink. It does not take
-//! the room of the embedder either. A bulk operation may fill 1/4 of the queue with its events and waits beyond that, so that at least
-//! 1/16 remains for single operations. The other classes cannot fill the reserve, so it never waits for
-//! their events. While it waits, the events of the embedder are delivered before all others.
+//! the room of the embedder either. A bulk operation may fill 1/4 of the queue with its events and waits
+//! beyond that, so that at least 1/16 remains for single operations. The other classes cannot fill the
+//! reserve, so it never waits for their events. While it waits, the events of the embedder are delivered
+//! before all others.
 //!
 //! Each event has a number, and the delivering thread takes the smallest one of all lanes. A sum has the
 //! number of its first event, so it is delivered after all events before that one, also during a flood.
