@@ -7,8 +7,8 @@ use service_tokens::network::Network;
 use service_tokens::record::{Field, Rule};
 use service_tokens::store::TokenStore;
 use service_tokens::{
-    IssueRequest, Issued, Refusal, RequestContext, RotateRequest, TokenService, VerifiedToken,
-    VerifyError,
+    IssueRequest, Issued, Refusal, RequestContext, RotateRequest, TokenService, TokenType,
+    VerifiedToken, VerifyError,
 };
 
 use super::harness::{
