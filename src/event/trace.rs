@@ -130,15 +130,18 @@ pub(super) fn trace(event: &Event) {
             let (id, on_behalf_of) = (id.map(shown), on_behalf_of.map(shown));
             tracing::warn!(target: T, %operation, id, on_behalf_of, ?cause, "operation failed");
         }
-        Event::Refused { id, reason } => {
+        Event::Refused { id, owner, reason } => {
             let id = id.as_ref().map(tracing::field::display);
-            tracing::info!(target: T, id, %reason, "token refused");
+            let owner = owner.as_ref().map(tracing::field::debug);
+            tracing::info!(target: T, id, owner, %reason, "token refused");
         }
-        Event::EndedSecretPresented { id } => {
-            tracing::warn!(target: T, %id, "token refused: its secret was replaced and has ended");
+        Event::EndedSecretPresented { id, owner } => {
+            let owner = owner.as_ref().map(tracing::field::debug);
+            tracing::warn!(target: T, %id, owner, "token refused: its secret was replaced and has ended");
         }
-        Event::MissingScope { id, requirement } => {
-            tracing::info!(target: T, %id, %requirement, "token refused: it lacks a scope");
+        Event::MissingScope { id, owner, requirement } => {
+            let owner = owner.as_ref().map(tracing::field::debug);
+            tracing::info!(target: T, %id, owner, %requirement, "token refused: it lacks a scope");
         }
         Event::StoreFailed { id, cause } => {
             let id = id.as_ref().map(tracing::field::display);
@@ -154,8 +157,28 @@ pub(super) fn trace(event: &Event) {
         Event::ClockJumped(jump) => {
             tracing::warn!(target: T, by = %jump.by, "the wall clock jumped");
         }
-        Event::Lost { operations, refusals } => {
-            tracing::warn!(target: T, operations, refusals, "events were dropped");
+        Event::Repeated {
+            kind,
+            operation,
+            reason,
+            count,
+            first,
+            last,
+            id,
+            owner,
+            on_behalf_of,
+        } => {
+            let (id, on_behalf_of) = (id.map(shown), on_behalf_of.map(shown));
+            let operation = operation.as_ref().map(tracing::field::display);
+            let reason = reason.as_ref().map(tracing::field::display);
+            let owner = owner.as_ref().map(tracing::field::debug);
+            tracing::warn!(
+                target: T, kind, operation, reason, count, %first, %last, id, owner, on_behalf_of,
+                "events were summed"
+            );
+        }
+        Event::Lost { operations } => {
+            tracing::warn!(target: T, operations, "events were dropped");
         }
     }
 }

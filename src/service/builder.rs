@@ -320,8 +320,8 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
 
     /// Sends events to this sink instead of `tracing`.
     ///
-    /// A thread of its own calls the sink. At most 8,192 events wait for it, and further events are
-    /// dropped and [counted](crate::Event::Lost). A closure is a sink if it writes out the type of
+    /// A thread of its own calls the sink. At most 8,192 events wait for it. [`EventSink`] describes what
+    /// happens beyond that. A closure is a sink if it writes out the type of
     /// its parameter, as in `|event: &Event| …`.
     ///
     /// # Examples
@@ -329,7 +329,6 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     /// ```
     /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
     /// use std::sync::mpsc;
-    /// use std::time::Duration;
     /// use service_tokens::Event;
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -339,7 +338,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     ///     .events(move |event: &Event| sender.send(event.name()).unwrap_or_default())
     ///     .build()?;
     /// let _ = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?;
-    /// service.flush_events(Duration::from_secs(5))?;
+    /// service.flush_events().await;
     /// assert_eq!(names.recv()?, "issued");
     /// # Ok(()) }
     /// ```

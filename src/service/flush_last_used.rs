@@ -92,7 +92,7 @@ impl<S: TokenStore> TokenService<S> {
     /// });
     /// // … and before the process ends:
     /// flusher.abort();
-    /// let ended = service.shut_down(Duration::from_secs(5)).await;
+    /// let ended = service.shut_down(tokio::time::sleep(Duration::from_secs(5))).await;
     /// # assert!(ended.is_complete());
     /// # Ok(()) }
     /// ```

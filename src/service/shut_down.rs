@@ -1,7 +1,9 @@
 //! The end of a service: its last uses, its events, its store.
 
 use std::fmt;
-use std::time::Duration;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 
 use super::core::{FlushTimeout, TokenService};
 use super::flush_last_used::Flushed;
@@ -54,8 +56,8 @@ impl<S: TokenStore> TokenService<S> {
     /// Call it once when no request runs any more, before the process ends. A step that fails does not
     /// prevent the others. The event of a failed flush of last uses is among the flushed events.
     ///
-    /// The flush of the events waits for the sink, for at most `timeout`. The two calls of the store have
-    /// no limit of their own. Put a limit of your runtime around this future if the store can hang. If the
+    /// The flush of the events waits for the sink until `deadline` completes, which is a timer of your
+    /// runtime. It blocks no thread. The two calls of the store have no limit of their own. Put a limit of your runtime around this future if the store can hang. If the
     /// future is dropped, the remaining steps are not done, and it may be called again.
     ///
     /// Afterwards the service still exists. It depends on the store whether calls succeed. The stores in
@@ -68,22 +70,24 @@ impl<S: TokenStore> TokenService<S> {
     /// # use service_tokens::{MemoryStore, TokenService};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = TokenService::builder(MemoryStore::new(), "acme_live").build()?;
-    /// let ended = service.shut_down(Duration::from_secs(5)).await;
+    /// let ended = service.shut_down(tokio::time::sleep(Duration::from_secs(5))).await;
     /// if !ended.is_complete() {
     ///     eprintln!("{ended}");
     /// }
     /// # assert!(ended.is_complete());
     /// # Ok(()) }
     /// ```
-    pub async fn shut_down(&self, timeout: Duration) -> ShutDown {
+    pub async fn shut_down(&self, deadline: impl Future<Output = ()>) -> ShutDown {
         let last_used = self.flush_last_used().await;
-        let events = self.flush_last_events(timeout).await;
+        let (mut flush, mut deadline) = (pin!(self.flush_events()), pin!(deadline));
+        let events = poll_fn(|context| {
+            if flush.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            deadline.as_mut().poll(context).map(|()| Err(FlushTimeout))
+        })
+        .await;
         let store = self.records.store.close().await;
         ShutDown { last_used, events, store }
-    }
-
-    /// Flushes the events at the end of the service.
-    async fn flush_last_events(&self, timeout: Duration) -> Result<(), FlushTimeout> {
-        self.flush_events(timeout)
     }
 }

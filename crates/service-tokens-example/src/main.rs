@@ -94,7 +94,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
 
     // This writes the uses since the last flush, delivers the events and closes the store.
     flusher.abort();
-    let ended = service.shut_down(EVENTS_WITHIN).await;
+    let ended = service.shut_down(tokio::time::sleep(EVENTS_WITHIN)).await;
     if !ended.is_complete() {
         tracing::warn!("{ended}");
     }

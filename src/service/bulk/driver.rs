@@ -9,6 +9,7 @@ use super::concurrency::{BoxFuture, CONCURRENCY, ConcurrentFutures};
 use super::outcome::{BulkError, BulkOutcome};
 use super::progress::{BulkOperation, OnProgress, Progress};
 use crate::error::ManageError;
+use crate::event::Purpose;
 use crate::store::{Filter, ListRequest, MAX_PAGE_LEN, Order, States, StoredRecord, TokenStore};
 use crate::token::TokenId;
 
@@ -136,7 +137,8 @@ impl<'t, S: TokenStore> Scan<'t, S> {
         let futures = found.into_iter().map(move |stored| -> BoxFuture<'a, _> {
             Box::pin(async move {
                 let id = stored.record.id();
-                events.room().await;
+                // The event of this record may wait for those of the embedder only.
+                let _room = events.room(Purpose::Bulk).await;
                 (id, operation.process(stored).await)
             })
         });

@@ -229,7 +229,6 @@ impl RotateRequest {
     ///
     /// ```
     /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
-    /// # use std::time::Duration;
     /// use service_tokens::{Event, RotateRequest};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -240,7 +239,7 @@ impl RotateRequest {
     /// # let acme = service.owner("acme");
     /// # let record = acme.issue(IssueRequest::new("connector", "backup")).await?.record;
     /// let _ = acme.rotate(record.id(), RotateRequest::at_once().by("alice@acme.example")).await?;
-    /// # service.flush_events(Duration::from_secs(5))?;
+    /// # service.flush_events().await;
     /// assert!(events.try_iter().any(|event| event.by() == Some("alice@acme.example")));
     /// # Ok(()) }
     /// ```
