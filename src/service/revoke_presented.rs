@@ -63,7 +63,7 @@ impl<S: TokenStore> TokenService<S> {
             Ok(hashed) => hashed,
             Err(malformed) => {
                 let refused = VerifyError::Refused(Refusal::Malformed(malformed));
-                self.events.emit(Event::of_refusal(None, &refused));
+                self.events.emit(Event::of_refusal(None, None, &refused));
                 return Err(RevokePresentedError::Malformed(malformed));
             }
         };
@@ -81,7 +81,7 @@ impl<S: TokenStore> TokenService<S> {
                     .map_err(RevokePresentedError::Failed);
             }
         };
-        audit.end_with(Event::of_refusal(Some(id), &VerifyError::Refused(refusal)));
+        audit.end_with(Event::of_refusal(Some(id), None, &VerifyError::Refused(refusal)));
         Err(match refusal {
             Refusal::NewerRecord | Refusal::UnknownScheme(_) | Refusal::MissingKey(_) => {
                 RevokePresentedError::CannotTell(refusal)
