@@ -4,6 +4,8 @@
 //! comparison and the write. A right secret is enough. The state of the token, its owner, its type and its
 //! networks do not matter, because a holder must always be able to end its own token.
 
+use std::sync::OnceLock;
+
 use super::core::TokenService;
 use super::request::RevokeRequest;
 use super::revoke::Revoked;
@@ -69,7 +71,8 @@ impl<S: TokenStore> TokenService<S> {
         };
         let id = hashed.id();
         let audit = self.audit(Operation::Revoke, Some(id));
-        let refusal = match self.try_revoke_presented(&hashed, &request).await {
+        let owner = OnceLock::new();
+        let refusal = match self.try_revoke_presented(&hashed, &request, &owner).await {
             Err(ManageError::NotPermitted(NotPermitted::NotActive(refusal))) => refusal,
             Err(ManageError::NotFound { .. }) => {
                 self.digests.verify_nothing(&hashed);
@@ -81,7 +84,8 @@ impl<S: TokenStore> TokenService<S> {
                     .map_err(RevokePresentedError::Failed);
             }
         };
-        audit.end_with(Event::of_refusal(Some(id), None, &VerifyError::Refused(refusal)));
+        let refused = VerifyError::Refused(refusal);
+        audit.end_with(Event::of_refusal(Some(id), owner.into_inner(), &refused));
         Err(match refusal {
             Refusal::NewerRecord | Refusal::UnknownScheme(_) | Refusal::MissingKey(_) => {
                 RevokePresentedError::CannotTell(refusal)
@@ -94,11 +98,16 @@ impl<S: TokenStore> TokenService<S> {
         &self,
         hashed: &HashedSecret<'_>,
         request: &RevokeRequest,
+        owner: &OnceLock<String>,
     ) -> Result<Revoked, ManageError> {
         self.check_revocation(request)?;
         let holds = |present: &Record| {
             let matched = present.matches_hashed(hashed, &self.digests);
             let ended = matched.map(|matched| matched.secret_ended(self.now()));
+            if ended == Ok(true) {
+                // The secret was one of the token's, so the event of the refusal names the owner.
+                owner.get_or_init(|| present.owner().to_owned());
+            }
             match (ended, present.revocation().is_some()) {
                 (Ok(false), _) => Ok(()),
                 (Ok(true), true) => Err(NotPermitted::NotActive(Refusal::Revoked).into()),

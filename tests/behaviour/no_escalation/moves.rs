@@ -169,9 +169,9 @@ pub(crate) fn commands() -> impl Strategy<Value = Command> {
                 What::Issue { token_type, scopes, start, end }
             }
         ),
-        10 => (0..1_000usize, rotations())
+        18 => (0..1_000usize, rotations())
             .prop_map(|(target, rotation)| What::Rotate { target, rotation }),
-        4 => rotations().prop_map(|rotation| What::RotateSelf { rotation }),
+        2 => rotations().prop_map(|rotation| What::RotateSelf { rotation }),
         2 => (0..1_000usize).prop_map(|target| What::Revoke { target }),
         2 => (0..1_000usize, lasting())
             .prop_map(|(target, lasting)| What::Suspend { target, lasting }),
