@@ -411,7 +411,7 @@ fn run(stores: Stores, cases: u32) {
         "ended secrets",
     ] {
         assert!(
-            counts.get(name).is_some_and(|times| times * 600 > 5 * cases as usize),
+            counts.get(name).is_some_and(|times| times * 600 > 2 * cases as usize),
             "too little happened: {counts:?}"
         );
     }

@@ -27,12 +27,14 @@ mod output;
 mod progress;
 mod prompt;
 mod purge;
+mod resume;
 mod revoke;
 mod revoke_all;
 mod rotate;
 mod scanner_regex;
 mod settings;
 mod show;
+mod suspend;
 mod table;
 mod value;
 mod verify;
@@ -43,7 +45,8 @@ use args::{Args, refuse_tokens};
 use exit::Exit;
 
 const HELP: &str = "\
-Issues, verifies, lists, rotates and revokes service tokens in a token file.
+Issues, verifies, lists, rotates, suspends and revokes service tokens in a token
+file.
 
   service-tokens [OPTIONS] VERB ...
   service-tokens VERB --help        describes one verb
@@ -54,6 +57,8 @@ Verbs:
   list            list tokens
   show            show everything that is stored about one token
   rotate          give a token a new secret and print it once
+  suspend         suspend tokens by id, with or without the tokens below them
+  resume          resume suspended tokens by id
   revoke          revoke tokens by id, permanently
   revoke-all      revoke every token that matches filters, permanently
   purge           remove the records of tokens that ended long ago
@@ -102,6 +107,8 @@ const VERBS: &[Verb] = &[
     Verb { name: "list", help: list::HELP, run: list::run },
     Verb { name: "show", help: show::HELP, run: show::run },
     Verb { name: "rotate", help: rotate::HELP, run: rotate::run },
+    Verb { name: "suspend", help: suspend::HELP, run: suspend::run },
+    Verb { name: "resume", help: resume::HELP, run: resume::run },
     Verb { name: "revoke", help: revoke::HELP, run: revoke::run },
     Verb { name: "revoke-all", help: revoke_all::HELP, run: revoke_all::run },
     Verb { name: "purge", help: purge::HELP, run: purge::run },

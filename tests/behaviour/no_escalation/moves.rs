@@ -154,7 +154,7 @@ pub(crate) fn commands() -> impl Strategy<Value = Command> {
                 What::Issue { token_type, scopes, start, end }
             }
         ),
-        5 => (0..1_000usize, rotations())
+        9 => (0..1_000usize, rotations())
             .prop_map(|(target, rotation)| What::Rotate { target, rotation }),
         2 => rotations().prop_map(|rotation| What::RotateSelf { rotation }),
         1 => (0..1_000usize).prop_map(|target| What::Revoke { target }),
