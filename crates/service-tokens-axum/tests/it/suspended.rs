@@ -40,7 +40,7 @@ async fn gated() -> Gated {
     let router = Router::new()
         .route("/", get(async || "ok"))
         .layer(BearerLayer::new(service.clone()))
-        .nest("/tokens", management::router(service.clone()))
+        .merge(management::router(service.clone()))
         .merge(standards::router(service.clone()));
     Gated { service, status, address: serve(router).await }
 }
