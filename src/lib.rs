@@ -114,6 +114,7 @@
 //! | [`digest`] | the key ring |
 //! | [`scope`], [`token`] | the grammar of scopes and tokens, and their limits |
 //! | [`network`] | client networks, from which a token may be used |
+//! | [`leak`] | reports of leaked tokens |
 //! | `file` | the options of the file store, and the report of its opening |
 //! | [`bulk`] | purging, revoking, suspending and resuming many tokens |
 //! | [`policy`], [`error`] | the errors of a policy and of permissions |
@@ -254,6 +255,7 @@ pub mod event;
 #[cfg(feature = "file")]
 pub mod file;
 // Like the README, the examples of its pages need every feature.
+pub mod leak;
 #[cfg(any(
     all(doc, not(doctest)),
     all(doctest, feature = "memory", feature = "file", feature = "conformance")
@@ -271,15 +273,17 @@ pub mod steps;
 pub mod store;
 mod stores;
 pub mod token;
+mod visible;
 
 pub use {async_trait::async_trait, chrono, uuid};
 
 pub use check::{OwnerGate, OwnerStatus, RequestContext, VerifiedToken};
 pub use refusal::Refusal;
 pub use service::{
-    AllOwners, BuildError, FlushTimeout, Flushed, InContext, IssueRequest, Issued, OnBehalf,
-    OneOwner, ResumeRequest, Resumed, ResumedIssuing, RevokeRequest, Revoked, RotateRequest,
-    SuspendRequest, Suspended, TokenService, TokenServiceBuilder, Tokens,
+    AllOwners, AmendRequest, Amended, BuildError, EndOlderRequest, EndedOlder, FlushTimeout,
+    Flushed, InContext, IssueRequest, Issued, LeakRequest, OnBehalf, OneOwner, ResumeRequest,
+    Resumed, ResumedIssuing, RevokeRequest, Revoked, RotateRequest, ShutDown, SuspendRequest,
+    Suspended, TokenService, TokenServiceBuilder, Tokens,
 };
 #[cfg(feature = "memory")]
 pub use stores::MemoryStore;

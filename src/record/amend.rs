@@ -38,7 +38,7 @@ impl Record {
         Field::IssuedTo.filled(issued_to, MAX_TEXT_LEN)?;
         let scopes = amendment.scopes.map_or(self.scopes(), ScopeSet::as_scopes);
         if amendment.scopes.is_some_and(|scopes| scopes.as_scopes().is_empty()) {
-            return Err(Field::Scopes.breaks(Rule::Empty).into());
+            return Err(Field::Scopes.breaks(Rule::NoEntries).into());
         }
         if !self.scopes().contains(scopes) {
             return Err(Field::Scopes.breaks(Rule::Widens).into());
@@ -54,6 +54,18 @@ impl Record {
             amended.set_end(end, now);
         }
         Ok((amended != *self).then_some(amended))
+    }
+
+    /// Returns the fields that an amendment of this record changed.
+    pub(crate) fn fields_changed_in(&self, amended: &Self) -> Vec<Field> {
+        let changed = [
+            (Field::IssuedTo, self.issued_to() != amended.issued_to()),
+            (Field::Metadata, !self.metadata().eq(amended.metadata())),
+            (Field::ExpiresAt, self.expires_at() != amended.expires_at()),
+            (Field::Scopes, self.scopes() != amended.scopes()),
+            (Field::Networks, !self.networks().eq(amended.networks())),
+        ];
+        changed.into_iter().filter(|(_, changed)| *changed).map(|(field, _)| field).collect()
     }
 
     fn amended_details(&self, amendment: &Amendment<'_>) -> Result<Option<Details>, ChangeDenied> {

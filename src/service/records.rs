@@ -130,6 +130,18 @@ impl<S: TokenStore> Records<S> {
         id: TokenId,
         mut change: impl FnMut(&Record, bool) -> Result<Option<Record>, ManageError> + Send,
     ) -> Result<Record, ManageError> {
+        let change = |present: &StoredRecord, lost| change(&present.record, lost);
+        self.change_version(retry, owner, id, change).await.map(|(record, _)| record)
+    }
+
+    /// Changes a record as [`change`](Self::change) does, and returns the version as well.
+    pub(super) async fn change_version(
+        &self,
+        retry: Retry,
+        owner: Option<&str>,
+        id: TokenId,
+        mut change: impl FnMut(&StoredRecord, bool) -> Result<Option<Record>, ManageError> + Send,
+    ) -> Result<(Record, Version), ManageError> {
         let mut lost = None;
         let (mut conflicts, mut losses) = (0, 0);
         let max_conflicts = match retry {
@@ -139,7 +151,7 @@ impl<S: TokenStore> Records<S> {
         while conflicts < max_conflicts && losses < ATTEMPTS {
             let step = async {
                 let present = owned(self.find(id).await?, owner, id)?;
-                let changed = change(&present.record, lost.is_some())?;
+                let changed = change(&present, lost.is_some())?;
                 let yields = retry == Retry::YieldToStop && self.is_being_stopped(id);
                 if changed.is_some() && yields {
                     return Err(ManageError::Contended { id });
@@ -147,12 +159,12 @@ impl<S: TokenStore> Records<S> {
                 Ok::<_, ManageError>((present, changed))
             };
             let (present, changed) = match step.await {
-                Ok((present, None)) => return Ok(present.record),
+                Ok((present, None)) => return Ok((present.record, present.version)),
                 Ok((present, Some(changed))) => (present, changed),
                 Err(error) => return Err(unresolved(id, lost, error)),
             };
             match self.replace(&changed, present.version).await {
-                Ok(_) => return Ok(changed),
+                Ok(version) => return Ok((changed, version)),
                 Err(StoreError::Conflict) => conflicts += 1,
                 Err(error @ StoreError::Indeterminate { .. }) => {
                     losses += 1;

@@ -1,6 +1,9 @@
 //! The requests of callers, one file for each verb.
 
+mod amend;
+mod end_older;
 mod issue;
+mod leak;
 mod revoke;
 mod rotate;
 mod suspend;
@@ -9,7 +12,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+pub use amend::AmendRequest;
+pub use end_older::EndOlderRequest;
 pub use issue::IssueRequest;
+pub use leak::LeakRequest;
 pub use revoke::RevokeRequest;
 pub use rotate::RotateRequest;
 pub use suspend::{ResumeRequest, SuspendRequest, SuspensionMatch};

@@ -37,12 +37,19 @@ macro_rules! behaviours {
     };
 }
 
+pub(crate) mod amend;
+pub(crate) mod amend_races;
 pub(crate) mod authorize;
 pub(crate) mod bulk_model;
 pub(crate) mod cache;
 pub(crate) mod cache_sharing;
+pub(crate) mod client_times;
 pub(crate) mod clock;
+pub(crate) mod conflicts;
+pub(crate) mod count;
+pub(crate) mod end_older_secret;
 pub(crate) mod events;
+pub(crate) mod filters;
 pub(crate) mod first_use;
 pub(crate) mod first_use_faults;
 pub(crate) mod harness;
@@ -54,26 +61,35 @@ pub(crate) mod last_used_flush;
 pub(crate) mod life_model;
 pub(crate) mod limits;
 pub(crate) mod lost_answers;
+pub(crate) mod networks;
 pub(crate) mod no_escalation;
 pub(crate) mod on_behalf;
 pub(crate) mod on_behalf_bounds;
 pub(crate) mod on_behalf_races;
 pub(crate) mod on_behalf_self;
 pub(crate) mod owner_gate;
+pub(crate) mod owner_limit;
 pub(crate) mod owner_views;
 pub(crate) mod pause_issuing;
 pub(crate) mod purge;
 pub(crate) mod reopen;
+pub(crate) mod report_leak;
 pub(crate) mod revoke_all;
 pub(crate) mod revoke_all_interrupted;
 pub(crate) mod revoke_contended;
+pub(crate) mod revoke_presented;
 pub(crate) mod revoke_with_descendants;
 pub(crate) mod rotate_conditional;
+pub(crate) mod shut_down;
+pub(crate) mod still_active;
 pub(crate) mod suspend;
 pub(crate) mod suspend_all;
 pub(crate) mod suspend_races;
 pub(crate) mod times;
+pub(crate) mod type_limits;
+pub(crate) mod uncached;
 pub(crate) mod use_model;
+pub(crate) mod visible_text;
 
 /// Makes the macro that instantiates the tests of these modules for a store.
 macro_rules! behaviour_modules {
@@ -102,12 +118,19 @@ macro_rules! behaviour_modules {
 
 behaviour_modules! {
     ($)
+    amend,
+    amend_races,
     authorize,
     bulk_model,
     cache,
     cache_sharing,
+    client_times,
     clock,
+    conflicts,
+    count,
+    end_older_secret,
     events,
+    filters,
     first_use,
     first_use_faults,
     hostile_text,
@@ -118,24 +141,33 @@ behaviour_modules! {
     life_model,
     limits,
     lost_answers,
+    networks,
     no_escalation,
     on_behalf,
     on_behalf_bounds,
     on_behalf_races,
     on_behalf_self,
     owner_gate,
+    owner_limit,
     owner_views,
     pause_issuing,
     purge,
     reopen,
+    report_leak,
     revoke_all,
     revoke_all_interrupted,
     revoke_contended,
+    revoke_presented,
     revoke_with_descendants,
     rotate_conditional,
+    still_active,
     suspend,
     suspend_all,
     suspend_races,
     times,
+    type_limits,
+    shut_down,
+    uncached,
     use_model,
+    visible_text,
 }

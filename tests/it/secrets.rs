@@ -273,7 +273,7 @@ fn output_traces_and_events_hold_no_secret() {
                 seen.debug("a builder", &service);
                 let service = service.build().unwrap();
                 block_on(live(&mut seen, &service, &clock));
-                assert!(service.flush_events(HOUR).is_ok());
+                assert!(service.flush_events_blocking(HOUR).is_ok());
                 traced.printed()
             });
             seen.canaries.add_bytes("key", &KEY);

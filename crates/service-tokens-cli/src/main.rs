@@ -14,8 +14,10 @@
 //!   A new token is printed once, alone on its line, on standard output.
 //! - Text that another person wrote never reaches a terminal unescaped (see `output::visible`).
 
+mod amend;
 mod args;
 mod descendants;
+mod end_older;
 mod exit;
 mod filters;
 mod issue;
@@ -27,6 +29,7 @@ mod output;
 mod progress;
 mod prompt;
 mod purge;
+mod report_leak;
 mod resume;
 mod revoke;
 mod revoke_all;
@@ -59,8 +62,11 @@ Verbs:
   rotate          give a token a new secret and print it once
   suspend         suspend tokens by id, with or without the tokens below them
   resume          resume suspended tokens by id
+  amend           change the label or expiry, or take scopes away
+  end-older       end the older of two secrets, while the newest stays
   revoke          revoke tokens by id, permanently
   revoke-all      revoke every token that matches filters, permanently
+  report-leak     look for tokens in texts that leaked, and revoke them
   purge           remove the records of tokens that ended long ago
   scanner-regex   print the expression with which secret scanners find tokens
 
@@ -109,8 +115,11 @@ const VERBS: &[Verb] = &[
     Verb { name: "rotate", help: rotate::HELP, run: rotate::run },
     Verb { name: "suspend", help: suspend::HELP, run: suspend::run },
     Verb { name: "resume", help: resume::HELP, run: resume::run },
+    Verb { name: "amend", help: amend::HELP, run: amend::run },
+    Verb { name: "end-older", help: end_older::HELP, run: end_older::run },
     Verb { name: "revoke", help: revoke::HELP, run: revoke::run },
     Verb { name: "revoke-all", help: revoke_all::HELP, run: revoke_all::run },
+    Verb { name: "report-leak", help: report_leak::HELP, run: report_leak::run },
     Verb { name: "purge", help: purge::HELP, run: purge::run },
     Verb { name: "scanner-regex", help: scanner_regex::HELP, run: scanner_regex::run },
 ];

@@ -8,16 +8,30 @@ use super::super::request::Expiry;
 use super::{InvalidPolicy, Policy};
 use crate::clock::{from_micros, whole_micros};
 use crate::record::{Field, InvalidField, MAX_METADATA, MAX_TEXT_LEN, Rule};
+use crate::visible::has_visible;
+
+/// The resolution of times in records. A shorter lifetime would end a token at its creation.
+const RESOLUTION: Duration = Duration::from_micros(1);
+
+/// The longest default lifetime, 1,000 years. A record cannot hold a time after the year 9999, so a
+/// service with a much longer default would refuse every request that names no end.
+const MAX_DEFAULT_LIFETIME: Duration = Duration::from_secs(1_000 * 366 * 86_400);
+
+/// The length of a token id as text.
+const ID_TEXT_LEN: usize = 22;
 
 impl Policy {
     pub(crate) fn check(&self) -> Result<(), InvalidPolicy> {
         let (entries, bytes) = MAX_METADATA;
         match (self.default_lifetime, self.max_lifetime) {
+            (_, Some(max)) if max < RESOLUTION => return Err(InvalidPolicy::NoMaxLifetime),
             (None, _) if !self.allow_never => return Err(InvalidPolicy::DefaultNever),
-            (Some(Duration::ZERO), _) => return Err(InvalidPolicy::NoLifetime),
-            (_, Some(Duration::ZERO)) => return Err(InvalidPolicy::NoMaxLifetime),
+            (Some(default), _) if default < RESOLUTION => return Err(InvalidPolicy::NoLifetime),
             (Some(default), Some(max)) if default > max => {
                 return Err(InvalidPolicy::DefaultTooLong);
+            }
+            (Some(default), _) if default > MAX_DEFAULT_LIFETIME => {
+                return Err(InvalidPolicy::DefaultOutOfRange);
             }
             _ => {}
         }
@@ -56,6 +70,25 @@ impl Policy {
         let latest = self.max_lifetime.and_then(|longest| later(now, longest, field).ok());
         within(field, end, now, latest)?;
         Ok(Some(end))
+    }
+
+    /// Checks an end that is later than the present one, for a token whose newest secret was created at this
+    /// time.
+    pub(crate) fn check_extension(
+        &self,
+        end: Option<DateTime<Utc>>,
+        secret_created_at: DateTime<Utc>,
+    ) -> Result<(), InvalidField> {
+        let field = Field::ExpiresAt;
+        match (end, self.max_lifetime) {
+            (None, _) if self.allow_never => Ok(()),
+            (None, _) => Err(field.breaks(Rule::Required)),
+            (Some(_), None) => Ok(()),
+            (Some(end), Some(max)) => match later(secret_created_at, max, field) {
+                Ok(latest) if end > latest => Err(field.breaks(Rule::TooLate { latest })),
+                _ => Ok(()),
+            },
+        }
     }
 
     /// Returns the latest end that a token with this end may give to another, if there is a limit.
@@ -117,23 +150,55 @@ impl Policy {
     }
 
     pub(crate) fn check_text(&self, field: Field, text: &str) -> Result<(), InvalidField> {
-        let longest = if field == Field::Reason { self.max_reason_len } else { self.max_text_len };
+        let longest = match field {
+            Field::Reason => self.max_reason_len,
+            Field::Owner | Field::IssuedTo => self.max_text_len,
+            // Endpoints record the id of the calling token as the actor. A limit below its length would
+            // make every revocation through them impossible.
+            _ => self.max_text_len.max(ID_TEXT_LEN),
+        };
+        if !has_visible(text) {
+            return Err(field.breaks(Rule::Empty));
+        }
         field.filled(text, longest)
     }
 
     pub(crate) fn check_metadata<'m>(
         &self,
-        entries: impl ExactSizeIterator<Item = (&'m String, &'m String)>,
+        entries: impl ExactSizeIterator<Item = (&'m String, &'m String)> + Clone,
     ) -> Result<(), InvalidField> {
         let (most, longest) = (self.max_metadata_entries, self.max_metadata_bytes);
         if entries.len() > most {
             return Err(Field::Metadata.breaks(Rule::TooMany { max: most }));
+        }
+        if !entries.clone().all(|(key, _)| has_visible(key)) {
+            return Err(Field::Metadata.breaks(Rule::BlankKey));
         }
         if entries.map(|(key, value)| key.len() + value.len()).sum::<usize>() > longest {
             return Err(Field::Metadata.breaks(Rule::TooLong { max: longest }));
         }
         Ok(())
     }
+}
+
+/// Returns the end that an amendment asks for, counted from now. It is not checked.
+pub(in super::super) fn asked_end(
+    asked: Expiry,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, InvalidField> {
+    match asked {
+        Expiry::In(lifetime) => Ok(Some(later(now, lifetime, Field::ExpiresAt)?)),
+        Expiry::At(end) => Ok(Some(whole_micros(end))),
+        Expiry::Default | Expiry::Never => Ok(None),
+    }
+}
+
+/// Returns the present end if another end is later than it.
+pub(in super::super) fn ends_later(
+    end: Option<DateTime<Utc>>,
+    present: Option<DateTime<Utc>>,
+) -> Option<DateTime<Utc>> {
+    present.filter(|present| end.is_none_or(|end| end > *present))
 }
 
 /// Refuses an end after the latest one that a calling token may give.

@@ -13,6 +13,7 @@ mod model;
 #[cfg(unix)]
 mod others;
 mod power;
+mod versions;
 #[cfg(unix)]
 mod volumes;
 
@@ -24,6 +25,7 @@ use tempfile::TempDir;
 use super::{FileStore, FileStoreOptions};
 use crate::clock::from_micros;
 use crate::digest::StoredDigest;
+use crate::network::NetworkSet;
 use crate::record::{NewRecord, OlderEnds, Record, Rotation, Times};
 use crate::scope::ScopeSet;
 use crate::token::TokenId;
@@ -107,6 +109,15 @@ fn new_record<'r>(
 fn record(n: u64) -> Record {
     let scopes = ScopeSet::new(["files:read", "files:upload"]).unwrap();
     Record::new(&new_record(n, &scopes, &Default::default())).unwrap()
+}
+
+/// Returns a record with networks and metadata.
+fn restricted(n: u64) -> Record {
+    let networks = NetworkSet::parse(["10.0.0.0/8", "2001:db8::/32"]).unwrap();
+    let scopes = ScopeSet::new(["files:read"]).unwrap();
+    let metadata = [("team".to_owned(), "storage".to_owned())].into();
+    let new = new_record(n, &scopes, &metadata);
+    Record::new(&NewRecord { networks: Some(&networks), ..new }).unwrap()
 }
 
 fn revoked(record: &Record) -> Record {

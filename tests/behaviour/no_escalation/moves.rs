@@ -8,7 +8,7 @@ use service_tokens::record::ReplacedSecret;
 use service_tokens::{IssueRequest, RotateRequest};
 
 /// The grants from which scopes are made.
-pub(crate) const GRANTS: [&str; 15] = [
+pub(crate) const GRANTS: [&str; 16] = [
     "*",
     "a",
     "a:*",
@@ -23,6 +23,7 @@ pub(crate) const GRANTS: [&str; 15] = [
     "service-tokens:rotate-self",
     "service-tokens:revoke",
     "service-tokens:introspect",
+    "service-tokens:amend",
     "service-tokens:suspend",
 ];
 
@@ -45,6 +46,15 @@ pub(crate) enum What {
         rotation: Rotation,
     },
     Revoke {
+        target: usize,
+    },
+    /// Amends with some of the target's scopes and perhaps one more.
+    Amend {
+        target: usize,
+        scopes: Option<(u64, Option<usize>)>,
+        end: End,
+    },
+    EndOlder {
         target: usize,
     },
     Suspend {
@@ -83,6 +93,10 @@ pub(crate) enum Command {
         fresh: bool,
         what: What,
     },
+    /// Presents one of the latest tokens to revoke it.
+    Present {
+        token: usize,
+    },
     Pass(Duration),
     /// The embedder suspends or resumes a token.
     Suspend {
@@ -112,7 +126,7 @@ fn grants() -> impl Strategy<Value = Grants> {
 
 /// Grants that permit some operation.
 fn busy_grants() -> impl Strategy<Value = Grants> {
-    grants().prop_map(|grants| [&grants[..], &[9, 10, 11]].concat())
+    grants().prop_map(|grants| [&grants[..], &[9, 10, 11, 14]].concat())
 }
 
 fn ends() -> impl Strategy<Value = End> {
@@ -144,32 +158,37 @@ fn rotations() -> impl Strategy<Value = Rotation> {
 pub(crate) fn commands() -> impl Strategy<Value = Command> {
     let some = prop_oneof![2 => Just(u64::MAX), 1 => proptest::num::u64::ANY];
     let more = proptest::option::weighted(0.3, 0..GRANTS.len());
-    let scopes = proptest::option::weighted(0.8, (some, more));
+    let scopes = proptest::option::weighted(0.8, (some, more.clone()));
     let types = prop_oneof![3 => Just(0usize), 1 => Just(1), 1 => Just(2)];
     let starts = proptest::option::weighted(0.1, (1..6u32).prop_map(|hours| hours * HOUR));
+    let amended = proptest::option::weighted(0.3, (proptest::num::u64::ANY, more));
     let lasting = || proptest::option::weighted(0.8, (1..4u32).prop_map(|hours| hours * HOUR));
     let what = prop_oneof![
-        6 => (types, scopes, starts, ends()).prop_map(
+        12 => (types, scopes, starts, ends()).prop_map(
             |(token_type, scopes, start, end)| {
                 What::Issue { token_type, scopes, start, end }
             }
         ),
-        9 => (0..1_000usize, rotations())
+        10 => (0..1_000usize, rotations())
             .prop_map(|(target, rotation)| What::Rotate { target, rotation }),
-        2 => rotations().prop_map(|rotation| What::RotateSelf { rotation }),
-        1 => (0..1_000usize).prop_map(|target| What::Revoke { target }),
-        1 => (0..1_000usize, lasting())
+        4 => rotations().prop_map(|rotation| What::RotateSelf { rotation }),
+        2 => (0..1_000usize).prop_map(|target| What::Revoke { target }),
+        2 => (0..1_000usize, lasting())
             .prop_map(|(target, lasting)| What::Suspend { target, lasting }),
+        2 => (0..1_000usize, amended, ends())
+            .prop_map(|(target, scopes, end)| What::Amend { target, scopes, end }),
+        2 => (0..1_000usize).prop_map(|target| What::EndOlder { target }),
     ];
     prop_oneof![
-        36 => (0..1_000usize, proptest::bool::weighted(0.7), what)
+        72 => (0..1_000usize, proptest::bool::weighted(0.7), what)
             .prop_map(|(token, fresh, what)| Command::Operation { token, fresh, what }),
-        3 => (1..12u32).prop_map(|hours| Command::Pass(hours * HOUR)),
-        1 => (0..1_000usize, lasting())
+        6 => (1..12u32).prop_map(|hours| Command::Pass(hours * HOUR)),
+        1 => (0..1_000usize).prop_map(|token| Command::Present { token }),
+        2 => (0..1_000usize, lasting())
             .prop_map(|(target, lasting)| Command::Suspend { target, lasting }),
-        3 => (0..1_000usize).prop_map(|target| Command::Resume { target }),
-        1 => proptest::bool::weighted(0.3).prop_map(Command::Close),
-        3 => (busy_grants(), proptest::bool::ANY, grants(), busy_grants()).prop_map(
+        6 => (0..1_000usize).prop_map(|target| Command::Resume { target }),
+        2 => proptest::bool::weighted(0.3).prop_map(Command::Close),
+        6 => (busy_grants(), proptest::bool::ANY, grants(), busy_grants()).prop_map(
             |(broad, wide, narrow, mixed)| {
                 let broad = if wide { (0..GRANTS.len()).collect() } else { broad };
                 Command::Retype([broad, narrow, mixed])

@@ -14,9 +14,11 @@ mod lists;
 #[allow(dead_code)]
 #[path = "../../../../tests/behaviour/harness/planted.rs"]
 mod planted;
+mod secrets;
 mod suspending;
 mod terminal;
 mod tool;
+mod types;
 mod verifying;
 mod words;
 

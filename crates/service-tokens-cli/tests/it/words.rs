@@ -6,7 +6,7 @@ use regex::Regex;
 
 use crate::tool::Tool;
 
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 14] = [
     "issue",
     "verify",
     "list",
@@ -14,6 +14,9 @@ const VERBS: [&str; 11] = [
     "rotate",
     "suspend",
     "resume",
+    "amend",
+    "end-older",
+    "report-leak",
     "revoke",
     "revoke-all",
     "purge",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::record::{NewSuspension, State};
 use crate::store::{Filter, LastUsed, ListRequest, States, StoreError, TokenStore};
 
 /// The records by id, each with its last use.
@@ -108,10 +109,14 @@ impl Steps {
         match (kind, chosen) {
             (0..4, _) | (_, None) => {
                 self.next_id += 1;
-                Step::Insert(record(self.next_id - 1))
+                let n = self.next_id - 1;
+                Step::Insert(if n.is_multiple_of(2) { record(n) } else { restricted(n) })
             }
-            (4..6, Some((record, _))) if record.revocation().is_none() => {
+            (4..6, Some((record, _))) if record.state(now()) == State::Active => {
                 Step::Replace(rotated(record, random.below(1 << 30)))
+            }
+            (4..7, Some((record, _))) if record.revocation().is_none() => {
+                Step::Replace(suspended_or_resumed(record, random.below(4)))
             }
             (4..9, Some((record, _))) => match record.revoke(now(), Some("admin"), None).unwrap() {
                 Some(revoked) => Step::Replace(revoked),
@@ -123,6 +128,16 @@ impl Steps {
             }
         }
     }
+}
+
+/// Returns the resumed record if it is suspended, and otherwise the suspended one.
+fn suspended_or_resumed(record: &Record, days: u64) -> Record {
+    if let Some(resumed) = record.resume(now(), now()).unwrap() {
+        return resumed;
+    }
+    let until = (days > 0).then(|| now() + Duration::days(days.cast_signed()));
+    let suspension = NewSuspension { since: now(), until, by: Some("admin"), reason: Some("odd") };
+    record.suspend(now(), suspension).unwrap().unwrap()
 }
 
 pub(super) async fn perform(store: &FileStore, step: &Step) -> Result<(), StoreError> {
