@@ -48,8 +48,9 @@ fn suspend_until_a_time_shows_its_end() {
     assert!(ran.err.contains("Suspended ") && ran.err.contains(" until 2"), "{ran:?}");
     let shorter = tool.run(&[&until[..], &["1d"]].concat()).done();
     assert!(shorter.err.contains("already suspended until 2"), "{shorter:?}");
-    tool.run(&["suspend", &id, "--yes", "--by", ""]).failed("--by must not be empty");
-    tool.run(&["resume", &id, "--yes", "--by", ""]).failed("--by must not be empty");
+    tool.run(&["suspend", &id, "--yes", "--by", ""])
+        .failed("--by must contain a visible character");
+    tool.run(&["resume", &id, "--yes", "--by", ""]).failed("--by must contain a visible character");
     tool.run(&["revoke", &id, "--yes"]).done();
     tool.run(&["suspend", &id, "--yes"]).failed("revoked");
     tool.run(&["resume", &id, "--yes"]).failed("revoked");
