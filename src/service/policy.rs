@@ -60,7 +60,7 @@ pub struct Policy {
     pub allow_outliving_issuer: bool,
     /// The maximum overlap of two secrets after a rotation. Zero allows no overlap.
     pub max_overlap: Duration,
-    /// The maximum number of live tokens (active and pending) of one owner. `None` means no limit.
+    /// The maximum number of live tokens (active, pending and suspended) of one owner. `None` means no limit.
     /// Zero allows no tokens.
     pub max_active_per_owner: Option<usize>,
     /// The maximum length of owner, issued-to, issued-by, rotated-by and revoked-by, in bytes: 1 to
@@ -314,7 +314,7 @@ impl Policy {
         self
     }
 
-    /// Sets the maximum number of live tokens (active and pending) of one owner. `None` means no
+    /// Sets the maximum number of live tokens (active, pending and suspended) of one owner. `None` means no
     /// limit, which is the default. Zero allows no tokens.
     ///
     /// Simultaneous requests to one service do not exceed the limit, because each reserves a place

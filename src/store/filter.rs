@@ -22,7 +22,7 @@ use crate::token::TokenId;
 pub struct States(u8);
 
 impl States {
-    /// The states of live tokens, which work now or will work: active and pending.
+    /// The states of live tokens, which work now or can work later: active, pending and suspended.
     pub const LIVE: Self = Self(0b1_0011);
     /// The states of tokens that will never work again: expired and revoked.
     pub const ENDED: Self = Self(0b0_1100);
@@ -65,7 +65,7 @@ impl FromIterator<State> for States {
 
 /// The conditions that select records. A record is selected if it meets all of them.
 ///
-/// The default selects the live tokens (active and pending) of all owners. A field that is `None`
+/// The default selects the live tokens (active, pending and suspended) of all owners. A field that is `None`
 /// does not restrict the selection. Each setter has the name of its field.
 ///
 /// # Examples

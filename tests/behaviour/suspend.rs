@@ -330,7 +330,7 @@ pub(crate) async fn rotate_suspended_token_is_refused(stores: Stores) {
     assert_eq!(harness.refusal(&token).await, Some(Refusal::SecretEnded));
 }
 
-/// No use of a suspended token ends its overlap, and the overlap continues after it.
+/// No use of a suspended token ends its overlap, and the overlap continues afterwards.
 pub(crate) async fn first_use_keeps_suspension_away(stores: Stores) {
     let harness = Harness::new(stores);
     let (id, older, newer) = harness.rotate_until_first_use().await;

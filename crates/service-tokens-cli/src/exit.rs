@@ -101,7 +101,12 @@ fn invalid_option(invalid: InvalidField) -> String {
         Field::ExpiresAt => "--expires",
         Field::Metadata => "--metadata",
         Field::IssuedBy => "--issued-by",
-        Field::RevokedBy | Field::RotatedBy | Field::AmendedBy => "--by",
+        Field::SuspendedUntil => "--until",
+        Field::RevokedBy
+        | Field::RotatedBy
+        | Field::AmendedBy
+        | Field::SuspendedBy
+        | Field::ResumedBy => "--by",
         Field::Networks => "--network",
         Field::Reason => "--reason",
         Field::Retention => "--retention",

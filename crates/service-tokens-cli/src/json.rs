@@ -32,6 +32,12 @@ pub(crate) fn details<S>(stored: &StoredRecord, service: &TokenService<S>) -> St
         object
             .field("issuers", record.issuers().iter().map(ToString::to_string).collect::<Value>());
     }
+    if let Some(suspension) = record.suspension() {
+        object.field("suspended_since", time(suspension.since));
+        object.optional("suspended_until", suspension.until.map(time).as_deref());
+        object.optional("suspended_by", suspension.by.as_deref());
+        object.optional("suspension_reason", suspension.reason.as_deref());
+    }
     if let Some(revocation) = record.revocation() {
         object.field("revoked_at", time(revocation.at));
         object.optional("revoked_by", revocation.by.as_deref());

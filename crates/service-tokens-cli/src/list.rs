@@ -23,9 +23,9 @@ the active and the pending ones.
 
 ",
     filters_help!(),
-    "  --state STATE             pending, active, expired, revoked, live (pending
-                            and active), ended (expired and revoked) or all;
-                            repeatable (default: live)
+    "  --state STATE             pending, active, suspended, expired, revoked, live
+                            (the first three), ended (expired and revoked) or
+                            all; repeatable (default: live)
   --ended-before TIME       tokens that expired or were revoked before this
                             time, or longer ago than this duration (30d)
 
@@ -123,6 +123,10 @@ fn states(text: &str) -> Result<&'static [State], String> {
         "live" => &[State::Pending, State::Active, State::Suspended],
         "ended" => &[State::Expired, State::Revoked],
         "all" => &State::ALL,
-        _ => return Err("must be pending, active, expired, revoked, live, ended or all".into()),
+        _ => {
+            return Err(
+                "must be pending, active, suspended, expired, revoked, live, ended or all".into()
+            );
+        }
     })
 }

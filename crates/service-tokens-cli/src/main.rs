@@ -30,12 +30,14 @@ mod progress;
 mod prompt;
 mod purge;
 mod report_leak;
+mod resume;
 mod revoke;
 mod revoke_all;
 mod rotate;
 mod scanner_regex;
 mod settings;
 mod show;
+mod suspend;
 mod table;
 mod value;
 mod verify;
@@ -46,7 +48,8 @@ use args::{Args, refuse_tokens};
 use exit::Exit;
 
 const HELP: &str = "\
-Issues, verifies, lists, rotates and revokes service tokens in a token file.
+Issues, verifies, lists, rotates, suspends and revokes service tokens in a token
+file.
 
   service-tokens [OPTIONS] VERB ...
   service-tokens VERB --help        describes one verb
@@ -57,6 +60,8 @@ Verbs:
   list            list tokens
   show            show everything that is stored about one token
   rotate          give a token a new secret and print it once
+  suspend         suspend tokens by id, with or without the tokens below them
+  resume          resume suspended tokens by id
   amend           change the label or expiry, or take scopes away
   end-older       end the older of two secrets, while the newest stays
   revoke          revoke tokens by id, permanently
@@ -108,6 +113,8 @@ const VERBS: &[Verb] = &[
     Verb { name: "list", help: list::HELP, run: list::run },
     Verb { name: "show", help: show::HELP, run: show::run },
     Verb { name: "rotate", help: rotate::HELP, run: rotate::run },
+    Verb { name: "suspend", help: suspend::HELP, run: suspend::run },
+    Verb { name: "resume", help: resume::HELP, run: resume::run },
     Verb { name: "amend", help: amend::HELP, run: amend::run },
     Verb { name: "end-older", help: end_older::HELP, run: end_older::run },
     Verb { name: "revoke", help: revoke::HELP, run: revoke::run },

@@ -32,8 +32,8 @@ if the secret in the text is right, because anyone can write any id into a text.
 
 An older secret of an overlap is ended alone, unless the token made its newest
 secret itself. Each line prints not_ours, unknown_id, wrong_secret, cannot_tell,
-ended_secret, ended_token or live, then the id, and for a right secret the owner,
-the type and the state, and then the action that was taken.
+ended_secret, ended_token or live, then the id, and for a right secret the
+owner, the type and the state, and then the action that was taken.
 
 The exit status is 0 only if there is at least one line, every text could be
 compared, and every action succeeded. Reporting does not count as a use.

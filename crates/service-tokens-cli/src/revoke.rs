@@ -3,7 +3,9 @@
 use std::io::{self, BufRead};
 
 use futures_lite::future::block_on;
-use service_tokens::{FileStore, ManageError, RevokeRequest, TokenId, TokenService};
+use service_tokens::{
+    AllOwners, FileStore, ManageError, Record, RevokeRequest, TokenId, TokenService, Tokens,
+};
 
 use crate::args::Args;
 use crate::exit::Exit;
@@ -59,8 +61,8 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     }
 }
 
-/// Reads all ids before the first token is revoked, so that a wrong line changes nothing.
-fn read_ids() -> Result<Vec<TokenId>, Exit> {
+/// Reads all ids before the first token is changed, so that a wrong line changes nothing.
+pub(crate) fn read_ids() -> Result<Vec<TokenId>, Exit> {
     let mut ids = Vec::new();
     for (i, line) in io::stdin().lock().lines().enumerate() {
         let line = line.map_err(Exit::input)?;
@@ -112,26 +114,16 @@ fn revoke_several(
     yes: bool,
 ) -> Result<(), Exit> {
     let view = service.all_owners();
-    let (mut found, mut unknown) = (Vec::new(), 0_u64);
-    for id in ids {
-        match block_on(view.get(*id)) {
-            Ok(stored) => found.push(stored.record),
-            Err(error @ ManageError::NotFound { .. }) => {
-                note(error);
-                unknown += 1;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    found.retain(|record| record.revocation().is_none());
-    if !yes && !found.is_empty() {
-        found.iter().for_each(|record| note(description(record)));
+    let mut found = find_all(view, ids)?;
+    found.records.retain(|record| record.revocation().is_none());
+    if !yes && !found.records.is_empty() {
+        found.records.iter().for_each(|record| note(description(record)));
         note("A revoked service token cannot be recovered.");
-        confirm(&format!("Revoke these {} tokens?", found.len()))?;
+        confirm(&format!("Revoke these {} tokens?", found.records.len()))?;
     }
     let mut progress = Progress::new("revoking");
-    let (mut outcome, total) = (Outcome::default(), found.len() as u64);
-    for (id, at) in found.iter().map(|record| record.id()).zip(1..) {
+    let (mut outcome, total) = (Outcome::default(), found.records.len() as u64);
+    for (id, at) in found.records.iter().map(|record| record.id()).zip(1..) {
         let revoked = block_on(view.revoke(id, request.clone()));
         if !outcome.add_one(id, revoked.map(|revoked| !revoked.already_revoked)) {
             break;
@@ -140,9 +132,42 @@ fn revoke_several(
     }
     drop(progress);
     outcome.report("Revoked", "tokens", service)?;
-    match unknown {
-        0 => Ok(()),
-        _ => Err(Exit::Failed(format!("{unknown} of {} ids are unknown", ids.len()))),
+    found.expect_known(ids)
+}
+
+/// The records of several ids.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) records: Vec<Record>,
+    unknown: u64,
+}
+
+/// Reads the records, and reports each id that is unknown.
+pub(crate) fn find_all(
+    view: Tokens<'_, FileStore, AllOwners>,
+    ids: &[TokenId],
+) -> Result<Found, Exit> {
+    let mut found = Found::default();
+    for id in ids {
+        match block_on(view.get(*id)) {
+            Ok(stored) => found.records.push(stored.record),
+            Err(error @ ManageError::NotFound { .. }) => {
+                note(error);
+                found.unknown += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(found)
+}
+
+impl Found {
+    /// Returns an error if one of the ids is unknown.
+    pub(crate) fn expect_known(&self, ids: &[TokenId]) -> Result<(), Exit> {
+        match self.unknown {
+            0 => Ok(()),
+            unknown => Err(Exit::Failed(format!("{unknown} of {} ids are unknown", ids.len()))),
+        }
     }
 }
 

@@ -20,8 +20,9 @@ so it cannot be shown.
   --json    print one JSON object: the fields of `service-tokens list --json`,
             and secret_created_at, older_secret_created_at,
             older_secret_ends_at, older_secret_ends_on_first_use, issued_by,
-            issuers, revoked_at, revoked_by, reason and newer_format, as far as
-            the token has them.
+            issuers, suspended_since, suspended_until, suspended_by,
+            suspension_reason, revoked_at, revoked_by, reason and newer_format,
+            as far as the token has them.
             newer_format is true if a newer version wrote the record; some of
             its fields are then not shown
 
@@ -79,6 +80,12 @@ fn lines<S>(stored: &StoredRecord, service: &TokenService<S>) -> Vec<(&'static s
     lines.extend(record.issuers().iter().map(|issuer| ("Issued By Token", issuer.to_string())));
     let entry = |(key, value)| ("Metadata", format!("{}={}", visible(key), visible(value)));
     lines.extend(record.metadata().map(entry));
+    if let Some(suspension) = record.suspension() {
+        lines.push(("Suspended Since", time(suspension.since)));
+        lines.push(("Suspended Until", suspension.until.map_or("resumed".into(), time)));
+        lines.extend(suspension.by.as_deref().map(|by| ("Suspended By", visible(by))));
+        lines.extend(suspension.reason.as_deref().map(|text| ("Suspended For", visible(text))));
+    }
     if let Some(revocation) = record.revocation() {
         lines.push(("Revoked At", time(revocation.at)));
         lines.extend(revocation.by.as_deref().map(|by| ("Revoked By", visible(by))));

@@ -30,13 +30,13 @@ pub(super) struct ListQuery {
     #[serde(rename = "type")]
     #[param(nullable = false, min_length = 1, max_length = 64)]
     token_type: Option<String>,
-    /// Only tokens in these states. The value is `live` (active and pending, the default), `ended` (expired
-    /// and revoked), `all`, or some of `pending`, `active`, `expired` and `revoked` separated by commas. With
-    /// `ended_before` the default is `ended`.
+    /// Only tokens in these states. The value is `live` (active, pending and suspended, the default), `ended`
+    /// (expired and revoked), `all`, or some of `pending`, `active`, `suspended`, `expired` and `revoked` separated
+    /// by commas. With `ended_before` the default is `ended`.
     #[param(
         nullable = false,
         value_type = Option<String>,
-        pattern = "^(live|ended|all|(pending|active|expired|revoked)(,(pending|active|expired|revoked)){0,3})$"
+        pattern = "^(live|ended|all|(pending|active|suspended|expired|revoked)(,(pending|active|suspended|expired|revoked)){0,4})$"
     )]
     state: Option<StateFilter>,
     /// Only tokens whose `issued_to` is exactly this.

@@ -20,3 +20,5 @@ mod page;
 mod proxies;
 #[cfg(feature = "standards")]
 mod standards;
+#[cfg(all(feature = "standards", feature = "management"))]
+mod suspended;

@@ -15,6 +15,7 @@ mod lists;
 #[path = "../../../../tests/behaviour/harness/planted.rs"]
 mod planted;
 mod secrets;
+mod suspending;
 mod terminal;
 mod tool;
 mod types;

@@ -18,7 +18,7 @@ fn end_older_keeps_newest_secret() {
     let stale = ["end-older", &id, "--older-created-at", "2020-01-01T00:00:00Z"];
     tool.run(&stale).failed("the token was rotated again");
     assert!(verdict(&first).starts_with("accepted"));
-    tool.run(&["end-older", &id, "--by", ""]).failed("--by must not be empty");
+    tool.run(&["end-older", &id, "--by", ""]).failed("--by must contain a visible character");
     let ended = tool.run(&["end-older", &id, "--by", "ada"]).done();
     assert!(ended.err.contains("Ended the older secret of"), "{ended:?}");
     assert_eq!(verdict(&first), "refused the token's secret was replaced and has ended\n");
@@ -88,7 +88,8 @@ fn report_leak_acts_on_right_secret_only() {
     assert_eq!(told, format!("live {other} acme connector active: suspended\n"));
     assert!(tool.answer(&["verify"], &other_token).out.contains("suspended"));
     tool.answer(&["report-leak", "--action", "delete"], "").misused("--action must be report");
-    tool.answer(&["report-leak", "--by", ""], &token).failed("--by must not be empty");
+    tool.answer(&["report-leak", "--by", ""], &token)
+        .failed("--by must contain a visible character");
 }
 
 /// Returns the checksum of a token, which anyone can compute.

@@ -6,12 +6,14 @@ use regex::Regex;
 
 use crate::tool::Tool;
 
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 14] = [
     "issue",
     "verify",
     "list",
     "show",
     "rotate",
+    "suspend",
+    "resume",
     "amend",
     "end-older",
     "report-leak",

@@ -234,7 +234,8 @@ async fn list_with_cursor_of_other_list_is_refused() {
     // The cursor works on another node, with another spelling, and with another page length.
     let other = builder(Arc::clone(api.service.store()), &api.clock).build().unwrap();
     let other = serve(management::router(Arc::new(other))).await;
-    let again = "issued_to_contains=%61cme&state=pending,active&type=connector&order=newest";
+    let again =
+        "issued_to_contains=%61cme&state=pending,active,suspended&type=connector&order=newest";
     for address in [api.address, other] {
         let path = format!("/tokens?cursor={cursor}&{again}&limit=3");
         let page = call(address, &api.manager, "GET", &path, "", &[]).await;

@@ -1,0 +1,121 @@
+//! `service-tokens resume`
+
+use futures_lite::future::block_on;
+use service_tokens::{FileStore, Record, ResumeRequest, TokenId, TokenService};
+
+use crate::args::Args;
+use crate::exit::Exit;
+use crate::outcome::Outcome;
+use crate::output::{description, note, time, visible};
+use crate::progress::Progress;
+use crate::prompt::confirm;
+use crate::revoke::{find_all, read_ids};
+use crate::settings::Access;
+use crate::value;
+
+pub(crate) const HELP: &str = "\
+Resumes suspended tokens, which are then accepted again with the secrets that
+they had. The command shows the tokens with the reason of their suspension and
+asks for a confirmation, which is y or yes on standard input.
+
+  service-tokens resume ID... [OPTIONS]
+  service-tokens resume - --yes [OPTIONS] < ids
+                    reads the ids from standard input, one per line
+
+  --by TEXT         the person or program that resumes them
+  --yes             do not ask for a confirmation
+
+With several ids, an unknown id does not stop the others, but the exit status is
+then 1. After several ids the command compacts the file.
+
+`service-tokens --help` lists the options for every verb.
+";
+
+pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
+    let (mut by, mut yes) = (None, false);
+    while let Some(option) = args.next_option()? {
+        match &*option {
+            "by" => args.set(&mut by, value::text)?,
+            "yes" => args.flag(&mut yes)?,
+            _ => return Err(args.unknown_option(&option)),
+        }
+    }
+    let ids = match args.ids()? {
+        Some(ids) => ids,
+        None if yes => read_ids()?,
+        None => {
+            return Err(args
+                .usage_error("- needs --yes, because standard input holds the ids and no answer"));
+        }
+    };
+    let mut request = ResumeRequest::new();
+    if let Some(by) = by {
+        request = request.by(by);
+    }
+    let service = args.settings.open(Access::Write)?;
+    match ids[..] {
+        [id] => resume_one(&service, id, request, yes),
+        _ => resume_several(&service, &ids, &request, yes),
+    }
+}
+
+fn resume_one(
+    service: &TokenService<FileStore>,
+    id: TokenId,
+    request: ResumeRequest,
+    yes: bool,
+) -> Result<(), Exit> {
+    let view = service.all_owners();
+    let record = block_on(view.get(id))?.record;
+    if !yes && record.suspension().is_some() {
+        note_suspension(&record);
+        confirm("Resume this token?")?;
+    }
+    let resumed = block_on(view.resume(id, request))?;
+    if resumed.was_suspended {
+        note(format_args!("Resumed {}.", description(&record)));
+    } else {
+        note(format_args!("{} was not suspended. Nothing changed.", description(&record)));
+    }
+    Ok(())
+}
+
+fn resume_several(
+    service: &TokenService<FileStore>,
+    ids: &[TokenId],
+    request: &ResumeRequest,
+    yes: bool,
+) -> Result<(), Exit> {
+    let view = service.all_owners();
+    let found = find_all(view, ids)?;
+    if !yes && !found.records.is_empty() {
+        found.records.iter().for_each(note_suspension);
+        confirm(&format!("Resume these {} tokens?", found.records.len()))?;
+    }
+    let mut progress = Progress::new("resuming");
+    let (mut outcome, total) = (Outcome::default(), found.records.len() as u64);
+    for (id, at) in found.records.iter().map(|record| record.id()).zip(1..) {
+        let resumed = block_on(view.resume(id, request.clone()));
+        if !outcome.add_one(id, resumed.map(|resumed| resumed.was_suspended)) {
+            break;
+        }
+        progress.update(at, total);
+    }
+    drop(progress);
+    outcome.report("Resumed", "tokens", service)?;
+    found.expect_known(ids)
+}
+
+/// Shows the token, and who suspended it, when and why.
+fn note_suspension(record: &Record) {
+    note(description(record));
+    let Some(suspension) = record.suspension() else { return };
+    let by = suspension.by.as_deref().map(|by| format!(" by {}", visible(by)));
+    let reason = suspension.reason.as_deref().map(|reason| format!(": {}", visible(reason)));
+    note(format_args!(
+        "  suspended since {}{}{}",
+        time(suspension.since),
+        by.unwrap_or_default(),
+        reason.unwrap_or_default()
+    ));
+}
