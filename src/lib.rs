@@ -113,6 +113,7 @@
 //! | [`clock`], [`random`] | the clock and the source of random bytes |
 //! | [`digest`] | the key ring |
 //! | [`scope`], [`token`] | the grammar of scopes and tokens, and their limits |
+//! | [`import`] | the forms of credentials of an older system |
 //! | [`network`] | client networks, from which a token may be used |
 //! | `file` | the options of the file store, and the report of its opening |
 //! | [`bulk`] | purging and revoking many tokens |
@@ -253,6 +254,7 @@ pub mod error;
 pub mod event;
 #[cfg(feature = "file")]
 pub mod file;
+pub mod import;
 // Like the README, the examples of its pages need every feature.
 #[cfg(any(
     all(doc, not(doctest)),
@@ -277,9 +279,9 @@ pub use {async_trait::async_trait, chrono, uuid};
 pub use check::{OwnerGate, OwnerStatus, RequestContext, VerifiedToken};
 pub use refusal::Refusal;
 pub use service::{
-    AllOwners, BuildError, FlushTimeout, Flushed, InContext, IssueRequest, Issued, OnBehalf,
-    OneOwner, ResumedIssuing, RevokeRequest, Revoked, RotateRequest, TokenService,
-    TokenServiceBuilder, Tokens,
+    AllOwners, BuildError, FlushTimeout, Flushed, ImportRequest, Imported, InContext, IssueRequest,
+    Issued, OnBehalf, OneOwner, ResumedIssuing, RevokeRequest, Revoked, RotateRequest,
+    TokenService, TokenServiceBuilder, Tokens,
 };
 #[cfg(feature = "memory")]
 pub use stores::MemoryStore;

@@ -17,6 +17,7 @@
 //! | `caller` | the embedder or the token that asks for an operation |
 //! | `issue`, `rotate`, `revoke` | one verb each |
 //! | `tokens` | the views of one owner or of all owners |
+//! | `import` | importing a token of an older system |
 //! | `bulk` | operations on all records that a filter selects |
 //! | `on_behalf` | operations that a token asks for |
 //! | `verify` | verification |
@@ -30,6 +31,7 @@ mod core;
 mod end_overlap;
 mod flush_last_used;
 mod follow_changes;
+mod import;
 mod issue;
 mod issue_gate;
 mod last_used;
@@ -48,11 +50,12 @@ pub use self::core::{FlushTimeout, TokenService};
 pub use builder::{BuildError, TokenServiceBuilder};
 pub use bulk::{BulkError, BulkFailure, BulkOutcome, BulkProgress, Purge, RevokeAll};
 pub use flush_last_used::Flushed;
+pub use import::Imported;
 pub use issue::Issued;
 pub use on_behalf::OnBehalf;
 pub use pause_issuing::ResumedIssuing;
 pub use policy::{InvalidPolicy, Policy};
-pub use request::{IssueRequest, RevokeRequest, RotateRequest};
+pub use request::{ImportRequest, IssueRequest, RevokeRequest, RotateRequest};
 pub use revoke::Revoked;
 pub use tokens::{AllOwners, OneOwner, Tokens};
 pub use verify::InContext;

@@ -150,7 +150,11 @@ impl<S: TokenStore> TokenService<S> {
 
     /// Refuses if the owner has the maximum of live tokens. It filters the store's answer again, because
     /// a store may return more records than the filter selects.
-    async fn check_active_limit(&self, owner: &str, now: DateTime<Utc>) -> Result<(), ManageError> {
+    pub(super) async fn check_active_limit(
+        &self,
+        owner: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), ManageError> {
         let Some(max) = self.policy.max_active_per_owner else { return Ok(()) };
         let filter = Filter::new().owner(owner).states(States::LIVE);
         let mut request = ListRequest::from(filter).limit(max.clamp(1, MAX_PAGE_LEN));

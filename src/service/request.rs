@@ -1,5 +1,6 @@
 //! The requests of callers, one file for each verb.
 
+mod import;
 mod issue;
 mod revoke;
 mod rotate;
@@ -8,6 +9,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+pub use import::ImportRequest;
+pub(super) use import::ImportSource;
 pub use issue::IssueRequest;
 pub use revoke::RevokeRequest;
 pub use rotate::RotateRequest;

@@ -19,11 +19,18 @@ pub(super) struct Scan<'t, S> {
     filter: Filter,
     /// The token with which every pass begins, if it is live.
     first: Option<TokenId>,
+    skips_imported: bool,
 }
 
 impl<'t, S: TokenStore> Scan<'t, S> {
     pub(super) fn new(view: View<'t, S>, filter: Filter, first: Option<TokenId>) -> Self {
-        Self { view, filter, first }
+        Self { view, filter, first, skips_imported: false }
+    }
+
+    /// Leaves out the imported tokens.
+    pub(super) fn without_imported(mut self) -> Self {
+        self.skips_imported = true;
+        self
     }
 
     pub(super) fn filter(&self) -> &Filter {
@@ -106,7 +113,10 @@ impl<'t, S: TokenStore> Scan<'t, S> {
             after: cursor,
             ..ListRequest::from(self.filter.clone()).order(Order::OldestFirst).limit(MAX_PAGE_LEN)
         };
-        let page = self.view.page(request, self.view.service.earlier().time).await?;
+        let mut page = self.view.page(request, self.view.service.earlier().time).await?;
+        if self.skips_imported {
+            page.items.retain(|stored| !stored.record.is_imported());
+        }
         Ok((page.items, page.next))
     }
 
