@@ -8,7 +8,7 @@ use crate::clock::from_micros;
 use crate::digest::Digests;
 use crate::random::OsRandom;
 use crate::record::{NewRecord, OlderEnds, Record, Rotation};
-use crate::scope::{ScopeSet, TokenType};
+use crate::scope::{ScopeSet, TokenType, TokenTypes};
 use crate::secret::Secret;
 use crate::token::{ParsedToken, Prefix, Token, TokenId};
 
@@ -25,7 +25,7 @@ fn prefix() -> Prefix {
 
 fn fresh() -> (Token, crate::digest::StoredDigest) {
     let secret = Secret::generate(&OsRandom).unwrap();
-    let digest = Digests::plain().make(ID, secret.characters());
+    let digest = Digests::plain().make(ID, secret.characters(), prefix().tag());
     (Token::assemble(&prefix(), ID, &secret), digest)
 }
 
@@ -45,6 +45,8 @@ fn issue(token_type: &str, scopes: &[&str]) -> Issued {
         issued_by: None,
         issuers: &[],
         metadata: &BTreeMap::new(),
+        networks: None,
+        end_set_at: None,
     });
     Issued { record: record.unwrap(), token }
 }
@@ -54,12 +56,12 @@ impl Issued {
         &self,
         now: i64,
         requirement: &Requirement,
-        types: &TokenTypes,
+        rules: &AccessRules,
     ) -> Result<VerifiedToken, Refusal> {
         let accepted = [prefix()];
         let parsed = ParsedToken::parse(self.token.expose_secret(), &accepted).unwrap();
         let matched = self.record.matches(&parsed, &Digests::plain()).unwrap();
-        matched.authorize(from_micros(now), requirement, types)
+        matched.authorize(from_micros(now), requirement, &RequestContext::new(), rules)
     }
 
     /// The secret is replaced at 2,500 and ends then.
@@ -69,8 +71,10 @@ impl Issued {
             older_ends: OlderEnds::Now,
             replaces: None,
             expires_at: None,
+            by: None,
+            on_behalf_of: None,
         };
-        self.record = self.record.rotate(from_micros(2_500), &rotation).unwrap();
+        self.record = self.record.rotate(Times::at(from_micros(2_500)), &rotation).unwrap();
         self
     }
 
@@ -80,8 +84,8 @@ impl Issued {
     }
 }
 
-fn types(name: &str, scopes: &[&str]) -> TokenTypes {
-    TokenTypes::new([TokenType::new(name, scopes).unwrap()])
+fn types(name: &str, scopes: &[&str]) -> AccessRules {
+    AccessRules::new(TokenTypes::new([TokenType::new(name, scopes).unwrap()]))
 }
 
 fn requirement(scope: &str) -> Requirement {
@@ -94,11 +98,11 @@ const ACTIVE: i64 = 2_500;
 
 #[test]
 fn first_applicable_refusal_is_given() {
-    let unknown = TokenTypes::default();
+    let unknown = AccessRules::default();
     let narrow = types("t", &["other"]);
     let (wide, lacking) = (types("t", &["*"]), requirement("b"));
     let token = || issue("t", &["a"]);
-    let cases: [(Issued, i64, &TokenTypes, Option<Refusal>); 13] = [
+    let cases: [(Issued, i64, &AccessRules, Option<Refusal>); 13] = [
         (token().with_secret_ended().revoked(), EXPIRED, &unknown, Some(Refusal::Revoked)),
         (token().with_secret_ended().revoked(), PENDING, &unknown, Some(Refusal::Revoked)),
         (token().revoked(), ACTIVE, &wide, Some(Refusal::Revoked)),
@@ -212,8 +216,9 @@ fn debug_shows_no_secret_or_digest() {
     let bytes = token.record.to_bytes();
     let matched = token.record.matches(&parsed, &Digests::plain()).unwrap();
     let mut shown = format!("{matched:?}");
+    let (asked, rules) = (requirement("a"), types("t", &["a"]));
     let verified =
-        matched.authorize(from_micros(ACTIVE), &requirement("a"), &types("t", &["a"])).unwrap();
+        matched.authorize(from_micros(ACTIVE), &asked, &RequestContext::new(), &rules).unwrap();
     shown += &format!("{verified:?} {verified:#?}");
     assert!(shown.contains("owner") && shown.contains(&ID.to_string()));
     assert_eq!(parsed.secret(), secret.as_bytes());

@@ -26,6 +26,32 @@ fn verified(digests: &Digests, stored: &StoredDigest, id: TokenId) -> Result<boo
     verified_with(digests, stored, id, &prefixes()[0])
 }
 
+/// The digests were computed by another implementation of the description in the file.
+#[test]
+fn golden_digests_match_their_tokens() {
+    let golden = include_str!("../../tests/golden/digests_v1.txt");
+    let unhex = |text: &str| -> Vec<u8> {
+        let pairs = text.as_bytes().chunks(2);
+        pairs.map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    };
+    let mut count = 0;
+    for line in golden.lines().filter(|line| !line.starts_with('#')) {
+        let [token, key, digest] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
+        let prefix = Prefix::new(token.rsplit_once('_').unwrap().0).unwrap();
+        let accepted = [prefix.clone()];
+        let parsed = ParsedToken::parse(token, &accepted).unwrap();
+        let digests = match key {
+            "-" => Digests::plain(),
+            key => Digests::keyed(KeyRing::new(KeyId(*b"2026"), &unhex(key)).unwrap()),
+        };
+        let stored = StoredDigest::from_bytes(unhex(digest).as_slice().try_into().unwrap());
+        assert_eq!(digests.verify(&stored, &digests.hash(&parsed)), Ok(true), "{token}");
+        assert_eq!(digests.make(parsed.id(), parsed.secret(), prefix.tag()), stored, "{token}");
+        count += 1;
+    }
+    assert!(count > 10, "{count}");
+}
+
 fn made(digests: &Digests) -> StoredDigest {
     digests.make(ID, &SECRET, prefixes()[0].tag())
 }

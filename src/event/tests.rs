@@ -46,7 +46,74 @@ fn next(event: &Event) -> Option<Event> {
             reason: None,
             stopped: None,
         },
-        Event::RevokedAll { .. } => Event::Purged {
+        Event::RevokedAll { .. } => Event::Suspended {
+            id,
+            owner: owner(),
+            until: Some(from_micros(1_767_225_600_000_000)),
+            by: by(),
+            reason: Some("INC-42".to_owned()),
+            on_behalf_of: None,
+        },
+        Event::Suspended { .. } => {
+            Event::AlreadySuspended { id, owner: owner(), on_behalf_of: Some(id) }
+        }
+        Event::AlreadySuspended { .. } => Event::SuspendedAll {
+            owner: Some(owner()),
+            filter: Box::new(Filter::new()),
+            with: Some(id),
+            since: from_micros(0),
+            suspended: 1,
+            failed: 0,
+            by: by(),
+            reason: None,
+            stopped: None,
+        },
+        Event::SuspendedAll { .. } => Event::Resumed { id, owner: owner(), by: by() },
+        Event::Resumed { .. } => Event::NotSuspended { id, owner: owner() },
+        Event::NotSuspended { .. } => Event::ResumedAll {
+            owner: None,
+            filter: Box::new(Filter::new()),
+            resumed: 1,
+            failed: 0,
+            by: by(),
+            stopped: None,
+        },
+        Event::ResumedAll { .. } => Event::Amended {
+            id,
+            owner: owner(),
+            fields: vec![Field::IssuedTo, Field::ExpiresAt],
+            by: by(),
+            on_behalf_of: None,
+        },
+        Event::Amended { .. } => Event::OlderSecretEnded {
+            id,
+            owner: owner(),
+            already_ended: false,
+            by: by(),
+            on_behalf_of: None,
+        },
+        Event::OlderSecretEnded { .. } => Event::Imported {
+            id,
+            owner: owner(),
+            token_type: "connector".to_owned(),
+            issued_to: "nightly backup".to_owned(),
+            by: by(),
+        },
+        Event::Imported { .. } => {
+            Event::AlreadyImported { id, owner: owner(), state: State::Active }
+        }
+        Event::AlreadyImported { .. } => {
+            Event::LeakReported { id: Some(id), owner: Some(owner()), outcome: "live", by: by() }
+        }
+        Event::LeakReported { .. } => Event::ExpiresSoon {
+            id,
+            owner: owner(),
+            token_type: "connector".to_owned(),
+            issued_to: "nightly backup".to_owned(),
+            expires_at: from_micros(0),
+            distance: Duration::from_secs(86_400),
+        },
+        Event::ExpiresSoon { .. } => Event::Purged {
             owner: None,
             retention: Duration::from_millis(1_500),
             purged: 1,
@@ -97,10 +164,10 @@ fn all() -> Vec<Event> {
 #[test]
 fn name_of_each_event_is_unique() {
     let mut names: Vec<&str> = all().iter().map(Event::name).collect();
-    assert_eq!(names.len(), 22);
+    assert_eq!(names.len(), 34);
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), 22);
+    assert_eq!(names.len(), 34);
 }
 
 #[test]
@@ -136,9 +203,12 @@ fn serialize_times_is_rfc_3339() {
     assert_eq!(value("last_used_stalled")["oldest"], "1970-01-01T00:00:00.000001Z");
     assert_eq!(value("clock_jumped")["by_seconds"], -90.0);
     assert_eq!(value("clock_jumped")["noticed_at"], "1970-01-01T00:00:00Z");
+    assert_eq!(value("suspended")["until"], "2026-01-01T00:00:00Z");
+    assert_eq!(value("amended")["fields"], serde_json::json!(["issued_to", "expires_at"]));
+    assert_eq!(value("expires_soon")["distance_seconds"], 86_400.0);
     assert_eq!(value("purged")["retention_seconds"], 1.5);
     assert_eq!(value("refused")["reason"]["malformed"], "checksum");
     let filter = &value("revoked_all")["filter"];
     assert_eq!(filter["created_before"], "1970-01-01T00:00:00Z");
-    assert_eq!(filter["states"], serde_json::json!(["pending", "active"]));
+    assert_eq!(filter["states"], serde_json::json!(["pending", "active", "suspended"]));
 }

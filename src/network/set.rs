@@ -7,11 +7,15 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 
 use super::{InvalidNetwork, MAX_NETWORKS, Network};
 
 const IPV4: u8 = 4;
 const IPV6: u8 = 6;
+
+/// The IPv4-mapped IPv6 addresses as numbers, `::ffff:0:0/96`.
+const MAPPED: RangeInclusive<u128> = 0xffff_0000_0000..=0xffff_ffff_ffff;
 
 /// A sorted set of 1 to [`MAX_NETWORKS`] networks without duplicates.
 ///
@@ -35,7 +39,7 @@ impl NetworkSet {
     ///
     /// # Errors
     ///
-    /// [`InvalidNetworks::Empty`] if there are none, and [`InvalidNetworks::TooMany`] if there are more
+    /// [`InvalidNetworks::Empty`] without a network, and [`InvalidNetworks::TooMany`] if there are more
     /// than [`MAX_NETWORKS`].
     ///
     /// # Examples
@@ -214,8 +218,8 @@ impl<'de> serde::Deserialize<'de> for NetworkSet {
 
 /// The canonical bytes of a [`NetworkSet`], borrowed. Its operations do not allocate.
 ///
-/// Bytes that are not canonical permit no address and are contained in no set from the first malformed
-/// entry on, so an error elsewhere cannot widen a token.
+/// `permits` and `contains` stop at a malformed entry and return `false`, so bytes that were not checked
+/// do not widen a token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NetworksRef<'b>(&'b [u8]);
 
@@ -258,8 +262,29 @@ impl<'b> NetworksRef<'b> {
     /// Returns whether the address is in one of the networks.
     #[inline]
     pub(crate) fn permits(self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.iter().any(|network| network.contains(address))
+        let mut rest = self.0;
+        match address.to_canonical() {
+            IpAddr::V4(address) => {
+                while let Some((network, prefix_len, after)) = split_ipv4(rest) {
+                    if (network ^ address.to_bits()).leading_zeros() >= prefix_len.into() {
+                        return true;
+                    }
+                    rest = after;
+                }
+            }
+            IpAddr::V6(address) => {
+                while let Some((.., after)) = split_ipv4(rest) {
+                    rest = after;
+                }
+                while let Some((network, prefix_len, after)) = split_ipv6(rest) {
+                    if (network ^ address.to_bits()).leading_zeros() >= prefix_len.into() {
+                        return true;
+                    }
+                    rest = after;
+                }
+            }
+        }
+        false
     }
 
     /// Returns whether this set permits every address that the set `other` permits.
@@ -273,9 +298,11 @@ impl<'b> NetworksRef<'b> {
     ///
     /// They are in ascending order of their lowest addresses. So one pass moves the lowest address that
     /// is not yet found (`next`) upwards, until it passes the network's highest address or meets a gap.
+    /// The mapped addresses are not a gap between IPv6 networks, because they are IPv4.
     fn contains_network(self, wanted: Network) -> bool {
         let (mut next, highest) = wanted.range();
-        let same_family = |network: &Network| network.address.is_ipv4() == wanted.address.is_ipv4();
+        let is_ipv4 = wanted.address.is_ipv4();
+        let same_family = |network: &Network| network.address.is_ipv4() == is_ipv4;
         for (from, to) in self.iter().filter(same_family).map(Network::range) {
             if from > next {
                 return false;
@@ -285,6 +312,12 @@ impl<'b> NetworksRef<'b> {
             }
             // It does not overflow, because `to` is below `highest`.
             next = next.max(to + 1);
+            if !is_ipv4 && MAPPED.contains(&next) {
+                next = MAPPED.end() + 1;
+            }
+            if next > highest {
+                return true;
+            }
         }
         false
     }
@@ -296,22 +329,28 @@ impl<'b> NetworksRef<'b> {
 }
 
 /// Splits the first entry from the bytes. Returns `None` if they do not begin with a whole entry.
-#[inline]
 fn split_entry(bytes: &[u8]) -> Option<(Network, &[u8])> {
-    let (family, rest) = bytes.split_first()?;
-    let (address, rest) = match *family {
-        IPV4 => {
-            let (octets, rest) = rest.split_first_chunk::<4>()?;
-            (IpAddr::V4(Ipv4Addr::from(*octets)), rest)
-        }
-        IPV6 => {
-            let (octets, rest) = rest.split_first_chunk::<16>()?;
-            (IpAddr::V6(Ipv6Addr::from(*octets)), rest)
-        }
-        _ => return None,
+    let (address, prefix_len, rest) = if let Some((network, prefix_len, rest)) = split_ipv4(bytes) {
+        (Ipv4Addr::from_bits(network).into(), prefix_len, rest)
+    } else {
+        let (network, prefix_len, rest) = split_ipv6(bytes)?;
+        (Ipv6Addr::from_bits(network).into(), prefix_len, rest)
     };
-    let (prefix_len, rest) = rest.split_first()?;
-    Some((Network { address, prefix_len: *prefix_len }, rest))
+    Some((Network { address, prefix_len }, rest))
+}
+
+/// Splits the address and the prefix length of an IPv4 network from the bytes.
+#[inline]
+fn split_ipv4(bytes: &[u8]) -> Option<(u32, u8, &[u8])> {
+    let (&[family, ref octets @ .., prefix_len], rest) = bytes.split_first_chunk::<6>()?;
+    (family == IPV4).then_some((u32::from_be_bytes(*octets), prefix_len, rest))
+}
+
+/// Splits the address and the prefix length of an IPv6 network from the bytes.
+#[inline]
+fn split_ipv6(bytes: &[u8]) -> Option<(u128, u8, &[u8])> {
+    let (&[family, ref octets @ .., prefix_len], rest) = bytes.split_first_chunk::<18>()?;
+    (family == IPV6).then_some((u128::from_be_bytes(*octets), prefix_len, rest))
 }
 
 /// An iterator over the networks of a [`NetworkSet`], in ascending order.
@@ -321,7 +360,6 @@ pub struct Networks<'n>(&'n [u8]);
 impl Iterator for Networks<'_> {
     type Item = Network;
 
-    #[inline]
     fn next(&mut self) -> Option<Network> {
         let (network, rest) = split_entry(self.0)?;
         self.0 = rest;

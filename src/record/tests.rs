@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::from_micros;
 use crate::digest::DIGEST_LEN;
+use crate::network::Network;
 use crate::record::field::{MAX_METADATA, MAX_SCOPES_LEN, MAX_TEXT_LEN};
 use crate::scope::{MAX_SCOPE_LEN, MAX_SCOPES};
 
@@ -31,6 +32,7 @@ struct Draft {
     issued_by: Option<String>,
     issuers: Vec<TokenId>,
     metadata: BTreeMap<String, String>,
+    networks: Option<NetworkSet>,
 }
 
 impl Draft {
@@ -46,6 +48,7 @@ impl Draft {
             issued_by: None,
             issuers: Vec::new(),
             metadata: BTreeMap::new(),
+            networks: None,
         }
     }
 
@@ -63,6 +66,8 @@ impl Draft {
             issued_by: self.issued_by.as_deref(),
             issuers: &self.issuers,
             metadata: &self.metadata,
+            networks: self.networks.as_ref(),
+            end_set_at: None,
         })
     }
 }
@@ -92,6 +97,7 @@ fn full() -> Record {
             .skip(1)
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect(),
+        networks: Some(NetworkSet::parse(["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"]).unwrap()),
     }
     .record()
     .unwrap();
@@ -116,6 +122,15 @@ fn full() -> Record {
         by: Some("on call".into()),
         reason: Some("seen in a public log".into()),
     });
+    rare.suspension = Some(Suspension {
+        since: from_micros(1_767_225_600_000_007),
+        until: Some(from_micros(1_767_225_600_000_008)),
+        by: Some("on duty".into()),
+        reason: Some("odd traffic".into()),
+    });
+    rare.secret_by = Some("a console".into());
+    rare.secret_on_behalf_of = Some(TokenId::from_bytes([0x77; 16]));
+    rare.end_set_at = Some(from_micros(1_767_225_600_000_009));
     record
 }
 
@@ -146,6 +161,21 @@ fn scope_sets() -> impl Strategy<Value = ScopeSet> {
     vec("[a-c]{1,3}(:[a-c]{1,2}){0,2}(:\\*)?", 0..5).prop_map(|s| ScopeSet::new(s).unwrap()).boxed()
 }
 
+fn network_sets() -> impl Strategy<Value = NetworkSet> {
+    let network = (any::<bool>(), any::<u128>(), 0..=128u8).prop_map(|(is_ipv4, bits, len)| {
+        let (address, len): (std::net::IpAddr, u8) = if is_ipv4 {
+            let len = len % 33;
+            let mask = u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0);
+            (std::net::Ipv4Addr::from(bits as u32 & mask).into(), len)
+        } else {
+            let mask = u128::MAX.checked_shl(128 - u32::from(len)).unwrap_or(0);
+            (std::net::Ipv6Addr::from(bits & mask).into(), len)
+        };
+        Network::new(address, len).unwrap()
+    });
+    vec(network, 1..33).prop_map(|networks| NetworkSet::new(networks).unwrap()).boxed()
+}
+
 /// A wrapper with a `Debug` that prints no field. [`Rare`] has no `Debug`, because the fields of a
 /// newer record may contain digests.
 #[derive(Clone, Default)]
@@ -164,6 +194,16 @@ prop_compose! {
         revocation in proptest::option::of((
             times(), proptest::option::of(texts()), proptest::option::of(texts()),
         )),
+        suspension in proptest::option::of((
+            times(), proptest::option::of(times()),
+            proptest::option::of(texts()), proptest::option::of(texts()),
+        )),
+        networks in proptest::option::of(network_sets()),
+        (secret_by, token, end_set_at) in (
+            proptest::option::of(texts()),
+            proptest::option::of(any::<[u8; 16]>()),
+            proptest::option::of(times()),
+        ),
         issued_by in proptest::option::of(texts()),
         issuers in vec(any::<[u8; 16]>(), 0..=16),
         metadata in btree_map(texts().prop_map(|t| t.chars().take(9).collect()), "\\PC{0,9}", 0..5),
@@ -183,7 +223,16 @@ prop_compose! {
             }),
             issued_by: issued_by.map(Into::into),
             issuers: issuers.into_iter().map(TokenId::from_bytes).collect(),
-            metadata,
+            suspension: suspension.map(|(since, until, by, reason)| Suspension {
+                since,
+                until,
+                by: by.map(Into::into),
+                reason: reason.map(Into::into),
+            }),
+            details: Details::new(networks.as_ref(), &metadata),
+            secret_by: secret_by.map(Into::into),
+            secret_on_behalf_of: token.map(TokenId::from_bytes),
+            end_set_at,
             ignorable: remarks.into_iter().map(|(tag, content)| (tag, content.into())).collect(),
             newer: None,
         })

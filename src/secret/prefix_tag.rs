@@ -110,6 +110,6 @@ mod tests {
     fn tag_is_start_of_domain_separated_hash() {
         let hash = Sha256::digest(b"service-tokens prefix\0acme_live");
         assert_eq!(PrefixTag::of("acme_live").bytes()[..], hash[..12]);
-        assert_ne!(PrefixTag::of("acme_live"), PrefixTag::of("acme_test"));
+        assert_ne!(PrefixTag::of("acme_live").bytes(), PrefixTag::of("acme_test").bytes());
     }
 }

@@ -150,6 +150,7 @@ impl ModelToken {
             State::Revoked => vec![Refusal::Revoked],
             State::Expired => vec![Refusal::Expired],
             State::Pending => vec![Refusal::NotYetActive],
+            State::Suspended => vec![Refusal::Suspended],
             State::Active => vec![],
         }
     }

@@ -37,7 +37,7 @@ fn lines(store: &FileStore) -> String {
 fn records(store: &FileStore) -> BTreeMap<u8, Record> {
     let query = ListRequest::from(Filter::new().states(States::ALL));
     let page = block_on(store.list(&query, DateTime::UNIX_EPOCH)).unwrap();
-    let number = |id: TokenId| id.to_bytes()[7];
+    let number = |id: TokenId| id.to_bytes()[if id.is_imported() { 15 } else { 7 }];
     page.items.into_iter().map(|stored| (number(stored.record.id()), stored.record)).collect()
 }
 
@@ -67,7 +67,7 @@ fn read_golden_records_gives_their_fields() {
     let path = directory.path().join("store");
     fs::copy(golden("store_v1.journal"), &path).unwrap();
     let records = records(&FileStore::open(&path).unwrap());
-    assert_eq!(records.keys().copied().collect::<Vec<_>>(), [1, 2, 4, 5, 6, 7]);
+    assert_eq!(records.keys().copied().collect::<Vec<_>>(), [1, 2, 4, 5, 6, 7, 9, 10]);
     let now = DateTime::from_timestamp_micros(1_790_000_000_000_000).unwrap();
     assert_eq!(records[&1].state(now), State::Active);
     assert_eq!(records[&1].issued_to(), "backup service");
@@ -86,4 +86,15 @@ fn read_golden_records_gives_their_fields() {
     assert_eq!(metadata, [("team", "Straße 雪"), ("zero", "a\0b")]);
     assert!(records[&6].scopes().is_empty());
     assert!(records[&7].is_newer());
+    let networks: Vec<String> = records[&9].networks().map(|n| n.to_string()).collect();
+    assert_eq!(networks, ["10.0.0.0/8", "2001:db8::/32"]);
+    let suspension = records[&9].suspension().unwrap();
+    let until = now + chrono::Duration::microseconds(9);
+    assert_eq!((suspension.since, suspension.until), (now, Some(until)));
+    assert_eq!(suspension.by.as_deref(), Some("on call"));
+    assert_eq!(suspension.reason.as_deref(), Some("INC-42"));
+    assert_eq!(records[&9].state(now), State::Suspended);
+    assert_eq!(records[&9].state(until), State::Active);
+    assert!(records[&10].is_imported());
+    assert_eq!(records[&10].end_set_at(), now + chrono::Duration::microseconds(3));
 }

@@ -14,7 +14,7 @@ use service_tokens::clock::ManualClock;
 use service_tokens::digest::KeyId;
 use service_tokens::random::OsRandom;
 use service_tokens::record::ReplacedSecret;
-use service_tokens::steps::{Digests, ParsedToken, Prefix};
+use service_tokens::steps::{AccessRules, Digests, ParsedToken, Prefix, TokenTypes};
 use service_tokens::store::States;
 use service_tokens::{
     Event, Filter, IssueRequest, Issued, KeyRing, ListRequest, MemoryStore, Policy, Record,
@@ -331,8 +331,9 @@ fn debug_shows_no_secret() {
     let matched = newer.record.matches(&parsed, &digests).unwrap();
     canaries.check_debug("Matched", &matched);
     let connector = TokenType::new("connector", ["files:read", "files:upload"]).unwrap();
-    let types = service_tokens::steps::TokenTypes::new([connector]);
-    let verified = matched.authorize(service.now(), &Requirement::any_token(), &types).unwrap();
+    let rules = AccessRules::new(TokenTypes::new([connector]));
+    let context = service_tokens::RequestContext::new();
+    let verified = matched.authorize(service.now(), &any(), &context, &rules).unwrap();
     canaries.check_debug("VerifiedToken", &verified);
     canaries.check_debug("ParsedToken", &parsed);
     canaries.check_debug("Issued", &newer);

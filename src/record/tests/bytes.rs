@@ -174,8 +174,31 @@ fn each_rule_has_its_message() {
         (17, Some([b"\x01k".to_vec(), leb(8_191), long(8_191)].concat()), Ok(())),
         (17, Some([b"\x01k".to_vec(), leb(8_192), long(8_192)].concat()), Err(METADATA)),
         (0, Some(vec![]), Err("a field is unknown")),
-        (18, Some(vec![]), Err("a field is unknown")),
-        (18, Some(b"x".to_vec()), Err("a field is unknown")),
+        (18, Some(vec![]), Err("a set of networks is empty")),
+        (18, Some(b"x".to_vec()), Err("a network is malformed")),
+        (18, Some(vec![4, 10, 0, 0, 0, 8]), Ok(())),
+        (18, Some(vec![4, 10, 0, 0, 1, 8]), Err("a network is not canonical")),
+        (18, Some([[4, 10, 0, 0, 0, 8]; 2].concat()), Err("networks are not in ascending order")),
+        (18, Some((0..32).flat_map(|i| [4, 10, 0, 0, i, 32]).collect()), Ok(())),
+        (
+            18,
+            Some((0..33).flat_map(|i| [4, 10, 0, 0, i, 32]).collect()),
+            Err("a set has too many networks"),
+        ),
+        (19, Some(time(5)), Ok(())),
+        (19, Some(time(LATEST + 1)), Err(TIME)),
+        (20, Some(time(5)), Err("a suspension has no start")),
+        (21, Some(b"x".to_vec()), Err("a suspension has no start")),
+        (22, Some(b"x".to_vec()), Err("a suspension has no start")),
+        (23, Some(long(MAX_TEXT_LEN)), Ok(())),
+        (23, Some(long(MAX_TEXT_LEN + 1)), Err(TEXT)),
+        (24, Some(long(16)), Ok(())),
+        (24, Some(long(15)), Err(EARLY)),
+        (24, Some(long(17)), Err(LONG)),
+        (25, Some(time(LATEST)), Ok(())),
+        (25, Some(time(LATEST + 1)), Err(TIME)),
+        (26, Some(vec![]), Err("a field is unknown")),
+        (26, Some(b"x".to_vec()), Err("a field is unknown")),
         (127, Some(b"x".to_vec()), Err("a field is unknown")),
         (128, Some(b"x".to_vec()), Ok(())),
         (255, Some(vec![0; 16_384]), Ok(())),
@@ -232,12 +255,18 @@ fn largest_record_fits() {
     let rare = largest.rare.as_mut().unwrap();
     rare.issued_by = Some(text.as_str().into());
     rare.issuers = vec![TokenId::from_bytes([1; 16]); 16];
-    rare.metadata = (0..64).map(|i| (format!("{i:02}"), "v".repeat(126))).collect();
+    let metadata = (0..64).map(|i| (format!("{i:02}"), "v".repeat(126))).collect();
+    let networks = NetworkSet::new((0..32).map(|i| format!("::{i}").parse().unwrap())).unwrap();
+    rare.details = Details::new(Some(&networks), &metadata);
+    rare.secret_by = Some(text.as_str().into());
+    let suspension = rare.suspension.as_mut().unwrap();
+    suspension.by = Some(text.as_str().into());
+    suspension.reason = Some(text.as_str().into());
     let revocation = rare.revocation.as_mut().unwrap();
     revocation.by = Some(text.as_str().into());
     revocation.reason = Some(text.as_str().into());
     let bytes = largest.to_bytes();
-    assert_eq!(bytes.len(), 30_455);
+    assert_eq!(bytes.len(), 34_163);
     assert!(bytes.len() <= MAX_RECORD_BYTES);
     assert_eq!(Record::from_bytes(&bytes), Ok(largest));
 }
@@ -324,6 +353,9 @@ fn newer() -> Vec<u8> {
     fields.push((15, b"someone".to_vec()));
     fields.push((16, [1; 32].to_vec()));
     fields.push((17, b"\xff".to_vec()));
+    fields.push((18, b"\xff".to_vec()));
+    fields.push((19, 4_000i64.to_be_bytes().to_vec()));
+    fields.push((21, b"someone".to_vec()));
     fields.push((200, b"only on Sundays".to_vec()));
     frame(2, &fields)
 }

@@ -127,6 +127,7 @@ impl Model {
                 _ if !is_live => Refusal::SecretEnded,
                 State::Expired => Refusal::Expired,
                 State::Pending => Refusal::NotYetActive,
+                State::Suspended => Refusal::Suspended,
                 State::Active => {
                     assert_eq!(verdict, Verdict::Accepted, "secret {secret} at {now}: {self:?}");
                     continue;
@@ -229,8 +230,10 @@ proptest! {
                         older_ends,
                         replaces,
                         expires_at: expiry.map(|end| end.map(from_micros)),
+                        by: None,
+                        on_behalf_of: None,
                     };
-                    match record.rotate(from_micros(now), &rotation) {
+                    match record.rotate(Times::at(from_micros(now)), &rotation) {
                         Ok(rotated) => {
                             prop_assert_eq!(expected, Ok(()));
                             prop_assert_eq!(rotated.id(), record.id());
@@ -289,7 +292,7 @@ proptest! {
         let expires_at = expiry.map(|end| end.map(from_micros));
         for older_ends in [at(end), OlderEnds::OnFirstUse { latest: from_micros(end) }] {
             let rotation = Rotation { expires_at, ..rotation(1, older_ends, replaces) };
-            if let Ok(rotated) = record.rotate(now, &rotation) {
+            if let Ok(rotated) = record.rotate(Times::at(now), &rotation) {
                 prop_assert_eq!(Record::from_bytes(&rotated.to_bytes()), Ok(rotated));
             }
         }

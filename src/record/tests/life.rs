@@ -1,6 +1,7 @@
 //! The states of a record over time: each limit to the microsecond, and each refusal.
 
 use super::*;
+use crate::check::{AccessRules, RequestContext};
 use crate::digest::KeyId;
 use crate::random::{RandomError, RandomSource};
 use crate::record::field::Rule;
@@ -30,7 +31,7 @@ fn token(n: usize) -> Token {
 pub(super) fn digest_of(n: usize) -> StoredDigest {
     let (token, accepted) = (token(n), [prefix()]);
     let parsed = ParsedToken::parse(token.expose_secret(), &accepted).unwrap();
-    Digests::plain().make(ID, parsed.secret())
+    Digests::plain().make(ID, parsed.secret(), prefix().tag())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,13 +43,14 @@ pub(super) enum Verdict {
 
 pub(super) fn verdict(record: &Record, secret: usize, now: i64) -> Verdict {
     let types = TokenTypes::new([TokenType::new("t", ["a"]).unwrap()]);
+    let (rules, context) = (AccessRules::new(types), RequestContext::new());
     let (token, accepted) = (token(secret), [prefix()]);
     let parsed = ParsedToken::parse(token.expose_secret(), &accepted).unwrap();
     let matched = match record.matches(&parsed, &Digests::plain()) {
         Ok(matched) => matched,
         Err(mismatch) => return Verdict::Mismatch(mismatch),
     };
-    match matched.authorize(from_micros(now), &Requirement::any_token(), &types) {
+    match matched.authorize(from_micros(now), &Requirement::any_token(), &context, &rules) {
         Ok(verified) => {
             assert_eq!(verified.id(), ID);
             Verdict::Accepted
@@ -76,8 +78,15 @@ pub(super) fn rotation(
     secret: usize,
     older_ends: OlderEnds,
     replaces: Option<ReplacedSecret>,
-) -> Rotation {
-    Rotation { digest: digest_of(secret), older_ends, replaces, expires_at: None }
+) -> Rotation<'static> {
+    Rotation {
+        digest: digest_of(secret),
+        older_ends,
+        replaces,
+        expires_at: None,
+        by: None,
+        on_behalf_of: None,
+    }
 }
 
 pub(super) fn at(micros: i64) -> OlderEnds {
@@ -108,7 +117,7 @@ fn state_changes_to_the_microsecond() {
 fn older_secret_ends_to_the_microsecond() {
     for older_ends in [at(2_000), OlderEnds::OnFirstUse { latest: from_micros(2_000) }] {
         let rotated = issued(1_000, None, None)
-            .rotate(from_micros(1_500), &rotation(1, older_ends, None))
+            .rotate(Times::at(from_micros(1_500)), &rotation(1, older_ends, None))
             .unwrap();
         for (now, older) in [
             (1_500, Verdict::Accepted),
@@ -120,13 +129,20 @@ fn older_secret_ends_to_the_microsecond() {
             assert_eq!(verdict(&rotated, 1, now), Verdict::Accepted, "{now}");
         }
         let first_use = matches!(older_ends, OlderEnds::OnFirstUse { .. });
-        let overlap = Overlap { ends_at: from_micros(2_000), ends_on_first_use: first_use };
+        let overlap = Overlap {
+            ends_at: from_micros(2_000),
+            ends_on_first_use: first_use,
+            older_created_at: from_micros(1_000),
+        };
         assert_eq!(rotated.overlap(from_micros(1_999)), Some(overlap));
         assert_eq!(rotated.overlap(from_micros(2_000)), None);
         // At its end the overlap no longer requires a rotation to name the replaced secret.
         let again = rotation(2, OlderEnds::Now, None);
-        assert_eq!(rotated.rotate(from_micros(1_999), &again), Err(RotateDenied::OverlapRuns));
-        assert!(rotated.rotate(from_micros(2_000), &again).is_ok());
+        assert_eq!(
+            rotated.rotate(Times::at(from_micros(1_999)), &again),
+            Err(RotateDenied::OverlapRuns)
+        );
+        assert!(rotated.rotate(Times::at(from_micros(2_000)), &again).is_ok());
     }
 }
 
@@ -134,7 +150,8 @@ fn older_secret_ends_to_the_microsecond() {
 fn first_use_of_newest_ends_older() {
     let until_first_use = OlderEnds::OnFirstUse { latest: from_micros(9_000) };
     let record = issued(1_000, None, None);
-    let rotated = record.rotate(from_micros(1_500), &rotation(1, until_first_use, None)).unwrap();
+    let rotated =
+        record.rotate(Times::at(from_micros(1_500)), &rotation(1, until_first_use, None)).unwrap();
     assert_eq!(first_use_of(&record, 0, 1_500), None);
     assert_eq!(first_use_of(&rotated, 0, 1_500), None, "the older one's use");
     assert_eq!(first_use_of(&rotated, 1, 9_000), None, "the overlap is over");
@@ -151,7 +168,7 @@ fn first_use_of_newest_ends_older() {
     );
     // Other changes in between: the first use overwrites none of them and ends no other secret.
     let again = rotation(2, until_first_use, Some(ReplacedSecret::Oldest));
-    let newer = rotated.rotate(from_micros(1_900), &again).unwrap();
+    let newer = rotated.rotate(Times::at(from_micros(1_900)), &again).unwrap();
     let revoked = rotated.revoke(from_micros(1_900), None, None).unwrap().unwrap();
     let newer_format = rotated.as_if_newer().unwrap();
     for present in [newer, revoked, newer_format, record] {
@@ -159,7 +176,8 @@ fn first_use_of_newest_ends_older() {
     }
     assert_eq!(rotated.first_used(&first, from_micros(9_000)), None);
     // A rotation without that rule has no first use.
-    let plain = issued(1_000, None, None).rotate(from_micros(1_500), &rotation(1, at(9_000), None));
+    let plain = issued(1_000, None, None)
+        .rotate(Times::at(from_micros(1_500)), &rotation(1, at(9_000), None));
     assert_eq!(first_use_of(&plain.unwrap(), 1, 2_000), None);
 }
 
@@ -172,11 +190,18 @@ fn replacing_newest_keeps_rule_of_older() {
         [(until_first_use, at(3_000), true), (at(9_000), until_first_use, false)]
     {
         let record = issued(1_000, None, None)
-            .rotate(from_micros(1_500), &rotation(1, first, None))
+            .rotate(Times::at(from_micros(1_500)), &rotation(1, first, None))
             .unwrap()
-            .rotate(from_micros(1_600), &rotation(2, second, Some(ReplacedSecret::Newest)))
+            .rotate(
+                Times::at(from_micros(1_600)),
+                &rotation(2, second, Some(ReplacedSecret::Newest)),
+            )
             .unwrap();
-        let overlap = Overlap { ends_at: from_micros(9_000), ends_on_first_use };
+        let overlap = Overlap {
+            ends_at: from_micros(9_000),
+            ends_on_first_use,
+            older_created_at: from_micros(1_000),
+        };
         assert_eq!(record.overlap(from_micros(1_600)), Some(overlap));
         assert_eq!(verdict(&record, 0, 8_999), Verdict::Accepted);
         assert_eq!(first_use_of(&record, 2, 2_000).is_some(), ends_on_first_use);
@@ -187,12 +212,14 @@ fn replacing_newest_keeps_rule_of_older() {
 fn overlap_end_before_now_is_now() {
     let record = issued(1_000, None, None);
     for older_ends in [OlderEnds::Now, at(1_500), at(1_499), at(0)] {
-        let rotated = record.rotate(from_micros(1_500), &rotation(1, older_ends, None)).unwrap();
+        let rotated =
+            record.rotate(Times::at(from_micros(1_500)), &rotation(1, older_ends, None)).unwrap();
         assert_eq!(verdict(&rotated, 0, 1_500), Verdict::Denied(Refusal::SecretEnded));
         assert_eq!(verdict(&rotated, 1, 1_500), Verdict::Accepted);
         assert_eq!(rotated.overlap(from_micros(1_500)), None);
     }
-    let rotated = record.rotate(from_micros(1_500), &rotation(1, at(1_501), None)).unwrap();
+    let rotated =
+        record.rotate(Times::at(from_micros(1_500)), &rotation(1, at(1_501), None)).unwrap();
     assert_eq!(verdict(&rotated, 0, 1_500), Verdict::Accepted);
 }
 
@@ -202,9 +229,12 @@ fn overlap_end_before_now_is_now() {
 fn rotate_at_once_can_end_both_secrets() {
     let record = issued(1_000, None, None);
     let twice = record
-        .rotate(from_micros(1_500), &rotation(1, at(9_000), None))
+        .rotate(Times::at(from_micros(1_500)), &rotation(1, at(9_000), None))
         .unwrap()
-        .rotate(from_micros(1_600), &rotation(2, OlderEnds::Now, Some(ReplacedSecret::Oldest)))
+        .rotate(
+            Times::at(from_micros(1_600)),
+            &rotation(2, OlderEnds::Now, Some(ReplacedSecret::Oldest)),
+        )
         .unwrap();
     assert_eq!(verdict(&twice, 0, 1_600), Verdict::Mismatch(Refusal::WrongSecret));
     assert_eq!(verdict(&twice, 1, 1_600), Verdict::Denied(Refusal::SecretEnded));
@@ -215,13 +245,14 @@ fn rotate_at_once_can_end_both_secrets() {
 fn rotate_of_inactive_record_is_refused() {
     let plain = rotation(1, OlderEnds::Now, None);
     let record = issued(1_000, Some(2_000), Some(3_000));
-    let rotate = |now, rotation: &Rotation| record.rotate(from_micros(now), rotation).err();
+    let rotate =
+        |now, rotation: &Rotation| record.rotate(Times::at(from_micros(now)), rotation).err();
     assert_eq!(rotate(1_999, &plain), Some(RotateDenied::NotActive(State::Pending)));
     assert_eq!(rotate(2_000, &plain), None);
     assert_eq!(rotate(2_999, &plain), None);
     assert_eq!(rotate(3_000, &plain), Some(RotateDenied::NotActive(State::Expired)));
     let revoked = record.revoke(from_micros(2_500), None, None).unwrap().unwrap();
-    let denied = revoked.rotate(from_micros(2_500), &plain).err();
+    let denied = revoked.rotate(Times::at(from_micros(2_500)), &plain).err();
     assert_eq!(denied, Some(RotateDenied::NotActive(State::Revoked)));
 
     let invalid = |field: Field, rule| Some(RotateDenied::Invalid(InvalidField { field, rule }));
@@ -260,7 +291,7 @@ fn oversized_revocation_is_refused() {
     let record = issued(1_000, None, None);
     let now = from_micros(2_000);
     let long = "x".repeat(MAX_TEXT_LEN + 1);
-    let invalid = |field: Field, rule| Err(RevokeDenied::Invalid(InvalidField { field, rule }));
+    let invalid = |field: Field, rule| Err(ChangeDenied::Invalid(InvalidField { field, rule }));
     let too_long = Rule::TooLong { max: MAX_TEXT_LEN };
     assert_eq!(record.revoke(now, Some(""), None), invalid(Field::RevokedBy, Rule::Empty));
     assert_eq!(record.revoke(now, Some(&long), None), invalid(Field::RevokedBy, too_long));
@@ -280,8 +311,8 @@ fn newer_record_is_neither_matched_nor_changed() {
     assert!(record.is_newer());
     assert_eq!(verdict(&record, 0, 2_000), Verdict::Mismatch(Refusal::NewerRecord));
     let now = from_micros(2_000);
-    assert_eq!(record.revoke(now, None, None), Err(RevokeDenied::NewerRecord));
-    let rotated = record.rotate(now, &rotation(1, OlderEnds::Now, None));
+    assert_eq!(record.revoke(now, None, None), Err(ChangeDenied::NewerRecord));
+    let rotated = record.rotate(Times::at(now), &rotation(1, OlderEnds::Now, None));
     assert_eq!(rotated, Err(RotateDenied::NewerRecord));
 }
 
@@ -293,7 +324,7 @@ fn unknown_optional_field_is_written_back() {
     assert_eq!(verdict(&read, 0, 2_000), Verdict::Accepted);
     let now = from_micros(2_000);
     let revoked = read.revoke(now, None, None).unwrap().unwrap();
-    let rotated = read.rotate(now, &rotation(1, OlderEnds::Now, None)).unwrap();
+    let rotated = read.rotate(Times::at(now), &rotation(1, OlderEnds::Now, None)).unwrap();
     for changed in [revoked, rotated] {
         let bytes = changed.to_bytes();
         assert!(bytes.windows(5).any(|field| field == b"\xc8\x03new"), "{changed:?}");
@@ -315,8 +346,8 @@ fn each_mismatch_has_its_reason() {
         StoredDigest::from_bytes(&bytes)
     };
     let mut changed = record.clone();
-    changed.newest.digest = unknown(3);
-    assert_eq!(verdict(&changed, 0, 2_000), Verdict::Mismatch(Refusal::UnknownScheme(3)));
+    changed.newest.digest = unknown(6);
+    assert_eq!(verdict(&changed, 0, 2_000), Verdict::Mismatch(Refusal::UnknownScheme(6)));
     changed.newest.digest = unknown(0);
     assert_eq!(verdict(&changed, 0, 2_000), Verdict::Mismatch(Refusal::UnknownScheme(0)));
     changed.newest.digest = unknown(2);

@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use super::{FileStore, FileStoreOptions};
 use crate::clock::from_micros;
 use crate::digest::StoredDigest;
-use crate::record::{NewRecord, OlderEnds, Record, Rotation};
+use crate::record::{NewRecord, OlderEnds, Record, Rotation, Times};
 use crate::scope::ScopeSet;
 use crate::token::TokenId;
 
@@ -99,6 +99,8 @@ fn new_record<'r>(
         issued_by: None,
         issuers: &[],
         metadata: nothing,
+        networks: None,
+        end_set_at: None,
     }
 }
 
@@ -114,6 +116,13 @@ fn revoked(record: &Record) -> Record {
 fn rotated(record: &Record, n: u64) -> Record {
     let older_ends = OlderEnds::At(now() + Duration::days(1));
     let replaces = Some(crate::record::ReplacedSecret::Oldest);
-    let rotation = Rotation { digest: digest(n), older_ends, replaces, expires_at: None };
-    record.rotate(now(), &rotation).unwrap()
+    let rotation = Rotation {
+        digest: digest(n),
+        older_ends,
+        replaces,
+        expires_at: None,
+        by: None,
+        on_behalf_of: None,
+    };
+    record.rotate(Times::at(now()), &rotation).unwrap()
 }

@@ -6,6 +6,9 @@ use std::fmt::Write;
 
 use super::model::Model;
 use super::*;
+use crate::digest::{ImportAlgorithm, StoredDigest};
+use crate::network::NetworkSet;
+use crate::record::NewSuspension;
 use crate::store::TokenStore;
 
 #[test]
@@ -62,6 +65,29 @@ async fn fill(store: &FileStore) {
     let nothing = ScopeSet::default();
     let record = Record::new(&new_record(6, &nothing, &BTreeMap::new())).unwrap();
     insert(record).await;
+
+    let networks = NetworkSet::parse(["10.0.0.0/8", "2001:db8::/32"]).unwrap();
+    let record = Record::new(&NewRecord {
+        networks: Some(&networks),
+        ..new_record(9, &scopes, &BTreeMap::new())
+    });
+    let version_of_9 = insert(record.clone().unwrap()).await;
+    let until = Some(now() + Duration::microseconds(9));
+    let (by, reason) = (Some("on call"), Some("INC-42"));
+    let suspension = NewSuspension { since: now(), until, by, reason };
+    let suspended = record.unwrap().suspend(now(), suspension).unwrap().unwrap();
+    store.replace(&suspended, version_of_9).await.unwrap();
+
+    let digest = StoredDigest::imported(ImportAlgorithm::Sha256, [0x5a; 32]);
+    let id_10 = TokenId::from_bytes(*b"\0\0impo\x80r\x80ted\0\0\0\n");
+    assert!(id_10.is_imported());
+    let record = NewRecord {
+        id: id_10,
+        digest,
+        end_set_at: Some(now() + Duration::microseconds(3)),
+        ..new_record(10, &scopes, &metadata)
+    };
+    insert(Record::new(&record).unwrap()).await;
 
     // A record of a newer program.
     insert(super::record(7).as_if_newer().unwrap()).await;
