@@ -133,7 +133,9 @@ pub(crate) async fn text_with_native_prefix_uses_no_form(stores: Stores) {
 
     // Under a service with another prefix, the text has the form.
     let other = |accepted: &[&str]| {
-        let service = TokenService::builder(harness.store.clone(), "globex").import_form(form());
+        let service = TokenService::builder(harness.store.clone(), "globex")
+            .import_form(form())
+            .clock(harness.clock.clone());
         let service = service.token_type(token_type("connector", &["files:read"]));
         accepted
             .iter()

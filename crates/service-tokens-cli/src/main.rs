@@ -15,9 +15,13 @@
 //! - Text that another person wrote never reaches a terminal unescaped (see `output::visible`).
 
 mod args;
+mod csv;
 mod descendants;
 mod exit;
 mod filters;
+mod import;
+mod import_form;
+mod import_rows;
 mod issue;
 mod json;
 mod lines;
@@ -56,6 +60,7 @@ Verbs:
   rotate          give a token a new secret and print it once
   revoke          revoke tokens by id, permanently
   revoke-all      revoke every token that matches filters, permanently
+  import          import tokens of an older system by their digests
   purge           remove the records of tokens that ended long ago
   scanner-regex   print the expression with which secret scanners find tokens
 
@@ -74,6 +79,22 @@ Options for every verb:
                           manage tokens)
   --max-lifetime DURATION the longest lifetime of a token (default: 366d)
   --allow-never           allow tokens that never expire
+  --import-form FORM      a form of tokens of an older system; repeatable. It is
+                          a hash (sha256, sha512 or hmac-sha256), followed by
+                          words that are separated by commas:
+                            prefix=TEXT      the text before the rest
+                            characters=SET   of the rest: digits, lower, upper,
+                                             lower-hex, upper-hex, base62,
+                                             base64url, base64 or of:LIST,
+                                             joined by +
+                            lengths=N        of the rest: 32, 40..48 or 40+48
+                            hashed=PART      text (default), rest, or after:C,
+                                             the part after the last C
+                            hashed-lengths=N the lengths of that part
+                            key-id=XXXX      the id of the HMAC key, four bytes
+                            key-file=PATH    a file that contains only the key
+                            allow-guessing-from-ids
+                                             allow fewer than 112 random bits
   -h, --help              show this help, or the help of the verb before it
 
 A duration is a number with s, m, h, d or w, such as 90d. A time is RFC 3339,
@@ -88,6 +109,7 @@ Exit status:
   1   refused, not found, cancelled or failed; for `verify`, at least one line
       was not accepted
   2   the command line is wrong; no file was opened
+  3   for `import`, at least one row was refused
 ";
 
 struct Verb {
@@ -104,6 +126,7 @@ const VERBS: &[Verb] = &[
     Verb { name: "rotate", help: rotate::HELP, run: rotate::run },
     Verb { name: "revoke", help: revoke::HELP, run: revoke::run },
     Verb { name: "revoke-all", help: revoke_all::HELP, run: revoke_all::run },
+    Verb { name: "import", help: import::HELP, run: import::run },
     Verb { name: "purge", help: purge::HELP, run: purge::run },
     Verb { name: "scanner-regex", help: scanner_regex::HELP, run: scanner_regex::run },
 ];

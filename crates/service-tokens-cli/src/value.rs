@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use service_tokens::steps::Prefix;
-use service_tokens::{IssueRequest, RotateRequest, TokenId, TokenType};
+use service_tokens::{ImportRequest, IssueRequest, RotateRequest, TokenId, TokenType};
 
 /// Accepts any text.
 pub(crate) fn text(text: &str) -> Result<String, String> {
@@ -68,7 +68,8 @@ fn try_duration(text: &str) -> Option<Duration> {
     within.contains(&seconds).then(|| Duration::from_secs(seconds))
 }
 
-fn time(text: &str) -> Option<DateTime<Utc>> {
+/// Parses a time.
+pub(crate) fn time(text: &str) -> Option<DateTime<Utc>> {
     Some(DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc))
 }
 
@@ -116,6 +117,15 @@ impl Expiry {
 
     /// Sets this expiry in a request to issue a token.
     pub(crate) fn set_in_issue(self, request: IssueRequest) -> IssueRequest {
+        match self {
+            Self::In(lifetime) => request.expires_in(lifetime),
+            Self::At(end) => request.expires_at(end),
+            Self::Never => request.never_expires(),
+        }
+    }
+
+    /// Sets this expiry in a request to import a token.
+    pub(crate) fn set_in_import(self, request: ImportRequest) -> ImportRequest {
         match self {
             Self::In(lifetime) => request.expires_in(lifetime),
             Self::At(end) => request.expires_at(end),
