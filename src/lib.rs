@@ -98,6 +98,8 @@
 //!   step.
 //! - [Keys and digests](manual::keys_and_digests) has the stored form of a secret and the life of a
 //!   key.
+//! - [Bringing existing keys](manual::bringing_existing_keys) leads through the move of API keys from an
+//!   older system, whose holders keep their texts.
 //! - [Defaults](manual::defaults) lists every default and limit, its reason, and how to change it.
 //! - [Measurements](manual::measured) has targets and figures, and how to repeat them.
 //!

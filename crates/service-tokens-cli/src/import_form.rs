@@ -44,7 +44,10 @@ enum Part {
 }
 
 /// Parses a form such as `sha256,prefix=sk_live_,characters=base62,lengths=32`.
-pub(crate) fn parse(text: &str) -> Result<FormOption, String> {
+///
+/// Its name in errors is its number on the command line.
+pub(crate) fn parse(number: usize, text: &str) -> Result<FormOption, String> {
+    let name = number.to_string();
     let mut words = text.split(',');
     let hash = words.next().unwrap_or_default();
     let (mut prefix, mut characters, mut lengths) = (None, None, None);
@@ -55,8 +58,8 @@ pub(crate) fn parse(text: &str) -> Result<FormOption, String> {
             allow_guessing = true;
             continue;
         }
-        let (name, value) = word.split_once('=').ok_or_else(form)?;
-        match name {
+        let (key, value) = word.split_once('=').ok_or_else(form)?;
+        match key {
             "prefix" => prefix = Some(value),
             "characters" => characters = Some(set(value)?),
             "lengths" => lengths = Some(range(value)?),
@@ -68,12 +71,12 @@ pub(crate) fn parse(text: &str) -> Result<FormOption, String> {
         }
     }
     let (mut form, hash) = match (hash, key_id, key_file) {
-        ("sha256", None, None) => (ImportForm::sha256(text), Hash::Sha256),
-        ("sha512", None, None) => (ImportForm::sha512(text), Hash::Sha512),
+        ("sha256", None, None) => (ImportForm::sha256(name), Hash::Sha256),
+        ("sha512", None, None) => (ImportForm::sha512(name), Hash::Sha512),
         ("hmac-sha256", Some(id), Some(path)) => {
             let key =
                 fs::read(path).map_err(|error| format!("key-file cannot be read: {error}"))?;
-            (ImportForm::hmac_sha256(text, id, &key), Hash::HmacSha256(id))
+            (ImportForm::hmac_sha256(name, id, &key), Hash::HmacSha256(id))
         }
         ("hmac-sha256", ..) => return Err("needs key-id and key-file for hmac-sha256".into()),
         ("sha256" | "sha512", ..) => {

@@ -47,7 +47,8 @@ use args::{Args, refuse_tokens};
 use exit::Exit;
 
 const HELP: &str = "\
-Issues, verifies, lists, rotates and revokes service tokens in a token file.
+Issues, verifies, lists, rotates, revokes and imports service tokens in a token
+file.
 
   service-tokens [OPTIONS] VERB ...
   service-tokens VERB --help        describes one verb

@@ -91,8 +91,8 @@ impl<'t, S: TokenStore> Purge<'t, S> {
 
     /// Also removes the records of tokens that were [imported](crate::Tokens::import).
     ///
-    /// Without this call they are retained. The record of a revoked token is what prevents that the same
-    /// import makes the token valid again. So include them only when the import will never be repeated, for
+    /// Without this call they are retained. The record of a revoked token prevents that the same import
+    /// makes the token valid again. So include them only when the import will never be repeated, for
     /// example because the table of the older system was deleted and its [forms](crate::import) were removed
     /// from the service.
     ///

@@ -6,8 +6,18 @@ use regex::Regex;
 
 use crate::tool::Tool;
 
-const VERBS: [&str; 9] =
-    ["issue", "verify", "list", "show", "rotate", "revoke", "revoke-all", "purge", "scanner-regex"];
+const VERBS: [&str; 10] = [
+    "issue",
+    "verify",
+    "list",
+    "show",
+    "rotate",
+    "revoke",
+    "revoke-all",
+    "import",
+    "purge",
+    "scanner-regex",
+];
 
 #[test]
 fn print_help_names_every_verb_on_stdout() {
