@@ -11,7 +11,7 @@ use service_tokens::{FileStore, ManageError, MemoryStore, TokenService};
 use crate::args::Args;
 use crate::exit::{Exit, with_causes};
 use crate::import_form::Hash;
-use crate::import_rows::{Defaults, Import, read};
+use crate::import_rows::{Defaults, Import, Refused, read};
 use crate::output::note;
 use crate::progress::Progress;
 use crate::settings::Access;
@@ -66,8 +66,7 @@ const MAX_LISTED: usize = 100;
 struct Report {
     imported: usize,
     already_imported: usize,
-    /// The lines of refused rows, with the reasons.
-    refused: Vec<(usize, String)>,
+    refused: Refused,
 }
 
 pub(crate) fn run(mut args: Args) -> Result<(), Exit> {

@@ -61,16 +61,19 @@ impl Column {
     }
 }
 
-/// Reads the requests of a file. The errors are those of single rows, with their lines.
+/// The lines of refused rows, with the reasons.
+pub(crate) type Refused = Vec<(usize, String)>;
+
+/// Reads the requests of a file, and the rows that are refused.
 pub(crate) fn read(
     text: &str,
     hash: Hash,
     defaults: &Defaults,
-) -> Result<(Vec<Import>, Vec<(usize, String)>), String> {
+) -> Result<(Vec<Import>, Refused), String> {
     let mut rows = csv::rows(text)?.into_iter();
     let header = rows.next().ok_or("the file is empty")?;
     let columns = columns(&header, defaults)?;
-    let (mut imports, mut errors): (Vec<Import>, _) = (Vec::new(), Vec::new());
+    let (mut imports, mut errors): (Vec<Import>, Refused) = (Vec::new(), Vec::new());
     let mut lines: HashMap<TokenId, usize> = HashMap::new();
     for row in rows {
         let line = row.line;
@@ -179,7 +182,10 @@ fn decode(text: &str, len: usize) -> Option<Vec<u8>> {
     let unpadded = text.trim_end_matches('=');
     let padding = text.len() - unpadded.len();
     let is_padded = padding > 0;
-    if unpadded.len() != (8 * len).div_ceil(6) || is_padded && text.len() % 4 != 0 || padding > 2 {
+    if unpadded.len() != (8 * len).div_ceil(6)
+        || is_padded && !text.len().is_multiple_of(4)
+        || padding > 2
+    {
         return None;
     }
     let (mut bytes, mut bits, mut held) = (Vec::new(), 0u32, 0u32);
