@@ -58,7 +58,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     acme.revoke(id, RevokeRequest::new().by("bob").reason("not needed")).await?;
 
     // Events wait in a queue. Flush it before the process ends, so that no event is lost.
-    service.flush_events(Duration::from_secs(5))?;
+    // It has no time limit of its own, because a sink may hang.
+    tokio::time::timeout(Duration::from_secs(5), service.flush_events()).await?;
     println!("\nAll events are written.");
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 pub use guarded::ClockJump;
 pub(crate) use guarded::{Earlier, GuardedClock, Moment};
@@ -265,4 +265,19 @@ pub(crate) fn micros(duration: Duration) -> i64 {
 /// Rounds a time down to whole microseconds, as records store it.
 pub(crate) fn whole_micros(time: DateTime<Utc>) -> DateTime<Utc> {
     from_micros(time.timestamp_micros())
+}
+
+/// The distance that two times must have so that no whole millisecond names both, see [`names`].
+pub(crate) const NAMED_APART: TimeDelta = TimeDelta::milliseconds(2);
+
+/// Returns whether a time that a client sends back names this recorded time.
+///
+/// Many clients hold times in milliseconds, such as a `Date` of JavaScript. They send back a recorded time
+/// rounded down, up or to the nearest millisecond. So a whole millisecond also names a time that is less
+/// than a millisecond away. Recorded times that must not be confused are at least [`NAMED_APART`].
+pub(crate) fn names(sent: DateTime<Utc>, recorded: DateTime<Utc>) -> bool {
+    let (sent, recorded) = (whole_micros(sent), whole_micros(recorded));
+    let is_whole_milli = sent.timestamp_subsec_micros() % 1_000 == 0;
+    let distance = (sent - recorded).abs();
+    distance.is_zero() || (is_whole_milli && distance < TimeDelta::milliseconds(1))
 }

@@ -100,6 +100,7 @@
 //! thousand runs.
 
 mod changes;
+mod closing;
 mod factory;
 mod failures;
 mod filters;
@@ -292,6 +293,7 @@ async fn on_one_handle(probe: Probe<'_>, promise: Promise) -> Verdict {
         Promise::TouchDoesNotChangeRecord => last_use::touch_does_not_change_record(probe).await,
         Promise::UnusedSinceIsExact => last_use::unused_since_is_exact(probe).await,
         Promise::ChangesAreReported => changes::changes_are_reported(probe).await,
+        Promise::ClosingHidesNothing => closing::closing_hides_nothing(probe).await,
         Promise::ThreadsAgree
         | Promise::HandlesAgree
         | Promise::SurvivesReopening

@@ -3,6 +3,7 @@
 //! An [`Event`] describes an operation or a refusal, and an [`EventSink`] receives the events. Without a sink they go to
 //! `tracing`. With the feature `serde` an event can be written to a table or a log as one flat map.
 
+mod class;
 mod queue;
 #[cfg(feature = "serde")]
 mod serialize;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+pub(crate) use queue::{Purpose, Room};
 pub use sink::EventSink;
 pub(crate) use sink::{Events, with_sources};
 
@@ -53,7 +55,7 @@ pub enum Operation {
     ReportLeak,
     /// Emitting a notice for each token that expires soon.
     NotifyExpiry,
-    /// Counting the records that a bulk operation would select.
+    /// Counting the records that a filter or a bulk operation selects.
     Count,
 }
 
@@ -116,13 +118,15 @@ pub enum Event {
         /// The calling token, if the operation was on behalf of one.
         on_behalf_of: Option<TokenId>,
     },
-    /// Records were counted, as a dry run of a bulk operation.
+    /// Records were counted, for a caller or as a dry run of a bulk operation.
     #[non_exhaustive]
     Counted {
         /// The owner that the operation was limited to.
         owner: Option<String>,
         /// The number of records.
         records: u64,
+        /// The calling token, if the operation was on behalf of one.
+        on_behalf_of: Option<TokenId>,
     },
     /// A page of records was read.
     #[non_exhaustive]
@@ -429,6 +433,8 @@ pub enum Event {
     Refused {
         /// The id in the token, if it had one. A client can write any id into a text.
         id: Option<TokenId>,
+        /// The token's owner, if the secret was right.
+        owner: Option<String>,
         /// The reason.
         reason: Refusal,
     },
@@ -438,12 +444,16 @@ pub enum Event {
     EndedSecretPresented {
         /// The token's id.
         id: TokenId,
+        /// The token's owner.
+        owner: Option<String>,
     },
     /// An active token was refused because it lacks a required scope.
     #[non_exhaustive]
     MissingScope {
         /// The token's id.
         id: TokenId,
+        /// The token's owner.
+        owner: Option<String>,
         /// The required scopes, with single spaces between them.
         requirement: String,
     },
@@ -478,13 +488,39 @@ pub enum Event {
     ClockJumped(
         #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::clock_jump"))] ClockJump,
     ),
-    /// Events were dropped because the sink was too slow.
+    /// Events of one kind were summed, because more of them occurred than the sink received in time. Only
+    /// events that a client can cause are summed, such as refusals. No other event reports them.
+    ///
+    /// The sink receives it with the time of the last one.
+    #[non_exhaustive]
+    Repeated {
+        /// The [name](Event::name) of the summed events.
+        kind: &'static str,
+        /// Their operation, if they are [failed](Self::Failed) operations.
+        operation: Option<Operation>,
+        /// Their reason, if they are [refusals](Self::Refused). If there are too many different reasons,
+        /// further ones are summed without it.
+        reason: Option<Refusal>,
+        /// The number of events.
+        count: u64,
+        /// The time of the first one.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::time"))]
+        first: DateTime<Utc>,
+        /// The time of the last one.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::time"))]
+        last: DateTime<Utc>,
+        /// Their token, if all are about the same one.
+        id: Option<TokenId>,
+        /// Their owner, if all have the same one.
+        owner: Option<String>,
+        /// The calling token, if all are on behalf of the same one.
+        on_behalf_of: Option<TokenId>,
+    },
+    /// Events of the embedder's own operations were dropped, because the sink is too slow or hangs.
     #[non_exhaustive]
     Lost {
-        /// The number of lost events of management operations, and of other events that are rare.
+        /// The number of lost events.
         operations: u64,
-        /// The number of lost refusals.
-        refusals: u64,
     },
 }
 
@@ -534,6 +570,7 @@ impl Event {
             Self::LastUsedNotFlushed { .. } => "last_used_not_flushed",
             Self::LastUsedStalled { .. } => "last_used_stalled",
             Self::ClockJumped(_) => "clock_jumped",
+            Self::Repeated { .. } => "repeated",
             Self::Lost { .. } => "lost",
         }
     }
@@ -588,12 +625,13 @@ impl Event {
             | Self::Imported { id, .. }
             | Self::AlreadyImported { id, .. }
             | Self::ExpiresSoon { id, .. }
-            | Self::EndedSecretPresented { id }
+            | Self::EndedSecretPresented { id, .. }
             | Self::MissingScope { id, .. } => Some(*id),
             Self::Failed { id, .. }
             | Self::Refused { id, .. }
             | Self::LeakReported { id, .. }
-            | Self::StoreFailed { id, .. } => *id,
+            | Self::StoreFailed { id, .. }
+            | Self::Repeated { id, .. } => *id,
             Self::Counted { .. }
             | Self::Listed { .. }
             | Self::RevokedAll { .. }
@@ -610,7 +648,7 @@ impl Event {
     }
 
     /// Returns the owner of the token, or the owner that the operation was limited to. Returns `None` if
-    /// the event has no owner.
+    /// the event has no owner. A refusal has the owner only if the secret was right.
     pub fn owner(&self) -> Option<&str> {
         match self {
             Self::Issued { owner, .. }
@@ -633,15 +671,16 @@ impl Event {
             | Self::RevokedAll { owner, .. }
             | Self::SuspendedAll { owner, .. }
             | Self::ResumedAll { owner, .. }
-            | Self::Purged { owner, .. } => owner.as_deref(),
+            | Self::Purged { owner, .. }
+            | Self::Refused { owner, .. }
+            | Self::EndedSecretPresented { owner, .. }
+            | Self::MissingScope { owner, .. }
+            | Self::Repeated { owner, .. } => owner.as_deref(),
             Self::Read { .. }
             | Self::OverlapNotEnded { .. }
             | Self::IssuingPaused { .. }
             | Self::IssuingResumed
             | Self::Failed { .. }
-            | Self::Refused { .. }
-            | Self::EndedSecretPresented { .. }
-            | Self::MissingScope { .. }
             | Self::StoreFailed { .. }
             | Self::LastUsedNotFlushed { .. }
             | Self::LastUsedStalled { .. }
@@ -670,21 +709,23 @@ impl Event {
         }
     }
 
-    /// Returns whether a client can cause any number of such events.
-    fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::MissingScope { .. } | Self::StoreFailed { .. })
-    }
-
-    /// Creates the event of a token that was not accepted.
-    pub(crate) fn of_refusal(id: Option<TokenId>, error: &VerifyError) -> Self {
+    /// Creates the event of a token that was not accepted. The owner is known only if the secret was right.
+    pub(crate) fn of_refusal(
+        id: Option<TokenId>,
+        owner: Option<String>,
+        error: &VerifyError,
+    ) -> Self {
         match (error, id) {
             (VerifyError::Refused(Refusal::SecretEnded), Some(id)) => {
-                Self::EndedSecretPresented { id }
+                Self::EndedSecretPresented { id, owner }
             }
-            (VerifyError::Refused(reason), id) => Self::Refused { id, reason: *reason },
-            (VerifyError::OwnerUnknown, id) => Self::Refused { id, reason: Refusal::OwnerUnknown },
+            (VerifyError::Refused(reason), id) => Self::Refused { id, owner, reason: *reason },
+            (VerifyError::OwnerUnknown, id) => {
+                Self::Refused { id, owner, reason: Refusal::OwnerUnknown }
+            }
             (VerifyError::MissingScope(missing), _) => {
-                Self::MissingScope { id: missing.id, requirement: missing.requirement.scopes() }
+                let requirement = missing.requirement.scopes();
+                Self::MissingScope { id: missing.id, owner, requirement }
             }
             (VerifyError::Unavailable(cause), id) => {
                 Self::StoreFailed { id, cause: with_sources(&**cause) }

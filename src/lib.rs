@@ -275,6 +275,7 @@ pub mod steps;
 pub mod store;
 mod stores;
 pub mod token;
+mod visible;
 
 pub use {async_trait::async_trait, chrono, uuid};
 
@@ -282,7 +283,7 @@ pub use check::{OwnerGate, OwnerStatus, RequestContext, VerifiedToken};
 pub use refusal::Refusal;
 pub use service::{
     AllOwners, BuildError, FlushTimeout, Flushed, ImportRequest, Imported, InContext, IssueRequest,
-    Issued, OnBehalf, OneOwner, ResumedIssuing, RevokeRequest, Revoked, RotateRequest,
+    Issued, OnBehalf, OneOwner, ResumedIssuing, RevokeRequest, Revoked, RotateRequest, ShutDown,
     TokenService, TokenServiceBuilder, Tokens,
 };
 #[cfg(feature = "memory")]

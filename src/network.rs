@@ -12,7 +12,6 @@ use std::str::FromStr;
 
 pub use set::{InvalidNetworks, NetworkSet, Networks};
 // Records read their stored networks through it.
-#[allow(unused_imports)]
 pub(crate) use set::NetworksRef;
 
 /// The maximum number of networks in one set.

@@ -193,6 +193,16 @@ impl Record {
         Ok(record)
     }
 
+    /// Returns the record with another start and end, which no request could give it.
+    #[cfg(test)]
+    pub(crate) fn with_period(
+        self,
+        not_before: Option<DateTime<Utc>>,
+        expires_at: DateTime<Utc>,
+    ) -> Self {
+        Self { not_before, expires_at: Some(expires_at), ..self }
+    }
+
     fn set_rare(&mut self, rare: Rare) {
         self.rare = (rare != Rare::default()).then(|| Box::new(rare));
     }

@@ -16,7 +16,7 @@ pub use grammar::{InvalidScope, MAX_SCOPE_LEN, MAX_SCOPES, MAX_TYPE_NAME_LEN};
 pub use requirement::Requirement;
 pub use reserved::ReservedScope;
 pub(crate) use token_type::valid_type_name;
-pub use token_type::{TokenType, TokenTypes};
+pub use token_type::{TokenType, TokenTypes, TypeLimits};
 
 use grammar::{covers, validate};
 use requirement::RequirementKind;

@@ -1,5 +1,7 @@
 //! The private half of a token, in memory that is overwritten when it is dropped.
 
+#[cfg(test)]
+pub(crate) mod counted;
 mod prefix_tag;
 
 use std::fmt;

@@ -8,16 +8,21 @@
 //! | `request`, `policy` | requests, and the limits for them |
 //! | `audit` | exactly one event for each management operation |
 //! | `issue_gate` | the gate that pauses issuing |
+//! | `owner_limit` | places in the limit of live tokens of each owner |
+//! | `yield_once` | yielding to other tasks between pages |
 //! | `cache` | cached records and in-flight reads |
 //! | `recent_times`, `last_used` | uses that the store does not have yet |
 //! | `records` | reads and writes of records, with retries after conflicts and lost answers |
 //! | `core`, `builder` | the struct that owns all of these |
-//! | `flush_last_used`, `follow_changes`, `pause_issuing` | one method each, for tasks and operators |
+//! | `flush_last_used`, `follow_changes`, `pause_issuing`, `refusal_of` | one method each, for tasks, operators and lists |
+//! | `shut_down` | the last flushes, and closing the store |
+//! | `take_place` | reserving a place for a new token |
 //! | `end_overlap` | the first use of a new secret ends an overlap |
 //! | `caller` | the embedder or the token that asks for an operation |
 //! | `issue`, `rotate`, `revoke` | one verb each |
 //! | `tokens` | the views of one owner or of all owners |
 //! | `import` | importing a token of an older system |
+//! | `count` | counting the records that a filter selects |
 //! | `bulk` | operations on all records that a filter selects |
 //! | `on_behalf` | operations that a token asks for |
 //! | `verify` | verification |
@@ -28,6 +33,7 @@ mod bulk;
 mod cache;
 mod caller;
 mod core;
+mod count;
 mod end_overlap;
 mod flush_last_used;
 mod follow_changes;
@@ -36,15 +42,20 @@ mod issue;
 mod issue_gate;
 mod last_used;
 mod on_behalf;
+mod owner_limit;
 mod pause_issuing;
 mod policy;
 mod recent_times;
 mod records;
+mod refusal_of;
 mod request;
 mod revoke;
 mod rotate;
+mod shut_down;
+mod take_place;
 mod tokens;
 mod verify;
+mod yield_once;
 
 pub use self::core::{FlushTimeout, TokenService};
 pub use builder::{BuildError, TokenServiceBuilder};
@@ -57,5 +68,6 @@ pub use pause_issuing::ResumedIssuing;
 pub use policy::{InvalidPolicy, Policy};
 pub use request::{ImportRequest, IssueRequest, RevokeRequest, RotateRequest};
 pub use revoke::Revoked;
+pub use shut_down::ShutDown;
 pub use tokens::{AllOwners, OneOwner, Tokens};
 pub use verify::InContext;

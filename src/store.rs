@@ -179,10 +179,10 @@ pub trait ChangeStream: Send {
 /// Put the attribute [`async_trait`](macro@crate::async_trait) on the `impl`. The file
 /// `examples/custom_store.rs` is a complete store.
 ///
-/// Five methods are required. The other four have defaults that are correct for a store without last use,
-/// without a change feed and without records in memory. A store that returns `true` from
+/// Five methods are required. The other five have defaults that are correct for a store without last use,
+/// without a change feed, without records in memory and without a resource that must be closed. A store that returns `true` from
 /// [`tracks_last_used`](Self::tracks_last_used) must also implement [`touch`](Self::touch). A
-/// [wrapper](#wrappers) must implement all nine.
+/// [wrapper](#wrappers) must implement all ten.
 ///
 /// A store saves [`Record::to_bytes`] and, next to it, the columns by which it searches. It takes those
 /// columns from the record's accessors. A store contains no rule about revocation, rotation or expiry,
@@ -396,6 +396,22 @@ pub trait TokenStore: Send + Sync + 'static {
         let _ = (id, visit);
         false
     }
+
+    /// Completes the pending writes and releases the resources of the store, such as its files and
+    /// connections. [`TokenService::shut_down`](crate::TokenService::shut_down) calls it last.
+    ///
+    /// A later call on the store, also through another handle in this process, succeeds as before or fails
+    /// with an error. It must not panic, and it must not report a record as missing
+    /// (`closing_hides_nothing`). Closing again is not an error.
+    ///
+    /// The default has no effect. It is correct for a store that releases its resources when it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Any error if acknowledged data may be lost or a resource could not be released.
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 macro_rules! forward {
@@ -437,6 +453,10 @@ macro_rules! forward {
 
             fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<RecordRef<'_>>)) -> bool {
                 (**self).find_now(id, visit)
+            }
+
+            async fn close(&self) -> Result<(), StoreError> {
+                (**self).close().await
             }
         }
     };

@@ -249,8 +249,12 @@ fn unlike_v1(bytes: &[u8], accepted: &[Prefix]) -> MalformedToken {
 /// Returns a regular expression for secret scanners that finds tokens with any of these prefixes.
 ///
 /// It uses the common subset of RE2, PCRE, Rust and JavaScript. A match is a candidate that
-/// [`ParsedToken::parse`] accepts or refuses. The expression has no word boundary at the start, because a token
-/// may follow an escaped line break (`\\n`) or a percent-encoded character.
+/// [`ParsedToken::parse`] accepts or refuses.
+///
+/// The expression has no word boundary at either end. A token may follow an escaped line break (`\\n`) or
+/// a percent-encoded character, and a letter, a digit, `_` or another token may follow it. So a match can
+/// be the first part of a longer run of letters and digits. The parser accepts it only if these
+/// characters are a token with a valid checksum.
 ///
 /// ```
 /// use service_tokens::steps::Prefix;
@@ -258,13 +262,13 @@ fn unlike_v1(bytes: &[u8], accepted: &[Prefix]) -> MalformedToken {
 ///
 /// assert_eq!(
 ///     scanner_regex(&[Prefix::new("acme_live")?, Prefix::new("acme_test")?]),
-///     r"(?:acme_live|acme_test)_1[0-9A-Za-z]{71}\b",
+///     "(?:acme_live|acme_test)_1[0-9A-Za-z]{71}",
 /// );
 /// # Ok::<(), service_tokens::token::InvalidPrefix>(())
 /// ```
 pub fn scanner_regex(prefixes: &[Prefix]) -> String {
     let names: Vec<&str> = prefixes.iter().map(Prefix::as_str).collect();
-    format!(r"(?:{})_{}[0-9A-Za-z]{{{}}}\b", names.join("|"), char::from(V1.version), V1.body() - 1)
+    format!("(?:{})_{}[0-9A-Za-z]{{{}}}", names.join("|"), char::from(V1.version), V1.body() - 1)
 }
 
 /// Computes the CRC-32/ISO-HDLC checksum, as six characters of base62.

@@ -1,13 +1,15 @@
 //! Each refusal in its order, and the facts that a verified token carries.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
 use crate::clock::from_micros;
-use crate::digest::Digests;
+use crate::digest::{Digests, KeyId, KeyRing};
+use crate::network::NetworkSet;
 use crate::random::OsRandom;
-use crate::record::{NewRecord, OlderEnds, Record, Rotation};
+use crate::record::{NewRecord, NewSuspension, OlderEnds, Record, Rotation};
 use crate::scope::{ScopeSet, TokenType, TokenTypes};
 use crate::secret::Secret;
 use crate::token::{ParsedToken, Prefix, Token, TokenId};
@@ -124,6 +126,128 @@ fn first_applicable_refusal_is_given() {
         assert_eq!(token.check(now, &Requirement::any_token(), types).err(), without, "{index}");
     }
     assert!(token().check(ACTIVE, &requirement("a"), &wide).is_ok());
+}
+
+/// Faults that a token, a service or a request can have, in the order in which they are reported.
+const ORDER: [Refusal; 10] = [
+    Refusal::Revoked,
+    Refusal::SecretEnded,
+    Refusal::KeyEnded(KeyId(*b"old_")),
+    Refusal::Expired,
+    Refusal::NotYetActive,
+    Refusal::Suspended,
+    Refusal::OwnerClosed,
+    Refusal::UnknownType,
+    Refusal::MissingScope,
+    Refusal::OutsideNetworks,
+];
+
+/// Returns the refusal of a token with these faults.
+fn refusal_with(faults: &[Refusal]) -> Option<Refusal> {
+    let has = |fault: Refusal| faults.contains(&fault);
+    let secret = Secret::generate(&OsRandom).unwrap();
+    let ring = KeyRing::new(KeyId(*b"new_"), &[1; 32]).unwrap();
+    let before = Digests::keyed(KeyRing::new(KeyId(*b"old_"), &[2; 32]).unwrap());
+    let end =
+        from_micros(if has(Refusal::KeyEnded(KeyId(*b"old_"))) { ACTIVE } else { ACTIVE + 1 });
+    let digests = Digests::keyed(ring.retired_until(KeyId(*b"old_"), &[2; 32], end).unwrap());
+    let networks = NetworkSet::parse(["192.0.2.0/24"]).unwrap();
+    let mut record = Record::new(&NewRecord {
+        id: ID,
+        owner: "owner",
+        token_type: "t",
+        issued_to: "label",
+        scopes: &ScopeSet::new(["a"]).unwrap(),
+        created_at: from_micros(1_000),
+        not_before: None,
+        expires_at: Some(from_micros(3_000)),
+        digest: before.make(ID, secret.characters(), prefix().tag()),
+        issued_by: None,
+        issuers: &[],
+        metadata: &BTreeMap::new(),
+        networks: Some(&networks),
+        end_set_at: None,
+    })
+    .unwrap();
+    if has(Refusal::SecretEnded) {
+        let rotation = Rotation {
+            digest: fresh().1,
+            older_ends: OlderEnds::Now,
+            replaces: None,
+            expires_at: None,
+            by: None,
+            on_behalf_of: None,
+        };
+        record = record.rotate(Times::at(from_micros(ACTIVE)), &rotation).unwrap();
+    }
+    if has(Refusal::Suspended) {
+        let since = from_micros(2_000);
+        let suspension = NewSuspension { since, until: None, by: None, reason: None };
+        record = record.suspend(since, suspension).unwrap().unwrap();
+    }
+    if has(Refusal::Revoked) {
+        record = record.revoke(from_micros(2_000), None, None).unwrap().unwrap();
+    }
+    // A record cannot be pending and expired at once through requests, but its bytes can say so.
+    let start = has(Refusal::NotYetActive).then_some(from_micros(ACTIVE + 1));
+    let expires_at = from_micros(if has(Refusal::Expired) { ACTIVE } else { 3_000 });
+    let record = record.with_period(start, expires_at);
+    let known = if has(Refusal::UnknownType) { "other" } else { "t" };
+    let rules = types(known, &["a"]).owner_gate(if has(Refusal::OwnerClosed) {
+        |_: &str| OwnerStatus::Closed
+    } else {
+        |_: &str| OwnerStatus::Open
+    });
+    let asked = requirement(if has(Refusal::MissingScope) { "b" } else { "a" });
+    let address = if has(Refusal::OutsideNetworks) { [192, 0, 3, 1] } else { [192, 0, 2, 1] };
+    let context = RequestContext::new().client_address(std::net::IpAddr::from(address));
+    let token = Token::assemble(&prefix(), ID, &secret);
+    let accepted = [prefix()];
+    let parsed = ParsedToken::parse(token.expose_secret(), &accepted).unwrap();
+    let matched = record.matches(&parsed, &digests).unwrap();
+    matched.authorize(from_micros(ACTIVE), &asked, &context, &rules).err()
+}
+
+#[test]
+fn earlier_of_two_refusals_is_given() {
+    assert_eq!(refusal_with(&[]), None);
+    for (place, earlier) in ORDER.iter().enumerate() {
+        assert_eq!(refusal_with(&[*earlier]), Some(*earlier));
+        for later in &ORDER[place + 1..] {
+            assert_eq!(refusal_with(&[*later, *earlier]), Some(*earlier), "{later:?}");
+        }
+        assert_eq!(refusal_with(&ORDER[place..]), Some(*earlier));
+    }
+}
+
+#[test]
+fn unknown_owner_takes_place_of_closed_owner() {
+    let token = issue("t", &["a"]);
+    let unknown = types("t", &["a"]).owner_gate(|_: &str| OwnerStatus::Unknown);
+    let asked = requirement("b");
+    assert_eq!(token.check(ACTIVE, &asked, &unknown).err(), Some(Refusal::OwnerUnknown));
+    let unknown = types("x", &["a"]).owner_gate(|_: &str| OwnerStatus::Unknown);
+    assert_eq!(token.check(ACTIVE, &asked, &unknown).err(), Some(Refusal::OwnerUnknown));
+    assert_eq!(token.check(EXPIRED, &asked, &unknown).err(), Some(Refusal::Expired));
+}
+
+#[test]
+fn owner_gate_is_asked_for_live_tokens_only() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let rules = types("t", &["a"]).owner_gate({
+        let asked = asked.clone();
+        move |owner: &str| {
+            asked.lock().unwrap().push(owner.to_owned());
+            OwnerStatus::Open
+        }
+    });
+    for now in [EXPIRED, PENDING] {
+        assert!(issue("t", &["a"]).check(now, &requirement("a"), &rules).is_err());
+    }
+    assert!(issue("t", &["a"]).revoked().check(ACTIVE, &requirement("a"), &rules).is_err());
+    assert!(asked.lock().unwrap().is_empty());
+    assert!(issue("t", &["a"]).check(ACTIVE, &requirement("a"), &rules).is_ok());
+    assert_eq!(*asked.lock().unwrap(), ["owner"]);
 }
 
 #[test]

@@ -209,6 +209,12 @@ impl GuardedClock {
         self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the present reading of the wall clock. Unlike [`now`](Self::now), it can be before an earlier
+    /// reading.
+    pub(crate) fn reading(&self) -> DateTime<Utc> {
+        recordable(self.source.now().timestamp_micros())
+    }
+
     pub(crate) fn monotonic(&self) -> Duration {
         self.source.monotonic()
     }

@@ -168,6 +168,8 @@ promises! { $
         "the feed reports every insert, replacement and removal, each only after reads can see it",
     FailuresAreErrors failures_are_errors
         "a store that cannot answer returns an error, and never a missing record, an empty page, `Exists` or `Conflict`",
+    ClosingHidesNothing closing_hides_nothing
+        "after `close` every call succeeds as before or fails with an error, and none reports a record as missing",
     ErrorsLeakNothing errors_leak_nothing
         "no error contains the bytes of a record",
 }

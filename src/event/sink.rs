@@ -1,7 +1,6 @@
 //! The sink of events, and the way of an event to it.
 
 use std::error::Error;
-use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +8,25 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::Event;
-use super::queue::Queue;
+use super::queue::{Purpose, Queue, Room};
 use super::trace::trace;
 use crate::clock::Clock;
 
 /// A receiver of events.
 ///
 /// The service calls a sink from one thread of its own, in order, and puts a bounded queue before it. So
-/// no verification waits for a slow sink, and none fails if the sink panics. Events that do not fit the
-/// queue are counted and reported as [`Event::Lost`]. Refusals may take half of the queue only, because
-/// a client can cause any number of them and they must not displace management operations. A bulk
-/// revocation is the only operation that waits for room, so a sink that hangs delays it.
+/// no verification waits for a slow sink, and none fails if the sink panics. Three classes of events have
+/// shares of the queue, so that no client can displace the events of management operations:
+///
+/// - **Events that a client can cause in any number** fill at most half of the queue. They are refusals,
+///   reads and failed attempts on behalf of tokens, and repeated revocations by tokens. Beyond that they are
+///   summed by kind, and each sum is one [`Event::Repeated`].
+/// - **A token that issues or rotates** waits for room before it acts. If the sink hangs, these operations
+///   hang too.
+/// - **The rest is a reserve** for the embedder, for operators and for revocations. None of them waits,
+///   except for a bulk operation, which waits for its own events only. While it waits, the events of the
+///   embedder are delivered before those of the other classes. Revocations by tokens are summed beyond an
+///   eighth of the queue. Events of the embedder that do not fit are counted in [`Event::Lost`].
 ///
 /// Without a sink events go to `tracing` under the target `service_tokens`, in the thread and span of
 /// the request. Operations that write and refusals are `INFO`, and reads are `DEBUG`. Events that an
@@ -72,14 +79,18 @@ impl<F: Fn(&Event) + Send + Sync + 'static> EventSink for F {
     }
 }
 
-/// Returns the text of an error with the texts of its causes.
+/// Returns the text of an error with the texts of its causes. Some errors contain the text of their cause
+/// already, and then it is not repeated.
 pub(crate) fn with_sources(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        source = error.source();
     }
     text
 }
@@ -107,25 +118,40 @@ impl Events {
 
     /// Writes the event to `tracing`, or puts it into the queue without waiting.
     pub(crate) fn emit(&self, event: Event) {
+        self.emit_in(None, event);
+    }
+
+    /// Emits the event of an operation that has taken room for it.
+    pub(crate) fn emit_in(&self, room: Option<Room<'_>>, event: Event) {
+        match (self, room) {
+            (Self::Tracing, _) => guarded(|| trace(&event)),
+            (Self::Queued(_, clock), Some(room)) => room.push(event, clock.now()),
+            (Self::Queued(queue, clock), None) => queue.push(event, clock.now()),
+        }
+    }
+
+    /// Waits until there is room for the event of an operation, and takes it. Await it before the operation
+    /// acts. `tracing` needs no room.
+    pub(crate) async fn room(&self, purpose: Purpose) -> Option<Room<'_>> {
         match self {
-            Self::Tracing => guarded(|| trace(&event)),
-            Self::Queued(queue, clock) => queue.push(event, clock.now()),
+            Self::Tracing => None,
+            Self::Queued(queue, _) => Some(queue.room(purpose).await),
         }
     }
 
-    /// Waits until a bulk operation may emit its next event without displacing others.
-    pub(crate) async fn room(&self) {
+    /// Waits until the sink has received all events so far, without blocking a thread.
+    pub(crate) async fn flush(&self) {
         if let Self::Queued(queue, _) = self {
-            poll_fn(|context| queue.poll_room(context)).await;
+            queue.flush().await;
         }
     }
 
-    /// Waits until the sink has received all events so far, at most for `longest`. Returns whether it has
-    /// received them.
-    pub(crate) fn flush(&self, longest: Duration) -> bool {
+    /// Blocks the thread until the sink has received all events so far, at most for `longest`. Returns
+    /// whether it has received them.
+    pub(crate) fn flush_blocking(&self, longest: Duration) -> bool {
         match self {
             Self::Tracing => true,
-            Self::Queued(queue, _) => queue.flush(longest),
+            Self::Queued(queue, _) => queue.flush_blocking(longest),
         }
     }
 }

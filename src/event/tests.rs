@@ -16,7 +16,9 @@ fn next(event: &Event) -> Option<Event> {
     let cause = || "no answer".to_owned();
     Some(match event {
         Event::Issued { .. } => Event::Read { id, on_behalf_of: Some(id) },
-        Event::Read { .. } => Event::Counted { owner: Some(owner()), records: 3 },
+        Event::Read { .. } => {
+            Event::Counted { owner: Some(owner()), records: 3, on_behalf_of: Some(id) }
+        }
         Event::Counted { .. } => Event::Listed { owner: None, records: 2, on_behalf_of: None },
         Event::Listed { .. } => Event::Rotated {
             id,
@@ -129,11 +131,13 @@ fn next(event: &Event) -> Option<Event> {
             cause: cause(),
         },
         Event::Failed { .. } => {
-            Event::Refused { id: None, reason: Refusal::Malformed(MalformedToken::Checksum) }
+            let reason = Refusal::Malformed(MalformedToken::Checksum);
+            Event::Refused { id: None, owner: None, reason }
         }
-        Event::Refused { .. } => Event::EndedSecretPresented { id },
+        Event::Refused { .. } => Event::EndedSecretPresented { id, owner: Some(owner()) },
         Event::EndedSecretPresented { .. } => {
-            Event::MissingScope { id, requirement: "files:upload".to_owned() }
+            let requirement = "files:upload".to_owned();
+            Event::MissingScope { id, owner: Some(owner()), requirement }
         }
         Event::MissingScope { .. } => Event::StoreFailed { id: Some(id), cause: cause() },
         Event::StoreFailed { .. } => Event::LastUsedNotFlushed { waiting: 4, cause: cause() },
@@ -144,7 +148,18 @@ fn next(event: &Event) -> Option<Event> {
             by: chrono::Duration::seconds(-90),
             noticed_at: from_micros(0),
         }),
-        Event::ClockJumped(_) => Event::Lost { operations: 1, refusals: 2 },
+        Event::ClockJumped(_) => Event::Repeated {
+            kind: "failed",
+            operation: Some(Operation::Issue),
+            reason: None,
+            count: 3,
+            first: from_micros(0),
+            last: from_micros(1),
+            id: Some(id),
+            owner: Some(owner()),
+            on_behalf_of: None,
+        },
+        Event::Repeated { .. } => Event::Lost { operations: 1 },
         Event::Lost { .. } => return None,
     })
 }
@@ -164,10 +179,10 @@ fn all() -> Vec<Event> {
 #[test]
 fn name_of_each_event_is_unique() {
     let mut names: Vec<&str> = all().iter().map(Event::name).collect();
-    assert_eq!(names.len(), 34);
+    assert_eq!(names.len(), 35);
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), 34);
+    assert_eq!(names.len(), 35);
 }
 
 #[test]
@@ -208,7 +223,74 @@ fn serialize_times_is_rfc_3339() {
     assert_eq!(value("expires_soon")["distance_seconds"], 86_400.0);
     assert_eq!(value("purged")["retention_seconds"], 1.5);
     assert_eq!(value("refused")["reason"]["malformed"], "checksum");
+    assert_eq!(value("repeated")["first"], "1970-01-01T00:00:00Z");
+    assert_eq!(value("repeated")["last"], "1970-01-01T00:00:00.000001Z");
     let filter = &value("revoked_all")["filter"];
     assert_eq!(filter["created_before"], "1970-01-01T00:00:00Z");
     assert_eq!(filter["states"], serde_json::json!(["pending", "active", "suspended"]));
+}
+
+/// The classes of the events that an operation on behalf of a token emits, and of the embedder's own.
+#[test]
+fn class_depends_on_the_calling_token() {
+    use super::class::Class;
+    let open = ["failed", "read", "listed", "counted", "already_revoked", "already_suspended"];
+    for mut event in all() {
+        let name = event.name();
+        let anyone = matches!(
+            name,
+            "refused"
+                | "ended_secret_presented"
+                | "missing_scope"
+                | "store_failed"
+                | "overlap_not_ended"
+        );
+        for caller in [None, Some(ID)] {
+            if let Event::Issued { on_behalf_of, .. }
+            | Event::Read { on_behalf_of, .. }
+            | Event::Listed { on_behalf_of, .. }
+            | Event::Rotated { on_behalf_of, .. }
+            | Event::Revoked { on_behalf_of, .. }
+            | Event::AlreadyRevoked { on_behalf_of, .. }
+            | Event::Counted { on_behalf_of, .. }
+            | Event::Amended { on_behalf_of, .. }
+            | Event::Suspended { on_behalf_of, .. }
+            | Event::AlreadySuspended { on_behalf_of, .. }
+            | Event::OlderSecretEnded { on_behalf_of, .. }
+            | Event::Failed { on_behalf_of, .. } = &mut event
+            {
+                *on_behalf_of = caller;
+            }
+            let expected = match (name, event.calling_token()) {
+                _ if anyone => Class::Open,
+                ("overlap_ended", _)
+                | ("revoked" | "suspended" | "older_secret_ended", Some(_)) => Class::Ending,
+                ("issued" | "rotated" | "amended", Some(_)) => Class::Act,
+                (name, Some(_)) if open.contains(&name) => Class::Open,
+                _ => Class::Reserved,
+            };
+            assert_eq!(event.class(), expected, "{event:?}");
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Level(&'static str, #[source] Option<Box<Level>>);
+
+#[test]
+fn cause_that_an_error_contains_is_not_repeated() {
+    let chain = |texts: &[&'static str]| {
+        let mut error = None;
+        for text in texts.iter().rev() {
+            error = Some(Box::new(Level(text, error)));
+        }
+        with_sources(&*error.unwrap())
+    };
+    assert_eq!(
+        chain(&["store full", "write failed: no space", "no space"]),
+        "store full: write failed: no space"
+    );
+    assert_eq!(chain(&["a: b: c", "b: c", "c"]), "a: b: c");
+    assert_eq!(chain(&["store failed", "disk failed"]), "store failed: disk failed");
 }

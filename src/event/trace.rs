@@ -1,6 +1,7 @@
 //! Writes events to `tracing`, which is the default without a sink.
 
 use super::Event;
+use crate::clock::rfc3339;
 use crate::token::TokenId;
 
 pub(super) fn trace(event: &Event) {
@@ -26,13 +27,15 @@ pub(super) fn trace(event: &Event) {
         Event::OverlapNotEnded { id, cause } => {
             tracing::warn!(target: T, %id, ?cause, "older secret not ended: it stays until its latest end");
         }
-        Event::Counted { owner, records } => {
-            tracing::debug!(target: T, ?owner, records, "records counted");
+        Event::Counted { owner, records, on_behalf_of } => {
+            let on_behalf_of = on_behalf_of.map(shown);
+            tracing::debug!(target: T, ?owner, records, on_behalf_of, "records counted");
         }
         Event::Rotated { id, owner, by, older_ends_at, older_ends_on_first_use, on_behalf_of } => {
             let on_behalf_of = on_behalf_of.map(shown);
+            let older_ends_at = older_ends_at.map(|end| tracing::field::display(rfc3339(end)));
             tracing::info!(
-                target: T, %id, ?owner, ?by, ?older_ends_at, older_ends_on_first_use, on_behalf_of,
+                target: T, %id, ?owner, ?by, older_ends_at, older_ends_on_first_use, on_behalf_of,
                 "token rotated"
             );
         }
@@ -127,15 +130,18 @@ pub(super) fn trace(event: &Event) {
             let (id, on_behalf_of) = (id.map(shown), on_behalf_of.map(shown));
             tracing::warn!(target: T, %operation, id, on_behalf_of, ?cause, "operation failed");
         }
-        Event::Refused { id, reason } => {
+        Event::Refused { id, owner, reason } => {
             let id = id.as_ref().map(tracing::field::display);
-            tracing::info!(target: T, id, %reason, "token refused");
+            let owner = owner.as_ref().map(tracing::field::debug);
+            tracing::info!(target: T, id, owner, %reason, "token refused");
         }
-        Event::EndedSecretPresented { id } => {
-            tracing::warn!(target: T, %id, "token refused: its secret was replaced and has ended");
+        Event::EndedSecretPresented { id, owner } => {
+            let owner = owner.as_ref().map(tracing::field::debug);
+            tracing::warn!(target: T, %id, owner, "token refused: its secret was replaced and has ended");
         }
-        Event::MissingScope { id, requirement } => {
-            tracing::info!(target: T, %id, %requirement, "token refused: it lacks a scope");
+        Event::MissingScope { id, owner, requirement } => {
+            let owner = owner.as_ref().map(tracing::field::debug);
+            tracing::info!(target: T, %id, owner, %requirement, "token refused: it lacks a scope");
         }
         Event::StoreFailed { id, cause } => {
             let id = id.as_ref().map(tracing::field::display);
@@ -145,13 +151,81 @@ pub(super) fn trace(event: &Event) {
             tracing::warn!(target: T, waiting, ?cause, "last uses were not flushed");
         }
         Event::LastUsedStalled { waiting, oldest } => {
-            tracing::warn!(target: T, waiting, %oldest, "last uses wait to be flushed");
+            let oldest = rfc3339(*oldest);
+            tracing::warn!(target: T, waiting, oldest, "last uses wait to be flushed");
         }
         Event::ClockJumped(jump) => {
             tracing::warn!(target: T, by = %jump.by, "the wall clock jumped");
         }
-        Event::Lost { operations, refusals } => {
-            tracing::warn!(target: T, operations, refusals, "events were dropped");
+        Event::Repeated {
+            kind,
+            operation,
+            reason,
+            count,
+            first,
+            last,
+            id,
+            owner,
+            on_behalf_of,
+        } => {
+            let (id, on_behalf_of) = (id.map(shown), on_behalf_of.map(shown));
+            let operation = operation.as_ref().map(tracing::field::display);
+            let reason = reason.as_ref().map(tracing::field::display);
+            let owner = owner.as_ref().map(tracing::field::debug);
+            tracing::warn!(
+                target: T, kind, operation, reason, count, %first, %last, id, owner, on_behalf_of,
+                "events were summed"
+            );
         }
+        Event::Lost { operations } => {
+            tracing::warn!(target: T, operations, "events were dropped");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::clock::from_micros;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn trace_times_is_rfc_3339() {
+        let (lines, id) = (Lines::default(), TokenId::from_bytes([7; 16]));
+        let writer = lines.clone();
+        let printer = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .without_time()
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(printer, || {
+            trace(&Event::LastUsedStalled { waiting: 1, oldest: from_micros(1_500) });
+            trace(&Event::Rotated {
+                id,
+                owner: "acme".to_owned(),
+                by: None,
+                older_ends_at: Some(from_micros(0)),
+                older_ends_on_first_use: false,
+                on_behalf_of: None,
+            });
+        });
+        let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(lines.contains("oldest=\"1970-01-01T00:00:00.001500Z\""), "{lines}");
+        assert!(lines.contains("older_ends_at=1970-01-01T00:00:00Z"), "{lines}");
     }
 }

@@ -159,13 +159,11 @@ impl NetworkSet {
     }
 
     /// Returns the canonical bytes, which [`NetworkSet::from_bytes`] reads.
-    #[allow(dead_code)]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
     /// Reads the bytes that [`NetworkSet::as_bytes`] returned, and refuses all other bytes.
-    #[allow(dead_code)]
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, &'static str> {
         NetworksRef::from_bytes(bytes).map(NetworksRef::to_set)
     }
@@ -249,7 +247,6 @@ impl<'b> NetworksRef<'b> {
     }
 
     /// Borrows the bytes of a set that [`NetworksRef::from_bytes`] has checked before.
-    #[allow(dead_code)]
     pub(crate) fn from_canonical(bytes: &'b [u8]) -> Self {
         Self(bytes)
     }

@@ -63,8 +63,8 @@ impl Record {
     /// Returns the time at which the newest secret was created, which is the time of the issue or of the
     /// latest rotation.
     ///
-    /// Each rotation has a later time than the one before. If the clock has not advanced, it is later by
-    /// one microsecond.
+    /// Each rotation has a later time than the one before, by at least 2 ms, even if the clock has not
+    /// advanced. So the time also names the secret if a client rounds it to milliseconds.
     pub fn secret_created_at(&self) -> DateTime<Utc> {
         self.newest.created_at
     }

@@ -38,7 +38,7 @@ impl Record {
         Field::IssuedTo.filled(issued_to, MAX_TEXT_LEN)?;
         let scopes = amendment.scopes.map_or(self.scopes(), ScopeSet::as_scopes);
         if amendment.scopes.is_some_and(|scopes| scopes.as_scopes().is_empty()) {
-            return Err(Field::Scopes.breaks(Rule::Empty).into());
+            return Err(Field::Scopes.breaks(Rule::NoEntries).into());
         }
         if !self.scopes().contains(scopes) {
             return Err(Field::Scopes.breaks(Rule::Widens).into());

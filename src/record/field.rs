@@ -111,7 +111,7 @@ impl fmt::Display for Field {
 #[non_exhaustive]
 pub enum Rule {
     /// The text contains no visible character.
-    #[error("must not be empty")]
+    #[error("must contain a visible character")]
     Empty,
     /// The text is too long.
     #[error("has more than {max} bytes")]
@@ -194,6 +194,18 @@ pub enum Rule {
     /// A network exceeds those of the calling token.
     #[error("must be within the networks of the calling token")]
     ExceedsCallerNetworks,
+    /// The list has no entry.
+    #[error("must have at least one entry")]
+    NoEntries,
+    /// A key of the metadata contains no visible character.
+    #[error("has a key without a visible character")]
+    BlankKey,
+    /// The type is retired, so no token of it is issued.
+    #[error("is a retired type, so no new token of it is issued")]
+    Retired,
+    /// The type requires client networks, and the request names none.
+    #[error("must be given because the type requires client networks")]
+    NetworksRequired,
 }
 
 /// The error returned for a field that breaks a rule. Its text does not repeat the value.
@@ -217,7 +229,8 @@ impl Field {
         if text.len() > max { Err(self.breaks(Rule::TooLong { max })) } else { Ok(()) }
     }
 
-    /// Refuses a text that is blank or longer than `max` bytes.
+    /// Refuses a text that is blank or longer than `max` bytes. A request needs a visible character too, but
+    /// a record may have an invisible text of an older program.
     pub(crate) fn filled(self, text: &str, max: usize) -> Result<(), InvalidField> {
         if text.trim().is_empty() {
             return Err(self.breaks(Rule::Empty));

@@ -1,11 +1,11 @@
 //! The rotation of a token, and the end of its older secret, as pure functions.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::field::{Field, InvalidField, Rule, nearest_valid};
 use super::lifecycle::{ChangeDenied, State, Times};
 use super::{EndedSecret, NewestSecret, OlderSecret, Rare, Record};
-use crate::clock::whole_micros;
+use crate::clock::{NAMED_APART, names, whole_micros};
 use crate::digest::StoredDigest;
 use crate::token::TokenId;
 
@@ -88,7 +88,8 @@ pub enum RotateDenied {
 }
 
 impl Record {
-    /// Checks that the newest secret was created at this time.
+    /// Checks that the newest secret was created at this time. A whole millisecond also names a time that
+    /// is less than a millisecond away.
     ///
     /// # Errors
     ///
@@ -97,7 +98,7 @@ impl Record {
         if self.is_newer() {
             return Err(RotateDenied::NewerRecord);
         }
-        if whole_micros(made_at) == self.newest.created_at {
+        if names(made_at, self.newest.created_at) {
             Ok(())
         } else {
             Err(RotateDenied::RotatedSince)
@@ -129,10 +130,10 @@ impl Record {
             return Err(RotateDenied::OverlapRuns);
         }
         rotation.check(now)?;
-        // The creation time identifies a secret, so it must be unique within the record. The clock
-        // may not have advanced, or may be behind that of the process which created the last
-        // secret.
-        let next = nearest_valid(self.newest.created_at + TimeDelta::microseconds(1));
+        // The creation time identifies a secret, so it must be unique within the record, also for clients
+        // whose times have milliseconds. The clock may not have advanced, or may be behind that of
+        // the process which created the last secret.
+        let next = nearest_valid(self.newest.created_at + NAMED_APART);
         let now = nearest_valid(now);
         let mut rotated = self.clone();
         let mut rare = rotated.rare.take().map(|rare| *rare).unwrap_or_default();
@@ -183,8 +184,7 @@ impl Record {
             Err(ChangeDenied::Ended(state)) => return Err(RotateDenied::NotActive(state)),
             Err(_) => return Err(RotateDenied::NewerRecord),
         }
-        let created_at = whole_micros(created_at);
-        let is_older = self.older().is_some_and(|older| older.created_at == created_at);
+        let is_older = self.older().is_some_and(|older| names(created_at, older.created_at));
         if is_older && self.overlap(now).is_some() {
             let mut ended = self.clone();
             if let Some(rare) = ended.rare.as_mut()
@@ -194,7 +194,7 @@ impl Record {
             }
             return Ok(Some(ended));
         }
-        if is_older || self.ended().is_some_and(|ended| ended.created_at == created_at) {
+        if is_older || self.ended().is_some_and(|ended| names(created_at, ended.created_at)) {
             return Ok(None);
         }
         Err(RotateDenied::RotatedSince)

@@ -11,7 +11,7 @@ use super::requirement::Requirement;
 ///
 /// | scope | permits, within the token's owner |
 /// | --- | --- |
-/// | `service-tokens:read` | looking tokens up and listing them |
+/// | `service-tokens:read` | looking tokens up, listing and counting them |
 /// | `service-tokens:issue` | issuing tokens that may do no more than itself |
 /// | `service-tokens:rotate` | giving a new secret to other tokens that may do no more than itself |
 /// | `service-tokens:rotate-self` | giving a new secret to itself |

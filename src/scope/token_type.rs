@@ -1,5 +1,7 @@
 //! Named bundles of scopes.
 
+use std::time::Duration;
+
 use super::grammar::{InvalidScope, MAX_TYPE_NAME_LEN, plain};
 use super::{ScopeSet, Scopes};
 
@@ -9,6 +11,8 @@ use super::{ScopeSet, Scopes};
 /// scopes *and* by the type's present scopes. So a narrower type narrows its tokens at once, and a
 /// wider type widens no token. The manual explains it in
 /// [scopes and types](crate::manual::scopes_and_types#types).
+///
+/// A type can have lifetimes of its own, which replace those of the [`Policy`](crate::Policy).
 ///
 /// ```
 /// use service_tokens::{TokenType, requirement};
@@ -23,6 +27,25 @@ pub struct TokenType {
     name: Box<str>,
     description: Box<str>,
     scopes: ScopeSet,
+    limits: TypeLimits,
+}
+
+/// The lifetimes that a [`TokenType`] sets. A value of `None` means that the policy decides.
+///
+/// [`Policy::for_type`](crate::Policy::for_type) combines them with a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct TypeLimits {
+    /// The lifetime of a token if the request does not name one. `Some(None)` means no expiry.
+    pub default_lifetime: Option<Option<Duration>>,
+    /// The maximum lifetime of a token that expires. `Some(None)` means no limit.
+    pub max_lifetime: Option<Option<Duration>>,
+    /// Whether a request may ask for a token that never expires.
+    pub allow_never: Option<bool>,
+    /// Whether each token of the type needs client networks.
+    pub require_networks: bool,
+    /// Whether the type is retired, so that no token of it is issued.
+    pub retired: bool,
 }
 
 impl TokenType {
@@ -49,7 +72,12 @@ impl TokenType {
         if !valid_type_name(name) {
             return Err(InvalidScope::TypeName);
         }
-        Ok(Self { name: name.into(), description: "".into(), scopes: ScopeSet::new(scopes)? })
+        Ok(Self {
+            name: name.into(),
+            description: "".into(),
+            scopes: ScopeSet::new(scopes)?,
+            limits: TypeLimits::default(),
+        })
     }
 
     /// Sets the sentence that people see when they choose a type.
@@ -70,6 +98,140 @@ impl TokenType {
         self
     }
 
+    /// Sets the lifetime of a token of this type if the request does not name one. `None` means no
+    /// expiry, which requires [`allow_never`](Self::allow_never).
+    ///
+    /// Without this call the policy's default applies, but at most the maximum lifetime of the type. So
+    /// the maximum of a type is also its default if the policy's default is longer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService};
+    /// use std::time::Duration;
+    /// use service_tokens::TokenType;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let week = Duration::from_secs(7 * 86_400);
+    /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    ///     .token_type(TokenType::new("developer", ["*"])?.default_lifetime(week))
+    ///     .build()?;
+    /// let request = IssueRequest::new("developer", "laptop");
+    /// let record = service.owner("acme").issue(request).await?.record;
+    /// assert_eq!(record.expires_at(), Some(record.created_at() + week));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn default_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
+        self.limits.default_lifetime = Some(lifetime.into());
+        self
+    }
+
+    /// Sets the maximum lifetime of a token of this type, which may be shorter or longer than the
+    /// policy's. `None` means no limit.
+    ///
+    /// A type with a maximum lifetime of its own also refuses tokens that never expire, even if the
+    /// policy allows them, unless [`allow_never`](Self::allow_never) is set for the type too. Otherwise
+    /// a request could avoid the maximum.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService};
+    /// use std::time::Duration;
+    /// use service_tokens::{ManageError, TokenType};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let day = Duration::from_secs(86_400);
+    /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    ///     .token_type(TokenType::new("connector", ["files:upload"])?)
+    ///     .token_type(TokenType::new("developer", ["*"])?.max_lifetime(30 * day))
+    ///     .build()?;
+    /// let acme = service.owner("acme");
+    /// let issue = |name| acme.issue(IssueRequest::new(name, "laptop").expires_in(31 * day));
+    ///
+    /// assert!(issue("connector").await.is_ok());
+    /// assert!(matches!(issue("developer").await, Err(ManageError::Invalid(_))));
+    /// // The policy's default of 90 days would be longer than the maximum of the type.
+    /// let record = acme.issue(IssueRequest::new("developer", "laptop")).await?.record;
+    /// assert_eq!(record.expires_at(), Some(record.created_at() + 30 * day));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn max_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
+        self.limits.max_lifetime = Some(lifetime.into());
+        self
+    }
+
+    /// Sets whether a request may ask for a token of this type that never expires.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService};
+    /// use service_tokens::TokenType;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    ///     .token_type(TokenType::new("appliance", ["metrics:push"])?.allow_never(true))
+    ///     .token_type(TokenType::new("developer", ["*"])?)
+    ///     .build()?;
+    /// let acme = service.owner("acme");
+    /// let issue = |name| acme.issue(IssueRequest::new(name, "sensor").never_expires());
+    ///
+    /// assert_eq!(issue("appliance").await?.record.expires_at(), None);
+    /// assert!(issue("developer").await.is_err());
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn allow_never(mut self, allow: bool) -> Self {
+        self.limits.allow_never = Some(allow);
+        self
+    }
+
+    /// Sets whether each new token of this type needs client networks. The default is `false`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::TokenType;
+    ///
+    /// let connector = TokenType::new("connector", ["files:upload"])?.require_networks(true);
+    /// assert!(connector.limits().require_networks);
+    /// # Ok::<(), service_tokens::InvalidScope>(())
+    /// ```
+    #[must_use]
+    pub fn require_networks(mut self, required: bool) -> Self {
+        self.limits.require_networks = required;
+        self
+    }
+
+    /// Sets whether this type is retired. The default is `false`.
+    ///
+    /// No token of a retired type is issued. Its existing tokens are accepted and can be rotated. To
+    /// refuse them too, remove the type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, TokenService};
+    /// use service_tokens::record::Rule;
+    /// use service_tokens::{ManageError, TokenType};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    ///     .token_type(TokenType::new("connector", ["files:upload"])?.retired(true))
+    ///     .build()?;
+    /// let refused = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await;
+    /// assert!(matches!(refused, Err(ManageError::Invalid(e)) if e.rule == Rule::Retired));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn retired(mut self, retired: bool) -> Self {
+        self.limits.retired = retired;
+        self
+    }
+
     /// Returns the name, as records store it.
     pub fn name(&self) -> &str {
         &self.name
@@ -84,6 +246,11 @@ impl TokenType {
     #[inline]
     pub fn scopes(&self) -> Scopes<'_> {
         self.scopes.as_scopes()
+    }
+
+    /// Returns the limits that the type sets.
+    pub fn limits(&self) -> TypeLimits {
+        self.limits
     }
 }
 

@@ -4,9 +4,13 @@
 //! in [`end`](Audit::end), which emits the event of the outcome. If the caller drops the future
 //! earlier, the destructor emits [`Event::Failed`], because the store may have done its part, and that
 //! must leave a trace.
+//!
+//! A token that issues or rotates takes room for its event before it acts. The room is used by the event of
+//! its success, and by that of a failure after which the store may have changed. An attempt that certainly
+//! had no effect does not use it, because a token can cause any number of those.
 
 use crate::error::ManageError;
-use crate::event::{Event, Events, Operation, with_sources};
+use crate::event::{Event, Events, Operation, Purpose, Room, with_sources};
 use crate::token::TokenId;
 
 /// The cause in the event of an operation whose future was dropped.
@@ -19,12 +23,28 @@ pub(super) struct Audit<'s> {
     id: Option<TokenId>,
     new_id: Option<TokenId>,
     on_behalf_of: Option<TokenId>,
+    /// The room for the event in the queue, if the operation took it.
+    room: Option<Room<'s>>,
     ended: bool,
 }
 
 impl<'s> Audit<'s> {
     pub(super) fn new(events: &'s Events, operation: Operation, id: Option<TokenId>) -> Self {
-        Self { events, operation, id, new_id: None, on_behalf_of: None, ended: false }
+        Self { events, operation, id, new_id: None, on_behalf_of: None, room: None, ended: false }
+    }
+
+    /// Creates the audit of an act of a token, after it has waited for room in the queue of events. If the
+    /// future is dropped before, the operation has not started, and there is no event.
+    pub(super) async fn of_act(
+        events: &'s Events,
+        operation: Operation,
+        id: Option<TokenId>,
+        token: TokenId,
+    ) -> Self {
+        let room = events.room(Purpose::Act).await;
+        let mut audit = Self::new(events, operation, id).on_behalf_of(token);
+        audit.room = room;
+        audit
     }
 
     /// Sets the calling token.
@@ -45,18 +65,22 @@ impl<'s> Audit<'s> {
         event: impl FnOnce(&T) -> Event,
     ) -> Result<T, ManageError> {
         self.ended = true;
-        self.events.emit(match &outcome {
+        let event = match &outcome {
             Ok(done) => event(done),
             Err(error) => {
                 let id = match error {
                     ManageError::Indeterminate { id, .. } | ManageError::Overtaken { id, .. } => {
                         Some(*id)
                     }
-                    _ => self.id,
+                    _ => {
+                        self.room = None;
+                        self.id
+                    }
                 };
                 self.failed(id, with_sources(error))
             }
-        });
+        };
+        self.events.emit_in(self.room.take(), event);
         outcome
     }
 
@@ -68,7 +92,8 @@ impl<'s> Audit<'s> {
 impl Drop for Audit<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.events.emit(self.failed(self.new_id.or(self.id), GIVEN_UP.into()));
+            let event = self.failed(self.new_id.or(self.id), GIVEN_UP.into());
+            self.events.emit_in(self.room.take(), event);
         }
     }
 }

@@ -8,6 +8,7 @@ use super::cache::Cache;
 use super::core::TokenService;
 use super::issue_gate::IssueGate;
 use super::last_used::{DEFAULT_RESOLUTION, MAX_RESOLUTION, PendingUses};
+use super::owner_limit::OwnerLimits;
 use super::policy::{InvalidPolicy, Policy};
 use super::recent_times::RecentTimes;
 use super::records::Records;
@@ -48,6 +49,14 @@ pub enum BuildError {
         name: String,
         /// The rule that the form breaks.
         source: InvalidForm,
+    },
+    /// The limits of a type are impossible, by themselves or together with the policy.
+    #[error("the limits of the token type {name} are impossible")]
+    TypeLimits {
+        /// The name of the type.
+        name: String,
+        /// The rule that the type's own [policy](Policy::for_type) breaks.
+        source: InvalidPolicy,
     },
     /// The cache has room for no records.
     #[error("cache_records must allow at least one record")]
@@ -182,8 +191,10 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
         self
     }
 
-    /// Sets the policy for tokens that are issued or rotated from now on. Existing tokens do not
-    /// change.
+    /// Sets the policy for tokens that are issued or rotated from now on.
+    ///
+    /// A stricter policy changes no stored token. A rotation that names no new end keeps the present
+    /// end, even if it is "never" or later than the policy now allows.
     ///
     /// # Examples
     ///
@@ -354,8 +365,8 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
 
     /// Sends events to this sink instead of `tracing`.
     ///
-    /// A thread of its own calls the sink. At most 8,192 events wait for it, and further events are
-    /// dropped and [counted](crate::Event::Lost). A closure is a sink if it writes out the type of
+    /// A thread of its own calls the sink. At most 8,192 events wait for it. [`EventSink`] describes what
+    /// happens beyond that. A closure is a sink if it writes out the type of
     /// its parameter, as in `|event: &Event| …`.
     ///
     /// # Examples
@@ -363,7 +374,6 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     /// ```
     /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
     /// use std::sync::mpsc;
-    /// use std::time::Duration;
     /// use service_tokens::Event;
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -373,7 +383,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     ///     .events(move |event: &Event| sender.send(event.name()).unwrap_or_default())
     ///     .build()?;
     /// let _ = service.owner("acme").issue(IssueRequest::new("connector", "backup")).await?;
-    /// service.flush_events(Duration::from_secs(5))?;
+    /// service.flush_events().await;
     /// assert_eq!(names.recv()?, "issued");
     /// # Ok(()) }
     /// ```
@@ -494,6 +504,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     /// - [`BuildError::DuplicateType`] if two types have the same name.
     /// - [`BuildError::Policy`] if the policy is impossible.
     /// - [`BuildError::ImportForm`] if an import form is impossible or conflicts with another one.
+    /// - [`BuildError::TypeLimits`] if the limits of a type are impossible.
     /// - [`BuildError::NoCachedRecords`] if the cache has room for zero records.
     /// - [`BuildError::LastUsedResolution`] if the last-used resolution is more than a day.
     /// - [`BuildError::EventThread`] if the thread for the event sink could not be started.
@@ -530,6 +541,12 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             let name = duplicate.map(|(_, token_type)| token_type.name().to_owned());
             return Err(BuildError::DuplicateType(name.unwrap_or_default()));
         }
+        for token_type in types.iter() {
+            self.policy.for_type(token_type).check().map_err(|source| BuildError::TypeLimits {
+                name: token_type.name().to_owned(),
+                source,
+            })?;
+        }
         let mut rules = AccessRules::new(types);
         if let Some(gate) = self.owner_gate {
             rules = rules.owner_gate(gate);
@@ -554,6 +571,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             random: self.random,
             events,
             issue_gate: IssueGate::default(),
+            owner_limits: OwnerLimits::default(),
             pending_uses: resolution.map(PendingUses::new),
             overlap_attempts: RecentTimes::new(OVERLAP_ATTEMPTS),
         })

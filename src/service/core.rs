@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use super::audit::Audit;
 use super::issue_gate::IssueGate;
 use super::last_used::{LastUsedMerge, PendingUses};
+use super::owner_limit::OwnerLimits;
 use super::policy::Policy;
 use super::recent_times::RecentTimes;
 use super::records::Records;
@@ -60,13 +61,14 @@ pub struct TokenService<S> {
     pub(super) random: Arc<dyn RandomSource>,
     pub(super) events: Events,
     pub(super) issue_gate: IssueGate,
+    pub(super) owner_limits: OwnerLimits,
     /// `None` if the store does not track last use, or if recording it is disabled.
     pub(super) pending_uses: Option<PendingUses>,
     /// The times of the latest attempts to end an overlap, by secret.
     pub(super) overlap_attempts: RecentTimes,
 }
 
-/// The error returned by [`TokenService::flush_events`] if the event sink had not received all events
+/// The error returned by [`TokenService::flush_events_blocking`] if the event sink had not received all events
 /// when the time was over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the event sink had not received all events when the time was over")]
@@ -216,8 +218,35 @@ impl<S> TokenService<S> {
         self.clock.acknowledge()
     }
 
+    /// Waits until the event sink has received all events so far. Await it before the process ends, so that
+    /// no event is lost.
+    ///
+    /// It blocks no thread, so a sink that uses the same runtime continues while this waits. It has no time
+    /// limit, because the service has no timer. If the sink hangs, this waits forever, so wrap it in a
+    /// timeout of your runtime. Dropping the future has no effect on the events.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use service_tokens::{Event, MemoryStore, TokenService};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    ///     .events(|event: &Event| println!("{event:?}"))
+    ///     .build()?;
+    /// tokio::time::timeout(Duration::from_secs(5), service.flush_events()).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn flush_events(&self) {
+        self.events.flush().await;
+    }
+
     /// Blocks the thread until the event sink has received all events so far, for at most `timeout`.
-    /// Call it before the process ends, so that no event is lost.
+    ///
+    /// It is for programs without an async runtime. In an async function use
+    /// [`flush_events`](Self::flush_events), because this one stops the other tasks of the thread. If the
+    /// sink needs one of them, this waits for the whole `timeout`.
     ///
     /// # Errors
     ///
@@ -233,11 +262,11 @@ impl<S> TokenService<S> {
     /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
     ///     .events(|event: &Event| println!("{event:?}"))
     ///     .build()?;
-    /// service.flush_events(Duration::from_secs(5))?;
+    /// service.flush_events_blocking(Duration::from_secs(5))?;
     /// # Ok(()) }
     /// ```
-    pub fn flush_events(&self, timeout: Duration) -> Result<(), FlushTimeout> {
-        if self.events.flush(timeout) { Ok(()) } else { Err(FlushTimeout) }
+    pub fn flush_events_blocking(&self, timeout: Duration) -> Result<(), FlushTimeout> {
+        if self.events.flush_blocking(timeout) { Ok(()) } else { Err(FlushTimeout) }
     }
 
     /// Returns a regular expression with which secret scanners find this service's tokens in text,

@@ -1,6 +1,9 @@
 //! Writing pending uses to the store.
 
+use std::convert::Infallible;
+
 use super::core::TokenService;
+use super::yield_once::yield_once;
 use crate::event::{Event, with_sources};
 use crate::store::{StoreError, TokenStore};
 
@@ -20,6 +23,8 @@ impl<S: TokenStore> TokenService<S> {
     ///
     /// Verifications only note uses in memory. Call this function every few seconds, at most every few
     /// minutes, from a task of your program, and once before the process ends.
+    /// [`flush_last_used_loop`](Self::flush_last_used_loop) is the loop for such a task, and
+    /// [`shut_down`](Self::shut_down) contains the last call.
     ///
     /// If the process crashes, the uses since the last successful flush are lost. So the store's last
     /// use of a token is behind the true one by less than that time plus one
@@ -42,20 +47,9 @@ impl<S: TokenStore> TokenService<S> {
     /// # Examples
     ///
     /// ```
-    /// # use std::{sync::Arc, time::Duration};
     /// # use service_tokens::{MemoryStore, TokenService};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = Arc::new(TokenService::builder(MemoryStore::new(), "acme_live").build()?);
-    /// let flushing = service.clone();
-    /// tokio::spawn(async move {
-    ///     let mut interval = tokio::time::interval(Duration::from_secs(10));
-    ///     loop {
-    ///         interval.tick().await;
-    ///         // A failure is an event, and the uses wait for the next flush.
-    ///         let _ = flushing.flush_last_used().await;
-    ///     }
-    /// });
-    /// // … and before the process ends:
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live").build()?;
     /// service.flush_last_used().await?;
     /// # Ok(()) }
     /// ```
@@ -72,5 +66,46 @@ impl<S: TokenStore> TokenService<S> {
             flushed.tokens += batch.len();
         }
         Ok(flushed)
+    }
+    /// Calls [`flush_last_used`](Self::flush_last_used) after each tick of your timer, and never ends.
+    ///
+    /// `tick` returns a future that completes when the next flush is due, such as the `sleep` of your
+    /// runtime. The next future is created after the flush, so flushes do not pile up. Spawn the loop, or
+    /// select it with the end of your program, and drop it to end it. The last uses are then flushed by
+    /// [`shut_down`](Self::shut_down).
+    ///
+    /// A flush that fails emits [`Event::LastUsedNotFlushed`], and the loop continues. The uses wait for
+    /// the next flush.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use service_tokens::{MemoryStore, TokenService};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = Arc::new(TokenService::builder(MemoryStore::new(), "acme_live").build()?);
+    /// let flushing = service.clone();
+    /// let flusher = tokio::spawn(async move {
+    ///     flushing.flush_last_used_loop(|| tokio::time::sleep(Duration::from_secs(10))).await
+    /// });
+    /// // … and before the process ends:
+    /// flusher.abort();
+    /// let ended = service.shut_down(tokio::time::sleep(Duration::from_secs(5))).await;
+    /// # assert!(ended.is_complete());
+    /// # Ok(()) }
+    /// ```
+    pub async fn flush_last_used_loop<T>(&self, mut tick: impl FnMut() -> T) -> Infallible
+    where
+        T: Future<Output = ()>,
+    {
+        loop {
+            tick().await;
+            // A failure is an event, and the uses wait for the next flush.
+            let _ = self.flush_last_used().await;
+            // Neither a timer without a pause nor a store in memory waits, so the task would never yield.
+            yield_once().await;
+        }
     }
 }

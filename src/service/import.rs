@@ -9,6 +9,7 @@ use super::audit::Audit;
 use super::core::TokenService;
 use super::issue::requested_networks;
 use super::issue_gate::IssuePermit;
+use super::owner_limit::Place;
 use super::request::{ImportRequest, ImportSource};
 use super::tokens::{OneOwner, Tokens, View};
 use crate::clock::whole_micros;
@@ -26,6 +27,13 @@ pub struct Imported {
     pub record: Record,
     /// Whether the token was imported before. Then nothing has changed.
     pub already_imported: bool,
+}
+
+/// A token that passed all checks and is not stored yet.
+struct NewImport<'s> {
+    permit: IssuePermit<'s>,
+    place: Option<Place<'s>>,
+    record: Record,
 }
 
 impl<S: TokenStore> Tokens<'_, S, OneOwner> {
@@ -93,16 +101,25 @@ impl<S: TokenStore> TokenService<S> {
         // The plaintext is not needed any more, so it is overwritten before the first wait.
         request.source = ImportSource::Digest(digest);
         audit.set_new_id(digest.token_id());
-        let (_permit, record) = match self.prepare_import(owner, request, &digest).await {
-            Ok(new) => new,
-            Err(refused) => {
-                // A repeated import must succeed, even if it would be refused by now. The type may have
-                // been removed, issuing may have been paused, or the end may have passed.
-                let found = self.imported_before(owner, request, &digest).await?;
-                return found.ok_or(refused);
-            }
-        };
-        match self.records.insert(record.clone(), &digest.stored()).await {
+        let NewImport { permit: _permit, place, record } =
+            match self.prepare_import(owner, request, &digest).await {
+                Ok(new) => new,
+                Err(refused) => {
+                    // A repeated import must succeed, even if it would be refused by now. The type may have
+                    // been removed, issuing may have been paused, or the end may have passed.
+                    let found = self.imported_before(owner, request, &digest).await?;
+                    return found.ok_or(refused);
+                }
+            };
+        let mut place = place;
+        if let Some(place) = &mut place {
+            place.begin_insert();
+        }
+        let inserted = self.records.insert(record.clone(), &digest.stored()).await;
+        if let Some(mut place) = place {
+            place.end_insert(&inserted);
+        }
+        match inserted {
             Ok(inserted) if inserted == record => {
                 Ok(Imported { record: inserted, already_imported: false })
             }
@@ -155,7 +172,7 @@ impl<S: TokenStore> TokenService<S> {
         owner: &str,
         request: &ImportRequest,
         digest: &ImportDigest,
-    ) -> Result<(IssuePermit<'_>, Record), ManageError> {
+    ) -> Result<NewImport<'_>, ManageError> {
         let permit = self.issue_gate.enter()?;
         let now = self.now();
         self.policy.check_text(Field::Owner, owner)?;
@@ -164,23 +181,26 @@ impl<S: TokenStore> TokenService<S> {
             self.policy.check_text(Field::IssuedBy, by)?;
         }
         self.policy.check_metadata(request.metadata.iter())?;
-        let present = self
-            .rules
-            .types()
-            .get(&request.token_type)
-            .ok_or(Field::Type.breaks(Rule::Unknown))?
-            .scopes();
+        let networks = request.networks.as_deref().map(requested_networks).transpose()?;
+        let token_type =
+            self.rules.types().get(&request.token_type).ok_or(Field::Type.breaks(Rule::Unknown))?;
+        if token_type.limits().retired {
+            return Err(Field::Type.breaks(Rule::Retired).into());
+        }
+        if token_type.limits().require_networks && networks.is_none() {
+            return Err(Field::Networks.breaks(Rule::NetworksRequired).into());
+        }
+        let present = token_type.scopes();
         if let Some(requested) = &request.scopes {
             if requested.as_scopes().is_empty() {
-                return Err(Field::Scopes.breaks(Rule::Empty).into());
+                return Err(Field::Scopes.breaks(Rule::NoEntries).into());
             }
             if !present.contains(requested.as_scopes()) {
                 return Err(Field::Scopes.breaks(Rule::NotContained).into());
             }
         }
         let scopes = request.scopes.as_ref().map_or(present, |requested| requested.as_scopes());
-        let networks = request.networks.as_deref().map(requested_networks).transpose()?;
-        let expires_at = self.policy.end(request.expiry, now)?;
+        let expires_at = self.policy.for_type(token_type).end(request.expiry, now)?;
         let created_at = request.created_at.map_or(now, whole_micros);
         if created_at > now {
             return Err(Field::CreatedAt.breaks(Rule::TooLate { latest: now }).into());
@@ -201,8 +221,8 @@ impl<S: TokenStore> TokenService<S> {
             networks: networks.as_ref(),
             end_set_at: (created_at != now).then_some(now),
         })?;
-        self.check_active_limit(owner, now).await?;
-        Ok((permit, record))
+        let place = self.take_place(owner, record.id(), now).await?;
+        Ok(NewImport { permit, place, record })
     }
 }
 

@@ -6,6 +6,7 @@ use super::audit::Audit;
 use super::caller::{CallingToken, Issuer};
 use super::core::TokenService;
 use super::issue_gate::IssuePermit;
+use super::owner_limit::Place;
 use super::request::IssueRequest;
 use crate::clock::whole_micros;
 use crate::digest::StoredDigest;
@@ -14,10 +15,10 @@ use crate::event::Event;
 use crate::network::{InvalidNetworks, Network, NetworkSet, NetworksRef};
 use crate::record::{Details, Field, InvalidField, NewRecord, Record, Rule};
 use crate::secret::Secret;
-use crate::store::{Filter, ListRequest, MAX_PAGE_LEN, States, StoredRecord, TokenStore};
+use crate::store::TokenStore;
 use crate::token::{Token, TokenId};
 
-/// The largest distance between the time in a chosen id and now.
+/// The largest distance between the time in a chosen id and the time of the service or its clock.
 const ID_TOLERANCE_MILLIS: u64 = 3_600_000;
 
 /// A new token and its record, as returned by an issue or a rotation.
@@ -34,6 +35,8 @@ pub struct Issued {
 /// A token that passed all checks and is not stored yet.
 struct NewToken<'s> {
     permit: IssuePermit<'s>,
+    /// The place in the owner's limit, if the policy has one.
+    place: Option<Place<'s>>,
     secret: Secret,
     digest: StoredDigest,
     record: Record,
@@ -47,16 +50,23 @@ impl<S: TokenStore> TokenService<S> {
         request: &IssueRequest,
         audit: &mut Audit<'_>,
     ) -> Result<(Issued, IssuePermit<'_>), ManageError> {
-        let NewToken { permit, secret, digest, record } = match self.prepare(issuer, request).await
-        {
-            Ok(new) => new,
-            Err(refused) => {
-                return Err(self.unless_issued_before(issuer, request, refused).await);
-            }
-        };
+        let NewToken { permit, mut place, secret, digest, record } =
+            match self.prepare(issuer, request).await {
+                Ok(new) => new,
+                Err(refused) => {
+                    return Err(self.unless_issued_before(issuer, request, refused).await);
+                }
+            };
         let id = record.id();
         audit.set_new_id(id);
-        let record = self.records.insert(record, &digest).await?;
+        if let Some(place) = &mut place {
+            place.begin_insert();
+        }
+        let inserted = self.records.insert(record, &digest).await;
+        if let Some(mut place) = place {
+            place.end_insert(&inserted);
+        }
+        let record = inserted?;
         let token = Token::assemble(&self.prefixes[0], id, &secret);
         Ok((Issued { token, record }, permit))
     }
@@ -65,7 +75,7 @@ impl<S: TokenStore> TokenService<S> {
     /// id.
     ///
     /// A repeated request must learn that its token exists, even if it would be refused by now. The
-    /// type may have been removed, issuing may have been paused, or this token may be the owner's last
+    /// type may have been removed or retired, issuing may have been paused, or this token may be the owner's last
     /// allowed one.
     async fn unless_issued_before(
         &self,
@@ -91,15 +101,20 @@ impl<S: TokenStore> TokenService<S> {
         let now = self.now();
         let (owner, calling) = (issuer.owner(), issuer.calling_token());
         self.check_texts(owner, request)?;
-        let present = self
-            .rules
-            .types()
-            .get(&request.token_type)
-            .ok_or(Field::Type.breaks(Rule::Unknown))?
-            .scopes();
+        let networks = networks_below(request.networks.as_deref(), calling)?;
+        let token_type =
+            self.rules.types().get(&request.token_type).ok_or(Field::Type.breaks(Rule::Unknown))?;
+        if token_type.limits().retired {
+            return Err(Field::Type.breaks(Rule::Retired).into());
+        }
+        if token_type.limits().require_networks && networks.is_none() {
+            return Err(Field::Networks.breaks(Rule::NetworksRequired).into());
+        }
+        let policy = self.policy.for_type(token_type);
+        let present = token_type.scopes();
         if let Some(requested) = &request.scopes {
             if requested.as_scopes().is_empty() {
-                return Err(Field::Scopes.breaks(Rule::Empty).into());
+                return Err(Field::Scopes.breaks(Rule::NoEntries).into());
             }
             if !present.contains(requested.as_scopes()) {
                 return Err(Field::Scopes.breaks(Rule::NotContained).into());
@@ -109,14 +124,12 @@ impl<S: TokenStore> TokenService<S> {
         if calling.is_some_and(|calling| !calling.token.scopes().contains(scopes)) {
             return Err(Field::Scopes.breaks(Rule::ExceedsCallerScopes).into());
         }
-        let networks = networks_below(request.networks.as_deref(), calling)?;
         let id = match request.id {
-            Some(id) => recent_v7(id, now)?,
+            Some(id) => recent_v7(id, [now, self.clock.reading()])?,
             None => TokenId::generate(now, &*self.random)?,
         };
-        let latest =
-            calling.and_then(|calling| self.policy.latest_below(calling.token.expires_at()));
-        let expires_at = self.policy.end_until(request.expiry, now, latest)?;
+        let latest = calling.and_then(|calling| policy.latest_below(calling.token.expires_at()));
+        let expires_at = policy.end_until(request.expiry, now, latest)?;
         let secret = Secret::generate(&*self.random)?;
         let digest = self.digests.make(id, secret.characters(), self.prefixes[0].tag());
         let record = Record::new(&NewRecord {
@@ -135,8 +148,8 @@ impl<S: TokenStore> TokenService<S> {
             networks: networks.as_ref(),
             end_set_at: None,
         })?;
-        self.check_active_limit(owner, now).await?;
-        Ok(NewToken { permit, secret, digest, record })
+        let place = self.take_place(owner, id, now).await?;
+        Ok(NewToken { permit, place, secret, digest, record })
     }
 
     fn check_texts(&self, owner: &str, request: &IssueRequest) -> Result<(), InvalidField> {
@@ -146,33 +159,6 @@ impl<S: TokenStore> TokenService<S> {
             self.policy.check_text(Field::IssuedBy, by)?;
         }
         self.policy.check_metadata(request.metadata.iter())
-    }
-
-    /// Refuses if the owner has the maximum of live tokens. It filters the store's answer again, because
-    /// a store may return more records than the filter selects.
-    pub(super) async fn check_active_limit(
-        &self,
-        owner: &str,
-        now: DateTime<Utc>,
-    ) -> Result<(), ManageError> {
-        let Some(max) = self.policy.max_active_per_owner else { return Ok(()) };
-        let filter = Filter::new().owner(owner).states(States::LIVE);
-        let mut request = ListRequest::from(filter).limit(max.clamp(1, MAX_PAGE_LEN));
-        let mut live = 0;
-        loop {
-            let page = self.records.store.list(&request, now).await?;
-            let is_selected = |stored: &&StoredRecord| {
-                request.filter.matches(&stored.record, stored.last_used, now)
-            };
-            live += page.items.iter().filter(is_selected).count();
-            if live >= max {
-                return Err(ManageError::TooManyActive { max });
-            }
-            match page.next {
-                Some(next) => request = request.after(next),
-                None => return Ok(()),
-            }
-        }
     }
 }
 
@@ -209,20 +195,23 @@ pub(super) fn networks_below(
 pub(super) fn requested_networks(networks: &[Network]) -> Result<NetworkSet, InvalidField> {
     NetworkSet::new(networks.iter().copied()).map_err(|invalid| match invalid {
         InvalidNetworks::TooMany { max } => Field::Networks.breaks(Rule::TooMany { max }),
-        _ => Field::Networks.breaks(Rule::Empty),
+        _ => Field::Networks.breaks(Rule::NoEntries),
     })
 }
 
-/// Checks that a chosen id is a UUID of version 7 with a recent time.
-fn recent_v7(id: TokenId, now: DateTime<Utc>) -> Result<TokenId, InvalidField> {
+/// Checks that a chosen id is a UUID of version 7 with a time near one of these times.
+///
+/// They are the service's time and the reading of its clock. The two differ after the clock ran ahead and
+/// was corrected. Then clients with a right clock send ids near the reading, and
+/// [`TokenService::new_id`] returns ids of the service's time.
+fn recent_v7(id: TokenId, times: [DateTime<Utc>; 2]) -> Result<TokenId, InvalidField> {
     let uuid = id.to_uuid();
     if uuid.get_version_num() != 7 || uuid.get_variant() != uuid::Variant::RFC4122 {
         return Err(Field::Id.breaks(Rule::NotVersion7));
     }
     // The first 48 bits are milliseconds since 1970 (RFC 9562 §5.7).
     let millis = i64::try_from(uuid.as_u128() >> 80).unwrap_or(i64::MAX);
-    if now.timestamp_millis().abs_diff(millis) > ID_TOLERANCE_MILLIS {
-        return Err(Field::Id.breaks(Rule::NotRecent));
-    }
-    Ok(id)
+    let is_near =
+        |time: &DateTime<Utc>| time.timestamp_millis().abs_diff(millis) <= ID_TOLERANCE_MILLIS;
+    if times.iter().any(is_near) { Ok(id) } else { Err(Field::Id.breaks(Rule::NotRecent)) }
 }

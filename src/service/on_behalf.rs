@@ -1,5 +1,6 @@
 //! The operations that a token may do on tokens, including itself.
 
+mod count;
 mod own_token;
 
 use std::fmt;
@@ -66,6 +67,9 @@ impl<S: TokenStore> TokenService<S> {
 /// enough. If the given id is the calling token's own, the operation is on the token itself. Then
 /// reading and revoking require no scope, and rotating requires `service-tokens:rotate-self` and
 /// not `service-tokens:rotate`.
+///
+/// **Issuing and rotating wait for room in the queue of an [event sink](crate::EventSink)** before they
+/// act, so that their events are not lost. So a sink that hangs holds them up. Revoking does not wait.
 ///
 /// **All operations are limited to the owner of the calling token.** They do not find the tokens of
 /// other owners.
@@ -158,7 +162,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     /// # Ok(()) }
     /// ```
     pub async fn issue(self, request: IssueRequest) -> Result<Issued, ManageError> {
-        let mut audit = self.audit(Operation::Issue, request.id);
+        let mut audit = self.audit_act(Operation::Issue, request.id).await;
         let outcome = self.try_issue(&request, &mut audit).await;
         audit.end(outcome, |issued| request.issued_event(issued, self.calling_id()))
     }
@@ -255,7 +259,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         if id == self.token.id() {
             return self.rotate_self(request).await;
         }
-        let audit = self.audit(Operation::Rotate, Some(id));
+        let audit = self.audit_act(Operation::Rotate, Some(id)).await;
         let outcome = self.try_rotate(id, &request).await;
         audit.end(outcome, |rotated| request.rotated_event(rotated, self.calling_id()))
     }
@@ -397,6 +401,11 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
 
     fn audit(self, operation: Operation, id: Option<TokenId>) -> Audit<'s> {
         self.service.audit(operation, id).on_behalf_of(self.token.id())
+    }
+
+    /// Waits for room in the queue of events before the calling token acts.
+    async fn audit_act(self, operation: Operation, id: Option<TokenId>) -> Audit<'s> {
+        Audit::of_act(&self.service.events, operation, id, self.token.id()).await
     }
 
     fn calling_id(self) -> Option<TokenId> {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 pub(super) use rules::ends_by;
 
+use crate::scope::TokenType;
+
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The limits for tokens that are issued or rotated.
@@ -24,6 +26,12 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// | owner, issued-to, issued-by, rotated-by, revoked-by | 255 bytes |
 /// | reason of a revocation or a pause | 1,000 bytes |
 /// | metadata | 16 entries, 2,048 bytes in all |
+///
+/// A [`TokenType`] can set lifetimes of its own. [`for_type`](Self::for_type) returns the result.
+///
+/// A stricter policy changes no stored token. A rotation that names no new end keeps the present end, even
+/// if it is "never" or later than the policy now allows. A new end must be within the limits, counted from
+/// the rotation.
 ///
 /// [`TokenServiceBuilder::build`](crate::TokenServiceBuilder::build) refuses an impossible policy
 /// with [`InvalidPolicy`].
@@ -70,15 +78,19 @@ pub struct Policy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPolicy {
-    /// The default lifetime is zero.
-    #[error("the default lifetime must be longer than zero")]
+    /// The default lifetime is shorter than a microsecond, which is the resolution of times in records.
+    #[error("the default lifetime must be at least a microsecond")]
     NoLifetime,
-    /// The maximum lifetime is zero.
-    #[error("the longest lifetime must be longer than zero")]
+    /// The maximum lifetime is shorter than a microsecond.
+    #[error("the maximum lifetime must be at least a microsecond")]
     NoMaxLifetime,
     /// The default lifetime is longer than the maximum lifetime.
-    #[error("the default lifetime is longer than the longest lifetime")]
+    #[error("the default lifetime is longer than the maximum lifetime")]
     DefaultTooLong,
+    /// The default lifetime is longer than 1,000 years, so tokens would end after the year 9999. A
+    /// default of `None` means no expiry.
+    #[error("the default lifetime must be at most 1,000 years")]
+    DefaultOutOfRange,
     /// The default lifetime is unlimited, but tokens that never expire are not allowed.
     #[error("the default is no expiry, and tokens that never expire are not allowed")]
     DefaultNever,
@@ -142,9 +154,51 @@ impl Policy {
         }
     }
 
+    /// Returns this policy with the limits that the type sets. It is the policy by which tokens of the
+    /// type are issued and rotated.
+    ///
+    /// A limit of the type replaces that of the policy. Two limits that a type does not set depend on
+    /// another limit of the type:
+    ///
+    /// - The default lifetime is the policy's, but at most the maximum lifetime.
+    /// - A token that never expires is allowed if the policy allows it and the type has no maximum
+    ///   lifetime of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use service_tokens::{Policy, TokenType};
+    ///
+    /// let day = Duration::from_secs(86_400);
+    /// let developer = TokenType::new("developer", ["*"])?.max_lifetime(30 * day);
+    /// let policy = Policy::new().allow_never(true).for_type(&developer);
+    /// assert_eq!(policy.max_lifetime, Some(30 * day));
+    /// assert_eq!(policy.default_lifetime, Some(30 * day));
+    /// assert!(!policy.allow_never);
+    /// # Ok::<(), service_tokens::InvalidScope>(())
+    /// ```
+    pub fn for_type(&self, token_type: &TokenType) -> Self {
+        let limits = token_type.limits();
+        let mut policy = self.clone();
+        policy.max_lifetime = limits.max_lifetime.unwrap_or(self.max_lifetime);
+        // Without this, "never" would be a way around the type's own maximum.
+        let has_own_max = matches!(limits.max_lifetime, Some(Some(_)));
+        policy.allow_never = limits.allow_never.unwrap_or(self.allow_never && !has_own_max);
+        policy.default_lifetime = match (limits.default_lifetime, self.default_lifetime) {
+            (Some(own), _) => own,
+            (None, Some(default)) => {
+                Some(policy.max_lifetime.map_or(default, |max| default.min(max)))
+            }
+            (None, None) if policy.allow_never => None,
+            (None, None) => policy.max_lifetime,
+        };
+        policy
+    }
+
     /// Sets the lifetime of a token if the request does not name one. `None` means no expiry.
     ///
-    /// The default is 90 days. No expiry requires [`allow_never`](Self::allow_never()).
+    /// The default is 90 days, and at most 1,000 years are allowed. No expiry requires [`allow_never`](Self::allow_never()).
     ///
     /// # Examples
     ///
@@ -263,8 +317,14 @@ impl Policy {
     /// Sets the maximum number of live tokens (active and pending) of one owner. `None` means no
     /// limit, which is the default. Zero allows no tokens.
     ///
-    /// The limit is best effort. Requests that are handled at the same moment do not see each
-    /// other, so together they may exceed it.
+    /// Simultaneous requests to one service do not exceed the limit, because each reserves a place
+    /// before it stores its token. If the caller gives up while the token is being stored, or if the
+    /// answer of the store is lost, the token may still appear. Its place is then held until it
+    /// appears, at most for a minute.
+    ///
+    /// Services in other processes, and other services over the same store, do not see these places. They
+    /// count a token from the moment at which the store has it. So several services can exceed the limit
+    /// together by the tokens that they are storing at the same moment.
     ///
     /// # Examples
     ///
@@ -289,6 +349,9 @@ impl Policy {
 
     /// Sets the maximum length of owner, issued-to, issued-by, rotated-by and revoked-by, in bytes:
     /// 1 to 1,024. The default is 255.
+    ///
+    /// A token id always fits issued-by, rotated-by and revoked-by, because the endpoints through which
+    /// tokens manage tokens record the id of the calling token there.
     ///
     /// # Examples
     ///

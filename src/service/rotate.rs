@@ -26,11 +26,9 @@ impl<S: TokenStore> TokenService<S> {
         let times = self.times();
         let now = times.now;
         let older_ends = self.policy.older_end(request.older_ends, now)?;
-        let expires_at =
-            request.expiry.map(|requested| self.policy.end(requested, now)).transpose()?;
         let secret = Secret::generate(&*self.random)?;
         let digest = self.digests.make(id, secret.characters(), self.prefixes[0].tag());
-        let rotation = Rotation {
+        let mut rotation = Rotation {
             digest,
             older_ends: match older_ends {
                 None => OlderEnds::Now,
@@ -38,7 +36,7 @@ impl<S: TokenStore> TokenService<S> {
                 Some(end) => OlderEnds::At(end),
             },
             replaces: request.replaces,
-            expires_at,
+            expires_at: None,
             by: request.by.as_deref(),
             on_behalf_of: caller.token_id(),
         };
@@ -50,7 +48,13 @@ impl<S: TokenStore> TokenService<S> {
                     return Ok(None);
                 }
                 let latest = self.may_rotate(caller, present)?;
-                if let (Some(start), Some(Some(end))) = (present.not_before(), expires_at)
+                let token_type = self.rules.types().get(present.token_type());
+                // The limits of a new end are those of the token's type, which only the record names.
+                if let (Some(requested), Some(token_type)) = (request.expiry, token_type) {
+                    rotation.expires_at =
+                        Some(self.policy.for_type(token_type).end(requested, now)?);
+                }
+                if let (Some(start), Some(Some(end))) = (present.not_before(), rotation.expires_at)
                     && end <= start
                 {
                     return Err(Field::ExpiresAt.breaks(Rule::NotAfterNotBefore).into());
@@ -59,6 +63,10 @@ impl<S: TokenStore> TokenService<S> {
                     present.expect_newest(created_at)?;
                 }
                 let rotated = present.rotate(times, &rotation)?;
+                // The state is reported first, because no type makes an ended token usable again.
+                if token_type.is_none() {
+                    return Err(Field::Type.breaks(Rule::Unknown).into());
+                }
                 ends_by(rotated.expires_at(), latest)?;
                 Ok(Some(rotated.below(caller.lineage())?))
             })

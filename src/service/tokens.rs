@@ -302,8 +302,9 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     /// - [`ManageError::NotRotated`] if the token is not active. It is also returned if two secrets
     ///   overlap and the request does not say which one it replaces, and if the condition of the
     ///   request is not met.
-    /// - [`ManageError::Invalid`] if a text is empty or too long, or if an end breaks a rule of the
-    ///   policy.
+    /// - [`ManageError::Invalid`] if a text is empty or too long, if an end breaks a rule of the policy
+    ///   or of the token's type, or if the service does not know that type
+    ///   ([`Rule::Unknown`](crate::record::Rule::Unknown)).
     /// - [`ManageError::Contended`] if other operations wrote the same record again and again, or
     ///   if the token is being revoked at this moment.
     /// - [`ManageError::Random`] if the random source failed.

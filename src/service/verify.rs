@@ -213,13 +213,16 @@ impl<S: TokenStore> TokenService<S> {
             Some(Ok(accepted)) if accepted.is_all() => Ok(Ok(accepted.verified)),
             Some(Ok(accepted)) => self.conclude(id, accepted, now, usage),
             Some(Err(rejected)) => {
-                Ok(Err(self.refuse(Some(id), rejected.into_error(id, requirement), freshness)))
+                Ok(Err(self.refuse(Some(id), rejected.into_denied(id, requirement), freshness)))
             }
             // The store returned `true` and did not call the function. That is not an answer.
             None => {
                 let silent = StoreError::corrupt("the store answered without a record");
-                Ok(Err(self.refuse(Some(id), silent.into(), freshness)))
+                Ok(Err(self.refuse(Some(id), silent, freshness)))
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

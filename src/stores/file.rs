@@ -71,7 +71,7 @@ const MAX_USES_PER_REQUEST: usize = 100_000;
 /// # let path = directory.path().join("tokens.journal");
 /// let store = FileStore::open(&path)?;
 /// assert!(store.list(&ListRequest::new(), chrono::DateTime::UNIX_EPOCH).await?.items.is_empty());
-/// store.close().await;
+/// store.close().await?;
 /// # Ok(()) }
 /// ```
 ///
@@ -88,9 +88,8 @@ const MAX_USES_PER_REQUEST: usize = 100_000;
 ///   store left it. Verification continues. The check does not read the content, so it does not
 ///   notice bytes that were overwritten without a change of the length.
 /// - **Last use** is stored by [`TokenStore::touch`].
-/// - **Shutdown.** Call [`flush_last_used`](crate::TokenService::flush_last_used) and
-///   [`flush_events`](crate::TokenService::flush_events) on the service, then
-///   [`close`](Self::close) on the store.
+/// - **Shutdown.** Call [`shut_down`](crate::TokenService::shut_down) on the service, which closes the
+///   store. Without a service, call [`close`](TokenStore::close).
 /// - **Kill.** After a kill at any moment the store opens with every acknowledged write.
 /// - **Damage and power loss.** A torn tail is truncated on open. Any other damage is refused as
 ///   [`OpenError::Damaged`] with its offset, so no flipped bit makes a revoked token valid again.
@@ -114,7 +113,7 @@ const MAX_USES_PER_REQUEST: usize = 100_000;
 ///   two names for writing returns [`OpenError::SeveralNames`].
 ///
 /// Dropping the store completes the pending writes and blocks until then. To avoid blocking, await
-/// [`close`](Self::close) first.
+/// [`close`](TokenStore::close) first.
 pub struct FileStore {
     shared: Arc<Shared>,
     /// Set by `close`. From then on every call is refused.
@@ -228,37 +227,6 @@ impl FileStore {
         let (sender, reply) = reply();
         self.push(Request::Compact(sender))?;
         reply.await.unwrap_or_else(|| Err(closed()))
-    }
-
-    /// Completes the pending writes, closes the file and releases the locks.
-    ///
-    /// From then on every call is refused with [`StoreError::Unavailable`], because another process
-    /// may write to the file. Calling `close` again has no effect.
-    ///
-    /// The future blocks no executor. Once it was polled, the store closes even if the future is
-    /// dropped. If it is dropped before that, the store stays open.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use service_tokens::FileStore;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let directory = tempfile::tempdir()?;
-    /// # let path = directory.path().join("tokens.journal");
-    /// let store = FileStore::open(&path)?;
-    /// store.close().await;
-    /// let again = FileStore::open(&path)?;
-    /// # Ok(()) }
-    /// ```
-    pub async fn close(&self) {
-        self.closed.store(true, Ordering::SeqCst);
-        if !self.read_only {
-            let (ended, reply) = reply();
-            self.shared.queue.close(ended);
-            reply.await;
-        }
-        self.shared.locks.release();
     }
 
     fn is_closed(&self) -> bool {
@@ -399,6 +367,24 @@ impl TokenStore for FileStore {
 
     fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<RecordRef<'_>>)) -> bool {
         !self.is_closed() && self.shared.table.find_now(id, visit)
+    }
+
+    /// Completes the pending writes, closes the file and releases the locks.
+    ///
+    /// From then on every call is refused with [`StoreError::Unavailable`], because another process
+    /// may write to the file. Calling `close` again has no effect.
+    ///
+    /// The future blocks no executor. Once it was polled, the store closes even if the future is
+    /// dropped. If it is dropped before that, the store stays open. It never fails.
+    async fn close(&self) -> Result<(), StoreError> {
+        self.closed.store(true, Ordering::SeqCst);
+        if !self.read_only {
+            let (ended, reply) = reply();
+            self.shared.queue.close(ended);
+            reply.await;
+        }
+        self.shared.locks.release();
+        Ok(())
     }
 }
 

@@ -201,7 +201,7 @@ pub(crate) async fn concurrent_first_uses_end_overlap_once(stores: Stores) {
                 threads.spawn(move || block_on(service.verify(newer, &any())).unwrap());
             }
         });
-        services.iter().for_each(|service| assert!(service.flush_events(HOUR).is_ok()));
+        services.iter().for_each(|service| assert!(service.flush_events_blocking(HOUR).is_ok()));
         harness.expect_overlap_ended(id);
         assert!(!harness.accepts(&older).await && harness.accepts(&newer).await, "{turn}");
         let after = store.find(id).await.unwrap().unwrap().version;

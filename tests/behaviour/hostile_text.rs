@@ -18,7 +18,7 @@ behaviours! {
 /// Texts that are each short enough for every field.
 pub(crate) fn hostile() -> Vec<String> {
     let mut texts: Vec<String> = [
-        "\0",
+        "a\0",
         "acme\0globex",
         "🔑👩‍👩‍👧‍👦",
         "\u{202e}txt.exe\u{202c}",
@@ -26,7 +26,7 @@ pub(crate) fn hostile() -> Vec<String> {
         "e\u{301}",
         "\u{e9}",
         "\u{301}alone",
-        "\u{200b}\u{feff}\u{ad}",
+        "\u{200b}\u{feff}a\u{ad}",
         "a\u{2028}b\u{2029}c\u{85}d\u{b}e\u{c}f",
         "'; DROP TABLE tokens; --",
         "\" OR \"\"=\"",
@@ -42,7 +42,7 @@ pub(crate) fn hostile() -> Vec<String> {
         " leading and trailing ",
         "acme live",
         "\u{10ffff}\u{fffe}\u{e000}",
-        "\u{7f}\u{80}\u{9f}",
+        "\u{7f}\u{80}a\u{9f}",
         "NULL",
         "İıſK",
     ]

@@ -16,7 +16,8 @@ use service_tokens::record::{Field, Rule};
 use service_tokens::store::Order;
 use service_tokens::{
     Event, Filter, ImportRequest, Imported, IssueRequest, ListRequest, ManageError, Policy,
-    Refusal, RequestContext, RotateRequest, State, TokenId, TokenStore, VerifyError,
+    Refusal, RequestContext, RotateRequest, State, TokenId, TokenService, TokenStore, TokenType,
+    VerifyError,
 };
 
 behaviours! {
@@ -28,6 +29,7 @@ behaviours! {
     import_again_precedes_refusals,
     import_for_other_owner_or_type_exists,
     import_obeys_limits_of_issue,
+    import_obeys_limits_of_its_type,
     import_beyond_owner_limit_is_refused,
     import_while_paused_is_refused,
     import_without_form_asks_no_store,
@@ -241,7 +243,7 @@ pub(crate) async fn import_again_precedes_refusals(stores: Stores) {
         let process =
             || builder(harness.store.clone()).clock(harness.clock.clone()).import_form(old_keys());
         let bare = |scopes: &[&str]| {
-            let builder = service_tokens::TokenService::builder(harness.store.clone(), "acme_live");
+            let builder = TokenService::builder(harness.store.clone(), "acme_live");
             let builder = builder.clock(harness.clock.clone()).import_form(old_keys());
             if scopes.is_empty() {
                 builder
@@ -300,15 +302,15 @@ pub(crate) async fn import_obeys_limits_of_issue(stores: Stores) {
         (of("connector", " "), Field::IssuedTo, Rule::Empty),
         (of("connector", &"x".repeat(256)), Field::IssuedTo, Rule::TooLong { max: 255 }),
         (by_digest().issued_by(""), Field::IssuedBy, Rule::Empty),
-        (by_digest().metadata("", "v"), Field::Metadata, Rule::Empty),
+        (by_digest().metadata("", "v"), Field::Metadata, Rule::BlankKey),
         (
             (0..17).fold(by_digest(), |request, n| request.metadata(n.to_string(), "v")),
             Field::Metadata,
             Rule::TooMany { max: 16 },
         ),
         (by_digest().scopes(scope_set(&["other"])), Field::Scopes, Rule::NotContained),
-        (by_digest().scopes(scope_set(&[])), Field::Scopes, Rule::Empty),
-        (by_digest().networks(none), Field::Networks, Rule::Empty),
+        (by_digest().scopes(scope_set(&[])), Field::Scopes, Rule::NoEntries),
+        (by_digest().networks(none), Field::Networks, Rule::NoEntries),
         (
             by_digest().networks((0..33).map(|at| network(2 * at))),
             Field::Networks,
@@ -349,6 +351,34 @@ pub(crate) async fn import_obeys_limits_of_issue(stores: Stores) {
     // An old creation time does not move the limits.
     let old = by_digest().created_at(now - delta(2_000 * DAY)).expires_at(max);
     assert_eq!(harness.import(old).await.record.expires_at(), Some(max));
+}
+
+pub(crate) async fn import_obeys_limits_of_its_type(stores: Stores) {
+    let harness = harness(stores);
+    let service = |connector: TokenType| {
+        TokenService::builder(harness.store.clone(), "acme_live")
+            .token_type(connector)
+            .clock(harness.clock.clone())
+            .import_form(old_keys())
+            .build()
+            .unwrap()
+    };
+    let connector = || token_type("connector", &["files:upload"]);
+    let import = async |connector: TokenType, request: ImportRequest| {
+        service(connector).owner("acme").import(request).await
+    };
+    let retired = import(connector().retired(true), by_digest()).await;
+    expect_invalid(retired, Field::Type, Rule::Retired);
+    let restricted = import(connector().require_networks(true), by_digest()).await;
+    expect_invalid(restricted, Field::Networks, Rule::NetworksRequired);
+    let short = || connector().default_lifetime(HOUR).max_lifetime(DAY);
+    let latest = harness.clock.now() + delta(DAY);
+    let long = import(short(), by_digest().expires_in(DAY + MICRO)).await;
+    expect_invalid(long, Field::ExpiresAt, Rule::TooLate { latest });
+    let record = import(short(), by_digest()).await.unwrap().record;
+    assert_eq!(record.expires_at(), Some(harness.clock.now() + delta(HOUR)));
+    // A type that is retired later still answers a repeated import.
+    assert!(import(connector().retired(true), by_digest()).await.unwrap().already_imported);
 }
 
 pub(crate) async fn import_beyond_owner_limit_is_refused(stores: Stores) {

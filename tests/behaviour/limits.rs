@@ -113,12 +113,15 @@ pub(crate) async fn text_over_its_limit_is_refused(stores: Stores) {
     expect_invalid(tokens.revoke(id, too_long).await, Field::Reason, over);
     assert!(tokens.revoke(id, words.reason(long(1_024))).await.is_ok());
     let narrow = Harness::with_policy(stores, Policy::new().max_text_len(6));
-    expect_invalid(
-        narrow.service.owner("acme").issue(backup().issued_by("1234567")).await,
-        Field::IssuedBy,
-        Rule::TooLong { max: 6 },
-    );
-    assert!(narrow.service.owner("acme").issue(backup().issued_by("123456")).await.is_ok());
+    let acme = narrow.service.owner("acme");
+    let over = acme.issue(IssueRequest::new("connector", "1234567")).await;
+    expect_invalid(over, Field::IssuedTo, Rule::TooLong { max: 6 });
+    assert!(acme.issue(IssueRequest::new("connector", "123456")).await.is_ok());
+    // The id of a calling token fits, so that it can always issue, rotate and revoke.
+    let id = "x".repeat(22);
+    assert!(acme.issue(backup().issued_by(&id)).await.is_ok());
+    let over = acme.issue(backup().issued_by("x".repeat(23))).await;
+    expect_invalid(over, Field::IssuedBy, Rule::TooLong { max: 22 });
 }
 
 pub(crate) async fn blank_text_is_refused(stores: Stores) {
@@ -160,7 +163,7 @@ pub(crate) async fn metadata_over_its_limit_is_refused(stores: Stores) {
     let over = harness.service.owner("acme").issue(bytes(2_049)).await;
     expect_invalid(over, Field::Metadata, Rule::TooLong { max: 2_048 });
     let nameless = harness.service.owner("acme").issue(backup().metadata("", "x")).await;
-    expect_invalid(nameless, Field::Metadata, Rule::Empty);
+    expect_invalid(nameless, Field::Metadata, Rule::BlankKey);
     assert!(harness.service.owner("acme").issue(backup().metadata("x", "")).await.is_ok());
 
     let wide = Harness::with_policy(
@@ -184,7 +187,7 @@ pub(crate) async fn issue_beyond_type_scopes_is_refused(stores: Stores) {
         let scopes = ScopeSet::new(scopes).unwrap();
         harness.service.owner("acme").issue(IssueRequest::new(token_type, "b").scopes(scopes))
     };
-    expect_invalid(with("connector", &[]).await, Field::Scopes, Rule::Empty);
+    expect_invalid(with("connector", &[]).await, Field::Scopes, Rule::NoEntries);
     for beyond in [&["files:delete"][..], &["files:read", "queue:push"], &["files:*"], &["*"]] {
         expect_invalid(with("connector", beyond).await, Field::Scopes, Rule::NotContained);
     }

@@ -41,8 +41,12 @@ pub(crate) mod authorize;
 pub(crate) mod bulk_model;
 pub(crate) mod cache;
 pub(crate) mod cache_sharing;
+pub(crate) mod client_times;
 pub(crate) mod clock;
+pub(crate) mod conflicts;
+pub(crate) mod count;
 pub(crate) mod events;
+pub(crate) mod filters;
 pub(crate) mod first_use;
 pub(crate) mod first_use_faults;
 pub(crate) mod harness;
@@ -56,11 +60,13 @@ pub(crate) mod last_used_flush;
 pub(crate) mod life_model;
 pub(crate) mod limits;
 pub(crate) mod lost_answers;
+pub(crate) mod networks;
 pub(crate) mod no_escalation;
 pub(crate) mod on_behalf;
 pub(crate) mod on_behalf_bounds;
 pub(crate) mod on_behalf_races;
 pub(crate) mod on_behalf_self;
+pub(crate) mod owner_limit;
 pub(crate) mod owner_views;
 pub(crate) mod pause_issuing;
 pub(crate) mod purge;
@@ -70,8 +76,13 @@ pub(crate) mod revoke_all_interrupted;
 pub(crate) mod revoke_contended;
 pub(crate) mod revoke_with_descendants;
 pub(crate) mod rotate_conditional;
+pub(crate) mod shut_down;
+pub(crate) mod still_active;
 pub(crate) mod times;
+pub(crate) mod type_limits;
+pub(crate) mod uncached;
 pub(crate) mod use_model;
+pub(crate) mod visible_text;
 
 /// Makes the macro that instantiates the tests of these modules for a store.
 macro_rules! behaviour_modules {
@@ -104,8 +115,12 @@ behaviour_modules! {
     bulk_model,
     cache,
     cache_sharing,
+    client_times,
     clock,
+    conflicts,
+    count,
     events,
+    filters,
     first_use,
     first_use_faults,
     hostile_text,
@@ -118,11 +133,13 @@ behaviour_modules! {
     life_model,
     limits,
     lost_answers,
+    networks,
     no_escalation,
     on_behalf,
     on_behalf_bounds,
     on_behalf_races,
     on_behalf_self,
+    owner_limit,
     owner_views,
     pause_issuing,
     purge,
@@ -132,6 +149,11 @@ behaviour_modules! {
     revoke_contended,
     revoke_with_descendants,
     rotate_conditional,
+    still_active,
     times,
+    type_limits,
+    shut_down,
+    uncached,
     use_model,
+    visible_text,
 }

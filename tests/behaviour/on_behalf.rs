@@ -38,6 +38,7 @@ async fn all_operations(
         (ReservedScope::Issue, on_behalf.issue(scoped_request(&["x"])).await.map(drop)),
         (ReservedScope::Read, on_behalf.get(id).await.map(drop)),
         (ReservedScope::Read, on_behalf.list(ListRequest::new()).await.map(drop)),
+        (ReservedScope::Read, on_behalf.count(Filter::new()).await.map(drop)),
         (ReservedScope::Rotate, on_behalf.rotate(id, RotateRequest::at_once()).await.map(drop)),
         (ReservedScope::Revoke, on_behalf.revoke(id, RevokeRequest::new()).await.map(drop)),
     ]
@@ -301,14 +302,17 @@ pub(crate) async fn events_name_the_calling_token(stores: Stores) {
             Event::Issued { on_behalf_of, .. } => ("issued", *on_behalf_of),
             Event::Read { on_behalf_of, .. } => ("read", *on_behalf_of),
             Event::Listed { on_behalf_of, .. } => ("listed", *on_behalf_of),
+            Event::Counted { on_behalf_of, .. } => ("counted", *on_behalf_of),
             Event::Rotated { on_behalf_of, .. } => ("rotated", *on_behalf_of),
             Event::Revoked { on_behalf_of, .. } => ("revoked", *on_behalf_of),
             Event::AlreadyRevoked { on_behalf_of, .. } => ("already", *on_behalf_of),
             other => panic!("{other:?}"),
         })
         .collect();
-    let names =
-        ["issued", "read", "listed", "rotated", "revoked", "already", "read", "rotated", "revoked"];
+    let names = [
+        "issued", "read", "listed", "counted", "rotated", "revoked", "already", "read", "rotated",
+        "revoked",
+    ];
     assert_eq!(asked, names.map(|name| (name, Some(token.id()))));
 
     // The caller has ended, and each operation is one event that reports it.
@@ -329,6 +333,7 @@ pub(crate) async fn events_name_the_calling_token(stores: Stores) {
         (Operation::Issue, None, who),
         (Operation::Get, about, who),
         (Operation::List, None, who),
+        (Operation::Count, None, who),
         (Operation::Rotate, about, who),
         (Operation::Revoke, about, who),
     ];

@@ -23,7 +23,7 @@ pub(crate) async fn reopened_store_gives_the_same_answers(stores: Stores) {
     service.verify(&text(&live), &any()).await.unwrap();
     service.flush_last_used().await.unwrap();
     let before = view.get(live.record.id()).await.unwrap();
-    assert!(service.flush_events(HOUR).is_ok());
+    assert!(service.flush_events_blocking(HOUR).is_ok());
     drop(service);
 
     let Some(opened) = stores.reopen(Opened { store, guard }) else {

@@ -105,9 +105,9 @@ pub(crate) async fn rotate_during_revoke_is_contended(stores: Stores) {
     let issued =
         service.owner("acme").issue(scoped_request(&["service-tokens:rotate-self"])).await.unwrap();
     let id = issued.record.id();
-    let _ = token.set(service.verify(&text(&issued), &any()).await.unwrap());
     let first = RotateRequest::with_overlap(HOUR);
-    let _ = service.owner("acme").rotate(id, first).await.unwrap();
+    let newest = service.owner("acme").rotate(id, first).await.unwrap();
+    let _ = token.set(service.verify(&text(&newest), &any()).await.unwrap());
 
     faulty.arm(&[Fault::None, Fault::Rival(0)], Fault::None);
     assert!(!service.owner("acme").revoke(id, incident()).await.unwrap().already_revoked);

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use service_tokens::conformance::{Outcome, Promise, StoreFactory, run};
 use service_tokens::store::BoxError;
-use service_tokens::{FileStore, conformance_tests};
+use service_tokens::{FileStore, TokenStore, conformance_tests};
 use tempfile::TempDir;
 
 struct InAFolder;
@@ -28,7 +28,7 @@ impl StoreFactory for InAFolder {
     }
 
     async fn make_unavailable(&self, store: &FileStore, _: &mut TempDir) -> bool {
-        store.close().await;
+        store.close().await.unwrap();
         true
     }
 

@@ -14,6 +14,8 @@ mod conformance_memory;
 #[cfg(feature = "memory")]
 mod doubles;
 #[cfg(feature = "memory")]
+mod event_floods;
+#[cfg(feature = "memory")]
 mod event_sinks;
 #[cfg(feature = "file")]
 mod golden;
@@ -29,6 +31,7 @@ mod policy;
 mod revoke;
 #[cfg(all(unix, feature = "memory", feature = "file"))]
 mod revoke_all_killed;
+mod scanner;
 mod scopes;
 #[cfg(feature = "memory")]
 mod secrets;

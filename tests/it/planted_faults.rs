@@ -1,6 +1,8 @@
 //! Tests of the conformance suite itself. Each store has one known fault, which the suite must find under the
 //! right name. The other promises that a fault breaks are printed (`-- --nocapture`).
 
+#[path = "planted_faults/closing.rs"]
+mod closing;
 #[path = "planted_faults/content.rs"]
 mod content;
 #[path = "planted_faults/harness.rs"]
@@ -14,6 +16,7 @@ mod reads;
 #[path = "planted_faults/writes.rs"]
 mod writes;
 
+use closing::{Closed, What};
 use futures_lite::future::block_on;
 use harness::{Correct, Factory, broken};
 use last_use::Untracked;
@@ -207,5 +210,11 @@ faults! {
     error_quotes_bytes: ErrorQuotes::Bytes => ErrorsLeakNothing;
     removal_is_not_reported: reads::RemovalIsNotReported => ChangesAreReported;
     change_is_reported_too_early: reads::ChangeIsReportedTooEarly => ChangesAreReported;
+    closed_store_lacks_a_record: Closed::with(What::RecordIsMissing) => ClosingHidesNothing;
+    closed_store_lists_nothing: Closed::with(What::ListIsEmpty) => ClosingHidesNothing;
+    closed_store_loses_an_insert: Closed::with(What::InsertIsLost) => ClosingHidesNothing;
+    closed_store_says_conflict: Closed::with(What::ReplaceConflicts) => ClosingHidesNothing;
+    closed_store_lends_nothing: Closed::with(What::LendsNothing) => ClosingHidesNothing;
+    store_closes_once: Closed::with(What::ClosesOnce) => ClosingHidesNothing;
     one_change_is_buffered: reads::OneChangeIsBuffered => ChangesAreReported;
 }

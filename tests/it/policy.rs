@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use futures_lite::future::block_on;
+
 use crate::behaviour::harness::{DAY, HOUR, MICRO, builder};
 use service_tokens::policy::InvalidPolicy;
-use service_tokens::{BuildError, MemoryStore, Policy};
+use service_tokens::{BuildError, IssueRequest, MemoryStore, Policy};
 
 #[test]
 fn policy_reports_its_limits() {
@@ -49,6 +51,25 @@ fn impossible_policy_does_not_build() {
     assert_eq!(entries, InvalidPolicy::MaxMetadataEntries { max: 64 });
     let bytes = invalid(policy.clone().max_metadata_bytes(8_193));
     assert_eq!(bytes, InvalidPolicy::MaxMetadataBytes { max: 8_192 });
+    // A record has no time between two microseconds, so such a token would end at its creation.
+    let nano = Duration::from_nanos(999);
+    assert_eq!(invalid(policy.clone().default_lifetime(nano)), InvalidPolicy::NoLifetime);
+    assert_eq!(invalid(policy.clone().max_lifetime(nano)), InvalidPolicy::NoMaxLifetime);
+    let millennium = 1_000 * 366 * DAY;
+    for beyond in [millennium + MICRO, Duration::MAX] {
+        let never_ends = policy.clone().default_lifetime(beyond).max_lifetime(None);
+        assert_eq!(invalid(never_ends), InvalidPolicy::DefaultOutOfRange);
+    }
+    for possible in [
+        policy.clone().default_lifetime(MICRO).max_lifetime(MICRO),
+        policy.clone().default_lifetime(millennium).max_lifetime(None),
+        policy.clone().max_lifetime(Duration::MAX),
+        policy.clone().max_text_len(1).max_reason_len(1).max_metadata_entries(0),
+    ] {
+        let service = builder(MemoryStore::new()).policy(possible.clone()).build().unwrap();
+        let issued = block_on(service.owner("a").issue(IssueRequest::new("connector", "b")));
+        assert!(issued.is_ok(), "{possible:?}");
+    }
     let over = policy.clone().default_lifetime(DAY + MICRO).max_lifetime(DAY);
     assert_eq!(invalid(over), InvalidPolicy::DefaultTooLong);
     let equal = policy.default_lifetime(DAY).max_lifetime(DAY);

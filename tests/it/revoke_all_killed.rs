@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::behaviour::harness::{any, backup, builder, incident, records, text};
 use futures_lite::future::block_on;
-use service_tokens::{FileStore, Filter, IssueRequest, Record, State, TokenId, TokenService};
+use service_tokens::{
+    FileStore, Filter, IssueRequest, Record, State, TokenId, TokenService, TokenStore,
+};
 
 const PATH: &str = "SERVICE_TOKENS_BULK_PATH";
 
@@ -158,7 +160,7 @@ fn run(many: u64) {
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(issue)).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
-    block_on(service.store().close());
+    block_on(service.store().close()).unwrap();
     drop(service);
 
     let output = killed_after(&path, many / 4);

@@ -77,11 +77,17 @@ impl Canaries {
             self.0.push((format!("{name}, secret's bytes from {start}"), numbers));
         }
         self.0.push((format!("{name}, token"), token.clone()));
-        self.add_bytes(&format!("{name}, plain digest"), &Sha256::digest(secret.as_bytes()));
+        let prefix = &token[..token.len() - 73];
+        let domain = b"service-tokens prefix\0";
+        let tag = &Sha256::new().chain_update(domain).chain_update(prefix).finalize()[..12];
+        let plain = Sha256::new().chain_update(secret).chain_update(tag).finalize();
+        self.add_bytes(&format!("{name}, plain digest"), &plain);
+        self.add_bytes(&format!("{name}, hash"), &Sha256::digest(secret.as_bytes()));
         for (key_name, key) in [("key", KEY), ("old key", OLD_KEY)] {
             let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
             mac.update(&issued.record.id().to_bytes());
             mac.update(secret.as_bytes());
+            mac.update(tag);
             let digest = mac.finalize().into_bytes();
             self.add_bytes(&format!("{name}, digest under the {key_name}"), &digest);
         }
@@ -267,7 +273,7 @@ fn output_traces_and_events_hold_no_secret() {
                 seen.debug("a builder", &service);
                 let service = service.build().unwrap();
                 block_on(live(&mut seen, &service, &clock));
-                assert!(service.flush_events(HOUR).is_ok());
+                assert!(service.flush_events_blocking(HOUR).is_ok());
                 traced.printed()
             });
             seen.canaries.add_bytes("key", &KEY);

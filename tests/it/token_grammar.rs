@@ -351,19 +351,8 @@ fn scanner_finds_each_golden_token() {
         for end in 0..token.len() {
             assert!(!finder.is_match(&token[..end]), "cut at {end}");
         }
-        assert!(!finder.is_match(&format!("{token}0")), "one character more");
         assert!(!finder.is_match(&token.replacen("_1", "_2", 1)) || prefix.contains("_1"));
     }
-}
-
-#[test]
-fn scanner_regex_never_changes() {
-    let prefix_rules_match_table =
-        ["acme_live", "acme_test"].map(|prefix| Prefix::new(prefix).unwrap());
-    assert_eq!(
-        scanner_regex(&prefix_rules_match_table),
-        r"(?:acme_live|acme_test)_1[0-9A-Za-z]{71}\b"
-    );
 }
 
 proptest! {

@@ -54,6 +54,10 @@
 //! repeated fields are refused. A body has at most 65,536 bytes. `issued_by`, and `by` of a revocation, are
 //! the id of the token that made the request.
 //!
+//! `usable` is false if the service refuses every request with the token. If the state does not say why,
+//! `unusable_reason` does: `unknown_type` if the service does not know the type of the token, or
+//! `newer_record` if a newer version wrote it.
+//!
 //! # Repeating a request
 //!
 //! Every request except issuing can be repeated unchanged. Revoking again gives 200 with `already_revoked`.
@@ -81,7 +85,7 @@
 //!
 //! | status | name | further members and headers |
 //! | --- | --- | --- |
-//! | 400 | `invalid-field`, `invalid-parameter`, `invalid-header` | `field` and the `rule` that it breaks |
+//! | 400 | `invalid-field`, `invalid-parameter`, `invalid-header` | `field`, the `rule` that it breaks, and for an entry of an array its `index` |
 //! | 400 | `unsupported-filter` | `field`, `rule`. The store does not track last use |
 //! | 400 | `malformed-body` | |
 //! | 400 | `malformed-credentials` | `WWW-Authenticate` |

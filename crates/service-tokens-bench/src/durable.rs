@@ -8,7 +8,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use service_tokens::{FileStore, RevokeRequest, TokenService};
+use service_tokens::{FileStore, RevokeRequest, TokenService, TokenStore};
 use tokio::task::LocalSet;
 
 use crate::figure::{Figure, Target};
@@ -59,7 +59,7 @@ pub fn figures(plan: Plan) -> Vec<Figure> {
             }
         }));
     }
-    ready(service.store().close());
+    let _ = ready(service.store().close());
 
     let (issues, revocations) = (median(&mut issues), median(&mut revocations));
     let (floor, sync) = (median(&mut floors), median(&mut syncs));

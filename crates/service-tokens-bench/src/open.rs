@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use service_tokens::FileStore;
 use service_tokens::file::FileStoreOptions;
+use service_tokens::{FileStore, TokenStore};
 
 use crate::child::{numbers, print_numbers, start};
 use crate::figure::{Figure, Target};
@@ -28,7 +28,7 @@ pub fn figures(plan: Plan) -> Vec<Figure> {
     let folder = scratch();
     let journal = folder.path().join("tokens.journal");
     let filled = Filled::new(FileStore::open(&journal).expect("a file store"), size);
-    ready(filled.service.store().close());
+    let _ = ready(filled.service.store().close());
     drop(filled);
 
     let (mut clean, mut killed, mut calls) = (Vec::new(), Vec::new(), 0);
@@ -60,7 +60,7 @@ fn open(journal: &Path, size: usize, calls: &mut usize) -> f64 {
     let took = start.elapsed().as_secs_f64();
     assert!(store.open_report().records >= size, "all records are there");
     *calls = reports.load(Ordering::Relaxed);
-    ready(store.close());
+    let _ = ready(store.close());
     took
 }
 

@@ -85,7 +85,7 @@ pub fn rows(plan: Plan) -> Vec<Measured> {
     });
     drop(rows);
     for store in [hot.service.store(), cold.store()] {
-        ready(store.close());
+        let _ = ready(store.close());
     }
     measured
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use service_tokens::ManageError;
 use service_tokens::record::{Field, InvalidField, RotateDenied, Rule};
 
-use crate::output::note;
+use crate::output::{TYPE_HINT, note};
 
 /// The reason for which the program ends early.
 #[derive(Debug)]
@@ -115,6 +115,9 @@ fn invalid_option(invalid: InvalidField) -> String {
         _ => return invalid.to_string(),
     };
     match invalid.rule {
+        Rule::Unknown if invalid.field == Field::Type => {
+            format!("the token's type is not one of the types of this tool\n{TYPE_HINT}")
+        }
         Rule::Required => {
             format!("{option} {}\nhint: --allow-never allows such tokens", invalid.rule)
         }

@@ -72,9 +72,9 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
         request = request.not_before(start);
     }
     if !scopes.is_empty() {
-        let scopes = ScopeSet::new(scopes);
-        request =
-            request.scopes(scopes.map_err(|error| args.usage_error(&format!("--scope: {error}")))?);
+        let set = ScopeSet::new(&scopes)
+            .map_err(|error| args.usage_error(&value::scope_error("--scope", &scopes, error)))?;
+        request = request.scopes(set);
     }
     for (i, (key, _)) in metadata.iter().enumerate() {
         if metadata[..i].iter().any(|(earlier, _)| earlier == key) {

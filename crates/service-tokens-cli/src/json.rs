@@ -2,23 +2,25 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
-use service_tokens::StoredRecord;
 use service_tokens::store::LastUsed;
+use service_tokens::{StoredRecord, TokenService};
+
+use crate::output::unusable_reason;
 
 /// Returns the JSON object of a token in a list, on one line.
-pub(crate) fn summary(stored: &StoredRecord, now: DateTime<Utc>) -> String {
+pub(crate) fn summary<S>(stored: &StoredRecord, service: &TokenService<S>) -> String {
     let mut object = Object::default();
-    object.summary(stored, now);
+    object.summary(stored, service);
     object.finish()
 }
 
 /// Returns the JSON object with all stored fields of a token.
-pub(crate) fn details(stored: &StoredRecord, now: DateTime<Utc>) -> String {
+pub(crate) fn details<S>(stored: &StoredRecord, service: &TokenService<S>) -> String {
     let record = &stored.record;
     let mut object = Object::default();
-    object.summary(stored, now);
+    object.summary(stored, service);
     object.field("secret_created_at", time(record.secret_created_at()));
-    if let Some(overlap) = record.overlap(now) {
+    if let Some(overlap) = record.overlap(service.now()) {
         object.field("older_secret_ends_at", time(overlap.ends_at));
         object.field("older_secret_ends_on_first_use", overlap.ends_on_first_use);
     }
@@ -49,7 +51,7 @@ fn time(time: DateTime<Utc>) -> String {
 struct Object(String);
 
 impl Object {
-    fn summary(&mut self, stored: &StoredRecord, now: DateTime<Utc>) {
+    fn summary<S>(&mut self, stored: &StoredRecord, service: &TokenService<S>) {
         let record = &stored.record;
         self.field("id", record.id().to_string());
         self.field("type", record.token_type());
@@ -62,7 +64,10 @@ impl Object {
         if let LastUsed::At(used) = stored.last_used {
             self.field("last_used_at", time(used));
         }
+        let now = service.now();
         self.field("state", record.state(now).to_string());
+        self.field("usable", service.refusal_of(record).is_none());
+        self.optional("unusable_reason", unusable_reason(service, record));
         self.field("metadata", record.metadata().collect::<Value>());
     }
 

@@ -9,7 +9,7 @@ use service_tokens::{ListRequest, State};
 use crate::args::Args;
 use crate::exit::Exit;
 use crate::filters::{Filters, filters_help};
-use crate::output::note;
+use crate::output::{TYPE_HINT, note, unusable_reason};
 use crate::settings::Access;
 use crate::table::Table;
 use crate::{json, value};
@@ -36,9 +36,14 @@ the active and the pending ones.
 The table cuts texts at 40 characters and escapes invisible characters, so a
 line break is \\n. Times are UTC.
 
+A token is unusable if the service refuses it although its state is active, for
+example because the service does not know its type.
+
 A JSON object has id, type, issued_to, owner, scopes, created_at, not_before,
-expires_at, last_used_at, state and metadata. It omits not_before, expires_at
-and last_used_at if the token has no such time.
+expires_at, last_used_at, state, usable, unusable_reason and metadata. It omits
+not_before, expires_at and last_used_at if the token has no such time.
+unusable_reason is unknown_type or newer_record; it is omitted if the token is
+usable or if its state is the reason.
 
 `service-tokens --help` lists the options for every verb.
 "
@@ -76,19 +81,22 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut table = Table::default();
     let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let (mut left, mut listed) = (limit, 0);
+    let (mut left, mut listed, mut unknown_type) = (limit, 0, false);
     while left > 0 {
         let page =
             block_on(service.all_owners().list(request.clone().limit(left.min(MAX_PAGE_LEN))))?;
         left -= page.items.len().min(left);
         listed += page.items.len();
-        let now = service.now();
+        unknown_type |= page
+            .items
+            .iter()
+            .any(|stored| unusable_reason(&service, &stored.record) == Some("unknown_type"));
         if as_json {
             for stored in &page.items {
-                writeln!(out, "{}", json::summary(stored, now)).map_err(Exit::output)?;
+                writeln!(out, "{}", json::summary(stored, &service)).map_err(Exit::output)?;
             }
         } else if !page.items.is_empty() {
-            table.write_page(&mut out, &page.items, now).map_err(Exit::output)?;
+            table.write_page(&mut out, &page.items, &service).map_err(Exit::output)?;
         }
         match page.next {
             Some(next) => request = request.after(next),
@@ -98,6 +106,9 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     out.flush().map_err(Exit::output)?;
     if listed == 0 {
         note("No tokens match.");
+    }
+    if unknown_type && !as_json {
+        note(TYPE_HINT);
     }
     Ok(())
 }

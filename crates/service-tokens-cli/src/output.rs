@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
 use service_tokens::store::LastUsed;
-use service_tokens::{Issued, Record};
+use service_tokens::{Issued, Record, Refusal, TokenService};
 
 use crate::exit::Exit;
 
@@ -58,6 +58,33 @@ pub(crate) fn last_used(used: LastUsed) -> String {
         LastUsed::At(used) => time(used),
     }
 }
+
+/// Returns the state of a token, or `unusable` with the reason for which the tool's service refuses it in
+/// spite of its state.
+pub(crate) fn state<S>(service: &TokenService<S>, record: &Record) -> String {
+    match unusable_reason(service, record) {
+        Some(reason) => format!("unusable ({})", reason.replace('_', " ")),
+        None => record.state(service.now()).to_string(),
+    }
+}
+
+/// Returns the reason for which the service refuses the token, as a name for programs. It is `None` if the
+/// service accepts the token or if its state is the reason.
+pub(crate) fn unusable_reason<S>(
+    service: &TokenService<S>,
+    record: &Record,
+) -> Option<&'static str> {
+    match service.refusal_of(record)? {
+        Refusal::Revoked | Refusal::Expired | Refusal::NotYetActive | Refusal::Suspended => None,
+        Refusal::UnknownType => Some("unknown_type"),
+        Refusal::NewerRecord => Some("newer_record"),
+        _ => Some("other"),
+    }
+}
+
+/// The hint about tokens of an unknown type, because the tool and the service may have different types.
+pub(crate) const TYPE_HINT: &str =
+    "hint: if the service has other types than this tool, --type-def NAME=SCOPE,SCOPE defines them";
 
 /// Returns the id, label, owner and type of a token, for use in a sentence.
 pub(crate) fn description(record: &Record) -> String {

@@ -2,14 +2,13 @@
 
 use std::io::{self, Write};
 
-use chrono::{DateTime, Utc};
 use futures_lite::future::block_on;
-use service_tokens::StoredRecord;
+use service_tokens::{StoredRecord, TokenService};
 
 use crate::args::Args;
 use crate::exit::Exit;
 use crate::json;
-use crate::output::{expiry, last_used, time, visible};
+use crate::output::{TYPE_HINT, expiry, last_used, note, state, time, unusable_reason, visible};
 use crate::settings::Access;
 
 pub(crate) const HELP: &str = "\
@@ -40,26 +39,28 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
 
     let service = args.settings.open(Access::Read)?;
     let stored = block_on(service.all_owners().get(id))?;
-    let now = service.now();
     let mut out = io::stdout().lock();
     if as_json {
-        return writeln!(out, "{}", json::details(&stored, now)).map_err(Exit::output);
+        return writeln!(out, "{}", json::details(&stored, &service)).map_err(Exit::output);
     }
-    for (name, value) in lines(&stored, now) {
+    for (name, value) in lines(&stored, &service) {
         writeln!(out, "{name:<18}  {value}").map_err(Exit::output)?;
+    }
+    if unusable_reason(&service, &stored.record) == Some("unknown_type") {
+        note(TYPE_HINT);
     }
     Ok(())
 }
 
-fn lines(stored: &StoredRecord, now: DateTime<Utc>) -> Vec<(&'static str, String)> {
-    let record = &stored.record;
+fn lines<S>(stored: &StoredRecord, service: &TokenService<S>) -> Vec<(&'static str, String)> {
+    let (record, now) = (&stored.record, service.now());
     let mut lines = vec![
         ("ID", record.id().to_string()),
         ("Type", visible(record.token_type())),
         ("Issued To", visible(record.issued_to())),
         ("Owner", visible(record.owner())),
         ("Scopes", record.scopes().as_str().to_owned()),
-        ("State", record.state(now).to_string()),
+        ("State", state(service, record)),
         ("Created At", time(record.created_at())),
         ("Expiration", expiry(record.expires_at())),
         ("Last Used", last_used(stored.last_used)),

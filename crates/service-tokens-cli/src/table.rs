@@ -2,10 +2,9 @@
 
 use std::io::{self, Write};
 
-use chrono::{DateTime, Utc};
-use service_tokens::StoredRecord;
+use service_tokens::{StoredRecord, TokenService};
 
-use crate::output::{expiry, last_used, time, visible};
+use crate::output::{expiry, last_used, state, time, visible};
 
 const HEADS: [&str; 8] =
     ["ID", "Type", "Issued To", "Owner", "Created At", "Expiration", "Last Used", "State"];
@@ -23,17 +22,17 @@ pub(crate) struct Table {
 
 impl Table {
     /// Writes a page. The first page begins with the column heads.
-    pub(crate) fn write_page(
+    pub(crate) fn write_page<S>(
         &mut self,
         out: &mut impl Write,
         items: &[StoredRecord],
-        now: DateTime<Utc>,
+        service: &TokenService<S>,
     ) -> io::Result<()> {
         let mut rows = Vec::with_capacity(items.len() + 1);
         if self.widths == [0; HEADS.len()] {
             rows.push(HEADS.map(String::from));
         }
-        rows.extend(items.iter().map(|stored| row(stored, now)));
+        rows.extend(items.iter().map(|stored| row(stored, service)));
         for row in &rows {
             for (width, cell) in self.widths.iter_mut().zip(row) {
                 *width = cell.chars().count().max(*width);
@@ -48,7 +47,7 @@ impl Table {
     }
 }
 
-fn row(stored: &StoredRecord, now: DateTime<Utc>) -> [String; HEADS.len()] {
+fn row<S>(stored: &StoredRecord, service: &TokenService<S>) -> [String; HEADS.len()] {
     let record = &stored.record;
     [
         record.id().to_string(),
@@ -58,7 +57,7 @@ fn row(stored: &StoredRecord, now: DateTime<Utc>) -> [String; HEADS.len()] {
         time(record.created_at()),
         expiry(record.expires_at()),
         last_used(stored.last_used),
-        record.state(now).to_string(),
+        state(service, record),
     ]
 }
 

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use service_tokens::steps::Prefix;
-use service_tokens::{ImportRequest, IssueRequest, RotateRequest, TokenId, TokenType};
+use service_tokens::{
+    ImportRequest, InvalidScope, IssueRequest, RotateRequest, ScopeSet, TokenId, TokenType,
+};
 
 /// Accepts any text.
 pub(crate) fn text(text: &str) -> Result<String, String> {
@@ -21,7 +23,20 @@ pub(crate) fn prefix(text: &str) -> Result<Prefix, String> {
 pub(crate) fn type_def(text: &str) -> Result<TokenType, String> {
     let form = "must have the form NAME=SCOPE,SCOPE";
     let (name, scopes) = text.split_once('=').ok_or(form)?;
-    TokenType::new(name, scopes.split(',')).map_err(|error| format!("{form}: {error}"))
+    let scopes: Vec<&str> = scopes.split(',').collect();
+    TokenType::new(name, &scopes).map_err(|error| match error {
+        InvalidScope::TypeName => format!("{form}: {error}"),
+        error => format!("{form}: {}", scope_error("SCOPE", &scopes, error)),
+    })
+}
+
+/// Returns the error of a list of scopes. It counts to the first invalid one and does not repeat it.
+pub(crate) fn scope_error(name: &str, scopes: &[impl AsRef<str>], error: InvalidScope) -> String {
+    match scopes.iter().position(|scope| ScopeSet::new([scope]).is_err()) {
+        Some(index) => format!("{name} number {}: {error}", index + 1),
+        // There are too many of them.
+        None => format!("{name}: {error}"),
+    }
 }
 
 /// Parses a metadata entry in the form `KEY=VALUE`.

@@ -33,6 +33,9 @@ use options::Options;
 /// seconds old, which is this interval and the service's resolution of a minute.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
+/// The maximum time in which the log of events has to take the last ones at shutdown.
+const EVENTS_WITHIN: Duration = Duration::from_secs(5);
+
 #[tokio::main]
 async fn main() -> ExitCode {
     // Token events (target `service_tokens`) also go to this log. The service continues if the log's reader
@@ -78,13 +81,9 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     greeting::print(&service, address, &options).await?;
 
     let flushing = service.clone();
+    // A flush that fails is logged as an event, and the next flush writes these uses too.
     let flusher = tokio::spawn(async move {
-        let mut every = tokio::time::interval(FLUSH_EVERY);
-        loop {
-            every.tick().await;
-            // A failure is logged as an event, and the next flush writes these uses too.
-            let _ = flushing.flush_last_used().await;
-        }
+        flushing.flush_last_used_loop(|| tokio::time::sleep(FLUSH_EVERY)).await
     });
 
     let app = server::guarded(app::router(service.clone(), uploads)?, server::LIMITS);
@@ -93,14 +92,13 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         tracing::warn!("some requests did not finish in time and were aborted");
     }
 
-    // The last flush writes the uses that were recorded since the previous one.
+    // This writes the uses since the last flush, delivers the events and closes the store.
     flusher.abort();
-    service.flush_last_used().await?;
-    if let Err(error) = service.flush_events(Duration::from_secs(5)) {
-        tracing::warn!(%error);
+    let ended = service.shut_down(tokio::time::sleep(EVENTS_WITHIN)).await;
+    if !ended.is_complete() {
+        tracing::warn!("{ended}");
     }
-    service.store().close().await;
-    Ok(())
+    Ok(ended.last_used.map(drop)?)
 }
 
 /// Waits for SIGTERM from a supervisor or Ctrl-C from a person.

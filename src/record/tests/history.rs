@@ -77,7 +77,8 @@ impl Model {
         self.on_first_use[newest] = matches!(older_ends, OlderEnds::OnFirstUse { .. });
         self.on_first_use.push(false);
         self.ends.push(None);
-        self.made.push(now.max(self.made[newest] + 1));
+        // Secrets are 2 ms apart, so that a time in milliseconds names one of them.
+        self.made.push(now.max(self.made[newest] + 2_000));
         self.expires_at = expires_at.unwrap_or(self.expires_at);
         Ok(())
     }

@@ -1,15 +1,15 @@
 //! The driver of bulk operations, with pages, passes and the records in progress.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::task::Poll;
 
 use super::super::records::owned;
 use super::super::tokens::View;
+use super::super::yield_once::yield_once;
 use super::concurrency::{BoxFuture, CONCURRENCY, ConcurrentFutures};
 use super::outcome::{BulkError, BulkOutcome};
 use super::progress::{BulkOperation, OnProgress, Progress};
 use crate::error::ManageError;
+use crate::event::Purpose;
 use crate::store::{Filter, ListRequest, MAX_PAGE_LEN, Order, States, StoredRecord, TokenStore};
 use crate::token::TokenId;
 
@@ -138,7 +138,8 @@ impl<'t, S: TokenStore> Scan<'t, S> {
         let futures = found.into_iter().map(move |stored| -> BoxFuture<'a, _> {
             Box::pin(async move {
                 let id = stored.record.id();
-                events.room().await;
+                // The event of this record may wait for those of the embedder only.
+                let _room = events.room(Purpose::Bulk).await;
                 (id, operation.process(stored).await)
             })
         });
@@ -165,19 +166,6 @@ impl<'t, S: TokenStore> Scan<'t, S> {
         }
         ended
     }
-}
-
-/// Yields to the other tasks of the thread, because a store in memory never waits.
-async fn yield_once() {
-    let mut yielded = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 impl<S> fmt::Debug for Scan<'_, S> {

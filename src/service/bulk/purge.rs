@@ -136,7 +136,7 @@ impl<'t, S: TokenStore> Purge<'t, S> {
         let (scan, operation) = self.parts();
         let outcome = scan.count(&operation).await;
         let owner = self.view.owner.map(str::to_owned);
-        audit.end(outcome, |count| Event::Counted { owner, records: *count })
+        audit.end(outcome, |count| Event::Counted { owner, records: *count, on_behalf_of: None })
     }
 
     /// Removes the records, oldest first, in passes until one finds no record that it can remove.

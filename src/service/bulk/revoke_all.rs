@@ -155,7 +155,7 @@ impl<'t, S: TokenStore> RevokeAll<'t, S> {
         let audit = self.operation.view.service.audit(Operation::Count, None);
         let outcome = self.scan.count(&self.operation).await;
         let owner = self.operation.view.owner.map(str::to_owned);
-        audit.end(outcome, |count| Event::Counted { owner, records: *count })
+        audit.end(outcome, |count| Event::Counted { owner, records: *count, on_behalf_of: None })
     }
 
     /// Revokes the tokens, oldest first, in passes until one finds no token that it can revoke.

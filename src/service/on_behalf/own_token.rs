@@ -111,7 +111,7 @@ impl<S: TokenStore> OnBehalf<'_, S> {
     /// # Ok(()) }
     /// ```
     pub async fn rotate_self(self, request: RotateRequest) -> Result<Issued, ManageError> {
-        let audit = self.audit(Operation::Rotate, Some(self.token.id()));
+        let audit = self.audit_act(Operation::Rotate, Some(self.token.id())).await;
         let caller = Caller::Itself(self.token, Some(ReservedScope::RotateSelf));
         let outcome = self.service.try_rotate(&caller, self.token.id(), &request).await;
         audit

@@ -8,16 +8,30 @@ use super::super::request::Expiry;
 use super::{InvalidPolicy, Policy};
 use crate::clock::{from_micros, whole_micros};
 use crate::record::{Field, InvalidField, MAX_METADATA, MAX_TEXT_LEN, Rule};
+use crate::visible::has_visible;
+
+/// The resolution of times in records. A shorter lifetime would end a token at its creation.
+const RESOLUTION: Duration = Duration::from_micros(1);
+
+/// The longest default lifetime, 1,000 years. A record cannot hold a time after the year 9999, so a
+/// service with a much longer default would refuse every request that names no end.
+const MAX_DEFAULT_LIFETIME: Duration = Duration::from_secs(1_000 * 366 * 86_400);
+
+/// The length of a token id as text.
+const ID_TEXT_LEN: usize = 22;
 
 impl Policy {
     pub(crate) fn check(&self) -> Result<(), InvalidPolicy> {
         let (entries, bytes) = MAX_METADATA;
         match (self.default_lifetime, self.max_lifetime) {
+            (_, Some(max)) if max < RESOLUTION => return Err(InvalidPolicy::NoMaxLifetime),
             (None, _) if !self.allow_never => return Err(InvalidPolicy::DefaultNever),
-            (Some(Duration::ZERO), _) => return Err(InvalidPolicy::NoLifetime),
-            (_, Some(Duration::ZERO)) => return Err(InvalidPolicy::NoMaxLifetime),
+            (Some(default), _) if default < RESOLUTION => return Err(InvalidPolicy::NoLifetime),
             (Some(default), Some(max)) if default > max => {
                 return Err(InvalidPolicy::DefaultTooLong);
+            }
+            (Some(default), _) if default > MAX_DEFAULT_LIFETIME => {
+                return Err(InvalidPolicy::DefaultOutOfRange);
             }
             _ => {}
         }
@@ -101,17 +115,29 @@ impl Policy {
     }
 
     pub(crate) fn check_text(&self, field: Field, text: &str) -> Result<(), InvalidField> {
-        let longest = if field == Field::Reason { self.max_reason_len } else { self.max_text_len };
+        let longest = match field {
+            Field::Reason => self.max_reason_len,
+            Field::Owner | Field::IssuedTo => self.max_text_len,
+            // Endpoints record the id of the calling token as the actor. A limit below its length would
+            // make every revocation through them impossible.
+            _ => self.max_text_len.max(ID_TEXT_LEN),
+        };
+        if !has_visible(text) {
+            return Err(field.breaks(Rule::Empty));
+        }
         field.filled(text, longest)
     }
 
     pub(crate) fn check_metadata<'m>(
         &self,
-        entries: impl ExactSizeIterator<Item = (&'m String, &'m String)>,
+        entries: impl ExactSizeIterator<Item = (&'m String, &'m String)> + Clone,
     ) -> Result<(), InvalidField> {
         let (most, longest) = (self.max_metadata_entries, self.max_metadata_bytes);
         if entries.len() > most {
             return Err(Field::Metadata.breaks(Rule::TooMany { max: most }));
+        }
+        if !entries.clone().all(|(key, _)| has_visible(key)) {
+            return Err(Field::Metadata.breaks(Rule::BlankKey));
         }
         if entries.map(|(key, value)| key.len() + value.len()).sum::<usize>() > longest {
             return Err(Field::Metadata.breaks(Rule::TooLong { max: longest }));

@@ -117,7 +117,7 @@ impl IssueRequest {
     }
 
     /// Requests a token that never expires. The policy must
-    /// [allow](method@crate::Policy::allow_never) it. By default it does not, because a forgotten token
+    /// [allow](method@crate::Policy::allow_never) it, or the [type](crate::TokenType::allow_never) must. By default it does not, because a forgotten token
     /// would stay valid.
     ///
     /// # Examples
@@ -260,7 +260,8 @@ impl IssueRequest {
     /// Sets the id, so that a repeated request cannot create a second token.
     ///
     /// The id is a UUID of version 7 whose time is within an hour of now. [`TokenService::new_id`]
-    /// makes one.
+    /// makes one. *Now* is the service's time or the reading of its clock. They differ after the clock
+    /// ran ahead and was corrected, and ids near either are accepted.
     ///
     /// If a token with the id exists, the request fails with
     /// [`ManageError::Exists`](crate::ManageError::Exists). If that token has the same owner, this check

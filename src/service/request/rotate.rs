@@ -7,8 +7,11 @@ use chrono::{DateTime, Utc};
 use super::Expiry;
 use crate::record::ReplacedSecret;
 
-/// A request to give a token a new secret. The id stays, and the expiry time stays unless the
-/// request sets a new one.
+/// A request to give a token a new secret. The id stays.
+///
+/// A rotation that names no new end keeps the present end, even if it is "never" or later than the
+/// [policy](crate::Policy) now allows. A new end must be within the limits of the token's type, counted
+/// from the rotation.
 ///
 /// The manual describes what happens to both secrets in [the life of a
 /// token](crate::manual::life#rotation), and how to choose in [rotation and
@@ -226,7 +229,6 @@ impl RotateRequest {
     ///
     /// ```
     /// # use service_tokens::{IssueRequest, MemoryStore, TokenService, TokenType};
-    /// # use std::time::Duration;
     /// use service_tokens::{Event, RotateRequest};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -237,7 +239,7 @@ impl RotateRequest {
     /// # let acme = service.owner("acme");
     /// # let record = acme.issue(IssueRequest::new("connector", "backup")).await?.record;
     /// let _ = acme.rotate(record.id(), RotateRequest::at_once().by("alice@acme.example")).await?;
-    /// # service.flush_events(Duration::from_secs(5))?;
+    /// # service.flush_events().await;
     /// assert!(events.try_iter().any(|event| event.by() == Some("alice@acme.example")));
     /// # Ok(()) }
     /// ```
@@ -284,6 +286,10 @@ impl RotateRequest {
     /// caller has read. If the token has been rotated since, the request is refused with
     /// [`RotateDenied::RotatedSince`](crate::record::RotateDenied::RotatedSince), and the record does
     /// not change.
+    ///
+    /// Many clients hold times in milliseconds, such as a `Date` of JavaScript. So a whole millisecond
+    /// also matches if the secret was created less than a millisecond before or after it. The secrets of a
+    /// token are created at least 2 ms apart, so it matches one of them only.
     ///
     /// If two callers rotate the same token at the same moment, only one of them succeeds with this
     /// condition. Without it two rotations [`at_once`](Self::at_once) both succeed, and the first
@@ -364,7 +370,7 @@ impl RotateRequest {
         self
     }
 
-    /// Removes the expiry time of the token. The policy must
+    /// Removes the expiry time of the token. The policy or the token's type must
     /// [allow](method@crate::Policy::allow_never) it.
     ///
     /// # Examples

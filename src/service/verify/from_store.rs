@@ -6,11 +6,10 @@ use std::time::Duration;
 use super::super::cache::{Cache, Lookup, ReadFuture};
 use super::super::core::TokenService;
 use super::super::records::find_in;
-use super::verdict::{Accepted, Freshness, Later, Use};
+use super::verdict::{Accepted, Denied, Freshness, Later, Use};
 use crate::check::RequestContext;
 use crate::clock::Moment;
 use crate::digest::HashedSecret;
-use crate::error::VerifyError;
 use crate::record::Record;
 use crate::scope::Requirement;
 use crate::store::TokenStore;
@@ -37,7 +36,7 @@ impl<S: TokenStore> TokenService<S> {
                     Ok(outcome) => outcome,
                     Err(later) => later.await,
                 },
-                Err(error) => Err(self.refuse(Some(token.id()), error, freshness)),
+                Err(denied) => Err(self.refuse(Some(token.id()), denied, freshness)),
             }
         })
     }
@@ -47,7 +46,7 @@ impl<S: TokenStore> TokenService<S> {
         token: &HashedSecret<'_>,
         requirement: &Requirement,
         context: &RequestContext,
-    ) -> Result<(Accepted, Moment), VerifyError> {
+    ) -> Result<(Accepted, Moment), Denied> {
         let asked_at = self.clock.monotonic();
         let found = self.records.store.find(token.id()).await?;
         let found = found.as_ref().map(|stored| (&stored.record, stored.last_used.micros()));
@@ -62,7 +61,7 @@ impl<S: TokenStore> TokenService<S> {
         token: &HashedSecret<'_>,
         requirement: &Requirement,
         context: &RequestContext,
-    ) -> Result<(Accepted, Moment), VerifyError> {
+    ) -> Result<(Accepted, Moment), Denied> {
         let began = self.clock.monotonic();
         let id = token.id();
         let mut lookup = cache.get(id, began, || self.read(id));
@@ -109,12 +108,12 @@ impl<S: TokenStore> TokenService<S> {
         asked_at: Duration,
         requirement: &Requirement,
         context: &RequestContext,
-    ) -> Result<(Accepted, Moment), VerifyError> {
+    ) -> Result<(Accepted, Moment), Denied> {
         // The time after the answer, so that a token that expired during the read is expired.
         let now = self.now_coarse();
         let accepted = self
             .judge(token, found, now, requirement, context)
-            .map_err(|rejected| rejected.into_error(token.id(), requirement))?;
+            .map_err(|rejected| rejected.into_denied(token.id(), requirement))?;
         Ok((accepted.with_staleness(self.clock.monotonic().saturating_sub(asked_at)), now))
     }
 }

@@ -3,7 +3,7 @@
 
 use super::super::core::TokenService;
 use super::WITHOUT_FACTS;
-use super::verdict::{Freshness, Use, whole};
+use super::verdict::{Denied, Freshness, Owner, Use, whole};
 use crate::check::VerifiedToken;
 use crate::error::VerifyError;
 use crate::refusal::Refusal;
@@ -132,7 +132,8 @@ impl<S: TokenStore> TokenService<S> {
         let id = token.id();
         if !token.permits(requirement) {
             let missing = VerifyError::refused(Refusal::MissingScope, id, requirement);
-            return Err(self.refuse(Some(id), missing, Freshness::Cached));
+            let denied = Denied { error: missing, owner: Owner::of(token.owner()) };
+            return Err(self.refuse(Some(id), denied, Freshness::Cached));
         }
         let follows = token.follows();
         if follows.due {

@@ -62,17 +62,45 @@ impl Accepted {
     }
 }
 
-/// The reason why a token is not accepted. It is small; the error is created only where it is needed.
-#[derive(Debug, Clone, Copy)]
+/// The owner of a refused token.
+#[derive(Debug)]
+pub(super) struct Owner(String);
+
+impl Owner {
+    #[cold]
+    pub(super) fn of(owner: &str) -> Option<Box<Self>> {
+        Some(Box::new(Self(owner.to_owned())))
+    }
+}
+
+/// The reason why a token is not accepted. It is small, so that it fits into the place of an acceptance;
+/// the error is created only where it is needed.
+#[derive(Debug)]
 pub(super) enum Rejected {
     /// The store answered with the record of another id, which is a failure of the store.
     OtherRecord,
-    Refused(Refusal),
+    /// The owner is known if the secret was right.
+    Refused(Refusal, Option<Box<Owner>>),
 }
+
+/// The error of a token that is not accepted, and its owner if the secret was right.
+pub(super) struct Denied {
+    pub(super) error: VerifyError,
+    pub(super) owner: Option<Box<Owner>>,
+}
+
+impl<E: Into<VerifyError>> From<E> for Denied {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), owner: None }
+    }
+}
+
+// An acceptance is moved as it was written, so a refusal must not make the result larger.
+const _: () = assert!(size_of::<Result<Accepted, Rejected>>() == size_of::<Accepted>());
 
 impl From<Refusal> for Rejected {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+        Self::Refused(refusal, None)
     }
 }
 
@@ -82,15 +110,23 @@ impl Rejected {
     fn of_found(refusal: Refusal) -> Self {
         match refusal {
             Refusal::UnknownId => Self::OtherRecord,
-            refusal => Self::Refused(refusal),
+            refusal => refusal.into(),
         }
     }
 
+    /// The reason why a token with the right secret is refused.
     #[cold]
-    pub(super) fn into_error(self, id: TokenId, requirement: &Requirement) -> VerifyError {
+    fn of_matched(refusal: Refusal, record: &Record) -> Self {
+        Self::Refused(refusal, Owner::of(record.owner()))
+    }
+
+    #[cold]
+    pub(super) fn into_denied(self, id: TokenId, requirement: &Requirement) -> Denied {
         match self {
             Self::OtherRecord => other_record().into(),
-            Self::Refused(refusal) => VerifyError::refused(refusal, id, requirement),
+            Self::Refused(refusal, owner) => {
+                Denied { error: VerifyError::refused(refusal, id, requirement), owner }
+            }
         }
     }
 }
@@ -113,7 +149,9 @@ impl<S: TokenStore> TokenService<S> {
         let matched = record.matches_hashed(token, &self.digests).map_err(Rejected::of_found)?;
         let first_use = matched.first_use(now.time).map(Box::new);
         let times = if record.has_suspension_end() { self.times() } else { Times::at(now.time) };
-        let verified = matched.authorize_by(times, requirement, context, &self.rules)?;
+        let verified = matched
+            .authorize_by(times, requirement, context, &self.rules)
+            .map_err(|refusal| Rejected::of_matched(refusal, record))?;
         let due = self.pending_uses.as_ref().is_some_and(|uses| uses.is_due(used, now.micros));
         Ok(Accepted { verified, follows: Follows { due, first_use } })
     }
@@ -158,14 +196,15 @@ impl<S: TokenStore> TokenService<S> {
     pub(super) fn refuse(
         &self,
         id: Option<TokenId>,
-        error: VerifyError,
+        denied: impl Into<Denied>,
         freshness: Freshness,
     ) -> VerifyError {
+        let Denied { error, owner } = denied.into();
         // The store has refused the token, so a later verification must not accept a cached record.
         if let (VerifyError::Refused(_), Freshness::Uncached, Some(id)) = (&error, freshness, id) {
             self.records.invalidate(id);
         }
-        self.events.emit(Event::of_refusal(id, &error));
+        self.events.emit(Event::of_refusal(id, owner.map(|owner| owner.0), &error));
         error
     }
 }

@@ -13,6 +13,7 @@ mod model;
 #[cfg(unix)]
 mod others;
 mod power;
+mod versions;
 #[cfg(unix)]
 mod volumes;
 

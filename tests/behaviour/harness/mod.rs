@@ -210,7 +210,7 @@ impl Collected {
     /// Returns the events since the last call, after all of them were delivered.
     pub(crate) fn take<S>(&self, service: &TokenService<S>) -> Vec<Event> {
         assert!(
-            service.flush_events(Duration::from_secs(20)).is_ok(),
+            service.flush_events_blocking(Duration::from_secs(20)).is_ok(),
             "the sink did not get its events"
         );
         std::mem::take(&mut *self.0.lock().unwrap())

@@ -179,6 +179,10 @@ pub(crate) trait Fault: Send + Sync {
         to.find_now(id, visit)
     }
 
+    async fn close(&self, to: &Backend) -> Answer<()> {
+        to.close().await
+    }
+
     /// Runs while the store is closed, and may change the storage.
     async fn reopened(&self, to: &Backend) -> Answer<()> {
         let _ = to;
@@ -232,6 +236,10 @@ impl TokenStore for Planted {
 
     fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<RecordRef<'_>>)) -> bool {
         self.fault.find_now(&self.backend, id, visit)
+    }
+
+    async fn close(&self) -> Answer<()> {
+        self.fault.close(&self.backend).await
     }
 }
 

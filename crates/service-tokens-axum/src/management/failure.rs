@@ -49,6 +49,11 @@ impl Failure {
         self.map(|problem| problem.with("field", field.into()).with("rule", rule.into()))
     }
 
+    /// Gives the index of the entry that breaks the rule, counted from 0.
+    pub(super) fn index(self, index: usize) -> Self {
+        self.map(|problem| problem.with("index", index))
+    }
+
     /// Names the token that the problem is about.
     pub(super) fn id(self, id: TokenId) -> Self {
         self.map(|problem| problem.with("id", id.to_string()))

@@ -36,5 +36,5 @@ pub(super) fn respond<A, S: TokenStore>(
 ) -> Result<Response, Failure> {
     let named = |wrong: InvalidField| invalid(wrong, &wrong.field.to_string());
     let stored = found.map_err(|error| refused(error, named))?;
-    json(StatusCode::OK, &TokenJson::from_stored(&stored, caller.service().now()))
+    json(StatusCode::OK, &TokenJson::from_stored(caller.service(), &stored))
 }

@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use service_tokens::record::{Field, InvalidField};
-use service_tokens::{IssueRequest, ManageError, ScopeSet, TokenId, TokenStore};
+use service_tokens::{InvalidScope, IssueRequest, ManageError, ScopeSet, TokenId, TokenStore};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -113,7 +113,7 @@ pub(super) async fn issue<S: TokenStore + 'static>(
         None => request,
     };
     if let Some(scopes) = body.scopes {
-        let set = ScopeSet::new(&scopes).map_err(|error| broken("scopes", rule(error)))?;
+        let set = ScopeSet::new(&scopes).map_err(|error| invalid_scopes(&scopes, error))?;
         request = request.scopes(set);
     }
     if let Some(Time(start)) = body.not_before {
@@ -138,8 +138,7 @@ pub(super) async fn issue<S: TokenStore + 'static>(
         }
         error => refused(error, named),
     })?;
-    let mut response =
-        json(StatusCode::CREATED, &IssuedJson::new(&issued, caller.service().now()))?;
+    let mut response = json(StatusCode::CREATED, &IssuedJson::new(caller.service(), &issued))?;
     if let Ok(location) = HeaderValue::try_from(format!("tokens/{}", issued.record.id())) {
         response.headers_mut().insert(LOCATION, location);
     }
@@ -164,6 +163,16 @@ fn invalid_key(rule: impl Into<String>) -> Failure {
         .field(IDEMPOTENCY_KEY, rule)
 }
 
-fn rule(error: service_tokens::InvalidScope) -> String {
+fn rule(error: InvalidScope) -> String {
     format!("must be valid: {error}")
+}
+
+/// Creates the failure of an invalid list of scopes, with the index of the first invalid entry.
+fn invalid_scopes(scopes: &[ScopeText], error: InvalidScope) -> Failure {
+    let failure = broken("scopes", rule(error));
+    match scopes.iter().position(|scope| ScopeSet::new([scope]).is_err()) {
+        Some(index) => failure.index(index),
+        // The list as a whole is too long.
+        None => failure,
+    }
 }

@@ -67,9 +67,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     if !matches!(json, Json::Object(_)) {
         return Err(malformed("The body must be a JSON object."));
     }
-    T::deserialize(json).map_err(|BrokenRule { field, rule }| match field {
-        Some(field) => broken(field, rule),
-        None => malformed(format!("The body {rule}.")),
+    T::deserialize(json).map_err(|BrokenRule { field, index, rule }| match (field, index) {
+        (Some(field), Some(index)) => broken(field, rule).index(index),
+        (Some(field), None) => broken(field, rule),
+        (None, _) => malformed(format!("The body {rule}.")),
     })
 }
 

@@ -114,9 +114,9 @@ pub(super) async fn list<S: TokenStore + 'static>(
         |wrong: InvalidField| parameters::refused(&wrong.field.to_string(), wrong.rule.to_string());
     let page =
         caller.operations().list(request.clone()).await.map_err(|error| refused(error, named))?;
-    let now = caller.service().now();
+    let service = caller.service();
     let page = PageJson {
-        tokens: page.items.iter().map(|stored| TokenJson::from_stored(stored, now)).collect(),
+        tokens: page.items.iter().map(|stored| TokenJson::from_stored(service, stored)).collect(),
         next: page.next.map(|last| cursor::write(owner, &request, last)),
     };
     json(StatusCode::OK, &page)

@@ -33,6 +33,9 @@ pub(super) struct ProblemSchema {
     /// The rule that the field breaks.
     #[schema(nullable = false)]
     rule: Option<String>,
+    /// The index of the entry that breaks the rule, counted from 0, if the field is an array.
+    #[schema(nullable = false)]
+    index: Option<usize>,
     /// The id of the token that the problem is about.
     #[schema(nullable = false, pattern = "^[0-9A-Za-z]{22}$")]
     id: Option<String>,
@@ -149,6 +152,6 @@ pub(super) fn example() -> serde_json::Value {
         "title": "A field of the request breaks a rule",
         "status": 400,
         "field": "issued_to",
-        "rule": "must not be empty",
+        "rule": "must contain a visible character",
     })
 }

@@ -65,5 +65,5 @@ pub(super) async fn rotate_self<S: TokenStore + 'static>(
     let rotation = Rotation::new(body, caller.token().id())?;
     let rotated = caller.operations().rotate_self(rotation.request.clone()).await;
     let rotated = rotated.map_err(|error| rotation.refused(error))?;
-    json(StatusCode::OK, &IssuedJson::new(&rotated, caller.service().now()))
+    json(StatusCode::OK, &IssuedJson::new(caller.service(), &rotated))
 }

@@ -72,12 +72,12 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Parameters<T> {
                 Some(value) => members.push((name, Json::Text(value))),
             }
         }
-        T::deserialize(Json::Object(members)).map(Self).map_err(|BrokenRule { field, rule }| {
-            match field {
+        T::deserialize(Json::Object(members)).map(Self).map_err(
+            |BrokenRule { field, rule, .. }| match field {
                 Some(name) => refused(&name, rule),
                 None => failure().detail(format!("The query {rule}.")),
-            }
-        })
+            },
+        )
     }
 }
 

@@ -58,5 +58,5 @@ pub(super) fn respond<A, S: TokenStore>(
     let named =
         |wrong: service_tokens::record::InvalidField| invalid(wrong, &wrong.field.to_string());
     let revoked = revoked.map_err(|error| refused(error, named))?;
-    json(StatusCode::OK, &RevokedJson::new(&revoked, caller.service().now()))
+    json(StatusCode::OK, &RevokedJson::new(caller.service(), &revoked))
 }

@@ -31,7 +31,8 @@ pub(super) struct RotateBody {
     /// The secret to replace. Required during an overlap.
     #[schema(nullable = false)]
     pub(super) replacing: Option<Replacing>,
-    /// Rotates only if the token's `secret_created_at` still has this value.
+    /// Rotates only if the token's `secret_created_at` still has this value. It may be rounded to
+    /// milliseconds.
     #[schema(nullable = false, value_type = Option<String>, format = DateTime)]
     pub(super) if_secret_created_at: Option<Time>,
     /// The new lifetime of the token, in seconds from this rotation.
@@ -83,7 +84,7 @@ pub(super) async fn rotate<S: TokenStore + 'static>(
     let rotation = Rotation::new(body, caller.token().id())?;
     let rotated = caller.operations().rotate(id, rotation.request.clone()).await;
     let rotated = rotated.map_err(|error| rotation.refused(error))?;
-    json(StatusCode::OK, &IssuedJson::new(&rotated, caller.service().now()))
+    json(StatusCode::OK, &IssuedJson::new(caller.service(), &rotated))
 }
 
 /// The request to the service, with the fields of the body that its errors refer to.

@@ -98,17 +98,25 @@ impl<'de> Deserialize<'de> for Json {
 pub(super) struct BrokenRule {
     /// The field, or `None` for the whole body.
     pub(super) field: Option<String>,
+    /// The index of the entry, counted from 0, if the field is an array.
+    pub(super) index: Option<usize>,
     pub(super) rule: String,
 }
 
 impl BrokenRule {
     /// Adds the name of the field. For a nested field the outermost name remains.
     fn in_field(self, name: &str) -> Self {
-        let rule = match self.field {
-            Some(_) => format!("has a member that {}", self.rule),
-            None => self.rule,
+        let (index, rule) = match self.field {
+            Some(_) => (None, format!("has a member that {}", self.rule)),
+            None => (self.index, self.rule),
         };
-        Self { field: Some(shown_name(name)), rule }
+        Self { field: Some(shown_name(name)), index, rule }
+    }
+
+    /// Adds the index of an entry. For an entry that is an object the field of that object remains.
+    fn at_index(mut self, index: usize) -> Self {
+        self.index = self.field.is_none().then_some(index);
+        self
     }
 }
 
@@ -122,7 +130,7 @@ impl std::error::Error for BrokenRule {}
 
 impl de::Error for BrokenRule {
     fn custom<T: fmt::Display>(rule: T) -> Self {
-        Self { field: None, rule: rule.to_string() }
+        Self { field: None, index: None, rule: rule.to_string() }
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -166,7 +174,7 @@ impl<'de> Deserializer<'de> for Json {
             Self::Signed(value) => visitor.visit_i64(value),
             Self::Float(value) => visitor.visit_f64(value),
             Self::Text(value) => visitor.visit_string(value),
-            Self::List(values) => visitor.visit_seq(Elements(values.into_iter())),
+            Self::List(values) => visitor.visit_seq(Elements(values.into_iter().enumerate())),
             Self::Object(members) => visitor.visit_map(Members::new(members)),
         }
     }
@@ -205,7 +213,7 @@ impl<'de> Deserializer<'de> for Json {
     }
 }
 
-struct Elements(std::vec::IntoIter<Json>);
+struct Elements(std::iter::Enumerate<std::vec::IntoIter<Json>>);
 
 impl<'de> SeqAccess<'de> for Elements {
     type Error = BrokenRule;
@@ -214,7 +222,8 @@ impl<'de> SeqAccess<'de> for Elements {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, BrokenRule> {
-        self.0.next().map(|value| seed.deserialize(value)).transpose()
+        let Some((index, value)) = self.0.next() else { return Ok(None) };
+        seed.deserialize(value).map(Some).map_err(|broken| broken.at_index(index))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use service_tokens::store::LastUsed;
-use service_tokens::{Issued, Record, Revoked, StoredRecord};
+use service_tokens::{Issued, Record, Refusal, Revoked, State, StoredRecord, TokenService};
 use utoipa::ToSchema;
 
 /// Formats a time as RFC 3339 in UTC with `Z`, with as many digits as needed.
@@ -35,6 +35,11 @@ pub(super) struct TokenJson {
     /// The scopes from the issue. The effective scopes are those that the current type permits too.
     scopes: Vec<String>,
     state: StateJson,
+    /// Whether the service accepts the token now, apart from the scopes that a request requires.
+    usable: bool,
+    /// Why the token is not usable. Null if it is usable, or if its state is the reason.
+    #[schema(required)]
+    unusable_reason: Option<UnusableReasonJson>,
     /// The time of issue.
     #[schema(format = DateTime)]
     created_at: String,
@@ -77,6 +82,21 @@ enum StateJson {
     Suspended,
     Expired,
     Revoked,
+}
+
+/// A reason for which a token is not usable, other than its state.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = UnusableReason)]
+enum UnusableReasonJson {
+    /// The service does not know the token's type. The type was removed or renamed.
+    UnknownType,
+    /// The owner's account is closed.
+    OwnerClosed,
+    /// A newer version of the service wrote the token, and this version cannot read all of it.
+    NewerRecord,
+    /// Any other reason.
+    Other,
 }
 
 /// An overlap, during which two secrets are accepted.
@@ -124,20 +144,22 @@ pub(super) struct RevokedJson {
 }
 
 impl TokenJson {
-    pub(super) fn new(record: &Record, last_used: Option<LastUsed>, now: DateTime<Utc>) -> Self {
+    pub(super) fn new<S>(
+        service: &TokenService<S>,
+        record: &Record,
+        last_used: Option<LastUsed>,
+    ) -> Self {
+        let now = service.now();
+        let refusal = service.refusal_of(record);
         Self {
             id: record.id().to_string(),
             owner: record.owner().to_owned(),
             token_type: record.token_type().to_owned(),
             issued_to: record.issued_to().to_owned(),
             scopes: record.scopes().iter().map(str::to_owned).collect(),
-            state: match record.state(now) {
-                service_tokens::State::Pending => StateJson::Pending,
-                service_tokens::State::Active => StateJson::Active,
-                service_tokens::State::Suspended => StateJson::Suspended,
-                service_tokens::State::Expired => StateJson::Expired,
-                service_tokens::State::Revoked => StateJson::Revoked,
-            },
+            state: state(record.state(now)),
+            usable: refusal.is_none(),
+            unusable_reason: unusable_reason(refusal),
             created_at: time(record.created_at()),
             not_before: record.not_before().map(time),
             expires_at: record.expires_at().map(time),
@@ -162,23 +184,45 @@ impl TokenJson {
         }
     }
 
-    pub(super) fn from_stored(stored: &StoredRecord, now: DateTime<Utc>) -> Self {
-        Self::new(&stored.record, Some(stored.last_used), now)
+    pub(super) fn from_stored<S>(service: &TokenService<S>, stored: &StoredRecord) -> Self {
+        Self::new(service, &stored.record, Some(stored.last_used))
+    }
+}
+
+/// Returns the state. It agrees with the refusal even if the token expires between the two readings of
+/// the clock.
+fn state(state: State) -> StateJson {
+    match state {
+        State::Pending => StateJson::Pending,
+        State::Active => StateJson::Active,
+        State::Suspended => StateJson::Suspended,
+        State::Expired => StateJson::Expired,
+        State::Revoked => StateJson::Revoked,
+    }
+}
+
+fn unusable_reason(refusal: Option<Refusal>) -> Option<UnusableReasonJson> {
+    match refusal? {
+        Refusal::Revoked | Refusal::Expired | Refusal::NotYetActive | Refusal::Suspended => None,
+        Refusal::OwnerClosed => Some(UnusableReasonJson::OwnerClosed),
+        Refusal::UnknownType => Some(UnusableReasonJson::UnknownType),
+        Refusal::NewerRecord => Some(UnusableReasonJson::NewerRecord),
+        _ => Some(UnusableReasonJson::Other),
     }
 }
 
 impl<'i> IssuedJson<'i> {
-    pub(super) fn new(issued: &'i Issued, now: DateTime<Utc>) -> Self {
+    pub(super) fn new<S>(service: &TokenService<S>, issued: &'i Issued) -> Self {
         Self {
-            record: TokenJson::new(&issued.record, None, now),
+            record: TokenJson::new(service, &issued.record, None),
             token: issued.token.expose_secret(),
         }
     }
 }
 
 impl RevokedJson {
-    pub(super) fn new(revoked: &Revoked, now: DateTime<Utc>) -> Self {
-        let record = TokenJson::new(&revoked.record, None, now);
+    pub(super) fn new<S>(service: &TokenService<S>, revoked: &Revoked) -> Self {
+        let record = TokenJson::new(service, &revoked.record, None);
         Self { record, already_revoked: revoked.already_revoked }
     }
 }

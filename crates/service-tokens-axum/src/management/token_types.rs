@@ -36,9 +36,22 @@ struct TypeJson {
     /// Whether the calling token has all of these scopes. Otherwise it can only issue tokens of this type
     /// with fewer scopes.
     issuable: bool,
+    /// Whether the type is retired. No token of it is issued, and its tokens continue to work.
+    retired: bool,
+    /// The lifetime of a token of this type if the request sets none, in seconds. Null means that it never
+    /// expires.
+    #[schema(required)]
+    default_lifetime: Option<u64>,
+    /// The maximum lifetime of a token of this type that expires, in seconds. Null means no limit.
+    #[schema(required)]
+    max_lifetime: Option<u64>,
+    /// Whether a token of this type may never expire.
+    never_allowed: bool,
+    /// Whether a token of this type needs client networks.
+    networks_required: bool,
 }
 
-/// The limits of the service's policy, in seconds.
+/// The limits of the service's policy, in seconds. A type may have other lifetimes.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Policy)]
 struct PolicyJson {
@@ -70,13 +83,21 @@ pub(super) async fn types<S: TokenStore + 'static>(
     _: NoQuery,
 ) -> Result<Response, Failure> {
     let calling = caller.token().scopes();
-    let types = caller.service().token_types().map(|token_type| TypeJson {
-        name: token_type.name().to_owned(),
-        description: token_type.description().to_owned(),
-        scopes: token_type.scopes().iter().map(str::to_owned).collect(),
-        issuable: calling.contains(token_type.scopes()),
-    });
     let policy = caller.service().policy();
+    let types = caller.service().token_types().map(|token_type| {
+        let (limits, policy) = (token_type.limits(), policy.for_type(token_type));
+        TypeJson {
+            name: token_type.name().to_owned(),
+            description: token_type.description().to_owned(),
+            scopes: token_type.scopes().iter().map(str::to_owned).collect(),
+            issuable: calling.contains(token_type.scopes()),
+            retired: limits.retired,
+            default_lifetime: policy.default_lifetime.as_ref().map(Duration::as_secs),
+            max_lifetime: policy.max_lifetime.as_ref().map(Duration::as_secs),
+            never_allowed: policy.allow_never,
+            networks_required: limits.require_networks,
+        }
+    });
     let body = TypesJson {
         types: types.collect(),
         policy: PolicyJson {

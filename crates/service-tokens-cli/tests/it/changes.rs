@@ -58,7 +58,7 @@ fn revoke_with_yes_twice_succeeds() {
     tool.run(&["revoke", "0000000000000000000000", "--yes"]).failed("there is no token");
     let (id, token) = tool.issue(&[]);
     tool.run(&["revoke", &id, "--yes", "--reason", ""])
-        .failed("tokens: --reason must not be empty");
+        .failed("tokens: --reason must contain a visible character");
     tool.answer(&["verify"], token).done();
 }
 

@@ -85,7 +85,7 @@ fn issue_against_policy_names_remedy() {
         (&["--expires", "2001-01-01T00:00:00Z"], "--expires must be in the future"),
         (&["--expires", "1h", "--not-before", "2h"], "--expires must be after --not-before"),
         (&["--scope", "files:read"], "--scope has a scope that the type does not contain"),
-        (&["--issued-by", " "], "--issued-by must not be empty"),
+        (&["--issued-by", " "], "--issued-by must contain a visible character"),
         (&["--issued-by", &"x".repeat(256)], "--issued-by has more than 255 bytes"),
         (
             &["--metadata", &format!("a={}", "x".repeat(3_000))],

@@ -63,7 +63,8 @@ fn list_as_json_has_exact_members() {
     let (id, _) = tool.issue(&["--not-before", "1h"]);
     let words = |token: &Value| token.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
     let listed = objects(&tool.run(&["list", "--json"]).done().out);
-    let always = ["id", "type", "issued_to", "owner", "scopes", "created_at", "state", "metadata"];
+    let always =
+        ["id", "type", "issued_to", "owner", "scopes", "created_at", "state", "usable", "metadata"];
     let mut expected: BTreeSet<String> = always.map(String::from).into();
     expected.insert("expires_at".into());
     assert_eq!(words(&listed[1]), expected);

@@ -17,6 +17,7 @@ mod lists;
 mod planted;
 mod terminal;
 mod tool;
+mod types;
 mod verifying;
 mod words;
 

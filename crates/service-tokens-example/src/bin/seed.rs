@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use service_tokens::clock::{Clock, ManualClock, SystemClock};
-use service_tokens::{FileStore, IssueRequest, Issued, Requirement, RevokeRequest, TokenService};
+use service_tokens::{
+    FileStore, IssueRequest, Issued, Requirement, RevokeRequest, TokenService, TokenStore,
+};
 use tokio::task::JoinSet;
 
 use tokens::OWNER;
@@ -65,8 +67,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     } else {
         many(&service, &clock, now, content.parse()?).await?;
     }
-    service.store().close().await;
-    Ok(())
+    Ok(service.store().close().await?)
 }
 
 /// Issues tokens for the programs 1 to `number`, one per second until now.

@@ -65,7 +65,7 @@ fn two_executors_drive_writes_without_blocking() {
             insert.await.unwrap();
         }
         store.compact().await.unwrap();
-        store.close().await;
+        store.close().await.unwrap();
         done.store(true, Ordering::Relaxed);
         ticker.await.unwrap()
     });
@@ -140,8 +140,8 @@ fn closed_store_refuses_calls_and_unlocks() {
     block_on(async {
         let version = store.insert(&record(1)).await.unwrap();
         assert!(matches!(FileStore::open(place.path()), Err(OpenError::Locked { .. })));
-        store.close().await;
-        store.close().await;
+        store.close().await.unwrap();
+        store.close().await.unwrap();
         let other = FileStore::open(place.path()).unwrap();
         let unavailable = |error| matches!(error, StoreError::Unavailable { .. });
         assert!(unavailable(store.find(id(1)).await.unwrap_err()));
@@ -206,7 +206,7 @@ fn automatic_compaction_blocks_no_write() {
         assert!(longest < 600_000, "{longest}");
         let found = store.find(id(1)).await.unwrap().unwrap();
         assert_eq!(found.record, rotated(&record(1), 1_999));
-        store.close().await;
+        store.close().await.unwrap();
     });
     drop(store);
     let found = block_on(place.open().find(id(1))).unwrap().unwrap();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::model::{Model, Random, Steps, perform};
 use super::*;
+use crate::store::TokenStore;
 use crate::stores::file::OpenError;
 
 const PATH: &str = "SERVICE_TOKENS_KILL_PATH";
@@ -182,7 +183,7 @@ fn second_process_is_refused() {
     let answer = ask();
     assert_eq!(answer.matches("locked ").count(), 2, "{answer}");
     assert!(answer.contains("tokens.journal.lock"), "{answer}");
-    block_on(store.close());
+    block_on(store.close()).unwrap();
     let answer = ask();
     assert_eq!(answer.matches("locked ").count(), 0, "{answer}");
     assert_eq!(answer.matches("Ok(FileStore").count(), 2, "{answer}");

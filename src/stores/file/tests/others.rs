@@ -192,7 +192,7 @@ fn panicked_writer_keeps_its_lock() {
     refused(FileStore::open(place.path()));
     fs::remove_file(place.path().with_extension("journal.lock")).unwrap();
     refused(FileStore::open(place.path()));
-    block_on(store.close());
+    block_on(store.close()).unwrap();
     unavailable(block_on(store.find(id(1))));
     drop(place.open());
 }

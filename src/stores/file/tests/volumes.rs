@@ -177,7 +177,7 @@ fn readers_share_the_lock_and_writers_do_not() {
     read_only_answers(&one, version);
     drop(one);
     assert!(matches!(FileStore::open(place.path()), Err(OpenError::Locked { .. })));
-    block_on(two.close());
+    block_on(two.close()).unwrap();
     let writer = place.open();
     // A closed reader would not see the changes of the writer, so it refuses reads.
     assert!(block_on(two.find(id(1))).is_err());

@@ -7,7 +7,7 @@ const COLUMNS = [
   { label: 'Type', className: 'type', contents: (token) => [capitalised(token.type)] },
   { label: 'Created At', className: 'time', contents: (token) => [dayAndHour(token.created_at)] },
   { label: 'Expiration', className: 'time', contents: expiration },
-  { label: 'State', className: 'state', contents: (token) => [make('span', `badge ${token.state}`, capitalised(token.state))] },
+  { label: 'State', className: 'state', contents: stateContents },
   { label: 'Last Used', className: 'time', contents: lastUsed },
   { label: 'Actions', className: 'actions', contents: actions },
 ];
@@ -44,6 +44,23 @@ function nameContents(token) {
   return [name];
 }
 
+/** The contents of the State column. A token that is refused in spite of its state is marked. */
+function stateContents(token) {
+  const reason = unusableReason(token);
+  if (!reason) return [make('span', `badge ${token.state}`, capitalised(token.state))];
+  return [make('span', 'badge unusable', 'Unusable'), make('span', 'soon', reason)];
+}
+
+/** Why a token is refused in spite of its state, or an empty text. */
+function unusableReason(token) {
+  switch (token.unusable_reason ?? null) {
+    case null: return '';
+    case 'unknown_type': return 'unknown type';
+    case 'newer_record': return 'written by a newer version';
+    default: return 'refused by the service';
+  }
+}
+
 /** The contents of the Expiration column. */
 function expiration(token) {
   if (!token.expires_at) return [make('span', 'quiet', 'Never')];
@@ -71,7 +88,7 @@ function actions(token) {
   };
   return [
     button('details', 'link', 'Details'),
-    button('rotate', 'link', 'Rotate', token.state === 'active' && may(own ? 'rotate-self' : 'rotate')),
+    button('rotate', 'link', 'Rotate', token.state === 'active' && !unusableReason(token) && may(own ? 'rotate-self' : 'rotate')),
     button('revoke', 'link danger', 'Revoke', isLive(token) && (own || may('revoke'))),
   ];
 }

@@ -15,24 +15,34 @@ function openCreate() {
   let paused = '';
 
   const lifetime = () => form.elements.lifetime?.value ?? '';
+  const limits = () => limitsOf(form.elements.type?.value);
   const drawLifetime = () => {
     dateField.hidden = lifetime() !== 'date';
-    hint.textContent = lifetimeHint(lifetime(), date.value, catalogue.policy);
+    hint.textContent = lifetimeHint(lifetime(), date.value, limits());
   };
   form.addEventListener('input', (event) => {
     event.target.removeAttribute('aria-invalid');
+    if (event.target.name === 'type') drawLifetimes();
     drawLifetime();
     // On a phone the date field would open below the visible area. The hint is below that field.
     if (event.target.name === 'lifetime') hint.scrollIntoView({ block: 'nearest' });
   });
+
+  /** Draws the lifetimes of the chosen type. A choice that this type does not offer becomes its default. */
+  function drawLifetimes() {
+    parts.presets.replaceChildren(...lifetimeChoices(limits(), lifetime()));
+    if (!lifetime()) parts.presets.replaceChildren(...lifetimeChoices(limits()));
+    const { first, last } = days(limits());
+    Object.assign(date, { min: first, max: last });
+  }
 
   /** Draws the choices. The current choice and the focus stay if the choice is still on offer. */
   function drawOffer() {
     const { type, lifetime } = form.elements;
     const at = document.activeElement;
     parts.types.replaceChildren(...typeChoices(catalogue.types, type?.value));
-    parts.presets.replaceChildren(...lifetimeChoices(catalogue.policy, lifetime?.value));
-    const { first, last } = days(catalogue.policy);
+    parts.presets.replaceChildren(...lifetimeChoices(limits(), lifetime?.value));
+    const { first, last } = days(limits());
     Object.assign(date, { min: first, max: last });
     drawLifetime();
     if (alert.textContent === paused) say(alert, (paused = pausedNotice()));
@@ -104,7 +114,7 @@ function openCreate() {
     },
   });
   drawOffer();
-  const checked = catalogue.types.length > 1 && form.querySelector('[name=type]:checked');
+  const checked = offeredTypes(catalogue.types).length > 1 && form.querySelector('[name=type]:checked');
   (checked || issuedTo).focus();
   // The policy and the types may have changed since sign-in.
   refreshCatalogue(() => parts.root.isConnected && drawOffer());
@@ -123,7 +133,19 @@ async function refreshCatalogue(changed) {
   changed();
 }
 
-function typeChoices(types, chosen = types.find(({ issuable }) => issuable)?.name) {
+/** The types of which tokens are still issued. */
+function offeredTypes(types) {
+  return types.filter(({ retired }) => !retired);
+}
+
+/** The policy with the lifetimes of this type. */
+function limitsOf(type) {
+  return { ...catalogue.policy, ...catalogue.types.find(({ name }) => name === type) };
+}
+
+function typeChoices(all, already) {
+  const types = offeredTypes(all);
+  const chosen = already ?? types.find(({ issuable }) => issuable)?.name;
   return types.map(({ name, description, scopes, issuable }) => {
     const contents = [make('strong', '', capitalised(name)), ` – ${description || scopes.join(', ')}`];
     if (!issuable) contents.push(' ', make('span', 'quiet block', 'Your manager token lacks some of its scopes.'));

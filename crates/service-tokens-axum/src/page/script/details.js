@@ -9,6 +9,7 @@ function openDetails(token) {
   fact('ID', make('code', '', token.id));
   fact('Type', capitalised(token.type));
   fact('State', capitalised(token.state));
+  if (unusableReason(token)) fact('Unusable', unusableSentence(token));
   fact('Owner', isolated(token.owner));
   fact('Scopes', ...spaced(token.scopes.map((scope) => make('code', '', scope))));
   fact('Created At', exact(token.created_at));
@@ -30,6 +31,15 @@ function openDetails(token) {
   // The focus is on the button at the end, but reading begins at the top.
   root.scrollTop = 0;
   button.addEventListener('click', close);
+}
+
+/** The reason for which a token is refused in spite of its state, as a sentence. */
+function unusableSentence({ unusable_reason: reason, type }) {
+  switch (reason) {
+    case 'unknown_type': return `The service refuses this token, because it has no type “${type}”. It works again if the type is added again.`;
+    case 'newer_record': return 'This version of the service refuses this token, because a newer version wrote it.';
+    default: return 'The service refuses this token.';
+  }
 }
 
 /** A time in the viewer's zone with seconds, and in UTC with microseconds. */

@@ -23,11 +23,12 @@ async fn issue_with_invalid_field_names_field_and_rule() {
     let only = "must not be combined with another of expires_in, expires_at and never_expires";
     let time = "must be an RFC 3339 time with an offset";
     let seconds = "must be a whole number of seconds";
+    let visible = "must contain a visible character";
     for (body, field, rule) in [
         ("{}".into(), "type", "is required"),
         (r#"{"type":"connector"}"#.into(), "issued_to", "is required"),
-        (r#"{"type":"connector","issued_to":""}"#.into(), "issued_to", "must not be empty"),
-        (r#"{"type":"connector","issued_to":"\t "}"#.into(), "issued_to", "must not be empty"),
+        (r#"{"type":"connector","issued_to":""}"#.into(), "issued_to", visible),
+        (r#"{"type":"connector","issued_to":"\t "}"#.into(), "issued_to", visible),
         (
             r#"{"type":"connector","issued_to":null}"#.into(),
             "issued_to",
@@ -49,7 +50,7 @@ async fn issue_with_invalid_field_names_field_and_rule() {
         (with(r#""\u0074ype":"connector""#), "type", "must not be repeated"),
         (with(r#""x":1,"x":1"#), "x", "is unknown here"),
         (with(r#""scopes":null"#), "scopes", "must not be null, but may be absent"),
-        (with(r#""scopes":[]"#), "scopes", "must not be empty"),
+        (with(r#""scopes":[]"#), "scopes", "must have at least one entry"),
         (with(r#""scopes":"files:upload""#), "scopes", "must be an array"),
         (with(r#""scopes":[null]"#), "scopes", "must not be null, but may be absent"),
         (with(r#""scopes":[{}]"#), "scopes", "must be a string"),
@@ -105,7 +106,7 @@ async fn issue_with_invalid_field_names_field_and_rule() {
         ),
         (with(r#""metadata":{"a":"","b":"","c":""}"#), "metadata", "has more than 2 entries"),
         (with(r#""metadata":{"a":"12345678901234567890"}"#), "metadata", "has more than 20 bytes"),
-        (with(r#""metadata":{"":"x"}"#), "metadata", "must not be empty"),
+        (with(r#""metadata":{"":"x"}"#), "metadata", "has a key without a visible character"),
     ] {
         let answer = api.manage("POST", "/tokens", &body).await;
         let expected = (400, "invalid-field".into(), field.into(), rule.into());
@@ -196,7 +197,7 @@ async fn revoke_with_invalid_reason_names_the_rule() {
     let (id, _) = api.issue("connector").await;
     let long = json!({ "reason": "x".repeat(1_001) }).to_string();
     for (body, field, rule) in [
-        (r#"{"reason":""}"#, "reason", "must not be empty"),
+        (r#"{"reason":""}"#, "reason", "must contain a visible character"),
         (r#"{"reason":null}"#, "reason", "must not be null, but may be absent"),
         (r#"{"reason":["x"]}"#, "reason", "must be a string"),
         (&*long, "reason", "has more than 1000 bytes"),

@@ -35,6 +35,8 @@ async fn manage_token_from_issue_to_revocation_works() {
         "issued_to": "nightly backup",
         "scopes": ["files:upload"],
         "state": "active",
+        "usable": true,
+        "unusable_reason": null,
         "created_at": "2026-01-01T00:00:00Z",
         "not_before": null,
         "expires_at": "2026-01-01T01:00:00Z",
@@ -119,7 +121,17 @@ async fn get_token_types_returns_types_and_policy() {
     let types = types.json();
     assert_eq!(
         types["types"][0],
-        json!({ "name": "connector", "description": "", "scopes": ["files:upload"], "issuable": true })
+        json!({
+            "name": "connector",
+            "description": "",
+            "scopes": ["files:upload"],
+            "issuable": true,
+            "retired": false,
+            "default_lifetime": 90 * 86_400,
+            "max_lifetime": 366 * 86_400,
+            "never_allowed": false,
+            "networks_required": false,
+        })
     );
     let policy = json!({
         "default_lifetime": 90 * 86_400,

@@ -11,3 +11,4 @@ mod refusals;
 mod retries;
 mod secrets_as_names;
 mod times;
+mod type_limits;

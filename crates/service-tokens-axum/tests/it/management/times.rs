@@ -46,3 +46,20 @@ async fn parse_rfc_3339_time_returns_same_instant() {
         assert_eq!(shown["not_before"], *instant, "{text}");
     }
 }
+
+/// A `Date` of JavaScript cuts the microseconds off.
+#[tokio::test]
+async fn rotate_with_time_of_javascript_succeeds() {
+    let api = api().await;
+    let body = json!({"type": "connector", "issued_to": "x"}).to_string();
+    let issued = api.manage("POST", "/tokens", &body).await.json();
+    let created = issued["secret_created_at"].as_str().unwrap();
+    let created = chrono::DateTime::parse_from_rfc3339(created).unwrap();
+    let sent = created.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+    let path = format!("/tokens/{}/rotate", issued["id"].as_str().unwrap());
+    let body = json!({ "if_secret_created_at": sent }).to_string();
+    let rotated = api.manage("POST", &path, &body).await;
+    assert_eq!(rotated.status, 200, "{sent}");
+    let again = api.manage("POST", &path, &body).await;
+    assert_eq!(again.status, 409);
+}

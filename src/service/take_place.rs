@@ -1,0 +1,41 @@
+//! Reserving a place in the owner's limit for a new token.
+
+use chrono::{DateTime, Utc};
+
+use super::core::TokenService;
+use super::owner_limit::Place;
+use crate::error::ManageError;
+use crate::store::{Filter, ListRequest, MAX_PAGE_LEN, States, TokenStore};
+use crate::token::TokenId;
+
+impl<S: TokenStore> TokenService<S> {
+    /// Reserves a place in the owner's limit for a new token, or refuses if the owner has the maximum of
+    /// live tokens. Returns `None` if the policy has no limit.
+    pub(super) async fn take_place(
+        &self,
+        owner: &str,
+        id: TokenId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Place<'_>>, ManageError> {
+        let Some(max) = self.policy.max_active_per_owner else { return Ok(None) };
+        let mut count = self.owner_limits.count(owner, &self.clock);
+        let filter = Filter::new().owner(owner).states(States::LIVE);
+        let mut request = ListRequest::from(filter).limit(max.clamp(1, MAX_PAGE_LEN));
+        loop {
+            let page = self.records.store.list(&request, now).await?;
+            // The store may return more records than the filter selects.
+            let live = page
+                .items
+                .iter()
+                .filter(|stored| request.filter.matches(&stored.record, stored.last_used, now));
+            if count.add(live.map(|stored| stored.record.id())) >= max {
+                return Err(ManageError::TooManyActive { max });
+            }
+            match page.next {
+                Some(next) => request = request.after(next),
+                None => break,
+            }
+        }
+        count.take(id, max).map(Some).ok_or(ManageError::TooManyActive { max })
+    }
+}
