@@ -194,7 +194,7 @@ fn refused_row_prevents_all_unless_skipped() {
     let reasons = [
         "line 4: digest must be 32 bytes in hexadecimal or base64",
         "line 5: type is not a type of this service",
-        "line 6: issued_to must not be empty",
+        "line 6: issued_to must contain a visible character",
         "line 7: has the same digest as line 2",
     ];
     let ran = tool.import(&text, &[]).refused(&reasons);
