@@ -69,6 +69,11 @@ impl StoredDigest {
         Self { scheme, key, hash }
     }
 
+    /// Returns whether an older system made the digest.
+    pub(crate) fn is_imported(&self) -> bool {
+        (SCHEME_IMPORTED_SHA256..=SCHEME_IMPORTED_HMAC_SHA256).contains(&self.scheme)
+    }
+
     pub(crate) fn to_bytes(self) -> [u8; DIGEST_LEN] {
         let mut bytes = [0; DIGEST_LEN];
         bytes[0] = self.scheme;

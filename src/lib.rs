@@ -98,6 +98,8 @@
 //!   step.
 //! - [Keys and digests](manual::keys_and_digests) has the stored form of a secret and the life of a
 //!   key.
+//! - [Bringing existing keys](manual::bringing_existing_keys) leads through the move of API keys from an
+//!   older system, whose holders keep their texts.
 //! - [Defaults](manual::defaults) lists every default and limit, its reason, and how to change it.
 //! - [Measurements](manual::measured) has targets and figures, and how to repeat them.
 //!
@@ -113,6 +115,7 @@
 //! | [`clock`], [`random`] | the clock and the source of random bytes |
 //! | [`digest`] | the key ring |
 //! | [`scope`], [`token`] | the grammar of scopes and tokens, and their limits |
+//! | [`import`] | the forms of credentials of an older system |
 //! | [`network`] | client networks, from which a token may be used |
 //! | [`leak`] | reports of leaked tokens |
 //! | `file` | the options of the file store, and the report of its opening |
@@ -254,6 +257,7 @@ pub mod error;
 pub mod event;
 #[cfg(feature = "file")]
 pub mod file;
+pub mod import;
 // Like the README, the examples of its pages need every feature.
 pub mod leak;
 #[cfg(any(
@@ -281,9 +285,9 @@ pub use check::{OwnerGate, OwnerStatus, RequestContext, VerifiedToken};
 pub use refusal::Refusal;
 pub use service::{
     AllOwners, AmendRequest, Amended, BuildError, EndOlderRequest, EndedOlder, FlushTimeout,
-    Flushed, InContext, IssueRequest, Issued, LeakRequest, OnBehalf, OneOwner, ResumeRequest,
-    Resumed, ResumedIssuing, RevokeRequest, Revoked, RotateRequest, ShutDown, SuspendRequest,
-    Suspended, TokenService, TokenServiceBuilder, Tokens,
+    Flushed, ImportRequest, Imported, InContext, IssueRequest, Issued, LeakRequest, OnBehalf,
+    OneOwner, ResumeRequest, Resumed, ResumedIssuing, RevokeRequest, Revoked, RotateRequest,
+    ShutDown, SuspendRequest, Suspended, TokenService, TokenServiceBuilder, Tokens,
 };
 #[cfg(feature = "memory")]
 pub use stores::MemoryStore;

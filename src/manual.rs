@@ -9,6 +9,7 @@
 //! | [Writing a store](writing_a_store) | a store over a database table, from the schema to the conformance suite |
 //! | [Rotation and incidents](rotation_and_incidents) | instructions to follow step by step, also in the middle of the night |
 //! | [Keys and digests](keys_and_digests) | the stored form of a secret, and the life of a key ring |
+//! | [Bringing existing keys](bringing_existing_keys) | keys of an older system: plain, keyed, salted and slow hashes, and the way to native tokens |
 //! | [Defaults](defaults) | every default and limit, its reason, and how to change it |
 //! | [Measurements](measured) | targets and figures, and how to repeat the measurements |
 #![cfg_attr(
@@ -34,6 +35,7 @@ pages! {
     writing_a_store "manual/writing_a_store.md"
     rotation_and_incidents "manual/rotation_and_incidents.md"
     keys_and_digests "manual/keys_and_digests.md"
+    bringing_existing_keys "manual/bringing_existing_keys.md"
     defaults "manual/defaults.md"
     measured "manual/measured.md"
 }

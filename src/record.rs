@@ -10,6 +10,7 @@ mod details;
 mod encoding;
 mod field;
 mod first_use;
+mod imported;
 mod lifecycle;
 mod lineage;
 mod rematch;

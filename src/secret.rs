@@ -90,6 +90,14 @@ impl SecretText {
     }
 }
 
+impl Clone for SecretText {
+    fn clone(&self) -> Self {
+        let mut copy = Self::with_capacity(self.0.len());
+        copy.push(&self.0);
+        copy
+    }
+}
+
 impl Drop for SecretText {
     fn drop(&mut self) {
         self.0.zeroize();

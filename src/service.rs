@@ -23,6 +23,7 @@
 //! | `revoke_presented` | revoking a token by its holder |
 //! | `issue`, `rotate`, `revoke`, `suspend`, `amend`, `end_older_secret` | one verb each; `suspend` also resumes |
 //! | `tokens` | the views of one owner or of all owners |
+//! | `import` | importing a token of an older system |
 //! | `count` | counting the records that a filter selects |
 //! | `bulk` | operations on all records that a filter selects |
 //! | `on_behalf` | operations that a token asks for |
@@ -41,6 +42,7 @@ mod end_older_secret;
 mod end_overlap;
 mod flush_last_used;
 mod follow_changes;
+mod import;
 mod issue;
 mod issue_gate;
 mod last_used;
@@ -72,6 +74,7 @@ pub use bulk::{
 };
 pub use end_older_secret::EndedOlder;
 pub use flush_last_used::Flushed;
+pub use import::Imported;
 pub use issue::Issued;
 pub use on_behalf::OnBehalf;
 pub use pause_issuing::ResumedIssuing;
@@ -80,8 +83,8 @@ pub use report_leak::{
     CannotTell, LeakAction, LeakOutcome, LeakReport, LeakResponse, LeakedSecret, ReportLeakError,
 };
 pub use request::{
-    AmendRequest, EndOlderRequest, IssueRequest, LeakRequest, ResumeRequest, RevokeRequest,
-    RotateRequest, SuspendRequest, SuspensionMatch,
+    AmendRequest, EndOlderRequest, ImportRequest, IssueRequest, LeakRequest, ResumeRequest,
+    RevokeRequest, RotateRequest, SuspendRequest, SuspensionMatch,
 };
 pub use revoke::Revoked;
 pub use shut_down::ShutDown;

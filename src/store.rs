@@ -310,7 +310,8 @@ pub trait TokenStore: Send + Sync + 'static {
     ///
     /// Records are sorted by id as an unsigned number, ascending for
     /// [`OldestFirst`](Order::OldestFirst) and descending for [`NewestFirst`](Order::NewestFirst)
-    /// (`list_is_in_order`, `orders_agree`). Each record is the same as [`find`](Self::find) returns it
+    /// (`list_is_in_order`, `orders_agree`). This is the order of issue, except for
+    /// [imported](crate::import) tokens, whose ids sort before all others. Each record is the same as [`find`](Self::find) returns it
     /// (`list_agrees_with_find`).
     ///
     /// A record matches if [`Filter::matches`] accepts it. A store may use its indexes to read fewer

@@ -72,7 +72,7 @@ pub enum Field {
     ResumedBy,
     /// The person or program that amended the token.
     AmendedBy,
-    /// The digest of an imported token.
+    /// The digest of an imported token, or the text from which it is computed.
     Digest,
 }
 
@@ -188,6 +188,9 @@ pub enum Rule {
         /// The latest allowed time.
         latest: DateTime<Utc>,
     },
+    /// No import form of the service has the algorithm and the key of the digest, or the form of the text.
+    #[error("has the form of no import form of this service")]
+    NoImportForm,
     /// A network exceeds those of the calling token.
     #[error("must be within the networks of the calling token")]
     ExceedsCallerNetworks,

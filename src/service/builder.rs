@@ -16,6 +16,7 @@ use crate::check::{AccessRules, OwnerGate};
 use crate::clock::{Clock, GuardedClock, SystemClock};
 use crate::digest::{Digests, KeyRing};
 use crate::event::{EventSink, Events};
+use crate::import::{ImportForm, ImportForms, InvalidForm};
 use crate::random::{OsRandom, RandomSource};
 use crate::scope::{TokenType, TokenTypes};
 use crate::store::TokenStore;
@@ -41,6 +42,14 @@ pub enum BuildError {
     /// The policy is impossible.
     #[error(transparent)]
     Policy(#[from] InvalidPolicy),
+    /// A form of credentials of an older system is impossible, or conflicts with another one.
+    #[error("the import form {name:?} is not possible")]
+    ImportForm {
+        /// The name of the form.
+        name: String,
+        /// The rule that the form breaks.
+        source: InvalidForm,
+    },
     /// The limits of a type are impossible, by themselves or together with the policy.
     #[error("the limits of the token type {name} are impossible")]
     TypeLimits {
@@ -88,6 +97,7 @@ pub struct TokenServiceBuilder<S> {
     types: Vec<TokenType>,
     policy: Policy,
     digests: Digests,
+    import_forms: Vec<ImportForm>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn RandomSource>,
     owner_gate: Option<Box<dyn OwnerGate>>,
@@ -122,6 +132,7 @@ impl<S: TokenStore> TokenService<S> {
             types: Vec::new(),
             policy: Policy::new(),
             digests: Digests::plain(),
+            import_forms: Vec::new(),
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(OsRandom),
             owner_gate: None,
@@ -258,6 +269,40 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     /// ```
     pub fn keys(mut self, keys: KeyRing) -> Self {
         self.digests = Digests::keyed(keys);
+        self
+    }
+
+    /// Adds a form of credentials of an older system. A text with this form is accepted if its digest was
+    /// [imported](crate::Tokens::import).
+    ///
+    /// A text has at most one form, so two forms that some text has both are an error of
+    /// [`build`](Self::build). Forms do not affect how native tokens are verified.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::import::{Characters, ImportDigest, ImportForm};
+    /// use service_tokens::{ImportRequest, MemoryStore, TokenService, TokenType, requirement};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let form = ImportForm::sha256("old keys")
+    ///     .prefix("sk_live_")
+    ///     .characters(Characters::LOWER_HEX)
+    ///     .lengths([32]);
+    /// let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    ///     .token_type(TokenType::new("connector", ["files:upload"])?)
+    ///     .import_form(form)
+    ///     .build()?;
+    ///
+    /// let text = "sk_live_e5e9fa1ba31ecd1ae84f75caaa474f3a";
+    /// let request = ImportRequest::of_plaintext(text, "connector", "nightly backup");
+    /// let imported = service.owner("acme").import(request).await?;
+    /// assert!(!imported.already_imported);
+    /// assert_eq!(service.verify(text, &requirement!("files:upload")).await?.owner(), "acme");
+    /// # Ok(()) }
+    /// ```
+    pub fn import_form(mut self, form: ImportForm) -> Self {
+        self.import_forms.push(form);
         self
     }
 
@@ -458,6 +503,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     /// - [`BuildError::Prefix`] if a prefix breaks a rule.
     /// - [`BuildError::DuplicateType`] if two types have the same name.
     /// - [`BuildError::Policy`] if the policy is impossible.
+    /// - [`BuildError::ImportForm`] if an import form is impossible or conflicts with another one.
     /// - [`BuildError::TypeLimits`] if the limits of a type are impossible.
     /// - [`BuildError::NoCachedRecords`] if the cache has room for zero records.
     /// - [`BuildError::LastUsedResolution`] if the last-used resolution is more than a day.
@@ -505,6 +551,8 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
         if let Some(gate) = self.owner_gate {
             rules = rules.owner_gate(gate);
         }
+        let import_forms = ImportForms::new(self.import_forms, &prefixes)
+            .map_err(|(name, source)| BuildError::ImportForm { name, source })?;
         let events = match self.sink {
             None => Events::Tracing,
             Some(sink) => Events::queued(sink, EVENT_QUEUE, self.clock.clone())
@@ -518,6 +566,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             rules,
             policy: self.policy,
             digests: self.digests,
+            import_forms,
             clock: GuardedClock::new(self.clock),
             random: self.random,
             events,
@@ -537,6 +586,7 @@ impl<S> fmt::Debug for TokenServiceBuilder<S> {
             .field("types", &self.types)
             .field("policy", &self.policy)
             .field("digests", &self.digests)
+            .field("import_forms", &self.import_forms)
             .finish_non_exhaustive()
     }
 }

@@ -17,6 +17,7 @@ use crate::check::AccessRules;
 use crate::clock::{ClockJump, Earlier, GuardedClock, Moment};
 use crate::digest::Digests;
 use crate::event::{Event, Events, Operation};
+use crate::import::ImportForms;
 use crate::random::{RandomError, RandomSource};
 use crate::record::Times;
 use crate::scope::TokenType;
@@ -55,6 +56,7 @@ pub struct TokenService<S> {
     pub(super) rules: AccessRules,
     pub(super) policy: Policy,
     pub(super) digests: Digests,
+    pub(super) import_forms: ImportForms,
     pub(super) clock: GuardedClock,
     pub(super) random: Arc<dyn RandomSource>,
     pub(super) events: Events,

@@ -2,6 +2,7 @@
 
 mod amend;
 mod end_older;
+mod import;
 mod issue;
 mod leak;
 mod revoke;
@@ -14,6 +15,8 @@ use chrono::{DateTime, Utc};
 
 pub use amend::AmendRequest;
 pub use end_older::EndOlderRequest;
+pub use import::ImportRequest;
+pub(super) use import::ImportSource;
 pub use issue::IssueRequest;
 pub use leak::LeakRequest;
 pub use revoke::RevokeRequest;

@@ -13,11 +13,12 @@ mod verdict;
 
 use super::core::TokenService;
 use crate::check::{RequestContext, VerifiedToken};
+use crate::digest::HashedSecret;
 use crate::error::VerifyError;
 use crate::refusal::Refusal;
 use crate::scope::Requirement;
 use crate::store::{StoreError, TokenStore};
-use crate::token::ParsedToken;
+use crate::token::{MalformedToken, ParsedToken};
 use verdict::{Freshness, Later, Outcome, Use, whole};
 
 pub use in_context::InContext;
@@ -153,13 +154,51 @@ impl<S: TokenStore> TokenService<S> {
         freshness: Freshness,
         usage: Use,
     ) -> Result<Outcome, Later<'f>> {
-        let token = match ParsedToken::parse(token, &self.prefixes) {
-            Ok(token) => self.digests.hash(&token),
+        match ParsedToken::parse(token, &self.prefixes) {
+            Ok(token) => self.verify_hashed(
+                self.digests.hash(&token),
+                requirement,
+                context,
+                freshness,
+                usage,
+            ),
             Err(malformed) => {
-                let malformed = VerifyError::Refused(Refusal::Malformed(malformed));
-                return Ok(Err(self.refuse(None, malformed, freshness)));
+                self.verify_imported(token, malformed, requirement, context, freshness, usage)
             }
+        }
+    }
+
+    /// Continues with a text that is not a native token. It may have the form of an older system.
+    ///
+    /// The function has its own copy of the steps that follow, so that a native token is not slowed down
+    /// by a value that could come from two places.
+    #[cold]
+    #[inline(never)]
+    fn verify_imported<'f>(
+        &'f self,
+        text: &[u8],
+        malformed: MalformedToken,
+        requirement: &'f Requirement,
+        context: &'f RequestContext,
+        freshness: Freshness,
+        usage: Use,
+    ) -> Result<Outcome, Later<'f>> {
+        let Some(hashed) = self.present_imported(text) else {
+            let malformed = VerifyError::Refused(Refusal::Malformed(malformed));
+            return Ok(Err(self.refuse(None, malformed, freshness)));
         };
+        self.verify_hashed(hashed, requirement, context, freshness, usage)
+    }
+
+    #[inline(always)]
+    fn verify_hashed<'f>(
+        &'f self,
+        token: HashedSecret<'f>,
+        requirement: &'f Requirement,
+        context: &'f RequestContext,
+        freshness: Freshness,
+        usage: Use,
+    ) -> Result<Outcome, Later<'f>> {
         let (id, now) = (token.id(), self.now_coarse());
         let mut verdict = None;
         let answered = self.records.store.find_now(id, &mut |found| {

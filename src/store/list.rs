@@ -10,7 +10,9 @@ pub const MAX_PAGE_LEN: usize = 1_000;
 /// The order of a list.
 ///
 /// A list is sorted by id as an unsigned number. An id that the service generates begins with the time
-/// of issue in milliseconds, so tokens of the same millisecond have no particular order.
+/// of issue in milliseconds, so tokens of the same millisecond have no particular order. The id of an
+/// [imported](crate::import) token begins with zeros and has no time. So imported tokens come before all
+/// others, as if they were the oldest, and have no particular order among themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Order {
     /// The ids descend, so the newest token comes first.

@@ -13,8 +13,9 @@ use crate::random::{RandomError, RandomSource};
 /// The public half of a token. It appears in the token, in lists, logs and revocations, and is
 /// never secret.
 ///
-/// An id is a 128-bit number, generated as a UUID of version 7, so ids sort by time of issue. As
-/// text it has 22 characters of base62, exactly as in the token.
+/// An id is a 128-bit number, generated as a UUID of version 7, so ids sort by time of issue. The id of an
+/// [imported](Self::is_imported) token sorts before all others. As text an id has 22 characters of
+/// base62, exactly as in the token.
 ///
 /// ```
 /// use service_tokens::TokenId;

@@ -54,6 +54,8 @@ pub(crate) mod first_use;
 pub(crate) mod first_use_faults;
 pub(crate) mod harness;
 pub(crate) mod hostile_text;
+pub(crate) mod import;
+pub(crate) mod import_forms;
 pub(crate) mod issue_again;
 pub(crate) mod keys;
 pub(crate) mod last_used;
@@ -134,6 +136,8 @@ behaviour_modules! {
     first_use,
     first_use_faults,
     hostile_text,
+    import,
+    import_forms,
     issue_again,
     keys,
     last_used,

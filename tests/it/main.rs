@@ -21,6 +21,8 @@ mod event_sinks;
 mod golden;
 #[cfg(feature = "memory")]
 mod hostile_text;
+#[cfg(feature = "memory")]
+mod import_overlap;
 #[cfg(all(feature = "conformance", feature = "memory"))]
 mod planted_faults;
 #[cfg(feature = "memory")]

@@ -17,6 +17,7 @@ use lexopt::Arg;
 use service_tokens::TokenId;
 
 use crate::exit::Exit;
+use crate::import_form;
 use crate::settings::Settings;
 use crate::value;
 
@@ -138,6 +139,10 @@ impl Args {
             "prefix" => self.set(&mut settings.prefix, value::prefix)?,
             "accept-prefix" => self.push(&mut settings.accepted, value::prefix)?,
             "type-def" => self.push(&mut settings.types, value::type_def)?,
+            "import-form" => {
+                let number = settings.import_forms.len() + 1;
+                self.push(&mut settings.import_forms, |text| import_form::parse(number, text))?;
+            }
             "max-lifetime" => self.set(&mut settings.max_lifetime, value::duration)?,
             "allow-never" => self.flag(&mut settings.allow_never)?,
             _ => {

@@ -18,6 +18,8 @@ pub(crate) enum Exit {
     Usage(String),
     /// The operation failed, was refused or was cancelled. Status 1.
     Failed(String),
+    /// Rows of an import were refused. Status 3.
+    Refused(String),
     /// The operation failed, and all messages are written already. Status 1.
     Silent,
     /// The reader of the output has closed the pipe, as `| head` does. Status 0.
@@ -57,6 +59,10 @@ impl Exit {
             Self::Failed(message) => {
                 note(format_args!("service-tokens: {message}"));
                 ExitCode::FAILURE
+            }
+            Self::Refused(message) => {
+                note(format_args!("service-tokens: {message}"));
+                ExitCode::from(3)
             }
             Self::Silent => ExitCode::FAILURE,
             Self::PipeClosed => ExitCode::SUCCESS,

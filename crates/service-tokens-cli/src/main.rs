@@ -16,10 +16,14 @@
 
 mod amend;
 mod args;
+mod csv;
 mod descendants;
 mod end_older;
 mod exit;
 mod filters;
+mod import;
+mod import_form;
+mod import_rows;
 mod issue;
 mod json;
 mod lines;
@@ -48,7 +52,7 @@ use args::{Args, refuse_tokens};
 use exit::Exit;
 
 const HELP: &str = "\
-Issues, verifies, lists, rotates, suspends and revokes service tokens in a token
+Issues, verifies, lists, rotates, suspends, revokes and imports service tokens in a token
 file.
 
   service-tokens [OPTIONS] VERB ...
@@ -67,6 +71,7 @@ Verbs:
   revoke          revoke tokens by id, permanently
   revoke-all      revoke every token that matches filters, permanently
   report-leak     look for tokens in texts that leaked, and revoke them
+  import          import tokens of an older system by their digests
   purge           remove the records of tokens that ended long ago
   scanner-regex   print the expression with which secret scanners find tokens
 
@@ -85,6 +90,22 @@ Options for every verb:
                           manage tokens)
   --max-lifetime DURATION the longest lifetime of a token (default: 366d)
   --allow-never           allow tokens that never expire
+  --import-form FORM      a form of tokens of an older system; repeatable. It is
+                          a hash (sha256, sha512 or hmac-sha256), followed by
+                          words that are separated by commas:
+                            prefix=TEXT      the text before the rest
+                            characters=SET   of the rest: digits, lower, upper,
+                                             lower-hex, upper-hex, base62,
+                                             base64url, base64 or of:LIST,
+                                             joined by +
+                            lengths=N        of the rest: 32, 40..48 or 40+48
+                            hashed=PART      text (default), rest, or after:C,
+                                             the part after the last C
+                            hashed-lengths=N the lengths of that part
+                            key-id=XXXX      the id of the HMAC key, four bytes
+                            key-file=PATH    a file that contains only the key
+                            allow-guessing-from-ids
+                                             allow fewer than 112 random bits
   -h, --help              show this help, or the help of the verb before it
 
 A duration is a number with s, m, h, d or w, such as 90d. A time is RFC 3339,
@@ -99,6 +120,7 @@ Exit status:
   1   refused, not found, cancelled or failed; for `verify`, at least one line
       was not accepted
   2   the command line is wrong; no file was opened
+  3   for `import`, at least one row was refused
 ";
 
 struct Verb {
@@ -120,6 +142,7 @@ const VERBS: &[Verb] = &[
     Verb { name: "revoke", help: revoke::HELP, run: revoke::run },
     Verb { name: "revoke-all", help: revoke_all::HELP, run: revoke_all::run },
     Verb { name: "report-leak", help: report_leak::HELP, run: report_leak::run },
+    Verb { name: "import", help: import::HELP, run: import::run },
     Verb { name: "purge", help: purge::HELP, run: purge::run },
     Verb { name: "scanner-regex", help: scanner_regex::HELP, run: scanner_regex::run },
 ];

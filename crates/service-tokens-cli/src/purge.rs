@@ -22,6 +22,8 @@ number of records and asks for a confirmation. At the end it compacts the file.
   --retention DURATION    remove records that ended longer ago than this; at
                           least 1d
   --owner OWNER           only records of this owner
+  --include-imported      also records of imported tokens; the same import would
+                          make those tokens valid again
   --dry-run               print the number of records and change nothing
   --yes                   do not ask for a confirmation
 
@@ -30,10 +32,12 @@ number of records and asks for a confirmation. At the end it compacts the file.
 
 pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let (mut retention, mut owner, mut dry_run, mut yes) = (None, None, false, false);
+    let mut include_imported = false;
     while let Some(option) = args.next_option()? {
         match &*option {
             "retention" => args.set(&mut retention, value::duration)?,
             "owner" => args.set(&mut owner, value::text)?,
+            "include-imported" => args.flag(&mut include_imported)?,
             "dry-run" => args.flag(&mut dry_run)?,
             "yes" => args.flag(&mut yes)?,
             _ => return Err(args.unknown_option(&option)),
@@ -45,7 +49,11 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let access = if dry_run { Access::Read } else { Access::Write };
     let service = args.settings.open(access)?;
     let view = service.owner_or_all(owner.as_deref());
-    let count = block_on(view.purge(retention).count())?;
+    let purge = || match include_imported {
+        true => view.purge(retention).include_imported(),
+        false => view.purge(retention),
+    };
+    let count = block_on(purge().count())?;
     if dry_run {
         return print(count);
     }
@@ -62,7 +70,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
         confirm("Remove these records?")?;
     }
     let mut progress = Progress::new("removing");
-    let removals = view.purge(retention).on_progress(|at| progress.update(at.found, count));
+    let removals = purge().on_progress(|at| progress.update(at.found, count));
     let mut outcome = Outcome::default();
     outcome.add(block_on(removals.run()));
     drop(progress);

@@ -13,6 +13,7 @@ use service_tokens::{
 };
 
 use crate::exit::{Exit, with_causes};
+use crate::import_form::FormOption;
 use crate::output::note;
 use crate::progress::Progress;
 
@@ -49,6 +50,7 @@ pub(crate) struct Settings {
     pub(crate) prefix: Option<Prefix>,
     pub(crate) accepted: Vec<Prefix>,
     pub(crate) types: Vec<TokenType>,
+    pub(crate) import_forms: Vec<FormOption>,
     pub(crate) max_lifetime: Option<Duration>,
     pub(crate) allow_never: bool,
 }
@@ -83,15 +85,20 @@ impl Settings {
     /// Opens the file and builds the service. Errors in these options are found before the file is
     /// opened.
     pub(crate) fn open(self, access: Access) -> Result<TokenService<FileStore>, Exit> {
+        let path = self.path()?;
+        self.build(MemoryStore::new())?;
+        self.build(open_store(&path, access)?)
+    }
+
+    /// Returns the path of the token file.
+    pub(crate) fn path(&self) -> Result<PathBuf, Exit> {
         let variable = || std::env::var_os("TOKENS_FILE").filter(|path| !path.is_empty());
         let path = self.file.clone().or_else(|| variable().map(|path: OsString| path.into()));
-        let path = path.ok_or_else(|| {
+        path.ok_or_else(|| {
             Exit::Usage(
                 "the token file is missing: set --file PATH or the variable TOKENS_FILE".into(),
             )
-        })?;
-        self.build(MemoryStore::new())?;
-        self.build(open_store(&path, access)?)
+        })
     }
 
     /// Builds the service over a store.
@@ -111,6 +118,9 @@ impl Settings {
         }
         for token_type in types {
             builder = builder.token_type(token_type);
+        }
+        for FormOption { form, .. } in &self.import_forms {
+            builder = builder.import_form(form.clone());
         }
         builder.build().map_err(|error| Exit::failed(&error))
     }
@@ -158,7 +168,10 @@ fn open_failure(error: &OpenError, access: Access) -> String {
         OpenError::Io { source, path, .. }
             if source.kind() == ErrorKind::NotFound && access != Access::WriteOrCreate =>
         {
-            format!("there is no file {}: only `service-tokens issue` creates one", path.display())
+            format!(
+                "there is no file {}: only `service-tokens issue` and `import` create one",
+                path.display()
+            )
         }
         _ => message,
     }

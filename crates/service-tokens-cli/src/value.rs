@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, TimeDelta, Utc};
 use service_tokens::steps::Prefix;
 use service_tokens::{
-    AmendRequest, InvalidScope, IssueRequest, RotateRequest, ScopeSet, TokenId, TokenType,
+    AmendRequest, ImportRequest, InvalidScope, IssueRequest, RotateRequest, ScopeSet, TokenId,
+    TokenType,
 };
 
 /// Accepts any text.
@@ -83,7 +84,8 @@ fn try_duration(text: &str) -> Option<Duration> {
     within.contains(&seconds).then(|| Duration::from_secs(seconds))
 }
 
-fn time(text: &str) -> Option<DateTime<Utc>> {
+/// Parses a time.
+pub(crate) fn time(text: &str) -> Option<DateTime<Utc>> {
     Some(DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc))
 }
 
@@ -140,6 +142,15 @@ impl Expiry {
 
     /// Sets this expiry in a request to amend a token.
     pub(crate) fn set_in_amendment(self, request: AmendRequest) -> AmendRequest {
+        match self {
+            Self::In(lifetime) => request.expires_in(lifetime),
+            Self::At(end) => request.expires_at(end),
+            Self::Never => request.never_expires(),
+        }
+    }
+
+    /// Sets this expiry in a request to import a token.
+    pub(crate) fn set_in_import(self, request: ImportRequest) -> ImportRequest {
         match self {
             Self::In(lifetime) => request.expires_in(lifetime),
             Self::At(end) => request.expires_at(end),

@@ -28,6 +28,9 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     /// limit the size of the store, and never in an incident, because a purge does not make a token
     /// less valid. Choose a retention that is longer than your investigations. Months are usual.
     ///
+    /// Records of [imported](crate::Tokens::import) tokens are retained, unless you
+    /// [include](Purge::include_imported) them.
+    ///
     /// It refuses while a clock jump is not acknowledged ([`ManageError::ClockJumped`]), because with a
     /// wrong clock, a token that ended today may seem to have ended long ago. And it uses the earlier
     /// of two times, the service's and the clock's, so that the wrong time has no effect after the
@@ -47,7 +50,7 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     /// # Ok(()) }
     /// ```
     pub fn purge(self, retention: Duration) -> Purge<'s, S> {
-        Purge { view: self.view(), retention, on_progress: None }
+        Purge { view: self.view(), retention, includes_imported: false, on_progress: None }
     }
 }
 
@@ -57,6 +60,7 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
 pub struct Purge<'t, S> {
     view: View<'t, S>,
     retention: Duration,
+    includes_imported: bool,
     on_progress: OnProgress<'t>,
 }
 
@@ -82,6 +86,30 @@ impl<'t, S: TokenStore> Purge<'t, S> {
     /// ```
     pub fn on_progress(mut self, report: impl FnMut(&BulkProgress) + Send + 't) -> Self {
         self.on_progress = Some(Box::new(report));
+        self
+    }
+
+    /// Also removes the records of tokens that were [imported](crate::Tokens::import).
+    ///
+    /// Without this call they are retained. The record of a revoked token prevents that the same import
+    /// makes the token valid again. So include them only when the import will never be repeated, for
+    /// example because the table of the older system was deleted and its [forms](crate::import) were removed
+    /// from the service.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use service_tokens::{MemoryStore, TokenService};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live").build()?;
+    /// let half_a_year = Duration::from_secs(180 * 86_400);
+    /// let outcome = service.all_owners().purge(half_a_year).include_imported().run().await?;
+    /// # assert_eq!(outcome.done, 0);
+    /// # Ok(()) }
+    /// ```
+    pub fn include_imported(mut self) -> Self {
+        self.includes_imported = true;
         self
     }
 
@@ -153,6 +181,7 @@ impl<'t, S: TokenStore> Purge<'t, S> {
             view: self.view,
             filter: scan.filter().clone(),
             retention: self.retention,
+            includes_imported: self.includes_imported,
             began,
         };
         (scan, operation)
@@ -169,6 +198,7 @@ struct Removal<'t, S> {
     view: View<'t, S>,
     filter: Filter,
     retention: Duration,
+    includes_imported: bool,
     began: Earlier,
 }
 
@@ -181,6 +211,10 @@ impl<S: TokenStore> BulkOperation for Removal<'_, S> {
             return Err(ManageError::ClockJumped);
         }
         Ok(())
+    }
+
+    fn needs(&self, found: &StoredRecord) -> bool {
+        self.includes_imported || !found.record.is_imported()
     }
 
     async fn process(&self, found: StoredRecord) -> Result<bool, ManageError> {
@@ -207,6 +241,7 @@ impl<S> fmt::Debug for Purge<'_, S> {
         f.debug_struct("Purge")
             .field("view", &self.view)
             .field("retention", &self.retention)
+            .field("includes_imported", &self.includes_imported)
             .finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@ use regex::Regex;
 
 use crate::tool::Tool;
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 15] = [
     "issue",
     "verify",
     "list",
@@ -19,6 +19,7 @@ const VERBS: [&str; 14] = [
     "report-leak",
     "revoke",
     "revoke-all",
+    "import",
     "purge",
     "scanner-regex",
 ];
