@@ -25,8 +25,6 @@ behaviours! {
     shut_down_again_succeeds,
 }
 
-const SECOND: Duration = Duration::from_secs(1);
-
 pub(crate) async fn flush_loop_writes_uses_after_each_tick(stores: Stores) {
     let harness = Harness::new(stores);
     let issued = harness.issue(backup()).await;

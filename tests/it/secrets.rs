@@ -18,7 +18,7 @@ use service_tokens::steps::{AccessRules, Digests, ParsedToken, Prefix, TokenType
 use service_tokens::store::States;
 use service_tokens::{
     Event, Filter, IssueRequest, Issued, KeyRing, ListRequest, MemoryStore, Policy, Record,
-    Requirement, RevokeRequest, RotateRequest, TokenService, TokenType,
+    RevokeRequest, RotateRequest, TokenService, TokenType,
 };
 use sha2::{Digest as _, Sha256};
 
