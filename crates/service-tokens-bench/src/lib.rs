@@ -8,6 +8,7 @@
 pub mod biscuit;
 pub mod child;
 pub mod durable;
+pub mod features;
 pub mod figure;
 pub mod floor;
 pub mod json;

@@ -3,8 +3,8 @@
 use std::hint::black_box;
 
 use service_tokens::{
-    IssueRequest, Issued, ManageError, Requirement, TokenId, TokenService, TokenServiceBuilder,
-    TokenStore, TokenType, VerifiedToken,
+    IssueRequest, Issued, ManageError, RequestContext, Requirement, TokenId, TokenService,
+    TokenServiceBuilder, TokenStore, TokenType, VerifiedToken,
 };
 
 use crate::poll::{all, ready};
@@ -57,6 +57,20 @@ pub fn filled_with<S: TokenStore>(
     Filled::of(with(builder(store)).build().expect("a service"), size)
 }
 
+/// Works like [`filled_with`], but `add` creates the token of each number and returns its text and id, and the
+/// tokens are used in this context.
+pub fn filled_by<S: TokenStore>(
+    store: S,
+    size: usize,
+    with: impl FnOnce(TokenServiceBuilder<S>) -> TokenServiceBuilder<S>,
+    context: RequestContext,
+    add: impl AsyncFn(&TokenService<S>, usize) -> (String, TokenId),
+) -> Filled<S> {
+    let service = with(builder(store)).build().expect("a service");
+    let added = (0..size).map(|n| ready(add(&service, n))).collect();
+    Filled::of_texts(service, added, context)
+}
+
 /// Issues the token of this number.
 ///
 /// # Errors
@@ -84,11 +98,20 @@ impl<S: TokenStore> Filled<S> {
                 (issued.token.expose_secret().to_owned(), issued.record.id())
             }));
         }
+        Self::of_texts(service, issued, RequestContext::new())
+    }
+
+    fn of_texts(
+        service: TokenService<S>,
+        mut issued: Vec<(String, TokenId)>,
+        context: RequestContext,
+    ) -> Self {
         Random::new(1).shuffle(&mut issued);
         let tokens = Tokens::new(issued.iter().map(|(text, _)| text));
         // In a service that has run for a while, every token was used and the uses are flushed.
         for (text, _) in &issued {
-            ready(service.verify(text, &requirement())).expect("a verified token");
+            ready(service.in_context(context).verify(text, &requirement()))
+                .expect("a verified token");
         }
         flush(&service);
         Self { service, tokens, ids: issued.into_iter().map(|(_, id)| id).collect() }
@@ -138,7 +161,7 @@ pub fn requirement() -> Requirement {
 
 /// Reads every field, as a handler and its audit log do together.
 #[inline]
-fn read(verified: &VerifiedToken) {
+pub(crate) fn read(verified: &VerifiedToken) {
     black_box(verified.id());
     black_box(verified.owner());
     black_box(verified.token_type());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use service_tokens::{FileStore, MemoryStore, TokenStore};
 
 use crate::biscuit::Biscuits;
+use crate::features;
 use crate::floor::{Floor, hash, secret};
 use crate::jwt::Jwt;
 use crate::paseto::Paseto;
@@ -37,6 +38,10 @@ pub fn rows(plan: Plan) -> Vec<Measured> {
     // This store has just been opened from its file, so no record was read yet.
     let cold = service(FileStore::open(&copy).expect("a file store"));
 
+    let within = features::with_networks(SMALL, |builder| builder);
+    let gated = features::with_gate(SMALL, |builder| builder);
+    let imported = features::with_imported(SMALL, |builder| builder);
+
     let mistyped = few.tokens.mistyped();
     let (few_floor, many_floor) = (floor(&few.tokens, &mistyped), floor(&many.tokens, &mistyped));
     let (hs256, eddsa) = (Jwt::hs256(SMALL), Jwt::eddsa(SMALL));
@@ -57,6 +62,13 @@ pub fn rows(plan: Plan) -> Vec<Measured> {
             verifying(&cold, &hot.tokens, large / 2),
         ),
         Row::new(format!("service dyn {k}"), &of_few, erased.verifying(0)),
+        Row::new(
+            format!("service networks {k}"),
+            &of_few,
+            features::verifying_from_client(&within),
+        ),
+        Row::new(format!("service gate {k}"), &of_few, gated.verifying(0)),
+        Row::new(format!("service imported {k}"), &of_few, imported.verifying(0)),
         Row::new(of_few.clone(), &of_few, few_floor.verifying(&few.tokens, 0)),
         Row::new(of_many.clone(), &of_many, many_floor.verifying(&many.tokens, 0)),
         Row::new("floor malformed", &of_few, |times| {
@@ -80,6 +92,9 @@ pub fn rows(plan: Plan) -> Vec<Measured> {
         flush(&few.service);
         flush(&many.service);
         flush(&erased.service);
+        for service in [&within.service, &gated.service, &imported.service] {
+            flush(service);
+        }
         flush(&hot.service);
         flush(&cold);
     });

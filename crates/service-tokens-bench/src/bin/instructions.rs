@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use service_tokens::random::{RandomError, RandomSource};
-use service_tokens::{FileStore, MemoryStore, TokenStore};
+use service_tokens::{FileStore, MemoryStore, TokenServiceBuilder, TokenStore};
+use service_tokens_bench::features;
 use service_tokens_bench::floor::{Floor, hash, secret};
 use service_tokens_bench::paths::scratch;
 use service_tokens_bench::service::{Filled, filled_with};
@@ -61,6 +62,12 @@ fn main() {
             let journal = folder.path().join("tokens.journal");
             filled(FileStore::open(journal).expect("a file store")).verifying(0)(times);
         }
+        "networks" => {
+            let filled = features::with_networks(SIZE, fixed);
+            features::verifying_from_client(&filled)(times);
+        }
+        "gate" => features::with_gate(SIZE, fixed).verifying(0)(times),
+        "imported" => features::with_imported(SIZE, fixed).verifying(0)(times),
         "dyn" => {
             let store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
             filled(store).verifying(0)(times);
@@ -70,5 +77,9 @@ fn main() {
 }
 
 fn filled<S: TokenStore>(store: S) -> Filled<S> {
-    filled_with(store, SIZE, |builder| builder.random(FixedRandom::default()))
+    filled_with(store, SIZE, fixed)
+}
+
+fn fixed<S: TokenStore>(builder: TokenServiceBuilder<S>) -> TokenServiceBuilder<S> {
+    builder.random(FixedRandom::default())
 }
