@@ -286,7 +286,7 @@ pub(crate) async fn suspend_by_clock_that_runs_ahead_works(stores: Stores) {
 }
 
 pub(crate) async fn suspend_with_invalid_field_is_refused(stores: Stores) {
-    let policy = Policy::new().max_text_len(10).max_reason_len(20);
+    let policy = Policy::new().max_text_len(30).max_reason_len(20);
     let harness = Harness::with_policy(stores, policy);
     let (id, _) = harness.issue_backup().await;
     let view = harness.service.owner("acme");
@@ -294,7 +294,7 @@ pub(crate) async fn suspend_with_invalid_field_is_refused(stores: Stores) {
     let far = DateTime::<Utc>::MAX_UTC;
     for (request, field, rule) in [
         (forever().by(" "), Field::SuspendedBy, Rule::Empty),
-        (forever().by("x".repeat(11)), Field::SuspendedBy, Rule::TooLong { max: 10 }),
+        (forever().by("x".repeat(31)), Field::SuspendedBy, Rule::TooLong { max: 30 }),
         (forever().reason(""), Field::Reason, Rule::Empty),
         (forever().reason("x".repeat(21)), Field::Reason, Rule::TooLong { max: 20 }),
         (forever().until(now), Field::SuspendedUntil, Rule::NotAfterNow),

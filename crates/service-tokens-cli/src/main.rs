@@ -52,8 +52,8 @@ use args::{Args, refuse_tokens};
 use exit::Exit;
 
 const HELP: &str = "\
-Issues, verifies, lists, rotates, suspends, revokes and imports service tokens in a token
-file.
+Issues, verifies, lists, rotates, suspends, revokes and imports service tokens
+in a token file.
 
   service-tokens [OPTIONS] VERB ...
   service-tokens VERB --help        describes one verb

@@ -52,7 +52,7 @@ async fn manage_token_from_issue_to_revocation_works() {
     assert_eq!(shown, expected);
     api.service.verify(text(&secret), &Requirement::scope("files:upload").unwrap()).await.unwrap();
 
-    api.clock.advance(Duration::from_micros(1_500));
+    api.clock.advance(Duration::from_micros(2_500));
     let one = api.manage("GET", &format!("/tokens/{id}"), "").await;
     assert_eq!(one.status, 200, "{one:?}");
     assert_eq!(one.json()["last_used_at"], "2026-01-01T00:00:00Z");
@@ -67,9 +67,9 @@ async fn manage_token_from_issue_to_revocation_works() {
     assert_eq!(rotated.status, 200, "{rotated:?}");
     let rotated = rotated.json();
     assert_ne!(rotated["token"], secret);
-    assert_eq!(rotated["secret_created_at"], "2026-01-01T00:00:00.001500Z");
+    assert_eq!(rotated["secret_created_at"], "2026-01-01T00:00:00.002500Z");
     let overlap = json!({
-        "ends_at": "2026-01-01T00:01:00.001500Z",
+        "ends_at": "2026-01-01T00:01:00.002500Z",
         "ends_on_first_use": true,
         "older_secret_created_at": "2026-01-01T00:00:00Z",
     });
@@ -81,7 +81,7 @@ async fn manage_token_from_issue_to_revocation_works() {
     assert_eq!(revoked.status, 200, "{revoked:?}");
     let revoked = revoked.json();
     let revocation = json!({
-        "at": "2026-01-01T00:00:00.001500Z",
+        "at": "2026-01-01T00:00:00.002500Z",
         "by": manager_id,
         "reason": "no longer needed",
     });
