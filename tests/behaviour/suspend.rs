@@ -308,8 +308,8 @@ pub(crate) async fn suspend_with_invalid_field_is_refused(stores: Stores) {
         assert!(matches!(run.unwrap_err().cause, ManageError::Invalid(_)));
     }
     assert_eq!(harness.record(id).await.suspension(), None);
-    let by = ResumeRequest::new().by("x".repeat(11));
-    expect_invalid(view.resume(id, by).await, Field::ResumedBy, Rule::TooLong { max: 10 });
+    let by = ResumeRequest::new().by("x".repeat(31));
+    expect_invalid(view.resume(id, by).await, Field::ResumedBy, Rule::TooLong { max: 30 });
     assert!(!suspend(&harness, id, forever().by("x".repeat(10))).await);
 }
 
