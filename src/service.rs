@@ -46,7 +46,10 @@ mod verify;
 
 pub use self::core::{FlushTimeout, TokenService};
 pub use builder::{BuildError, TokenServiceBuilder};
-pub use bulk::{BulkError, BulkFailure, BulkOutcome, BulkProgress, Purge, RevokeAll};
+pub use bulk::{
+    BulkError, BulkFailure, BulkOutcome, BulkProgress, ExpiryNotices, ExpiryNoticesError,
+    ExpiryScan, Purge, RevokeAll,
+};
 pub use flush_last_used::Flushed;
 pub use issue::Issued;
 pub use on_behalf::OnBehalf;

@@ -5,6 +5,8 @@
 //! earlier, the destructor emits [`Event::Failed`], because the store may have done its part, and that
 //! must leave a trace.
 
+use std::error::Error;
+
 use crate::error::ManageError;
 use crate::event::{Event, Events, Operation, with_sources};
 use crate::token::TokenId;
@@ -57,6 +59,16 @@ impl<'s> Audit<'s> {
                 self.failed(id, with_sources(error))
             }
         });
+        outcome
+    }
+
+    /// Emits an event only if the operation failed, because a success has emitted its own events. Returns
+    /// the outcome.
+    pub(super) fn end_if_failed<T, E: Error>(mut self, outcome: Result<T, E>) -> Result<T, E> {
+        self.ended = true;
+        if let Err(error) = &outcome {
+            self.events.emit(self.failed(self.id, with_sources(error)));
+        }
         outcome
     }
 

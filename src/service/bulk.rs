@@ -15,11 +15,13 @@
 
 mod concurrency;
 mod driver;
+mod expiry_notices;
 mod outcome;
 mod progress;
 mod purge;
 mod revoke_all;
 
+pub use expiry_notices::{ExpiryNotices, ExpiryNoticesError, ExpiryScan};
 pub use outcome::{BulkError, BulkFailure, BulkOutcome, BulkProgress};
 pub use purge::Purge;
 pub use revoke_all::RevokeAll;

@@ -158,7 +158,7 @@ impl<'t, S: TokenStore> Scan<'t, S> {
 }
 
 /// Yields to the other tasks of the thread, because a store in memory never waits.
-async fn yield_once() {
+pub(super) async fn yield_once() {
     let mut yielded = false;
     poll_fn(|context| {
         if std::mem::replace(&mut yielded, true) {
