@@ -43,6 +43,8 @@ pub(crate) mod cache;
 pub(crate) mod cache_sharing;
 pub(crate) mod clock;
 pub(crate) mod events;
+pub(crate) mod expiry_notices;
+pub(crate) mod expiry_notices_model;
 pub(crate) mod first_use;
 pub(crate) mod first_use_faults;
 pub(crate) mod harness;
@@ -104,6 +106,8 @@ behaviour_modules! {
     cache_sharing,
     clock,
     events,
+    expiry_notices,
+    expiry_notices_model,
     first_use,
     first_use_faults,
     hostile_text,

@@ -1,0 +1,469 @@
+//! Expiry notices: when each is due, and what happens to a scan that is refused or interrupted.
+
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::harness::{
+    Collected, DAY, Fault, HOUR, Harness, MICRO, MINUTE, Stores, backup, builder, delta, incident,
+    newer, plant,
+};
+use chrono::{DateTime, Utc};
+use futures_lite::future::{block_on, poll_once};
+use service_tokens::bulk::{ExpiryNotices, ExpiryNoticesError, ExpiryScan};
+use service_tokens::clock::{Clock, ManualClock};
+use service_tokens::event::Operation;
+use service_tokens::store::{MAX_PAGE_LEN, StoreError};
+use service_tokens::{
+    Event, IssueRequest, ManageError, Policy, RotateRequest, TokenId, TokenStore,
+};
+
+behaviours! {
+    notice_is_due_at_distance_before_end,
+    notice_of_short_life_is_due_at_issue,
+    notice_for_each_distance_comes_once,
+    new_end_has_notices_of_its_own,
+    same_end_is_reported_once,
+    revoked_or_endless_token_has_no_notice,
+    pending_token_has_notices,
+    expired_token_is_reported_by_next_scan,
+    newer_record_is_reported,
+    scan_of_view_reports_its_owner_only,
+    first_watermark_reports_live_tokens,
+    scan_without_valid_distance_is_refused,
+    watermark_after_now_is_refused,
+    scan_after_clock_jump_is_refused,
+    scan_after_corrected_clock_skips_nothing,
+    clock_jump_during_scan_has_no_effect,
+    failed_scan_is_repeated_from_watermark,
+    dropped_scan_is_repeated_from_watermark,
+    scan_with_slow_sink_keeps_notices,
+}
+
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
+
+/// A notice as the tests compare it.
+type Notice = (TokenId, DateTime<Utc>, Duration);
+
+fn notices(events: &[Event]) -> Vec<Notice> {
+    let mut notices: Vec<Notice> = events
+        .iter()
+        .map(|event| match event {
+            Event::ExpiresSoon { id, expires_at, distance, .. } => (*id, *expires_at, *distance),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    notices.sort_unstable();
+    notices
+}
+
+fn by_day_and_week<S: TokenStore>(scan: ExpiryScan<'_, S>) -> ExpiryScan<'_, S> {
+    scan.distance(DAY).distance(WEEK)
+}
+
+impl<S: TokenStore> Harness<S> {
+    /// Scans with one distance, and returns the notices and the new watermark.
+    async fn scan(&self, from: DateTime<Utc>, distance: Duration) -> (Vec<Notice>, DateTime<Utc>) {
+        let scan = self.service.all_owners().expiry_notices(from).distance(distance);
+        self.finish(scan).await
+    }
+
+    async fn finish(&self, scan: ExpiryScan<'_, S>) -> (Vec<Notice>, DateTime<Utc>) {
+        let _ = self.events();
+        let ExpiryNotices { watermark, notices: count, .. } = scan.run().await.unwrap();
+        let notices = notices(&self.events());
+        assert_eq!(notices.len() as u64, count);
+        (notices, watermark)
+    }
+
+    async fn issued_id(&self, request: IssueRequest) -> TokenId {
+        self.issue(request).await.record.id()
+    }
+}
+
+pub(crate) async fn notice_is_due_at_distance_before_end(stores: Stores) {
+    let harness = Harness::new(stores);
+    let from = harness.service.now();
+    let end = from + delta(30 * DAY);
+    let id = harness.issued_id(backup().expires_at(end)).await;
+    let due = end - delta(DAY);
+    // The watermark trails by a minute, so this scan ends a microsecond before the notice is due.
+    harness.advance(29 * DAY + MINUTE - MICRO);
+    let early = harness.scan(from, DAY).await;
+    assert_eq!(early, (Vec::new(), due - delta(MICRO)));
+    harness.advance(MICRO);
+    assert_eq!(harness.scan(early.1, DAY).await, (vec![(id, end, DAY)], due));
+    // The window excludes its beginning.
+    harness.advance(MICRO);
+    assert_eq!(harness.scan(due - delta(MICRO), DAY).await.0.len(), 1);
+    assert_eq!(harness.scan(due, DAY).await, (Vec::new(), due + delta(MICRO)));
+    // A distance that is longer or shorter by a microsecond moves the notice by as much.
+    assert_eq!(harness.scan(due, DAY - MICRO).await.0.len(), 1);
+    assert_eq!(harness.scan(due, DAY - 2 * MICRO).await.0.len(), 0);
+    assert_eq!(harness.scan(due - delta(MICRO), DAY + MICRO).await.0.len(), 0);
+    assert_eq!(harness.scan(due - delta(2 * MICRO), DAY + MICRO).await.0.len(), 1);
+}
+
+pub(crate) async fn notice_of_short_life_is_due_at_issue(stores: Stores) {
+    let harness = Harness::new(stores);
+    let issued = harness.service.now();
+    // The notice of the last one is due a microsecond after its issue.
+    let (mut all, lives) = (Vec::new(), [DAY - MICRO, DAY, DAY + MICRO]);
+    for life in lives {
+        let id = harness.issued_id(backup().expires_in(life)).await;
+        all.push((id, issued + delta(life), DAY));
+    }
+    let at_issue = [all[0], all[1]];
+    harness.advance(MINUTE - MICRO);
+    assert_eq!(harness.scan(issued - delta(HOUR), DAY).await.0, []);
+    harness.advance(MICRO);
+    let (mut found, watermark) = harness.scan(issued - delta(MICRO), DAY).await;
+    found.sort_by_key(|(_, end, _)| *end);
+    assert_eq!((&found[..], watermark), (&at_issue[..], issued));
+    harness.advance(MICRO);
+    assert_eq!(harness.scan(issued, DAY).await, (vec![all[2]], issued + delta(MICRO)));
+}
+
+pub(crate) async fn notice_for_each_distance_comes_once(stores: Stores) {
+    let harness = Harness::new(stores);
+    let mut watermark = harness.service.now();
+    let end = watermark + delta(30 * DAY);
+    let id = harness.issued_id(backup().expires_at(end)).await;
+    let short = harness.issued_id(backup().expires_in(DAY)).await;
+    let mut all = Vec::new();
+    for _ in 0..31 * 4 {
+        harness.advance(6 * HOUR);
+        // A distance that is named twice counts once.
+        let scan = harness.service.all_owners().expiry_notices(watermark).distance(WEEK);
+        let (found, next) = harness.finish(by_day_and_week(scan)).await;
+        all.extend(found);
+        watermark = next;
+    }
+    let short_end = harness.store.find(short).await.unwrap().unwrap().record.expires_at().unwrap();
+    let of_short = [(short, short_end, DAY), (short, short_end, WEEK)];
+    assert_eq!(all, [of_short[0], of_short[1], (id, end, WEEK), (id, end, DAY)]);
+}
+
+pub(crate) async fn new_end_has_notices_of_its_own(stores: Stores) {
+    let harness = Harness::new(stores);
+    let start = harness.service.now();
+    let id = harness.issued_id(backup().expires_in(8 * DAY)).await;
+    harness.advance(DAY + HOUR);
+    let (found, watermark) = harness.scan(start, WEEK).await;
+    assert_eq!(found, [(id, start + delta(8 * DAY), WEEK)]);
+    // The later end comes within the distance ten days later.
+    let renewed = start + delta(18 * DAY);
+    let rotation = RotateRequest::at_once().expires_at(renewed);
+    let _ = harness.service.owner("acme").rotate(id, rotation).await.unwrap();
+    harness.advance(10 * DAY - 2 * HOUR);
+    let (found, watermark) = harness.scan(watermark, WEEK).await;
+    assert_eq!(found, []);
+    harness.advance(2 * HOUR);
+    let (found, watermark) = harness.scan(watermark, WEEK).await;
+    assert_eq!(found, [(id, renewed, WEEK)]);
+    // An end that is within the distance is reported from the time at which it was set.
+    let set_at = harness.service.now();
+    let nearer = set_at + delta(2 * DAY);
+    let rotation = RotateRequest::at_once().expires_at(nearer);
+    let rotated = harness.service.owner("acme").rotate(id, rotation).await.unwrap();
+    assert_eq!(rotated.record.end_set_at(), set_at);
+    harness.advance(MINUTE);
+    assert_eq!(harness.scan(watermark, WEEK).await, (vec![(id, nearer, WEEK)], set_at));
+    // A rotation before the notice is due drops it.
+    let rotation = RotateRequest::at_once().expires_at(set_at + delta(90 * DAY));
+    let _ = harness.service.owner("acme").rotate(id, rotation).await.unwrap();
+    harness.advance(30 * DAY);
+    assert_eq!(harness.scan(set_at, DAY).await.0, []);
+}
+
+pub(crate) async fn same_end_is_reported_once(stores: Stores) {
+    let harness = Harness::new(stores);
+    let start = harness.service.now();
+    let end = start + delta(8 * DAY);
+    let id = harness.issued_id(backup().expires_at(end)).await;
+    harness.advance(DAY + HOUR);
+    let (found, watermark) = harness.scan(start, WEEK).await;
+    assert_eq!(found, [(id, end, WEEK)]);
+    // The first rotation sets no end, and the second one sets the present end again.
+    for rotation in [RotateRequest::at_once(), RotateRequest::at_once().expires_at(end)] {
+        let rotated = harness.service.owner("acme").rotate(id, rotation).await.unwrap();
+        assert_eq!(rotated.record.end_set_at(), start);
+    }
+    harness.advance(10 * DAY);
+    assert_eq!(harness.scan(watermark, WEEK).await.0, []);
+}
+
+pub(crate) async fn revoked_or_endless_token_has_no_notice(stores: Stores) {
+    let harness = Harness::with_policy(stores, Policy::new().allow_never(true));
+    let start = harness.service.now();
+    let _ = harness.issued_id(backup().never_expires()).await;
+    let revoked = harness.issued_id(backup().expires_in(DAY)).await;
+    let _ = harness.service.owner("acme").revoke(revoked, incident()).await.unwrap();
+    harness.advance(HOUR);
+    assert_eq!(harness.scan(start - delta(MICRO), WEEK).await.0, []);
+    let longest = Duration::from_secs(3_660 * 86_400);
+    assert_eq!(harness.scan(DateTime::<Utc>::MIN_UTC, longest).await.0, []);
+}
+
+pub(crate) async fn pending_token_has_notices(stores: Stores) {
+    let harness = Harness::new(stores);
+    let start = harness.service.now();
+    let request = backup().not_before(start + delta(5 * DAY)).expires_in(6 * DAY);
+    let id = harness.issued_id(request).await;
+    harness.advance(HOUR);
+    let found = harness.scan(start - delta(MICRO), WEEK).await.0;
+    assert_eq!(found, [(id, start + delta(6 * DAY), WEEK)]);
+}
+
+pub(crate) async fn expired_token_is_reported_by_next_scan(stores: Stores) {
+    let harness = Harness::new(stores);
+    let start = harness.service.now();
+    let end = start + delta(30 * DAY);
+    let id = harness.issued_id(backup().expires_at(end)).await;
+    harness.advance(100 * DAY);
+    let scan = by_day_and_week(harness.service.all_owners().expiry_notices(start));
+    assert_eq!(harness.finish(scan).await.0, [(id, end, DAY), (id, end, WEEK)]);
+}
+
+pub(crate) async fn newer_record_is_reported(stores: Stores) {
+    let harness = Harness::new(stores);
+    // The real clock issues this token.
+    let (id, _) = plant(&*harness.store, backup().expires_in(DAY), newer).await;
+    let end = harness.store.find(id).await.unwrap().unwrap().record.expires_at().unwrap();
+    let clock = Arc::new(ManualClock::new(end));
+    let collected = Collected::default();
+    let service =
+        builder(harness.store.clone()).clock(clock).events(collected.sink()).build().unwrap();
+    let scan = service.all_owners().expiry_notices(end - delta(2 * DAY)).distance(DAY);
+    assert_eq!(scan.run().await.unwrap().notices, 1);
+    assert_eq!(notices(&collected.take(&service)), [(id, end, DAY)]);
+}
+
+pub(crate) async fn scan_of_view_reports_its_owner_only(stores: Stores) {
+    let harness = Harness::new(stores);
+    let start = harness.service.now();
+    let acme = harness.issued_id(backup().expires_in(DAY)).await;
+    let globex = harness.issue_for("globex", backup().expires_in(DAY)).await.record.id();
+    harness.advance(HOUR);
+    for (owner, id) in [("acme", acme), ("globex", globex)] {
+        let scan = harness.service.owner(owner).expiry_notices(start - delta(MICRO)).distance(DAY);
+        let _ = harness.events();
+        assert_eq!(scan.run().await.unwrap().notices, 1);
+        let events = harness.events();
+        assert_eq!((events[0].id(), events[0].owner()), (Some(id), Some(owner)));
+    }
+    let scan = harness.service.owner("no such owner").expiry_notices(start - delta(DAY)).distance(DAY);
+    assert_eq!(scan.run().await.unwrap().notices, 0);
+}
+
+pub(crate) async fn first_watermark_reports_live_tokens(stores: Stores) {
+    let harness = Harness::new(stores);
+    let near = harness.issued_id(backup().expires_in(30 * DAY)).await;
+    let _ = harness.issued_id(backup().expires_in(40 * DAY)).await;
+    harness.advance(25 * DAY);
+    let now = harness.service.now();
+    let found = harness.scan(now - delta(WEEK), WEEK).await.0;
+    assert_eq!(found, [(near, now + delta(5 * DAY), WEEK)]);
+    assert_eq!(harness.scan(now, WEEK).await, (Vec::new(), now));
+}
+
+pub(crate) async fn scan_without_valid_distance_is_refused(stores: Stores) {
+    let harness = Harness::over_faulty(stores);
+    let _ = harness.issued_id(backup().expires_in(DAY)).await;
+    let from = harness.service.now();
+    harness.advance(HOUR);
+    let _ = harness.events();
+    harness.faulty().disarm();
+    let view = harness.service.all_owners();
+    let refused = async |scan: ExpiryScan<'_, _>, text: &str| {
+        assert_eq!(scan.run().await.unwrap_err().to_string(), text);
+        let events = harness.events();
+        let [Event::Failed { operation: Operation::NotifyExpiry, cause, .. }] = &events[..] else {
+            panic!("{events:?}")
+        };
+        assert_eq!(cause, text);
+    };
+    refused(view.expiry_notices(from), "at least one distance is required").await;
+    let (min, max) = (2 * MINUTE, 3_660 * DAY);
+    let text = "a distance must be between 120s and 316224000s";
+    for distance in [Duration::ZERO, MICRO, min - MICRO, max + MICRO, Duration::MAX] {
+        refused(view.expiry_notices(from).distance(distance), text).await;
+        refused(view.expiry_notices(from).distance(DAY).distance(distance), text).await;
+    }
+    assert!(harness.faulty().calls().is_empty());
+    for distance in [min, max] {
+        assert!(view.expiry_notices(from).distance(distance).run().await.is_ok());
+    }
+}
+
+pub(crate) async fn watermark_after_now_is_refused(stores: Stores) {
+    let harness = Harness::new(stores);
+    let now = harness.service.now();
+    // A watermark within the last minute, or of now, has an empty window and does not move back.
+    for from in [now - delta(MINUTE), now - delta(MICRO), now] {
+        assert_eq!(harness.scan(from, DAY).await, (Vec::new(), from));
+    }
+    for ahead in [MICRO, 1_000 * DAY] {
+        let scan = harness.service.all_owners().expiry_notices(now + delta(ahead)).distance(DAY);
+        let error = scan.run().await.unwrap_err();
+        assert!(
+            matches!(error, ExpiryNoticesError::WatermarkInFuture { now: at, .. } if at == now)
+        );
+        assert_eq!(
+            error.to_string(),
+            "the watermark is after the present time, 2026-01-01T00:00:00Z"
+        );
+    }
+    harness.advance(MICRO);
+    assert_eq!(harness.scan(now + delta(MICRO), DAY).await.1, now + delta(MICRO));
+}
+
+pub(crate) async fn scan_after_clock_jump_is_refused(stores: Stores) {
+    let harness = Harness::new(stores);
+    let start = harness.service.now();
+    let end = start + delta(8 * DAY);
+    let id = harness.issued_id(backup().expires_at(end)).await;
+    // The machine slept, so the later time is right.
+    harness.clock.set(start + delta(3 * DAY));
+    for _ in 0..2 {
+        let _ = harness.events();
+        let scan = harness.service.all_owners().expiry_notices(start).distance(WEEK);
+        assert!(matches!(scan.run().await, Err(ExpiryNoticesError::ClockJumped)));
+        let failed = |event: &Event| matches!(event, Event::Failed { .. });
+        assert_eq!(harness.events().iter().filter(|event| failed(event)).count(), 1);
+    }
+    assert!(harness.service.acknowledge_clock_jump().is_some());
+    let (found, watermark) = harness.scan(start, WEEK).await;
+    assert_eq!(found, [(id, end, WEEK)]);
+    harness.advance(30 * DAY);
+    assert_eq!(harness.scan(watermark, WEEK).await.0, []);
+}
+
+pub(crate) async fn scan_after_corrected_clock_skips_nothing(stores: Stores) {
+    let harness = Harness::new(stores);
+    let start = harness.service.now();
+    let early = harness.issued_id(backup().expires_in(8 * DAY)).await;
+    // The clock runs ahead by three days. A token is issued with the wrong time.
+    harness.clock.set(start + delta(3 * DAY));
+    assert!(harness.service.has_clock_jumped());
+    let ahead = harness.issued_id(backup().expires_in(DAY)).await;
+    let scan = harness.service.all_owners().expiry_notices(start).distance(WEEK);
+    assert!(scan.run().await.is_err());
+    // It is corrected an hour later. The right time is issued by another process.
+    harness.advance(HOUR);
+    harness.clock.set(start + delta(HOUR));
+    assert!(harness.service.has_clock_jumped());
+    assert!(harness.service.acknowledge_clock_jump().is_some());
+    let right = harness.issue_elsewhere().await;
+    let mut watermark = start;
+    let mut all = Vec::new();
+    for _ in 0..100 {
+        harness.advance(DAY);
+        let (found, next) = harness.scan(watermark, WEEK).await;
+        assert!(next > watermark);
+        all.extend(found.into_iter().map(|(id, ..)| id));
+        watermark = next;
+    }
+    assert_eq!(all, [early, ahead, right.record.id()]);
+}
+
+pub(crate) async fn clock_jump_during_scan_has_no_effect(stores: Stores) {
+    let harness = Harness::builder(stores)
+        .faulty_with_rival(|_, clock, _| {
+            Box::pin(async move { clock.set(clock.now() + delta(2 * HOUR)) })
+        })
+        .build();
+    let start = harness.service.now();
+    for _ in 0..=MAX_PAGE_LEN {
+        let _ = harness.issued_id(backup().expires_in(DAY)).await;
+    }
+    harness.advance(HOUR);
+    let _ = harness.events();
+    harness.faulty().arm(&[Fault::None, Fault::Rival(0)], Fault::None);
+    let scan = harness.service.all_owners().expiry_notices(start - delta(MICRO)).distance(DAY);
+    let done = scan.run().await.unwrap();
+    assert_eq!(done.notices, MAX_PAGE_LEN as u64 + 1);
+    assert_eq!(done.watermark, start + delta(HOUR - MINUTE));
+    assert!(harness.service.has_clock_jumped());
+}
+
+pub(crate) async fn failed_scan_is_repeated_from_watermark(stores: Stores) {
+    let harness = Harness::over_faulty(stores);
+    let start = harness.service.now() - delta(MICRO);
+    for _ in 0..=MAX_PAGE_LEN {
+        let _ = harness.issued_id(backup().expires_in(DAY)).await;
+    }
+    harness.advance(HOUR);
+    for (pages, emitted) in [(0, 0), (1, MAX_PAGE_LEN)] {
+        let _ = harness.events();
+        harness.faulty().arm(&vec![Fault::None; pages], Fault::Unavailable);
+        let scan = harness.service.all_owners().expiry_notices(start).distance(DAY);
+        let error = scan.run().await.unwrap_err();
+        let ExpiryNoticesError::Stopped { notices: count, cause, .. } = &error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(*count, emitted as u64);
+        assert!(matches!(cause, ManageError::Store(StoreError::Unavailable { .. })));
+        assert_eq!(error.to_string(), format!("the scan stopped after {emitted} notices"));
+        let events = harness.events();
+        let (Event::Failed { cause, .. }, sent) = events.split_last().unwrap() else {
+            panic!("{events:?}")
+        };
+        assert!(cause.contains("no route to the store"), "{cause}");
+        assert_eq!(notices(sent).len(), emitted);
+    }
+    harness.faulty().disarm();
+    assert_eq!(harness.scan(start, DAY).await.0.len(), MAX_PAGE_LEN + 1);
+}
+
+pub(crate) async fn dropped_scan_is_repeated_from_watermark(stores: Stores) {
+    let harness = Harness::new(stores);
+    let start = harness.service.now() - delta(MICRO);
+    for _ in 0..=MAX_PAGE_LEN {
+        let _ = harness.issued_id(backup().expires_in(DAY)).await;
+    }
+    harness.advance(HOUR);
+    let _ = harness.events();
+    let mut run = Box::pin(harness.service.all_owners().expiry_notices(start).distance(DAY).run());
+    assert!(poll_once(&mut run).await.is_none());
+    drop(run);
+    let events = harness.events();
+    let Some((Event::Failed { cause, .. }, sent)) = events.split_last() else {
+        panic!("{events:?}")
+    };
+    assert!(cause.contains("gave up"), "{cause}");
+    assert_eq!(notices(sent).len(), MAX_PAGE_LEN);
+    assert_eq!(harness.scan(start, DAY).await.0.len(), MAX_PAGE_LEN + 1);
+}
+
+pub(crate) async fn scan_with_slow_sink_keeps_notices(stores: Stores) {
+    let opened = stores.open();
+    let clock = Arc::new(ManualClock::default());
+    let issuer = builder(opened.store.clone()).clock(clock.clone()).build().unwrap();
+    let start = clock.now() - delta(MICRO);
+    for _ in 0..1_000 {
+        let _ = issuer.owner("acme").issue(backup().expires_in(DAY)).await.unwrap();
+    }
+    clock.advance(HOUR);
+    let (release, held) = channel::<()>();
+    let held = Mutex::new(held);
+    let collected = Collected::default();
+    let record = collected.sink();
+    let sink = move |event: &Event| {
+        // It blocks until the other end is dropped.
+        let _ = held.lock().unwrap().recv();
+        record(event);
+    };
+    let service = builder(opened.store.clone()).clock(clock).events(sink).build().unwrap();
+    // With ten distances there are more notices than the queue holds.
+    let scan = (1..=10)
+        .fold(service.all_owners().expiry_notices(start), |scan, days| scan.distance(days * DAY));
+    std::thread::scope(|threads| {
+        let run = threads.spawn(|| block_on(scan.run()).unwrap());
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!run.is_finished(), "the scan did not wait for the sink");
+        drop(release);
+        assert_eq!(run.join().unwrap().notices, 10_000);
+    });
+    assert_eq!(notices(&collected.take(&service)).len(), 10_000);
+}
