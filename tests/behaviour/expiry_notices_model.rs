@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::harness::{
-    Collected, DAY, Fault, Faulty, HOUR, MICRO, MINUTE, SharedStore, Stores, builder,
+    Collected, DAY, Fault, Faulty, HOUR, MICRO, MINUTE, SharedStore, Stores, builder, delta,
 };
 use chrono::{DateTime, Utc};
 use futures_lite::future::block_on;
@@ -113,7 +113,8 @@ impl Simulation {
         let opened = stores.open();
         let (clock, collected) = (Arc::new(ManualClock::default()), Collected::default());
         let service = service(&opened.store, &clock, &collected);
-        let watermark = clock.now();
+        // A token that is issued at the time of the watermark would have no notice.
+        let watermark = clock.now() - delta(MICRO);
         let simulation = Self {
             clock,
             collected,
