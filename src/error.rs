@@ -8,7 +8,7 @@ use crate::record::{ChangeDenied, InvalidField, RotateDenied, State};
 use crate::refusal::Refusal;
 use crate::scope::{Requirement, ReservedScope};
 use crate::store::StoreError;
-use crate::token::TokenId;
+use crate::token::{MalformedToken, TokenId};
 
 /// The error returned if a token is not accepted. Its `Display` is safe to send to the client.
 ///
@@ -264,4 +264,24 @@ impl ManageError {
             ChangeDenied::Invalid(invalid) => Self::Invalid(invalid),
         }
     }
+}
+
+/// The error returned if a presented token is not revoked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RevokePresentedError {
+    /// The text is not a token of this service.
+    #[error("the text is not a token of this service")]
+    Malformed(MalformedToken),
+    /// The text is not a token that can be revoked with it, because its id is unknown, or its secret is wrong
+    /// or has ended.
+    #[error("the token is not accepted")]
+    Refused(Refusal),
+    /// This process cannot decide about the token, and another one may accept it. The record was written by
+    /// a newer program, or the key or the scheme of its digest is unknown here.
+    #[error("the token cannot be decided about here")]
+    CannotTell(Refusal),
+    /// The request is invalid, or the store failed.
+    #[error(transparent)]
+    Failed(ManageError),
 }

@@ -78,7 +78,7 @@
 //! | embedder | your application, which uses this crate |
 //! | owner | the tenant or account that a record belongs to |
 //! | issued to | a label for people, which names the person or program that received the token |
-//! | live | active or pending, so the token works now or will work |
+//! | live | active, pending or suspended, so the token works now or can work later |
 //! | ended | expired or revoked, so the token will never work again |
 //!
 //! # Manual
@@ -116,8 +116,9 @@
 //! | [`digest`] | the key ring |
 //! | [`scope`], [`token`] | the grammar of scopes and tokens, and their limits |
 //! | [`network`] | client networks, from which a token may be used |
+//! | [`leak`] | reports of leaked tokens |
 //! | `file` | the options of the file store, and the report of its opening |
-//! | [`bulk`] | purging and revoking many tokens; notices of those that expire soon |
+//! | [`bulk`] | purging, revoking, suspending and resuming many tokens; notices of those that expire soon |
 //! | [`policy`], [`error`] | the errors of a policy and of permissions |
 //! | [`steps`] | the four steps of a verification, one by one |
 //! | `conformance` | the suite that every store must pass |
@@ -256,6 +257,7 @@ pub mod event;
 #[cfg(feature = "file")]
 pub mod file;
 // Like the README, the examples of its pages need every feature.
+pub mod leak;
 #[cfg(any(
     all(doc, not(doctest)),
     all(doctest, feature = "memory", feature = "file", feature = "conformance")
@@ -279,9 +281,10 @@ pub use {async_trait::async_trait, chrono, uuid};
 pub use check::{OwnerGate, OwnerStatus, RequestContext, VerifiedToken};
 pub use refusal::Refusal;
 pub use service::{
-    AllOwners, BuildError, FlushTimeout, Flushed, InContext, IssueRequest, Issued, OnBehalf,
-    OneOwner, ResumedIssuing, RevokeRequest, Revoked, RotateRequest, TokenService,
-    TokenServiceBuilder, Tokens,
+    AllOwners, AmendRequest, Amended, BuildError, EndOlderRequest, EndedOlder, FlushTimeout,
+    Flushed, InContext, IssueRequest, Issued, LeakRequest, OnBehalf, OneOwner, ResumeRequest,
+    Resumed, ResumedIssuing, RevokeRequest, Revoked, RotateRequest, SuspendRequest, Suspended,
+    TokenService, TokenServiceBuilder, Tokens,
 };
 #[cfg(feature = "memory")]
 pub use stores::MemoryStore;

@@ -14,19 +14,24 @@
 //! | `core`, `builder` | the struct that owns all of these |
 //! | `flush_last_used`, `follow_changes`, `pause_issuing` | one method each, for tasks and operators |
 //! | `end_overlap` | the first use of a new secret ends an overlap |
+//! | `present` | a presented text, parsed and hashed |
 //! | `caller` | the embedder or the token that asks for an operation |
-//! | `issue`, `rotate`, `revoke` | one verb each |
+//! | `revoke_presented` | revoking a token by its holder |
+//! | `issue`, `rotate`, `revoke`, `suspend`, `amend`, `end_older_secret` | one verb each; `suspend` also resumes |
 //! | `tokens` | the views of one owner or of all owners |
 //! | `bulk` | operations on all records that a filter selects |
 //! | `on_behalf` | operations that a token asks for |
 //! | `verify` | verification |
+//! | `report_leak` | the report of a text that was found where no token should be |
 
+mod amend;
 mod audit;
 mod builder;
 mod bulk;
 mod cache;
 mod caller;
 mod core;
+mod end_older_secret;
 mod end_overlap;
 mod flush_last_used;
 mod follow_changes;
@@ -36,26 +41,39 @@ mod last_used;
 mod on_behalf;
 mod pause_issuing;
 mod policy;
+mod present;
 mod recent_times;
 mod records;
+mod report_leak;
 mod request;
 mod revoke;
+mod revoke_presented;
 mod rotate;
+mod suspend;
 mod tokens;
 mod verify;
 
 pub use self::core::{FlushTimeout, TokenService};
+pub use amend::Amended;
 pub use builder::{BuildError, TokenServiceBuilder};
 pub use bulk::{
     BulkError, BulkFailure, BulkOutcome, BulkProgress, ExpiryNotices, ExpiryNoticesError,
-    ExpiryScan, Purge, RevokeAll,
+    ExpiryScan, Purge, ResumeAll, RevokeAll, SuspendAll,
 };
+pub use end_older_secret::EndedOlder;
 pub use flush_last_used::Flushed;
 pub use issue::Issued;
 pub use on_behalf::OnBehalf;
 pub use pause_issuing::ResumedIssuing;
 pub use policy::{InvalidPolicy, Policy};
-pub use request::{IssueRequest, RevokeRequest, RotateRequest};
+pub use report_leak::{
+    CannotTell, LeakAction, LeakOutcome, LeakReport, LeakResponse, LeakedSecret, ReportLeakError,
+};
+pub use request::{
+    AmendRequest, EndOlderRequest, IssueRequest, LeakRequest, ResumeRequest, RevokeRequest,
+    RotateRequest, SuspendRequest, SuspensionMatch,
+};
 pub use revoke::Revoked;
+pub use suspend::{Resumed, Suspended};
 pub use tokens::{AllOwners, OneOwner, Tokens};
 pub use verify::InContext;

@@ -56,6 +56,18 @@ impl Record {
         Ok((amended != *self).then_some(amended))
     }
 
+    /// Returns the fields that an amendment of this record changed.
+    pub(crate) fn fields_changed_in(&self, amended: &Self) -> Vec<Field> {
+        let changed = [
+            (Field::IssuedTo, self.issued_to() != amended.issued_to()),
+            (Field::Metadata, !self.metadata().eq(amended.metadata())),
+            (Field::ExpiresAt, self.expires_at() != amended.expires_at()),
+            (Field::Scopes, self.scopes() != amended.scopes()),
+            (Field::Networks, !self.networks().eq(amended.networks())),
+        ];
+        changed.into_iter().filter(|(_, changed)| *changed).map(|(field, _)| field).collect()
+    }
+
     fn amended_details(&self, amendment: &Amendment<'_>) -> Result<Option<Details>, ChangeDenied> {
         let mut metadata: BTreeMap<String, String> =
             self.metadata().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();

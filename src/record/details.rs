@@ -53,7 +53,7 @@ impl Details {
         (!bytes.is_empty()).then(|| NetworksRef::from_canonical(bytes))
     }
 
-    /// Returns the networks, which are none if the use of the token is not restricted.
+    /// Returns the networks, which are empty if the use of the token is not restricted.
     pub(crate) fn networks_of(details: Option<&Self>) -> NetworksRef<'_> {
         details.and_then(Self::networks).unwrap_or(NetworksRef::from_canonical(&[]))
     }

@@ -125,7 +125,7 @@ impl Record {
     }
 
     /// Checks that the token has not ended and that this version of the crate can change the record.
-    pub(super) fn expect_live(&self, now: DateTime<Utc>) -> Result<(), ChangeDenied> {
+    pub(crate) fn expect_live(&self, now: DateTime<Utc>) -> Result<(), ChangeDenied> {
         match self.state(now) {
             _ if self.is_newer() => Err(ChangeDenied::NewerRecord),
             state @ (State::Expired | State::Revoked) => Err(ChangeDenied::Ended(state)),

@@ -200,6 +200,11 @@ impl Record {
         Err(RotateDenied::RotatedSince)
     }
 
+    /// Returns the creation time and the end of the secret that ended last.
+    pub(crate) fn last_ended(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        self.ended().map(|ended| (ended.created_at, ended.ended_at))
+    }
+
     /// Sets the end. The time of the change is retained if the end is another one.
     pub(super) fn set_end(&mut self, end: Option<DateTime<Utc>>, now: DateTime<Utc>) {
         let end = end.map(whole_micros);

@@ -16,9 +16,12 @@ use super::requirement::Requirement;
 /// | `service-tokens:rotate` | giving a new secret to other tokens that may do no more than itself |
 /// | `service-tokens:rotate-self` | giving a new secret to itself |
 /// | `service-tokens:revoke` | revoking any token, also one that may do more |
+/// | `service-tokens:suspend` | suspending any token, also one that may do more |
+/// | `service-tokens:amend` | amending other tokens that may do no more than itself |
 /// | `service-tokens:introspect` | introspecting tokens (RFC 7662) |
 ///
-/// A token without a reserved scope can look itself up and revoke itself. `introspect` is for an endpoint
+/// A token without a reserved scope can look itself up, suspend itself and revoke itself. No scope permits
+/// resuming a token, because that belongs to the embedder. `introspect` is for an endpoint
 /// of your own. [`TokenService::on_behalf_of`](crate::TokenService::on_behalf_of) requires the others.
 ///
 /// ```
@@ -42,14 +45,26 @@ pub enum ReservedScope {
     RotateSelf,
     /// The scope `service-tokens:revoke`.
     Revoke,
+    /// The scope `service-tokens:suspend`.
+    Suspend,
+    /// The scope `service-tokens:amend`.
+    Amend,
     /// The scope `service-tokens:introspect`.
     Introspect,
 }
 
 impl ReservedScope {
     /// All reserved scopes.
-    pub const ALL: [Self; 6] =
-        [Self::Read, Self::Issue, Self::Rotate, Self::RotateSelf, Self::Revoke, Self::Introspect];
+    pub const ALL: [Self; 8] = [
+        Self::Read,
+        Self::Issue,
+        Self::Rotate,
+        Self::RotateSelf,
+        Self::Revoke,
+        Self::Suspend,
+        Self::Amend,
+        Self::Introspect,
+    ];
 
     /// Returns the scope as text.
     pub const fn as_str(self) -> &'static str {
@@ -78,6 +93,8 @@ impl ReservedScope {
             Self::Rotate => &["service-tokens:rotate"],
             Self::RotateSelf => &["service-tokens:rotate-self"],
             Self::Revoke => &["service-tokens:revoke"],
+            Self::Suspend => &["service-tokens:suspend"],
+            Self::Amend => &["service-tokens:amend"],
             Self::Introspect => &["service-tokens:introspect"],
         }
     }

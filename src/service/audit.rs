@@ -40,6 +40,18 @@ impl<'s> Audit<'s> {
         self.new_id = Some(id);
     }
 
+    /// Emits the event of a failure.
+    pub(super) fn fail(mut self, error: &ManageError) {
+        self.ended = true;
+        self.events.emit(self.failed(self.id, with_sources(error)));
+    }
+
+    /// Ends with this event, because the operation was refused in a way that has an event of its own.
+    pub(super) fn end_with(mut self, event: Event) {
+        self.ended = true;
+        self.events.emit(event);
+    }
+
     /// Emits the event of the outcome, and returns the outcome.
     pub(super) fn end<T>(
         mut self,
@@ -70,6 +82,12 @@ impl<'s> Audit<'s> {
             self.events.emit(self.failed(self.id, with_sources(error)));
         }
         outcome
+    }
+
+    /// Ends without an event. Use it only for an operation of a bulk operation that changed nothing, because
+    /// the token was not selected any more.
+    pub(super) fn end_without_event(mut self) {
+        self.ended = true;
     }
 
     fn failed(&self, id: Option<TokenId>, cause: String) -> Event {

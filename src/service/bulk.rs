@@ -3,7 +3,8 @@
 //! **Passes.** The driver lists the selected records page by page, oldest first, and runs the operation
 //! on each. A pass can miss a token that is issued while it runs. So the driver makes passes until one
 //! finds no record that it could still process. A revoked or removed record is not selected again, so
-//! an interrupted operation can simply be run again.
+//! an interrupted operation can simply be run again. A suspended token stays live and is listed again, so
+//! each operation decides [which listed records need work](progress::BulkOperation::needs).
 //!
 //! **Concurrency.** The records of one page are processed concurrently, within the task of the caller.
 //! That is fast with a store that commits in groups, or that is across a network. Before each record
@@ -19,9 +20,13 @@ mod expiry_notices;
 mod outcome;
 mod progress;
 mod purge;
+mod resume_all;
 mod revoke_all;
+mod suspend_all;
 
 pub use expiry_notices::{ExpiryNotices, ExpiryNoticesError, ExpiryScan};
 pub use outcome::{BulkError, BulkFailure, BulkOutcome, BulkProgress};
 pub use purge::Purge;
+pub use resume_all::ResumeAll;
 pub use revoke_all::RevokeAll;
+pub use suspend_all::SuspendAll;

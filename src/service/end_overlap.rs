@@ -44,8 +44,8 @@ impl<S: TokenStore> TokenService<S> {
         match &outcome {
             // The record that showed an overlap is out of date.
             Ok(OverlapEnd::NothingToDo) => self.records.invalidate(id),
-            // If the revocation fails, the next use must try again at once.
-            Ok(OverlapEnd::LeftToRevocation) => self.overlap_attempts.set(number, i64::MIN),
+            // If the revocation or suspension fails, the next use must try again at once.
+            Ok(OverlapEnd::LeftToStop) => self.overlap_attempts.set(number, i64::MIN),
             _ => {}
         }
         audit.end(outcome);
@@ -75,8 +75,8 @@ impl<S: TokenStore> TokenService<S> {
             let Some(changed) = present.record.first_used(first_use, now) else {
                 return Ok(OverlapEnd::NothingToDo);
             };
-            if self.records.is_being_revoked(id) {
-                return lost.map_or(Ok(OverlapEnd::LeftToRevocation), |(_, lost)| Err(lost));
+            if self.records.is_being_stopped(id) {
+                return lost.map_or(Ok(OverlapEnd::LeftToStop), |(_, lost)| Err(lost));
             }
             match self.records.replace(&changed, present.version).await {
                 Ok(_) => return Ok(OverlapEnd::ended(&changed)),
@@ -95,8 +95,8 @@ enum OverlapEnd {
     Ended { owner: String },
     /// The record has no such overlap, or not any more.
     NothingToDo,
-    /// The token is being revoked, and this write must not cause conflicts.
-    LeftToRevocation,
+    /// The token is being revoked or suspended, and this write must not cause conflicts.
+    LeftToStop,
 }
 
 impl OverlapEnd {
@@ -118,7 +118,7 @@ impl OverlapAudit<'_> {
         let id = self.id;
         match outcome {
             Ok(OverlapEnd::Ended { owner }) => self.events.emit(Event::OverlapEnded { id, owner }),
-            Ok(OverlapEnd::NothingToDo | OverlapEnd::LeftToRevocation) => {}
+            Ok(OverlapEnd::NothingToDo | OverlapEnd::LeftToStop) => {}
             Err(error) => {
                 self.events.emit(Event::OverlapNotEnded { id, cause: with_sources(&error) });
             }

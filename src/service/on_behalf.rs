@@ -1,6 +1,9 @@
 //! The operations that a token may do on tokens, including itself.
 
+mod amend;
+mod end_older_secret;
 mod own_token;
+mod suspend;
 
 use std::fmt;
 
@@ -55,7 +58,7 @@ impl<S: TokenStore> TokenService<S> {
 /// the cache, and before it reads any other token. It is refused with [`ManageError::NotPermitted`]
 /// in these cases:
 ///
-/// - The calling token was revoked or removed, or it has expired.
+/// - The calling token was revoked, suspended or removed, it has expired, or its owner is closed.
 /// - The secret that was verified has been replaced and has ended.
 /// - The calling token, or its type, lacks the scope by now.
 ///
@@ -64,8 +67,8 @@ impl<S: TokenStore> TokenService<S> {
 ///
 /// **Each operation requires the scope** that [`ReservedScope`] lists for it, and `*` is not
 /// enough. If the given id is the calling token's own, the operation is on the token itself. Then
-/// reading and revoking require no scope, and rotating requires `service-tokens:rotate-self` and
-/// not `service-tokens:rotate`.
+/// reading, suspending and revoking require no scope, and rotating requires
+/// `service-tokens:rotate-self` and not `service-tokens:rotate`.
 ///
 /// **All operations are limited to the owner of the calling token.** They do not find the tokens of
 /// other owners.
@@ -121,9 +124,9 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     /// refused. The chain of issuers has at most 16 entries.
     ///
     /// Once the new token is stored, the service reads the record of the calling token again. If
-    /// the calling token was revoked in the meantime, or may not issue any more for another reason,
-    /// the service revokes the new token and does not return its secret. So a revocation of the
-    /// calling token with its descendants leaves no token behind.
+    /// the calling token was revoked or suspended in the meantime, or may not issue any more for another reason,
+    /// the service revokes the new token and does not return its secret. So a revocation or a suspension
+    /// of the calling token with its descendants leaves no token behind.
     ///
     /// # Errors
     ///
@@ -177,14 +180,16 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         // together with all descendants. That revocation first revokes the token itself and then makes
         // passes over its descendants until one finds none. There are two cases. If this reading comes
         // after the token was revoked, it sees that, and the new token is revoked here. If it comes
-        // before, then so did the insert, and a later pass finds the new token.
+        // before, then so did the insert, and a later pass finds the new token. The same holds for a
+        // suspension with all descendants. A new token that this reading stops is revoked and not
+        // suspended, because its secret was never returned.
         match self.service.calling_token(self.token, scope).await {
             Ok(_) => Ok(issued),
             Err(error) => Err(self.revoke_new(&issued, error).await),
         }
     }
 
-    /// Revokes what was issued and is not given out; the error of the act.
+    /// Revokes a new token whose secret is not returned, and returns the error of the operation.
     async fn revoke_new(&self, issued: &Issued, error: ManageError) -> ManageError {
         let id = issued.record.id();
         let reason = RevokeRequest::new().reason(OVERTAKEN);

@@ -4,7 +4,7 @@ mod rules;
 
 use std::time::Duration;
 
-pub(super) use rules::ends_by;
+pub(super) use rules::{asked_end, ends_by, ends_later};
 
 const DAY: Duration = Duration::from_secs(86_400);
 

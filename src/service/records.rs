@@ -13,7 +13,7 @@
 //! **The cache.** Each write holds an [`InvalidateOnDrop`]. When it ends, with any answer or because its
 //! future was dropped, the cached record is invalid.
 
-mod revocations;
+mod stops;
 
 use std::sync::Arc;
 
@@ -23,21 +23,21 @@ use crate::error::{ManageError, other_record};
 use crate::record::Record;
 use crate::store::{StoreError, StoredRecord, TokenStore, Version};
 use crate::token::TokenId;
-use revocations::{RevocationGuard, Revocations};
+use stops::{StopGuard, Stops};
 
 /// How often a write is tried after conflicts or lost answers.
 const ATTEMPTS: usize = 16;
 
-/// How often a revocation is tried after conflicts. There may be many other writes, and an attacker may
-/// cause them to prevent the revocation. The limit is for a store that answers each write with a
+/// How often a revocation or a suspension is tried after conflicts. There may be many other writes, and an
+/// attacker may cause them to prevent it. The limit is for a store that answers each write with a
 /// conflict.
 const PERSISTENT_ATTEMPTS: usize = 10_000;
 
 /// How a write retries after conflicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Retry {
-    /// It fails after [`ATTEMPTS`] conflicts, and at once if the token is being revoked.
-    YieldToRevocation,
+    /// It fails after [`ATTEMPTS`] conflicts, and at once if the token is being revoked or suspended.
+    YieldToStop,
     /// It fails only after [`PERSISTENT_ATTEMPTS`] conflicts.
     Persistent,
 }
@@ -48,16 +48,12 @@ pub(super) struct Records<S> {
     pub(super) store: Arc<S>,
     /// Only for stores that do not answer at once, and only if the embedder asked for a cache.
     pub(super) cache: Option<Arc<Cache>>,
-    revocations: Revocations,
+    stops: Stops,
 }
 
 impl<S> Records<S> {
     pub(super) fn new(store: S, cache: Option<Cache>) -> Self {
-        Self {
-            store: Arc::new(store),
-            cache: cache.map(Arc::new),
-            revocations: Revocations::default(),
-        }
+        Self { store: Arc::new(store), cache: cache.map(Arc::new), stops: Stops::default() }
     }
 
     /// Invalidates a cached record.
@@ -67,14 +63,14 @@ impl<S> Records<S> {
         }
     }
 
-    /// Registers a revocation of the token until the returned guard is dropped.
-    pub(super) fn begin_revocation(&self, id: TokenId) -> RevocationGuard<'_> {
-        self.revocations.begin(id)
+    /// Registers a revocation or a suspension of the token until the returned guard is dropped.
+    pub(super) fn begin_stop(&self, id: TokenId) -> StopGuard<'_> {
+        self.stops.begin(id)
     }
 
-    /// Returns whether the token is being revoked at the moment.
-    pub(super) fn is_being_revoked(&self, id: TokenId) -> bool {
-        self.revocations.contains(id)
+    /// Returns whether the token is being revoked or suspended at the moment.
+    pub(super) fn is_being_stopped(&self, id: TokenId) -> bool {
+        self.stops.contains(id)
     }
 
     fn invalidate_on_drop(&self, id: TokenId) -> Option<InvalidateOnDrop<'_>> {
@@ -134,29 +130,41 @@ impl<S: TokenStore> Records<S> {
         id: TokenId,
         mut change: impl FnMut(&Record, bool) -> Result<Option<Record>, ManageError> + Send,
     ) -> Result<Record, ManageError> {
+        let change = |present: &StoredRecord, lost| change(&present.record, lost);
+        self.change_version(retry, owner, id, change).await.map(|(record, _)| record)
+    }
+
+    /// Changes a record as [`change`](Self::change) does, and returns the version as well.
+    pub(super) async fn change_version(
+        &self,
+        retry: Retry,
+        owner: Option<&str>,
+        id: TokenId,
+        mut change: impl FnMut(&StoredRecord, bool) -> Result<Option<Record>, ManageError> + Send,
+    ) -> Result<(Record, Version), ManageError> {
         let mut lost = None;
         let (mut conflicts, mut losses) = (0, 0);
         let max_conflicts = match retry {
-            Retry::YieldToRevocation => ATTEMPTS,
+            Retry::YieldToStop => ATTEMPTS,
             Retry::Persistent => PERSISTENT_ATTEMPTS,
         };
         while conflicts < max_conflicts && losses < ATTEMPTS {
             let step = async {
                 let present = owned(self.find(id).await?, owner, id)?;
-                let changed = change(&present.record, lost.is_some())?;
-                let yields = retry == Retry::YieldToRevocation && self.is_being_revoked(id);
+                let changed = change(&present, lost.is_some())?;
+                let yields = retry == Retry::YieldToStop && self.is_being_stopped(id);
                 if changed.is_some() && yields {
                     return Err(ManageError::Contended { id });
                 }
                 Ok::<_, ManageError>((present, changed))
             };
             let (present, changed) = match step.await {
-                Ok((present, None)) => return Ok(present.record),
+                Ok((present, None)) => return Ok((present.record, present.version)),
                 Ok((present, Some(changed))) => (present, changed),
                 Err(error) => return Err(unresolved(id, lost, error)),
             };
             match self.replace(&changed, present.version).await {
-                Ok(_) => return Ok(changed),
+                Ok(version) => return Ok((changed, version)),
                 Err(StoreError::Conflict) => conflicts += 1,
                 Err(error @ StoreError::Indeterminate { .. }) => {
                     losses += 1;

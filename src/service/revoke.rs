@@ -38,25 +38,40 @@ impl<S: TokenStore> TokenService<S> {
         id: TokenId,
         request: &RevokeRequest,
     ) -> Result<Revoked, ManageError> {
+        self.revoke_if(caller.owner(), id, request, |present| match caller {
+            Caller::Itself(token, scope) => self.admit(token, present, *scope).map(drop),
+            Caller::Embedder(_) | Caller::Token(_) => Ok(()),
+        })
+        .await
+    }
+
+    /// Revokes if the present record passes the check.
+    pub(super) async fn revoke_if(
+        &self,
+        owner: Option<&str>,
+        id: TokenId,
+        request: &RevokeRequest,
+        check: impl Fn(&Record) -> Result<(), ManageError> + Send + Sync,
+    ) -> Result<Revoked, ManageError> {
         let now = self.now();
         let (mut own, mut guard) = (None, None);
         let record = self
             .records
-            .change(Retry::Persistent, caller.owner(), id, |present, lost| {
+            .change(Retry::Persistent, owner, id, |present, lost| {
                 // Only after a lost answer may a revocation in the record be this one. Otherwise another
                 // caller revoked in the same microsecond with the same texts.
                 if !lost {
                     own = None;
                 }
                 let done = own.is_some() && present.revocation() == own.as_ref();
-                if let (Caller::Itself(token, scope), false) = (caller, done) {
-                    self.admit(token, present, *scope)?;
+                if !done {
+                    check(present)?;
                 }
                 let revoked = present
                     .revoke(now, request.by.as_deref(), request.reason.as_deref())
                     .map_err(|denied| ManageError::of_denied(id, denied))?;
                 if let Some(revoked) = &revoked {
-                    guard.get_or_insert_with(|| self.records.begin_revocation(id));
+                    guard.get_or_insert_with(|| self.records.begin_stop(id));
                     own = revoked.revocation().cloned();
                 }
                 Ok(revoked)

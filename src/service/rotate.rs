@@ -44,7 +44,7 @@ impl<S: TokenStore> TokenService<S> {
         };
         let record = self
             .records
-            .change(Retry::YieldToRevocation, caller.owner(), id, |present, _| {
+            .change(Retry::YieldToStop, caller.owner(), id, |present, _| {
                 // The result of an earlier attempt was lost, and the rotation happened.
                 if present.holds(&digest) {
                     return Ok(None);

@@ -1,5 +1,9 @@
 //! Views on the tokens of one owner or of all owners.
 
+mod amend;
+mod end_older_secret;
+mod suspend;
+
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -305,7 +309,7 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     /// - [`ManageError::Invalid`] if a text is empty or too long, or if an end breaks a rule of the
     ///   policy.
     /// - [`ManageError::Contended`] if other operations wrote the same record again and again, or
-    ///   if the token is being revoked at this moment.
+    ///   if the token is being revoked or suspended at this moment.
     /// - [`ManageError::Random`] if the random source failed.
     /// - [`ManageError::Store`] if the store failed.
     /// - [`ManageError::Indeterminate`] if the answer of the store was lost and reading again did

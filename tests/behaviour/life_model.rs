@@ -13,11 +13,12 @@ use futures_lite::future::block_on;
 use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof};
 use proptest::test_runner::TestRunner;
 use service_tokens::clock::{Clock, ManualClock};
+use service_tokens::error::RevokePresentedError;
 use service_tokens::record::ReplacedSecret;
 use service_tokens::store::{Order, States};
 use service_tokens::{
-    Filter, IssueRequest, ListRequest, ManageError, Refusal, RevokeRequest, RotateRequest,
-    ScopeSet, State, TokenId, TokenService, Tokens, VerifyError,
+    AmendRequest, EndOlderRequest, Filter, IssueRequest, ListRequest, ManageError, Refusal,
+    RevokeRequest, RotateRequest, ScopeSet, State, TokenId, TokenService, Tokens, VerifyError,
 };
 
 behaviours! {
@@ -57,6 +58,18 @@ enum Command {
         token: usize,
         view: View,
     },
+    Amend {
+        token: usize,
+        lifetime: Duration,
+    },
+    EndOlder {
+        token: usize,
+    },
+    /// Presents one of the token's secrets to revoke it.
+    Present {
+        token: usize,
+        secret: usize,
+    },
     Pass(Duration),
     /// The wall clock is set back or ahead. The service's time does not run backwards.
     Set(TimeDelta),
@@ -95,7 +108,12 @@ fn commands() -> impl Strategy<Value = Command> {
         let span = TimeDelta::from_std(span).unwrap();
         Command::Set(if back { -span } else { span })
     });
-    prop_oneof![4 => issue, 6 => rotate, 1 => revoke, 5 => spans().prop_map(Command::Pass), 1 => set]
+    let amend =
+        (0..64usize, spans()).prop_map(|(token, lifetime)| Command::Amend { token, lifetime });
+    let end_older = (0..64usize).prop_map(|token| Command::EndOlder { token });
+    let present =
+        (0..64usize, 0..64usize).prop_map(|(token, secret)| Command::Present { token, secret });
+    prop_oneof![4 => issue, 6 => rotate, 1 => revoke, 1 => amend, 2 => end_older, 1 => present, 5 => spans().prop_map(Command::Pass), 1 => set]
 }
 
 /// A secret with its end. The newest one has no end of its own.
@@ -163,6 +181,7 @@ enum Kind {
     NotFound,
     NotRotated,
     Invalid,
+    Ended,
 }
 
 fn kind<T>(outcome: &Result<T, ManageError>) -> Kind {
@@ -171,6 +190,7 @@ fn kind<T>(outcome: &Result<T, ManageError>) -> Kind {
         Err(ManageError::NotFound { .. }) => Kind::NotFound,
         Err(ManageError::NotRotated(_)) => Kind::NotRotated,
         Err(ManageError::Invalid(_)) => Kind::Invalid,
+        Err(ManageError::Ended { .. }) => Kind::Ended,
         Err(other) => panic!("{other:?}"),
     }
 }
@@ -204,6 +224,15 @@ impl Simulation {
                     let token = token % self.tokens.len();
                     self.rotate(token, view, overlap, replaces, lifetime).await;
                 }
+            }
+            Command::Amend { .. } | Command::EndOlder { .. } | Command::Present { .. }
+                if self.tokens.is_empty() => {}
+            Command::Amend { token, lifetime } => {
+                self.amend(token % self.tokens.len(), lifetime).await;
+            }
+            Command::EndOlder { token } => self.end_older(token % self.tokens.len()).await,
+            Command::Present { token, secret } => {
+                self.present(token % self.tokens.len(), secret).await;
             }
             Command::Revoke { token, view } => {
                 if !self.tokens.is_empty() {
@@ -303,6 +332,56 @@ impl Simulation {
         };
         assert_eq!(got, expected);
         model.revoked |= outcome.is_ok();
+    }
+
+    async fn amend(&mut self, token: usize, lifetime: Duration) {
+        let model = &mut self.tokens[token];
+        let end = self.now + lifetime;
+        let request = AmendRequest::new().expires_in(lifetime);
+        let outcome = self.service.all_owners().amend(model.id, request).await;
+        let expected = match model.state(self.now) {
+            State::Expired | State::Revoked => Kind::Ended,
+            _ if model.start.is_some_and(|start| end <= start) => Kind::Invalid,
+            _ => Kind::Done,
+        };
+        assert_eq!(kind(&outcome), expected);
+        if outcome.is_ok() {
+            model.end = end;
+        }
+    }
+
+    async fn end_older(&mut self, token: usize) {
+        let (now, model) = (self.now, &mut self.tokens[token]);
+        let all = self.service.all_owners();
+        let record = all.get(model.id).await.unwrap().record;
+        let Some(overlap) = record.overlap(now) else { return };
+        let request = EndOlderRequest::new(overlap.older_created_at);
+        let outcome = all.end_older_secret(model.id, request).await;
+        if matches!(model.state(now), State::Expired | State::Revoked) {
+            assert_eq!(kind(&outcome), Kind::NotRotated);
+            return;
+        }
+        assert!(!outcome.unwrap().already_ended);
+        let older = |secret: &&mut ModelSecret| secret.ends.is_some_and(|end| end > now);
+        let ended: Vec<_> = model.secrets.iter_mut().filter(older).collect();
+        assert_eq!(ended.len(), 1);
+        for secret in ended {
+            secret.ends = Some(now);
+        }
+    }
+
+    async fn present(&mut self, token: usize, secret: usize) {
+        let (now, model) = (self.now, &mut self.tokens[token]);
+        let secret = &model.secrets[secret % model.secrets.len()];
+        let ended = secret.ends.is_some_and(|end| end <= now);
+        let outcome = self.service.revoke_presented(&secret.token, RevokeRequest::new()).await;
+        match outcome {
+            Ok(revoked) => assert!(!ended && revoked.already_revoked == model.revoked),
+            Err(error) => {
+                assert!(ended && matches!(error, RevokePresentedError::Refused(_)), "{error:?}");
+            }
+        }
+        model.revoked |= !ended;
     }
 
     /// Compares every token that was ever issued, every state and every view.

@@ -37,11 +37,14 @@ macro_rules! behaviours {
     };
 }
 
+pub(crate) mod amend;
+pub(crate) mod amend_races;
 pub(crate) mod authorize;
 pub(crate) mod bulk_model;
 pub(crate) mod cache;
 pub(crate) mod cache_sharing;
 pub(crate) mod clock;
+pub(crate) mod end_older_secret;
 pub(crate) mod events;
 pub(crate) mod expiry_notices;
 pub(crate) mod expiry_notices_model;
@@ -65,9 +68,11 @@ pub(crate) mod owner_views;
 pub(crate) mod pause_issuing;
 pub(crate) mod purge;
 pub(crate) mod reopen;
+pub(crate) mod report_leak;
 pub(crate) mod revoke_all;
 pub(crate) mod revoke_all_interrupted;
 pub(crate) mod revoke_contended;
+pub(crate) mod revoke_presented;
 pub(crate) mod revoke_with_descendants;
 pub(crate) mod rotate_conditional;
 pub(crate) mod times;
@@ -100,11 +105,14 @@ macro_rules! behaviour_modules {
 
 behaviour_modules! {
     ($)
+    amend,
+    amend_races,
     authorize,
     bulk_model,
     cache,
     cache_sharing,
     clock,
+    end_older_secret,
     events,
     expiry_notices,
     expiry_notices_model,
@@ -127,9 +135,11 @@ behaviour_modules! {
     pause_issuing,
     purge,
     reopen,
+    report_leak,
     revoke_all,
     revoke_all_interrupted,
     revoke_contended,
+    revoke_presented,
     revoke_with_descendants,
     rotate_conditional,
     times,

@@ -14,8 +14,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use service_tokens::clock::ManualClock;
 use service_tokens::{
-    IssueRequest, Issued, ManageError, Policy, Record, Requirement, ReservedScope, RevokeRequest,
-    ScopeSet, State, TokenId, TokenService, TokenType, VerifiedToken,
+    AmendRequest, EndOlderRequest, IssueRequest, Issued, ManageError, Policy, Record, Requirement,
+    ReservedScope, RevokeRequest, ScopeSet, State, TokenId, TokenService, TokenType, VerifiedToken,
 };
 
 behaviours! {
@@ -25,7 +25,7 @@ behaviours! {
 }
 
 /// The scopes that are required. No grant names `z`.
-const REQUIRED: [&str; 17] = [
+const REQUIRED: [&str; 18] = [
     "a",
     "a:x",
     "a:z",
@@ -42,6 +42,7 @@ const REQUIRED: [&str; 17] = [
     "service-tokens:rotate-self",
     "service-tokens:revoke",
     "service-tokens:introspect",
+    "service-tokens:amend",
     "service-tokens:z",
 ];
 
@@ -105,6 +106,26 @@ fn service(
     builder.policy(policy.clone()).build().unwrap()
 }
 
+/// Returns an amendment with some of the present scopes and perhaps one more.
+fn amendment(
+    before: &Record,
+    scopes: Option<(u64, Option<usize>)>,
+    end: moves::End,
+) -> AmendRequest {
+    let mut request = AmendRequest::new().issued_to("amended");
+    if let Some((some, more)) = scopes {
+        let kept = before.scopes().iter().enumerate();
+        let kept = kept.filter(|(at, _)| some >> at & 1 == 1).map(|(_, scope)| scope);
+        let more = more.map(|grant| GRANTS[grant]);
+        request = request.scopes(ScopeSet::new(kept.chain(more)).unwrap());
+    }
+    match end {
+        moves::End::Unsaid => request,
+        moves::End::In(lifetime) => request.expires_in(lifetime),
+        moves::End::Never => request.never_expires(),
+    }
+}
+
 /// Returns whether one end is not later than another.
 fn no_later(end: &Record, than: &Record) -> bool {
     match (end.expires_at(), than.expires_at()) {
@@ -119,7 +140,7 @@ impl Simulation {
         let opened = stores.open();
         let clock = Arc::new(ManualClock::default());
         let everything = (0..GRANTS.len()).collect::<Grants>();
-        let types = [everything.clone(), vec![2, 5, 9], vec![2, 5, 9, 10, 11]];
+        let types = [everything.clone(), vec![2, 5, 9], vec![2, 5, 9, 10, 11, 14]];
         let policy = Policy::new().allow_never(true).default_lifetime(DAY);
         let policy = policy.allow_outliving_issuer(start.outliving);
         let service = service(&opened.store, &clock, &types, &policy);
@@ -152,6 +173,17 @@ impl Simulation {
     async fn apply(&mut self, command: Command) {
         match command {
             Command::Pass(span) => self.clock.advance(span),
+            Command::Present { token } => {
+                let last = self.obtained.len() - 1;
+                let text = &self.obtained[last - token % (last + 1).min(4)].token;
+                let ended = self.service.authenticate(text).await.is_err();
+                if let Ok(revoked) = self.service.revoke_presented(text, RevokeRequest::new()).await
+                {
+                    assert!(revoked.record.revocation().is_some());
+                    assert!(self.service.authenticate(text).await.is_err());
+                    *self.counts.entry("presented").or_default() += usize::from(!ended);
+                }
+            }
             Command::Retype(types) => {
                 self.service = service(&self.store, &self.clock, &types, &self.policy);
                 self.types = types;
@@ -209,6 +241,31 @@ impl Simulation {
             What::RotateSelf { rotation } => {
                 let outcome = on_behalf.rotate_self(rotation.request()).await.map(Some);
                 (Some(ReservedScope::RotateSelf), Some(caller.id()), outcome)
+            }
+            What::Amend { target, scopes, end } => {
+                let target = self.ids[target % self.ids.len()];
+                let before = self.record(target).await;
+                let outcome = on_behalf.amend(target, amendment(&before, scopes, end)).await;
+                if outcome.is_ok() {
+                    self.check_narrowed(&caller, effective, &before).await;
+                    *self.counts.entry("amended").or_default() += 1;
+                }
+                (Some(ReservedScope::Amend), Some(target), outcome.map(|_| None))
+            }
+            What::EndOlder { target } => {
+                let target = self.ids[target % self.ids.len()];
+                let before = self.record(target).await;
+                let overlap = before.overlap(self.service.now());
+                let older = overlap.map_or(before.created_at(), |overlap| overlap.older_created_at);
+                let outcome = on_behalf.end_older_secret(target, EndOlderRequest::new(older)).await;
+                if outcome.is_ok() {
+                    self.check_narrowed(&caller, effective, &before).await;
+                    assert_eq!(self.record(target).await.overlap(self.service.now()), None);
+                    *self.counts.entry("ended older").or_default() += 1;
+                }
+                let itself = target == caller.id();
+                let needed = if itself { ReservedScope::RotateSelf } else { ReservedScope::Rotate };
+                (Some(needed), Some(target), outcome.map(|_| None))
             }
             What::Revoke { target } => {
                 let target = self.ids[target % self.ids.len()];
@@ -286,6 +343,18 @@ impl Simulation {
         self.obtained.push(Obtained { token: text(&issued), verified: None });
     }
 
+    /// Checks a token that the caller changed without getting a secret of it.
+    async fn check_narrowed(&self, caller: &Record, effective: u32, before: &Record) {
+        let after = self.record(before.id()).await;
+        let had = permitted(before.scopes().iter());
+        assert_eq!(permitted(after.scopes().iter()) & !had, 0, "an amendment widened it");
+        assert!(no_later(&after, before), "an amendment extended it");
+        assert!(before.id() == caller.id() || had & !effective == 0, "it may do more");
+        assert_eq!(after.issuers(), before.issuers());
+        assert_eq!(after.secret_created_at(), before.secret_created_at());
+        assert_eq!(after.revocation(), before.revocation());
+    }
+
     /// Compares every obtained token with the first one.
     async fn check(&self) {
         let first = permitted(self.first.scopes().iter());
@@ -351,6 +420,9 @@ fn run(stores: Stores, cases: u32) {
         "issuers kept",
         "until first use",
         "ended secrets",
+        "amended",
+        "ended older",
+        "presented",
     ] {
         assert!(
             counts.get(name).is_some_and(|times| times * 600 > 5 * cases as usize),

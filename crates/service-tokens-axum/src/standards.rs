@@ -74,12 +74,12 @@
 //!
 //! | answer | condition |
 //! | --- | --- |
-//! | 200, empty | the token is revoked, or the text could not be revoked because it is unknown, malformed or ended, has a wrong secret, or has a secret that a rotation ended. Then nothing changed |
+//! | 200, empty | the token is revoked, or the text could not be revoked because it is unknown or malformed, has a wrong secret, or has a secret that a rotation ended. Then nothing changed |
 //! | 400 `invalid_request` | the [form](#forms) is malformed, or the token contains a control character |
 //! | 503 with `Retry-After` | the result is unknown, so send the request again |
 //!
-//! A token that is not active yet, or whose type this service does not know, is revoked like an active
-//! one, because the caller has its secret. The service cannot verify a record that a newer version wrote or
+//! The right secret is enough. A token that is not active yet, suspended, expired or restricted to other
+//! networks, or whose type is unknown or whose owner is closed, is revoked like an active one. The service cannot verify a record that a newer version wrote or
 //! whose key is not in its key ring. Then the answer is 503 and not 200, because another node may still
 //! accept the token. A revocation does not count as a use of the token, and repeating it is harmless.
 //!

@@ -101,7 +101,8 @@ fn invalid_option(invalid: InvalidField) -> String {
         Field::ExpiresAt => "--expires",
         Field::Metadata => "--metadata",
         Field::IssuedBy => "--issued-by",
-        Field::RevokedBy => "--by",
+        Field::RevokedBy | Field::RotatedBy | Field::AmendedBy => "--by",
+        Field::Networks => "--network",
         Field::Reason => "--reason",
         Field::Retention => "--retention",
         // A duration from now can break no other rule.

@@ -19,6 +19,7 @@ pub(crate) fn details(stored: &StoredRecord, now: DateTime<Utc>) -> String {
     object.summary(stored, now);
     object.field("secret_created_at", time(record.secret_created_at()));
     if let Some(overlap) = record.overlap(now) {
+        object.field("older_secret_created_at", time(overlap.older_created_at));
         object.field("older_secret_ends_at", time(overlap.ends_at));
         object.field("older_secret_ends_on_first_use", overlap.ends_on_first_use);
     }

@@ -14,8 +14,10 @@
 //!   A new token is printed once, alone on its line, on standard output.
 //! - Text that another person wrote never reaches a terminal unescaped (see `output::visible`).
 
+mod amend;
 mod args;
 mod descendants;
+mod end_older;
 mod exit;
 mod filters;
 mod issue;
@@ -27,6 +29,7 @@ mod output;
 mod progress;
 mod prompt;
 mod purge;
+mod report_leak;
 mod revoke;
 mod revoke_all;
 mod rotate;
@@ -54,8 +57,11 @@ Verbs:
   list            list tokens
   show            show everything that is stored about one token
   rotate          give a token a new secret and print it once
+  amend           change the label or expiry, or take scopes away
+  end-older       end the older of two secrets, while the newest stays
   revoke          revoke tokens by id, permanently
   revoke-all      revoke every token that matches filters, permanently
+  report-leak     look for tokens in texts that leaked, and revoke them
   purge           remove the records of tokens that ended long ago
   scanner-regex   print the expression with which secret scanners find tokens
 
@@ -102,8 +108,11 @@ const VERBS: &[Verb] = &[
     Verb { name: "list", help: list::HELP, run: list::run },
     Verb { name: "show", help: show::HELP, run: show::run },
     Verb { name: "rotate", help: rotate::HELP, run: rotate::run },
+    Verb { name: "amend", help: amend::HELP, run: amend::run },
+    Verb { name: "end-older", help: end_older::HELP, run: end_older::run },
     Verb { name: "revoke", help: revoke::HELP, run: revoke::run },
     Verb { name: "revoke-all", help: revoke_all::HELP, run: revoke_all::run },
+    Verb { name: "report-leak", help: report_leak::HELP, run: report_leak::run },
     Verb { name: "purge", help: purge::HELP, run: purge::run },
     Verb { name: "scanner-regex", help: scanner_regex::HELP, run: scanner_regex::run },
 ];

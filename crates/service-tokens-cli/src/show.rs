@@ -19,9 +19,10 @@ so it cannot be shown.
   service-tokens show ID [--json]
 
   --json    print one JSON object: the fields of `service-tokens list --json`,
-            and secret_created_at, older_secret_ends_at,
-            older_secret_ends_on_first_use, issued_by, issuers, revoked_at,
-            revoked_by, reason and newer_format, as far as the token has them.
+            and secret_created_at, older_secret_created_at,
+            older_secret_ends_at, older_secret_ends_on_first_use, issued_by,
+            issuers, revoked_at, revoked_by, reason and newer_format, as far as
+            the token has them.
             newer_format is true if a newer version wrote the record; some of
             its fields are then not shown
 

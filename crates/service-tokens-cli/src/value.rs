@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use service_tokens::steps::Prefix;
-use service_tokens::{IssueRequest, RotateRequest, TokenId, TokenType};
+use service_tokens::{AmendRequest, IssueRequest, RotateRequest, TokenId, TokenType};
 
 /// Accepts any text.
 pub(crate) fn text(text: &str) -> Result<String, String> {
@@ -116,6 +116,15 @@ impl Expiry {
 
     /// Sets this expiry in a request to issue a token.
     pub(crate) fn set_in_issue(self, request: IssueRequest) -> IssueRequest {
+        match self {
+            Self::In(lifetime) => request.expires_in(lifetime),
+            Self::At(end) => request.expires_at(end),
+            Self::Never => request.never_expires(),
+        }
+    }
+
+    /// Sets this expiry in a request to amend a token.
+    pub(crate) fn set_in_amendment(self, request: AmendRequest) -> AmendRequest {
         match self {
             Self::In(lifetime) => request.expires_in(lifetime),
             Self::At(end) => request.expires_at(end),

@@ -106,7 +106,7 @@ fn check(
 }
 
 /// Returns the token in a line, which can be a header.
-fn token_of(line: &[u8]) -> Result<&[u8], String> {
+pub(crate) fn token_of(line: &[u8]) -> Result<&[u8], String> {
     let line = line.trim_ascii();
     let value = strip_word(line, b"authorization:");
     match strip_word(value.unwrap_or(line), b"bearer ") {

@@ -34,13 +34,13 @@ impl<'t, S: TokenStore> Scan<'t, S> {
     pub(super) async fn count(&self, operation: &impl BulkOperation) -> Result<u64, ManageError> {
         operation.check()?;
         let mut count = match self.first {
-            Some(id) => self.first(id).await?.iter().count() as u64,
+            Some(id) => self.first(id, operation).await?.iter().count() as u64,
             None => 0,
         };
         let mut cursor = None;
         loop {
             operation.check()?;
-            let (found, next) = self.page(cursor).await?;
+            let (found, next) = self.page(cursor, operation).await?;
             count += found.len() as u64;
             if next.is_none() {
                 return Ok(count);
@@ -70,7 +70,7 @@ impl<'t, S: TokenStore> Scan<'t, S> {
             progress.begin_pass();
             if let Some(id) = self.first {
                 operation.check()?;
-                match self.first(id).await {
+                match self.first(id, operation).await {
                     Ok(found) => {
                         self.process(found.into_iter().collect(), operation, progress).await?;
                     }
@@ -83,7 +83,7 @@ impl<'t, S: TokenStore> Scan<'t, S> {
                 // Retains the uses that are flushed until the page is processed, so that the operation
                 // can still see them.
                 let _merge = self.view.service.merge_last_used();
-                let (found, next) = self.page(cursor).await?;
+                let (found, next) = self.page(cursor, operation).await?;
                 self.process(found, operation, progress).await?;
                 progress.end_page(next);
                 yield_once().await;
@@ -98,25 +98,34 @@ impl<'t, S: TokenStore> Scan<'t, S> {
         }
     }
 
+    /// Returns the records of a page that need work, and the cursor of the next page.
     async fn page(
         &self,
         cursor: Option<TokenId>,
+        operation: &impl BulkOperation,
     ) -> Result<(Vec<StoredRecord>, Option<TokenId>), ManageError> {
         let request = ListRequest {
             after: cursor,
             ..ListRequest::from(self.filter.clone()).order(Order::OldestFirst).limit(MAX_PAGE_LEN)
         };
-        let page = self.view.page(request, self.view.service.earlier().time).await?;
+        let mut page = self.view.page(request, self.view.service.earlier().time).await?;
+        page.items.retain(|found| operation.needs(found));
         Ok((page.items, page.next))
     }
 
-    /// Returns the record of the first token, if it is live.
-    async fn first(&self, id: TokenId) -> Result<Option<StoredRecord>, ManageError> {
+    /// Returns the record of the first token, if it is live and needs work.
+    async fn first(
+        &self,
+        id: TokenId,
+        operation: &impl BulkOperation,
+    ) -> Result<Option<StoredRecord>, ManageError> {
         let service = self.view.service;
         let found = service.records.find(id).await?;
         let now = service.earlier().time;
         let found = owned(found, self.view.owner, id).ok();
-        Ok(found.filter(|stored| States::LIVE.contains(stored.record.state(now))))
+        Ok(found.filter(|stored| {
+            States::LIVE.contains(stored.record.state(now)) && operation.needs(stored)
+        }))
     }
 
     fn start<'a, O: BulkOperation>(
@@ -155,6 +164,18 @@ impl<'t, S: TokenStore> Scan<'t, S> {
         }
         ended
     }
+}
+
+/// Returns whether this process has seen a use since the record was found, so that the filter does not
+/// select the token any more.
+pub(super) fn used_since_found<S: TokenStore>(
+    view: View<'_, S>,
+    filter: &Filter,
+    found: &mut StoredRecord,
+) -> bool {
+    let merge = view.service.merge_last_used();
+    merge.apply(found);
+    !filter.is_unused(&found.record, merge.latest_possible(found.last_used))
 }
 
 /// Yields to the other tasks of the thread, because a store in memory never waits.

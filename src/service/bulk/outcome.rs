@@ -9,9 +9,10 @@ use crate::token::TokenId;
 pub struct BulkProgress {
     /// The number of the pass over the store, from one.
     pub pass: u64,
-    /// The number of records that were found, in all passes.
+    /// The number of records that were found and needed work, in all passes.
     pub found: u64,
-    /// The number of tokens that this operation revoked, or of records that it removed.
+    /// The number of tokens that this operation revoked, suspended or resumed, or of records that it
+    /// removed.
     pub done: u64,
     /// The number of records of this pass that failed; see [`BulkOutcome::failed`].
     pub failed: u64,
@@ -24,8 +25,8 @@ pub struct BulkProgress {
 #[must_use = "some may have failed"]
 #[non_exhaustive]
 pub struct BulkOutcome {
-    /// The number of tokens that this operation revoked, or of records that it removed. Tokens that
-    /// were revoked or removed by another caller are not counted.
+    /// The number of tokens that this operation revoked, suspended or resumed, or of records that it
+    /// removed. Tokens that another caller changed in that way are not counted.
     pub done: u64,
     /// The number of passes, including one that did not reach its end.
     pub passes: u64,

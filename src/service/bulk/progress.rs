@@ -15,6 +15,12 @@ pub(super) trait BulkOperation: Send + Sync {
     /// Checks that the operation is allowed. Called before every page.
     fn check(&self) -> Result<(), ManageError>;
 
+    /// Returns whether a record that the store listed needs work. The others are not found, so they cause
+    /// no further pass.
+    fn needs(&self, _found: &StoredRecord) -> bool {
+        true
+    }
+
     /// Processes a record, and returns whether that changed it. Another caller may have done it before.
     fn process(
         &self,
@@ -132,6 +138,7 @@ fn concerns_all(error: &ManageError) -> bool {
         ),
         ManageError::Indeterminate { .. }
         | ManageError::Contended { .. }
+        | ManageError::Ended { .. }
         | ManageError::NotFound { .. } => false,
         _ => true,
     }

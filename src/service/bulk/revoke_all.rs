@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::super::request::RevokeRequest;
 use super::super::tokens::{Tokens, View};
-use super::driver::Scan;
+use super::driver::{Scan, used_since_found};
 use super::outcome::{BulkError, BulkOutcome, BulkProgress};
 use super::progress::{BulkOperation, OnProgress};
 use crate::error::ManageError;
@@ -210,21 +210,13 @@ struct Revocation<'t, S> {
     request: RevokeRequest,
 }
 
-impl<S: TokenStore> Revocation<'_, S> {
-    fn used_since_found(&self, found: &mut StoredRecord) -> bool {
-        let merge = self.view.service.merge_last_used();
-        merge.apply(found);
-        !self.filter.is_unused(&found.record, merge.latest_possible(found.last_used))
-    }
-}
-
 impl<S: TokenStore> BulkOperation for Revocation<'_, S> {
     fn check(&self) -> Result<(), ManageError> {
         self.view.service.check_revocation(&self.request)
     }
 
     async fn process(&self, mut found: StoredRecord) -> Result<bool, ManageError> {
-        if self.used_since_found(&mut found) {
+        if used_since_found(self.view, &self.filter, &mut found) {
             return Ok(false);
         }
         let tokens: Tokens<'_, S> = self.view.into();

@@ -58,6 +58,25 @@ impl Policy {
         Ok(Some(end))
     }
 
+    /// Checks an end that is later than the present one, for a token whose newest secret was created at this
+    /// time.
+    pub(crate) fn check_extension(
+        &self,
+        end: Option<DateTime<Utc>>,
+        secret_created_at: DateTime<Utc>,
+    ) -> Result<(), InvalidField> {
+        let field = Field::ExpiresAt;
+        match (end, self.max_lifetime) {
+            (None, _) if self.allow_never => Ok(()),
+            (None, _) => Err(field.breaks(Rule::Required)),
+            (Some(_), None) => Ok(()),
+            (Some(end), Some(max)) => match later(secret_created_at, max, field) {
+                Ok(latest) if end > latest => Err(field.breaks(Rule::TooLate { latest })),
+                _ => Ok(()),
+            },
+        }
+    }
+
     /// Returns the latest end that a token with this end may give to another, if there is a limit.
     pub(crate) fn latest_below(&self, end: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
         end.filter(|_| !self.allow_outliving_issuer)
@@ -100,6 +119,22 @@ impl Policy {
         Ok(Some(end))
     }
 
+    /// Returns the end of a suspension, or `None` if it lasts until the token is resumed.
+    pub(crate) fn suspension_end(
+        &self,
+        asked: Expiry,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, InvalidField> {
+        let field = Field::SuspendedUntil;
+        let end = match asked {
+            Expiry::Default | Expiry::Never => return Ok(None),
+            Expiry::In(duration) => later(now, duration, field)?,
+            Expiry::At(end) => whole_micros(end),
+        };
+        within(field, end, now, None)?;
+        Ok(Some(end))
+    }
+
     pub(crate) fn check_text(&self, field: Field, text: &str) -> Result<(), InvalidField> {
         let longest = if field == Field::Reason { self.max_reason_len } else { self.max_text_len };
         field.filled(text, longest)
@@ -118,6 +153,26 @@ impl Policy {
         }
         Ok(())
     }
+}
+
+/// Returns the end that an amendment asks for, counted from now. It is not checked.
+pub(in super::super) fn asked_end(
+    asked: Expiry,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, InvalidField> {
+    match asked {
+        Expiry::In(lifetime) => Ok(Some(later(now, lifetime, Field::ExpiresAt)?)),
+        Expiry::At(end) => Ok(Some(whole_micros(end))),
+        Expiry::Default | Expiry::Never => Ok(None),
+    }
+}
+
+/// Returns the present end if another end is later than it.
+pub(in super::super) fn ends_later(
+    end: Option<DateTime<Utc>>,
+    present: Option<DateTime<Utc>>,
+) -> Option<DateTime<Utc>> {
+    present.filter(|present| end.is_none_or(|end| end > *present))
 }
 
 /// Refuses an end after the latest one that a calling token may give.

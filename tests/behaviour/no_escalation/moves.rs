@@ -8,7 +8,7 @@ use service_tokens::record::ReplacedSecret;
 use service_tokens::{IssueRequest, RotateRequest};
 
 /// The grants from which scopes are made.
-pub(crate) const GRANTS: [&str; 14] = [
+pub(crate) const GRANTS: [&str; 15] = [
     "*",
     "a",
     "a:*",
@@ -23,6 +23,7 @@ pub(crate) const GRANTS: [&str; 14] = [
     "service-tokens:rotate-self",
     "service-tokens:revoke",
     "service-tokens:introspect",
+    "service-tokens:amend",
 ];
 
 pub(crate) type Grants = Vec<usize>;
@@ -44,6 +45,15 @@ pub(crate) enum What {
         rotation: Rotation,
     },
     Revoke {
+        target: usize,
+    },
+    /// Amends with some of the target's scopes and perhaps one more.
+    Amend {
+        target: usize,
+        scopes: Option<(u64, Option<usize>)>,
+        end: End,
+    },
+    EndOlder {
         target: usize,
     },
 }
@@ -78,6 +88,10 @@ pub(crate) enum Command {
         fresh: bool,
         what: What,
     },
+    /// Presents one of the latest tokens to revoke it.
+    Present {
+        token: usize,
+    },
     Pass(Duration),
     /// Changes the scopes of the types.
     Retype([Grants; 3]),
@@ -97,7 +111,7 @@ fn grants() -> impl Strategy<Value = Grants> {
 
 /// Grants that permit some operation.
 fn busy_grants() -> impl Strategy<Value = Grants> {
-    grants().prop_map(|grants| [&grants[..], &[9, 10, 11]].concat())
+    grants().prop_map(|grants| [&grants[..], &[9, 10, 11, 14]].concat())
 }
 
 fn ends() -> impl Strategy<Value = End> {
@@ -129,25 +143,30 @@ fn rotations() -> impl Strategy<Value = Rotation> {
 pub(crate) fn commands() -> impl Strategy<Value = Command> {
     let some = prop_oneof![2 => Just(u64::MAX), 1 => proptest::num::u64::ANY];
     let more = proptest::option::weighted(0.3, 0..GRANTS.len());
-    let scopes = proptest::option::weighted(0.8, (some, more));
+    let scopes = proptest::option::weighted(0.8, (some, more.clone()));
     let types = prop_oneof![3 => Just(0usize), 1 => Just(1), 1 => Just(2)];
     let starts = proptest::option::weighted(0.1, (1..6u32).prop_map(|hours| hours * HOUR));
+    let amended = proptest::option::weighted(0.3, (proptest::num::u64::ANY, more));
     let what = prop_oneof![
-        6 => (types, scopes, starts, ends()).prop_map(
+        12 => (types, scopes, starts, ends()).prop_map(
             |(token_type, scopes, start, end)| {
                 What::Issue { token_type, scopes, start, end }
             }
         ),
-        5 => (0..1_000usize, rotations())
+        10 => (0..1_000usize, rotations())
             .prop_map(|(target, rotation)| What::Rotate { target, rotation }),
-        2 => rotations().prop_map(|rotation| What::RotateSelf { rotation }),
-        1 => (0..1_000usize).prop_map(|target| What::Revoke { target }),
+        4 => rotations().prop_map(|rotation| What::RotateSelf { rotation }),
+        2 => (0..1_000usize).prop_map(|target| What::Revoke { target }),
+        2 => (0..1_000usize, amended, ends())
+            .prop_map(|(target, scopes, end)| What::Amend { target, scopes, end }),
+        2 => (0..1_000usize).prop_map(|target| What::EndOlder { target }),
     ];
     prop_oneof![
-        12 => (0..1_000usize, proptest::bool::weighted(0.7), what)
+        60 => (0..1_000usize, proptest::bool::weighted(0.7), what)
             .prop_map(|(token, fresh, what)| Command::Operation { token, fresh, what }),
-        1 => (1..12u32).prop_map(|hours| Command::Pass(hours * HOUR)),
-        1 => (busy_grants(), proptest::bool::ANY, grants(), busy_grants()).prop_map(
+        5 => (1..12u32).prop_map(|hours| Command::Pass(hours * HOUR)),
+        1 => (0..1_000usize).prop_map(|token| Command::Present { token }),
+        5 => (busy_grants(), proptest::bool::ANY, grants(), busy_grants()).prop_map(
             |(broad, wide, narrow, mixed)| {
                 let broad = if wide { (0..GRANTS.len()).collect() } else { broad };
                 Command::Retype([broad, narrow, mixed])

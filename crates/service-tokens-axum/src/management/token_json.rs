@@ -88,6 +88,9 @@ struct OverlapJson {
     ends_at: String,
     /// Whether the first use of the newer secret ends the older one earlier.
     ends_on_first_use: bool,
+    /// The creation time of the older secret.
+    #[schema(format = DateTime)]
+    older_secret_created_at: String,
 }
 
 /// The first revocation of a token.
@@ -153,6 +156,7 @@ impl TokenJson {
             overlap: record.overlap(now).map(|overlap| OverlapJson {
                 ends_at: time(overlap.ends_at),
                 ends_on_first_use: overlap.ends_on_first_use,
+                older_secret_created_at: time(overlap.older_created_at),
             }),
             revocation: record.revocation().map(|revocation| RevocationJson {
                 at: time(revocation.at),

@@ -5,11 +5,8 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
-use service_tokens::error::NotPermitted;
-use service_tokens::steps::{ParsedToken, Prefix};
-use service_tokens::{
-    ManageError, Refusal, RevokeRequest, TokenId, TokenService, TokenStore, VerifyError,
-};
+use service_tokens::error::RevokePresentedError;
+use service_tokens::{RevokeRequest, TokenService, TokenStore};
 
 use super::form::InvalidForm;
 use super::{form, oauth_response};
@@ -44,45 +41,10 @@ pub(super) async fn revoke<S: TokenStore + 'static>(
 }
 
 async fn revoke_presented<S: TokenStore>(service: &TokenService<S>, token: &str) -> Revocation {
-    let request = RevokeRequest::new();
-    let revoked = match service.authenticate_uncached(token).await {
-        Ok(verified) => service.on_behalf_of(&verified).revoke_self(request).await,
-        // The service reports these refusals only after the secret matched.
-        Err(VerifyError::Refused(Refusal::NotYetActive | Refusal::UnknownType)) => {
-            let Some(id) = id_of(token) else { return Revocation::Unknown };
-            service.all_owners().revoke(id, request).await
+    match service.revoke_presented(token, RevokeRequest::new()).await {
+        Ok(_) | Err(RevokePresentedError::Malformed(_) | RevokePresentedError::Refused(_)) => {
+            Revocation::Done
         }
-        Err(VerifyError::Refused(refusal)) => return of_refused(refusal),
-        Err(_) => return Revocation::Unknown,
-    };
-    match revoked {
-        Ok(_) | Err(ManageError::NotFound { .. }) => Revocation::Done,
-        // The token ended after it was verified.
-        Err(ManageError::NotPermitted(NotPermitted::NotActive(refusal))) => of_refused(refusal),
         Err(_) => Revocation::Unknown,
     }
-}
-
-/// Returns the result for a token that was refused.
-fn of_refused(refusal: Refusal) -> Revocation {
-    match refusal {
-        // Another node may have a newer version or more keys, and accept the token.
-        Refusal::NewerRecord | Refusal::UnknownScheme(_) | Refusal::MissingKey(_) => {
-            Revocation::Unknown
-        }
-        Refusal::Malformed(_)
-        | Refusal::UnknownId
-        | Refusal::WrongSecret
-        | Refusal::SecretEnded
-        | Refusal::Revoked
-        | Refusal::Expired => Revocation::Done,
-        _ => Revocation::Unknown,
-    }
-}
-
-/// Returns the id of a token that was parsed before, with any prefix.
-fn id_of(token: &str) -> Option<TokenId> {
-    let (prefix, _) = token.rsplit_once('_')?;
-    let prefix = Prefix::new(prefix).ok()?;
-    Some(ParsedToken::parse(token, &[prefix]).ok()?.id())
 }

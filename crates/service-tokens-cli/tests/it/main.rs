@@ -14,6 +14,7 @@ mod lists;
 #[allow(dead_code)]
 #[path = "../../../../tests/behaviour/harness/planted.rs"]
 mod planted;
+mod secrets;
 mod terminal;
 mod tool;
 mod verifying;

@@ -6,8 +6,20 @@ use regex::Regex;
 
 use crate::tool::Tool;
 
-const VERBS: [&str; 9] =
-    ["issue", "verify", "list", "show", "rotate", "revoke", "revoke-all", "purge", "scanner-regex"];
+const VERBS: [&str; 12] = [
+    "issue",
+    "verify",
+    "list",
+    "show",
+    "rotate",
+    "amend",
+    "end-older",
+    "report-leak",
+    "revoke",
+    "revoke-all",
+    "purge",
+    "scanner-regex",
+];
 
 #[test]
 fn print_help_names_every_verb_on_stdout() {

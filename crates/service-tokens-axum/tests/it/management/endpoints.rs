@@ -66,7 +66,11 @@ async fn manage_token_from_issue_to_revocation_works() {
     let rotated = rotated.json();
     assert_ne!(rotated["token"], secret);
     assert_eq!(rotated["secret_created_at"], "2026-01-01T00:00:00.001500Z");
-    let overlap = json!({ "ends_at": "2026-01-01T00:01:00.001500Z", "ends_on_first_use": true });
+    let overlap = json!({
+        "ends_at": "2026-01-01T00:01:00.001500Z",
+        "ends_on_first_use": true,
+        "older_secret_created_at": "2026-01-01T00:00:00Z",
+    });
     assert_eq!(rotated["overlap"], overlap);
 
     let path = format!("/tokens/{id}/revoke");

@@ -1,0 +1,159 @@
+//! `service-tokens report-leak`
+
+use std::io::{self, Write};
+
+use futures_lite::future::block_on;
+use service_tokens::leak::{
+    LeakAction, LeakOutcome, LeakReport, LeakResponse, LeakedSecret, ReportLeakError,
+};
+use service_tokens::{FileStore, LeakRequest, TokenService};
+
+use crate::args::Args;
+use crate::exit::{Exit, with_causes};
+use crate::lines::{Line, Lines, MAX_LINE_LEN};
+use crate::output::{note, visible};
+use crate::settings::Access;
+use crate::value;
+use crate::verify::token_of;
+
+pub(crate) const HELP: &str = "\
+Reports texts that were found where no token should be, one per line of standard
+input, and says which of them are tokens of the service. A token is changed only
+if the secret in the text is right, because anyone can write any id into a text.
+
+  service-tokens report-leak [OPTIONS] < texts
+
+  --action report   change no token (default)
+  --action revoke   revoke the tokens that are live, permanently, and all tokens
+                    that they issued or rotated
+  --action suspend  suspend the tokens that are live
+  --by TEXT         the person or program that reports the leak
+  --reason TEXT     the reason, such as the place where the text was found
+
+An older secret of an overlap is ended alone, unless the token made its newest
+secret itself. Each line prints not_ours, unknown_id, wrong_secret, cannot_tell,
+ended_secret, ended_token or live, then the id, and for a right secret the owner,
+the type and the state, and then the action that was taken.
+
+The exit status is 0 only if there is at least one line, every text could be
+compared, and every action succeeded. Reporting does not count as a use.
+
+`service-tokens --help` lists the options for every verb.
+";
+
+fn action(text: &str) -> Result<LeakAction, String> {
+    match text {
+        "report" => Ok(LeakAction::Report),
+        "revoke" => Ok(LeakAction::Revoke),
+        "suspend" => Ok(LeakAction::Suspend),
+        _ => Err("must be report, revoke or suspend".into()),
+    }
+}
+
+pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
+    let (mut asked, mut by, mut reason) = (None, None, None);
+    while let Some(option) = args.next_option()? {
+        match &*option {
+            "action" => args.set(&mut asked, action)?,
+            "by" => args.set(&mut by, value::text)?,
+            "reason" => args.set(&mut reason, value::text)?,
+            _ => return Err(args.unknown_option(&option)),
+        }
+    }
+    // No message repeats an operand, because it is probably a token.
+    let [] = args.operands([])?;
+    let action = asked.unwrap_or(LeakAction::Report);
+    let mut request = LeakRequest::new();
+    if let Some(by) = by {
+        request = request.by(by);
+    }
+    if let Some(reason) = reason {
+        request = request.reason(reason);
+    }
+
+    let mut input = Lines::new(io::stdin().lock());
+    input.wait().map_err(Exit::input)?;
+    let access = if action == LeakAction::Report { Access::Read } else { Access::Write };
+    let service = args.settings.open(access)?;
+    let (mut lines, mut failed) = (0_u64, false);
+    let mut out = io::stdout().lock();
+    while let Some(line) = input.next().map_err(Exit::input)? {
+        lines += 1;
+        let Line::Whole(line) = line else {
+            note(format_args!("line {lines} is longer than {MAX_LINE_LEN} bytes"));
+            failed = true;
+            continue;
+        };
+        let (told, is_settled) = report(&service, &line, action, &request)?;
+        failed |= !is_settled;
+        writeln!(out, "{told}").map_err(Exit::output)?;
+    }
+    match (lines, failed) {
+        (0, _) => Err(Exit::Failed("standard input contains no line".into())),
+        (_, false) => Ok(()),
+        _ => Err(Exit::Silent),
+    }
+}
+
+/// Reports one line. Returns the answer, and whether the text was compared and every action succeeded.
+fn report(
+    service: &TokenService<FileStore>,
+    line: &[u8],
+    action: LeakAction,
+    request: &LeakRequest,
+) -> Result<(String, bool), Exit> {
+    let text = token_of(line).unwrap_or(line);
+    match block_on(service.report_leak(text, action, request.clone())) {
+        Ok(report) => Ok((answer(&report), is_settled(&report))),
+        Err(ReportLeakError::NotDone { report, cause }) => {
+            note(visible(&with_causes(&cause)));
+            Ok((answer(&report), false))
+        }
+        Err(ReportLeakError::Invalid(invalid)) => {
+            Err(service_tokens::ManageError::Invalid(invalid).into())
+        }
+        Err(error) => Err(Exit::failed(&error)),
+    }
+}
+
+fn is_settled(report: &LeakReport) -> bool {
+    let all_revoked = match &report.response {
+        LeakResponse::Revoked { descendants: Some(outcome) } => outcome.failed == 0,
+        _ => true,
+    };
+    all_revoked && !matches!(report.outcome, LeakOutcome::CannotTell(_))
+}
+
+fn answer(report: &LeakReport) -> String {
+    let mut words = vec![report.outcome.name().to_owned()];
+    words.extend(report.id.map(|id| id.to_string()));
+    if let Some(record) = &report.record {
+        words.push(visible(record.owner()));
+        words.push(record.token_type().to_owned());
+    }
+    match &report.outcome {
+        LeakOutcome::CannotTell(why) => words.push(format!("({})", visible(&with_causes(why)))),
+        LeakOutcome::EndedToken { state } => words.push(state.to_string()),
+        LeakOutcome::Live { secret, state } => {
+            words.push(state.to_string());
+            if *secret == LeakedSecret::Older {
+                words.push("older secret".into());
+            }
+        }
+        _ => {}
+    }
+    let done = match &report.response {
+        LeakResponse::EndedOlder => ": ended the older secret".into(),
+        LeakResponse::Suspended => ": suspended".into(),
+        LeakResponse::Revoked { descendants: None } => ": revoked".into(),
+        LeakResponse::Revoked { descendants: Some(outcome) } => {
+            let failed = match outcome.failed {
+                0 => String::new(),
+                failed => format!(", {failed} failed"),
+            };
+            format!(": revoked with {} tokens below it{failed}", outcome.done)
+        }
+        _ => String::new(),
+    };
+    words.join(" ") + &done
+}

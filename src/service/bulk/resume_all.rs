@@ -1,0 +1,230 @@
+//! Resuming the tokens of one suspension.
+
+use std::fmt;
+
+use super::super::request::{ResumeRequest, SuspensionMatch};
+use super::super::tokens::{Tokens, View};
+use super::driver::Scan;
+use super::outcome::{BulkError, BulkOutcome, BulkProgress};
+use super::progress::{BulkOperation, OnProgress};
+use crate::error::ManageError;
+use crate::event::{Event, Operation};
+use crate::record::{ChangeDenied, State};
+use crate::store::{Filter, StoredRecord, TokenStore};
+
+impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
+    /// Resumes every suspended token of this view that the filter selects and whose suspension matches,
+    /// when it is [run](ResumeAll::run). [`ResumeAll::count`] is the dry run.
+    ///
+    /// The match names the suspension to end, so the end of one incident does not undo another. It is
+    /// checked again when a token is written. A token whose suspension was replaced by a longer one has that
+    /// one, and stays suspended unless it matches too.
+    ///
+    /// The states of the filter have no effect, because only suspended tokens can be resumed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, SuspendRequest, TokenService, TokenType};
+    /// use service_tokens::bulk::SuspensionMatch;
+    /// use service_tokens::{Filter, ResumeRequest};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let acme = service.owner("acme");
+    /// # for reason in ["INC-42", "INC-42", "INC-43"] {
+    /// #     let id = acme.issue(IssueRequest::new("connector", "build farm")).await?.record.id();
+    /// #     acme.suspend(id, SuspendRequest::new().by("alice").reason(reason)).await?;
+    /// # }
+    /// // Two tokens are suspended because of INC-42, and one because of INC-43.
+    /// let which = SuspensionMatch::ByAndReason {
+    ///     by: Some("alice".to_owned()),
+    ///     reason: Some("INC-42".to_owned()),
+    /// };
+    /// let request = ResumeRequest::new().by("bob");
+    /// let outcome = acme.resume_all(Filter::new(), which, request).run().await?;
+    /// assert_eq!((outcome.done, outcome.failed), (2, 0));
+    /// # Ok(()) }
+    /// ```
+    pub fn resume_all(
+        self,
+        filter: Filter,
+        which: SuspensionMatch,
+        request: ResumeRequest,
+    ) -> ResumeAll<'s, S> {
+        let view = self.view();
+        let scan = Scan::new(view, filter.states(State::Suspended), None);
+        let operation = Resumption { view, filter: scan.filter().clone(), which, request };
+        ResumeAll { scan, operation, on_progress: None }
+    }
+}
+
+/// A bulk resumption, from [`Tokens::resume_all`]. No token is resumed before [`run`](Self::run).
+#[must_use = "nothing is resumed before `run`"]
+pub struct ResumeAll<'t, S> {
+    scan: Scan<'t, S>,
+    operation: Resumption<'t, S>,
+    on_progress: OnProgress<'t>,
+}
+
+impl<'t, S: TokenStore> ResumeAll<'t, S> {
+    /// Sets a function that is called after every page of records, on the task that drives
+    /// [`run`](Self::run).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::bulk::SuspensionMatch;
+    /// # use service_tokens::{Filter, MemoryStore, ResumeRequest, TokenService};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live").build()?;
+    /// # let which = SuspensionMatch::Since(service.now());
+    /// let outcome = service
+    ///     .owner("acme")
+    ///     .resume_all(Filter::new(), which, ResumeRequest::new())
+    ///     .on_progress(|progress| println!("{} resumed", progress.done))
+    ///     .run()
+    ///     .await?;
+    /// # assert_eq!(outcome.done, 0);
+    /// # Ok(()) }
+    /// ```
+    pub fn on_progress(mut self, report: impl FnMut(&BulkProgress) + Send + 't) -> Self {
+        self.on_progress = Some(Box::new(report));
+        self
+    }
+
+    /// Counts the tokens that [`run`](Self::run) would resume now, in one pass that changes none.
+    ///
+    /// # Errors
+    ///
+    /// The causes that [`run`](Self::run) lists.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::bulk::SuspensionMatch;
+    /// # use service_tokens::{Filter, MemoryStore, ResumeRequest, TokenService};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live").build()?;
+    /// # let which = SuspensionMatch::Since(service.now());
+    /// let acme = service.owner("acme");
+    /// let count = acme.resume_all(Filter::new(), which, ResumeRequest::new()).count().await?;
+    /// println!("{count} tokens would be resumed");
+    /// # Ok(()) }
+    /// ```
+    pub async fn count(self) -> Result<u64, ManageError> {
+        let audit = self.operation.view.service.audit(Operation::Count, None);
+        let outcome = self.scan.count(&self.operation).await;
+        let owner = self.operation.view.owner.map(str::to_owned);
+        audit.end(outcome, |count| Event::Counted { owner, records: *count })
+    }
+
+    /// Resumes the tokens, oldest first, in passes until one finds no token that it can resume.
+    ///
+    /// The future may be dropped, and the process may be killed, at any time. Resumed tokens are not
+    /// found again, so another run continues with the rest.
+    ///
+    /// Each resumption emits [`Event::Resumed`], and the whole operation emits one [`Event::ResumedAll`],
+    /// also if it failed or was dropped. It waits for a slow event sink, so that no event is lost. A token
+    /// that does not match any more at its turn has no event.
+    ///
+    /// # Errors
+    ///
+    /// [`BulkError`] has the result until then and one of these causes:
+    ///
+    /// - [`ManageError::Invalid`] if a text of the request is empty or too long. No token has been
+    ///   resumed then.
+    /// - [`StoreError::Unsupported`](crate::store::StoreError::Unsupported) for
+    ///   [`Filter::unused_since`] on a store that does not track last use. No token has been resumed
+    ///   then.
+    /// - [`ManageError::Store`] if the store failed or has a damaged record.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::bulk::SuspensionMatch;
+    /// # use service_tokens::{Filter, MemoryStore, ResumeRequest, TokenService};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live").build()?;
+    /// # let which = SuspensionMatch::Since(service.now());
+    /// let all = service.all_owners();
+    /// let outcome = all.resume_all(Filter::new(), which, ResumeRequest::new()).run().await?;
+    /// for failure in &outcome.failures {
+    ///     eprintln!("{}: {}", failure.id, failure.error);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub async fn run(self) -> Result<BulkOutcome, BulkError> {
+        self.scan.run(&self.operation, self.on_progress).await
+    }
+}
+
+/// The resumption of each record.
+struct Resumption<'t, S> {
+    view: View<'t, S>,
+    filter: Filter,
+    which: SuspensionMatch,
+    request: ResumeRequest,
+}
+
+impl<S: TokenStore> BulkOperation for Resumption<'_, S> {
+    fn check(&self) -> Result<(), ManageError> {
+        Ok(self.view.service.check_resumption(&self.request)?)
+    }
+
+    /// After the clock ran ahead and was corrected, the store may list a token as suspended that has expired
+    /// in this process. It cannot be resumed here, and each pass would find it again.
+    fn needs(&self, found: &StoredRecord) -> bool {
+        let times = self.view.service.times();
+        let matches = found.record.suspension().is_some_and(|running| self.which.selects(running));
+        matches
+            && !matches!(
+                found.record.resume(times.now, times.earlier),
+                Ok(None) | Err(ChangeDenied::Ended(_))
+            )
+    }
+
+    async fn process(&self, found: StoredRecord) -> Result<bool, ManageError> {
+        let View { service, owner } = self.view;
+        let id = found.record.id();
+        let audit = service.audit(Operation::Resume, Some(id));
+        let selects = |running: &_| self.which.selects(running);
+        match service.resume_selected(owner, id, selects).await {
+            // The token has ended, has no such suspension any more, or was purged since it was found.
+            Err(ManageError::NotFound { .. } | ManageError::Ended { .. }) => {
+                audit.end_without_event();
+                Ok(false)
+            }
+            Ok(resumed) if !resumed.was_suspended => {
+                audit.end_without_event();
+                Ok(false)
+            }
+            outcome => {
+                audit.end(outcome, |resumed| self.request.resumed_event(resumed))?;
+                Ok(true)
+            }
+        }
+    }
+
+    fn event(&self, outcome: &BulkOutcome, stopped: Option<String>) -> Event {
+        Event::ResumedAll {
+            owner: self.view.owner.map(str::to_owned),
+            filter: Box::new(self.filter.clone()),
+            resumed: outcome.done,
+            failed: outcome.failed,
+            by: self.request.by.clone(),
+            stopped,
+        }
+    }
+}
+
+impl<S> fmt::Debug for ResumeAll<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResumeAll")
+            .field("scan", &self.scan)
+            .field("which", &self.operation.which)
+            .field("request", &self.operation.request)
+            .finish_non_exhaustive()
+    }
+}
