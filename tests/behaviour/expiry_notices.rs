@@ -15,7 +15,8 @@ use service_tokens::clock::{Clock, ManualClock};
 use service_tokens::event::Operation;
 use service_tokens::store::{MAX_PAGE_LEN, StoreError};
 use service_tokens::{
-    Event, IssueRequest, ManageError, Policy, RotateRequest, TokenId, TokenStore,
+    AmendRequest, Event, IssueRequest, ManageError, Policy, ResumeRequest, RotateRequest,
+    SuspendRequest, TokenId, TokenStore,
 };
 
 behaviours! {
@@ -23,9 +24,10 @@ behaviours! {
     notice_of_short_life_is_due_at_issue,
     notice_for_each_distance_comes_once,
     new_end_has_notices_of_its_own,
+    amended_end_has_notices_of_its_own,
     same_end_is_reported_once,
     revoked_or_endless_token_has_no_notice,
-    pending_token_has_notices,
+    pending_or_suspended_token_has_notices,
     expired_token_is_reported_by_next_scan,
     newer_record_is_reported,
     scan_of_view_reports_its_owner_only,
@@ -176,6 +178,31 @@ pub(crate) async fn new_end_has_notices_of_its_own(stores: Stores) {
     assert_eq!(harness.scan(set_at, DAY).await.0, []);
 }
 
+pub(crate) async fn amended_end_has_notices_of_its_own(stores: Stores) {
+    let harness = Harness::with_policy(stores, Policy::new().allow_never(true));
+    let start = harness.service.now();
+    let id = harness.issued_id(backup().never_expires()).await;
+    harness.advance(DAY);
+    let mut watermark = start;
+    // The ends are later and earlier, within the distance and beyond it, and the last one is the first again.
+    let set_at = harness.service.now();
+    for (nth, days) in [3, 5, 1, 3].into_iter().enumerate() {
+        let end = set_at + delta(days * DAY);
+        for _ in 0..2 {
+            let request = AmendRequest::new().expires_at(end);
+            let _ = harness.service.owner("acme").amend(id, request).await.unwrap();
+        }
+        harness.advance(HOUR);
+        let (found, next) = harness.scan(watermark, WEEK).await;
+        assert_eq!(found, [(id, end, WEEK)], "{nth}");
+        watermark = next;
+    }
+    let request = AmendRequest::new().never_expires();
+    let _ = harness.service.owner("acme").amend(id, request).await.unwrap();
+    harness.advance(10 * DAY);
+    assert_eq!(harness.scan(watermark, WEEK).await.0, []);
+}
+
 pub(crate) async fn same_end_is_reported_once(stores: Stores) {
     let harness = Harness::new(stores);
     let start = harness.service.now();
@@ -205,14 +232,24 @@ pub(crate) async fn revoked_or_endless_token_has_no_notice(stores: Stores) {
     assert_eq!(harness.scan(DateTime::<Utc>::MIN_UTC, longest).await.0, []);
 }
 
-pub(crate) async fn pending_token_has_notices(stores: Stores) {
+pub(crate) async fn pending_or_suspended_token_has_notices(stores: Stores) {
     let harness = Harness::new(stores);
     let start = harness.service.now();
     let request = backup().not_before(start + delta(5 * DAY)).expires_in(6 * DAY);
-    let id = harness.issued_id(request).await;
+    let pending = harness.issued_id(request).await;
+    let suspended = harness.issued_id(backup().expires_in(5 * DAY)).await;
+    let request = SuspendRequest::new().lasting(MINUTE / 2);
+    let _ = harness.service.owner("acme").suspend(suspended, request).await.unwrap();
+    let resumed = harness.issued_id(backup().expires_in(4 * DAY)).await;
+    let _ = harness.service.owner("acme").suspend(resumed, SuspendRequest::new()).await.unwrap();
+    let _ = harness.service.owner("acme").resume(resumed, ResumeRequest::new()).await.unwrap();
+    let lasting = harness.issued_id(backup().expires_in(3 * DAY)).await;
+    let _ = harness.service.owner("acme").suspend(lasting, SuspendRequest::new()).await.unwrap();
     harness.advance(HOUR);
-    let found = harness.scan(start - delta(MICRO), WEEK).await.0;
-    assert_eq!(found, [(id, start + delta(6 * DAY), WEEK)]);
+    let mut found = harness.scan(start - delta(MICRO), WEEK).await.0;
+    found.sort_by_key(|(_, end, _)| *end);
+    let ids: Vec<TokenId> = found.iter().map(|(id, ..)| *id).collect();
+    assert_eq!(ids, [lasting, resumed, suspended, pending]);
 }
 
 pub(crate) async fn expired_token_is_reported_by_next_scan(stores: Stores) {

@@ -1,5 +1,5 @@
-//! Random histories of issues, rotations, revocations, restarts and scans against a model: each notice is
-//! emitted exactly once.
+//! Random histories of issues, rotations, amendments, suspensions, revocations, restarts and scans against
+//! a model: each notice is emitted exactly once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof};
 use proptest::test_runner::TestRunner;
 use service_tokens::clock::{Clock, ManualClock};
 use service_tokens::{
-    Event, IssueRequest, MemoryStore, Record, RevokeRequest, RotateRequest, TokenId, TokenService,
-    TokenStore,
+    AmendRequest, Event, IssueRequest, MemoryStore, Record, ResumeRequest, RevokeRequest,
+    RotateRequest, SuspendRequest, TokenId, TokenService, TokenStore,
 };
 
 behaviours! {
@@ -38,6 +38,13 @@ enum Command {
         lifetime: Option<Duration>,
         late: Duration,
     },
+    Amend {
+        nth: usize,
+        lifetime: Option<Duration>,
+        late: Duration,
+    },
+    /// Suspends a token, or resumes a suspended one.
+    Suspend(usize),
     Revoke(usize),
     Scan {
         fails: bool,
@@ -68,11 +75,14 @@ fn spans() -> impl Strategy<Value = Duration> {
 }
 
 fn commands() -> impl Strategy<Value = Command> {
-    let lifetime = proptest::option::weighted(0.8, lifetimes());
+    let lifetime = || proptest::option::weighted(0.8, lifetimes());
     prop_oneof![
         4 => (lifetimes(), delays()).prop_map(|(lifetime, late)| Command::Issue { lifetime, late }),
-        3 => (0..64usize, lifetime, delays())
+        2 => (0..64usize, lifetime(), delays())
             .prop_map(|(nth, lifetime, late)| Command::Rotate { nth, lifetime, late }),
+        3 => (0..64usize, lifetime(), delays())
+            .prop_map(|(nth, lifetime, late)| Command::Amend { nth, lifetime, late }),
+        2 => (0..64usize).prop_map(Command::Suspend),
         1 => (0..64usize).prop_map(Command::Revoke),
         8 => proptest::bool::weighted(0.1).prop_map(|fails| Command::Scan { fails }),
         1 => Just(Command::Restart),
@@ -86,7 +96,22 @@ type End = (DateTime<Utc>, DateTime<Utc>);
 #[derive(Debug, Clone)]
 struct Token {
     end: End,
+    suspended: bool,
     revoked: bool,
+}
+
+impl Token {
+    fn is_live(&self, now: DateTime<Utc>) -> bool {
+        !self.revoked && now < self.end.0
+    }
+
+    /// Returns the end after a change that may set one. An end that is set again stays the same end.
+    fn changed(&self, now: DateTime<Utc>, lifetime: Option<Duration>) -> End {
+        match lifetime {
+            Some(lifetime) if now + lifetime != self.end.0 => (now + lifetime, now),
+            _ => self.end,
+        }
+    }
 }
 
 /// A write that becomes visible later than the time in it.
@@ -151,22 +176,46 @@ impl Simulation {
             Command::Rotate { nth, lifetime, late } => {
                 let Some(id) = self.nth(nth) else { return };
                 let token = &self.tokens[&id];
-                if token.revoked || now >= token.end.0 {
+                if !token.is_live(now) || token.suspended {
                     return;
                 }
-                let elsewhere = self.elsewhere();
-                let record = self.store.find(id).await.unwrap().unwrap().record;
-                elsewhere.store().insert(&record).await.unwrap();
-                let (mut request, mut end) = (RotateRequest::at_once(), token.end);
+                let mut request = RotateRequest::at_once();
                 if let Some(lifetime) = lifetime {
                     request = request.expires_in(lifetime);
-                    // An end that is set again stays the same end.
-                    if now + lifetime != end.0 {
-                        end = (now + lifetime, now);
-                    }
                 }
+                let end = token.changed(now, lifetime);
+                let elsewhere = self.elsewhere_with(id).await;
                 let rotated = elsewhere.owner("acme").rotate(id, request).await.unwrap();
                 self.write(rotated.record, end, late).await;
+            }
+            Command::Amend { nth, lifetime, late } => {
+                let Some(id) = self.nth(nth) else { return };
+                let token = &self.tokens[&id];
+                if !token.is_live(now) {
+                    return;
+                }
+                let mut request = AmendRequest::new().metadata("turn", now.to_string());
+                if let Some(lifetime) = lifetime {
+                    request = request.expires_in(lifetime);
+                }
+                let end = token.changed(now, lifetime);
+                let elsewhere = self.elsewhere_with(id).await;
+                let amended = elsewhere.owner("acme").amend(id, request).await.unwrap();
+                self.write(amended.record, end, late).await;
+            }
+            Command::Suspend(nth) => {
+                let Some(id) = self.nth(nth) else { return };
+                let view = self.service.owner("acme");
+                let token = self.tokens.get_mut(&id).unwrap();
+                if token.is_live(now) {
+                    if token.suspended {
+                        view.resume(id, ResumeRequest::new()).await.unwrap();
+                    } else {
+                        view.suspend(id, SuspendRequest::new()).await.unwrap();
+                    }
+                    token.suspended = !token.suspended;
+                    self.collected.take(&self.service);
+                }
             }
             Command::Revoke(nth) => {
                 let Some(id) = self.nth(nth) else { return };
@@ -181,6 +230,14 @@ impl Simulation {
     /// Returns another process with the same clock, whose writes this test makes visible.
     fn elsewhere(&self) -> TokenService<MemoryStore> {
         builder(MemoryStore::new()).clock(self.clock.clone()).build().unwrap()
+    }
+
+    /// Returns the same with the record of a token.
+    async fn elsewhere_with(&self, id: TokenId) -> TokenService<MemoryStore> {
+        let elsewhere = self.elsewhere();
+        let record = self.store.find(id).await.unwrap().unwrap().record;
+        elsewhere.store().insert(&record).await.unwrap();
+        elsewhere
     }
 
     async fn write(&mut self, record: Record, end: End, late: Duration) {
@@ -199,7 +256,8 @@ impl Simulation {
                 None => self.store.insert(&record).await.unwrap(),
                 Some(found) => self.store.replace(&record, found.version).await.unwrap(),
             };
-            self.tokens.insert(record.id(), Token { end, revoked: false });
+            let suspended = record.suspension().is_some();
+            self.tokens.insert(record.id(), Token { end, suspended, revoked: false });
         }
         self.clock.advance((target - self.clock.now()).to_std().unwrap());
     }
