@@ -13,6 +13,8 @@
 //! **Failures.** An error that concerns one token is counted, and the pass continues. An error that
 //! would concern each token, such as a store that fails, stops the operation; records in progress are
 //! finished first.
+//!
+//! [`expiry_notices`] does not use the driver, because it changes no record and makes one pass.
 
 mod concurrency;
 mod driver;

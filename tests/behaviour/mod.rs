@@ -48,6 +48,7 @@ pub(crate) mod end_older_secret;
 pub(crate) mod events;
 pub(crate) mod expiry_notices;
 pub(crate) mod expiry_notices_model;
+pub(crate) mod expiry_notices_refused;
 pub(crate) mod first_use;
 pub(crate) mod first_use_faults;
 pub(crate) mod harness;
@@ -116,6 +117,7 @@ behaviour_modules! {
     events,
     expiry_notices,
     expiry_notices_model,
+    expiry_notices_refused,
     first_use,
     first_use_faults,
     hostile_text,
