@@ -1,5 +1,5 @@
-//! Operations on many tokens. They revoke, suspend or resume tokens by a filter, or purge the records of
-//! ended tokens.
+//! Operations on many tokens. They revoke, suspend or resume tokens by a filter, purge the records of
+//! ended tokens, or report the tokens that expire soon.
 //!
 //! | function | returns |
 //! | --- | --- |
@@ -9,8 +9,10 @@
 //! | [`Tokens::purge`](crate::Tokens::purge) | [`Purge`] |
 //!
 //! Each reports a [`BulkProgress`] while it runs, and a [`BulkOutcome`] or a [`BulkError`] at the end.
+//! [`Tokens::expiry_notices`](crate::Tokens::expiry_notices) returns an [`ExpiryScan`], which ends with
+//! [`ExpiryNotices`] or an [`ExpiryNoticesError`].
 
 pub use crate::service::{
-    BulkError, BulkFailure, BulkOutcome, BulkProgress, Purge, ResumeAll, RevokeAll, SuspendAll,
-    SuspensionMatch,
+    BulkError, BulkFailure, BulkOutcome, BulkProgress, ExpiryNotices, ExpiryNoticesError,
+    ExpiryScan, Purge, ResumeAll, RevokeAll, SuspendAll, SuspensionMatch,
 };

@@ -368,7 +368,7 @@ pub enum Event {
         /// The person or program that reported it, if the request named one.
         by: Option<String>,
     },
-    /// A token expires soon.
+    /// A token expires soon. [`Tokens::expiry_notices`](crate::Tokens::expiry_notices) emits it.
     #[non_exhaustive]
     ExpiresSoon {
         /// The token's id.

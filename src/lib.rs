@@ -83,16 +83,18 @@
 //!
 //! # Manual
 //!
-//! The [manual] has a page for each subject:
+//! The [manual] has a page for each subject, and a [table of words](manual#find-a-word):
 //!
 //! - [The token format](manual::token_format) has the parts of a token and their reasons, a parser in
 //!   another language, and secret scanners.
-//! - [The life of a token](manual::life) has states, verification, rotation, last use, purge, events
-//!   and clocks.
+//! - [The life of a token](manual::life) has states, verification, rotation, last use, expiry notices,
+//!   purge, events and clocks.
 //! - [Scopes and types](manual::scopes_and_types) says which scope permits which, and covers tokens
 //!   that issue tokens.
+//! - [What belongs where](manual::what_belongs_where) says which facts are owner, type, scope, network,
+//!   metadata or prefix, and which belong outside.
 //! - [Choosing a store](manual::choosing_a_store) compares memory, one file and a store of your own,
-//!   and covers backups and the cache.
+//!   and covers several nodes, backups and the cache.
 //! - [Writing a store](manual::writing_a_store) leads from the schema to the conformance suite.
 //! - [Rotation and incidents](manual::rotation_and_incidents) has instructions to follow step by
 //!   step.
@@ -119,7 +121,7 @@
 //! | [`network`] | client networks, from which a token may be used |
 //! | [`leak`] | reports of leaked tokens |
 //! | `file` | the options of the file store, and the report of its opening |
-//! | [`bulk`] | purging, revoking, suspending and resuming many tokens |
+//! | [`bulk`] | purging, revoking, suspending and resuming many tokens; notices of those that expire soon |
 //! | [`policy`], [`error`] | the errors of a policy and of permissions |
 //! | [`steps`] | the four steps of a verification, one by one |
 //! | `conformance` | the suite that every store must pass |

@@ -70,7 +70,8 @@ pub use self::core::{FlushTimeout, TokenService};
 pub use amend::Amended;
 pub use builder::{BuildError, TokenServiceBuilder};
 pub use bulk::{
-    BulkError, BulkFailure, BulkOutcome, BulkProgress, Purge, ResumeAll, RevokeAll, SuspendAll,
+    BulkError, BulkFailure, BulkOutcome, BulkProgress, ExpiryNotices, ExpiryNoticesError,
+    ExpiryScan, Purge, ResumeAll, RevokeAll, SuspendAll,
 };
 pub use end_older_secret::EndedOlder;
 pub use flush_last_used::Flushed;

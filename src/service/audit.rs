@@ -9,6 +9,8 @@
 //! its success, and by that of a failure after which the store may have changed. An attempt that certainly
 //! had no effect does not use it, because a token can cause any number of those.
 
+use std::error::Error;
+
 use crate::error::ManageError;
 use crate::event::{Event, Events, Operation, Purpose, Room, with_sources};
 use crate::token::TokenId;
@@ -93,6 +95,16 @@ impl<'s> Audit<'s> {
             }
         };
         self.events.emit_in(self.room.take(), event);
+        outcome
+    }
+
+    /// Emits an event only if the operation failed, because a success has emitted its own events. Returns
+    /// the outcome.
+    pub(super) fn end_if_failed<T, E: Error>(mut self, outcome: Result<T, E>) -> Result<T, E> {
+        self.ended = true;
+        if let Err(error) = &outcome {
+            self.events.emit(self.failed(self.id, with_sources(error)));
+        }
         outcome
     }
 

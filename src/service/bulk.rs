@@ -13,9 +13,12 @@
 //! **Failures.** An error that concerns one token is counted, and the pass continues. An error that
 //! would concern each token, such as a store that fails, stops the operation; records in progress are
 //! finished first.
+//!
+//! [`expiry_notices`] does not use the driver, because it changes no record and makes one pass.
 
 mod concurrency;
 mod driver;
+mod expiry_notices;
 mod outcome;
 mod progress;
 mod purge;
@@ -23,6 +26,7 @@ mod resume_all;
 mod revoke_all;
 mod suspend_all;
 
+pub use expiry_notices::{ExpiryNotices, ExpiryNoticesError, ExpiryScan};
 pub use outcome::{BulkError, BulkFailure, BulkOutcome, BulkProgress};
 pub use purge::Purge;
 pub use resume_all::ResumeAll;

@@ -165,7 +165,8 @@ impl<S> TokenService<S> {
     /// Each call compares the two clocks. If the comparison fails because the thread is interrupted each
     /// time, the result is `true`.
     ///
-    /// While the result is `true`, [`purge`](crate::Tokens::purge) refuses, and
+    /// While the result is `true`, [`purge`](crate::Tokens::purge) and
+    /// [`expiry_notices`](crate::Tokens::expiry_notices) refuse, and
     /// [`revoke_all`](crate::Tokens::revoke_all) also revokes expired tokens, because they may be live.
     ///
     /// If the clock is set back, no expired token becomes valid again, because the service's time does

@@ -49,6 +49,9 @@ pub(crate) mod conflicts;
 pub(crate) mod count;
 pub(crate) mod end_older_secret;
 pub(crate) mod events;
+pub(crate) mod expiry_notices;
+pub(crate) mod expiry_notices_model;
+pub(crate) mod expiry_notices_refused;
 pub(crate) mod filters;
 pub(crate) mod first_use;
 pub(crate) mod first_use_faults;
@@ -133,6 +136,9 @@ behaviour_modules! {
     end_older_secret,
     events,
     filters,
+    expiry_notices,
+    expiry_notices_model,
+    expiry_notices_refused,
     first_use,
     first_use_faults,
     hostile_text,

@@ -310,7 +310,7 @@ pub(crate) async fn suspend_with_invalid_field_is_refused(stores: Stores) {
     assert_eq!(harness.record(id).await.suspension(), None);
     let by = ResumeRequest::new().by("x".repeat(31));
     expect_invalid(view.resume(id, by).await, Field::ResumedBy, Rule::TooLong { max: 30 });
-    assert!(!suspend(&harness, id, forever().by("x".repeat(10))).await);
+    assert!(!suspend(&harness, id, forever().by("x".repeat(30))).await);
 }
 
 pub(crate) async fn rotate_suspended_token_is_refused(stores: Stores) {
