@@ -44,7 +44,8 @@ impl Matched<'_> {
     ///     rules: &AccessRules,
     ///     now: DateTime<Utc>,
     /// ) -> Result<VerifiedToken, Refusal> {
-    ///     let matched = record.matches(token, &Digests::plain())?;
+    ///     let digests = Digests::plain();
+    ///     let matched = record.matches(token, &digests)?;
     ///     matched.authorize(now, &Requirement::any_token(), context, rules)
     /// }
     /// ```
@@ -56,30 +57,35 @@ impl Matched<'_> {
         context: &RequestContext,
         rules: &AccessRules,
     ) -> Result<VerifiedToken, Refusal> {
-        self.authorize_by(Times::at(now), requirement, context, rules)
+        self.authorize_by(now, || now, requirement, context, rules)
     }
 
-    /// Decides as [`authorize`](Self::authorize) does, by these times.
+    /// Decides as [`authorize`](Self::authorize) does. `earlier` returns the time by which a suspension
+    /// passes, and is only called for a suspension that passes by itself.
     #[inline]
     pub(crate) fn authorize_by(
         self,
-        times: Times,
+        now: DateTime<Utc>,
+        earlier: impl FnOnce() -> DateTime<Utc>,
         requirement: &Requirement,
         context: &RequestContext,
         rules: &AccessRules,
     ) -> Result<VerifiedToken, Refusal> {
         let record = self.record();
-        let secret_ended = self.secret_ended(times.now);
-        let key_ended = self.ended_key(times.now);
-        if secret_ended || key_ended.is_some() || record.state_by(times) != State::Active {
-            return Err(self.refusal(times));
+        // A token without rare fields has one secret, and is neither revoked nor suspended.
+        let is_plain = record.is_plain() && !self.has_key();
+        if !is_plain || !record.is_within_period(now) {
+            let earlier = if record.has_suspension_end() { earlier() } else { now };
+            self.refuse_inactive(Times { now, earlier })?;
         }
         refusal_of_owner(record, rules)?;
         let present = rules.types().get(record.token_type()).ok_or(Refusal::UnknownType)?.scopes();
         let issued = record.scopes();
         if issued == present || present.contains(issued) {
             return if issued.permits(requirement) {
-                within_networks(record, context)?;
+                if !is_plain {
+                    within_networks(record, context)?;
+                }
                 Ok(VerifiedToken::of(&self, None, context))
             } else {
                 Err(Refusal::MissingScope)
@@ -96,23 +102,23 @@ impl Matched<'_> {
         }
     }
 
-    /// Returns the first reason of a token or a secret that is not active.
-    #[cold]
-    fn refusal(&self, times: Times) -> Refusal {
+    /// Refuses a token or a secret that is not active, with the first reason that applies.
+    fn refuse_inactive(&self, times: Times) -> Result<(), Refusal> {
         let (record, state) = (self.record(), self.record().state_by(times));
         if state == State::Revoked {
-            return Refusal::Revoked;
+            return Err(Refusal::Revoked);
         }
         if self.secret_ended(times.now) {
-            return Refusal::SecretEnded;
+            return Err(Refusal::SecretEnded);
         }
         if let Some(key) = self.ended_key(times.now) {
-            return Refusal::KeyEnded(key);
+            return Err(Refusal::KeyEnded(key));
         }
         match state {
-            State::Expired => Refusal::Expired,
-            _ if record.is_pending(times.now) => Refusal::NotYetActive,
-            _ => Refusal::Suspended,
+            State::Active => Ok(()),
+            State::Expired => Err(Refusal::Expired),
+            _ if record.is_pending(times.now) => Err(Refusal::NotYetActive),
+            _ => Err(Refusal::Suspended),
         }
     }
 }
@@ -128,7 +134,6 @@ fn refusal_of_owner(record: &Record, rules: &AccessRules) -> Result<(), Refusal>
 
 /// Refuses a request from outside the networks of the token. A request without an address is outside of
 /// every network.
-#[inline]
 fn within_networks(record: &Record, context: &RequestContext) -> Result<(), Refusal> {
     let Some(networks) = record.details().and_then(Details::networks) else { return Ok(()) };
     match context.client_address {

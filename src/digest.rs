@@ -8,11 +8,11 @@ mod key_ring;
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
 use hmac::{Hmac, Mac};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
+pub(crate) use key_ring::RingKey;
 pub use key_ring::{InvalidKey, KeyId, KeyRing};
 
 use crate::secret::{PrefixTag, Presented, SECRET_LEN};
@@ -237,11 +237,12 @@ impl Digests {
         Ok(constant_time_eq(&hash, &stored.hash))
     }
 
-    /// Returns the end of the key of this digest, if it has a key that is retired with an end.
+    /// Returns the key of this digest, if it is in the ring.
     #[inline]
-    pub(crate) fn key_end(&self, stored: &StoredDigest) -> Option<(KeyId, DateTime<Utc>)> {
-        let id = stored.key_id()?;
-        Some((id, self.keys.as_ref()?.find(id)?.end?))
+    pub(crate) fn key_of(&self, stored: &StoredDigest) -> Option<&RingKey> {
+        // The ring is asked first, because most services have none.
+        let ring = self.keys.as_ref()?;
+        ring.find(stored.key_id()?)
     }
 
     /// Does the work of [`verify`](Self::verify) for an unknown id.

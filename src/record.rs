@@ -40,7 +40,7 @@ pub(crate) use texts::Texts;
 pub use tlv::CorruptRecord;
 
 use crate::clock::whole_micros;
-use crate::digest::{Digests, HashedSecret, KeyId, StoredDigest};
+use crate::digest::{Digests, HashedSecret, KeyId, RingKey, StoredDigest};
 use crate::network::NetworkSet;
 use crate::refusal::Refusal;
 use crate::scope::ScopeSet;
@@ -269,16 +269,16 @@ impl Record {
     pub fn matches<'r>(
         &'r self,
         token: &ParsedToken<'_>,
-        digests: &Digests,
+        digests: &'r Digests,
     ) -> Result<Matched<'r>, Refusal> {
         self.matches_hashed(&digests.hash(token), digests)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn matches_hashed<'r>(
         &'r self,
         hashed: &HashedSecret<'_>,
-        digests: &Digests,
+        digests: &'r Digests,
     ) -> Result<Matched<'r>, Refusal> {
         if self.id != hashed.id() {
             return Err(Refusal::UnknownId);
@@ -355,8 +355,8 @@ pub(crate) enum PresentedSecret {
 pub struct Matched<'r> {
     record: &'r Record,
     presented: PresentedSecret,
-    /// The end of the key of the presented secret's digest, if it has one.
-    key_end: Option<(KeyId, DateTime<Utc>)>,
+    /// The key of the presented secret's digest, if it has one.
+    key: Option<&'r RingKey>,
 }
 
 impl<'r> Matched<'r> {
@@ -365,9 +365,9 @@ impl<'r> Matched<'r> {
         record: &'r Record,
         presented: PresentedSecret,
         digest: &StoredDigest,
-        digests: &Digests,
+        digests: &'r Digests,
     ) -> Self {
-        Self { record, presented, key_end: digests.key_end(digest) }
+        Self { record, presented, key: digests.key_of(digest) }
     }
 
     #[inline]
@@ -385,6 +385,12 @@ impl<'r> Matched<'r> {
         }
     }
 
+    /// Returns whether the presented secret's digest has a key of the ring.
+    #[inline]
+    pub(crate) fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// Returns which of the record's secrets was presented.
     pub(crate) fn presented(&self) -> PresentedSecret {
         self.presented
@@ -393,7 +399,7 @@ impl<'r> Matched<'r> {
     /// Returns the key of the presented secret's digest, if that key has ended by `now`.
     #[inline]
     pub(crate) fn ended_key(&self, now: DateTime<Utc>) -> Option<KeyId> {
-        self.key_end.filter(|(_, end)| now >= *end).map(|(key, _)| key)
+        self.key?.ended(now)
     }
 }
 

@@ -30,7 +30,8 @@
 //! ) -> Result<VerifiedToken, Box<dyn std::error::Error>> {
 //!     let parsed = ParsedToken::parse(token, ours)?;
 //!     let stored = store.find(parsed.id()).await?.ok_or(Refusal::UnknownId)?;
-//!     let matched = stored.record.matches(&parsed, &Digests::plain())?;
+//!     let digests = Digests::plain();
+//!     let matched = stored.record.matches(&parsed, &digests)?;
 //!     Ok(matched.authorize(now, &Requirement::any_token(), context, rules)?)
 //! }
 //! ```
@@ -81,7 +82,8 @@
 //! fn verify(token: &ParsedToken<'_>, mut record: Record, other: Record, rules: &AccessRules)
 //!     -> Option<VerifiedToken>
 //! {
-//!     let matched = record.matches(token, &Digests::plain()).ok()?;
+//!     let digests = Digests::plain();
+//!     let matched = record.matches(token, &digests).ok()?;
 //!     record = other;
 //!     let now = service_tokens::chrono::DateTime::UNIX_EPOCH;
 //!     matched.authorize(now, &Requirement::any_token(), &RequestContext::new(), rules).ok()

@@ -62,7 +62,8 @@ impl Issued {
     ) -> Result<VerifiedToken, Refusal> {
         let accepted = [prefix()];
         let parsed = ParsedToken::parse(self.token.expose_secret(), &accepted).unwrap();
-        let matched = self.record.matches(&parsed, &Digests::plain()).unwrap();
+        let digests = Digests::plain();
+        let matched = self.record.matches(&parsed, &digests).unwrap();
         matched.authorize(from_micros(now), requirement, &RequestContext::new(), rules)
     }
 
@@ -338,7 +339,8 @@ fn debug_shows_no_secret_or_digest() {
     let accepted = [prefix()];
     let parsed = ParsedToken::parse(token.token.expose_secret(), &accepted).unwrap();
     let bytes = token.record.to_bytes();
-    let matched = token.record.matches(&parsed, &Digests::plain()).unwrap();
+    let digests = Digests::plain();
+    let matched = token.record.matches(&parsed, &digests).unwrap();
     let mut shown = format!("{matched:?}");
     let (asked, rules) = (requirement("a"), types("t", &["a"]));
     let verified =

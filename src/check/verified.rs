@@ -76,12 +76,17 @@ impl VerifiedToken {
                 not_before: record.not_before(),
                 expires_at: record.expires_at(),
                 secret_created_at,
-                details: record.details().cloned(),
+                details: None,
                 client_address: context.client_address,
                 staleness: Duration::ZERO,
                 follows: Follows { due: false, first_use: None },
             },
         ));
+        // Set afterwards, because an allocation in the middle would keep the value from being built in
+        // place.
+        if let Some(details) = record.details() {
+            token.0.details = details.copy();
+        }
         if let Some(scopes) = fewer {
             token.0.texts = Texts::new(
                 record.owner(),
@@ -233,7 +238,7 @@ impl VerifiedToken {
     pub(crate) fn matched_on<'r>(
         &self,
         record: &'r Record,
-        digests: &Digests,
+        digests: &'r Digests,
     ) -> Result<Matched<'r>, Refusal> {
         let same = record.id() == self.id()
             && record.owner() == self.owner()

@@ -71,7 +71,7 @@ pub struct KeyRing {
 
 /// A key of a ring.
 #[derive(Clone)]
-pub(super) struct RingKey {
+pub(crate) struct RingKey {
     pub(super) id: KeyId,
     pub(super) mac: Hmac<Sha256>,
     /// The time from which secrets under a retired key are refused.
@@ -172,7 +172,21 @@ impl KeyRing {
     }
 }
 
+impl fmt::Debug for RingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RingKey")
+            .field("id", &self.id)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
 impl RingKey {
+    /// Returns the id of a retired key that has ended by `now`.
+    pub(crate) fn ended(&self, now: DateTime<Utc>) -> Option<KeyId> {
+        self.end.is_some_and(|end| now >= end).then_some(self.id)
+    }
+
     fn new(id: KeyId, key: &[u8], end: Option<DateTime<Utc>>) -> Result<Self, InvalidKey> {
         Ok(Self { id, mac: keyed(key)?, end })
     }

@@ -118,15 +118,17 @@ impl Events {
 
     /// Writes the event to `tracing`, or puts it into the queue without waiting.
     pub(crate) fn emit(&self, event: Event) {
-        self.emit_in(None, event);
+        match self {
+            Self::Tracing => guarded(|| trace(&event)),
+            Self::Queued(queue, clock) => queue.push(event, clock.now()),
+        }
     }
 
     /// Emits the event of an operation that has taken room for it.
     pub(crate) fn emit_in(&self, room: Option<Room<'_>>, event: Event) {
         match (self, room) {
-            (Self::Tracing, _) => guarded(|| trace(&event)),
             (Self::Queued(_, clock), Some(room)) => room.push(event, clock.now()),
-            (Self::Queued(queue, clock), None) => queue.push(event, clock.now()),
+            _ => self.emit(event),
         }
     }
 

@@ -41,6 +41,11 @@ impl ImportForms {
         self.0.iter().find_map(|form| form.digest_of(text))
     }
 
+    /// Returns whether there is no form, which is the case in most services.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns whether a form has this algorithm and key.
     pub(crate) fn have(&self, algorithm: ImportAlgorithm) -> bool {
         self.0.iter().any(|form| form.algorithm == algorithm)

@@ -29,6 +29,14 @@ impl Details {
         Self::of_encoded(networks.map_or(&[], NetworkSet::as_bytes), entries.content())
     }
 
+    /// Returns a copy. It is out of line, so that a verification of a token without details does not pay for
+    /// the allocation that it does not make.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn copy(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+
     /// Returns the details with these bytes, which were checked before.
     pub(super) fn of_encoded(networks: &[u8], metadata: &[u8]) -> Option<Self> {
         let networks_len = u16::try_from(networks.len()).ok()?;

@@ -118,6 +118,19 @@ impl Record {
         }
     }
 
+    /// Returns whether the record has no field that few tokens have. Such a token has one secret, no
+    /// networks, and is neither revoked nor suspended.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.rare.is_none()
+    }
+
+    /// Returns whether the token has started and has not expired.
+    #[inline]
+    pub(crate) fn is_within_period(&self, now: DateTime<Utc>) -> bool {
+        !self.expires_at.is_some_and(|end| now >= end) && !self.is_pending(now)
+    }
+
     /// Returns whether the token's `not_before` is in the future.
     #[inline]
     pub(crate) fn is_pending(&self, now: DateTime<Utc>) -> bool {

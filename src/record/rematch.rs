@@ -27,11 +27,11 @@ impl Record {
     /// # Errors
     ///
     /// Returns an error if a newer version of this crate has written the record in the meantime.
-    pub(crate) fn matched_before(
-        &self,
+    pub(crate) fn matched_before<'r>(
+        &'r self,
         secret_created_at: DateTime<Utc>,
-        digests: &Digests,
-    ) -> Result<Matched<'_>, Refusal> {
+        digests: &'r Digests,
+    ) -> Result<Matched<'r>, Refusal> {
         if self.is_newer() {
             return Err(Refusal::NewerRecord);
         }

@@ -114,7 +114,13 @@ impl<S: TokenStore> TokenService<S> {
         let verified = token
             .matched_on(present, &self.digests)
             .and_then(|matched| {
-                matched.authorize_by(self.times(), &any, &token.context(), &self.rules)
+                matched.authorize_by(
+                    self.now(),
+                    || self.earlier().time,
+                    &any,
+                    &token.context(),
+                    &self.rules,
+                )
             })
             .map_err(not_active)?;
         match scope {

@@ -145,7 +145,8 @@ impl<S: TokenStore> TokenService<S> {
     }
 
     /// Returns the outcome, or a future of it if the store does not answer at once.
-    #[inline]
+    // Inlined into every caller, because moving the outcome through memory costs as much as a decision.
+    #[inline(always)]
     fn verify_now<'f>(
         &'f self,
         token: &'f [u8],
@@ -162,6 +163,10 @@ impl<S: TokenStore> TokenService<S> {
                 freshness,
                 usage,
             ),
+            Err(malformed) if self.import_forms.is_empty() => {
+                let malformed = VerifyError::Refused(Refusal::Malformed(malformed));
+                Ok(Err(self.refuse(None, malformed, freshness)))
+            }
             Err(malformed) => {
                 self.verify_imported(token, malformed, requirement, context, freshness, usage)
             }

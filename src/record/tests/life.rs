@@ -46,7 +46,8 @@ pub(super) fn verdict(record: &Record, secret: usize, now: i64) -> Verdict {
     let (rules, context) = (AccessRules::new(types), RequestContext::new());
     let (token, accepted) = (token(secret), [prefix()]);
     let parsed = ParsedToken::parse(token.expose_secret(), &accepted).unwrap();
-    let matched = match record.matches(&parsed, &Digests::plain()) {
+    let digests = Digests::plain();
+    let matched = match record.matches(&parsed, &digests) {
         Ok(matched) => matched,
         Err(mismatch) => return Verdict::Mismatch(mismatch),
     };

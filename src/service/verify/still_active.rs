@@ -54,7 +54,13 @@ impl<S: TokenStore> TokenService<S> {
             Ok(Some(stored)) => token
                 .matched_on(&stored.record, &self.digests)
                 .and_then(|matched| {
-                    matched.authorize_by(self.times(), &ANY, &token.context(), &self.rules)
+                    matched.authorize_by(
+                        self.now(),
+                        || self.earlier().time,
+                        &ANY,
+                        &token.context(),
+                        &self.rules,
+                    )
                 })
                 .map_err(|refusal| VerifyError::refused(refusal, id, &ANY)),
             Ok(None) => Err(VerifyError::Refused(Refusal::UnknownId)),

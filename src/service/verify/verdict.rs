@@ -11,7 +11,7 @@ use crate::clock::Moment;
 use crate::digest::HashedSecret;
 use crate::error::{VerifyError, other_record};
 use crate::event::Event;
-use crate::record::{Record, Times};
+use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::scope::Requirement;
 use crate::store::TokenStore;
@@ -148,9 +148,8 @@ impl<S: TokenStore> TokenService<S> {
         };
         let matched = record.matches_hashed(token, &self.digests).map_err(Rejected::of_found)?;
         let first_use = matched.first_use(now.time).map(Box::new);
-        let times = if record.has_suspension_end() { self.times() } else { Times::at(now.time) };
         let verified = matched
-            .authorize_by(times, requirement, context, &self.rules)
+            .authorize_by(now.time, || self.earlier().time, requirement, context, &self.rules)
             .map_err(|refusal| Rejected::of_matched(refusal, record))?;
         let due = self.pending_uses.as_ref().is_some_and(|uses| uses.is_due(used, now.micros));
         Ok(Accepted { verified, follows: Follows { due, first_use } })
