@@ -96,6 +96,9 @@ pub enum NotPermitted {
     /// The token to rotate or amend has a scope or a network that the calling token lacks. Answer 403.
     #[error("the token has a scope or a network that the calling token does not have")]
     ExceedsCaller,
+    /// The token to rotate is an issuer of the calling token. Answer 403.
+    #[error("the token is an issuer of the calling token")]
+    OwnIssuer,
     /// The calling token was presented with its older secret, and an operator or another token made its
     /// newest one. Answer 403.
     #[error("the calling token was presented with its older secret")]
@@ -152,7 +155,7 @@ pub enum ManageError {
     #[error(transparent)]
     Invalid(#[from] InvalidField),
     /// The owner has as many active tokens as the policy allows.
-    #[error("the owner has the maximum of {max} active tokens: revoke one first")]
+    #[error("the owner has the maximum of {max} live tokens: revoke one first")]
     TooManyActive {
         /// The maximum that the policy allows.
         max: usize,

@@ -104,6 +104,8 @@ struct Rare {
     secret_by: Option<Box<str>>,
     /// The calling token that made the newest secret by a rotation.
     secret_on_behalf_of: Option<TokenId>,
+    /// The creation time of the secret with which the token made its own newest secret.
+    secret_made_with: Option<DateTime<Utc>>,
     /// The time at which the present end was set, if that was after the issue.
     end_set_at: Option<DateTime<Utc>>,
     /// Fields with unknown tags that may be ignored, written by a newer version of this crate.
@@ -155,8 +157,9 @@ pub(crate) struct NewRecord<'r> {
     pub(crate) issuers: &'r [TokenId],
     pub(crate) metadata: &'r BTreeMap<String, String>,
     pub(crate) networks: Option<&'r NetworkSet>,
-    /// The time at which the end was set, if it is not the creation time.
-    pub(crate) end_set_at: Option<DateTime<Utc>>,
+    /// The time of the import, for a token of an older system. The end was set then, and the secret counts as
+    /// created then.
+    pub(crate) imported_at: Option<DateTime<Utc>>,
 }
 
 impl Record {
@@ -168,12 +171,16 @@ impl Record {
     pub(crate) fn new(new: &NewRecord<'_>) -> Result<Self, InvalidField> {
         field::check_new(new)?;
         let created_at = whole_micros(new.created_at);
+        let imported_at = new.imported_at.map(whole_micros);
         let mut record = Self {
             id: new.id,
             created_at,
             not_before: new.not_before.map(whole_micros),
             expires_at: new.expires_at.map(whole_micros),
-            newest: NewestSecret { digest: new.digest, created_at },
+            newest: NewestSecret {
+                digest: new.digest,
+                created_at: imported_at.unwrap_or(created_at),
+            },
             texts: Texts::new(
                 new.owner,
                 new.token_type,
@@ -187,7 +194,7 @@ impl Record {
             issued_by: new.issued_by.map(Into::into),
             issuers: new.issuers.to_vec(),
             details: Details::new(new.networks, new.metadata),
-            end_set_at: new.end_set_at.map(whole_micros),
+            end_set_at: imported_at.filter(|time| *time != created_at),
             ..Rare::default()
         });
         Ok(record)

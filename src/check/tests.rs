@@ -48,7 +48,7 @@ fn issue(token_type: &str, scopes: &[&str]) -> Issued {
         issuers: &[],
         metadata: &BTreeMap::new(),
         networks: None,
-        end_set_at: None,
+        imported_at: None,
     });
     Issued { record: record.unwrap(), token }
 }
@@ -76,6 +76,7 @@ impl Issued {
             expires_at: None,
             by: None,
             on_behalf_of: None,
+            made_with: None,
         };
         self.record = self.record.rotate(Times::at(from_micros(2_500)), &rotation).unwrap();
         self
@@ -167,7 +168,7 @@ fn refusal_with(faults: &[Refusal]) -> Option<Refusal> {
         issuers: &[],
         metadata: &BTreeMap::new(),
         networks: Some(&networks),
-        end_set_at: None,
+        imported_at: None,
     })
     .unwrap();
     if has(Refusal::SecretEnded) {
@@ -178,6 +179,7 @@ fn refusal_with(faults: &[Refusal]) -> Option<Refusal> {
             expires_at: None,
             by: None,
             on_behalf_of: None,
+            made_with: None,
         };
         record = record.rotate(Times::at(from_micros(ACTIVE)), &rotation).unwrap();
     }

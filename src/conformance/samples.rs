@@ -103,7 +103,7 @@ impl Sample {
             issuers: &self.issuers,
             metadata: &self.metadata,
             networks: self.networks.as_ref(),
-            end_set_at: None,
+            imported_at: None,
         })
         .map_err(not_created)
     }
@@ -151,6 +151,7 @@ fn rotated(
         expires_at: None,
         by: Some("operator"),
         on_behalf_of: Some(nth(7)),
+        made_with: None,
     };
     record.rotate(Times::at(at(micros)), &rotation).map_err(not_created)
 }

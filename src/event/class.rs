@@ -53,8 +53,9 @@ impl Event {
                 Some(_) => Class::Act,
                 None => Class::Reserved,
             },
-            // A report with a secret that no token has can come from anyone who reports texts.
-            Self::LeakReported { owner: None, .. } => Class::Open,
+            // Anyone who may report texts can report the same one any number of times. What a report does to a
+            // token has an event of its own.
+            Self::LeakReported { .. } => Class::Open,
             Self::Revoked { on_behalf_of, .. }
             | Self::Suspended { on_behalf_of, .. }
             | Self::OlderSecretEnded { on_behalf_of, .. } => match on_behalf_of {
@@ -63,8 +64,7 @@ impl Event {
             },
             // Each follows a rotation, and a token that rotates has waited for room.
             Self::OverlapEnded { .. } => Class::Ending,
-            Self::LeakReported { owner: Some(_), .. }
-            | Self::SuspendedAll { .. }
+            Self::SuspendedAll { .. }
             | Self::Resumed { .. }
             | Self::NotSuspended { .. }
             | Self::ResumedAll { .. }

@@ -244,6 +244,7 @@ fn class_depends_on_the_calling_token() {
                 | "missing_scope"
                 | "store_failed"
                 | "overlap_not_ended"
+                | "leak_reported"
         );
         for caller in [None, Some(ID)] {
             if let Event::Issued { on_behalf_of, .. }

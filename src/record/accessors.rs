@@ -60,8 +60,8 @@ impl Record {
         self.expires_at
     }
 
-    /// Returns the time at which the newest secret was created, which is the time of the issue or of the
-    /// latest rotation.
+    /// Returns the time at which the newest secret was created, which is the time of the issue, of the import
+    /// or of the latest rotation.
     ///
     /// Each rotation has a later time than the one before, by at least 2 ms, even if the clock has not
     /// advanced. So the time also names the secret if a client rounds it to milliseconds.
@@ -94,7 +94,7 @@ impl Record {
     /// Returns the person or program that made the newest secret, named by the embedder. Before the first
     /// rotation it is the same as [`issued_by`](Self::issued_by).
     pub fn secret_created_by(&self) -> Option<&str> {
-        if self.newest.created_at == self.created_at {
+        if self.newest.created_at == self.created_at || self.newest.digest.is_imported() {
             return self.issued_by();
         }
         self.rare.as_ref()?.secret_by.as_deref()
@@ -106,6 +106,11 @@ impl Record {
         self.rare.as_ref()?.secret_on_behalf_of
     }
 
+    /// Returns the creation time of the secret with which the token made its own newest secret, if it did.
+    pub(crate) fn secret_made_with(&self) -> Option<DateTime<Utc>> {
+        self.rare.as_ref()?.secret_made_with
+    }
+
     /// Returns the time at which the present [`expires_at`](Self::expires_at) was set, which is the time
     /// of the issue or import, of a rotation, or of an amendment.
     pub fn end_set_at(&self) -> DateTime<Utc> {
@@ -115,6 +120,16 @@ impl Record {
     /// Returns whether the token was imported from an older system. This is a property of its id.
     pub fn is_imported(&self) -> bool {
         self.id.is_imported()
+    }
+
+    /// Returns whether the token still has the text of the older system as an accepted secret at `now`. That is
+    /// so until its first rotation, and then until the overlap ends.
+    ///
+    /// It does not depend on the [state](Self::state). When no record has such a secret, the
+    /// [import form](crate::TokenServiceBuilder::import_form) can be removed.
+    pub fn has_imported_secret(&self, now: DateTime<Utc>) -> bool {
+        let older = self.older().filter(|older| now < older.latest_end);
+        self.newest.digest.is_imported() || older.is_some_and(|older| older.digest.is_imported())
     }
 
     /// Returns the overlap of two secrets at `now`, or `None` if the record has only one secret that has

@@ -61,6 +61,7 @@ const SUSPENSION_REASON: u8 = 22;
 const SECRET_BY: u8 = 23;
 const SECRET_ON_BEHALF_OF: u8 = 24;
 const END_SET_AT: u8 = 25;
+const SECRET_MADE_WITH: u8 = 26;
 
 /// The first tag of the fields that may be ignored.
 const FIRST_IGNORABLE_TAG: u8 = 128;
@@ -202,6 +203,7 @@ impl Writer {
             self.field(SECRET_ON_BEHALF_OF, &token.to_bytes());
         }
         self.time(END_SET_AT, rare.end_set_at);
+        self.time(SECRET_MADE_WITH, rare.secret_made_with);
         rare.ignorable.iter().for_each(|(tag, content)| self.field(*tag, content));
     }
 }
@@ -352,6 +354,7 @@ fn rare(fields: &mut Fields<'_>) -> Result<Rare, CorruptRecord> {
             .take(SECRET_ON_BEHALF_OF, Reader::array)?
             .map(TokenId::from_bytes),
         end_set_at: fields.time(END_SET_AT)?,
+        secret_made_with: fields.time(SECRET_MADE_WITH)?,
         ..Rare::default()
     })
 }

@@ -61,6 +61,8 @@ pub(crate) struct Rotation<'r> {
     pub(crate) by: Option<&'r str>,
     /// The calling token that rotates the token.
     pub(crate) on_behalf_of: Option<TokenId>,
+    /// The creation time of the presented secret, if the token rotates itself.
+    pub(crate) made_with: Option<DateTime<Utc>>,
 }
 
 /// The error returned when a token cannot be rotated, or its older secret cannot be ended.
@@ -159,6 +161,7 @@ impl Record {
         }
         rare.secret_by = rotation.by.map(Into::into);
         rare.secret_on_behalf_of = rotation.on_behalf_of;
+        rare.secret_made_with = rotation.made_with.map(whole_micros);
         rotated.set_rare(rare);
         if let Some(end) = rotation.expires_at {
             rotated.set_end(end, now);

@@ -67,7 +67,7 @@ impl Draft {
             issuers: &self.issuers,
             metadata: &self.metadata,
             networks: self.networks.as_ref(),
-            end_set_at: None,
+            imported_at: None,
         })
     }
 }
@@ -131,6 +131,7 @@ fn full() -> Record {
     rare.secret_by = Some("a console".into());
     rare.secret_on_behalf_of = Some(TokenId::from_bytes([0x77; 16]));
     rare.end_set_at = Some(from_micros(1_767_225_600_000_009));
+    rare.secret_made_with = Some(from_micros(1_767_225_600_000_010));
     record
 }
 
@@ -199,9 +200,10 @@ prop_compose! {
             proptest::option::of(texts()), proptest::option::of(texts()),
         )),
         networks in proptest::option::of(network_sets()),
-        (secret_by, token, end_set_at) in (
+        (secret_by, token, made_with, end_set_at) in (
             proptest::option::of(texts()),
             proptest::option::of(any::<[u8; 16]>()),
+            proptest::option::of(times()),
             proptest::option::of(times()),
         ),
         issued_by in proptest::option::of(texts()),
@@ -232,6 +234,7 @@ prop_compose! {
             details: Details::new(networks.as_ref(), &metadata),
             secret_by: secret_by.map(Into::into),
             secret_on_behalf_of: token.map(TokenId::from_bytes),
+            secret_made_with: made_with,
             end_set_at,
             ignorable: remarks.into_iter().map(|(tag, content)| (tag, content.into())).collect(),
             newer: None,

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::core::TokenService;
+use super::policy::{Policy, ends_by};
 use crate::check::VerifiedToken;
 use crate::error::{ManageError, NotPermitted};
 use crate::record::{Details, Record};
@@ -69,6 +70,14 @@ impl Caller<'_> {
             Self::Embedder(_) => None,
             Self::Token(calling) => Some(calling.token.id()),
             Self::Itself(token, _) => Some(token.id()),
+        }
+    }
+
+    /// Returns the creation time of the secret with which a token operates on itself.
+    pub(super) fn presented_secret(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Embedder(_) | Self::Token(_) => None,
+            Self::Itself(token, _) => Some(token.secret_created_at()),
         }
     }
 
@@ -141,6 +150,7 @@ impl<S: TokenStore> TokenService<S> {
         match caller {
             Caller::Embedder(_) => Ok(None),
             Caller::Token(calling) => {
+                calling.expect_no_issuer(present)?;
                 calling.expect_contained(present)?;
                 Ok(self.policy.latest_below(calling.token.expires_at()))
             }
@@ -154,6 +164,27 @@ impl<S: TokenStore> TokenService<S> {
 }
 
 impl CallingToken {
+    /// Checks that the other token is not an issuer of this one.
+    ///
+    /// The holder of a secret can make a second token with the same rights as the first one, by issuing it or by
+    /// rotating it. If that token could rotate the first one, the holder of an older secret would get around
+    /// [`may_replace_newest`].
+    fn expect_no_issuer(&self, other: &Record) -> Result<(), NotPermitted> {
+        if self.lineage.contains(&other.id()) { Err(NotPermitted::OwnIssuer) } else { Ok(()) }
+    }
+
+    /// Checks that a token which this one issued or rotated is still within its bounds, after both were
+    /// read again.
+    pub(super) fn expect_bounded(
+        &self,
+        other: &Record,
+        policy: &Policy,
+    ) -> Result<(), NotPermitted> {
+        self.expect_contained(other)?;
+        let latest = policy.latest_below(self.token.expires_at());
+        ends_by(other.expires_at(), latest).map_err(|_| NotPermitted::ExceedsCaller)
+    }
+
     /// Checks that the other token can do no more than this one, and is accepted from no other address.
     ///
     /// The scopes with which the token was issued count, and not those that its type has today. The
@@ -165,16 +196,16 @@ impl CallingToken {
     }
 }
 
-/// Refuses a token that was presented with its older secret, unless the token made the newest one itself.
+/// Refuses a token that was presented with its older secret, unless it made the newest one with that secret.
 ///
 /// An operator may have rotated the token because the older secret leaked, and then the holder of that secret
-/// must not get a new one. A client that rotated its own token and lost the answer has only the older
-/// secret, and repeats the rotation with it.
+/// must not get a new one, also if the holder of the newest secret rotates again. A client that rotated its
+/// own token and lost the answer has only the older secret, and repeats the rotation with it.
 pub(super) fn may_replace_newest(
     token: &VerifiedToken,
     present: &Record,
 ) -> Result<(), NotPermitted> {
     let presented_newest = token.secret_created_at() == present.secret_created_at();
-    let made_by_itself = present.secret_created_on_behalf_of() == Some(token.id());
-    if presented_newest || made_by_itself { Ok(()) } else { Err(NotPermitted::OlderSecret) }
+    let made_with_it = present.secret_made_with() == Some(token.secret_created_at());
+    if presented_newest || made_with_it { Ok(()) } else { Err(NotPermitted::OlderSecret) }
 }

@@ -219,7 +219,7 @@ impl<S: TokenStore> TokenService<S> {
             issuers: &[],
             metadata: &request.metadata,
             networks: networks.as_ref(),
-            end_set_at: (created_at != now).then_some(now),
+            imported_at: Some(now),
         })?;
         let place = self.take_place(owner, record.id(), now).await?;
         Ok(NewImport { permit, place, record })

@@ -146,7 +146,7 @@ impl<S: TokenStore> TokenService<S> {
             issuers: calling.map_or(&[], |calling| &calling.lineage),
             metadata: &request.metadata,
             networks: networks.as_ref(),
-            end_set_at: None,
+            imported_at: None,
         })?;
         let place = self.take_place(owner, id, now).await?;
         Ok(NewToken { permit, place, secret, digest, record })

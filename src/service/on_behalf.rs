@@ -187,8 +187,14 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         // before, then so did the insert, and a later pass finds the new token. The same holds for a
         // suspension with all descendants. A new token that this reading stops is revoked and not
         // suspended, because its secret was never returned.
-        match self.service.calling_token(self.token, scope).await {
-            Ok(_) => Ok(issued),
+        //
+        // The calling token may also have been amended in the meantime, so the bounds are compared again.
+        let bounded =
+            self.service.calling_token(self.token, scope).await.and_then(|calling| {
+                Ok(calling.expect_bounded(&issued.record, &self.service.policy)?)
+            });
+        match bounded {
+            Ok(()) => Ok(issued),
             Err(error) => Err(self.revoke_new(&issued, error).await),
         }
     }
@@ -279,8 +285,12 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         let rotated = self.service.try_rotate(&Caller::Token(&calling), id, request).await?;
         // The second reading, as after an issue. The token is not revoked, because its client may have done
         // no wrong.
-        match self.service.calling_token(self.token, scope).await {
-            Ok(_) => Ok(rotated),
+        let bounded =
+            self.service.calling_token(self.token, scope).await.and_then(|calling| {
+                Ok(calling.expect_bounded(&rotated.record, &self.service.policy)?)
+            });
+        match bounded {
+            Ok(()) => Ok(rotated),
             Err(ManageError::NotPermitted(cause)) => Err(ManageError::Overtaken { id, cause }),
             Err(ManageError::Store(source)) => Err(ManageError::Indeterminate { id, source }),
             Err(error) => Err(error),

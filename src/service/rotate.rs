@@ -39,6 +39,7 @@ impl<S: TokenStore> TokenService<S> {
             expires_at: None,
             by: request.by.as_deref(),
             on_behalf_of: caller.token_id(),
+            made_with: caller.presented_secret(),
         };
         let record = self
             .records

@@ -493,7 +493,9 @@ impl Filter {
 
 /// Returns whether a token existed before `time` and was not used since.
 fn unused_since(record: &Record, last_used: LastUsed, time: DateTime<Utc>) -> bool {
-    record.created_at() < time
+    // Uses before an import are not known, so an imported token exists since its newest secret.
+    let since = if record.is_imported() { record.secret_created_at() } else { record.created_at() };
+    since < time
         && match last_used {
             LastUsed::NotTracked => false,
             LastUsed::Never => true,

@@ -59,6 +59,7 @@ pub(crate) mod harness;
 pub(crate) mod hostile_text;
 pub(crate) mod import;
 pub(crate) mod import_forms;
+pub(crate) mod imported_life;
 pub(crate) mod issue_again;
 pub(crate) mod keys;
 pub(crate) mod last_used;
@@ -70,6 +71,7 @@ pub(crate) mod networks;
 pub(crate) mod no_escalation;
 pub(crate) mod on_behalf;
 pub(crate) mod on_behalf_bounds;
+pub(crate) mod on_behalf_older_secret;
 pub(crate) mod on_behalf_races;
 pub(crate) mod on_behalf_self;
 pub(crate) mod owner_gate;
@@ -144,6 +146,7 @@ behaviour_modules! {
     hostile_text,
     import,
     import_forms,
+    imported_life,
     issue_again,
     keys,
     last_used,
@@ -155,6 +158,7 @@ behaviour_modules! {
     no_escalation,
     on_behalf,
     on_behalf_bounds,
+    on_behalf_older_secret,
     on_behalf_races,
     on_behalf_self,
     owner_gate,

@@ -17,8 +17,8 @@ use service_tokens::event::Operation;
 use service_tokens::record::ReplacedSecret;
 use service_tokens::store::States;
 use service_tokens::{
-    Event, Filter, IssueRequest, Issued, ListRequest, ManageError, Policy, Refusal, RotateRequest,
-    TokenId, VerifiedToken,
+    AmendRequest, Event, Filter, IssueRequest, Issued, ListRequest, ManageError, Policy, Refusal,
+    RotateRequest, TokenId, VerifiedToken,
 };
 
 behaviours! {
@@ -30,11 +30,15 @@ behaviours! {
     issue_with_ended_secret_leaves_no_token,
     dropped_issue_is_revoked_with_descendants,
     revoke_with_descendants_during_issues,
+    issue_with_narrowed_caller_leaves_no_token,
+    rotate_with_narrowed_caller_withholds_secret,
 }
 
 const REVOKE_WITH_DESCENDANTS: u8 = 0;
 const REVOKE_PARENT_WITH_DESCENDANTS: u8 = 1;
 const ROTATE: u8 = 2;
+const NARROW_SCOPES: u8 = 3;
+const SHORTEN: u8 = 4;
 
 const SCOPES: [&str; 3] = ["x", "service-tokens:issue", "service-tokens:rotate"];
 
@@ -64,6 +68,15 @@ async fn family(stores: Stores) -> Family {
             match what {
                 REVOKE_WITH_DESCENDANTS => revoke_with_descendants(&service, id).await,
                 REVOKE_PARENT_WITH_DESCENDANTS => revoke_with_descendants(&service, parent).await,
+                NARROW_SCOPES => {
+                    let scopes = scope_set(&["service-tokens:issue", "service-tokens:rotate"]);
+                    let request = AmendRequest::new().scopes(scopes);
+                    service.owner("acme").amend(id, request).await.unwrap();
+                }
+                SHORTEN => {
+                    let request = AmendRequest::new().expires_in(HOUR);
+                    service.owner("acme").amend(id, request).await.unwrap();
+                }
                 _ => {
                     let leak = RotateRequest::at_once();
                     let _ = service.owner("acme").rotate(id, leak).await.unwrap();
@@ -368,5 +381,41 @@ pub(crate) async fn revoke_with_descendants_during_issues(stores: Stores) {
         }
         let live = ListRequest::from(Filter::new().issuer(root.id()).states(States::LIVE));
         assert!(service.all_owners().list(live).await.unwrap().items.is_empty());
+    }
+}
+
+/// An operator amends the calling token between its first reading and its second one.
+pub(crate) async fn issue_with_narrowed_caller_leaves_no_token(stores: Stores) {
+    for rival in [NARROW_SCOPES, SHORTEN] {
+        for at in 1..3 {
+            let family = family(stores).await;
+            let mut script = vec![Fault::None; at];
+            script.push(Fault::Rival(rival));
+            family.faulty().arm(&script, Fault::None);
+            let error = family.issue_on_behalf().await.unwrap_err();
+            let ManageError::Overtaken { id, cause } = error else { panic!("{error:?}") };
+            assert_eq!(cause, NotPermitted::ExceedsCaller);
+            let stored = family.elsewhere().all_owners().get(id).await.unwrap().record;
+            assert!(stored.revocation().is_some());
+            assert_eq!(family.live_below(family.token.id()).await, []);
+        }
+    }
+}
+
+pub(crate) async fn rotate_with_narrowed_caller_withholds_secret(stores: Stores) {
+    for rival in [NARROW_SCOPES, SHORTEN] {
+        let family = family(stores).await;
+        // The rival comes between the write and the second reading.
+        family.faulty().arm(&[Fault::None, Fault::None, Fault::Rival(rival)], Fault::None);
+        let target = family.target.record.id();
+        let request = RotateRequest::with_overlap(HOUR);
+        let error = family.service.on_behalf_of(&family.token).rotate(target, request).await;
+        assert!(
+            matches!(
+                error,
+                Err(ManageError::Overtaken { id, cause: NotPermitted::ExceedsCaller }) if id == target
+            ),
+            "{error:?}"
+        );
     }
 }

@@ -17,7 +17,7 @@ use crate::{json, value};
 pub(crate) const HELP: &str = concat!(
     "\
 Lists tokens, newest first. Without --state it lists the live tokens, which are
-the active and the pending ones.
+the active, the pending and the suspended ones.
 
   service-tokens list [FILTERS] [OPTIONS]
 

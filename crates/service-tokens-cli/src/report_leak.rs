@@ -18,8 +18,13 @@ use crate::verify::token_of;
 
 pub(crate) const HELP: &str = "\
 Reports texts that were found where no token should be, one per line of standard
-input, and says which of them are tokens of the service. A token is changed only
-if the secret in the text is right, because anyone can write any id into a text.
+input, and says which of them are tokens of the service. A text is the token
+alone, as this command finds it in a file:
+
+  grep -ohP \"$(service-tokens scanner-regex)\" FILE
+
+A token is changed only if the secret in the text is right, because anyone can
+write any id into a text.
 
   service-tokens report-leak [OPTIONS] < texts
 

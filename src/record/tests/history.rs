@@ -233,6 +233,7 @@ proptest! {
                         expires_at: expiry.map(|end| end.map(from_micros)),
                         by: None,
                         on_behalf_of: None,
+                        made_with: None,
                     };
                     match record.rotate(Times::at(from_micros(now)), &rotation) {
                         Ok(rotated) => {

@@ -87,6 +87,7 @@ pub(super) fn rotation(
         expires_at: None,
         by: None,
         on_behalf_of: None,
+        made_with: None,
     }
 }
 

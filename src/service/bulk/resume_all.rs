@@ -16,8 +16,8 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     /// Resumes every suspended token of this view that the filter selects and whose suspension matches,
     /// when it is [run](ResumeAll::run). [`ResumeAll::count`] is the dry run.
     ///
-    /// The match names the suspension to end, so the end of one incident does not undo another. It is
-    /// checked again when a token is written. A token whose suspension was replaced by a longer one has that
+    /// The match names the suspension to end, so tokens that only another incident suspended stay
+    /// suspended. It is checked again when a token is written. A token whose suspension was replaced by a longer one has that
     /// one, and stays suspended unless it matches too.
     ///
     /// The states of the filter have no effect, because only suspended tokens can be resumed.

@@ -223,7 +223,8 @@ impl RotateRequest {
         Self { on_first_use: true, ..Self::new(Expiry::At(deadline)) }
     }
 
-    /// Sets the person or program that rotates. The event contains it, and the record does not.
+    /// Sets the person or program that rotates. The event and the record contain it
+    /// ([`Record::secret_created_by`](crate::Record::secret_created_by)).
     ///
     /// # Examples
     ///

@@ -235,8 +235,8 @@ impl ResumeRequest {
     }
 }
 
-/// The suspensions that a bulk resumption ends. Other suspensions stay, so the end of one incident does not
-/// undo another.
+/// The suspensions that a bulk resumption ends. Other suspensions stay. A token has one suspension at a time,
+/// which is the one that lasts longest.
 ///
 /// # Examples
 ///

@@ -102,7 +102,7 @@ fn new_record<'r>(
         issuers: &[],
         metadata: nothing,
         networks: None,
-        end_set_at: None,
+        imported_at: None,
     }
 }
 
@@ -134,6 +134,7 @@ fn rotated(record: &Record, n: u64) -> Record {
         expires_at: None,
         by: None,
         on_behalf_of: None,
+        made_with: None,
     };
     record.rotate(Times::at(now()), &rotation).unwrap()
 }

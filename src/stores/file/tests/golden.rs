@@ -84,7 +84,7 @@ async fn fill(store: &FileStore) {
     let record = NewRecord {
         id: id_10,
         digest,
-        end_set_at: Some(now() + Duration::microseconds(3)),
+        imported_at: Some(now() + Duration::microseconds(3)),
         ..new_record(10, &scopes, &metadata)
     };
     insert(Record::new(&record).unwrap()).await;
