@@ -7,8 +7,9 @@ use sha2::{Digest as _, Sha256};
 use crate::digest::{ImportAlgorithm, KeyId, StoredDigest};
 use crate::token::TokenId;
 
-/// The text before a digest in the input of its id, so that no other use of SHA-256 has the same input.
-const DOMAIN: &[u8] = b"service-tokens imported id\0";
+/// The text before a digest in the input of its id, so that no other use of SHA-256 has the same input. With
+/// the digest it fits one block of SHA-256.
+const DOMAIN: &[u8] = b"service-tokens id\0";
 
 /// A digest of a credential, as an older system stored it.
 ///

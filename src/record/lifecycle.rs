@@ -128,7 +128,7 @@ impl Record {
     /// Returns whether the token has started and has not expired.
     #[inline]
     pub(crate) fn is_within_period(&self, now: DateTime<Utc>) -> bool {
-        !self.expires_at.is_some_and(|end| now >= end) && !self.is_pending(now)
+        self.expires_at.is_none_or(|end| now < end) && !self.is_pending(now)
     }
 
     /// Returns whether the token's `not_before` is in the future.
