@@ -127,10 +127,13 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
     /// A default end is cut to the end of the calling token. A later end that the request names is
     /// refused. The chain of issuers has at most 16 entries.
     ///
-    /// Once the new token is stored, the service reads the record of the calling token again. If
-    /// the calling token was revoked or suspended in the meantime, or may not issue any more for another reason,
-    /// the service revokes the new token and does not return its secret. So a revocation or a suspension
-    /// of the calling token with its descendants leaves no token behind.
+    /// Once the new token is stored, the service reads the record of the calling token again and compares
+    /// the bounds again. If the calling token was revoked, suspended or narrowed in the meantime, the
+    /// service revokes the new token and does not return its secret. So a revocation or a suspension of
+    /// the calling token with its descendants leaves no token behind.
+    ///
+    /// If the future is dropped after the token was stored, this comparison does not happen. Then a token may
+    /// remain whose secret was not returned, also after such a revocation. [`Event::Failed`] has its id.
     ///
     /// # Errors
     ///

@@ -273,7 +273,8 @@ impl Policy {
     /// Sets whether a token may outlive the token on whose behalf it was issued or rotated. The
     /// default is `false`.
     ///
-    /// A token can never extend its own lifetime, with either value.
+    /// A token can never extend its own lifetime itself. With `true`, a token that may issue and rotate can issue
+    /// a token that outlives it.
     ///
     /// # Examples
     ///
