@@ -184,7 +184,7 @@ impl<S: TokenStore> TokenService<S> {
     /// If the token made its newest secret [itself](crate::OnBehalf::rotate_self), the older one counts as
     /// the newest in this table, because a thief with the older one may have made the newest.
     ///
-    /// Each call emits one [`Event::LeakReported`](crate::Event::LeakReported), and the action emits its
+    /// Each call emits one [`Event::LeakReported`], and the action emits its
     /// own event before that.
     ///
     /// # Errors

@@ -308,7 +308,7 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     ///   request is not met.
     /// - [`ManageError::Invalid`] if a text is empty or too long, if an end breaks a rule of the policy
     ///   or of the token's type, or if the service does not know that type
-    ///   ([`Rule::Unknown`](crate::record::Rule::Unknown)).
+    ///   ([`Rule::Unknown`]).
     /// - [`ManageError::Contended`] if other operations wrote the same record again and again, or
     ///   if the token is being revoked or suspended at this moment.
     /// - [`ManageError::Random`] if the random source failed.
