@@ -281,6 +281,7 @@ impl Record {
         self.matches_hashed(&digests.hash(token), digests)
     }
 
+    // Inlined, because the proof is otherwise moved through memory.
     #[inline(always)]
     pub(crate) fn matches_hashed<'r>(
         &'r self,

@@ -30,6 +30,10 @@ impl Event {
     /// Returns the class of the event.
     pub(super) fn class(&self) -> Class {
         match self {
+            // Anyone can present or report a text, and none of these attempts has a calling token.
+            Self::Failed {
+                operation: Operation::RevokePresented | Operation::ReportLeak, ..
+            } => Class::Open,
             // Reading and failing need no right that a token could lack, and repeating a revocation has no
             // further effect. So a token can cause any number of these events.
             Self::Read { on_behalf_of, .. }

@@ -275,6 +275,22 @@ fn class_depends_on_the_calling_token() {
     }
 }
 
+/// Anyone can present or report texts while the store fails.
+#[test]
+fn failed_attempt_with_a_text_is_of_anyone() {
+    use super::class::Class;
+    for (operation, class) in [
+        (Operation::RevokePresented, Class::Open),
+        (Operation::ReportLeak, Class::Open),
+        (Operation::Revoke, Class::Reserved),
+        (Operation::Suspend, Class::Reserved),
+    ] {
+        let cause = "no answer".to_owned();
+        let event = Event::Failed { operation, id: None, on_behalf_of: None, cause };
+        assert_eq!(event.class(), class, "{operation}");
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Level(&'static str, #[source] Option<Box<Level>>);

@@ -334,7 +334,7 @@ impl<S: TokenStore> TokenService<S> {
             let Some(overlap) = record.overlap(self.now()) else { return Err(outdated()) };
             let mut end = EndOlderRequest::new(overlap.older_created_at);
             end.by.clone_from(&request.by);
-            let audit = self.audit(Operation::EndOlderSecret, Some(id));
+            let audit = self.audit(Operation::ReportLeak, Some(id));
             let outcome = self.try_end_older(&Caller::Embedder(None), id, &end).await;
             audit.end(outcome, |ended| end.ended_event(ended, None))?;
             *response = LeakResponse::EndedOlder;
@@ -342,13 +342,14 @@ impl<S: TokenStore> TokenService<S> {
         }
         if action == LeakAction::Suspend {
             let suspension = request.suspension();
-            let view: Tokens<'_, S> = View::of(self, None).into();
-            view.suspend(id, suspension).await?;
+            let audit = self.audit(Operation::ReportLeak, Some(id));
+            let outcome = self.try_suspend(&Caller::Embedder(None), id, &suspension).await;
+            audit.end(outcome, |suspended| suspension.suspended_event(suspended, None))?;
             *response = LeakResponse::Suspended;
             return Ok(());
         }
         let revocation = request.revocation();
-        let audit = self.audit(Operation::Revoke, Some(id));
+        let audit = self.audit(Operation::ReportLeak, Some(id));
         let is_unchanged = |present: &Record| {
             let matched = present.matches_hashed(hashed, &self.digests);
             let accepted = matched.is_ok_and(|matched| !matched.secret_ended(self.now()));

@@ -70,7 +70,7 @@ impl<S: TokenStore> TokenService<S> {
             }
         };
         let id = hashed.id();
-        let audit = self.audit(Operation::Revoke, Some(id));
+        let audit = self.audit(Operation::RevokePresented, Some(id));
         let owner = OnceLock::new();
         let refusal = match self.try_revoke_presented(&hashed, &request, &owner).await {
             Err(ManageError::NotPermitted(NotPermitted::NotActive(refusal))) => refusal,

@@ -40,6 +40,7 @@ mod revoke_all;
 mod rotate;
 mod scanner_regex;
 mod settings;
+mod several;
 mod show;
 mod suspend;
 mod table;

@@ -5,12 +5,10 @@ use service_tokens::{FileStore, Record, ResumeRequest, TokenId, TokenService};
 
 use crate::args::Args;
 use crate::exit::Exit;
-use crate::outcome::Outcome;
 use crate::output::{description, note, time, visible};
-use crate::progress::Progress;
 use crate::prompt::confirm;
-use crate::revoke::{find_all, read_ids};
 use crate::settings::Access;
+use crate::several;
 use crate::value;
 
 pub(crate) const HELP: &str = "\
@@ -40,14 +38,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
             _ => return Err(args.unknown_option(&option)),
         }
     }
-    let ids = match args.ids()? {
-        Some(ids) => ids,
-        None if yes => read_ids()?,
-        None => {
-            return Err(args
-                .usage_error("- needs --yes, because standard input holds the ids and no answer"));
-        }
-    };
+    let ids = several::ids(&args, yes)?;
     let mut request = ResumeRequest::new();
     if let Some(by) = by {
         request = request.by(by);
@@ -87,22 +78,15 @@ fn resume_several(
     yes: bool,
 ) -> Result<(), Exit> {
     let view = service.all_owners();
-    let found = find_all(view, ids)?;
+    let found = several::find(view, ids)?;
     if !yes && !found.records.is_empty() {
         found.records.iter().for_each(note_suspension);
         confirm(&format!("Resume these {} tokens?", found.records.len()))?;
     }
-    let mut progress = Progress::new("resuming");
-    let (mut outcome, total) = (Outcome::default(), found.records.len() as u64);
-    for (id, at) in found.records.iter().map(|record| record.id()).zip(1..) {
-        let resumed = block_on(view.resume(id, request.clone()));
-        if !outcome.add_one(id, resumed.map(|resumed| resumed.was_suspended)) {
-            break;
-        }
-        progress.update(at, total);
-    }
-    drop(progress);
-    outcome.report("Resumed", "tokens", service)?;
+    found.each(("resuming", "Resumed"), service, |id| {
+        let resumed = block_on(view.resume(id, request.clone()))?;
+        Ok(resumed.was_suspended)
+    })?;
     found.expect_known(ids)
 }
 

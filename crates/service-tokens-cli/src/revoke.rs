@@ -1,19 +1,14 @@
 //! `service-tokens revoke`
 
-use std::io::{self, BufRead};
-
 use futures_lite::future::block_on;
-use service_tokens::{
-    AllOwners, FileStore, ManageError, Record, RevokeRequest, TokenId, TokenService, Tokens,
-};
+use service_tokens::{FileStore, RevokeRequest, TokenId, TokenService};
 
 use crate::args::Args;
 use crate::exit::Exit;
-use crate::outcome::Outcome;
 use crate::output::{description, note, time};
-use crate::progress::Progress;
 use crate::prompt::confirm;
 use crate::settings::Access;
+use crate::several;
 use crate::value;
 
 pub(crate) const HELP: &str = "\
@@ -45,37 +40,12 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
             _ => return Err(args.unknown_option(&option)),
         }
     }
-    let ids = match args.ids()? {
-        Some(ids) => ids,
-        None if yes => read_ids()?,
-        None => {
-            return Err(args
-                .usage_error("- needs --yes, because standard input holds the ids and no answer"));
-        }
-    };
+    let ids = several::ids(&args, yes)?;
     let request = revoke_request(by, reason);
     let service = args.settings.open(Access::Write)?;
     match ids[..] {
         [id] => revoke_one(&service, id, request, yes),
         _ => revoke_several(&service, &ids, &request, yes),
-    }
-}
-
-/// Reads all ids before the first token is changed, so that a wrong line changes nothing.
-pub(crate) fn read_ids() -> Result<Vec<TokenId>, Exit> {
-    let mut ids = Vec::new();
-    for (i, line) in io::stdin().lock().lines().enumerate() {
-        let line = line.map_err(Exit::input)?;
-        match line.trim() {
-            "" => {}
-            id => ids.push(value::id(id).map_err(|error| {
-                Exit::Failed(format!("line {} {error}: nothing was changed", i + 1))
-            })?),
-        }
-    }
-    match ids.is_empty() {
-        true => Err(Exit::Failed("standard input contains no id".into())),
-        false => Ok(ids),
     }
 }
 
@@ -114,61 +84,18 @@ fn revoke_several(
     yes: bool,
 ) -> Result<(), Exit> {
     let view = service.all_owners();
-    let mut found = find_all(view, ids)?;
+    let mut found = several::find(view, ids)?;
     found.records.retain(|record| record.revocation().is_none());
     if !yes && !found.records.is_empty() {
         found.records.iter().for_each(|record| note(description(record)));
         note("A revoked service token cannot be recovered.");
         confirm(&format!("Revoke these {} tokens?", found.records.len()))?;
     }
-    let mut progress = Progress::new("revoking");
-    let (mut outcome, total) = (Outcome::default(), found.records.len() as u64);
-    for (id, at) in found.records.iter().map(|record| record.id()).zip(1..) {
-        let revoked = block_on(view.revoke(id, request.clone()));
-        if !outcome.add_one(id, revoked.map(|revoked| !revoked.already_revoked)) {
-            break;
-        }
-        progress.update(at, total);
-    }
-    drop(progress);
-    outcome.report("Revoked", "tokens", service)?;
+    found.each(("revoking", "Revoked"), service, |id| {
+        let revoked = block_on(view.revoke(id, request.clone()))?;
+        Ok(!revoked.already_revoked)
+    })?;
     found.expect_known(ids)
-}
-
-/// The records of several ids.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    pub(crate) records: Vec<Record>,
-    unknown: u64,
-}
-
-/// Reads the records, and reports each id that is unknown.
-pub(crate) fn find_all(
-    view: Tokens<'_, FileStore, AllOwners>,
-    ids: &[TokenId],
-) -> Result<Found, Exit> {
-    let mut found = Found::default();
-    for id in ids {
-        match block_on(view.get(*id)) {
-            Ok(stored) => found.records.push(stored.record),
-            Err(error @ ManageError::NotFound { .. }) => {
-                note(error);
-                found.unknown += 1;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(found)
-}
-
-impl Found {
-    /// Returns an error if one of the ids is unknown.
-    pub(crate) fn expect_known(&self, ids: &[TokenId]) -> Result<(), Exit> {
-        match self.unknown {
-            0 => Ok(()),
-            unknown => Err(Exit::Failed(format!("{unknown} of {} ids are unknown", ids.len()))),
-        }
-    }
 }
 
 /// Returns a request with the values of `--by` and `--reason`.

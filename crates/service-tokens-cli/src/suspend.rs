@@ -9,8 +9,8 @@ use crate::outcome::Outcome;
 use crate::output::{description, note, time};
 use crate::progress::Progress;
 use crate::prompt::confirm;
-use crate::revoke::{find_all, read_ids};
 use crate::settings::Access;
+use crate::several;
 use crate::value;
 
 pub(crate) const HELP: &str = "\
@@ -50,14 +50,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
             _ => return Err(args.unknown_option(&option)),
         }
     }
-    let ids = match args.ids()? {
-        Some(ids) => ids,
-        None if yes => read_ids()?,
-        None => {
-            return Err(args
-                .usage_error("- needs --yes, because standard input holds the ids and no answer"));
-        }
-    };
+    let ids = several::ids(&args, yes)?;
     let mut request = SuspendRequest::new();
     if let Some(until) = until {
         request = request.until(until);
@@ -111,22 +104,15 @@ fn suspend_several(
     yes: bool,
 ) -> Result<(), Exit> {
     let view = service.all_owners();
-    let found = find_all(view, ids)?;
+    let found = several::find(view, ids)?;
     if !yes && !found.records.is_empty() {
         found.records.iter().for_each(|record| note(description(record)));
         confirm(&format!("Suspend these {} tokens?", found.records.len()))?;
     }
-    let mut progress = Progress::new("suspending");
-    let (mut outcome, total) = (Outcome::default(), found.records.len() as u64);
-    for (id, at) in found.records.iter().map(|record| record.id()).zip(1..) {
-        let suspended = block_on(view.suspend(id, request.clone()));
-        if !outcome.add_one(id, suspended.map(|suspended| !suspended.already_suspended)) {
-            break;
-        }
-        progress.update(at, total);
-    }
-    drop(progress);
-    outcome.report("Suspended", "tokens", service)?;
+    found.each(("suspending", "Suspended"), service, |id| {
+        let suspended = block_on(view.suspend(id, request.clone()))?;
+        Ok(!suspended.already_suspended)
+    })?;
     found.expect_known(ids)
 }
 
@@ -137,7 +123,7 @@ fn suspend_with_descendants(
     yes: bool,
 ) -> Result<(), Exit> {
     let view = service.all_owners();
-    let found = find_all(view, ids)?;
+    let found = several::find(view, ids)?;
     let mut total = 0;
     for id in ids {
         total += block_on(view.suspend_with_descendants(*id, request.clone()).count())?;

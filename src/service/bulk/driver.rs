@@ -9,7 +9,7 @@ use super::concurrency::{BoxFuture, CONCURRENCY, ConcurrentFutures};
 use super::outcome::{BulkError, BulkOutcome};
 use super::progress::{BulkOperation, OnProgress, Progress};
 use crate::error::ManageError;
-use crate::event::Purpose;
+use crate::event::{Event, Operation, Purpose};
 use crate::store::{Filter, ListRequest, MAX_PAGE_LEN, Order, States, StoredRecord, TokenStore};
 use crate::token::TokenId;
 
@@ -30,8 +30,15 @@ impl<'t, S: TokenStore> Scan<'t, S> {
         &self.filter
     }
 
-    /// Counts the records in one pass, and changes none.
+    /// Counts the records in one pass, changes none, and emits the event of the count.
     pub(super) async fn count(&self, operation: &impl BulkOperation) -> Result<u64, ManageError> {
+        let audit = self.view.service.audit(Operation::Count, None);
+        let outcome = self.count_pass(operation).await;
+        let owner = self.view.owner.map(str::to_owned);
+        audit.end(outcome, |count| Event::Counted { owner, records: *count, on_behalf_of: None })
+    }
+
+    async fn count_pass(&self, operation: &impl BulkOperation) -> Result<u64, ManageError> {
         operation.check()?;
         let mut count = match self.first {
             Some(id) => self.first(id, operation).await?.iter().count() as u64,

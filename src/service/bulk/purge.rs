@@ -11,7 +11,7 @@ use super::outcome::{BulkError, BulkOutcome, BulkProgress};
 use super::progress::{BulkOperation, OnProgress};
 use crate::clock::{Earlier, from_micros, micros};
 use crate::error::ManageError;
-use crate::event::{Event, Operation};
+use crate::event::Event;
 use crate::record::{Field, Rule};
 use crate::store::{Filter, StoredRecord, TokenStore};
 
@@ -132,11 +132,8 @@ impl<'t, S: TokenStore> Purge<'t, S> {
     /// # Ok(()) }
     /// ```
     pub async fn count(self) -> Result<u64, ManageError> {
-        let audit = self.view.service.audit(Operation::Count, None);
         let (scan, operation) = self.parts();
-        let outcome = scan.count(&operation).await;
-        let owner = self.view.owner.map(str::to_owned);
-        audit.end(outcome, |count| Event::Counted { owner, records: *count, on_behalf_of: None })
+        scan.count(&operation).await
     }
 
     /// Removes the records, oldest first, in passes until one finds no record that it can remove.

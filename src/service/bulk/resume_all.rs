@@ -114,10 +114,7 @@ impl<'t, S: TokenStore> ResumeAll<'t, S> {
     /// # Ok(()) }
     /// ```
     pub async fn count(self) -> Result<u64, ManageError> {
-        let audit = self.operation.view.service.audit(Operation::Count, None);
-        let outcome = self.scan.count(&self.operation).await;
-        let owner = self.operation.view.owner.map(str::to_owned);
-        audit.end(outcome, |count| Event::Counted { owner, records: *count, on_behalf_of: None })
+        self.scan.count(&self.operation).await
     }
 
     /// Resumes the tokens, oldest first, in passes until one finds no token that it can resume.

@@ -8,7 +8,7 @@ use super::driver::{Scan, used_since_found};
 use super::outcome::{BulkError, BulkOutcome, BulkProgress};
 use super::progress::{BulkOperation, OnProgress};
 use crate::error::ManageError;
-use crate::event::{Event, Operation};
+use crate::event::Event;
 use crate::store::{Filter, States, StoredRecord, TokenStore};
 use crate::token::TokenId;
 
@@ -152,10 +152,7 @@ impl<'t, S: TokenStore> RevokeAll<'t, S> {
     /// # Ok(()) }
     /// ```
     pub async fn count(self) -> Result<u64, ManageError> {
-        let audit = self.operation.view.service.audit(Operation::Count, None);
-        let outcome = self.scan.count(&self.operation).await;
-        let owner = self.operation.view.owner.map(str::to_owned);
-        audit.end(outcome, |count| Event::Counted { owner, records: *count, on_behalf_of: None })
+        self.scan.count(&self.operation).await
     }
 
     /// Revokes the tokens, oldest first, in passes until one finds no token that it can revoke.

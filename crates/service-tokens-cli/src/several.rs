@@ -1,0 +1,96 @@
+//! Operations on several tokens, whose ids are arguments or on standard input.
+
+use std::io::{self, BufRead};
+
+use futures_lite::future::block_on;
+use service_tokens::{AllOwners, FileStore, ManageError, Record, TokenId, TokenService, Tokens};
+
+use crate::args::Args;
+use crate::exit::Exit;
+use crate::outcome::Outcome;
+use crate::output::note;
+use crate::progress::Progress;
+use crate::value;
+
+/// Returns the ids of the arguments, or those on standard input if the argument is `-`.
+pub(crate) fn ids(args: &Args, yes: bool) -> Result<Vec<TokenId>, Exit> {
+    match args.ids()? {
+        Some(ids) => Ok(ids),
+        None if yes => read_ids(),
+        None => {
+            Err(args
+                .usage_error("- needs --yes, because standard input holds the ids and no answer"))
+        }
+    }
+}
+
+/// Reads all ids before the first token is changed, so that a wrong line changes nothing.
+fn read_ids() -> Result<Vec<TokenId>, Exit> {
+    let mut ids = Vec::new();
+    for (i, line) in io::stdin().lock().lines().enumerate() {
+        let line = line.map_err(Exit::input)?;
+        match line.trim() {
+            "" => {}
+            id => ids.push(value::id(id).map_err(|error| {
+                Exit::Failed(format!("line {} {error}: nothing was changed", i + 1))
+            })?),
+        }
+    }
+    match ids.is_empty() {
+        true => Err(Exit::Failed("standard input contains no id".into())),
+        false => Ok(ids),
+    }
+}
+
+/// The records of several ids.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) records: Vec<Record>,
+    unknown: u64,
+}
+
+/// Reads the records, and reports each id that is unknown.
+pub(crate) fn find(view: Tokens<'_, FileStore, AllOwners>, ids: &[TokenId]) -> Result<Found, Exit> {
+    let mut found = Found::default();
+    for id in ids {
+        match block_on(view.get(*id)) {
+            Ok(stored) => found.records.push(stored.record),
+            Err(error @ ManageError::NotFound { .. }) => {
+                note(error);
+                found.unknown += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(found)
+}
+
+impl Found {
+    /// Performs an operation on each token and reports the result. The words are those of the progress and
+    /// of the report. The operation returns whether it changed the token.
+    pub(crate) fn each(
+        &self,
+        (doing, done): (&'static str, &str),
+        service: &TokenService<FileStore>,
+        operation: impl Fn(TokenId) -> Result<bool, ManageError>,
+    ) -> Result<(), Exit> {
+        let mut progress = Progress::new(doing);
+        let (mut outcome, total) = (Outcome::default(), self.records.len() as u64);
+        for (id, at) in self.records.iter().map(Record::id).zip(1..) {
+            if !outcome.add_one(id, operation(id)) {
+                break;
+            }
+            progress.update(at, total);
+        }
+        drop(progress);
+        outcome.report(done, "tokens", service)
+    }
+
+    /// Returns an error if one of the ids is unknown.
+    pub(crate) fn expect_known(&self, ids: &[TokenId]) -> Result<(), Exit> {
+        match self.unknown {
+            0 => Ok(()),
+            unknown => Err(Exit::Failed(format!("{unknown} of {} ids are unknown", ids.len()))),
+        }
+    }
+}
