@@ -14,5 +14,5 @@
 
 pub use crate::service::{
     BulkError, BulkFailure, BulkOutcome, BulkProgress, ExpiryNotices, ExpiryNoticesError,
-    ExpiryScan, Purge, ResumeAll, RevokeAll, SuspendAll, SuspensionMatch,
+    ExpiryScan, Purge, ResumeAll, RevokeAll, SuspendAll,
 };

@@ -22,7 +22,7 @@ pub(crate) use sink::{Events, with_sources};
 
 use crate::clock::ClockJump;
 use crate::error::VerifyError;
-use crate::record::{Field, State};
+use crate::record::{Field, State, Suspension, SuspensionMatch};
 use crate::refusal::Refusal;
 use crate::store::Filter;
 use crate::token::TokenId;
@@ -238,13 +238,18 @@ pub enum Event {
         /// The calling token, if the operation was on behalf of one.
         on_behalf_of: Option<TokenId>,
     },
-    /// A token was suspended that is suspended for as long or longer. Its record did not change.
+    /// A token was suspended that has a suspension with the same author and reason which lasts as long or
+    /// longer. Its record did not change.
     #[non_exhaustive]
     AlreadySuspended {
         /// The token's id.
         id: TokenId,
         /// The token's owner.
         owner: String,
+        /// The person or program that did it, if the request named one.
+        by: Option<String>,
+        /// The reason, if the request named one.
+        reason: Option<String>,
         /// The calling token, if the operation was on behalf of one.
         on_behalf_of: Option<TokenId>,
     },
@@ -272,17 +277,22 @@ pub enum Event {
         /// The text of the error that stopped it early, or that the caller gave up.
         stopped: Option<String>,
     },
-    /// A suspended token was resumed.
+    /// Suspensions of a token were ended. Unless some remain, the token is accepted again.
     #[non_exhaustive]
     Resumed {
         /// The token's id.
         id: TokenId,
         /// The token's owner.
         owner: String,
+        /// The suspensions that were ended.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::suspensions"))]
+        ended: Vec<Suspension>,
+        /// The number of suspensions that the token still has.
+        remaining: usize,
         /// The person or program that did it, if the request named one.
         by: Option<String>,
     },
-    /// A token was resumed that was not suspended. Its record did not change.
+    /// A token was resumed that had no such suspension. Its record did not change.
     #[non_exhaustive]
     NotSuspended {
         /// The token's id.
@@ -298,6 +308,11 @@ pub enum Event {
         /// The filter that selected the tokens.
         #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::filter"))]
         filter: Box<Filter>,
+        /// The token whose descendants were selected, and that was resumed with them.
+        with: Option<TokenId>,
+        /// The suspensions that the operation ended.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::suspension_match"))]
+        which: SuspensionMatch,
         /// The number of tokens that this operation resumed.
         resumed: u64,
         /// The number of tokens that failed.

@@ -16,6 +16,7 @@ mod lineage;
 mod rematch;
 mod rotate;
 mod suspend;
+mod suspension;
 mod texts;
 mod tlv;
 
@@ -35,7 +36,7 @@ pub(crate) use lifecycle::{ChangeDenied, Times};
 pub(crate) use rotate::{OlderEnds, Rotation};
 pub use rotate::{ReplacedSecret, RotateDenied};
 pub(crate) use suspend::NewSuspension;
-pub use suspend::Suspension;
+pub use suspension::{Suspension, SuspensionMatch};
 pub(crate) use texts::Texts;
 pub use tlv::CorruptRecord;
 
@@ -47,7 +48,7 @@ use crate::scope::ScopeSet;
 use crate::token::{ParsedToken, TokenId};
 
 /// The stored record of a token. It contains id, owner, type, issued-to, scopes, networks, times, digests,
-/// suspension and revocation, but no plaintext.
+/// suspensions and revocation, but no plaintext.
 ///
 /// A record is an immutable value. To change one, the service creates a modified copy, and a store
 /// replaces the old record by compare-and-swap. A store saves [`to_bytes`](Self::to_bytes), and can also
@@ -96,7 +97,8 @@ struct Rare {
     older: Option<OlderSecret>,
     ended: Option<EndedSecret>,
     revocation: Option<Revocation>,
-    suspension: Option<Suspension>,
+    /// In the order of [`Suspension::cmp_place`].
+    suspensions: Vec<Suspension>,
     issued_by: Option<Box<str>>,
     issuers: Vec<TokenId>,
     details: Option<Details>,
@@ -335,7 +337,7 @@ impl fmt::Debug for Record {
             .field("expires_at", &self.expires_at())
             .field("secret_created_at", &self.secret_created_at())
             .field("networks", &self.networks().collect::<Vec<_>>())
-            .field("suspension", &self.suspension())
+            .field("suspensions", &self.suspensions())
             .field("revocation", &self.revocation())
             .field("issued_by", &self.issued_by())
             .field("issuers", &self.issuers())

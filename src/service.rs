@@ -85,7 +85,7 @@ pub use report_leak::{
 };
 pub use request::{
     AmendRequest, EndOlderRequest, ImportRequest, IssueRequest, LeakRequest, ResumeRequest,
-    RevokeRequest, RotateRequest, SuspendRequest, SuspensionMatch,
+    RevokeRequest, RotateRequest, SuspendRequest,
 };
 pub use revoke::Revoked;
 pub use shut_down::ShutDown;

@@ -177,6 +177,7 @@ impl Event {
             | Self::Revoked { by, .. }
             | Self::RevokedAll { by, .. }
             | Self::Suspended { by, .. }
+            | Self::AlreadySuspended { by, .. }
             | Self::SuspendedAll { by, .. }
             | Self::Resumed { by, .. }
             | Self::ResumedAll { by, .. }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::clock::{ClockJump, rfc3339};
-use crate::record::{Field, State};
+use crate::record::{Field, State, Suspension, SuspensionMatch};
 use crate::store::{Filter, States};
 
 pub(super) fn time<S: Serializer>(time: &DateTime<Utc>, to: S) -> Result<S::Ok, S::Error> {
@@ -31,6 +31,43 @@ pub(super) fn clock_jump<S: Serializer>(jump: &ClockJump, to: S) -> Result<S::Ok
     let mut map = to.serialize_map(Some(2))?;
     map.serialize_entry("by_seconds", &jump.by.as_seconds_f64())?;
     map.serialize_entry("noticed_at", &rfc3339(jump.noticed_at))?;
+    map.end()
+}
+
+/// Writes the suspensions as a list of maps.
+pub(super) fn suspensions<S: Serializer>(
+    suspensions: &[Suspension],
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    to.collect_seq(suspensions.iter().map(|suspension| SuspensionMap {
+        since: rfc3339(suspension.since),
+        until: suspension.until.map(rfc3339),
+        by: suspension.by.as_deref(),
+        reason: suspension.reason.as_deref(),
+    }))
+}
+
+#[derive(serde::Serialize)]
+struct SuspensionMap<'s> {
+    since: String,
+    until: Option<String>,
+    by: Option<&'s str>,
+    reason: Option<&'s str>,
+}
+
+/// Writes the match as a map, with either the two texts or the time.
+pub(super) fn suspension_match<S: Serializer>(
+    which: &SuspensionMatch,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    let mut map = to.serialize_map(None)?;
+    match which {
+        SuspensionMatch::ByAndReason { by, reason } => {
+            map.serialize_entry("by", by)?;
+            map.serialize_entry("reason", reason)?;
+        }
+        SuspensionMatch::Since(since) => map.serialize_entry("since", &rfc3339(*since))?,
+    }
     map.end()
 }
 

@@ -14,6 +14,8 @@ fn next(event: &Event) -> Option<Event> {
     let (id, owner) = (ID, || "acme".to_owned());
     let by = || Some("deployment".to_owned());
     let cause = || "no answer".to_owned();
+    let at = from_micros(1_767_225_600_000_000);
+    let incident = Suspension { since: at, until: None, by: None, reason: Some("INC-42".into()) };
     Some(match event {
         Event::Issued { .. } => Event::Read { id, on_behalf_of: Some(id) },
         Event::Read { .. } => {
@@ -56,9 +58,13 @@ fn next(event: &Event) -> Option<Event> {
             reason: Some("INC-42".to_owned()),
             on_behalf_of: None,
         },
-        Event::Suspended { .. } => {
-            Event::AlreadySuspended { id, owner: owner(), on_behalf_of: Some(id) }
-        }
+        Event::Suspended { .. } => Event::AlreadySuspended {
+            id,
+            owner: owner(),
+            by: by(),
+            reason: by(),
+            on_behalf_of: Some(id),
+        },
         Event::AlreadySuspended { .. } => Event::SuspendedAll {
             owner: Some(owner()),
             filter: Box::new(Filter::new()),
@@ -70,11 +76,15 @@ fn next(event: &Event) -> Option<Event> {
             reason: None,
             stopped: None,
         },
-        Event::SuspendedAll { .. } => Event::Resumed { id, owner: owner(), by: by() },
+        Event::SuspendedAll { .. } => {
+            Event::Resumed { id, owner: owner(), ended: vec![incident], remaining: 1, by: by() }
+        }
         Event::Resumed { .. } => Event::NotSuspended { id, owner: owner() },
         Event::NotSuspended { .. } => Event::ResumedAll {
             owner: None,
             filter: Box::new(Filter::new()),
+            with: Some(id),
+            which: SuspensionMatch::Since(at),
             resumed: 1,
             failed: 0,
             by: by(),
@@ -219,6 +229,10 @@ fn serialize_times_is_rfc_3339() {
     assert_eq!(value("clock_jumped")["by_seconds"], -90.0);
     assert_eq!(value("clock_jumped")["noticed_at"], "1970-01-01T00:00:00Z");
     assert_eq!(value("suspended")["until"], "2026-01-01T00:00:00Z");
+    let ended = &value("resumed")["ended"][0];
+    assert_eq!(ended["since"], "2026-01-01T00:00:00Z");
+    assert_eq!((&ended["until"], &ended["reason"]), (&serde_json::Value::Null, &"INC-42".into()));
+    assert_eq!(value("resumed_all")["which"]["since"], "2026-01-01T00:00:00Z");
     assert_eq!(value("amended")["fields"], serde_json::json!(["issued_to", "expires_at"]));
     assert_eq!(value("expires_soon")["distance_seconds"], 86_400.0);
     assert_eq!(value("purged")["retention_seconds"], 1.5);

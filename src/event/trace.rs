@@ -59,9 +59,9 @@ pub(super) fn trace(event: &Event) {
             let on_behalf_of = on_behalf_of.map(shown);
             tracing::info!(target: T, %id, ?owner, ?until, ?by, ?reason, on_behalf_of, "token suspended");
         }
-        Event::AlreadySuspended { id, owner, on_behalf_of } => {
+        Event::AlreadySuspended { id, owner, by, reason, on_behalf_of } => {
             let on_behalf_of = on_behalf_of.map(shown);
-            tracing::info!(target: T, %id, ?owner, on_behalf_of, "token was suspended before");
+            tracing::info!(target: T, %id, ?owner, ?by, ?reason, on_behalf_of, "token was suspended before");
         }
         Event::SuspendedAll {
             owner,
@@ -81,17 +81,20 @@ pub(super) fn trace(event: &Event) {
                 tracing::info!(target: T, ?owner, ?filter, with, ?since, suspended, ?by, ?reason, "tokens suspended");
             }
         }
-        Event::Resumed { id, owner, by } => {
-            tracing::info!(target: T, %id, ?owner, ?by, "token resumed");
+        Event::Resumed { id, owner, ended, remaining, by } => {
+            let text =
+                if *remaining == 0 { "token resumed" } else { "suspension ended: others remain" };
+            tracing::info!(target: T, %id, ?owner, ?ended, remaining, ?by, "{text}");
         }
         Event::NotSuspended { id, owner } => {
             tracing::info!(target: T, %id, ?owner, "token was not suspended");
         }
-        Event::ResumedAll { owner, filter, resumed, failed, by, stopped } => {
+        Event::ResumedAll { owner, filter, with, which, resumed, failed, by, stopped } => {
+            let with = with.as_ref().map(tracing::field::display);
             if stopped.is_some() || *failed > 0 {
-                tracing::warn!(target: T, ?owner, ?filter, resumed, failed, ?by, ?stopped, "not all tokens were resumed");
+                tracing::warn!(target: T, ?owner, ?filter, with, ?which, resumed, failed, ?by, ?stopped, "not all tokens were resumed");
             } else {
-                tracing::info!(target: T, ?owner, ?filter, resumed, ?by, "tokens resumed");
+                tracing::info!(target: T, ?owner, ?filter, with, ?which, resumed, ?by, "tokens resumed");
             }
         }
         Event::Amended { id, owner, fields, by, on_behalf_of } => {

@@ -74,10 +74,13 @@ impl Record {
         self.rare.as_ref()?.revocation.as_ref()
     }
 
-    /// Returns the latest suspension, if the token has not been resumed since. It may have passed its
-    /// [`until`](Suspension::until).
-    pub fn suspension(&self) -> Option<&Suspension> {
-        self.rare.as_ref()?.suspension.as_ref()
+    /// Returns the suspensions that were not ended by resuming the token, earliest first. There are at most 8.
+    ///
+    /// Some or all of them may have passed their [`until`](Suspension::until). The next suspension or
+    /// resumption removes these.
+    #[inline]
+    pub fn suspensions(&self) -> &[Suspension] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.suspensions)
     }
 
     /// Returns the networks from which the token is accepted, in ascending order. Without networks the

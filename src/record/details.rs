@@ -26,7 +26,7 @@ impl Details {
         for text in metadata.iter().flat_map(|(key, value)| [key, value]) {
             entries.counted(text.as_bytes());
         }
-        Self::of_encoded(networks.map_or(&[], NetworkSet::as_bytes), entries.content())
+        Self::of_encoded(networks.map_or(&[], NetworkSet::as_bytes), &entries.into_content())
     }
 
     /// Returns a copy. It is out of line, so that a verification of a token without details does not pay for

@@ -7,7 +7,7 @@
 //! exactly one encoding.
 //!
 //! The frame (format byte, tag, length, checksum, maximum length) and the fields 1 to 8, 12 to 16 and
-//! 19 to 22 have the same meaning and limits in every later format, so that an old version of this crate can
+//! 19 have the same meaning and limits in every later format, so that an old version of this crate can
 //! list and filter the records of a new one. A writer uses the oldest format that can express the record.
 //!
 //! A field with a tag of 128 or more does not restrict the token. A version that does not know it
@@ -54,20 +54,17 @@ const ISSUED_BY: u8 = 15;
 const ISSUERS: u8 = 16;
 const METADATA: u8 = 17;
 const NETWORKS: u8 = 18;
-const SUSPENDED_SINCE: u8 = 19;
-const SUSPENDED_UNTIL: u8 = 20;
-const SUSPENDED_BY: u8 = 21;
-const SUSPENSION_REASON: u8 = 22;
-const SECRET_BY: u8 = 23;
-const SECRET_ON_BEHALF_OF: u8 = 24;
-const END_SET_AT: u8 = 25;
-const SECRET_MADE_WITH: u8 = 26;
+const SUSPENSIONS: u8 = 19;
+const SECRET_BY: u8 = 20;
+const SECRET_ON_BEHALF_OF: u8 = 21;
+const END_SET_AT: u8 = 22;
+const SECRET_MADE_WITH: u8 = 23;
 
 /// The first tag of the fields that may be ignored.
 const FIRST_IGNORABLE_TAG: u8 = 128;
 
-/// The maximum total length of the fields that may be ignored, in bytes. It leaves enough space for
-/// a revocation.
+/// The maximum total length of the fields that may be ignored, in bytes. With it, a record of the longest
+/// fields, all suspensions and a revocation has at most [`MAX_RECORD_BYTES`].
 const MAX_IGNORABLE_BYTES: usize = 16_384;
 
 impl Record {
@@ -192,11 +189,8 @@ impl Writer {
                 }
             }
         }
-        if let Some(suspension) = &rare.suspension {
-            self.time(SUSPENDED_SINCE, Some(suspension.since));
-            self.time(SUSPENDED_UNTIL, suspension.until);
-            self.text(SUSPENDED_BY, suspension.by.as_deref());
-            self.text(SUSPENSION_REASON, suspension.reason.as_deref());
+        if !rare.suspensions.is_empty() {
+            self.field(SUSPENSIONS, &Suspension::to_bytes(&rare.suspensions));
         }
         self.text(SECRET_BY, rare.secret_by.as_deref());
         if let Some(token) = rare.secret_on_behalf_of {
@@ -219,7 +213,7 @@ struct Head<'b> {
     not_before: Option<DateTime<Utc>>,
     expires_at: Option<DateTime<Utc>>,
     revocation: Option<Revocation>,
-    suspension: Option<Suspension>,
+    suspensions: Vec<Suspension>,
     issued_by: Option<Box<str>>,
     issuers: Vec<TokenId>,
 }
@@ -242,7 +236,7 @@ impl<'b> Head<'b> {
             not_before: fields.time(NOT_BEFORE)?,
             expires_at: fields.time(EXPIRES_AT)?,
             revocation: revocation(fields)?,
-            suspension: suspension(fields)?,
+            suspensions: fields.take(SUSPENSIONS, Suspension::read)?.unwrap_or_default(),
             issued_by: fields.text(ISSUED_BY, MAX_TEXT_LEN)?.map(Into::into),
             issuers: fields.take(ISSUERS, issuers)?.unwrap_or_default(),
         })
@@ -283,7 +277,7 @@ impl<'b> Head<'b> {
         };
         record.set_rare(Rare {
             revocation: self.revocation,
-            suspension: self.suspension,
+            suspensions: self.suspensions,
             issued_by: self.issued_by,
             issuers: self.issuers,
             ..rare
@@ -309,20 +303,6 @@ fn revocation(fields: &mut Fields<'_>) -> Result<Option<Revocation>, CorruptReco
     match at {
         Some(at) => Ok(Some(Revocation { at, by, reason })),
         None if by.is_some() || reason.is_some() => Err(CorruptRecord("a revocation has no time")),
-        None => Ok(None),
-    }
-}
-
-fn suspension(fields: &mut Fields<'_>) -> Result<Option<Suspension>, CorruptRecord> {
-    let since = fields.time(SUSPENDED_SINCE)?;
-    let until = fields.time(SUSPENDED_UNTIL)?;
-    let by = fields.text(SUSPENDED_BY, MAX_TEXT_LEN)?.map(Into::into);
-    let reason = fields.text(SUSPENSION_REASON, MAX_TEXT_LEN)?.map(Into::into);
-    match since {
-        Some(since) => Ok(Some(Suspension { since, until, by, reason })),
-        None if until.is_some() || by.is_some() || reason.is_some() => {
-            Err(CorruptRecord("a suspension has no start"))
-        }
         None => Ok(None),
     }
 }

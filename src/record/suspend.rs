@@ -1,26 +1,19 @@
-//! The suspension of a token, as pure functions.
+//! The suspensions of a token, as pure functions.
+//!
+//! A token can be suspended for several reasons at once, for example for an unpaid bill and because of an
+//! incident. Each of them is a suspension of its own, named by its author and reason. So ending one of them
+//! does not end another, and the token is refused until the last one has ended.
+//!
+//! A record has at most [`MAX_SUSPENSIONS`]. One more takes over the end of the one that ends first, because
+//! a suspension must neither be refused nor shorten another one.
 
 use chrono::{DateTime, Utc};
 
 use super::Record;
 use super::field::{Field, MAX_TEXT_LEN, Rule, nearest_valid};
 use super::lifecycle::ChangeDenied;
+use super::suspension::{MAX_SUSPENSIONS, Suspension};
 use crate::clock::whole_micros;
-
-/// The suspension of a token. Until it passes or the token is resumed, the token is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Suspension {
-    /// The time of the suspension. All tokens of one bulk suspension have the same time.
-    pub since: DateTime<Utc>,
-    /// The time at which the suspension passes by itself, or `None` if it lasts until the token is
-    /// resumed.
-    pub until: Option<DateTime<Utc>>,
-    /// The person or program that suspended the token, named by the embedder.
-    pub by: Option<Box<str>>,
-    /// The reason, for people who read the record later.
-    pub reason: Option<Box<str>>,
-}
 
 /// The input of a suspension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,34 +24,33 @@ pub(crate) struct NewSuspension<'r> {
     pub(crate) reason: Option<&'r str>,
 }
 
-impl Suspension {
-    /// Returns whether this suspension ends later than a suspension until the given time.
-    fn outlasts(&self, until: Option<DateTime<Utc>>) -> bool {
-        match (self.until, until) {
-            (None, until) => until.is_some(),
-            (Some(own), Some(until)) => own > until,
-            (Some(_), None) => false,
-        }
-    }
-}
-
 impl Record {
     /// Returns whether the token is suspended at this time.
     #[inline]
-    pub(crate) fn is_suspended(&self, now: DateTime<Utc>) -> bool {
-        self.suspension().is_some_and(|suspension| suspension.until.is_none_or(|end| now < end))
+    pub(crate) fn is_suspended(&self, earlier: DateTime<Utc>) -> bool {
+        self.suspensions().iter().any(|suspension| suspension.is_running(earlier))
     }
 
     /// Returns whether the token has a suspension that passes by itself.
     #[inline]
     pub(crate) fn has_suspension_end(&self) -> bool {
-        self.suspension().is_some_and(|suspension| suspension.until.is_some())
+        self.suspensions().iter().any(|suspension| suspension.until.is_some())
     }
 
-    /// Returns the suspended record, or `None` if the token is suspended for as long or longer.
+    /// Returns the suspension with this author and reason.
+    pub(crate) fn suspension_named(
+        &self,
+        by: Option<&str>,
+        reason: Option<&str>,
+    ) -> Option<&Suspension> {
+        self.suspensions().iter().find(|suspension| suspension.is_named(by, reason))
+    }
+
+    /// Returns the record with one more suspension, or `None` if it has one with the same name that lasts as
+    /// long or longer.
     ///
-    /// A suspension that lasts longer takes the place of the one before. So resuming the earlier one does
-    /// not end the later one.
+    /// A suspension takes the place of a shorter one with the same name. Suspensions that have passed at
+    /// `now` are removed.
     ///
     /// # Errors
     ///
@@ -79,22 +71,34 @@ impl Record {
                 return Err(Field::SuspendedUntil.breaks(Rule::NotAfterNow).into());
             }
         }
-        let suspension = Suspension {
+        let mut suspension = Suspension {
             since: nearest_valid(new.since),
             until,
             by: new.by.map(Into::into),
             reason: new.reason.map(Into::into),
         };
-        if self.suspension().is_some_and(|present| !suspension.outlasts(present.until)) {
+        let named = self.suspension_named(new.by, new.reason);
+        if named.is_some_and(|named| named.cmp_end(&suspension).is_ge()) {
             return Ok(None);
         }
+        let mut suspensions: Vec<Suspension> = self
+            .suspensions()
+            .iter()
+            .filter(|other| other.is_running(now) && !other.is_named(new.by, new.reason))
+            .cloned()
+            .collect();
+        if suspensions.len() >= MAX_SUSPENSIONS {
+            suspension.take_over_first_to_end(&mut suspensions);
+        }
+        suspensions.push(suspension);
+        suspensions.sort_by(Suspension::cmp_place);
         let mut suspended = self.clone();
-        suspended.rare.get_or_insert_default().suspension = Some(suspension);
+        suspended.rare.get_or_insert_default().suspensions = suspensions;
         Ok(Some(suspended))
     }
 
-    /// Returns the record without its suspension, or `None` if the token is not suspended at the time
-    /// `earlier`.
+    /// Returns the record without the selected suspensions, and these, or `None` if no selected one is
+    /// running at the time `earlier`. Suspensions that have passed are removed too.
     ///
     /// # Errors
     ///
@@ -103,15 +107,19 @@ impl Record {
         &self,
         now: DateTime<Utc>,
         earlier: DateTime<Utc>,
-    ) -> Result<Option<Self>, ChangeDenied> {
+        selects: impl Fn(&Suspension) -> bool,
+    ) -> Result<Option<(Self, Vec<Suspension>)>, ChangeDenied> {
         self.expect_live(now)?;
-        if !self.is_suspended(earlier) {
+        let running = self.suspensions().iter().filter(|suspension| suspension.is_running(earlier));
+        let (ended, others): (Vec<Suspension>, Vec<Suspension>) =
+            running.cloned().partition(|suspension| selects(suspension));
+        if ended.is_empty() {
             return Ok(None);
         }
         let mut resumed = self.clone();
         let mut rare = resumed.rare.take().map(|rare| *rare).unwrap_or_default();
-        rare.suspension = None;
+        rare.suspensions = others;
         resumed.set_rare(rare);
-        Ok(Some(resumed))
+        Ok(Some((resumed, ended)))
     }
 }

@@ -122,12 +122,20 @@ fn full() -> Record {
         by: Some("on call".into()),
         reason: Some("seen in a public log".into()),
     });
-    rare.suspension = Some(Suspension {
-        since: from_micros(1_767_225_600_000_007),
-        until: Some(from_micros(1_767_225_600_000_008)),
-        by: Some("on duty".into()),
-        reason: Some("odd traffic".into()),
-    });
+    rare.suspensions = vec![
+        Suspension {
+            since: from_micros(1_767_225_600_000_007),
+            until: Some(from_micros(1_767_225_600_000_008)),
+            by: Some("on duty".into()),
+            reason: Some("odd traffic".into()),
+        },
+        Suspension {
+            since: from_micros(1_767_225_600_000_007),
+            until: None,
+            by: Some("on duty".into()),
+            reason: Some("unpaid".into()),
+        },
+    ];
     rare.secret_by = Some("a console".into());
     rare.secret_on_behalf_of = Some(TokenId::from_bytes([0x77; 16]));
     rare.end_set_at = Some(from_micros(1_767_225_600_000_009));
@@ -188,6 +196,11 @@ impl fmt::Debug for AnyRare {
     }
 }
 
+fn in_place(mut suspensions: Vec<Suspension>) -> Vec<Suspension> {
+    suspensions.sort_by(Suspension::cmp_place);
+    suspensions
+}
+
 prop_compose! {
     fn rares()(
         older in proptest::option::of((digests(), times(), times(), any::<bool>())),
@@ -195,10 +208,11 @@ prop_compose! {
         revocation in proptest::option::of((
             times(), proptest::option::of(texts()), proptest::option::of(texts()),
         )),
-        suspension in proptest::option::of((
-            times(), proptest::option::of(times()),
-            proptest::option::of(texts()), proptest::option::of(texts()),
-        )),
+        suspensions in btree_map(
+            (proptest::option::of(texts()), proptest::option::of(texts())),
+            (times(), proptest::option::of(times())),
+            0..=8,
+        ),
         networks in proptest::option::of(network_sets()),
         (secret_by, token, made_with, end_set_at) in (
             proptest::option::of(texts()),
@@ -225,12 +239,17 @@ prop_compose! {
             }),
             issued_by: issued_by.map(Into::into),
             issuers: issuers.into_iter().map(TokenId::from_bytes).collect(),
-            suspension: suspension.map(|(since, until, by, reason)| Suspension {
-                since,
-                until,
-                by: by.map(Into::into),
-                reason: reason.map(Into::into),
-            }),
+            suspensions: in_place(
+                suspensions
+                    .into_iter()
+                    .map(|((by, reason), (since, until))| Suspension {
+                        since,
+                        until,
+                        by: by.map(Into::into),
+                        reason: reason.map(Into::into),
+                    })
+                    .collect(),
+            ),
             details: Details::new(networks.as_ref(), &metadata),
             secret_by: secret_by.map(Into::into),
             secret_on_behalf_of: token.map(TokenId::from_bytes),

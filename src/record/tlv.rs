@@ -30,6 +30,10 @@ impl Writer {
         self.0.push(byte);
     }
 
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
     /// Writes a length and the content.
     pub(super) fn counted(&mut self, content: &[u8]) {
         self.length(content.len());
@@ -37,8 +41,8 @@ impl Writer {
     }
 
     /// Returns the written bytes as the content of a field.
-    pub(super) fn content(&self) -> &[u8] {
-        &self.0
+    pub(super) fn into_content(self) -> Vec<u8> {
+        self.0
     }
 
     /// Appends the checksum and returns the bytes.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use super::cache::Cache;
@@ -574,6 +575,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             owner_limits: OwnerLimits::default(),
             pending_uses: resolution.map(PendingUses::new),
             overlap_attempts: RecentTimes::new(OVERLAP_ATTEMPTS),
+            bulk_suspension: AtomicI64::new(0),
         })
     }
 }

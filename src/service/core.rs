@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -14,7 +15,7 @@ use super::policy::Policy;
 use super::recent_times::RecentTimes;
 use super::records::Records;
 use crate::check::AccessRules;
-use crate::clock::{ClockJump, Earlier, GuardedClock, Moment};
+use crate::clock::{ClockJump, Earlier, GuardedClock, Moment, from_micros};
 use crate::digest::Digests;
 use crate::event::{Event, Events, Operation};
 use crate::import::ImportForms;
@@ -66,6 +67,8 @@ pub struct TokenService<S> {
     pub(super) pending_uses: Option<PendingUses>,
     /// The times of the latest attempts to end an overlap, by secret.
     pub(super) overlap_attempts: RecentTimes,
+    /// The start of the latest bulk suspension, in milliseconds.
+    pub(super) bulk_suspension: AtomicI64,
 }
 
 /// The error returned by [`TokenService::flush_events_blocking`] if the event sink had not received all events
@@ -104,6 +107,16 @@ impl<S> TokenService<S> {
     /// Returns the earlier time, for operations that destroy records or must not miss a live token.
     pub(super) fn earlier(&self) -> Earlier {
         self.clock.earlier(|jump| self.report_clock_jump(jump))
+    }
+
+    /// Returns the start of a bulk suspension. It names the suspension, so no two are equal, also while the
+    /// service's time stands still. It is a whole millisecond, because clients send it back and many of
+    /// them round times to milliseconds.
+    pub(super) fn start_bulk_suspension(&self) -> DateTime<Utc> {
+        let now = self.now().timestamp_millis();
+        let next = |last: i64| now.max(last.saturating_add(1));
+        let last = self.bulk_suspension.fetch_update(Relaxed, Relaxed, |last| Some(next(last)));
+        from_micros(next(last.unwrap_or_else(|last| last)).saturating_mul(1_000))
     }
 
     /// Returns the times that decide the state of a token.

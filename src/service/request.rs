@@ -21,7 +21,7 @@ pub use issue::IssueRequest;
 pub use leak::LeakRequest;
 pub use revoke::RevokeRequest;
 pub use rotate::RotateRequest;
-pub use suspend::{ResumeRequest, SuspendRequest, SuspensionMatch};
+pub use suspend::{ResumeRequest, SuspendRequest};
 
 /// The end that a request names, of the token, of its older secret or of its suspension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 //! [persistent](Retry::Persistent), and other writes of this service end before the token that is being
 //! suspended.
 //!
-//! A resumption ends the suspension that it finds first, and no other. If another suspension takes its place
-//! before the write, the resumption fails, because another operator wants the token to stay suspended.
+//! A resumption ends the suspensions that it finds first, and no other. If a further one that it selects is
+//! added before the write, the resumption fails, because another operator wants the token to stay suspended.
 
 use chrono::{DateTime, Utc};
 
@@ -15,7 +15,7 @@ use super::records::Retry;
 use super::request::{ResumeRequest, SuspendRequest};
 use crate::error::ManageError;
 use crate::event::Event;
-use crate::record::{Field, InvalidField, NewSuspension, Record, Suspension};
+use crate::record::{Field, InvalidField, NewSuspension, Record, Suspension, SuspensionMatch};
 use crate::store::TokenStore;
 use crate::token::TokenId;
 
@@ -23,9 +23,10 @@ use crate::token::TokenId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Suspended {
-    /// The record with the suspension that is in effect.
+    /// The record with all its suspensions.
     pub record: Record,
-    /// Whether the token was suspended for as long or longer before. Then this call did not change it.
+    /// Whether the token had a suspension with the same author and reason that lasts as long or longer. Then
+    /// this call did not change it.
     pub already_suspended: bool,
 }
 
@@ -33,10 +34,11 @@ pub struct Suspended {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Resumed {
-    /// The record without a suspension that is in effect.
+    /// The record without the suspensions that this call ended. The token is still suspended if it has
+    /// others.
     pub record: Record,
-    /// Whether the token was suspended. Otherwise this call did not change it.
-    pub was_suspended: bool,
+    /// The suspensions that this call ended. If it is empty, the call did not change the token.
+    pub ended: Vec<Suspension>,
 }
 
 /// The start and the end of a suspension.
@@ -89,7 +91,7 @@ impl<S: TokenStore> TokenService<S> {
                 if !lost {
                     own = None;
                 }
-                let done = own.is_some() && present.suspension() == own.as_ref();
+                let done = own.is_some() && named(present, request) == own.as_ref();
                 if let (Caller::Itself(token, scope), false) = (caller, done) {
                     self.admit(token, present, *scope)?;
                 }
@@ -100,22 +102,24 @@ impl<S: TokenStore> TokenService<S> {
                     .map_err(|denied| ManageError::of_denied(id, denied))?;
                 if let Some(suspended) = &suspended {
                     guard.get_or_insert_with(|| self.records.begin_stop(id));
-                    own = suspended.suspension().cloned();
+                    own = named(suspended, request).cloned();
                 }
                 Ok(suspended)
             })
             .await?;
-        Ok(Suspended { already_suspended: record.suspension() != own.as_ref(), record })
+        Ok(Suspended { already_suspended: named(&record, request) != own.as_ref(), record })
     }
 
     pub(super) async fn try_resume(
         &self,
         owner: Option<&str>,
         id: TokenId,
+        which: Option<&SuspensionMatch>,
         request: &ResumeRequest,
     ) -> Result<Resumed, ManageError> {
         self.check_resumption(request)?;
-        self.resume_selected(owner, id, |_| true).await
+        let selects = |suspension: &_| which.is_none_or(|which| which.selects(suspension));
+        self.resume_selected(owner, id, selects).await
     }
 
     pub(super) fn check_resumption(&self, request: &ResumeRequest) -> Result<(), InvalidField> {
@@ -125,39 +129,42 @@ impl<S: TokenStore> TokenService<S> {
         }
     }
 
-    /// Ends the suspension of a token if it is in effect and selected.
+    /// Ends the suspensions of a token that are running and selected.
     pub(super) async fn resume_selected(
         &self,
         owner: Option<&str>,
         id: TokenId,
         selects: impl Fn(&Suspension) -> bool + Send + Sync,
     ) -> Result<Resumed, ManageError> {
-        let mut first: Option<Suspension> = None;
+        let mut first: Option<Vec<Suspension>> = None;
         let record = self
             .records
             .change(Retry::YieldToStop, owner, id, |present, lost| {
                 let times = self.times();
                 let resumed = present
-                    .resume(times.now, times.earlier)
+                    .resume(times.now, times.earlier, &selects)
                     .map_err(|denied| ManageError::of_denied(id, denied))?;
-                let (Some(resumed), Some(running)) = (resumed, present.suspension()) else {
+                let Some((resumed, ended)) = resumed else {
                     // After a lost answer, this call resumed the token.
                     if !lost {
                         first = None;
                     }
                     return Ok(None);
                 };
-                match &first {
-                    Some(first) if first != running => return Err(ManageError::Contended { id }),
-                    Some(_) => {}
-                    None if selects(running) => first = Some(running.clone()),
-                    None => return Ok(None),
+                let found = first.get_or_insert_with(|| ended.clone());
+                if ended.iter().any(|suspension| !found.contains(suspension)) {
+                    return Err(ManageError::Contended { id });
                 }
                 Ok(Some(resumed))
             })
             .await?;
-        Ok(Resumed { record, was_suspended: first.is_some() })
+        Ok(Resumed { record, ended: first.unwrap_or_default() })
     }
+}
+
+/// Returns the suspension with the author and the reason of the request.
+fn named<'r>(record: &'r Record, request: &SuspendRequest) -> Option<&'r Suspension> {
+    record.suspension_named(request.by.as_deref(), request.reason.as_deref())
 }
 
 impl SuspendRequest {
@@ -178,11 +185,11 @@ impl SuspendRequest {
         on_behalf_of: Option<TokenId>,
     ) -> Event {
         let (id, owner) = (suspended.record.id(), suspended.record.owner().to_owned());
-        if suspended.already_suspended {
-            return Event::AlreadySuspended { id, owner, on_behalf_of };
-        }
-        let until = suspended.record.suspension().and_then(|suspension| suspension.until);
         let (by, reason) = (self.by.clone(), self.reason.clone());
+        if suspended.already_suspended {
+            return Event::AlreadySuspended { id, owner, by, reason, on_behalf_of };
+        }
+        let until = named(&suspended.record, self).and_then(|suspension| suspension.until);
         Event::Suspended { id, owner, until, by, reason, on_behalf_of }
     }
 }
@@ -191,10 +198,10 @@ impl ResumeRequest {
     /// Returns the event of a successful resumption.
     pub(super) fn resumed_event(&self, resumed: &Resumed) -> Event {
         let (id, owner) = (resumed.record.id(), resumed.record.owner().to_owned());
-        if resumed.was_suspended {
-            Event::Resumed { id, owner, by: self.by.clone() }
-        } else {
-            Event::NotSuspended { id, owner }
+        if resumed.ended.is_empty() {
+            return Event::NotSuspended { id, owner };
         }
+        let (ended, remaining) = (resumed.ended.clone(), resumed.record.suspensions().len());
+        Event::Resumed { id, owner, ended, remaining, by: self.by.clone() }
     }
 }

@@ -350,7 +350,7 @@ pub(crate) async fn amend_of_suspended_or_pending_token_works(stores: Stores) {
         let before = harness.record(id).await;
         let amended = acme.amend(id, AmendRequest::new().issued_to("restore")).await.unwrap();
         assert_eq!(amended.record.state(harness.service.now()), state);
-        assert_eq!(amended.record.suspension(), before.suspension());
+        assert_eq!(amended.record.suspensions(), before.suspensions());
         assert_eq!(amended.record.not_before(), before.not_before());
     }
 }

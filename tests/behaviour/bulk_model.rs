@@ -10,12 +10,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_lite::future::block_on;
 use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof};
 use proptest::test_runner::TestRunner;
-use service_tokens::bulk::SuspensionMatch;
 use service_tokens::clock::ManualClock;
-use service_tokens::record::{Revocation, Suspension};
+use service_tokens::record::{Revocation, Suspension, SuspensionMatch};
 use service_tokens::{
-    Filter, IssueRequest, ManageError, ResumeRequest, RevokeRequest, RotateRequest, SuspendRequest,
-    TokenId, TokenService,
+    Filter, IssueRequest, ManageError, Record, ResumeRequest, RevokeRequest, RotateRequest,
+    SuspendRequest, TokenId, TokenService,
 };
 
 behaviours! {
@@ -155,7 +154,7 @@ struct Token {
     start: Option<DateTime<Utc>>,
     end: DateTime<Utc>,
     revoked: Option<DateTime<Utc>>,
-    suspension: Option<Pause>,
+    pauses: Vec<Pause>,
 }
 
 /// A suspension of a token.
@@ -166,9 +165,15 @@ struct Pause {
     incident: usize,
 }
 
+impl Pause {
+    fn is_running(&self, now: DateTime<Utc>) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
 impl Token {
     fn is_suspended(&self, now: DateTime<Utc>) -> bool {
-        self.suspension.is_some_and(|pause| pause.until.is_none_or(|until| now < until))
+        self.pauses.iter().any(|pause| pause.is_running(now))
     }
 
     fn is_active(&self, now: DateTime<Utc>) -> bool {
@@ -176,17 +181,29 @@ impl Token {
         self.is_live(now) && started && !self.is_suspended(now)
     }
 
-    /// Suspends the token, unless it is suspended for as long. Returns whether it changed.
-    fn suspend(&mut self, new: Pause) -> bool {
-        let lengthens = match self.suspension.map(|pause| pause.until) {
+    /// Suspends the token, unless the same incident suspends it for as long. Returns whether it changed.
+    fn suspend(&mut self, new: Pause, now: DateTime<Utc>) -> bool {
+        let present = self.pauses.iter().find(|pause| pause.incident == new.incident);
+        let lengthens = match present.map(|pause| pause.until) {
             None => true,
             Some(None) => false,
             Some(Some(present)) => new.until.is_none_or(|until| until > present),
         };
         if lengthens {
-            self.suspension = Some(new);
+            self.pauses.retain(|pause| pause.is_running(now) && pause.incident != new.incident);
+            self.pauses.push(new);
+            self.pauses.sort_by_key(|pause| (pause.since, pause.incident));
         }
         lengthens
+    }
+
+    /// Ends the suspensions that are selected. Returns whether there was one that had not passed.
+    fn resume(&mut self, selects: impl Fn(&Pause) -> bool, now: DateTime<Utc>) -> bool {
+        let ends = self.pauses.iter().any(|pause| pause.is_running(now) && selects(pause));
+        if ends {
+            self.pauses.retain(|pause| pause.is_running(now) && !selects(pause));
+        }
+        ends
     }
 
     fn is_live(&self, now: DateTime<Utc>) -> bool {
@@ -238,6 +255,19 @@ fn request(incident: usize, lasting: Option<Duration>) -> SuspendRequest {
 fn pause(suspension: &Suspension) -> Pause {
     let incident = INCIDENTS.iter().position(|text| suspension.reason.as_deref() == Some(text));
     Pause { since: suspension.since, until: suspension.until, incident: incident.unwrap() }
+}
+
+/// Returns the suspensions in the order of the model, by start and incident.
+fn pauses(record: &Record) -> Vec<Pause> {
+    record.suspensions().iter().map(pause).collect()
+}
+
+/// Returns whether both have the same incidents with the same ends.
+fn same_but_start(one: &[Pause], other: &[Pause]) -> bool {
+    let ends = |pauses: &[Pause]| {
+        pauses.iter().map(|pause| (pause.incident, pause.until)).collect::<BTreeMap<_, _>>()
+    };
+    one.len() == other.len() && ends(one) == ends(other)
 }
 
 struct Simulation {
@@ -298,7 +328,7 @@ impl Simulation {
                             start,
                             end: now + lifetime,
                             revoked: None,
-                            suspension: None,
+                            pauses: Vec::new(),
                         };
                         self.tokens.insert(issued.record.id(), token);
                     }
@@ -332,7 +362,7 @@ impl Simulation {
                 match outcome {
                     Ok(suspended) => {
                         assert!(token.is_live(now));
-                        let changed = token.suspend(Pause { since: now, until, incident });
+                        let changed = token.suspend(Pause { since: now, until, incident }, now);
                         assert_eq!(suspended.already_suspended, !changed);
                     }
                     Err(ManageError::Ended { .. }) => assert!(!token.is_live(now)),
@@ -345,10 +375,7 @@ impl Simulation {
                 let token = self.tokens.get_mut(&id).unwrap();
                 match outcome {
                     Ok(resumed) => {
-                        assert_eq!(resumed.was_suspended, token.is_suspended(now));
-                        if resumed.was_suspended {
-                            token.suspension = None;
-                        }
+                        assert_eq!(!resumed.ended.is_empty(), token.resume(|_| true, now));
                     }
                     Err(ManageError::Ended { .. }) => assert!(!token.is_live(now)),
                     Err(other) => panic!("{other:?}"),
@@ -357,7 +384,7 @@ impl Simulation {
             Command::SuspendAll { selection, incident, lasting, polls } => {
                 let until = lasting.map(|lasting| now + lasting);
                 let pause = Pause { since: now, until, incident };
-                self.suspend_all(&selection, pause, lasting, polls).await;
+                self.suspend_all(&selection, pause, polls).await;
             }
             Command::ResumeAll { selection, incident, since_of } => {
                 self.resume_all(&selection, incident, since_of, now).await;
@@ -423,24 +450,22 @@ impl Simulation {
         }
     }
 
-    async fn suspend_all(
-        &mut self,
-        selection: &Selection,
-        new: Pause,
-        lasting: Option<Duration>,
-        polls: Option<usize>,
-    ) {
+    async fn suspend_all(&mut self, selection: &Selection, new: Pause, polls: Option<usize>) {
         let view = self.view(selection.view);
         let now = new.since;
-        let run = || view.suspend_all(filter(selection, now), request(new.incident, lasting));
+        let request = request(new.incident, None);
+        let request = new.until.map_or(request.clone(), |until| request.until(until));
+        let run = || view.suspend_all(filter(selection, now), request.clone());
         let mut tokens = self.tokens.clone();
         let selected = tokens.values_mut().filter(|token| token.selected(selection, now));
-        let expected = selected.map(|token| u64::from(token.suspend(new))).sum::<u64>();
+        let expected = selected.map(|token| u64::from(token.suspend(new, now))).sum::<u64>();
         assert_eq!(run().count().await.unwrap(), expected);
-        let mut done = 0;
+        let (mut done, mut starts) = (0, Vec::new());
         if let Some(polls) = polls {
-            // The future is dropped after some polls. Time stands still, so another run has the same start.
-            let mut dropped = Box::pin(run().run());
+            // The future is dropped after some polls. Another run continues with the rest.
+            let first = run();
+            starts.push(first.since());
+            let mut dropped = Box::pin(first.run());
             for _ in 0..polls {
                 if let Some(outcome) = futures_lite::future::poll_once(&mut dropped).await {
                     done = outcome.unwrap().done;
@@ -449,15 +474,27 @@ impl Simulation {
             }
             drop(dropped);
             for record in records(&*self.store).await {
-                let suspension = record.suspension().map(pause);
-                let before = self.tokens[&record.id()].suspension;
-                assert!(suspension == before || suspension == tokens[&record.id()].suspension);
+                let pauses = pauses(&record);
+                let (before, after) = (&self.tokens[&record.id()], &tokens[&record.id()]);
+                assert!(pauses == before.pauses || same_but_start(&pauses, &after.pauses));
             }
         }
-        let outcome = run().run().await.unwrap();
+        let last = run();
+        starts.push(last.since());
+        let outcome = last.run().await.unwrap();
         assert!(outcome.passes <= 2, "{outcome:?}");
         done += outcome.done;
         assert!(if polls.is_some() { done <= expected } else { done == expected });
+        // Time stands still, but the starts of bulk suspensions differ. The model takes them from the records.
+        for record in records(&*self.store).await {
+            let (pauses, token) = (pauses(&record), tokens.get_mut(&record.id()).unwrap());
+            assert!(same_but_start(&pauses, &token.pauses));
+            for pause in &pauses {
+                let before = self.tokens[&record.id()].pauses.contains(pause);
+                assert!(before || pause.incident == new.incident && starts.contains(&pause.since));
+            }
+            token.pauses = pauses;
+        }
         self.tokens = tokens;
     }
 
@@ -470,7 +507,7 @@ impl Simulation {
     ) {
         let since = since_of
             .and_then(|n| self.nth(n))
-            .and_then(|id| self.tokens[&id].suspension.map(|pause| pause.since));
+            .and_then(|id| self.tokens[&id].pauses.last().map(|pause| pause.since));
         let which = since.map_or_else(
             || SuspensionMatch::ByAndReason {
                 by: Some("ops".into()),
@@ -478,22 +515,18 @@ impl Simulation {
             },
             SuspensionMatch::Since,
         );
-        let resumed = |token: &Token| {
-            token.selected(selection, now)
-                && token.is_suspended(now)
-                && token.suspension.is_some_and(|pause| match since {
-                    Some(since) => pause.since == since,
-                    None => pause.incident == incident,
-                })
+        let selects = |pause: &Pause| match since {
+            Some(since) => pause.since == since,
+            None => pause.incident == incident,
         };
-        let expected = self.tokens.values().filter(|token| resumed(token)).count() as u64;
+        let mut tokens = self.tokens.clone();
+        let selected = tokens.values_mut().filter(|token| token.selected(selection, now));
+        let expected = selected.map(|token| u64::from(token.resume(selects, now))).sum::<u64>();
         let view = self.view(selection.view);
         let run = || view.resume_all(filter(selection, now), which.clone(), ResumeRequest::new());
         assert_eq!(run().count().await.unwrap(), expected);
         assert_eq!(run().run().await.unwrap().done, expected);
-        for token in self.tokens.values_mut().filter(|token| resumed(token)) {
-            token.suspension = None;
-        }
+        self.tokens = tokens;
     }
 
     async fn check(&self) {
@@ -504,7 +537,7 @@ impl Simulation {
         for record in records {
             let token = &self.tokens[&record.id()];
             assert_eq!(record.revocation().map(|revocation| revocation.at), token.revoked);
-            assert_eq!(record.suspension().map(pause), token.suspension);
+            assert_eq!(pauses(&record), token.pauses);
             let accepted = self.service.verify(&token.text, &any()).await.is_ok();
             assert_eq!(accepted, token.is_active(now));
         }

@@ -256,7 +256,7 @@ impl Simulation {
                 None => self.store.insert(&record).await.unwrap(),
                 Some(found) => self.store.replace(&record, found.version).await.unwrap(),
             };
-            let suspended = record.suspension().is_some();
+            let suspended = !record.suspensions().is_empty();
             self.tokens.insert(record.id(), Token { end, suspended, revoked: false });
         }
         self.clock.advance((target - self.clock.now()).to_std().unwrap());

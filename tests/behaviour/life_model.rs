@@ -1,7 +1,7 @@
 //! Random histories of tokens against a model: the service agrees with it at every step, and accepts no
 //! token again that has ended.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof};
 use proptest::test_runner::TestRunner;
 use service_tokens::clock::{Clock, ManualClock};
 use service_tokens::error::RevokePresentedError;
-use service_tokens::record::ReplacedSecret;
+use service_tokens::record::{ReplacedSecret, SuspensionMatch};
 use service_tokens::store::{Order, States};
 use service_tokens::{
     AmendRequest, EndOlderRequest, Filter, IssueRequest, ListRequest, ManageError, Refusal,
@@ -32,6 +32,7 @@ behaviours! {
 }
 
 const OWNERS: [&str; 3] = ["acme", "globex", "acme "];
+const INCIDENTS: [&str; 3] = ["INC-1", "INC-2", "unpaid"];
 
 /// The view of an operation.
 #[derive(Debug, Clone, Copy)]
@@ -74,11 +75,14 @@ enum Command {
     Suspend {
         token: usize,
         view: View,
+        incident: usize,
         lasting: Option<Duration>,
     },
+    /// Ends one incident, or all.
     Resume {
         token: usize,
         view: View,
+        incident: Option<usize>,
     },
     /// An operator trusts the clock again.
     Acknowledge,
@@ -125,9 +129,12 @@ fn commands() -> impl Strategy<Value = Command> {
     let end_older = (0..64usize).prop_map(|token| Command::EndOlder { token });
     let present =
         (0..64usize, 0..64usize).prop_map(|(token, secret)| Command::Present { token, secret });
-    let suspend = (0..64usize, views(), maybe())
-        .prop_map(|(token, view, lasting)| Command::Suspend { token, view, lasting });
-    let resume = (0..64usize, views()).prop_map(|(token, view)| Command::Resume { token, view });
+    let suspend =
+        (0..64usize, views(), 0..3usize, maybe()).prop_map(|(token, view, incident, lasting)| {
+            Command::Suspend { token, view, incident, lasting }
+        });
+    let resume = (0..64usize, views(), proptest::option::of(0..3usize))
+        .prop_map(|(token, view, incident)| Command::Resume { token, view, incident });
     prop_oneof![
         4 => issue,
         6 => rotate,
@@ -163,14 +170,14 @@ struct ModelToken {
     start: Option<DateTime<Utc>>,
     end: DateTime<Utc>,
     revoked: bool,
-    /// The end of the suspension, if there is one.
-    suspended: Option<Option<DateTime<Utc>>>,
+    /// The ends of the suspensions by incident.
+    suspended: BTreeMap<usize, Option<DateTime<Utc>>>,
     secrets: Vec<ModelSecret>,
 }
 
 impl ModelToken {
     fn is_suspended(&self, earlier: DateTime<Utc>) -> bool {
-        self.suspended.is_some_and(|until| until.is_none_or(|until| earlier < until))
+        self.suspended.values().any(|until| until.is_none_or(|until| earlier < until))
     }
 
     fn state(&self, Times { now, earlier }: Times) -> State {
@@ -260,14 +267,14 @@ impl Simulation {
 
     async fn apply(&mut self, command: Command) {
         match command {
-            Command::Suspend { token, view, lasting } => {
+            Command::Suspend { token, view, incident, lasting } => {
                 if !self.tokens.is_empty() {
-                    self.suspend(token % self.tokens.len(), view, lasting).await;
+                    self.suspend(token % self.tokens.len(), view, incident, lasting).await;
                 }
             }
-            Command::Resume { token, view } => {
+            Command::Resume { token, view, incident } => {
                 if !self.tokens.is_empty() {
-                    self.resume(token % self.tokens.len(), view).await;
+                    self.resume(token % self.tokens.len(), view, incident).await;
                 }
             }
             Command::Acknowledge => drop(self.service.acknowledge_clock_jump()),
@@ -326,7 +333,7 @@ impl Simulation {
             let secret = ModelSecret { token: text(&issued), ends: None };
             let id = issued.record.id();
             let secrets = vec![secret];
-            let (revoked, suspended) = (false, None);
+            let (revoked, suspended) = (false, BTreeMap::new());
             let token = ModelToken { id, owner, narrow, start, end, revoked, suspended, secrets };
             self.tokens.push(token);
         }
@@ -445,17 +452,23 @@ impl Simulation {
         model.revoked |= !ended;
     }
 
-    async fn suspend(&mut self, token: usize, view: View, lasting: Option<Duration>) {
+    async fn suspend(
+        &mut self,
+        token: usize,
+        view: View,
+        incident: usize,
+        lasting: Option<Duration>,
+    ) {
         let Times { now, earlier } = self.times();
         let until = lasting.map(|lasting| now + lasting);
-        let request = SuspendRequest::new();
+        let request = SuspendRequest::new().reason(INCIDENTS[incident]);
         let request = until.map_or(request.clone(), |until| request.until(until));
         let outcome = self.view(view).suspend(self.tokens[token].id, request).await;
         let model = &mut self.tokens[token];
-        let lengthens = match (model.suspended, until) {
+        let lengthens = match (model.suspended.get(&incident), until) {
             (None, _) | (Some(Some(_)), None) => true,
             (Some(None), _) => false,
-            (Some(Some(present)), Some(until)) => until > present,
+            (Some(Some(present)), Some(until)) => until > *present,
         };
         let expected = if !model.seen_by(view) {
             Kind::NotFound
@@ -472,30 +485,43 @@ impl Simulation {
         };
         assert_eq!(got, expected);
         if got == Kind::Done {
-            model.suspended = Some(until);
+            model.suspended.retain(|_, until| until.is_none_or(|until| earlier < until));
+            model.suspended.insert(incident, until);
         }
     }
 
-    async fn resume(&mut self, token: usize, view: View) {
+    async fn resume(&mut self, token: usize, view: View, incident: Option<usize>) {
         let times = self.times();
-        let outcome = self.view(view).resume(self.tokens[token].id, ResumeRequest::new()).await;
+        let (id, request) = (self.tokens[token].id, ResumeRequest::new());
+        let outcome = match incident {
+            None => self.view(view).resume(id, request).await,
+            Some(incident) => {
+                let reason = Some(INCIDENTS[incident].to_owned());
+                let which = SuspensionMatch::ByAndReason { by: None, reason };
+                self.view(view).resume_only(id, which, request).await
+            }
+        };
         let model = &mut self.tokens[token];
+        let runs = |until: &Option<DateTime<Utc>>| until.is_none_or(|end| times.earlier < end);
+        let selects = |of: &usize| incident.is_none_or(|incident| incident == *of);
         let expected = if !model.seen_by(view) {
             Kind::NotFound
         } else {
             match model.state(times) {
                 State::Revoked | State::Expired => Kind::Ended,
-                State::Suspended => Kind::Done,
-                State::Pending | State::Active => Kind::DoneBefore,
+                _ if model.suspended.iter().any(|(of, until)| runs(until) && selects(of)) => {
+                    Kind::Done
+                }
+                _ => Kind::DoneBefore,
             }
         };
         let got = match &outcome {
-            Ok(resumed) if !resumed.was_suspended => Kind::DoneBefore,
+            Ok(resumed) if resumed.ended.is_empty() => Kind::DoneBefore,
             outcome => kind(outcome),
         };
         assert_eq!(got, expected);
         if got == Kind::Done {
-            model.suspended = None;
+            model.suspended.retain(|of, until| runs(until) && !selects(of));
         }
     }
 

@@ -87,6 +87,7 @@ pub(crate) mod revoke_contended;
 pub(crate) mod revoke_presented;
 pub(crate) mod revoke_with_descendants;
 pub(crate) mod rotate_conditional;
+pub(crate) mod several_suspensions;
 pub(crate) mod shut_down;
 pub(crate) mod still_active;
 pub(crate) mod suspend;
@@ -174,6 +175,7 @@ behaviour_modules! {
     revoke_presented,
     revoke_with_descendants,
     rotate_conditional,
+    several_suspensions,
     still_active,
     suspend,
     suspend_all,

@@ -14,6 +14,7 @@ use moves::{Command, GRANTS, Grants, Start, What, commands, names, starts, with_
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use service_tokens::clock::ManualClock;
+use service_tokens::record::Suspension;
 use service_tokens::{
     AmendRequest, EndOlderRequest, IssueRequest, Issued, ManageError, OwnerStatus, Policy, Record,
     Requirement, ReservedScope, ResumeRequest, RevokeRequest, ScopeSet, State, SuspendRequest,
@@ -333,11 +334,15 @@ impl Simulation {
         if active && closed {
             *self.counts.entry("closed callers").or_default() += 1;
         }
-        // A token can only lengthen a suspension. It never resumes a token.
-        if let Some(suspended) = before.as_ref().and_then(Record::suspension) {
-            let after = self.record(before.as_ref().unwrap().id()).await;
-            let until = after.suspension().expect("a token resumed it").until;
-            assert!(until.is_none_or(|until| suspended.until.is_some_and(|end| end <= until)));
+        // A token can only add or lengthen a suspension. It never resumes a token.
+        if let Some(before) = before.as_ref() {
+            let after = self.record(before.id()).await;
+            for suspension in before.suspensions() {
+                let lasts = |other: &Suspension| {
+                    other.until.is_none_or(|until| suspension.until.is_some_and(|end| end <= until))
+                };
+                assert!(after.suspensions().iter().any(lasts), "a token resumed it");
+            }
         }
         let Ok(outcome) = outcome else { return };
         assert!(active, "an ended or suspended token was accepted as the caller");

@@ -247,7 +247,7 @@ pub(crate) async fn report_leak_suspends_newest_secret(stores: Stores) {
         ]
     );
     assert!(in_order, "{events:?}");
-    let suspension = harness.record(issued.record.id()).await.suspension().cloned().unwrap();
+    let suspension = harness.record(issued.record.id()).await.suspensions()[0].clone();
     assert_eq!(suspension.by.as_deref(), Some("scanner"));
     assert_eq!(harness.refusal(&text(&issued)).await, Some(Refusal::Suspended));
     // A suspended token can be revoked by a later report.

@@ -88,7 +88,7 @@ fn read_golden_records_gives_their_fields() {
     assert!(records[&7].is_newer());
     let networks: Vec<String> = records[&9].networks().map(|n| n.to_string()).collect();
     assert_eq!(networks, ["10.0.0.0/8", "2001:db8::/32"]);
-    let suspension = records[&9].suspension().unwrap();
+    let suspension = &records[&9].suspensions()[0];
     let until = now + chrono::Duration::microseconds(9);
     assert_eq!((suspension.since, suspension.until), (now, Some(until)));
     assert_eq!(suspension.by.as_deref(), Some("on call"));

@@ -1,7 +1,8 @@
 //! JSON objects of records.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
+use service_tokens::record::Suspension;
 use service_tokens::store::LastUsed;
 use service_tokens::{StoredRecord, TokenService};
 
@@ -32,11 +33,8 @@ pub(crate) fn details<S>(stored: &StoredRecord, service: &TokenService<S>) -> St
         object
             .field("issuers", record.issuers().iter().map(ToString::to_string).collect::<Value>());
     }
-    if let Some(suspension) = record.suspension() {
-        object.field("suspended_since", time(suspension.since));
-        object.optional("suspended_until", suspension.until.map(time).as_deref());
-        object.optional("suspended_by", suspension.by.as_deref());
-        object.optional("suspension_reason", suspension.reason.as_deref());
+    if !record.suspensions().is_empty() {
+        object.field("suspensions", record.suspensions().iter().map(suspension).collect::<Value>());
     }
     if let Some(revocation) = record.revocation() {
         object.field("revoked_at", time(revocation.at));
@@ -47,6 +45,15 @@ pub(crate) fn details<S>(stored: &StoredRecord, service: &TokenService<S>) -> St
         object.field("newer_format", true);
     }
     object.finish()
+}
+
+fn suspension(suspension: &Suspension) -> Value {
+    json!({
+        "since": time(suspension.since),
+        "until": suspension.until.map(time),
+        "by": suspension.by,
+        "reason": suspension.reason,
+    })
 }
 
 fn time(time: DateTime<Utc>) -> String {

@@ -58,12 +58,12 @@ fn resume_one(
 ) -> Result<(), Exit> {
     let view = service.all_owners();
     let record = block_on(view.get(id))?.record;
-    if !yes && record.suspension().is_some() {
-        note_suspension(&record);
+    if !yes && !record.suspensions().is_empty() {
+        note_suspensions(&record);
         confirm("Resume this token?")?;
     }
     let resumed = block_on(view.resume(id, request))?;
-    if resumed.was_suspended {
+    if !resumed.ended.is_empty() {
         note(format_args!("Resumed {}.", description(&record)));
     } else {
         note(format_args!("{} was not suspended. Nothing changed.", description(&record)));
@@ -80,26 +80,27 @@ fn resume_several(
     let view = service.all_owners();
     let found = several::find(view, ids)?;
     if !yes && !found.records.is_empty() {
-        found.records.iter().for_each(note_suspension);
+        found.records.iter().for_each(note_suspensions);
         confirm(&format!("Resume these {} tokens?", found.records.len()))?;
     }
     found.each(("resuming", "Resumed"), service, |id| {
         let resumed = block_on(view.resume(id, request.clone()))?;
-        Ok(resumed.was_suspended)
+        Ok(!resumed.ended.is_empty())
     })?;
     found.expect_known(ids)
 }
 
 /// Shows the token, and who suspended it, when and why.
-fn note_suspension(record: &Record) {
+fn note_suspensions(record: &Record) {
     note(description(record));
-    let Some(suspension) = record.suspension() else { return };
-    let by = suspension.by.as_deref().map(|by| format!(" by {}", visible(by)));
-    let reason = suspension.reason.as_deref().map(|reason| format!(": {}", visible(reason)));
-    note(format_args!(
-        "  suspended since {}{}{}",
-        time(suspension.since),
-        by.unwrap_or_default(),
-        reason.unwrap_or_default()
-    ));
+    for suspension in record.suspensions() {
+        let by = suspension.by.as_deref().map(|by| format!(" by {}", visible(by)));
+        let reason = suspension.reason.as_deref().map(|reason| format!(": {}", visible(reason)));
+        note(format_args!(
+            "  suspended since {}{}{}",
+            time(suspension.since),
+            by.unwrap_or_default(),
+            reason.unwrap_or_default()
+        ));
+    }
 }

@@ -20,8 +20,8 @@ so it cannot be shown.
   --json    print one JSON object: the fields of `service-tokens list --json`,
             and secret_created_at, older_secret_created_at,
             older_secret_ends_at, older_secret_ends_on_first_use, issued_by,
-            issuers, suspended_since, suspended_until, suspended_by,
-            suspension_reason, revoked_at, revoked_by, reason and newer_format,
+            issuers, suspensions (a list of objects with since, until, by and
+            reason), revoked_at, revoked_by, reason and newer_format,
             as far as the token has them.
             newer_format is true if a newer version wrote the record; some of
             its fields are then not shown
@@ -80,7 +80,7 @@ fn lines<S>(stored: &StoredRecord, service: &TokenService<S>) -> Vec<(&'static s
     lines.extend(record.issuers().iter().map(|issuer| ("Issued By Token", issuer.to_string())));
     let entry = |(key, value)| ("Metadata", format!("{}={}", visible(key), visible(value)));
     lines.extend(record.metadata().map(entry));
-    if let Some(suspension) = record.suspension() {
+    for suspension in record.suspensions() {
         lines.push(("Suspended Since", time(suspension.since)));
         lines.push(("Suspended Until", suspension.until.map_or("resumed".into(), time)));
         lines.extend(suspension.by.as_deref().map(|by| ("Suspended By", visible(by))));

@@ -84,8 +84,10 @@ fn suspend_one(
         confirm("Suspend this token?")?;
     }
     let suspended = block_on(view.suspend(id, request))?;
-    let until = suspended.record.suspension().and_then(|suspension| suspension.until);
-    let end = until.map_or("it is resumed".to_owned(), time);
+    let ends = suspended.record.suspensions().iter().map(|suspension| suspension.until);
+    // No end is the latest.
+    let last = ends.reduce(|one, other| one.zip(other).map(|(one, other)| one.max(other)));
+    let end = last.flatten().map_or("it is resumed".to_owned(), time);
     if suspended.already_suspended {
         note(format_args!(
             "{} was already suspended until {end}. Nothing changed.",

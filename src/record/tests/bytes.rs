@@ -93,6 +93,16 @@ fn each_rule_has_its_message() {
     const TIME: &str = "a time is out of range";
     const ISSUERS: &str = "the number of issuers is zero or too large";
     const METADATA: &str = "the metadata is empty or too long";
+    const SUSPENSIONS: &str = "the number of suspensions is zero or too large";
+    let suspension = |since: i64, until: Option<i64>, by: &str, reason: &str| {
+        let mut bytes = [time(since), vec![u8::from(until.is_some())]].concat();
+        bytes.extend(until.into_iter().flat_map(i64::to_be_bytes));
+        for text in [by, reason] {
+            bytes.extend(leb(text.len()));
+            bytes.extend(text.as_bytes());
+        }
+        bytes
+    };
     type Case = (u8, Option<Vec<u8>>, Result<(), &'static str>);
     let cases: Vec<Case> = vec![
         (1, None, Err(MISSING)),
@@ -185,22 +195,58 @@ fn each_rule_has_its_message() {
             Some((0..33).flat_map(|i| [4, 10, 0, 0, i, 32]).collect()),
             Err("a set has too many networks"),
         ),
-        (19, Some(time(5)), Ok(())),
-        (19, Some(time(LATEST + 1)), Err(TIME)),
-        (20, Some(time(5)), Err("a suspension has no start")),
-        (21, Some(b"x".to_vec()), Err("a suspension has no start")),
-        (22, Some(b"x".to_vec()), Err("a suspension has no start")),
-        (23, Some(long(MAX_TEXT_LEN)), Ok(())),
-        (23, Some(long(MAX_TEXT_LEN + 1)), Err(TEXT)),
-        (24, Some(long(16)), Ok(())),
-        (24, Some(long(15)), Err(EARLY)),
-        (24, Some(long(17)), Err(LONG)),
-        (25, Some(time(LATEST)), Ok(())),
-        (25, Some(time(LATEST + 1)), Err(TIME)),
-        (26, Some(time(LATEST)), Ok(())),
-        (26, Some(time(LATEST + 1)), Err(TIME)),
-        (27, Some(vec![]), Err("a field is unknown")),
-        (27, Some(b"x".to_vec()), Err("a field is unknown")),
+        (19, Some(vec![]), Err(SUSPENSIONS)),
+        (19, Some(suspension(5, None, "", "")), Ok(())),
+        (19, Some(suspension(5, Some(4), "a", "b")), Ok(())),
+        (19, Some(suspension(LATEST, Some(LATEST), "", "")), Ok(())),
+        (19, Some(suspension(LATEST + 1, None, "", "")), Err(TIME)),
+        (19, Some(suspension(5, Some(LATEST + 1), "", "")), Err(TIME)),
+        (19, Some([time(5), vec![2, 0, 0]].concat()), Err("a flag is neither 0 nor 1")),
+        (19, Some([time(5), vec![0, 0]].concat()), Err(EARLY)),
+        (19, Some([time(5), vec![0, 0x80, 0, 0]].concat()), Err("a length is longer than needed")),
+        (19, Some([time(5), vec![0, 1, 0xff, 0]].concat()), Err(UTF8)),
+        (19, Some(suspension(5, None, &"x".repeat(MAX_TEXT_LEN), "")), Ok(())),
+        (19, Some(suspension(5, None, "", &"x".repeat(MAX_TEXT_LEN + 1))), Err(TEXT)),
+        (19, Some([suspension(5, None, "a", ""), suspension(5, None, "b", "")].concat()), Ok(())),
+        (19, Some([suspension(5, None, "", "a"), suspension(5, None, "", "b")].concat()), Ok(())),
+        (19, Some([suspension(5, None, "", "z"), suspension(5, None, "a", "")].concat()), Ok(())),
+        (
+            19,
+            Some([suspension(5, None, "b", ""), suspension(5, None, "a", "")].concat()),
+            Err("suspensions are not in order"),
+        ),
+        (
+            19,
+            Some([suspension(5, None, "", "b"), suspension(5, None, "", "a")].concat()),
+            Err("suspensions are not in order"),
+        ),
+        (
+            19,
+            Some([suspension(5, None, "a", ""), suspension(5, Some(9), "a", "")].concat()),
+            Err("suspensions are not in order"),
+        ),
+        (
+            19,
+            Some([suspension(5, None, "a", ""), suspension(6, None, "a", "")].concat()),
+            Err("two suspensions have the same name"),
+        ),
+        (19, Some((0..8).flat_map(|i| suspension(i, None, "", &i.to_string())).collect()), Ok(())),
+        (
+            19,
+            Some((0..9).flat_map(|i| suspension(i, None, "", &i.to_string())).collect()),
+            Err(SUSPENSIONS),
+        ),
+        (20, Some(long(MAX_TEXT_LEN)), Ok(())),
+        (20, Some(long(MAX_TEXT_LEN + 1)), Err(TEXT)),
+        (21, Some(long(16)), Ok(())),
+        (21, Some(long(15)), Err(EARLY)),
+        (21, Some(long(17)), Err(LONG)),
+        (22, Some(time(LATEST)), Ok(())),
+        (22, Some(time(LATEST + 1)), Err(TIME)),
+        (23, Some(time(LATEST)), Ok(())),
+        (23, Some(time(LATEST + 1)), Err(TIME)),
+        (24, Some(vec![]), Err("a field is unknown")),
+        (24, Some(b"x".to_vec()), Err("a field is unknown")),
         (127, Some(b"x".to_vec()), Err("a field is unknown")),
         (128, Some(b"x".to_vec()), Ok(())),
         (255, Some(vec![0; 16_384]), Ok(())),
@@ -261,14 +307,20 @@ fn largest_record_fits() {
     let networks = NetworkSet::new((0..32).map(|i| format!("::{i}").parse().unwrap())).unwrap();
     rare.details = Details::new(Some(&networks), &metadata);
     rare.secret_by = Some(text.as_str().into());
-    let suspension = rare.suspension.as_mut().unwrap();
-    suspension.by = Some(text.as_str().into());
-    suspension.reason = Some(text.as_str().into());
+    rare.suspensions = (0..8)
+        .map(|i| Suspension {
+            since: from_micros(i),
+            until: Some(from_micros(i)),
+            by: Some(text.as_str().into()),
+            reason: Some(format!("{i}{}", &text[1..]).into()),
+        })
+        .collect();
+    rare.ignorable = vec![(200, vec![0; 16_384].into())];
     let revocation = rare.revocation.as_mut().unwrap();
     revocation.by = Some(text.as_str().into());
     revocation.reason = Some(text.as_str().into());
     let bytes = largest.to_bytes();
-    assert_eq!(bytes.len(), 34_173);
+    assert_eq!(bytes.len(), 65_043);
     assert!(bytes.len() <= MAX_RECORD_BYTES);
     assert_eq!(Record::from_bytes(&bytes), Ok(largest));
 }
@@ -356,8 +408,8 @@ fn newer() -> Vec<u8> {
     fields.push((16, [1; 32].to_vec()));
     fields.push((17, b"\xff".to_vec()));
     fields.push((18, b"\xff".to_vec()));
-    fields.push((19, 4_000i64.to_be_bytes().to_vec()));
-    fields.push((21, b"someone".to_vec()));
+    fields.push((19, [&4_000i64.to_be_bytes()[..], &[0, 7], b"someone", &[0]].concat()));
+    fields.push((20, b"\xff".to_vec()));
     fields.push((200, b"only on Sundays".to_vec()));
     frame(2, &fields)
 }
@@ -373,6 +425,7 @@ fn newer_record_is_listed_and_copied_only() {
     assert_eq!(record.created_at(), from_micros(1_000));
     assert_eq!(record.state(from_micros(0)), State::Revoked);
     assert_eq!(record.revocation().unwrap().by.as_deref(), Some("later"));
+    assert_eq!(record.suspensions()[0].by.as_deref(), Some("someone"));
     assert_eq!(record.issued_by(), Some("someone"));
     assert_eq!(record.issuers(), [TokenId::from_bytes([1; 16]); 2]);
     assert_eq!(record.metadata().count(), 0);

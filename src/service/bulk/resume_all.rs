@@ -2,23 +2,23 @@
 
 use std::fmt;
 
-use super::super::request::{ResumeRequest, SuspensionMatch};
+use super::super::request::ResumeRequest;
 use super::super::tokens::{Tokens, View};
 use super::driver::Scan;
 use super::outcome::{BulkError, BulkOutcome, BulkProgress};
 use super::progress::{BulkOperation, OnProgress};
 use crate::error::ManageError;
 use crate::event::{Event, Operation};
-use crate::record::{ChangeDenied, State};
+use crate::record::{ChangeDenied, State, SuspensionMatch};
 use crate::store::{Filter, StoredRecord, TokenStore};
+use crate::token::TokenId;
 
 impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     /// Resumes every suspended token of this view that the filter selects and whose suspension matches,
     /// when it is [run](ResumeAll::run). [`ResumeAll::count`] is the dry run.
     ///
-    /// The match names the suspension to end, so tokens that only another incident suspended stay
-    /// suspended. It is checked again when a token is written. A token whose suspension was replaced by a longer one has that
-    /// one, and stays suspended unless it matches too.
+    /// The match names the suspension to end, and a token with others stays suspended by these. It is checked
+    /// again when a token is written.
     ///
     /// The states of the filter have no effect, because only suspended tokens can be resumed.
     ///
@@ -26,7 +26,7 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     ///
     /// ```
     /// # use service_tokens::{IssueRequest, MemoryStore, SuspendRequest, TokenService, TokenType};
-    /// use service_tokens::bulk::SuspensionMatch;
+    /// use service_tokens::record::SuspensionMatch;
     /// use service_tokens::{Filter, ResumeRequest};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -53,14 +53,50 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
         which: SuspensionMatch,
         request: ResumeRequest,
     ) -> ResumeAll<'s, S> {
-        let view = self.view();
-        let scan = Scan::new(view, filter.states(State::Suspended), None);
-        let operation = Resumption { view, filter: scan.filter().clone(), which, request };
-        ResumeAll { scan, operation, on_progress: None }
+        ResumeAll::new(self.view(), filter, which, request, None)
+    }
+
+    /// Resumes a token of this view and its descendants, as far as their suspension matches, when it is
+    /// [run](ResumeAll::run). It ends a [suspension of the same tokens](Self::suspend_with_descendants).
+    ///
+    /// An id without a record is not an error, because its descendants may still exist.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, Requirement, ReservedScope, TokenService, TokenType};
+    /// use service_tokens::record::SuspensionMatch;
+    /// use service_tokens::{ResumeRequest, SuspendRequest};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("deployer", ["files:*", ReservedScope::Issue.as_str()])?)
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let acme = service.owner("acme");
+    /// # let deployer = acme.issue(IssueRequest::new("deployer", "CI")).await?;
+    /// # let verified = service.verify(deployer.token.expose_secret(), &Requirement::any_token()).await?;
+    /// # service.on_behalf_of(&verified).issue(IssueRequest::new("connector", "staging")).await?;
+    /// let request = SuspendRequest::new().reason("INC-42");
+    /// acme.suspend_with_descendants(verified.id(), request).run().await?;
+    ///
+    /// let which = SuspensionMatch::ByAndReason { by: None, reason: Some("INC-42".to_owned()) };
+    /// let request = ResumeRequest::new().by("alice");
+    /// let outcome = acme.resume_with_descendants(verified.id(), which, request).run().await?;
+    /// assert_eq!(outcome.done, 2);
+    /// # Ok(()) }
+    /// ```
+    pub fn resume_with_descendants(
+        self,
+        id: TokenId,
+        which: SuspensionMatch,
+        request: ResumeRequest,
+    ) -> ResumeAll<'s, S> {
+        ResumeAll::new(self.view(), Filter::new().issuer(id), which, request, Some(id))
     }
 }
 
-/// A bulk resumption, from [`Tokens::resume_all`]. No token is resumed before [`run`](Self::run).
+/// A bulk resumption, from [`Tokens::resume_all`] or [`Tokens::resume_with_descendants`]. No token is resumed
+/// before [`run`](Self::run).
 #[must_use = "nothing is resumed before `run`"]
 pub struct ResumeAll<'t, S> {
     scan: Scan<'t, S>,
@@ -69,13 +105,25 @@ pub struct ResumeAll<'t, S> {
 }
 
 impl<'t, S: TokenStore> ResumeAll<'t, S> {
+    fn new(
+        view: View<'t, S>,
+        filter: Filter,
+        which: SuspensionMatch,
+        request: ResumeRequest,
+        first: Option<TokenId>,
+    ) -> Self {
+        let scan = Scan::new(view, filter.states(State::Suspended), first);
+        let operation = Resumption { view, filter: scan.filter().clone(), first, which, request };
+        Self { scan, operation, on_progress: None }
+    }
+
     /// Sets a function that is called after every page of records, on the task that drives
     /// [`run`](Self::run).
     ///
     /// # Examples
     ///
     /// ```
-    /// # use service_tokens::bulk::SuspensionMatch;
+    /// # use service_tokens::record::SuspensionMatch;
     /// # use service_tokens::{Filter, MemoryStore, ResumeRequest, TokenService};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = TokenService::builder(MemoryStore::new(), "acme_live").build()?;
@@ -103,7 +151,7 @@ impl<'t, S: TokenStore> ResumeAll<'t, S> {
     /// # Examples
     ///
     /// ```
-    /// # use service_tokens::bulk::SuspensionMatch;
+    /// # use service_tokens::record::SuspensionMatch;
     /// # use service_tokens::{Filter, MemoryStore, ResumeRequest, TokenService};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = TokenService::builder(MemoryStore::new(), "acme_live").build()?;
@@ -140,7 +188,7 @@ impl<'t, S: TokenStore> ResumeAll<'t, S> {
     /// # Examples
     ///
     /// ```
-    /// # use service_tokens::bulk::SuspensionMatch;
+    /// # use service_tokens::record::SuspensionMatch;
     /// # use service_tokens::{Filter, MemoryStore, ResumeRequest, TokenService};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = TokenService::builder(MemoryStore::new(), "acme_live").build()?;
@@ -161,6 +209,7 @@ impl<'t, S: TokenStore> ResumeAll<'t, S> {
 struct Resumption<'t, S> {
     view: View<'t, S>,
     filter: Filter,
+    first: Option<TokenId>,
     which: SuspensionMatch,
     request: ResumeRequest,
 }
@@ -174,26 +223,25 @@ impl<S: TokenStore> BulkOperation for Resumption<'_, S> {
     /// in this process. It cannot be resumed here, and each pass would find it again.
     fn needs(&self, found: &StoredRecord) -> bool {
         let times = self.view.service.times();
-        let matches = found.record.suspension().is_some_and(|running| self.which.selects(running));
-        matches
-            && !matches!(
-                found.record.resume(times.now, times.earlier),
-                Ok(None) | Err(ChangeDenied::Ended(_))
-            )
+        let selects = |suspension: &_| self.which.selects(suspension);
+        !matches!(
+            found.record.resume(times.now, times.earlier, selects),
+            Ok(None) | Err(ChangeDenied::Ended(_))
+        )
     }
 
     async fn process(&self, found: StoredRecord) -> Result<bool, ManageError> {
         let View { service, owner } = self.view;
         let id = found.record.id();
         let audit = service.audit(Operation::Resume, Some(id));
-        let selects = |running: &_| self.which.selects(running);
+        let selects = |suspension: &_| self.which.selects(suspension);
         match service.resume_selected(owner, id, selects).await {
             // The token has ended, has no such suspension any more, or was purged since it was found.
             Err(ManageError::NotFound { .. } | ManageError::Ended { .. }) => {
                 audit.end_without_event();
                 Ok(false)
             }
-            Ok(resumed) if !resumed.was_suspended => {
+            Ok(resumed) if resumed.ended.is_empty() => {
                 audit.end_without_event();
                 Ok(false)
             }
@@ -208,6 +256,8 @@ impl<S: TokenStore> BulkOperation for Resumption<'_, S> {
         Event::ResumedAll {
             owner: self.view.owner.map(str::to_owned),
             filter: Box::new(self.filter.clone()),
+            with: self.first,
+            which: self.which.clone(),
             resumed: outcome.done,
             failed: outcome.failed,
             by: self.request.by.clone(),

@@ -22,8 +22,9 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     /// [run](SuspendAll::run). [`SuspendAll::count`] is the dry run.
     ///
     /// Every token gets the same suspension. It begins at the time of this call, which
-    /// [`SuspendAll::since`] returns, and it ends at the same time for all. A token that is suspended for as
-    /// long or longer is left as it is. [`resume_all`](Self::resume_all) ends the suspension again.
+    /// [`SuspendAll::since`] returns, and it ends at the same time for all. A token that has a suspension with
+    /// the same author and reason which lasts as long or longer is left as it is.
+    /// [`resume_all`](Self::resume_all) ends the suspension again.
     ///
     /// The states of the filter have no effect, because only live tokens can be suspended. A token is live
     /// as for [`revoke_all`](Self::revoke_all), also after a clock error, and
@@ -107,8 +108,9 @@ impl<'t, S: TokenStore> SuspendAll<'t, S> {
         first: Option<TokenId>,
     ) -> Self {
         let scan = Scan::new(view, filter.states(States::LIVE), first);
-        let since = view.service.now();
-        let span = view.service.suspension_span(&request, since);
+        let since = view.service.start_bulk_suspension();
+        let span = view.service.suspension_span(&request, view.service.now());
+        let span = span.map(|span| SuspensionSpan { since, ..span });
         let filter = scan.filter().clone();
         let operation = BulkSuspension { view, filter, first, request, since, span };
         Self { scan, operation, on_progress: None }
@@ -120,7 +122,7 @@ impl<'t, S: TokenStore> SuspendAll<'t, S> {
     ///
     /// ```
     /// # use service_tokens::{Filter, MemoryStore, TokenService};
-    /// use service_tokens::bulk::SuspensionMatch;
+    /// use service_tokens::record::SuspensionMatch;
     /// use service_tokens::{ResumeRequest, SuspendRequest};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -161,8 +163,7 @@ impl<'t, S: TokenStore> SuspendAll<'t, S> {
         self
     }
 
-    /// Counts the tokens that [`run`](Self::run) would suspend now, in one pass that changes none. Tokens
-    /// that are suspended for as long or longer are not counted.
+    /// Counts the tokens that [`run`](Self::run) would suspend now, in one pass that changes none.
     ///
     /// # Errors
     ///
@@ -191,9 +192,9 @@ impl<'t, S: TokenStore> SuspendAll<'t, S> {
     /// so does a damaged record among those that the store lists.
     ///
     /// The future may be dropped, and the process may be killed, at any time. Each single suspension has then
-    /// happened completely or not at all. Another run with the same end, or without an end, leaves the
-    /// suspended tokens as they are and continues with the rest. Those then have a later start, so resume the
-    /// tokens by name and reason. Another run with [`lasting`](SuspendRequest::lasting) has a later end, so
+    /// happened completely or not at all. Another run with the same author, reason and end, or without an end,
+    /// leaves the suspended tokens as they are and continues with the rest. Those then have a later start, so
+    /// resume the tokens by author and reason. Another run with [`lasting`](SuspendRequest::lasting) has a later end, so
     /// it suspends all tokens again.
     ///
     /// Each suspension emits [`Event::Suspended`], and the whole operation emits one

@@ -5,8 +5,6 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::Expiry;
-use crate::clock::whole_micros;
-use crate::record::Suspension;
 
 /// A request to suspend a token. It says how long the suspension lasts, who suspends the token, and why.
 ///
@@ -27,7 +25,7 @@ use crate::record::Suspension;
 /// let record = acme.suspend(id, request).await?.record;
 /// assert_eq!(record.state(service.now()), State::Suspended);
 ///
-/// let suspension = record.suspension().ok_or("not suspended")?;
+/// let suspension = record.suspensions().first().ok_or("not suspended")?;
 /// assert_eq!(suspension.reason.as_deref(), Some("INC-42"));
 /// assert_eq!(suspension.until, None);
 /// # Ok(()) }
@@ -108,7 +106,7 @@ impl SuspendRequest {
     /// # let id = acme.issue(IssueRequest::new("connector", "backup")).await?.record.id();
     /// let day = Duration::from_secs(86_400);
     /// let record = acme.suspend(id, SuspendRequest::new().lasting(day)).await?.record;
-    /// let suspension = record.suspension().ok_or("not suspended")?;
+    /// let suspension = record.suspensions().first().ok_or("not suspended")?;
     /// assert_eq!(suspension.until, Some(suspension.since + day));
     /// # Ok(()) }
     /// ```
@@ -131,7 +129,7 @@ impl SuspendRequest {
     /// # let acme = service.owner("acme");
     /// # let id = acme.issue(IssueRequest::new("connector", "backup")).await?.record.id();
     /// let record = acme.suspend(id, SuspendRequest::new().by("alice@acme.example")).await?.record;
-    /// let suspension = record.suspension().ok_or("not suspended")?;
+    /// let suspension = record.suspensions().first().ok_or("not suspended")?;
     /// assert_eq!(suspension.by.as_deref(), Some("alice@acme.example"));
     /// # Ok(()) }
     /// ```
@@ -154,7 +152,7 @@ impl SuspendRequest {
     /// # let acme = service.owner("acme");
     /// # let id = acme.issue(IssueRequest::new("connector", "backup")).await?.record.id();
     /// let record = acme.suspend(id, SuspendRequest::new().reason("INC-42")).await?.record;
-    /// let suspension = record.suspension().ok_or("not suspended")?;
+    /// let suspension = record.suspensions().first().ok_or("not suspended")?;
     /// assert_eq!(suspension.reason.as_deref(), Some("INC-42"));
     /// # Ok(()) }
     /// ```
@@ -180,7 +178,7 @@ impl SuspendRequest {
 /// # let id = acme.issue(IssueRequest::new("connector", "backup")).await?.record.id();
 /// acme.suspend(id, SuspendRequest::new().reason("INC-42")).await?;
 /// let resumed = acme.resume(id, ResumeRequest::new().by("alice@acme.example")).await?;
-/// assert!(resumed.was_suspended);
+/// assert_eq!(resumed.ended[0].reason.as_deref(), Some("INC-42"));
 /// assert_eq!(resumed.record.state(service.now()), State::Active);
 /// # Ok(()) }
 /// ```
@@ -204,7 +202,7 @@ impl ResumeRequest {
     /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
     /// # let acme = service.owner("acme");
     /// # let id = acme.issue(IssueRequest::new("connector", "backup")).await?.record.id();
-    /// assert!(!acme.resume(id, ResumeRequest::new()).await?.was_suspended);
+    /// assert!(acme.resume(id, ResumeRequest::new()).await?.ended.is_empty());
     /// # Ok(()) }
     /// ```
     pub fn new() -> Self {
@@ -226,53 +224,11 @@ impl ResumeRequest {
     /// # let id = acme.issue(IssueRequest::new("connector", "backup")).await?.record.id();
     /// # acme.suspend(id, SuspendRequest::new()).await?;
     /// let resumed = acme.resume(id, ResumeRequest::new().by("alice@acme.example")).await?;
-    /// assert_eq!(resumed.record.suspension(), None);
+    /// assert!(resumed.record.suspensions().is_empty());
     /// # Ok(()) }
     /// ```
     pub fn by(mut self, by: impl Into<String>) -> Self {
         self.by = Some(by.into());
         self
-    }
-}
-
-/// The suspensions that a bulk resumption ends. Other suspensions stay. A token has one suspension at a time,
-/// which is the one that lasts longest.
-///
-/// # Examples
-///
-/// ```
-/// use service_tokens::bulk::SuspensionMatch;
-///
-/// let incident = SuspensionMatch::ByAndReason {
-///     by: Some("alice@acme.example".to_owned()),
-///     reason: Some("INC-42".to_owned()),
-/// };
-/// # let _ = incident;
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SuspensionMatch {
-    /// The suspensions with exactly this name and this reason, byte for byte. `None` matches a suspension
-    /// without a name, or without a reason.
-    ByAndReason {
-        /// The person or program that suspended the tokens.
-        by: Option<String>,
-        /// The reason of the suspension.
-        reason: Option<String>,
-    },
-    /// The suspensions that began at this time. All tokens of one bulk suspension have the same time, which
-    /// its event and [`SuspendAll::since`](crate::bulk::SuspendAll::since) contain.
-    Since(DateTime<Utc>),
-}
-
-impl SuspensionMatch {
-    /// Returns whether this suspension is one of those to end.
-    pub(crate) fn selects(&self, suspension: &Suspension) -> bool {
-        match self {
-            Self::ByAndReason { by, reason } => {
-                by.as_deref() == suspension.by.as_deref()
-                    && reason.as_deref() == suspension.reason.as_deref()
-            }
-            Self::Since(since) => whole_micros(*since) == suspension.since,
-        }
     }
 }

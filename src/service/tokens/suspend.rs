@@ -6,15 +6,19 @@ use super::super::suspend::{Resumed, Suspended};
 use super::Tokens;
 use crate::error::ManageError;
 use crate::event::Operation;
+use crate::record::SuspensionMatch;
 use crate::store::TokenStore;
 use crate::token::TokenId;
 
 impl<S: TokenStore, V> Tokens<'_, S, V> {
     /// Suspends a token. It is refused until the suspension passes or the token is [resumed](Self::resume).
     ///
-    /// A suspension can be lengthened and never shortened. If the token is suspended for as long or longer,
-    /// this succeeds and has no effect. Otherwise the new suspension takes the place of the one before,
-    /// with its own start, name and reason, so resuming the token then ends both.
+    /// The author and the reason name the suspension. A token can have several, and is refused until the last
+    /// one has ended, so ending one incident does not end another. A suspension with the same name is
+    /// lengthened and never shortened. If it lasts as long or longer, this succeeds and has no effect.
+    ///
+    /// A token has at most 8 suspensions. One more replaces the one that ends first, and lasts at least as
+    /// long as that one.
     ///
     /// A suspended token expires as usual, and it can be revoked. Suspending it is no rotation, so the
     /// same token text works again afterwards.
@@ -51,10 +55,10 @@ impl<S: TokenStore, V> Tokens<'_, S, V> {
     /// # let issued = acme.issue(IssueRequest::new("connector", "backup")).await?;
     /// # let (id, text) = (issued.record.id(), issued.token.expose_secret());
     /// let week = Duration::from_secs(7 * 86_400);
-    /// acme.suspend(id, SuspendRequest::new().lasting(week).reason("INC-42")).await?;
+    /// let incident = SuspendRequest::new().reason("INC-42");
+    /// acme.suspend(id, incident.clone().lasting(week)).await?;
     ///
-    /// let shorter = SuspendRequest::new().lasting(week / 7);
-    /// assert!(acme.suspend(id, shorter).await?.already_suspended);
+    /// assert!(acme.suspend(id, incident.lasting(week / 7)).await?.already_suspended);
     ///
     /// let refused = service.verify(text, &Requirement::any_token()).await.unwrap_err();
     /// assert_eq!(refused.refusal(), Some(Refusal::Suspended));
@@ -71,8 +75,9 @@ impl<S: TokenStore, V> Tokens<'_, S, V> {
         audit.end(outcome, |suspended| request.suspended_event(suspended, None))
     }
 
-    /// Resumes a suspended token, which is accepted again with the secrets that it had. Resuming a token
-    /// that is not suspended succeeds and has no effect.
+    /// Resumes a suspended token, which is accepted again with the secrets that it had. It ends all suspensions
+    /// of the token, also those of other incidents. [`resume_only`](Self::resume_only) ends those that you
+    /// name. Resuming a token that is not suspended succeeds and has no effect.
     ///
     /// A token can never resume a token, so [`OnBehalf`](crate::OnBehalf) has no such operation.
     ///
@@ -81,9 +86,9 @@ impl<S: TokenStore, V> Tokens<'_, S, V> {
     /// - [`ManageError::NotFound`] if the view does not contain the token.
     /// - [`ManageError::Ended`] if the token was revoked or has expired.
     /// - [`ManageError::Invalid`] if a text is empty or too long.
-    /// - [`ManageError::Contended`] if the token is being suspended or revoked at this moment, if another
-    ///   suspension took the place of the one that this call found, or if other operations wrote the same
-    ///   record again and again.
+    /// - [`ManageError::Contended`] if the token is being suspended or revoked at this moment, if a suspension
+    ///   was added since this call found the others, or if other operations wrote the same record again and
+    ///   again.
     /// - [`ManageError::Store`] if the store failed.
     /// - [`ManageError::Indeterminate`] if the answer of the store was lost and reading again did
     ///   not show the result.
@@ -102,14 +107,62 @@ impl<S: TokenStore, V> Tokens<'_, S, V> {
     /// # let issued = acme.issue(IssueRequest::new("connector", "backup")).await?;
     /// # let (id, text) = (issued.record.id(), issued.token.expose_secret());
     /// # acme.suspend(id, SuspendRequest::new()).await?;
-    /// assert!(acme.resume(id, ResumeRequest::new().by("alice")).await?.was_suspended);
+    /// assert_eq!(acme.resume(id, ResumeRequest::new().by("alice")).await?.ended.len(), 1);
     /// assert!(service.verify(text, &Requirement::any_token()).await.is_ok());
-    /// assert!(!acme.resume(id, ResumeRequest::new()).await?.was_suspended);
+    /// assert_eq!(acme.resume(id, ResumeRequest::new()).await?.ended, []);
     /// # Ok(()) }
     /// ```
     pub async fn resume(self, id: TokenId, request: ResumeRequest) -> Result<Resumed, ManageError> {
+        self.resume_matching(id, None, request).await
+    }
+
+    /// Ends the suspensions of a token that match. If it has others, it stays suspended.
+    ///
+    /// [`resume_all`](Self::resume_all) does this for all tokens of an incident.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`resume`](Self::resume).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, SuspendRequest, TokenService, TokenType};
+    /// use service_tokens::record::SuspensionMatch;
+    /// use service_tokens::{ResumeRequest, State};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let acme = service.owner("acme");
+    /// # let id = acme.issue(IssueRequest::new("connector", "backup")).await?.record.id();
+    /// acme.suspend(id, SuspendRequest::new().by("billing").reason("unpaid")).await?;
+    /// acme.suspend(id, SuspendRequest::new().by("alice").reason("INC-42")).await?;
+    ///
+    /// let incident =
+    ///     SuspensionMatch::ByAndReason { by: Some("alice".into()), reason: Some("INC-42".into()) };
+    /// let resumed = acme.resume_only(id, incident, ResumeRequest::new()).await?;
+    /// assert_eq!(resumed.ended.len(), 1);
+    /// assert_eq!(resumed.record.state(service.now()), State::Suspended);
+    /// # Ok(()) }
+    /// ```
+    pub async fn resume_only(
+        self,
+        id: TokenId,
+        which: SuspensionMatch,
+        request: ResumeRequest,
+    ) -> Result<Resumed, ManageError> {
+        self.resume_matching(id, Some(&which), request).await
+    }
+
+    async fn resume_matching(
+        self,
+        id: TokenId,
+        which: Option<&SuspensionMatch>,
+        request: ResumeRequest,
+    ) -> Result<Resumed, ManageError> {
         let audit = self.view.service.audit(Operation::Resume, Some(id));
-        let outcome = self.view.service.try_resume(self.view.owner, id, &request).await;
+        let outcome = self.view.service.try_resume(self.view.owner, id, which, &request).await;
         audit.end(outcome, |resumed| request.resumed_event(resumed))
     }
 }

@@ -273,17 +273,40 @@ lists!(RevokedCountAsExpired, |to, query, now| {
     as_if(to, query, now, other).await
 });
 
+/// Returns the encoded suspensions without their ends.
+fn without_ends(mut content: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    while !content.is_empty() {
+        out.extend(&content[..8]);
+        out.push(0);
+        content = &content[if content[8] == 1 { 17 } else { 9 }..];
+        for _ in 0..2 {
+            let text = 1 + usize::from(content[0]);
+            assert!(text <= 0x80, "the texts of the suite are short");
+            out.extend(&content[..text]);
+            content = &content[text..];
+        }
+    }
+    out
+}
+
 // A column for the state that is written with the record. It does not change when the suspension passes.
 lists!(SuspensionsDoNotPass, |to, query, now| {
-    let other =
-        |record: &Record| edited(record, |tag, content| (tag != 20).then(|| content.to_vec()));
+    let other = |record: &Record| {
+        edited(record, |tag, content| {
+            Some(match tag {
+                // Each suspension has a start, a flag, its end if the flag is set, and two texts.
+                19 => without_ends(content),
+                _ => content.to_vec(),
+            })
+        })
+    };
     as_if(to, query, now, other).await
 });
 
 lists!(SuspendedCountAsActive, |to, query, now| {
-    let other = |record: &Record| {
-        edited(record, |tag, content| (!(19..=22).contains(&tag)).then(|| content.to_vec()))
-    };
+    let other =
+        |record: &Record| edited(record, |tag, content| (tag != 19).then(|| content.to_vec()));
     as_if(to, query, now, other).await
 });
 

@@ -26,7 +26,7 @@ fn suspend_and_resume_need_explicit_yes() {
         assert!(shown.contains(line), "{shown}");
     }
     let json = tool.run(&["show", &id, "--json"]).done().out;
-    assert!(json.contains("\"suspension_reason\":\"INC-42\""), "{json}");
+    assert!(json.contains("\"reason\":\"INC-42\""), "{json}");
     assert_eq!(tool.run(&["list", "--state", "suspended", "--json"]).done().out.lines().count(), 1);
 
     let no = tool.answer(&["resume", &id], "n\n").failed("cancelled: nothing was changed");

@@ -132,7 +132,7 @@ impl Steps {
 
 /// Returns the resumed record if it is suspended, and otherwise the suspended one.
 fn suspended_or_resumed(record: &Record, days: u64) -> Record {
-    if let Some(resumed) = record.resume(now(), now()).unwrap() {
+    if let Some((resumed, _)) = record.resume(now(), now(), |_| true).unwrap() {
         return resumed;
     }
     let until = (days > 0).then(|| now() + Duration::days(days.cast_signed()));
