@@ -81,6 +81,8 @@ pub(crate) mod pause_issuing;
 pub(crate) mod purge;
 pub(crate) mod reopen;
 pub(crate) mod report_leak;
+pub(crate) mod report_leak_descendants;
+pub(crate) mod report_leak_surroundings;
 pub(crate) mod revoke_all;
 pub(crate) mod revoke_all_interrupted;
 pub(crate) mod revoke_contended;
@@ -168,6 +170,8 @@ behaviour_modules! {
     purge,
     reopen,
     report_leak,
+    report_leak_descendants,
+    report_leak_surroundings,
     revoke_all,
     revoke_all_interrupted,
     revoke_contended,
