@@ -55,6 +55,7 @@ pub(crate) mod expiry_notices_refused;
 pub(crate) mod filters;
 pub(crate) mod first_use;
 pub(crate) mod first_use_faults;
+pub(crate) mod first_use_races;
 pub(crate) mod harness;
 pub(crate) mod hostile_text;
 pub(crate) mod import;
@@ -145,6 +146,7 @@ behaviour_modules! {
     expiry_notices_refused,
     first_use,
     first_use_faults,
+    first_use_races,
     hostile_text,
     import,
     import_forms,
