@@ -219,7 +219,7 @@ pub enum ManageError {
     #[error(transparent)]
     Random(#[from] RandomError),
     /// Other operations wrote the same record again and again, or the operation met a concurrent revocation
-    /// or suspension of the token. Repeat the request.
+    /// or suspension of the token, or a first use that ends its older secret. Repeat the request.
     #[error("other operations kept changing the token with the id {id}")]
     Contended {
         /// The id.

@@ -348,6 +348,8 @@ pub enum Event {
         already_ended: bool,
         /// The person or program that did it, if the request named one.
         by: Option<String>,
+        /// The reason, if the request named one.
+        reason: Option<String>,
         /// The calling token, if the operation was on behalf of one.
         on_behalf_of: Option<TokenId>,
     },
@@ -384,8 +386,16 @@ pub enum Event {
         owner: Option<String>,
         /// The name of the result, such as `live` or `wrong_secret`.
         outcome: &'static str,
+        /// The name of the requested action, such as `revoke`.
+        action: &'static str,
+        /// The name of the action that was taken, such as `ended_older` or `nothing`.
+        response: &'static str,
+        /// The number of live descendants that the report left as they are, if it counted them.
+        live_descendants: Option<u64>,
         /// The person or program that reported it, if the request named one.
         by: Option<String>,
+        /// The reason, if the request named one.
+        reason: Option<String>,
     },
     /// A token expires soon. [`Tokens::expiry_notices`](crate::Tokens::expiry_notices) emits it.
     #[non_exhaustive]

@@ -102,6 +102,7 @@ fn next(event: &Event) -> Option<Event> {
             owner: owner(),
             already_ended: false,
             by: by(),
+            reason: None,
             on_behalf_of: None,
         },
         Event::OlderSecretEnded { .. } => Event::Imported {
@@ -114,9 +115,16 @@ fn next(event: &Event) -> Option<Event> {
         Event::Imported { .. } => {
             Event::AlreadyImported { id, owner: owner(), state: State::Active }
         }
-        Event::AlreadyImported { .. } => {
-            Event::LeakReported { id: Some(id), owner: Some(owner()), outcome: "live", by: by() }
-        }
+        Event::AlreadyImported { .. } => Event::LeakReported {
+            id: Some(id),
+            owner: Some(owner()),
+            outcome: "live",
+            action: "revoke",
+            response: "ended_older",
+            live_descendants: Some(2),
+            by: by(),
+            reason: None,
+        },
         Event::LeakReported { .. } => Event::ExpiresSoon {
             id,
             owner: owner(),

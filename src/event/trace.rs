@@ -101,9 +101,9 @@ pub(super) fn trace(event: &Event) {
             let on_behalf_of = on_behalf_of.map(shown);
             tracing::info!(target: T, %id, ?owner, ?fields, ?by, on_behalf_of, "token amended");
         }
-        Event::OlderSecretEnded { id, owner, already_ended, by, on_behalf_of } => {
+        Event::OlderSecretEnded { id, owner, already_ended, by, reason, on_behalf_of } => {
             let on_behalf_of = on_behalf_of.map(shown);
-            tracing::info!(target: T, %id, ?owner, already_ended, ?by, on_behalf_of, "older secret ended");
+            tracing::info!(target: T, %id, ?owner, already_ended, ?by, ?reason, on_behalf_of, "older secret ended");
         }
         Event::Imported { id, owner, token_type, issued_to, by } => {
             tracing::info!(target: T, %id, ?owner, ?token_type, ?issued_to, ?by, "token imported");
@@ -111,9 +111,21 @@ pub(super) fn trace(event: &Event) {
         Event::AlreadyImported { id, owner, state } => {
             tracing::info!(target: T, %id, ?owner, %state, "token was imported before");
         }
-        Event::LeakReported { id, owner, outcome, by } => {
+        Event::LeakReported {
+            id,
+            owner,
+            outcome,
+            action,
+            response,
+            live_descendants,
+            by,
+            reason,
+        } => {
             let id = id.as_ref().map(tracing::field::display);
-            tracing::warn!(target: T, id, ?owner, outcome, ?by, "leak reported");
+            tracing::warn!(
+                target: T, id, ?owner, outcome, action, response, live_descendants, ?by, ?reason,
+                "leak reported"
+            );
         }
         Event::ExpiresSoon { id, owner, token_type, issued_to, expires_at, distance } => {
             tracing::warn!(target: T, %id, ?owner, ?token_type, ?issued_to, %expires_at, ?distance, "token expires soon");

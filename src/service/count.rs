@@ -1,5 +1,7 @@
 //! Counting the records that a filter selects.
 
+use chrono::{DateTime, Utc};
+
 use super::tokens::{Tokens, View};
 use super::yield_once::yield_once;
 use crate::error::ManageError;
@@ -51,9 +53,17 @@ impl<S: TokenStore, V> Tokens<'_, S, V> {
 }
 
 impl<S: TokenStore> View<'_, S> {
-    /// Counts the records as of now, page by page.
+    /// Counts the records as of now.
     pub(super) async fn try_count(&self, filter: Filter) -> Result<u64, ManageError> {
-        let now = self.service.now();
+        self.count_as_of(filter, self.service.now()).await
+    }
+
+    /// Counts the records as of this time, page by page.
+    pub(super) async fn count_as_of(
+        &self,
+        filter: Filter,
+        now: DateTime<Utc>,
+    ) -> Result<u64, ManageError> {
         let mut request = ListRequest::from(filter).order(Order::OldestFirst).limit(MAX_PAGE_LEN);
         let mut records = 0;
         loop {

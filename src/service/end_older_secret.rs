@@ -30,6 +30,9 @@ impl<S: TokenStore> TokenService<S> {
         if let Some(by) = &request.by {
             self.policy.check_text(Field::RotatedBy, by)?;
         }
+        if let Some(reason) = &request.reason {
+            self.policy.check_text(Field::Reason, reason)?;
+        }
         let now = self.now();
         let mut own = None;
         let record = self
@@ -75,6 +78,7 @@ impl EndOlderRequest {
             owner: ended.record.owner().to_owned(),
             already_ended: ended.already_ended,
             by: self.by.clone(),
+            reason: self.reason.clone(),
             on_behalf_of,
         }
     }

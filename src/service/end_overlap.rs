@@ -5,22 +5,27 @@
 //!
 //! Many verifications may see the same first use before the record has changed. Only one of them makes
 //! the change, and the others do not wait for it, so a store that does not answer delays one request and
-//! not all. A table of recent attempts decides which one. After a failure, the next attempt comes
+//! not all. So the older secret has ended when the verification that makes the change returns, and another
+//! verification of the new secret may return before. A table of recent attempts decides which one. After a failure, the next attempt comes
 //! [`RETRY_AFTER`] later, because each verification must not write to a store that cannot write.
+//!
+//! The holder of the older secret could write the record again and again, for example by amendments, so that
+//! every compare-and-swap meets a conflict. So after a conflict, other writes of this service yield, and
+//! against other processes the attempts are as many as those of a revocation.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::core::TokenService;
+use super::records::PERSISTENT_ATTEMPTS;
 use crate::clock::micros;
 use crate::event::{Event, Events, with_sources};
 use crate::record::{FirstUse, Record};
 use crate::store::{StoreError, TokenStore};
 use crate::token::TokenId;
 
-/// How often the change is tried after conflicts and lost answers. The number is small, because a request
-/// waits.
+/// How often the change is tried after lost answers. The number is small, because a request waits.
 const ATTEMPTS: usize = 4;
 
 /// The shortest time between two attempts for one secret.
@@ -60,7 +65,8 @@ impl<S: TokenStore> TokenService<S> {
         let mut lost: Option<(Record, StoreError)> = None;
         // The error of a lost answer takes precedence, because the overlap may have ended.
         let failed = |lost: Option<(Record, _)>, error| Err(lost.map_or(error, |(_, lost)| lost));
-        for _ in 0..ATTEMPTS {
+        let (mut conflicts, mut losses, mut guard) = (0, 0, None);
+        while conflicts < PERSISTENT_ATTEMPTS && losses < ATTEMPTS {
             let present = match self.records.find(id).await {
                 Ok(Some(present)) => present,
                 Ok(None) => return Ok(OverlapEnd::NothingToDo),
@@ -80,8 +86,14 @@ impl<S: TokenStore> TokenService<S> {
             }
             match self.records.replace(&changed, present.version).await {
                 Ok(_) => return Ok(OverlapEnd::ended(&changed)),
-                Err(StoreError::Conflict) => {}
-                Err(error @ StoreError::Indeterminate { .. }) => lost = Some((changed, error)),
+                Err(StoreError::Conflict) => {
+                    conflicts += 1;
+                    guard.get_or_insert_with(|| self.records.begin_first_use(id));
+                }
+                Err(error @ StoreError::Indeterminate { .. }) => {
+                    losses += 1;
+                    lost = Some((changed, error));
+                }
                 Err(error) => return failed(lost, error),
             }
         }

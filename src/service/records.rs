@@ -28,15 +28,16 @@ use stops::{StopGuard, Stops};
 /// How often a write is tried after conflicts or lost answers.
 const ATTEMPTS: usize = 16;
 
-/// How often a revocation or a suspension is tried after conflicts. There may be many other writes, and an
-/// attacker may cause them to prevent it. The limit is for a store that answers each write with a
-/// conflict.
-const PERSISTENT_ATTEMPTS: usize = 10_000;
+/// How often a revocation, a suspension or the end of an older secret is tried after conflicts. There may be
+/// many other writes, and an attacker may cause them to prevent it. The limit is for a store that answers
+/// each write with a conflict.
+pub(super) const PERSISTENT_ATTEMPTS: usize = 10_000;
 
 /// How a write retries after conflicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Retry {
-    /// It fails after [`ATTEMPTS`] conflicts, and at once if the token is being revoked or suspended.
+    /// It fails after [`ATTEMPTS`] conflicts, and at once if the token is being revoked or suspended, or if a
+    /// first use has met a conflict.
     YieldToStop,
     /// It fails only after [`PERSISTENT_ATTEMPTS`] conflicts.
     Persistent,
@@ -49,11 +50,14 @@ pub(super) struct Records<S> {
     /// Only for stores that do not answer at once, and only if the embedder asked for a cache.
     pub(super) cache: Option<Arc<Cache>>,
     stops: Stops,
+    /// The first uses that have met a conflict. They yield to stops, and other writes yield to them.
+    first_uses: Stops,
 }
 
 impl<S> Records<S> {
     pub(super) fn new(store: S, cache: Option<Cache>) -> Self {
-        Self { store: Arc::new(store), cache: cache.map(Arc::new), stops: Stops::default() }
+        let (stops, first_uses) = (Stops::default(), Stops::default());
+        Self { store: Arc::new(store), cache: cache.map(Arc::new), stops, first_uses }
     }
 
     /// Invalidates a cached record.
@@ -71,6 +75,11 @@ impl<S> Records<S> {
     /// Returns whether the token is being revoked or suspended at the moment.
     pub(super) fn is_being_stopped(&self, id: TokenId) -> bool {
         self.stops.contains(id)
+    }
+
+    /// Registers a first use that has met a conflict, until the returned guard is dropped.
+    pub(super) fn begin_first_use(&self, id: TokenId) -> StopGuard<'_> {
+        self.first_uses.begin(id)
     }
 
     fn invalidate_on_drop(&self, id: TokenId) -> Option<InvalidateOnDrop<'_>> {
@@ -152,7 +161,8 @@ impl<S: TokenStore> Records<S> {
             let step = async {
                 let present = owned(self.find(id).await?, owner, id)?;
                 let changed = change(&present, lost.is_some())?;
-                let yields = retry == Retry::YieldToStop && self.is_being_stopped(id);
+                let yields = retry == Retry::YieldToStop
+                    && (self.is_being_stopped(id) || self.first_uses.contains(id));
                 if changed.is_some() && yields {
                     return Err(ManageError::Contended { id });
                 }

@@ -5,163 +5,36 @@
 //! the secret is right, and it is compared again on the record that a write replaces. If a rotation came in
 //! between, the report starts again, because the reported secret may now be the older one or may have ended.
 
-use super::bulk::{BulkError, BulkOutcome};
+//!
+//! The text may have quotes or a header around it. The text as it is comes first, because a form of an older
+//! system may allow such characters.
+
+mod outcome;
+mod surroundings;
+
+use chrono::{DateTime, Utc};
+
+pub use outcome::{
+    CannotTell, LeakAction, LeakOutcome, LeakReport, LeakResponse, LeakedSecret, ReportLeakError,
+};
+
+use super::bulk::BulkError;
 use super::caller::Caller;
 use super::core::TokenService;
-use super::request::{EndOlderRequest, LeakRequest};
+use super::request::LeakRequest;
 use super::tokens::{Tokens, View};
-use crate::digest::{HashedSecret, KeyId};
+use crate::digest::HashedSecret;
 use crate::error::{ManageError, NotPermitted};
 use crate::event::{Event, Operation};
 use crate::record::{Field, InvalidField, PresentedSecret, Record, RotateDenied, State};
 use crate::refusal::Refusal;
 use crate::scope::ReservedScope;
-use crate::store::{Filter, StoreError, TokenStore};
-use crate::token::{MalformedToken, TokenId};
+use crate::store::{Filter, States, TokenStore};
+use crate::token::MalformedToken;
+use surroundings::without_surroundings;
 
 /// How often a report starts again because the token was rotated in the meantime.
 const ATTEMPTS: usize = 16;
-
-/// What a report does if the reported token is live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LeakAction {
-    /// It changes no token.
-    Report,
-    /// It revokes the token, with its descendants if the token may issue or rotate. An older secret is ended
-    /// alone instead.
-    Revoke,
-    /// It suspends the token until it is resumed. An older secret is ended alone instead.
-    Suspend,
-}
-
-/// The result of a report.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct LeakReport {
-    /// The id in the text, if it has one. Anyone can write any id into a text, so it proves nothing.
-    pub id: Option<TokenId>,
-    /// The comparison of the text with the record.
-    pub outcome: LeakOutcome,
-    /// The record before the action, if the secret is one of the token's.
-    pub record: Option<Record>,
-    /// The action that was taken.
-    pub response: LeakResponse,
-}
-
-/// The comparison of a reported text with the record of its id.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum LeakOutcome {
-    /// The text is not a token of this service.
-    NotOurs(MalformedToken),
-    /// No record has the id in the text.
-    UnknownId,
-    /// The secret is not one of the token's. Another person knows the id, which is public.
-    WrongSecret,
-    /// This process cannot compare the secret, so the token may be live.
-    CannotTell(CannotTell),
-    /// The secret was replaced and has ended. The token itself may be live.
-    EndedSecret,
-    /// The secret is right, and the token has ended.
-    EndedToken {
-        /// The state, which is expired or revoked.
-        state: State,
-    },
-    /// The secret is right, and the token is live.
-    Live {
-        /// The secret in the text.
-        secret: LeakedSecret,
-        /// The state, which is active, pending or suspended.
-        state: State,
-    },
-}
-
-/// The reason why a reported secret cannot be compared.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CannotTell {
-    /// The key ring does not have the key of the digest.
-    #[error("the token's digest needs the key {0}, which is not in the key ring")]
-    MissingKey(KeyId),
-    /// The digest has a scheme that this crate does not know.
-    #[error("the token's digest has the unknown scheme {0}")]
-    UnknownScheme(u8),
-    /// A newer program wrote the record.
-    #[error("the token's record was written by a newer program")]
-    NewerRecord,
-    /// The store gave no answer.
-    #[error("the token store failed")]
-    StoreUnavailable(#[source] StoreError),
-}
-
-/// The secret of a live token that was reported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum LeakedSecret {
-    /// The newest secret.
-    Newest,
-    /// The older secret of an overlap.
-    Older,
-}
-
-/// The action that a report has taken.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum LeakResponse {
-    /// No token was changed.
-    Nothing,
-    /// The older secret was ended, and the newest one stays.
-    EndedOlder,
-    /// The token was revoked.
-    Revoked {
-        /// The revocation of its descendants, if the token may issue or rotate. Check its
-        /// [`failed`](BulkOutcome::failed).
-        descendants: Option<BulkOutcome>,
-    },
-    /// The token was suspended.
-    Suspended,
-}
-
-/// The error returned if a leak could not be reported, or if the action was not completed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReportLeakError {
-    /// A text of the request is empty or too long. The reported text was not examined.
-    #[error(transparent)]
-    Invalid(#[from] InvalidField),
-    /// The reported token is live, and the action failed. Repeat it with the id in the report.
-    #[error("the reported token is live, and the action on it failed")]
-    NotDone {
-        /// The report. Its response is the part of the action that was done.
-        report: Box<LeakReport>,
-        /// The error of the action.
-        #[source]
-        cause: ManageError,
-    },
-}
-
-impl LeakOutcome {
-    /// Returns the stable name of the outcome in `snake_case`, as the event has it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use service_tokens::leak::LeakOutcome;
-    ///
-    /// assert_eq!(LeakOutcome::WrongSecret.name(), "wrong_secret");
-    /// ```
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::NotOurs(_) => "not_ours",
-            Self::UnknownId => "unknown_id",
-            Self::WrongSecret => "wrong_secret",
-            Self::CannotTell(_) => "cannot_tell",
-            Self::EndedSecret => "ended_secret",
-            Self::EndedToken { .. } => "ended_token",
-            Self::Live { .. } => "live",
-        }
-    }
-}
 
 impl<S: TokenStore> TokenService<S> {
     /// Reports a text that a person or a scanner found where no token should be, and acts on the token if
@@ -171,15 +44,24 @@ impl<S: TokenStore> TokenService<S> {
     /// function that revokes the id of a reported text would let anyone revoke any token. With a wrong
     /// secret this method changes nothing.
     ///
+    /// Blanks, quotes, backticks and angle brackets around the token are ignored, and so are the words
+    /// `Authorization:` and `Bearer` before it. Only a report ignores them, because a verification must not
+    /// accept two spellings of one token.
+    ///
     /// The secret is compared with the newest, the older and the ended digest of the record in the store.
     /// The report does not count as a use and ends no overlap. Where the secret was right, the report has the
     /// record.
     ///
     /// | the secret is | [`Revoke`](LeakAction::Revoke) | [`Suspend`](LeakAction::Suspend) |
     /// | --- | --- | --- |
-    /// | the newest one of a live token | revokes the token, and all tokens that it issued or rotated if it has a scope for that | suspends the token |
+    /// | the newest one of a live token | revokes the token, and all tokens that it issued or rotated | suspends the token, and all tokens that it issued or rotated |
     /// | the older one of a live token | ends it, and the newest one stays | ends it, and the newest one stays |
     /// | any other | changes nothing | changes nothing |
+    ///
+    /// If the action does not include the tokens that it issued or rotated, the report
+    /// [counts](LeakReport::live_descendants) those that are live. A finder of the secret may have made them,
+    /// so decide about them yourself. The count reads the records of the owner, so limit the rate of reports
+    /// from outside.
     ///
     /// If the token made its newest secret [itself](crate::OnBehalf::rotate_self), the older one counts as
     /// the newest in this table, because a thief with the older one may have made the newest.
@@ -190,8 +72,8 @@ impl<S: TokenStore> TokenService<S> {
     /// # Errors
     ///
     /// - [`ReportLeakError::Invalid`] if a text of the request is empty or too long.
-    /// - [`ReportLeakError::NotDone`] if the token is live and the action failed. A store that gives no
-    ///   answer to the look-up is an outcome and not an error.
+    /// - [`ReportLeakError::NotDone`] if the secret is right, and the action or the count failed. A store
+    ///   that gives no answer to the look-up is an outcome and not an error.
     ///
     /// # Examples
     ///
@@ -222,8 +104,9 @@ impl<S: TokenStore> TokenService<S> {
     where
         T: AsRef<[u8]> + ?Sized + Sync,
     {
-        let presented = self.present(text.as_ref());
-        let id = presented.as_ref().ok().map(HashedSecret::id);
+        let text = text.as_ref();
+        let candidates = self.candidates(text);
+        let id = candidates.as_ref().ok().and_then(|candidates| Some(candidates.first()?.id()));
         let audit = self.audit(Operation::ReportLeak, id);
         if let Err(invalid) = self.check_leak(&request) {
             audit.fail(&invalid.into());
@@ -234,24 +117,61 @@ impl<S: TokenStore> TokenService<S> {
             outcome: LeakOutcome::UnknownId,
             record: None,
             response: LeakResponse::Nothing,
+            live_descendants: None,
         };
-        let acted = match presented {
-            Ok(hashed) => self.act_on_leak(&hashed, action, &request, &mut report).await,
+        let acted = match candidates {
+            Ok(candidates) => self.report_first(&candidates, action, &request, &mut report).await,
             Err(malformed) => {
                 report.outcome = LeakOutcome::NotOurs(malformed);
                 Ok(())
             }
         };
         audit.end_with(Event::LeakReported {
-            id,
+            id: report.id,
             owner: report.record.as_ref().map(|record| record.owner().to_owned()),
             outcome: report.outcome.name(),
+            action: action.name(),
+            response: report.response.name(),
+            live_descendants: report.live_descendants,
             by: request.by.clone(),
+            reason: request.reason.clone(),
         });
         match acted {
             Ok(()) => Ok(report),
             Err(cause) => Err(ReportLeakError::NotDone { report: Box::new(report), cause }),
         }
+    }
+
+    /// Returns the tokens that a text can be. At least one is returned.
+    fn candidates<'t>(&'t self, text: &'t [u8]) -> Result<Vec<HashedSecret<'t>>, MalformedToken> {
+        let inner = without_surroundings(text);
+        let whole = self.present(text);
+        if inner == text {
+            return Ok(vec![whole?]);
+        }
+        match (whole, self.present(inner)) {
+            (Ok(whole), Ok(inner)) => Ok(vec![whole, inner]),
+            (Ok(hashed), Err(_)) | (Err(_), Ok(hashed)) => Ok(vec![hashed]),
+            (Err(_), Err(malformed)) => Err(malformed),
+        }
+    }
+
+    /// Reports the first candidate that has a record, or the last one.
+    async fn report_first(
+        &self,
+        candidates: &[HashedSecret<'_>],
+        action: LeakAction,
+        request: &LeakRequest,
+        report: &mut LeakReport,
+    ) -> Result<(), ManageError> {
+        for hashed in candidates {
+            report.id = Some(hashed.id());
+            self.act_on_leak(hashed, action, request, report).await?;
+            if !matches!(report.outcome, LeakOutcome::UnknownId) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn check_leak(&self, request: &LeakRequest) -> Result<(), InvalidField> {
@@ -278,19 +198,21 @@ impl<S: TokenStore> TokenService<S> {
                 }
                 Err(error) => (LeakOutcome::CannotTell(CannotTell::StoreUnavailable(error)), None),
             };
-            let (LeakOutcome::Live { secret, .. }, Some(record)) =
-                (&report.outcome, &report.record)
-            else {
-                return Ok(());
+            let Some(record) = &report.record else { return Ok(()) };
+            let since = match action {
+                LeakAction::Suspend => self.start_bulk_suspension(),
+                LeakAction::Report | LeakAction::Revoke => self.now(),
             };
-            if action == LeakAction::Report {
-                return Ok(());
-            }
-            match self.respond(hashed, *secret, record, action, request, &mut report.response).await
+            if let LeakOutcome::Live { secret, .. } = &report.outcome
+                && action != LeakAction::Report
             {
-                Err(error) if is_outdated(&error) => {}
-                acted => return acted,
+                match self.respond(hashed, *secret, record, action, request, since).await {
+                    Ok(response) => report.response = response,
+                    Err(error) if is_outdated(&error) => continue,
+                    Err(error) => return Err(error),
+                }
             }
+            return self.follow_descendants(request, since, report).await;
         }
         Err(ManageError::Contended { id: hashed.id() })
     }
@@ -319,7 +241,7 @@ impl<S: TokenStore> TokenService<S> {
         (outcome, Some(record))
     }
 
-    /// Acts on a live token whose secret is right.
+    /// Acts on a live token whose secret is right, without its descendants.
     async fn respond(
         &self,
         hashed: &HashedSecret<'_>,
@@ -327,49 +249,84 @@ impl<S: TokenStore> TokenService<S> {
         record: &Record,
         action: LeakAction,
         request: &LeakRequest,
-        response: &mut LeakResponse,
-    ) -> Result<(), ManageError> {
+        since: DateTime<Utc>,
+    ) -> Result<LeakResponse, ManageError> {
         let id = record.id();
         if secret == LeakedSecret::Older && !may_have_made_newest(record) {
             let Some(overlap) = record.overlap(self.now()) else { return Err(outdated()) };
-            let mut end = EndOlderRequest::new(overlap.older_created_at);
-            end.by.clone_from(&request.by);
+            let end = request.end_of_older(overlap.older_created_at);
             let audit = self.audit(Operation::ReportLeak, Some(id));
             let outcome = self.try_end_older(&Caller::Embedder(None), id, &end).await;
             audit.end(outcome, |ended| end.ended_event(ended, None))?;
-            *response = LeakResponse::EndedOlder;
-            return Ok(());
+            return Ok(LeakResponse::EndedOlder);
         }
-        if action == LeakAction::Suspend {
-            let suspension = request.suspension();
-            let audit = self.audit(Operation::ReportLeak, Some(id));
-            let outcome = self.try_suspend(&Caller::Embedder(None), id, &suspension).await;
-            audit.end(outcome, |suspended| suspension.suspended_event(suspended, None))?;
-            *response = LeakResponse::Suspended;
-            return Ok(());
-        }
-        let revocation = request.revocation();
-        let audit = self.audit(Operation::ReportLeak, Some(id));
         let is_unchanged = |present: &Record| {
             let matched = present.matches_hashed(hashed, &self.digests);
             let accepted = matched.is_ok_and(|matched| !matched.secret_ended(self.now()));
             let rotated = present.secret_created_at() != record.secret_created_at();
             if accepted && !rotated { Ok(()) } else { Err(outdated()) }
         };
+        if action == LeakAction::Suspend {
+            let suspension = request.suspension();
+            let span = self.suspension_span(&suspension, since)?;
+            let audit = self.audit(Operation::ReportLeak, Some(id));
+            let outcome =
+                self.suspend_if(&Caller::Embedder(None), id, &suspension, span, is_unchanged).await;
+            audit.end(outcome, |suspended| suspension.suspended_event(suspended, None))?;
+            return Ok(LeakResponse::Suspended { descendants: None });
+        }
+        let revocation = request.revocation();
+        let audit = self.audit(Operation::ReportLeak, Some(id));
         let outcome = self.revoke_if(None, id, &revocation, is_unchanged).await;
         audit.end(outcome, |revoked| revocation.revoked_event(revoked, None))?;
-        *response = LeakResponse::Revoked { descendants: None };
-        if may_have_descendants(record) {
-            let view: Tokens<'_, S> = View::of(self, Some(record.owner())).into();
-            let filter = Filter::new().issuer(id);
-            let (outcome, cause) = match view.revoke_all(filter, revocation).run().await {
-                Ok(outcome) => (outcome, None),
-                Err(BulkError { so_far, cause, .. }) => (so_far, Some(cause)),
-            };
-            *response = LeakResponse::Revoked { descendants: Some(outcome) };
-            cause.map_or(Ok(()), Err)?;
+        Ok(LeakResponse::Revoked { descendants: None })
+    }
+
+    /// Does to the descendants what was done to the token. Counts them if that is nothing, or if its older
+    /// secret was ended.
+    async fn follow_descendants(
+        &self,
+        request: &LeakRequest,
+        since: DateTime<Utc>,
+        report: &mut LeakReport,
+    ) -> Result<(), ManageError> {
+        let Some(record) = &report.record else { return Ok(()) };
+        let view = View::of(self, Some(record.owner()));
+        let descendants = Filter::new().issuer(record.id());
+        let stopped = matches!(
+            report.response,
+            LeakResponse::Revoked { .. } | LeakResponse::Suspended { .. }
+        );
+        if !stopped || !may_have_descendants(record) {
+            // By the earlier time, because a bulk operation would find the descendants by that time.
+            let live = descendants.clone().states(States::LIVE);
+            let live = view.count_as_of(live, self.earlier().time).await?;
+            if !stopped || live == 0 {
+                report.live_descendants = Some(live);
+                return Ok(());
+            }
         }
-        Ok(())
+        let tokens: Tokens<'_, S> = view.into();
+        let (ended, slot) = match &mut report.response {
+            LeakResponse::Revoked { descendants: slot } => {
+                (tokens.revoke_all(descendants, request.revocation()).run().await, slot)
+            }
+            LeakResponse::Suspended { descendants: slot } => {
+                let suspension = request.suspension();
+                (tokens.suspend_all_since(descendants, suspension, since).run().await, slot)
+            }
+            LeakResponse::Nothing | LeakResponse::EndedOlder => return Ok(()),
+        };
+        match ended {
+            Ok(outcome) => {
+                *slot = Some(outcome);
+                Ok(())
+            }
+            Err(BulkError { so_far, cause, .. }) => {
+                *slot = Some(so_far);
+                Err(cause)
+            }
+        }
     }
 }
 
@@ -391,8 +348,9 @@ fn may_have_made_newest(record: &Record) -> bool {
     record.secret_created_on_behalf_of() == Some(record.id())
 }
 
-/// Returns whether the token may have issued or rotated other tokens. Its own scopes count and not those of
-/// its type today, which may have been wider before.
+/// Returns whether the token may have issued or rotated other tokens by its scopes. Those of its type do not
+/// count, because they may have been wider before. If an amendment narrowed the scopes of the record itself,
+/// only a search for descendants finds them.
 fn may_have_descendants(record: &Record) -> bool {
     [ReservedScope::Issue, ReservedScope::Rotate]
         .iter()

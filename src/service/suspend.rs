@@ -82,6 +82,18 @@ impl<S: TokenStore> TokenService<S> {
         request: &SuspendRequest,
         span: SuspensionSpan,
     ) -> Result<Suspended, ManageError> {
+        self.suspend_if(caller, id, request, span, |_| Ok(())).await
+    }
+
+    /// Suspends as [`suspend_for`](Self::suspend_for) does, if the present record passes the check.
+    pub(super) async fn suspend_if(
+        &self,
+        caller: &Caller<'_>,
+        id: TokenId,
+        request: &SuspendRequest,
+        span: SuspensionSpan,
+        check: impl Fn(&Record) -> Result<(), ManageError> + Send + Sync,
+    ) -> Result<Suspended, ManageError> {
         let new = request.of(span);
         let (mut own, mut guard) = (None, None);
         let record = self
@@ -92,6 +104,9 @@ impl<S: TokenStore> TokenService<S> {
                     own = None;
                 }
                 let done = own.is_some() && named(present, request) == own.as_ref();
+                if !done {
+                    check(present)?;
+                }
                 if let (Caller::Itself(token, scope), false) = (caller, done) {
                     self.admit(token, present, *scope)?;
                 }

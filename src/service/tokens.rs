@@ -310,7 +310,8 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     ///   or of the token's type, or if the service does not know that type
     ///   ([`Rule::Unknown`]).
     /// - [`ManageError::Contended`] if other operations wrote the same record again and again, or
-    ///   if the token is being revoked or suspended at this moment.
+    ///   if the token is being revoked or suspended at this moment, or if a first use is ending its older
+    ///   secret.
     /// - [`ManageError::Random`] if the random source failed.
     /// - [`ManageError::Store`] if the store failed.
     /// - [`ManageError::Indeterminate`] if the answer of the store was lost and reading again did

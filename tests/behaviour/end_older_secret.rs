@@ -63,7 +63,7 @@ pub(crate) async fn end_older_secret_keeps_newest(stores: Stores) {
     assert_eq!(overlap.older_created_at, older.record.secret_created_at());
     assert!(harness.accepts(&text(&older)).await);
 
-    let request = EndOlderRequest::new(overlap.older_created_at).by("alice");
+    let request = EndOlderRequest::new(overlap.older_created_at).by("alice").reason("INC-42");
     let ended = harness.service.owner("acme").end_older_secret(id, request).await.unwrap();
     let events = harness.events();
     assert!(!ended.already_ended);
@@ -72,13 +72,20 @@ pub(crate) async fn end_older_secret_keeps_newest(stores: Stores) {
     assert_eq!(ended.record.secret_created_at(), newest.record.secret_created_at());
     let [
         Event::OlderSecretEnded {
-            id: of, owner, already_ended: false, by, on_behalf_of: None, ..
+            id: of,
+            owner,
+            already_ended: false,
+            by,
+            reason,
+            on_behalf_of: None,
+            ..
         },
     ] = &events[..]
     else {
         panic!("{events:?}")
     };
     assert_eq!((*of, &**owner, by.as_deref()), (id, "acme", Some("alice")));
+    assert_eq!(reason.as_deref(), Some("INC-42"));
 
     assert_eq!(harness.refusal(&text(&older)).await, Some(Refusal::SecretEnded));
     assert!(harness.accepts(&text(&newest)).await);
@@ -102,6 +109,8 @@ pub(crate) async fn end_older_secret_twice_succeeds(stores: Stores) {
     );
     let long = acme.end_older_secret(id, ends(&older.record).by("x".repeat(256))).await;
     expect_invalid(long, Field::RotatedBy, Rule::TooLong { max: 255 });
+    let long = acme.end_older_secret(id, ends(&older.record).reason("x".repeat(1_001))).await;
+    expect_invalid(long, Field::Reason, Rule::TooLong { max: 1_000 });
 }
 
 pub(crate) async fn end_older_secret_after_rotation_is_refused(stores: Stores) {

@@ -55,6 +55,7 @@ pub(crate) mod expiry_notices_refused;
 pub(crate) mod filters;
 pub(crate) mod first_use;
 pub(crate) mod first_use_faults;
+pub(crate) mod first_use_races;
 pub(crate) mod harness;
 pub(crate) mod hostile_text;
 pub(crate) mod import;
@@ -81,6 +82,8 @@ pub(crate) mod pause_issuing;
 pub(crate) mod purge;
 pub(crate) mod reopen;
 pub(crate) mod report_leak;
+pub(crate) mod report_leak_descendants;
+pub(crate) mod report_leak_surroundings;
 pub(crate) mod revoke_all;
 pub(crate) mod revoke_all_interrupted;
 pub(crate) mod revoke_contended;
@@ -144,6 +147,7 @@ behaviour_modules! {
     expiry_notices_refused,
     first_use,
     first_use_faults,
+    first_use_races,
     hostile_text,
     import,
     import_forms,
@@ -169,6 +173,8 @@ behaviour_modules! {
     purge,
     reopen,
     report_leak,
+    report_leak_descendants,
+    report_leak_surroundings,
     revoke_all,
     revoke_all_interrupted,
     revoke_contended,

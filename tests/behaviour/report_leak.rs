@@ -237,7 +237,7 @@ pub(crate) async fn report_leak_suspends_newest_secret(stores: Stores) {
     let issued = harness.issue(backup()).await;
     let _ = harness.events();
     let told = report(&harness.service, &issued, LeakAction::Suspend).await;
-    assert!(matches!(told.response, LeakResponse::Suspended));
+    assert!(matches!(told.response, LeakResponse::Suspended { .. }));
     let events = harness.events();
     let in_order = matches!(
         &events[..],

@@ -36,7 +36,8 @@
 //!
 //! # Examples
 //!
-//! `cargo run -p service-tokens-axum --example layer` runs the layer alone. `cargo run -p
+//! `cargo run -p service-tokens-axum --example layer` runs the layer alone, and `--example old_keys` a middleware
+//! for keys of an older system that the layer refuses. `cargo run -p
 //! service-tokens-example` runs a small upload service with the file store, all of these routers, and the
 //! timeouts and the shutdown that a service on a network needs. You can copy its files.
 //!

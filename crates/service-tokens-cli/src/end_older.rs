@@ -21,6 +21,7 @@ the older secret leaks during an overlap.
                     refused if the token was rotated since (default: the older
                     secret that the token has now)
   --by TEXT         the person or program that ends it
+  --reason TEXT     the reason, such as the number of an incident
 
 Ending it again with the same time succeeds and changes nothing.
 
@@ -33,11 +34,12 @@ fn time(text: &str) -> Result<DateTime<Utc>, String> {
 }
 
 pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
-    let (mut created_at, mut by) = (None, None);
+    let (mut created_at, mut by, mut reason) = (None, None, None);
     while let Some(option) = args.next_option()? {
         match &*option {
             "older-created-at" => args.set(&mut created_at, time)?,
             "by" => args.set(&mut by, value::text)?,
+            "reason" => args.set(&mut reason, value::text)?,
             _ => return Err(args.unknown_option(&option)),
         }
     }
@@ -57,6 +59,9 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let mut request = EndOlderRequest::new(created_at);
     if let Some(by) = by {
         request = request.by(by);
+    }
+    if let Some(reason) = reason {
+        request = request.reason(reason);
     }
     let ended = block_on(view.end_older_secret(id, request))?;
     let record = description(&ended.record);

@@ -6,12 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use std::{fs, io, thread};
 
 use futures_lite::future::block_on;
-use service_tokens::{FileStore, ManageError, MemoryStore, TokenService};
+use service_tokens::{FileStore, ManageError, MemoryStore, Record, TokenId, TokenService};
 
 use crate::args::Args;
 use crate::exit::{Exit, with_causes};
 use crate::import_form::Hash;
-use crate::import_rows::{Defaults, Import, Refused, read};
+use crate::import_rows::{Defaults, Import, Refused, Rows, read};
 use crate::output::note;
 use crate::progress::Progress;
 use crate::settings::Access;
@@ -36,7 +36,8 @@ The first row of the file has the names of the columns:
   issued_by             the person or program that imports the token
   metadata.KEY          a note under this key
 
-An empty field means that the value is not set.
+An empty field means that the value is not set. A time is one of RFC 3339, or as
+databases print it, such as 2026-01-02 03:04:05.5. Without a zone it is in UTC.
 
   --owner OWNER         the owner of rows without one
   --type TYPE           the type of rows without one
@@ -49,6 +50,11 @@ All rows are checked before the first one is imported. If a row is refused,
 nothing is imported, unless --skip-refused is given. Tokens that were imported
 before do not change, whatever their state is. So the command can be repeated,
 for example after it was interrupted, and it never makes a revoked token valid.
+If such a row differs from the record, for example in its label or its end, the
+report names the row, the id and the columns.
+
+Rows with the same digest and the same values count as one. If their values
+differ, all of them are refused.
 
 The exit status is 3 if at least one row was refused.
 
@@ -58,7 +64,7 @@ The exit status is 3 if at least one row was refused.
 /// How many rows are imported at a time. The file store writes them together.
 const WORKERS: usize = 16;
 
-/// The maximum number of refused rows that are listed.
+/// The maximum number of rows that are listed for one reason.
 const MAX_LISTED: usize = 100;
 
 /// The result of the rows so far.
@@ -66,6 +72,10 @@ const MAX_LISTED: usize = 100;
 struct Report {
     imported: usize,
     already_imported: usize,
+    /// The rows that were imported before with other values, with their ids and columns.
+    differing: Vec<(usize, TokenId, String)>,
+    /// The number of rows that are equal to another row of the file.
+    repeated: usize,
     refused: Refused,
 }
 
@@ -87,13 +97,14 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     // Errors of the other options are found before the rows are read.
     let in_memory = args.settings.build(MemoryStore::new())?;
     let exists = args.settings.path()?.exists();
-    let (rows, refused) = read(&text(path)?, hash, &defaults).map_err(Exit::Failed)?;
-    let mut report = Report { refused, ..Report::default() };
+    let rows = read(&text(path)?, hash, &defaults).map_err(Exit::Failed)?;
+    let Rows { imports: rows, repeated, refused } = rows;
+    let mut report = Report { repeated, refused, ..Report::default() };
 
     // Each row is tried in memory, so the library itself checks it.
     let (mut checked, mut doubtful) = (Vec::new(), Vec::new());
     for row in rows {
-        match block_on(in_memory.owner(&row.owner).import(row.request.clone())) {
+        match block_on(in_memory.owner(&row.values.owner).import(row.request())) {
             Ok(_) => checked.push(row),
             Err(error) => doubtful.push((row, reason(&error))),
         }
@@ -116,7 +127,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let doubtful = doubtful.into_iter().map(|(row, reason)| (row, Some(reason)));
     for (row, refusal) in checked.into_iter().map(|row| (row, None)).chain(doubtful) {
         match (find(&service, &row)?, refusal) {
-            (Found::Same, _) => report.already_imported += 1,
+            (Found::Same(record), _) => report.add_known(&row, &record),
             (Found::Other, _) => report.refused.push((row.line, EXISTS.into())),
             (Found::Missing, Some(reason)) => report.refused.push((row.line, reason)),
             (Found::Missing, None) => fresh.push(row),
@@ -160,16 +171,18 @@ fn text(path: &str) -> Result<String, Exit> {
 
 enum Found {
     Missing,
-    Same,
+    /// It was imported for the same owner and with the same type.
+    Same(Box<Record>),
     Other,
 }
 
 fn find(service: &TokenService<FileStore>, row: &Import) -> Result<Found, Exit> {
     match block_on(service.all_owners().get(row.id)) {
         Ok(stored) => {
-            let (owner, token_type) = (stored.record.owner(), stored.record.token_type());
-            let is_same = owner == row.owner && token_type == row.token_type;
-            Ok(if is_same { Found::Same } else { Found::Other })
+            let record = stored.record;
+            let is_same =
+                record.owner() == row.values.owner && record.token_type() == row.values.token_type;
+            Ok(if is_same { Found::Same(Box::new(record)) } else { Found::Other })
         }
         Err(ManageError::NotFound { .. }) => Ok(Found::Missing),
         Err(error) => Err(error.into()),
@@ -189,11 +202,13 @@ fn import_all(
             if stopped.load(Ordering::Relaxed) {
                 return;
             }
-            let outcome = block_on(service.owner(&row.owner).import(row.request.clone()));
+            let outcome = block_on(service.owner(&row.values.owner).import(row.request()));
             let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
             let (report, progress, cause) = &mut *shared;
             match outcome {
-                Ok(imported) if imported.already_imported => report.already_imported += 1,
+                Ok(imported) if imported.already_imported => {
+                    report.add_known(row, &imported.record);
+                }
                 Ok(_) => report.imported += 1,
                 Err(ManageError::Exists { .. }) => report.refused.push((row.line, EXISTS.into())),
                 Err(error @ ManageError::Invalid(_)) => {
@@ -233,23 +248,39 @@ fn reason(error: &ManageError) -> String {
 }
 
 impl Report {
+    /// Adds a row that was imported before, and compares it with its record.
+    fn add_known(&mut self, row: &Import, record: &Record) {
+        self.already_imported += 1;
+        let columns = row.values.differences_from(record);
+        if !columns.is_empty() {
+            self.differing.push((row.line, row.id, columns.join(", ")));
+        }
+    }
+
     fn show(&self, done: &str) {
-        let Self { imported, already_imported, refused } = self;
+        let Self { imported, already_imported, differing, repeated, refused } = self;
+        let differ = match differing.len() {
+            0 => String::new(),
+            some => format!(" ({some} with other values)"),
+        };
+        let repeat = match repeated {
+            0 => String::new(),
+            some => format!(", {some} repeated"),
+        };
         note(format_args!(
-            "{imported} {done}, {already_imported} already imported, {} refused.",
+            "{imported} {done}, {already_imported} already imported{differ}{repeat}, {} refused.",
             refused.len()
         ));
     }
 
-    /// Lists the refused rows, and returns the exit if there are any.
+    /// Lists the rows that need attention, and returns the exit if rows were refused.
     fn end(mut self, done: &str) -> Result<(), Exit> {
+        self.differing.sort();
+        list(&self.differing, |(line, id, columns)| {
+            format!("line {line}: the record {id} differs in {columns} and was not changed")
+        });
         self.refused.sort();
-        for (line, reason) in self.refused.iter().take(MAX_LISTED) {
-            note(format_args!("line {line}: {reason}"));
-        }
-        if self.refused.len() > MAX_LISTED {
-            note(format_args!("and {} more", self.refused.len() - MAX_LISTED));
-        }
+        list(&self.refused, |(line, reason)| format!("line {line}: {reason}"));
         self.show(done);
         match self.refused.len() {
             0 => Ok(()),
@@ -262,5 +293,15 @@ impl Report {
         let ended = self.end("imported");
         note("Nothing was changed. --skip-refused imports the other rows.");
         ended
+    }
+}
+
+/// Prints the first rows, and the number of the others.
+fn list<T>(rows: &[T], text: impl Fn(&T) -> String) {
+    for row in rows.iter().take(MAX_LISTED) {
+        note(text(row));
+    }
+    if rows.len() > MAX_LISTED {
+        note(format_args!("and {} more", rows.len() - MAX_LISTED));
     }
 }

@@ -1,21 +1,38 @@
 //! The rows of an import, from a CSV file to requests. No message repeats a value of the file.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
+use service_tokens::import::ImportDigest;
 use service_tokens::{ImportRequest, ScopeSet, TokenId};
 
 use crate::csv::{self, Row};
 use crate::import_form::Hash;
+use crate::import_values::Values;
 use crate::value::{self, Expiry};
 
 /// A row that can be imported.
 pub(crate) struct Import {
     pub(crate) line: usize,
     pub(crate) id: TokenId,
-    pub(crate) owner: String,
-    pub(crate) token_type: String,
-    pub(crate) request: ImportRequest,
+    pub(crate) values: Values,
+    digest: ImportDigest,
+}
+
+impl Import {
+    /// Returns the request to import the row.
+    pub(crate) fn request(&self) -> ImportRequest {
+        self.values.request(self.digest)
+    }
+}
+
+/// The rows of a file.
+pub(crate) struct Rows {
+    /// One row of each digest.
+    pub(crate) imports: Vec<Import>,
+    /// The number of rows that are equal to an earlier one.
+    pub(crate) repeated: usize,
+    pub(crate) refused: Refused,
 }
 
 /// The values that options set for every row.
@@ -64,31 +81,48 @@ impl Column {
 /// The lines of refused rows, with the reasons.
 pub(crate) type Refused = Vec<(usize, String)>;
 
-/// Reads the requests of a file, and the rows that are refused.
-pub(crate) fn read(
-    text: &str,
-    hash: Hash,
-    defaults: &Defaults,
-) -> Result<(Vec<Import>, Refused), String> {
+/// Reads the rows of a file. Rows with one digest and different values are refused, because the file does not
+/// say which of them is right.
+pub(crate) fn read(text: &str, hash: Hash, defaults: &Defaults) -> Result<Rows, String> {
     let mut rows = csv::rows(text)?.into_iter();
     let header = rows.next().ok_or("the file is empty")?;
     let columns = columns(&header, defaults)?;
-    let (mut imports, mut errors): (Vec<Import>, Refused) = (Vec::new(), Vec::new());
-    let mut lines: HashMap<TokenId, usize> = HashMap::new();
+    let (mut same_digest, mut refused): (Vec<Vec<Import>>, Refused) = (Vec::new(), Vec::new());
+    let mut places: HashMap<TokenId, usize> = HashMap::new();
     for row in rows {
         let line = row.line;
         match import(row, &columns, hash, defaults) {
-            Ok(import) => match lines.insert(import.id, line) {
-                None => imports.push(import),
-                Some(earlier) => {
-                    lines.insert(import.id, earlier);
-                    errors.push((line, format!("has the same digest as line {earlier}")));
+            Ok(import) => {
+                let place = *places.entry(import.id).or_insert(same_digest.len());
+                match same_digest.get_mut(place) {
+                    Some(group) => group.push(import),
+                    None => same_digest.push(vec![import]),
                 }
-            },
-            Err(error) => errors.push((line, error)),
+            }
+            Err(error) => refused.push((line, error)),
         }
     }
-    Ok((imports, errors))
+    let (mut imports, mut repeated) = (Vec::new(), 0);
+    for group in same_digest {
+        let conflicts = conflicts(&group);
+        if conflicts.is_empty() {
+            repeated += group.len() - 1;
+            imports.extend(group.into_iter().next());
+        }
+        refused.extend(conflicts);
+    }
+    Ok(Rows { imports, repeated, refused })
+}
+
+/// Returns the reasons to refuse the rows of one digest, if not all of them are equal.
+fn conflicts(group: &[Import]) -> Refused {
+    let differs = |row: &Import| {
+        let other = group.iter().find(|other| other.values != row.values)?;
+        let columns = row.values.differences(&other.values).join(", ");
+        let line = other.line;
+        Some((row.line, format!("has the same digest as line {line} and differs in {columns}")))
+    };
+    group.iter().filter_map(differs).collect()
 }
 
 fn columns(header: &Row, defaults: &Defaults) -> Result<Vec<Column>, String> {
@@ -133,42 +167,52 @@ fn import(row: Row, columns: &[Column], hash: Hash, defaults: &Defaults) -> Resu
     let digest = decode(field(&Column::Digest).unwrap_or_default(), hash.len())
         .and_then(|bytes| hash.digest(&bytes))
         .ok_or(format!("digest must be {} bytes in hexadecimal or base64", hash.len()))?;
-    let mut request = ImportRequest::of_digest(digest, &*token_type, issued_to);
     let expires = match filled(&Column::Expires) {
-        Some(text) => Some(Expiry::parse(text).map_err(|error| format!("expires_at {error}"))?),
+        Some(text) => Some(expiry(text)?),
         None => defaults.expires,
     };
-    if let Some(expires) = expires {
-        request = expires.set_in_import(request);
-    }
-    if let Some(start) = filled(&Column::NotBefore) {
-        request = request.not_before(time("not_before", start)?);
-    }
-    if let Some(created) = filled(&Column::CreatedAt) {
-        request = request.created_at(time("created_at", created)?);
-    }
-    if let Some(scopes) = filled(&Column::Scopes) {
-        let scopes = ScopeSet::new(scopes.split_whitespace());
-        request = request.scopes(scopes.map_err(|error| format!("scopes: {error}"))?);
-    }
-    if let Some(networks) = filled(&Column::Networks) {
-        let networks = networks.split_whitespace().map(str::parse).collect::<Result<Vec<_>, _>>();
-        request = request.networks(networks.map_err(|error| format!("networks: {error}"))?);
-    }
-    let by = or(&Column::IssuedBy, &defaults.issued_by);
-    if !by.is_empty() {
-        request = request.issued_by(by);
-    }
+    let time = |column: &Column, name: &str| {
+        filled(column).map(|text| time(text).ok_or(format!("{name} {NO_TIME}"))).transpose()
+    };
+    let scopes = filled(&Column::Scopes).map(|scopes| ScopeSet::new(scopes.split_whitespace()));
+    let networks = filled(&Column::Networks).unwrap_or_default().split_whitespace();
+    let mut metadata = BTreeMap::new();
     for (column, value) in columns.iter().zip(&fields) {
         if let (Column::Metadata(key), false) = (column, value.is_empty()) {
-            request = request.metadata(&**key, &**value);
+            metadata.insert(key.clone(), value.clone());
         }
     }
-    Ok(Import { line, id: digest.token_id(), owner, token_type, request })
+    let values = Values {
+        owner,
+        token_type,
+        issued_to: issued_to.to_owned(),
+        issued_by: or(&Column::IssuedBy, &defaults.issued_by),
+        expires,
+        not_before: time(&Column::NotBefore, "not_before")?,
+        created_at: time(&Column::CreatedAt, "created_at")?,
+        scopes: scopes.transpose().map_err(|error| format!("scopes: {error}"))?,
+        networks: networks
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .map_err(|error| format!("networks: {error}"))?,
+        metadata,
+    };
+    Ok(Import { line, id: digest.token_id(), values, digest })
 }
 
-fn time(column: &str, text: &str) -> Result<DateTime<Utc>, String> {
-    value::time(text).ok_or(format!("{column} must be a time such as 2027-01-01T00:00:00Z"))
+const NO_TIME: &str = "must be a time such as 2027-01-01T00:00:00Z or 2027-01-01 00:00:00";
+
+fn expiry(text: &str) -> Result<Expiry, String> {
+    if let Some(end) = time(text) {
+        return Ok(Expiry::At(end));
+    }
+    Expiry::parse(text)
+        .map_err(|_| format!("expires_at {NO_TIME}, a duration such as 90d, or never"))
+}
+
+/// Parses a time as databases print it. Without a zone it is in UTC.
+fn time(text: &str) -> Option<DateTime<Utc>> {
+    value::time(text).or_else(|| value::database_time(text))
 }
 
 /// Decodes hexadecimal or base64, with either alphabet and with or without padding. Digests of 32 and 64

@@ -24,6 +24,7 @@ mod filters;
 mod import;
 mod import_form;
 mod import_rows;
+mod import_values;
 mod issue;
 mod json;
 mod lines;

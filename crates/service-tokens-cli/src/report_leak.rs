@@ -14,12 +14,12 @@ use crate::lines::{Line, Lines, MAX_LINE_LEN};
 use crate::output::{note, visible};
 use crate::settings::Access;
 use crate::value;
-use crate::verify::token_of;
 
 pub(crate) const HELP: &str = "\
 Reports texts that were found where no token should be, one per line of standard
-input, and says which of them are tokens of the service. A text is the token
-alone, as this command finds it in a file:
+input, and says which of them are tokens of the service. A text is the token,
+as this command finds it in a file. Blanks, quotes, backticks, angle brackets
+and `Authorization: Bearer` around it are ignored:
 
   grep -ohP \"$(service-tokens scanner-regex)\" FILE
 
@@ -31,14 +31,17 @@ write any id into a text.
   --action report   change no token (default)
   --action revoke   revoke the tokens that are live, permanently, and all tokens
                     that they issued or rotated
-  --action suspend  suspend the tokens that are live
+  --action suspend  suspend the tokens that are live, and all tokens that they
+                    issued or rotated
   --by TEXT         the person or program that reports the leak
   --reason TEXT     the reason, such as the place where the text was found
 
 An older secret of an overlap is ended alone, unless the token made its newest
 secret itself. Each line prints not_ours, unknown_id, wrong_secret, cannot_tell,
 ended_secret, ended_token or live, then the id, and for a right secret the
-owner, the type and the state, and then the action that was taken.
+owner, the type and the state, and then the action that was taken. If live
+tokens below it were left as they are, the line ends with their number, and
+`service-tokens list --issuer ID` lists them.
 
 The exit status is 0 only if there is at least one line, every text could be
 compared, and every action succeeded. Reporting does not count as a use.
@@ -107,8 +110,7 @@ fn report(
     action: LeakAction,
     request: &LeakRequest,
 ) -> Result<(String, bool), Exit> {
-    let text = token_of(line).unwrap_or(line);
-    match block_on(service.report_leak(text, action, request.clone())) {
+    match block_on(service.report_leak(line, action, request.clone())) {
         Ok(report) => Ok((answer(&report), is_settled(&report))),
         Err(ReportLeakError::NotDone { report, cause }) => {
             note(visible(&with_causes(&cause)));
@@ -122,11 +124,8 @@ fn report(
 }
 
 fn is_settled(report: &LeakReport) -> bool {
-    let all_revoked = match &report.response {
-        LeakResponse::Revoked { descendants: Some(outcome) } => outcome.failed == 0,
-        _ => true,
-    };
-    all_revoked && !matches!(report.outcome, LeakOutcome::CannotTell(_))
+    let all_done = report.response.descendants().is_none_or(|outcome| outcome.failed == 0);
+    all_done && !matches!(report.outcome, LeakOutcome::CannotTell(_))
 }
 
 fn answer(report: &LeakReport) -> String {
@@ -147,18 +146,21 @@ fn answer(report: &LeakReport) -> String {
         }
         _ => {}
     }
-    let done = match &report.response {
-        LeakResponse::EndedOlder => ": ended the older secret".into(),
-        LeakResponse::Suspended => ": suspended".into(),
-        LeakResponse::Revoked { descendants: None } => ": revoked".into(),
-        LeakResponse::Revoked { descendants: Some(outcome) } => {
-            let failed = match outcome.failed {
-                0 => String::new(),
-                failed => format!(", {failed} failed"),
-            };
-            format!(": revoked with {} tokens below it{failed}", outcome.done)
-        }
-        _ => String::new(),
+    let mut answer = words.join(" ");
+    answer += match &report.response {
+        LeakResponse::EndedOlder => ": ended the older secret",
+        LeakResponse::Suspended { .. } => ": suspended",
+        LeakResponse::Revoked { .. } => ": revoked",
+        _ => "",
     };
-    words.join(" ") + &done
+    if let Some(outcome) = report.response.descendants() {
+        answer += &format!(" with {} tokens below it", outcome.done);
+        if outcome.failed > 0 {
+            answer += &format!(", {} failed", outcome.failed);
+        }
+    }
+    if let Some(live @ 1..) = report.live_descendants {
+        answer += &format!("; live tokens below it: {live}");
+    }
+    answer
 }

@@ -89,6 +89,32 @@ pub(crate) fn time(text: &str) -> Option<DateTime<Utc>> {
     Some(DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc))
 }
 
+/// Parses a time in the form in which databases print it, such as `2027-01-01 00:00:00.5+00`. Without a zone
+/// it is in UTC.
+pub(crate) fn database_time(text: &str) -> Option<DateTime<Utc>> {
+    let (date_and_time, rest) = text.split_at_checked("2027-01-01 00:00:00".len())?;
+    let is_placed = |(byte, pattern): (u8, u8)| match pattern {
+        b'0' => byte.is_ascii_digit(),
+        b' ' => byte == b' ' || byte == b'T',
+        other => byte == other,
+    };
+    if !date_and_time.bytes().zip(*b"0000-00-00 00:00:00").all(is_placed) {
+        return None;
+    }
+    let fraction = rest
+        .strip_prefix('.')
+        .map_or(0, |digits| 1 + digits.bytes().take_while(u8::is_ascii_digit).count());
+    let (fraction, zone) = rest.split_at_checked(fraction)?;
+    // A zone of whole hours has no minutes in PostgreSQL.
+    let zone = match zone.len() {
+        0 => "Z".to_owned(),
+        3 if zone != "UTC" => format!("{zone}:00"),
+        _ => zone.to_owned(),
+    };
+    let text = format!("{}{fraction}{zone}", date_and_time.replace(' ', "T"));
+    time(&text)
+}
+
 /// Parses a time, or a duration that is added to the present time.
 pub(crate) fn time_ahead(text: &str) -> Result<DateTime<Utc>, String> {
     let expected =
@@ -112,7 +138,7 @@ fn now() -> DateTime<Utc> {
 }
 
 /// The value of `--expires`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expiry {
     In(Duration),
     At(DateTime<Utc>),
@@ -164,6 +190,52 @@ impl Expiry {
             Self::In(lifetime) => request.expires_in(lifetime),
             Self::At(end) => request.expires_at(end),
             Self::Never => request.never_expires(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn database_time_without_zone_is_utc() {
+        let expected = time("2026-01-02T03:04:05Z");
+        for text in [
+            "2026-01-02 03:04:05",
+            "2026-01-02T03:04:05",
+            "2026-01-02 03:04:05Z",
+            "2026-01-02 03:04:05.000000",
+            "2026-01-02 03:04:05+00",
+            "2026-01-02 03:04:05.000+00:00",
+            "2026-01-02 05:04:05+02",
+            "2026-01-01 21:34:05-05:30",
+        ] {
+            assert_eq!(database_time(text), expected, "{text}");
+        }
+        let micros = |text| database_time(text).map(|time| time.timestamp_subsec_micros());
+        assert_eq!(micros("2026-01-02 03:04:05.123456"), Some(123_456));
+        assert_eq!(micros("2026-01-02 03:04:05.1+00"), Some(100_000));
+        assert_eq!(micros("2026-01-02 03:04:05.123456789Z"), Some(123_456));
+        for text in [
+            "",
+            "2026-01-02",
+            "2026-01-02 03:04",
+            "2026-01-02  03:04:05",
+            "0000-00-00 00:00:00",
+            "2026-13-02 03:04:05",
+            "2026-01-02 24:04:05",
+            "2026-01-02 03:04:05.",
+            "2026-01-02 03:04:05 ",
+            "2026-01-02 03:04:05+",
+            "2026-01-02 03:04:05 UTC",
+            "2026-01-02 03:04:05é",
+            "+026-01-02 03:04:05",
+            "02.01.2026 03:04:05",
+            "1767323045",
+            "infinity",
+        ] {
+            assert_eq!(database_time(text), None, "{text}");
         }
     }
 }

@@ -50,7 +50,18 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     /// # Ok(()) }
     /// ```
     pub fn suspend_all(self, filter: Filter, request: SuspendRequest) -> SuspendAll<'s, S> {
-        SuspendAll::new(self.view(), filter, request, None)
+        let since = self.view().service.start_bulk_suspension();
+        self.suspend_all_since(filter, request, since)
+    }
+
+    /// Suspends as [`suspend_all`](Self::suspend_all) does, with this start.
+    pub(in super::super) fn suspend_all_since(
+        self,
+        filter: Filter,
+        request: SuspendRequest,
+        since: DateTime<Utc>,
+    ) -> SuspendAll<'s, S> {
+        SuspendAll::new(self.view(), filter, request, None, since)
     }
 
     /// Suspends a token of this view and its descendants, when it is [run](SuspendAll::run). Descendants
@@ -87,7 +98,8 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
         id: TokenId,
         request: SuspendRequest,
     ) -> SuspendAll<'s, S> {
-        SuspendAll::new(self.view(), Filter::new().issuer(id), request, Some(id))
+        let since = self.view().service.start_bulk_suspension();
+        SuspendAll::new(self.view(), Filter::new().issuer(id), request, Some(id), since)
     }
 }
 
@@ -106,9 +118,9 @@ impl<'t, S: TokenStore> SuspendAll<'t, S> {
         filter: Filter,
         request: SuspendRequest,
         first: Option<TokenId>,
+        since: DateTime<Utc>,
     ) -> Self {
         let scan = Scan::new(view, filter.states(States::LIVE), first);
-        let since = view.service.start_bulk_suspension();
         let span = view.service.suspension_span(&request, view.service.now());
         let span = span.map(|span| SuspensionSpan { since, ..span });
         let filter = scan.filter().clone();

@@ -9,6 +9,10 @@
 //!
 //! Two stops do not yield to each other. Each has so many attempts that both succeed, and a suspension
 //! that yielded to a revocation which is not polled any more would leave the token accepted.
+//!
+//! A first use that ends an older secret is registered in the same way, in a table of its own, because it
+//! yields to stops itself. It registers only after a conflict, so that it does not refuse the write of an
+//! operator that comes at the same moment.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -42,7 +46,7 @@ impl fmt::Debug for Stops {
     }
 }
 
-/// A revocation or a suspension in progress.
+/// A revocation, a suspension or a first use in progress.
 pub(in super::super) struct StopGuard<'s> {
     stops: &'s Stops,
     id: TokenId,

@@ -32,6 +32,7 @@ use chrono::{DateTime, Utc};
 pub struct EndOlderRequest {
     pub(crate) older_created_at: DateTime<Utc>,
     pub(crate) by: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 impl EndOlderRequest {
@@ -58,7 +59,7 @@ impl EndOlderRequest {
     /// # Ok(()) }
     /// ```
     pub fn new(older_created_at: DateTime<Utc>) -> Self {
-        Self { older_created_at, by: None }
+        Self { older_created_at, by: None, reason: None }
     }
 
     /// Sets the person or program that ends the secret. The event contains it.
@@ -83,6 +84,22 @@ impl EndOlderRequest {
     /// ```
     pub fn by(mut self, by: impl Into<String>) -> Self {
         self.by = Some(by.into());
+        self
+    }
+
+    /// Sets the reason, for example the number of an incident. The event contains it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::EndOlderRequest;
+    /// use service_tokens::chrono::DateTime;
+    ///
+    /// let request = EndOlderRequest::new(DateTime::UNIX_EPOCH).by("alice").reason("INC-42");
+    /// # let _ = request;
+    /// ```
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
         self
     }
 }

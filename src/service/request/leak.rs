@@ -1,6 +1,8 @@
 //! The request to report a leaked token.
 
-use super::{RevokeRequest, SuspendRequest};
+use chrono::{DateTime, Utc};
+
+use super::{EndOlderRequest, RevokeRequest, SuspendRequest};
 
 /// A report of a leaked token, with the person or program that reports it and the reason. Both are optional.
 /// A revocation or suspension that follows has them in its record.
@@ -65,6 +67,14 @@ impl LeakRequest {
     /// Returns the request to revoke the leaked token.
     pub(crate) fn revocation(&self) -> RevokeRequest {
         RevokeRequest { by: self.by.clone(), reason: self.reason.clone() }
+    }
+
+    /// Returns the request to end the older secret that leaked.
+    pub(crate) fn end_of_older(&self, created_at: DateTime<Utc>) -> EndOlderRequest {
+        let mut end = EndOlderRequest::new(created_at);
+        end.by.clone_from(&self.by);
+        end.reason.clone_from(&self.reason);
+        end
     }
 
     /// Returns the request to suspend the leaked token until it is resumed.

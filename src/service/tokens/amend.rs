@@ -27,7 +27,7 @@ impl<S: TokenStore, V> Tokens<'_, S, V> {
     ///   is also returned for scopes and networks that are not contained in the present ones
     ///   ([`Rule::Widens`](crate::record::Rule::Widens)).
     /// - [`ManageError::Contended`] if other operations wrote the same record again and again, or if the
-    ///   token is being revoked or suspended at this moment.
+    ///   token is being revoked or suspended at this moment, or if a first use is ending its older secret.
     /// - [`ManageError::Store`] if the store failed.
     /// - [`ManageError::Indeterminate`] if the answer of the store was lost and reading again did not show
     ///   the result.

@@ -14,6 +14,7 @@ mod grpc;
 mod management;
 #[cfg(all(feature = "standards", feature = "management", feature = "page"))]
 mod mounting;
+mod old_keys;
 #[cfg(feature = "page")]
 mod page;
 #[cfg(feature = "standards")]

@@ -6,6 +6,7 @@ mod bulk;
 mod changes;
 mod files;
 mod importing;
+mod importing_repeated;
 mod issuing;
 // Compiled into the tests, because only a terminal shows its behaviour.
 #[path = "../../src/lines.rs"]

@@ -1,5 +1,12 @@
 //! `end-older`, `amend` and `report-leak`.
 
+use std::time::Duration;
+
+use futures_lite::future::block_on;
+use service_tokens::{
+    FileStore, IssueRequest, Requirement, RotateRequest, TokenService, TokenType,
+};
+
 use crate::tool::Tool;
 
 #[test]
@@ -19,7 +26,7 @@ fn end_older_keeps_newest_secret() {
     tool.run(&stale).failed("the token was rotated again");
     assert!(verdict(&first).starts_with("accepted"));
     tool.run(&["end-older", &id, "--by", ""]).failed("--by must contain a visible character");
-    let ended = tool.run(&["end-older", &id, "--by", "ada"]).done();
+    let ended = tool.run(&["end-older", &id, "--by", "ada", "--reason", "INC-42"]).done();
     assert!(ended.err.contains("Ended the older secret of"), "{ended:?}");
     assert_eq!(verdict(&first), "refused the token's secret was replaced and has ended\n");
     assert!(verdict(&second).starts_with("accepted"));
@@ -90,6 +97,40 @@ fn report_leak_acts_on_right_secret_only() {
     tool.answer(&["report-leak", "--action", "delete"], "").misused("--action must be report");
     tool.answer(&["report-leak", "--by", ""], &token)
         .failed("--by must contain a visible character");
+}
+
+#[test]
+fn report_leak_names_live_tokens_below() {
+    let tool = Tool::new();
+    let service = TokenService::builder(FileStore::open(tool.path()).unwrap(), "acme_live")
+        .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
+        .token_type(TokenType::new("manager", ["*", "service-tokens:*"]).unwrap())
+        .build()
+        .unwrap();
+    let acme = service.owner("acme");
+    let manager = block_on(acme.issue(IssueRequest::new("manager", "x"))).unwrap();
+    let (id, older) = (manager.record.id(), manager.token.expose_secret());
+    let verified = block_on(service.verify(older, &Requirement::any_token())).unwrap();
+    let child = IssueRequest::new("connector", "x");
+    let child = block_on(service.on_behalf_of(&verified).issue(child)).unwrap().token;
+    let overlap = RotateRequest::with_overlap(Duration::from_secs(86_400));
+    let newest = block_on(acme.rotate(id, overlap)).unwrap().token;
+    drop(service);
+
+    let report = |action: &str, text: &str| {
+        tool.answer(&["report-leak", "--action", action], text).done().out
+    };
+    let live = format!("live {id} acme manager active");
+    let told = report("report", newest.expose_secret());
+    assert_eq!(told, format!("{live}; live tokens below it: 1\n"));
+    let told = report("revoke", &format!("`{older}`"));
+    assert_eq!(
+        told,
+        format!("{live} older secret: ended the older secret; live tokens below it: 1\n")
+    );
+    let told = report("suspend", newest.expose_secret());
+    assert_eq!(told, format!("{live}: suspended with 1 tokens below it\n"));
+    assert!(tool.answer(&["verify"], child.expose_secret()).out.contains("suspended"));
 }
 
 /// Returns the checksum of a token, which anyone can compute.
