@@ -11,6 +11,7 @@ mod issuing;
 #[path = "../../src/lines.rs"]
 mod lines;
 mod lists;
+mod members;
 // The records that the library's own tests plant.
 #[allow(dead_code)]
 #[path = "../../../../tests/behaviour/harness/planted.rs"]
