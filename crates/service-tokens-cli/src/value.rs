@@ -89,6 +89,11 @@ pub(crate) fn time(text: &str) -> Option<DateTime<Utc>> {
     Some(DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc))
 }
 
+/// Parses a time that names a secret or a suspension.
+pub(crate) fn exact_time(text: &str) -> Result<DateTime<Utc>, String> {
+    Ok(time(text).ok_or("must be a time such as 2027-01-01T00:00:00.000001Z")?)
+}
+
 /// Parses a time, or a duration that is added to the present time.
 pub(crate) fn time_ahead(text: &str) -> Result<DateTime<Utc>, String> {
     let expected =

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bulk;
+mod bulk_suspending;
 mod changes;
 mod files;
 mod importing;
+mod incidents;
 mod issuing;
 // Compiled into the tests, because only a terminal shows its behaviour.
 #[path = "../../src/lines.rs"]

@@ -194,4 +194,9 @@ fn show_marks_suspension_that_has_passed() {
         text.contains("State               active\n") && text.contains("Z (passed)\n"),
         "{text}"
     );
+    // It can neither be ended nor counted.
+    let ran = tool.run(&["resume", &id, "--suspended-for", "short"]).done();
+    assert_eq!(ran.err, "No token has such a suspension. Nothing changed.\n");
+    let ran = tool.run(&["suspend", &id, "--yes"]).done();
+    assert!(ran.err.ends_with("until it is resumed.\n"), "{ran:?}");
 }
