@@ -156,8 +156,26 @@ pub enum SuspensionMatch {
 }
 
 impl SuspensionMatch {
-    /// Returns whether this suspension is one of those to end.
-    pub(crate) fn selects(&self, suspension: &Suspension) -> bool {
+    /// Returns whether this suspension is one of those to end, whether or not it has passed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use service_tokens::{IssueRequest, MemoryStore, SuspendRequest, TokenService, TokenType};
+    /// use service_tokens::record::SuspensionMatch;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = TokenService::builder(MemoryStore::new(), "acme_live")
+    /// #     .token_type(TokenType::new("connector", ["files:upload"])?).build()?;
+    /// # let acme = service.owner("acme");
+    /// # let id = acme.issue(IssueRequest::new("connector", "backup")).await?.record.id();
+    /// let record = acme.suspend(id, SuspendRequest::new().reason("INC-42")).await?.record;
+    ///
+    /// let incident = SuspensionMatch::ByAndReason { by: None, reason: Some("INC-42".to_owned()) };
+    /// assert!(incident.selects(&record.suspensions()[0]));
+    /// # Ok(()) }
+    /// ```
+    pub fn selects(&self, suspension: &Suspension) -> bool {
         match self {
             Self::ByAndReason { by, reason } => {
                 by.as_deref() == suspension.by.as_deref()

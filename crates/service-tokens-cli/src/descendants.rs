@@ -46,7 +46,8 @@ pub(crate) fn find(
     Ok(selection)
 }
 
-fn for_each(
+/// Visits each record that the filter selects.
+pub(crate) fn for_each(
     view: Tokens<'_, FileStore, AllOwners>,
     filter: Filter,
     mut visit: impl FnMut(&Record),

@@ -1,6 +1,5 @@
 //! `service-tokens end-older`
 
-use chrono::{DateTime, Utc};
 use futures_lite::future::block_on;
 use service_tokens::EndOlderRequest;
 
@@ -28,16 +27,11 @@ Ending it again with the same time succeeds and changes nothing.
 `service-tokens --help` lists the options for every verb.
 ";
 
-fn time(text: &str) -> Result<DateTime<Utc>, String> {
-    let time = DateTime::parse_from_rfc3339(text).map(|time| time.with_timezone(&Utc));
-    time.map_err(|_| "must be a time such as 2027-01-01T00:00:00.000001Z".into())
-}
-
 pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let (mut created_at, mut by, mut reason) = (None, None, None);
     while let Some(option) = args.next_option()? {
         match &*option {
-            "older-created-at" => args.set(&mut created_at, time)?,
+            "older-created-at" => args.set(&mut created_at, value::exact_time)?,
             "by" => args.set(&mut by, value::text)?,
             "reason" => args.set(&mut reason, value::text)?,
             _ => return Err(args.unknown_option(&option)),

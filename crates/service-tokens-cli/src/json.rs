@@ -1,12 +1,11 @@
 //! JSON objects of records.
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use service_tokens::record::Suspension;
 use service_tokens::store::LastUsed;
 use service_tokens::{StoredRecord, TokenService};
 
-use crate::output::unusable_reason;
+use crate::output::{exact_time as time, unusable_reason};
 
 /// Returns the JSON object of a token in a list, on one line.
 pub(crate) fn summary<S>(stored: &StoredRecord, service: &TokenService<S>) -> String {
@@ -20,21 +19,20 @@ pub(crate) fn details<S>(stored: &StoredRecord, service: &TokenService<S>) -> St
     let record = &stored.record;
     let mut object = Object::default();
     object.summary(stored, service);
-    object.field("secret_created_at", time(record.secret_created_at()));
+    object.optional("secret_created_by", record.secret_created_by());
+    let on_behalf_of = record.secret_created_on_behalf_of();
+    object.optional("secret_created_on_behalf_of", on_behalf_of.map(|id| id.to_string()));
+    object.field("end_set_at", time(record.end_set_at()));
+    object.field("imported_secret", record.has_imported_secret(service.now()));
     if let Some(overlap) = record.overlap(service.now()) {
         object.field("older_secret_created_at", time(overlap.older_created_at));
         object.field("older_secret_ends_at", time(overlap.ends_at));
         object.field("older_secret_ends_on_first_use", overlap.ends_on_first_use);
     }
-    if let Some(by) = record.issued_by() {
-        object.field("issued_by", by);
-    }
+    object.optional("issued_by", record.issued_by());
     if !record.issuers().is_empty() {
         object
             .field("issuers", record.issuers().iter().map(ToString::to_string).collect::<Value>());
-    }
-    if !record.suspensions().is_empty() {
-        object.field("suspensions", record.suspensions().iter().map(suspension).collect::<Value>());
     }
     if let Some(revocation) = record.revocation() {
         object.field("revoked_at", time(revocation.at));
@@ -56,10 +54,6 @@ fn suspension(suspension: &Suspension) -> Value {
     })
 }
 
-fn time(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
-}
-
 /// An object whose fields stay in the order in which they are added.
 #[derive(Default)]
 struct Object(String);
@@ -78,10 +72,19 @@ impl Object {
         if let LastUsed::At(used) = stored.last_used {
             self.field("last_used_at", time(used));
         }
-        let now = service.now();
-        self.field("state", record.state(now).to_string());
+        self.field("secret_created_at", time(record.secret_created_at()));
+        self.field("state", record.state(service.now()).to_string());
         self.field("usable", service.refusal_of(record).is_none());
         self.optional("unusable_reason", unusable_reason(service, record));
+        if !record.suspensions().is_empty() {
+            let suspensions = record.suspensions().iter().map(suspension).collect::<Value>();
+            self.field("suspensions", suspensions);
+        }
+        self.field("imported", record.is_imported());
+        self.field(
+            "networks",
+            record.networks().map(|network| network.to_string()).collect::<Value>(),
+        );
         self.field("metadata", record.metadata().collect::<Value>());
     }
 

@@ -39,11 +39,17 @@ line break is \\n. Times are UTC.
 A token is unusable if the service refuses it although its state is active, for
 example because the service does not know its type.
 
-A JSON object has id, type, issued_to, owner, scopes, created_at, not_before,
-expires_at, last_used_at, state, usable, unusable_reason and metadata. It omits
-not_before, expires_at and last_used_at if the token has no such time.
-unusable_reason is unknown_type or newer_record; it is omitted if the token is
-usable or if its state is the reason.
+Members of a JSON object; those with a ? only if the token has such a value:
+  id, type, issued_to, owner, scopes, created_at, not_before?, expires_at?,
+  last_used_at?, secret_created_at, state, usable, unusable_reason?,
+  suspensions?, imported, networks, metadata
+
+unusable_reason is unknown_type, newer_record or other. It is absent if the
+token is usable or if its state is the reason. suspensions is a list of objects
+with since, until, by and reason, of which the last three can be null. One that
+has passed stays in the list until the token is suspended or resumed again.
+imported says whether the token comes from an older system. networks is empty if
+any address may use the token.
 
 `service-tokens --help` lists the options for every verb.
 "

@@ -16,6 +16,7 @@
 
 mod amend;
 mod args;
+mod bulk;
 mod csv;
 mod descendants;
 mod end_older;
@@ -36,6 +37,7 @@ mod prompt;
 mod purge;
 mod report_leak;
 mod resume;
+mod resume_all;
 mod revoke;
 mod revoke_all;
 mod rotate;
@@ -44,6 +46,8 @@ mod settings;
 mod several;
 mod show;
 mod suspend;
+mod suspend_all;
+mod suspensions;
 mod table;
 mod value;
 mod verify;
@@ -67,7 +71,9 @@ Verbs:
   show            show everything that is stored about one token
   rotate          give a token a new secret and print it once
   suspend         suspend tokens by id, with or without the tokens below them
-  resume          resume suspended tokens by id
+  suspend-all     suspend every token that matches filters
+  resume          resume suspended tokens by id, or end one suspension of them
+  resume-all      end one suspension of every token that matches filters
   amend           change the label or expiry, or take scopes away
   end-older       end the older of two secrets, while the newest stays
   revoke          revoke tokens by id, permanently
@@ -138,7 +144,9 @@ const VERBS: &[Verb] = &[
     Verb { name: "show", help: show::HELP, run: show::run },
     Verb { name: "rotate", help: rotate::HELP, run: rotate::run },
     Verb { name: "suspend", help: suspend::HELP, run: suspend::run },
+    Verb { name: "suspend-all", help: suspend_all::HELP, run: suspend_all::run },
     Verb { name: "resume", help: resume::HELP, run: resume::run },
+    Verb { name: "resume-all", help: resume_all::HELP, run: resume_all::run },
     Verb { name: "amend", help: amend::HELP, run: amend::run },
     Verb { name: "end-older", help: end_older::HELP, run: end_older::run },
     Verb { name: "revoke", help: revoke::HELP, run: revoke::run },

@@ -75,7 +75,19 @@ impl Outcome {
         noun: &str,
         service: &TokenService<FileStore>,
     ) -> Result<(), Exit> {
-        note(format_args!("{verb} {} {noun}.", self.done));
+        let summary = format!("{verb} {} {noun}.", self.done);
+        self.finish(&summary, &verb.to_lowercase(), noun, service)
+    }
+
+    /// Writes the report with another summary, and compacts the file.
+    pub(crate) fn finish(
+        self,
+        summary: &str,
+        verb: &str,
+        noun: &str,
+        service: &TokenService<FileStore>,
+    ) -> Result<(), Exit> {
+        note(summary);
         for (id, error) in &self.failures {
             note(format_args!("{id}: {}", visible(&with_causes(error))));
         }
@@ -85,10 +97,7 @@ impl Outcome {
         match (self.cause, self.failed) {
             (Some(cause), _) => Err(Exit::from(cause)),
             (None, 0) => Ok(()),
-            (None, failed) => {
-                let verb = verb.to_lowercase();
-                Err(Exit::Failed(format!("{failed} {noun} could not be {verb}")))
-            }
+            (None, failed) => Err(Exit::Failed(format!("{failed} {noun} could not be {verb}"))),
         }
     }
 }

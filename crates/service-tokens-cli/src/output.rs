@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use service_tokens::store::LastUsed;
 use service_tokens::{Issued, Record, Refusal, TokenService};
 
@@ -43,6 +43,11 @@ pub(crate) fn visible(text: &str) -> String {
 /// Returns a time in UTC to the second, in a form that options accept.
 pub(crate) fn time(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Returns a time in UTC with all its digits, for times that name a secret or a suspension.
+pub(crate) fn exact_time(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
 /// Returns an expiry time, or `never`.

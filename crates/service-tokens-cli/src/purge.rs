@@ -3,10 +3,9 @@
 use futures_lite::future::block_on;
 
 use crate::args::Args;
+use crate::bulk;
 use crate::exit::Exit;
-use crate::outcome::Outcome;
 use crate::output::{note, print, time};
-use crate::progress::Progress;
 use crate::prompt::confirm;
 use crate::settings::Access;
 use crate::value;
@@ -69,10 +68,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
         ));
         confirm("Remove these records?")?;
     }
-    let mut progress = Progress::new("removing");
-    let removals = purge().on_progress(|at| progress.update(at.found, count));
-    let mut outcome = Outcome::default();
-    outcome.add(block_on(removals.run()));
-    drop(progress);
+    let outcome =
+        bulk::run("removing", count, |update| block_on(purge().on_progress(update).run()));
     outcome.report("Removed", "records", &service)
 }

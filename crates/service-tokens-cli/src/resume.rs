@@ -1,106 +1,165 @@
 //! `service-tokens resume`
 
 use futures_lite::future::block_on;
-use service_tokens::{FileStore, Record, ResumeRequest, TokenId, TokenService};
+use service_tokens::record::{Suspension, SuspensionMatch};
+use service_tokens::{
+    FileStore, Filter, ManageError, ResumeRequest, Resumed, State, TokenId, TokenService,
+};
 
 use crate::args::Args;
+use crate::bulk;
+use crate::descendants;
 use crate::exit::Exit;
-use crate::output::{description, note, time, visible};
+use crate::output::{description, note};
 use crate::prompt::confirm;
 use crate::settings::Access;
 use crate::several;
+use crate::suspensions::{Matching, NO_SUCH, Named, named_help, others, running};
 use crate::value;
 
-pub(crate) const HELP: &str = "\
+pub(crate) const HELP: &str = concat!(
+    "\
 Resumes suspended tokens, which are then accepted again with the secrets that
-they had. The command shows the tokens with the reason of their suspension and
-asks for a confirmation, which is y or yes on standard input.
+they had. Without a named suspension it ends all suspensions of the tokens. With
+one it ends only that suspension, and a token with others stays suspended. The
+command shows the suspensions that will end, and asks for a confirmation, which
+is y or yes on standard input.
 
   service-tokens resume ID... [OPTIONS]
   service-tokens resume - --yes [OPTIONS] < ids
-                    reads the ids from standard input, one per line
+                            reads the ids from standard input, one per line
 
-  --by TEXT         the person or program that resumes them
-  --yes             do not ask for a confirmation
+",
+    named_help!(),
+    "  --with-descendants        also resume the tokens that were issued by these
+                            tokens, directly or through other tokens; needs a
+                            named suspension
+  --by TEXT                 the person or program that resumes them
+  --yes                     do not ask for a confirmation
 
-With several ids, an unknown id does not stop the others, but the exit status is
-then 1. After several ids the command compacts the file.
+`service-tokens show` shows the suspensions of a token. With several ids, an
+unknown id does not stop the others, but the exit status is then 1. After
+several ids the command compacts the file.
 
 `service-tokens --help` lists the options for every verb.
-";
+"
+);
+
+/// A resumption that the command line describes.
+struct Resumption {
+    which: Option<SuspensionMatch>,
+    request: ResumeRequest,
+    yes: bool,
+}
 
 pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
-    let (mut by, mut yes) = (None, false);
+    let mut named = Named::default();
+    let (mut by, mut with_descendants, mut yes) = (None, false, false);
     while let Some(option) = args.next_option()? {
         match &*option {
+            "with-descendants" => args.flag(&mut with_descendants)?,
             "by" => args.set(&mut by, value::text)?,
             "yes" => args.flag(&mut yes)?,
+            _ if named.take(&option, &mut args)? => {}
             _ => return Err(args.unknown_option(&option)),
         }
     }
+    let which = match with_descendants {
+        true => Some(named.required(&args, "--with-descendants")?),
+        false => named.which(&args)?,
+    };
     let ids = several::ids(&args, yes)?;
-    let mut request = ResumeRequest::new();
-    if let Some(by) = by {
-        request = request.by(by);
-    }
+    let resumption = Resumption { which, request: resume_request(by), yes };
     let service = args.settings.open(Access::Write)?;
-    match ids[..] {
-        [id] => resume_one(&service, id, request, yes),
-        _ => resume_several(&service, &ids, &request, yes),
+    match (&resumption.which, &ids[..]) {
+        (Some(which), _) if with_descendants => resumption.with_descendants(&service, &ids, which),
+        (_, [id]) => resumption.one(&service, *id),
+        _ => resumption.several(&service, &ids),
     }
 }
 
-fn resume_one(
-    service: &TokenService<FileStore>,
-    id: TokenId,
-    request: ResumeRequest,
-    yes: bool,
-) -> Result<(), Exit> {
-    let view = service.all_owners();
-    let record = block_on(view.get(id))?.record;
-    if !yes && !record.suspensions().is_empty() {
-        note_suspensions(&record);
-        confirm("Resume this token?")?;
+/// Returns a request with the value of `--by`.
+pub(crate) fn resume_request(by: Option<String>) -> ResumeRequest {
+    match by {
+        Some(by) => ResumeRequest::new().by(by),
+        None => ResumeRequest::new(),
     }
-    let resumed = block_on(view.resume(id, request))?;
-    if !resumed.ended.is_empty() {
-        note(format_args!("Resumed {}.", description(&record)));
-    } else {
-        note(format_args!("{} was not suspended. Nothing changed.", description(&record)));
-    }
-    Ok(())
 }
 
-fn resume_several(
-    service: &TokenService<FileStore>,
-    ids: &[TokenId],
-    request: &ResumeRequest,
-    yes: bool,
-) -> Result<(), Exit> {
-    let view = service.all_owners();
-    let found = several::find(view, ids)?;
-    if !yes && !found.records.is_empty() {
-        found.records.iter().for_each(note_suspensions);
-        confirm(&format!("Resume these {} tokens?", found.records.len()))?;
+impl Resumption {
+    fn one(&self, service: &TokenService<FileStore>, id: TokenId) -> Result<(), Exit> {
+        let record = block_on(service.all_owners().get(id))?.record;
+        let mut matching = self.matching(service);
+        matching.add(&record);
+        self.confirm(&matching)?;
+        let resumed = self.resume(service, id)?;
+        let token = description(&record);
+        let remaining: Vec<&Suspension> = running(&resumed.record, service.now()).collect();
+        let still = || format!("{token} is still suspended by {}.", others(&remaining));
+        match (resumed.ended.is_empty(), remaining.is_empty()) {
+            (false, true) => note(format_args!("Resumed {token}.")),
+            (false, false) => note(format_args!("Ended this suspension. {}", still())),
+            (true, false) => note(format_args!("{NO_SUCH}\n{}", still())),
+            (true, true) if self.which.is_some() => note(NO_SUCH),
+            (true, true) => note(format_args!("{token} was not suspended. Nothing changed.")),
+        }
+        Ok(())
     }
-    found.each(("resuming", "Resumed"), service, |id| {
-        let resumed = block_on(view.resume(id, request.clone()))?;
-        Ok(!resumed.ended.is_empty())
-    })?;
-    found.expect_known(ids)
-}
 
-/// Shows the token, and who suspended it, when and why.
-fn note_suspensions(record: &Record) {
-    note(description(record));
-    for suspension in record.suspensions() {
-        let by = suspension.by.as_deref().map(|by| format!(" by {}", visible(by)));
-        let reason = suspension.reason.as_deref().map(|reason| format!(": {}", visible(reason)));
-        note(format_args!(
-            "  suspended since {}{}{}",
-            time(suspension.since),
-            by.unwrap_or_default(),
-            reason.unwrap_or_default()
-        ));
+    fn several(&self, service: &TokenService<FileStore>, ids: &[TokenId]) -> Result<(), Exit> {
+        let found = several::find(service.all_owners(), ids)?;
+        let mut matching = self.matching(service);
+        found.records.iter().for_each(|record| matching.add(record));
+        self.confirm(&matching)?;
+        let outcome = found.each("resuming", |id| Ok(!self.resume(service, id)?.ended.is_empty()));
+        matching.report(outcome, service)?;
+        found.expect_known(ids)
+    }
+
+    fn with_descendants(
+        &self,
+        service: &TokenService<FileStore>,
+        ids: &[TokenId],
+        which: &SuspensionMatch,
+    ) -> Result<(), Exit> {
+        let view = service.all_owners();
+        let found = several::find(view, ids)?;
+        let mut matching = self.matching(service);
+        found.records.iter().for_each(|record| matching.add(record));
+        for id in ids {
+            let below = Filter::new().issuer(*id).states(State::Suspended);
+            descendants::for_each(view, below, |record| matching.add(record))?;
+        }
+        self.confirm(&matching)?;
+        let outcome = bulk::run_each("resuming", matching.len(), ids, |id, update| {
+            let run = view.resume_with_descendants(id, which.clone(), self.request.clone());
+            block_on(run.on_progress(update).run())
+        });
+        matching.report(outcome, service)?;
+        found.expect_known(ids)
+    }
+
+    fn matching(&self, service: &TokenService<FileStore>) -> Matching {
+        Matching::new(self.which.clone(), service.now())
+    }
+
+    fn confirm(&self, matching: &Matching) -> Result<(), Exit> {
+        if self.yes || matching.len() == 0 {
+            return Ok(());
+        }
+        note(matching.notes());
+        confirm(&matching.question())
+    }
+
+    fn resume(
+        &self,
+        service: &TokenService<FileStore>,
+        id: TokenId,
+    ) -> Result<Resumed, ManageError> {
+        let (view, request) = (service.all_owners(), self.request.clone());
+        match &self.which {
+            Some(which) => block_on(view.resume_only(id, which.clone(), request)),
+            None => block_on(view.resume(id, request)),
+        }
     }
 }

@@ -87,14 +87,15 @@ fn revoke_several(
     let mut found = several::find(view, ids)?;
     found.records.retain(|record| record.revocation().is_none());
     if !yes && !found.records.is_empty() {
-        found.records.iter().for_each(|record| note(description(record)));
+        found.describe();
         note("A revoked service token cannot be recovered.");
         confirm(&format!("Revoke these {} tokens?", found.records.len()))?;
     }
-    found.each(("revoking", "Revoked"), service, |id| {
+    let outcome = found.each("revoking", |id| {
         let revoked = block_on(view.revoke(id, request.clone()))?;
         Ok(!revoked.already_revoked)
-    })?;
+    });
+    outcome.report("Revoked", "tokens", service)?;
     found.expect_known(ids)
 }
 

@@ -3,15 +3,11 @@
 use futures_lite::future::block_on;
 
 use crate::args::Args;
+use crate::bulk::{self, BulkArgs, Words};
 use crate::descendants;
 use crate::exit::Exit;
-use crate::filters::{Filters, filters_help};
-use crate::outcome::Outcome;
-use crate::output::{note, print};
-use crate::progress::Progress;
-use crate::prompt::{ask, cancelled};
+use crate::filters::filters_help;
 use crate::revoke::revoke_request;
-use crate::settings::Access;
 use crate::value;
 
 pub(crate) const HELP: &str = concat!(
@@ -39,69 +35,45 @@ again to revoke the rest. At the end it compacts the file.
 "
 );
 
+const WORDS: Words = Words {
+    verb: "revoke",
+    found: "live tokens match",
+    found_without_filter: "live tokens match, which are all tokens of every owner",
+    none: "No live tokens match. Nothing changed.",
+};
+
 pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
-    let mut filters = Filters::default();
-    let (mut by, mut reason, mut expected) = (None, None, None);
-    let (mut dry_run, mut with_descendants) = (false, false);
+    let mut bulk = BulkArgs::new(WORDS);
+    let (mut reason, mut with_descendants) = (None, false);
     while let Some(option) = args.next_option()? {
         match &*option {
-            "by" => args.set(&mut by, value::text)?,
             "reason" => args.set(&mut reason, value::text)?,
             "with-descendants" => args.flag(&mut with_descendants)?,
-            "dry-run" => args.flag(&mut dry_run)?,
-            "yes-revoke" => args.set(&mut expected, value::number)?,
-            _ if filters.take(&option, &mut args)? => {}
+            _ if bulk.take(&option, &mut args)? => {}
             _ => return Err(args.unknown_option(&option)),
         }
     }
     let [] = args.operands([])?;
 
-    let access = if dry_run { Access::Read } else { Access::Write };
-    let service = args.settings.open(access)?;
+    let service = args.settings.open(bulk.access())?;
     let view = service.all_owners();
-    let request = revoke_request(by, reason);
+    let (filter, request) = (bulk.filters.filter(), revoke_request(bulk.by.clone(), reason));
     let selection = match with_descendants {
-        true => Some(descendants::find(view, &filters.filter())?),
+        true => Some(descendants::find(view, &filter)?),
         false => None,
     };
     let count = match &selection {
         Some(selection) => selection.live,
-        None => block_on(view.revoke_all(filters.filter(), request.clone()).count())?,
+        None => block_on(view.revoke_all(filter.clone(), request.clone()).count())?,
     };
-    if dry_run {
-        return print(count);
-    }
-    if count == 0 {
-        note("No live tokens match. Nothing changed.");
+    if !bulk.confirm(count, "A revoked service token cannot be recovered.")? {
         return Ok(());
     }
-    let scope = if filters.is_empty() { ", which are all tokens of every owner" } else { "" };
-    match expected {
-        Some(expected) if expected != count => {
-            return Err(Exit::Failed(format!(
-                "--yes-revoke is {expected}, but {count} live tokens match{scope}: nothing was changed"
-            )));
-        }
-        Some(_) => {}
-        None => {
-            note(format_args!(
-                "{count} live tokens match{scope}.\nA revoked service token cannot be recovered."
-            ));
-            if ask(&format!("Type {count} to revoke them:"))? != count.to_string() {
-                return Err(cancelled());
-            }
-        }
-    }
     let outcome = match selection {
-        Some(selection) => descendants::revoke(view, &filters.filter(), &request, selection),
-        None => {
-            let mut progress = Progress::new("revoking");
-            let revocations = view.revoke_all(filters.filter(), request);
-            let revocations = revocations.on_progress(|at| progress.update(at.found, count));
-            let mut outcome = Outcome::default();
-            outcome.add(block_on(revocations.run()));
-            outcome
-        }
+        Some(selection) => descendants::revoke(view, &filter, &request, selection),
+        None => bulk::run("revoking", count, |update| {
+            block_on(view.revoke_all(filter, request).on_progress(update).run())
+        }),
     };
     outcome.report("Revoked", "tokens", &service)
 }

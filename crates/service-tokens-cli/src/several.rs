@@ -3,12 +3,12 @@
 use std::io::{self, BufRead};
 
 use futures_lite::future::block_on;
-use service_tokens::{AllOwners, FileStore, ManageError, Record, TokenId, TokenService, Tokens};
+use service_tokens::{AllOwners, FileStore, ManageError, Record, TokenId, Tokens};
 
 use crate::args::Args;
 use crate::exit::Exit;
 use crate::outcome::Outcome;
-use crate::output::note;
+use crate::output::{description, note};
 use crate::progress::Progress;
 use crate::value;
 
@@ -66,14 +66,18 @@ pub(crate) fn find(view: Tokens<'_, FileStore, AllOwners>, ids: &[TokenId]) -> R
 }
 
 impl Found {
-    /// Performs an operation on each token and reports the result. The words are those of the progress and
-    /// of the report. The operation returns whether it changed the token.
+    /// Shows the tokens before a question.
+    pub(crate) fn describe(&self) {
+        self.records.iter().for_each(|record| note(description(record)));
+    }
+
+    /// Performs an operation on each token, which returns whether it changed the token. The word is that of
+    /// the progress.
     pub(crate) fn each(
         &self,
-        (doing, done): (&'static str, &str),
-        service: &TokenService<FileStore>,
+        doing: &'static str,
         operation: impl Fn(TokenId) -> Result<bool, ManageError>,
-    ) -> Result<(), Exit> {
+    ) -> Outcome {
         let mut progress = Progress::new(doing);
         let (mut outcome, total) = (Outcome::default(), self.records.len() as u64);
         for (id, at) in self.records.iter().map(Record::id).zip(1..) {
@@ -82,8 +86,7 @@ impl Found {
             }
             progress.update(at, total);
         }
-        drop(progress);
-        outcome.report(done, "tokens", service)
+        outcome
     }
 
     /// Returns an error if one of the ids is unknown.

@@ -2,13 +2,16 @@
 
 use std::io::{self, Write};
 
+use chrono::{DateTime, Utc};
 use futures_lite::future::block_on;
 use service_tokens::{StoredRecord, TokenService};
 
 use crate::args::Args;
 use crate::exit::Exit;
 use crate::json;
-use crate::output::{TYPE_HINT, expiry, last_used, note, state, time, unusable_reason, visible};
+use crate::output::{
+    TYPE_HINT, exact_time, expiry, last_used, note, state, time, unusable_reason, visible,
+};
 use crate::settings::Access;
 
 pub(crate) const HELP: &str = "\
@@ -17,14 +20,21 @@ so it cannot be shown.
 
   service-tokens show ID [--json]
 
-  --json    print one JSON object: the fields of `service-tokens list --json`,
-            and secret_created_at, older_secret_created_at,
-            older_secret_ends_at, older_secret_ends_on_first_use, issued_by,
-            issuers, suspensions (a list of objects with since, until, by and
-            reason), revoked_at, revoked_by, reason and newer_format,
-            as far as the token has them.
-            newer_format is true if a newer version wrote the record; some of
-            its fields are then not shown
+  --json    print one JSON object
+
+Members of the JSON object: those of `service-tokens list --json`, and these;
+those with a ? only if the token has such a value:
+  secret_created_by?, secret_created_on_behalf_of?, end_set_at,
+  imported_secret, older_secret_created_at?, older_secret_ends_at?,
+  older_secret_ends_on_first_use?, issued_by?, issuers?, revoked_at?,
+  revoked_by?, reason?, newer_format?
+
+secret_created_at, secret_created_by and secret_created_on_behalf_of (the id of
+a token) say when and for which caller the newest secret was made. end_set_at is
+the time at which the present expires_at was set. imported_secret is true while
+the text of the older system is still one of the token's secrets. newer_format
+is true if a newer version wrote the record; some of its fields are then not
+shown.
 
 `service-tokens --help` lists the options for every verb.
 ";
@@ -70,6 +80,19 @@ fn lines<S>(stored: &StoredRecord, service: &TokenService<S>) -> Vec<(&'static s
     lines.extend(record.not_before().map(|start| ("Not Before", time(start))));
     if record.secret_created_at() != record.created_at() {
         lines.push(("Secret Created At", time(record.secret_created_at())));
+        lines.extend(record.secret_created_by().map(|by| ("Secret Created By", visible(by))));
+        let on_behalf_of = record.secret_created_on_behalf_of();
+        lines.extend(on_behalf_of.map(|id| ("Secret By Token", id.to_string())));
+    }
+    if record.end_set_at() != record.created_at() {
+        lines.push(("End Set At", time(record.end_set_at())));
+    }
+    if record.is_imported() {
+        let text = match record.has_imported_secret(now) {
+            true => "yes; the text of the older system is still a secret",
+            false => "yes; the text of the older system has ended",
+        };
+        lines.push(("Imported", text.into()));
     }
     lines.extend(record.overlap(now).map(|overlap| {
         let first_use =
@@ -78,11 +101,15 @@ fn lines<S>(stored: &StoredRecord, service: &TokenService<S>) -> Vec<(&'static s
     }));
     lines.extend(record.issued_by().map(|by| ("Issued By", visible(by))));
     lines.extend(record.issuers().iter().map(|issuer| ("Issued By Token", issuer.to_string())));
+    lines.extend(record.networks().map(|network| ("Network", network.to_string())));
     let entry = |(key, value)| ("Metadata", format!("{}={}", visible(key), visible(value)));
     lines.extend(record.metadata().map(entry));
     for suspension in record.suspensions() {
-        lines.push(("Suspended Since", time(suspension.since)));
-        lines.push(("Suspended Until", suspension.until.map_or("resumed".into(), time)));
+        lines.push(("Suspended Since", exact_time(suspension.since)));
+        lines.push((
+            "Suspended Until",
+            suspension.until.map_or("resumed".into(), |end| until(end, now)),
+        ));
         lines.extend(suspension.by.as_deref().map(|by| ("Suspended By", visible(by))));
         lines.extend(suspension.reason.as_deref().map(|text| ("Suspended For", visible(text))));
     }
@@ -95,4 +122,10 @@ fn lines<S>(stored: &StoredRecord, service: &TokenService<S>) -> Vec<(&'static s
         lines.push(("Written By", "a newer version; some of its fields are not shown".into()));
     }
     lines
+}
+
+/// Returns the end of a suspension. One that has passed stays in the record until the next change of its
+/// suspensions.
+fn until(end: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    format!("{}{}", time(end), if end <= now { " (passed)" } else { "" })
 }

@@ -1,23 +1,26 @@
 //! `service-tokens suspend`
 
+use chrono::{DateTime, Utc};
 use futures_lite::future::block_on;
+use service_tokens::record::Suspension;
 use service_tokens::{FileStore, SuspendRequest, TokenId, TokenService};
 
 use crate::args::Args;
+use crate::bulk;
 use crate::exit::Exit;
-use crate::outcome::Outcome;
 use crate::output::{description, note, time};
-use crate::progress::Progress;
 use crate::prompt::confirm;
 use crate::settings::Access;
 use crate::several;
+use crate::suspensions::{count_of_others, running};
 use crate::value;
 
 pub(crate) const HELP: &str = "\
 Suspends tokens. A suspended token is refused until its suspension ends, or
 until `service-tokens resume` ends it earlier. The command shows the tokens and
-asks for a confirmation, which is y or yes on standard input. A token that is
-suspended for as long or longer is not changed.
+asks for a confirmation, which is y or yes on standard input. A token can have
+several suspensions, which author and reason name. A token that has one with the
+same name for as long or longer is not changed.
 
   service-tokens suspend ID... [OPTIONS]
   service-tokens suspend - --yes [OPTIONS] < ids
@@ -51,6 +54,29 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
         }
     }
     let ids = several::ids(&args, yes)?;
+    let request = suspend_request(until, by.clone(), reason.clone());
+    let service = args.settings.open(Access::Write)?;
+    if with_descendants {
+        return suspend_with_descendants(&service, &ids, &request, yes);
+    }
+    match ids[..] {
+        [id] => {
+            let is_this = |suspension: &Suspension| {
+                suspension.by.as_deref() == by.as_deref()
+                    && suspension.reason.as_deref() == reason.as_deref()
+            };
+            suspend_one(&service, id, request, is_this, yes)
+        }
+        _ => suspend_several(&service, &ids, &request, yes),
+    }
+}
+
+/// Returns a request with the values of `--until`, `--by` and `--reason`.
+pub(crate) fn suspend_request(
+    until: Option<DateTime<Utc>>,
+    by: Option<String>,
+    reason: Option<String>,
+) -> SuspendRequest {
     let mut request = SuspendRequest::new();
     if let Some(until) = until {
         request = request.until(until);
@@ -61,20 +87,14 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     if let Some(reason) = reason {
         request = request.reason(reason);
     }
-    let service = args.settings.open(Access::Write)?;
-    if with_descendants {
-        return suspend_with_descendants(&service, &ids, &request, yes);
-    }
-    match ids[..] {
-        [id] => suspend_one(&service, id, request, yes),
-        _ => suspend_several(&service, &ids, &request, yes),
-    }
+    request
 }
 
 fn suspend_one(
     service: &TokenService<FileStore>,
     id: TokenId,
     request: SuspendRequest,
+    is_this: impl Fn(&Suspension) -> bool,
     yes: bool,
 ) -> Result<(), Exit> {
     let view = service.all_owners();
@@ -84,17 +104,20 @@ fn suspend_one(
         confirm("Suspend this token?")?;
     }
     let suspended = block_on(view.suspend(id, request))?;
-    let ends = suspended.record.suspensions().iter().map(|suspension| suspension.until);
-    // No end is the latest.
-    let last = ends.reduce(|one, other| one.zip(other).map(|(one, other)| one.max(other)));
-    let end = last.flatten().map_or("it is resumed".to_owned(), time);
-    if suspended.already_suspended {
-        note(format_args!(
-            "{} was already suspended until {end}. Nothing changed.",
-            description(&record)
-        ));
-    } else {
-        note(format_args!("Suspended {} until {end}.", description(&record)));
+    let (this, others): (Vec<_>, Vec<_>) =
+        running(&suspended.record, service.now()).partition(|suspension| is_this(suspension));
+    let end = this.first().and_then(|suspension| suspension.until);
+    let end = end.map_or("it is resumed".to_owned(), time);
+    let others = match others.len() {
+        0 => String::new(),
+        count => format!(" It has {}.", count_of_others(count)),
+    };
+    let token = description(&record);
+    match suspended.already_suspended {
+        true => note(format_args!(
+            "{token} was already suspended until {end}. Nothing changed.{others}"
+        )),
+        false => note(format_args!("Suspended {token} until {end}.{others}")),
     }
     Ok(())
 }
@@ -108,13 +131,14 @@ fn suspend_several(
     let view = service.all_owners();
     let found = several::find(view, ids)?;
     if !yes && !found.records.is_empty() {
-        found.records.iter().for_each(|record| note(description(record)));
+        found.describe();
         confirm(&format!("Suspend these {} tokens?", found.records.len()))?;
     }
-    found.each(("suspending", "Suspended"), service, |id| {
+    let outcome = found.each("suspending", |id| {
         let suspended = block_on(view.suspend(id, request.clone()))?;
         Ok(!suspended.already_suspended)
-    })?;
+    });
+    outcome.report("Suspended", "tokens", service)?;
     found.expect_known(ids)
 }
 
@@ -131,20 +155,13 @@ fn suspend_with_descendants(
         total += block_on(view.suspend_with_descendants(*id, request.clone()).count())?;
     }
     if !yes {
-        found.records.iter().for_each(|record| note(description(record)));
+        found.describe();
         confirm(&format!("Suspend these tokens and all below them, at most {total} tokens?"))?;
     }
-    let mut progress = Progress::new("suspending");
-    let mut outcome = Outcome::default();
-    for id in ids {
-        let before = outcome.done;
-        let run = view.suspend_with_descendants(*id, request.clone());
-        let run = run.on_progress(|at| progress.update(before + at.done, total));
-        if !outcome.add(block_on(run.run())) {
-            break;
-        }
-    }
-    drop(progress);
+    let outcome = bulk::run_each("suspending", total, ids, |id, update| {
+        let run = view.suspend_with_descendants(id, request.clone());
+        block_on(run.on_progress(update).run())
+    });
     outcome.report("Suspended", "tokens", service)?;
     found.expect_known(ids)
 }

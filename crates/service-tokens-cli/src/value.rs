@@ -115,6 +115,11 @@ pub(crate) fn database_time(text: &str) -> Option<DateTime<Utc>> {
     time(&text)
 }
 
+/// Parses a time that names a secret or a suspension.
+pub(crate) fn exact_time(text: &str) -> Result<DateTime<Utc>, String> {
+    Ok(time(text).ok_or("must be a time such as 2027-01-01T00:00:00.000001Z")?)
+}
+
 /// Parses a time, or a duration that is added to the present time.
 pub(crate) fn time_ahead(text: &str) -> Result<DateTime<Utc>, String> {
     let expected =

@@ -63,8 +63,20 @@ fn list_as_json_has_exact_members() {
     let (id, _) = tool.issue(&["--not-before", "1h"]);
     let words = |token: &Value| token.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
     let listed = objects(&tool.run(&["list", "--json"]).done().out);
-    let always =
-        ["id", "type", "issued_to", "owner", "scopes", "created_at", "state", "usable", "metadata"];
+    let always = [
+        "id",
+        "type",
+        "issued_to",
+        "owner",
+        "scopes",
+        "created_at",
+        "state",
+        "usable",
+        "metadata",
+        "secret_created_at",
+        "imported",
+        "networks",
+    ];
     let mut expected: BTreeSet<String> = always.map(String::from).into();
     expected.insert("expires_at".into());
     assert_eq!(words(&listed[1]), expected);
@@ -75,7 +87,8 @@ fn list_as_json_has_exact_members() {
 
     tool.run(&["revoke", &id, "--yes", "--by", "ada", "--reason", "stolen"]).done();
     let shown = objects(&tool.run(&["show", &id, "--json"]).done().out).remove(0);
-    expected.extend(["secret_created_at", "revoked_at", "revoked_by", "reason"].map(String::from));
+    let details = ["end_set_at", "imported_secret", "revoked_at", "revoked_by", "reason"];
+    expected.extend(details.map(String::from));
     assert_eq!(words(&shown), expected);
     assert_eq!((&shown["revoked_by"], &shown["reason"]), (&"ada".into(), &"stolen".into()));
 }

@@ -3,15 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bulk;
+mod bulk_suspending;
 mod changes;
 mod files;
 mod importing;
 mod importing_repeated;
+mod incidents;
 mod issuing;
 // Compiled into the tests, because only a terminal shows its behaviour.
 #[path = "../../src/lines.rs"]
 mod lines;
 mod lists;
+mod members;
 // The records that the library's own tests plant.
 #[allow(dead_code)]
 #[path = "../../../../tests/behaviour/harness/planted.rs"]

@@ -3,6 +3,7 @@
 use futures_lite::future::block_on;
 use service_tokens::{FileStore, IssueRequest, Requirement, TokenService, TokenType};
 
+use crate::text;
 use crate::tool::Tool;
 
 #[test]
@@ -77,21 +78,8 @@ fn suspend_many_ids_reports_unknown_ones() {
 #[test]
 fn suspend_with_descendants_suspends_all_below() {
     let tool = Tool::new();
-    let service = TokenService::builder(FileStore::open(tool.path()).unwrap(), "acme_live")
-        .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
-        .token_type(TokenType::new("manager", ["*", "service-tokens:*"]).unwrap())
-        .build()
-        .unwrap();
-    let acme = service.owner("acme");
-    let manager = block_on(acme.issue(IssueRequest::new("manager", "CI"))).unwrap();
-    let text = manager.token.expose_secret();
-    let verified = block_on(service.verify(text, &Requirement::any_token())).unwrap();
-    let request = || IssueRequest::new("connector", "below");
-    let below = block_on(service.on_behalf_of(&verified).issue(request())).unwrap();
-    let other = block_on(acme.issue(request())).unwrap();
-    let [below, other] = [below, other].map(|issued| issued.token.expose_secret().to_owned());
-    let id = manager.record.id().to_string();
-    drop(service);
+    let (id, below) = tool.issuer_and_below();
+    let (_, other) = tool.issue(&[]);
     let suspend = ["suspend", &id, "--with-descendants"];
     let no = tool.answer(&suspend, "n\n").failed("cancelled");
     assert!(no.err.contains("at most 2"), "{no:?}");
@@ -101,4 +89,23 @@ fn suspend_with_descendants_suspends_all_below() {
     tool.answer(&["verify"], other).done();
     let again = tool.answer(&suspend, "y\n").done();
     assert!(again.err.contains("Suspended 0 tokens."), "{again:?}");
+}
+
+impl Tool {
+    /// Issues a manager token, and a connector token on its behalf. Returns the id of the first and the text
+    /// of the second.
+    pub(crate) fn issuer_and_below(&self) -> (String, String) {
+        let service = TokenService::builder(FileStore::open(self.path()).unwrap(), "acme_live")
+            .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
+            .token_type(TokenType::new("manager", ["*", "service-tokens:*"]).unwrap())
+            .build()
+            .unwrap();
+        let manager = IssueRequest::new("manager", "CI");
+        let manager = block_on(service.owner("acme").issue(manager)).unwrap();
+        let secret = manager.token.expose_secret();
+        let verified = block_on(service.verify(secret, &Requirement::any_token())).unwrap();
+        let below = IssueRequest::new("connector", "below");
+        let below = block_on(service.on_behalf_of(&verified).issue(below)).unwrap();
+        (manager.record.id().to_string(), text(&below))
+    }
 }

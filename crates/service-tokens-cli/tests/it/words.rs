@@ -6,14 +6,16 @@ use regex::Regex;
 
 use crate::tool::Tool;
 
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 17] = [
     "issue",
     "verify",
     "list",
     "show",
     "rotate",
     "suspend",
+    "suspend-all",
     "resume",
+    "resume-all",
     "amend",
     "end-older",
     "report-leak",
@@ -84,6 +86,23 @@ fn misuse_names_mistake_and_opens_no_file() {
         (&["rotate", id, "--overlap", "1é"], "--overlap must be a number"),
         (&["rotate", id, "--at-once", "--replacing", "both"], "newest or oldest"),
         (&["revoke"], "ID is missing"),
+        (
+            &["resume", id, "--with-descendants"],
+            "because a bulk resumption names the suspension that it ends",
+        ),
+        (&["resume", id, "--suspended-since", "1h"], "--suspended-since must be a time such as"),
+        (
+            &["resume", id, "--suspended-since", "2027-01-01T00:00:00Z", "--suspended-by", "a"],
+            "--suspended-since excludes --suspended-by and --suspended-for",
+        ),
+        (&["resume-all"], "because a bulk resumption names the suspension that it ends"),
+        (&["resume-all", "--owner", "a", "--by", "b"], "needs --suspended-by, --suspended-for or"),
+        (&["resume-all", "--suspended-by", "a", "--yes"], "--yes is not an option"),
+        (&["resume-all", "--suspended-by", "a", "--yes-suspend", "1"], "--yes-suspend is not an"),
+        (&["suspend-all", "--state", "active"], "--state is not an option"),
+        (&["suspend-all", "--limit", "1"], "--limit is not an option"),
+        (&["suspend-all", "--yes-revoke", "1"], "--yes-revoke is not an option"),
+        (&["suspend-all", "x"], "only options are allowed here"),
         (&["purge", "--retention", "forever"], "--retention must be a number"),
         (&["issue"], "--type is missing"),
         (&["issue", "--type", "connector"], "--owner is missing"),
