@@ -6,8 +6,8 @@ use super::harness::{
     DAY, Fault, Faulty, Harness, MICRO, Op, Stores, backup, below, builder, newer, plant, plant_of,
     scope_set, scoped_request, text,
 };
-use service_tokens::bulk::SuspensionMatch;
 use service_tokens::leak::{LeakAction, LeakOutcome, LeakReport, LeakResponse, ReportLeakError};
+use service_tokens::record::SuspensionMatch;
 use service_tokens::{
     AmendRequest, Event, Filter, Issued, LeakRequest, Refusal, ResumeRequest, RotateRequest, State,
     SuspendRequest, TokenId, TokenService, TokenStore,
