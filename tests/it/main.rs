@@ -14,6 +14,8 @@ mod conformance_memory;
 #[cfg(feature = "memory")]
 mod doubles;
 #[cfg(feature = "memory")]
+mod event_flood_times;
+#[cfg(feature = "memory")]
 mod event_floods;
 #[cfg(feature = "memory")]
 mod event_sinks;
