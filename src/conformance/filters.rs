@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use super::probe::{Probe, everything, quote, same_ids, short, untouched};
-use super::samples::{DAY, NOW, Sample, TEXTS, at, long_texts, now, nth, revoked, suspended};
+use super::samples::{
+    DAY, NOW, REVOKED_AT, Sample, TEXTS, at, long_texts, now, nth, revoked, suspended,
+};
 use super::verdict::{NotKept, Verdict};
 use crate::record::{Record, State};
 use crate::store::{Filter, LastUsed, ListRequest, Order, States};
@@ -85,13 +87,15 @@ fn single_filters() -> Vec<(&'static str, Filter)> {
     for time in boundaries() {
         filters.push(("expires_before", all().expires_before(time)));
         filters.push(("created_before", all().created_before(time)));
+        filters.push(("ended_before", all().ended_before(time)));
+        filters.push(("ended_before", all().ended_before(time).states(States::ALL)));
     }
     filters
 }
 
 /// Returns the times just before, at and just after those in [`mixture`], and distant ones.
 fn boundaries() -> Vec<DateTime<Utc>> {
-    let ends = [NOW - DAY / 2 + 1, NOW + 10 * DAY, NOW + 11 * DAY + 1];
+    let ends = [NOW - DAY / 2 + 1, REVOKED_AT, NOW + 10 * DAY, NOW + 11 * DAY + 1];
     let starts = [NOW - DAY, NOW - 3 * DAY - 2, NOW - 6 * DAY];
     let mut times: Vec<i64> =
         ends.into_iter().chain(starts).flat_map(|time| [time - 1, time, time + 1]).collect();
@@ -110,6 +114,8 @@ fn combinations() -> Vec<(&'static str, Filter)> {
             queries.push(("owner, states and label", labelled.clone()));
             queries.push(("owner, states and exact label", query.clone().issued_to("backup")));
             queries.push(("owner, states, label and issuer", labelled.issuer(nth(500))));
+            let ended = query.clone().ended_before(at(NOW - DAY / 4)).states(states);
+            queries.push(("owner, states and time of the end", ended));
             let ending = query.clone().expires_before(at(NOW + 11 * DAY));
             queries.push(("owner, states and end", ending.clone()));
             queries

@@ -20,6 +20,9 @@ pub(super) const NOW: i64 = SECOND + 123_457;
 /// seconds, so that a store that rounds times breaks few promises.
 const SECOND: i64 = 1_767_225_600_000_000;
 
+/// The time of all revocations.
+pub(super) const REVOKED_AT: i64 = SECOND;
+
 pub(super) const DAY: i64 = 86_400_000_000;
 
 /// The maximum length of a text in a record, in bytes.
@@ -157,7 +160,7 @@ fn rotated(
 }
 
 pub(super) fn revoked(record: &Record, by: Option<&str>, reason: Option<&str>) -> Record {
-    record.revoke(at(SECOND), by, reason).ok().flatten().unwrap_or_else(|| record.clone())
+    record.revoke(at(REVOKED_AT), by, reason).ok().flatten().unwrap_or_else(|| record.clone())
 }
 
 /// Returns the suspended record. The suspension passes at the time `until` in microseconds.

@@ -96,6 +96,7 @@ pub(crate) mod still_active;
 pub(crate) mod suspend;
 pub(crate) mod suspend_all;
 pub(crate) mod suspend_races;
+pub(crate) mod time_limits;
 pub(crate) mod times;
 pub(crate) mod type_limits;
 pub(crate) mod uncached;
@@ -186,6 +187,7 @@ behaviour_modules! {
     suspend,
     suspend_all,
     suspend_races,
+    time_limits,
     times,
     type_limits,
     shut_down,

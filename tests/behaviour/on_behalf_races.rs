@@ -1,13 +1,12 @@
 //! A calling token that is revoked with its descendants while it issues or rotates leaves no usable token,
 //! at any point of the operation and with any fault of the store.
 
-use std::ops::Deref;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::harness::{
-    Collected, Courses, Fault, Faulty, HOUR, Harness, Remote, Stores, any, builder,
+    Collected, Courses, FAMILY_SCOPES, Family, Fault, HOUR, Ids, Remote, Stores, any, builder,
     revoke_with_descendants, scope_set, scoped_request, text,
 };
 use futures_lite::future::{block_on, poll_once};
@@ -17,8 +16,8 @@ use service_tokens::event::Operation;
 use service_tokens::record::ReplacedSecret;
 use service_tokens::store::States;
 use service_tokens::{
-    AmendRequest, Event, Filter, IssueRequest, Issued, ListRequest, ManageError, Policy, Refusal,
-    RotateRequest, TokenId, VerifiedToken,
+    AmendRequest, Event, Filter, IssueRequest, ListRequest, ManageError, Policy, Refusal,
+    RotateRequest,
 };
 
 behaviours! {
@@ -40,79 +39,30 @@ const ROTATE: u8 = 2;
 const NARROW_SCOPES: u8 = 3;
 const SHORTEN: u8 = 4;
 
-const SCOPES: [&str; 3] = ["x", "service-tokens:issue", "service-tokens:rotate"];
-
 /// A token that another one issued, and a rival that revokes or changes either.
-struct Family {
-    harness: Harness<Arc<Faulty>>,
-    parent: TokenId,
-    token: VerifiedToken,
-    target: Issued,
-}
-
-impl Deref for Family {
-    type Target = Harness<Arc<Faulty>>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.harness
-    }
-}
-
 async fn family(stores: Stores) -> Family {
-    let ids = Arc::new(Mutex::new([TokenId::from_bytes([0; 16]); 2]));
-    let of_rival = ids.clone();
-    let harness = Harness::builder(stores).faulty_with_rival(move |store, clock, what| {
-        let [parent, id] = *of_rival.lock().unwrap();
+    Family::new(stores, |service, Ids { parent, token }, what| {
         Box::pin(async move {
-            let service = builder(store).clock(clock).build().unwrap();
+            let acme = service.owner("acme");
             match what {
-                REVOKE_WITH_DESCENDANTS => revoke_with_descendants(&service, id).await,
+                REVOKE_WITH_DESCENDANTS => revoke_with_descendants(&service, token).await,
                 REVOKE_PARENT_WITH_DESCENDANTS => revoke_with_descendants(&service, parent).await,
                 NARROW_SCOPES => {
                     let scopes = scope_set(&["service-tokens:issue", "service-tokens:rotate"]);
-                    let request = AmendRequest::new().scopes(scopes);
-                    service.owner("acme").amend(id, request).await.unwrap();
+                    acme.amend(token, AmendRequest::new().scopes(scopes)).await.unwrap();
                 }
                 SHORTEN => {
-                    let request = AmendRequest::new().expires_in(HOUR);
-                    service.owner("acme").amend(id, request).await.unwrap();
+                    acme.amend(token, AmendRequest::new().expires_in(HOUR)).await.unwrap();
                 }
-                _ => {
-                    let leak = RotateRequest::at_once();
-                    let _ = service.owner("acme").rotate(id, leak).await.unwrap();
-                }
+                _ => drop(acme.rotate(token, RotateRequest::at_once()).await.unwrap()),
             }
         })
-    });
-    let harness = harness.build();
-    let sound = harness.elsewhere();
-    let parent = sound.owner("acme").issue(scoped_request(&SCOPES)).await.unwrap();
-    let parent = sound.verify(&text(&parent), &any()).await.unwrap();
-    let issued = sound.on_behalf_of(&parent).issue(scoped_request(&SCOPES)).await.unwrap();
-    let token = sound.verify(&text(&issued), &any()).await.unwrap();
-    *ids.lock().unwrap() = [parent.id(), token.id()];
-    let target = sound.owner("acme").issue(scoped_request(&["x"])).await.unwrap();
-    Family { parent: parent.id(), token, target, harness }
+    })
+    .await
 }
 
-impl Family {
-    async fn live_below(&self, id: TokenId) -> Vec<TokenId> {
-        let page = self
-            .elsewhere()
-            .all_owners()
-            .list(ListRequest::from(Filter::new().issuer(id)))
-            .await
-            .unwrap();
-        page.items.iter().map(|stored| stored.record.id()).collect()
-    }
-
-    async fn issue_on_behalf(&self) -> Result<Issued, ManageError> {
-        self.service.on_behalf_of(&self.token).issue(scoped_request(&["x"])).await
-    }
-
-    fn rival_came(&self) -> bool {
-        self.faulty().calls().iter().any(|(_, fault)| matches!(fault, Fault::Rival(_)))
-    }
+fn rival_came(family: &Family) -> bool {
+    family.faulty().calls().iter().any(|(_, fault)| matches!(fault, Fault::Rival(_)))
 }
 
 pub(crate) async fn issue_with_revoked_caller_leaves_no_token(stores: Stores) {
@@ -138,9 +88,9 @@ pub(crate) async fn issue_with_revoked_caller_leaves_no_token(stores: Stores) {
                 }
                 (_, error) => panic!("{at}: {error:?}"),
             }
-            assert_eq!(family.live_below(family.token.id()).await, []);
+            assert_eq!(family.below(family.token.id(), States::LIVE).await, []);
             if rival == REVOKE_PARENT_WITH_DESCENDANTS {
-                assert_eq!(family.live_below(family.parent).await, []);
+                assert_eq!(family.below(family.parent, States::LIVE).await, []);
             }
         }
     }
@@ -160,7 +110,7 @@ pub(crate) async fn issue_with_short_reasons_leaves_no_token(stores: Stores) {
     let Err(ManageError::Overtaken { id, .. }) = issued else { panic!("{issued:?}") };
     let record = family.elsewhere().all_owners().get(id).await.unwrap().record;
     assert!(record.revocation().unwrap().reason.as_ref().unwrap().len() > 1);
-    assert_eq!(family.live_below(family.token.id()).await, []);
+    assert_eq!(family.below(family.token.id(), States::LIVE).await, []);
 }
 
 const FAULTS: [Fault; 6] = [
@@ -184,10 +134,10 @@ pub(crate) async fn issue_with_faults_leaves_no_usable_token(stores: Stores) {
         family.faulty().settle().await;
         courses.met(family.faulty().calls().len());
         let context = (script, rest);
-        let live = family.live_below(family.token.id()).await;
+        let live = family.below(family.token.id(), States::LIVE).await;
         match outcome {
             Ok(issued) => {
-                assert!(!family.rival_came(), "{context:?}: handed out after the revocation");
+                assert!(!rival_came(&family), "{context:?}: handed out after the revocation");
                 assert_eq!(live, [issued.record.id()], "{context:?}");
                 let verified = family.elsewhere().verify(&text(&issued), &any()).await.unwrap();
                 assert_eq!(verified.id(), issued.record.id());
@@ -203,7 +153,7 @@ pub(crate) async fn issue_with_faults_leaves_no_usable_token(stores: Stores) {
                     overtaken || matches!(error, ManageError::Store(_)),
                     "{context:?}: {error}"
                 );
-                assert!(!overtaken || family.rival_came(), "{context:?}: {error}");
+                assert!(!overtaken || rival_came(&family), "{context:?}: {error}");
                 assert_eq!(live, [], "{context:?}: {error}");
             }
         }
@@ -266,7 +216,7 @@ pub(crate) async fn rotate_with_faults_withholds_secret(stores: Stores) {
         let older = family.elsewhere().verify(&text(&family.target), &any()).await;
         match outcome {
             Ok(rotated) => {
-                assert!(!family.rival_came(), "{context:?}: handed out after the revocation");
+                assert!(!rival_came(&family), "{context:?}: handed out after the revocation");
                 assert!(
                     family.elsewhere().verify(&text(&rotated), &any()).await.is_ok(),
                     "{context:?}"
@@ -276,7 +226,7 @@ pub(crate) async fn rotate_with_faults_withholds_secret(stores: Stores) {
             }
             Err(ManageError::Overtaken { id, .. }) => {
                 assert_eq!(id, target);
-                assert!(family.rival_came() && older.is_err(), "{context:?}");
+                assert!(rival_came(&family) && older.is_err(), "{context:?}");
             }
             Err(ManageError::Indeterminate { id, .. }) => assert_eq!(id, target),
             Err(error) => {
@@ -285,7 +235,7 @@ pub(crate) async fn rotate_with_faults_withholds_secret(stores: Stores) {
                     caller_ended || matches!(error, ManageError::Store(_)),
                     "{context:?}: {error}"
                 );
-                assert!(!caller_ended || family.rival_came(), "{context:?}: {error}");
+                assert!(!caller_ended || rival_came(&family), "{context:?}: {error}");
                 assert!(older.is_ok(), "{context:?}: the secret changed, but the error is {error}");
             }
         }
@@ -303,7 +253,7 @@ pub(crate) async fn issue_with_ended_secret_leaves_no_token(stores: Stores) {
             panic!("{at}")
         };
         assert_eq!(cause, ended);
-        assert_eq!(family.live_below(family.token.id()).await, []);
+        assert_eq!(family.below(family.token.id(), States::LIVE).await, []);
     }
 }
 
@@ -317,7 +267,7 @@ pub(crate) async fn dropped_issue_is_revoked_with_descendants(stores: Stores) {
     let service =
         builder(store.clone()).clock(clock.clone()).events(collected.sink()).build().unwrap();
     let sound = builder(opened.store.clone()).clock(clock).build().unwrap();
-    let issued = sound.owner("acme").issue(scoped_request(&SCOPES)).await.unwrap();
+    let issued = sound.owner("acme").issue(scoped_request(&FAMILY_SCOPES)).await.unwrap();
     let token = sound.verify(&text(&issued), &any()).await.unwrap();
     store.hold(true);
     store.release(1);
@@ -346,7 +296,7 @@ pub(crate) async fn revoke_with_descendants_during_issues(stores: Stores) {
         let opened = stores.open();
         let clock = Arc::new(ManualClock::default());
         let service = builder(opened.store).clock(clock).build().unwrap();
-        let issued = service.owner("acme").issue(scoped_request(&SCOPES)).await.unwrap();
+        let issued = service.owner("acme").issue(scoped_request(&FAMILY_SCOPES)).await.unwrap();
         let root = service.verify(&text(&issued), &any()).await.unwrap();
         let (stop, handed_out) = (AtomicBool::new(false), Mutex::new(Vec::new()));
         std::thread::scope(|threads| {
@@ -355,7 +305,7 @@ pub(crate) async fn revoke_with_descendants_during_issues(stores: Stores) {
                     // Each issues below the one that it got last, or below the root again.
                     let mut token = root.clone();
                     while !stop.load(Ordering::SeqCst) {
-                        let child = IssueRequest::new("all", "c").scopes(scope_set(&SCOPES));
+                        let child = IssueRequest::new("all", "c").scopes(scope_set(&FAMILY_SCOPES));
                         let child = block_on(service.on_behalf_of(&token).issue(child));
                         token = root.clone();
                         if let Ok(child) = child {
@@ -397,7 +347,7 @@ pub(crate) async fn issue_with_narrowed_caller_leaves_no_token(stores: Stores) {
             assert_eq!(cause, NotPermitted::ExceedsCaller);
             let stored = family.elsewhere().all_owners().get(id).await.unwrap().record;
             assert!(stored.revocation().is_some());
-            assert_eq!(family.live_below(family.token.id()).await, []);
+            assert_eq!(family.below(family.token.id(), States::LIVE).await, []);
         }
     }
 }

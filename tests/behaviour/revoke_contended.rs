@@ -1,18 +1,15 @@
 //! A revocation prevails over concurrent rotations and uses of its token.
 
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::pin::pin;
+use std::sync::Arc;
 
 use super::harness::{
-    Fault, Faulty, HOUR, Harness, Op, Opened, Remote, Stores, any, backup, builder, incident,
-    records, scoped_request, text,
+    Fault, HOUR, Harness, Interrupted, Op, Remote, Stores, any, backup, builder, changed_by_others,
+    expect_contended, incident, text,
 };
 use futures_lite::future::poll_once;
-use service_tokens::clock::ManualClock;
 use service_tokens::record::ReplacedSecret;
-use service_tokens::{
-    Event, Filter, ManageError, Refusal, RevokeRequest, RotateRequest, TokenService, TokenStore,
-};
+use service_tokens::{Event, Filter, ManageError, Refusal, RevokeRequest, RotateRequest};
 
 behaviours! {
     revoke_prevails_over_many_changes,
@@ -22,23 +19,6 @@ behaviours! {
     first_use_during_revoke_is_deferred,
     dropped_revoke_does_not_block_rotate,
     revoke_of_other_owner_does_not_block_rotate,
-}
-
-/// A service whose store lets another process change the token before any call that meets a rival.
-fn changed_by_others(stores: Stores) -> (Arc<Faulty>, TokenService<Arc<Faulty>>, Opened) {
-    let opened = stores.open();
-    let store = opened.store.clone();
-    let faulty = Arc::new(Faulty::with_rival(opened.store.clone(), move |_| {
-        let store = store.clone();
-        Box::pin(async move {
-            for record in records(&*store).await {
-                let present = store.find(record.id()).await.unwrap().unwrap();
-                let _ = store.replace(&present.record, present.version).await;
-            }
-        })
-    }));
-    let service = builder(faulty.clone()).build().unwrap();
-    (faulty, service, opened)
 }
 
 pub(crate) async fn revoke_prevails_over_many_changes(stores: Stores) {
@@ -75,49 +55,23 @@ pub(crate) async fn revoke_with_endless_conflicts_is_contended(stores: Stores) {
     assert_eq!((outcome.done, outcome.failed, outcome.passes), (0, 1, 1));
 }
 
-type Rotated = Arc<Mutex<Vec<Result<(), ManageError>>>>;
-
 pub(crate) async fn rotate_during_revoke_is_contended(stores: Stores) {
-    let opened = stores.open();
-    let clock = Arc::new(ManualClock::default());
-    let service: Arc<OnceLock<TokenService<Arc<Faulty>>>> = Arc::default();
-    let (token, rotated) = (Arc::new(OnceLock::new()), Rotated::default());
     // The thief rotates at the moment when the revocation is about to be written.
-    let rival = {
-        let (service, token, rotated) = (service.clone(), token.clone(), rotated.clone());
-        move |_: u8| -> Pin<Box<dyn Future<Output = ()> + Send>> {
-            let (service, token, rotated) = (service.clone(), token.clone(), rotated.clone());
-            Box::pin(async move {
-                let service = service.get().unwrap();
-                let token = token.get().unwrap();
-                let again = || RotateRequest::with_overlap(HOUR).replacing(ReplacedSecret::Newest);
-                let itself = service.on_behalf_of(token).rotate_self(again()).await;
-                let embedder = service.all_owners().rotate(token.id(), again()).await;
-                rotated.lock().unwrap().extend([itself.map(drop), embedder.map(drop)]);
-            })
-        }
-    };
-    let faulty = Arc::new(Faulty::with_rival(opened.store.clone(), rival));
-    let service = {
-        let built = builder(faulty.clone()).clock(clock).build().unwrap();
-        service.get_or_init(|| built)
-    };
-    let issued =
-        service.owner("acme").issue(scoped_request(&["service-tokens:rotate-self"])).await.unwrap();
-    let id = issued.record.id();
-    let first = RotateRequest::with_overlap(HOUR);
-    let newest = service.owner("acme").rotate(id, first).await.unwrap();
-    let _ = token.set(service.verify(&text(&newest), &any()).await.unwrap());
-
-    faulty.arm(&[Fault::None, Fault::Rival(0)], Fault::None);
-    assert!(!service.owner("acme").revoke(id, incident()).await.unwrap().already_revoked);
-    let rotated = std::mem::take(&mut *rotated.lock().unwrap());
+    let interrupted = Interrupted::new(stores, |service, token| {
+        Box::pin(async move {
+            let again = || RotateRequest::with_overlap(HOUR).replacing(ReplacedSecret::Newest);
+            let itself = service.on_behalf_of(token).rotate_self(again()).await;
+            let embedder = service.all_owners().rotate(token.id(), again()).await;
+            vec![itself.map(drop), embedder.map(drop)]
+        })
+    });
+    let interrupted = interrupted.await;
+    let owner = interrupted.service().owner("acme");
+    interrupted.arm();
+    assert!(!owner.revoke(interrupted.id, incident()).await.unwrap().already_revoked);
+    let rotated = interrupted.take_outcomes();
     assert_eq!(rotated.len(), 2);
-    for outcome in rotated {
-        assert!(matches!(outcome, Err(ManageError::Contended { .. })), "{outcome:?}");
-    }
-    let writes = faulty.calls().iter().filter(|(op, _)| op.writes()).count();
-    assert_eq!(writes, 1, "another process wrote");
+    rotated.iter().for_each(expect_contended);
 }
 
 pub(crate) async fn first_use_during_revoke_is_deferred(stores: Stores) {

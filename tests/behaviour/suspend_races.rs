@@ -1,20 +1,20 @@
 //! A suspension prevails over concurrent operations on its token, is resolved after lost answers, and leaves
 //! no usable token that its token issues meanwhile.
 
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::pin::pin;
+use std::sync::Arc;
 
 use super::harness::{
-    Courses, DAY, Fault, Faulty, HOUR, Harness, Op, Opened, SharedStore, Stores, any, backup,
-    builder, records, refusal_of, scoped_request, text,
+    Courses, DAY, Family, Fault, Faulty, HOUR, Harness, Interrupted, Op, SharedStore, Stores, any,
+    backup, builder, changed_by_others, expect_contended, records, refusal_of, text,
 };
 use futures_lite::future::poll_once;
 use service_tokens::clock::{Clock, ManualClock};
 use service_tokens::error::NotPermitted;
 use service_tokens::record::ReplacedSecret;
 use service_tokens::{
-    Event, Filter, Issued, ListRequest, ManageError, Refusal, ResumeRequest, RevokeRequest,
-    RotateRequest, State, SuspendRequest, TokenId, TokenService, TokenStore, VerifiedToken,
+    Event, Filter, ManageError, Refusal, ResumeRequest, RevokeRequest, RotateRequest, State,
+    SuspendRequest, TokenStore,
 };
 
 behaviours! {
@@ -34,23 +34,6 @@ behaviours! {
 
 fn forever() -> SuspendRequest {
     SuspendRequest::new().by("alice").reason("INC-42")
-}
-
-/// A service whose store lets another process change the token before any call that meets a rival.
-fn changed_by_others(stores: Stores) -> (Arc<Faulty>, TokenService<Arc<Faulty>>, Opened) {
-    let opened = stores.open();
-    let store = opened.store.clone();
-    let faulty = Arc::new(Faulty::with_rival(opened.store.clone(), move |_| {
-        let store = store.clone();
-        Box::pin(async move {
-            for record in records(&*store).await {
-                let present = store.find(record.id()).await.unwrap().unwrap();
-                let _ = store.replace(&present.record, present.version).await;
-            }
-        })
-    }));
-    let service = builder(faulty.clone()).build().unwrap();
-    (faulty, service, opened)
 }
 
 pub(crate) async fn suspend_prevails_over_many_changes(stores: Stores) {
@@ -78,58 +61,31 @@ pub(crate) async fn suspend_with_endless_conflicts_is_contended(stores: Stores) 
     assert_eq!((all.done, all.failed, all.passes), (0, 1, 1));
 }
 
-type Outcomes = Arc<Mutex<Vec<Result<(), ManageError>>>>;
-
 pub(crate) async fn rotate_during_suspend_is_contended(stores: Stores) {
-    let opened = stores.open();
-    let clock = Arc::new(ManualClock::default());
-    let service: Arc<OnceLock<TokenService<Arc<Faulty>>>> = Arc::default();
-    let (token, outcomes) = (Arc::new(OnceLock::new()), Outcomes::default());
     // The thief rotates at the moment when the suspension is about to be written, and another operator
     // resumes.
-    let rival = {
-        let (service, token, outcomes) = (service.clone(), token.clone(), outcomes.clone());
-        move |_: u8| -> Pin<Box<dyn Future<Output = ()> + Send>> {
-            let (service, token, outcomes) = (service.clone(), token.clone(), outcomes.clone());
-            Box::pin(async move {
-                let service = service.get().unwrap();
-                let token: &VerifiedToken = token.get().unwrap();
-                let again = || RotateRequest::with_overlap(HOUR).replacing(ReplacedSecret::Newest);
-                let itself = service.on_behalf_of(token).rotate_self(again()).await;
-                let view = service.all_owners();
-                let embedder = view.rotate(token.id(), again()).await;
-                let resumed = view.resume(token.id(), ResumeRequest::new()).await;
-                let done = [itself.map(drop), embedder.map(drop), resumed.map(drop)];
-                outcomes.lock().unwrap().extend(done);
-            })
-        }
-    };
-    let faulty = Arc::new(Faulty::with_rival(opened.store.clone(), rival));
-    let service = {
-        let built = builder(faulty.clone()).clock(clock.clone()).build().unwrap();
-        service.get_or_init(|| built)
-    };
-    let owner = service.owner("acme");
-    let issued = owner.issue(scoped_request(&["service-tokens:rotate-self"])).await.unwrap();
-    let id = issued.record.id();
-    let newest = owner.rotate(id, RotateRequest::with_overlap(HOUR)).await.unwrap();
-    let _ = token.set(service.verify(&text(&newest), &any()).await.unwrap());
-    faulty.arm(&[Fault::None, Fault::Rival(0)], Fault::None);
+    let interrupted = Interrupted::new(stores, |service, token| {
+        Box::pin(async move {
+            let again = || RotateRequest::with_overlap(HOUR).replacing(ReplacedSecret::Newest);
+            let itself = service.on_behalf_of(token).rotate_self(again()).await;
+            let view = service.all_owners();
+            let embedder = view.rotate(token.id(), again()).await;
+            let resumed = view.resume(token.id(), ResumeRequest::new()).await;
+            vec![itself.map(drop), embedder.map(drop), resumed.map(drop)]
+        })
+    });
+    let interrupted = interrupted.await;
+    let (owner, id) = (interrupted.service().owner("acme"), interrupted.id);
+    interrupted.arm();
     assert!(!owner.suspend(id, forever().lasting(DAY)).await.unwrap().already_suspended);
-    let mut of_rival = std::mem::take(&mut *outcomes.lock().unwrap());
-    assert!(of_rival.pop().unwrap().is_ok(), "it was not suspended yet, so there was no change");
+    let [itself, embedder, resumed] = &interrupted.take_outcomes()[..] else { panic!() };
+    expect_contended(itself);
+    expect_contended(embedder);
+    assert!(resumed.is_ok(), "it was not suspended yet, so there was no change");
     // The token is suspended, and the suspension is being lengthened.
-    faulty.arm(&[Fault::None, Fault::Rival(0)], Fault::None);
+    interrupted.arm();
     assert!(!owner.suspend(id, forever()).await.unwrap().already_suspended);
-    let mut lengthened = std::mem::take(&mut *outcomes.lock().unwrap());
-    let resumed = lengthened.pop().unwrap();
-    assert!(matches!(resumed, Err(ManageError::Contended { .. })), "{resumed:?}");
-    assert_eq!(of_rival.len(), 2);
-    for outcome in of_rival {
-        assert!(matches!(outcome, Err(ManageError::Contended { .. })), "{outcome:?}");
-    }
-    let writes = faulty.calls().iter().filter(|(op, _)| op.writes()).count();
-    assert_eq!(writes, 1, "another process wrote");
+    expect_contended(interrupted.take_outcomes().last().unwrap());
     let record = owner.get(id).await.unwrap().record;
     assert_eq!(record.suspensions()[0].until, None);
 }
@@ -359,46 +315,19 @@ pub(crate) async fn resume_spares_suspension_that_came_meanwhile(stores: Stores)
     assert_eq!(harness.refusal(&token).await, None);
 }
 
-const SCOPES: [&str; 3] = ["x", "service-tokens:issue", "service-tokens:rotate"];
 const SUSPEND_TOKEN: u8 = 0;
 const SUSPEND_PARENT: u8 = 1;
 
 /// A token that another one issued, and a rival that suspends either with its descendants.
-struct Family {
-    harness: Harness<Arc<Faulty>>,
-    parent: TokenId,
-    token: VerifiedToken,
-    target: Issued,
-}
-
 async fn family(stores: Stores) -> Family {
-    let ids = Arc::new(Mutex::new([TokenId::from_bytes([0; 16]); 2]));
-    let of_rival = ids.clone();
-    let harness = Harness::builder(stores).faulty_with_rival(move |store, clock, what| {
-        let id = of_rival.lock().unwrap()[usize::from(what)];
+    Family::new(stores, |service, ids, what| {
+        let id = if what == SUSPEND_PARENT { ids.parent } else { ids.token };
         Box::pin(async move {
-            let service = builder(store).clock(clock).build().unwrap();
             let run = service.all_owners().suspend_with_descendants(id, forever()).run();
             assert_eq!(run.await.unwrap().failed, 0);
         })
-    });
-    let harness = harness.build();
-    let sound = harness.elsewhere();
-    let parent = sound.owner("acme").issue(scoped_request(&SCOPES)).await.unwrap();
-    let parent = sound.verify(&text(&parent), &any()).await.unwrap();
-    let issued = sound.on_behalf_of(&parent).issue(scoped_request(&SCOPES)).await.unwrap();
-    let token = sound.verify(&text(&issued), &any()).await.unwrap();
-    *ids.lock().unwrap() = [token.id(), parent.id()];
-    let target = sound.owner("acme").issue(scoped_request(&["x"])).await.unwrap();
-    Family { parent: parent.id(), token, target, harness }
-}
-
-impl Family {
-    async fn below(&self, id: TokenId, states: State) -> usize {
-        let filter = Filter::new().issuer(id).states(states);
-        let sound = self.harness.elsewhere().all_owners();
-        sound.list(ListRequest::from(filter)).await.unwrap().items.len()
-    }
+    })
+    .await
 }
 
 pub(crate) async fn issue_with_suspended_caller_leaves_no_token(stores: Stores) {
@@ -408,15 +337,14 @@ pub(crate) async fn issue_with_suspended_caller_leaves_no_token(stores: Stores) 
             let family = family(stores).await;
             let mut script = vec![Fault::None; at];
             script.push(Fault::Rival(rival));
-            family.harness.faulty().arm(&script, Fault::None);
-            let on_behalf = family.harness.service.on_behalf_of(&family.token);
-            let error = on_behalf.issue(scoped_request(&["x"])).await.unwrap_err();
+            family.faulty().arm(&script, Fault::None);
+            let error = family.issue_on_behalf().await.unwrap_err();
             let suspended = NotPermitted::NotActive(Refusal::Suspended);
             match (at, error) {
                 (0, ManageError::NotPermitted(cause)) => assert_eq!(cause, suspended),
                 (1 | 2, ManageError::Overtaken { id, cause }) => {
                     assert_eq!(cause, suspended);
-                    let sound = family.harness.elsewhere().all_owners();
+                    let sound = family.elsewhere().all_owners();
                     let stored = sound.get(id).await.unwrap().record;
                     assert_eq!(stored.issuers(), [family.token.id(), family.parent]);
                     // Resuming the tokens later does not bring it back, because it is revoked.
@@ -425,10 +353,10 @@ pub(crate) async fn issue_with_suspended_caller_leaves_no_token(stores: Stores) 
                 }
                 (_, error) => panic!("{at}: {error:?}"),
             }
-            assert_eq!(family.below(family.token.id(), State::Active).await, 0);
+            assert_eq!(family.below(family.token.id(), State::Active).await, []);
             if rival == SUSPEND_PARENT {
-                assert_eq!(family.below(family.parent, State::Active).await, 0);
-                assert_eq!(family.below(family.parent, State::Suspended).await, 1);
+                assert_eq!(family.below(family.parent, State::Active).await, []);
+                assert_eq!(family.below(family.parent, State::Suspended).await.len(), 1);
             }
         }
     }
@@ -439,8 +367,8 @@ pub(crate) async fn rotate_with_suspended_caller_withholds_secret(stores: Stores
         let family = family(stores).await;
         let mut script = vec![Fault::None; at];
         script.push(Fault::Rival(SUSPEND_PARENT));
-        family.harness.faulty().arm(&script, Fault::None);
-        let on_behalf = family.harness.service.on_behalf_of(&family.token);
+        family.faulty().arm(&script, Fault::None);
+        let on_behalf = family.service.on_behalf_of(&family.token);
         let target = family.target.record.id();
         let rotated = on_behalf.rotate(target, RotateRequest::at_once()).await;
         match (at, rotated) {

@@ -17,20 +17,24 @@ const SOON: Duration = Duration::from_secs(60);
 
 /// The sink of a test: it can be slow, and it can hang until it is released.
 #[derive(Clone, Default)]
-struct Sink(Arc<(Mutex<Seen>, Condvar)>);
+pub(crate) struct Sink(Arc<(Mutex<Seen>, Condvar)>);
 
 #[derive(Default)]
 struct Seen {
     events: Vec<Event>,
     hangs: bool,
+    discards: bool,
 }
 
 impl Sink {
     fn receiver(&self, delay: Duration) -> impl Fn(&Event) + Send + Sync + 'static {
         let Self(shared) = self.clone();
         move |event| {
-            std::thread::sleep(delay);
             let (seen, released) = &*shared;
+            if seen.lock().unwrap().discards {
+                return;
+            }
+            std::thread::sleep(delay);
             let seen = seen.lock().unwrap();
             released.wait_while(seen, |seen| seen.hangs).unwrap().events.push(event.clone());
         }
@@ -41,7 +45,12 @@ impl Sink {
         self.0.1.notify_all();
     }
 
-    fn take<S>(&self, service: &TokenService<S>) -> Vec<Event> {
+    /// Drops all later events at once.
+    pub(crate) fn discard(&self) {
+        self.0.0.lock().unwrap().discards = true;
+    }
+
+    pub(crate) fn take<S>(&self, service: &TokenService<S>) -> Vec<Event> {
         self.hang(false);
         service.flush_events_blocking(SOON).unwrap();
         std::mem::take(&mut self.0.0.lock().unwrap().events)
@@ -49,9 +58,9 @@ impl Sink {
 }
 
 /// A service with an attacker's tokens.
-struct Flooded {
-    sink: Sink,
-    service: TokenService<Arc<MemoryStore>>,
+pub(crate) struct Flooded {
+    pub(crate) sink: Sink,
+    pub(crate) service: TokenService<Arc<MemoryStore>>,
     /// The text of a token whose secret has ended.
     ended: String,
     /// A token with every right on the tokens of its owner.
@@ -59,7 +68,7 @@ struct Flooded {
 }
 
 impl Flooded {
-    fn new(delay: Duration) -> Self {
+    pub(crate) fn new(delay: Duration) -> Self {
         let sink = Sink::default();
         let store = Arc::new(MemoryStore::new());
         let service = builder(store).events(sink.receiver(delay)).build().unwrap();
@@ -76,7 +85,7 @@ impl Flooded {
     }
 
     /// Causes one event of each of three kinds.
-    fn annoy(&self) {
+    pub(crate) fn annoy(&self) {
         block_on(async {
             assert!(self.service.verify(&self.ended, &any()).await.is_err());
             let caller = self.service.on_behalf_of(&self.caller);
@@ -88,11 +97,11 @@ impl Flooded {
         });
     }
 
-    fn flood(&self) {
+    pub(crate) fn flood(&self) {
         (0..10_000).for_each(|_| self.annoy());
     }
 
-    fn issue_for_acme(&self, many: usize) -> Vec<TokenId> {
+    pub(crate) fn issue_for_acme(&self, many: usize) -> Vec<TokenId> {
         let issue = |_| {
             let request = IssueRequest::new("connector", "backup");
             block_on(self.service.owner("acme").issue(request)).unwrap().record.id()

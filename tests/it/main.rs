@@ -14,6 +14,8 @@ mod conformance_memory;
 #[cfg(feature = "memory")]
 mod doubles;
 #[cfg(feature = "memory")]
+mod event_flood_times;
+#[cfg(feature = "memory")]
 mod event_floods;
 #[cfg(feature = "memory")]
 mod event_sinks;
@@ -23,6 +25,8 @@ mod golden;
 mod hostile_text;
 #[cfg(feature = "memory")]
 mod import_overlap;
+#[cfg(all(unix, feature = "memory", feature = "file"))]
+mod killed;
 #[cfg(all(feature = "conformance", feature = "memory"))]
 mod planted_faults;
 #[cfg(feature = "memory")]
@@ -39,6 +43,8 @@ mod secrets;
 mod store_pointers;
 #[cfg(feature = "memory")]
 mod stores;
+#[cfg(all(unix, feature = "memory", feature = "file"))]
+mod suspend_all_killed;
 mod token_grammar;
 
 #[cfg(feature = "memory")]

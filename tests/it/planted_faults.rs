@@ -170,6 +170,9 @@ faults! {
     labels_are_searched_trimmed: lists::LabelsAreSearchedTrimmed => TextIsComparedAsBytes;
     only_the_nearest_issuer_is_searched: lists::OnlyTheNearestIssuerIsSearched => FiltersAreExact;
     end_is_inclusive: lists::EndIsInclusive => FiltersAreExact;
+    past_end_is_inclusive: lists::PastEndIsInclusive => FiltersAreExact;
+    future_ends_are_past: lists::FutureEndsArePast => FiltersAreExact;
+    revocation_is_no_end: lists::RevocationIsNoEnd => FiltersAreExact;
     revoked_count_as_expired: lists::RevokedCountAsExpired => FiltersAreExact;
     suspensions_do_not_pass: lists::SuspensionsDoNotPass => StatesFollowNow;
     suspended_count_as_active: lists::SuspendedCountAsActive => FiltersAreExact;

@@ -96,10 +96,16 @@ fn jump_beyond_one_minute_is_reported_once() {
 }
 
 #[test]
-fn jump_of_exactly_the_bound_is_ignored() {
-    let (manual, guarded) = clocks();
-    manual.set(manual.now() + chrono::Duration::microseconds(60_000_001));
-    assert!(jump(&guarded).is_some());
+fn jump_is_longer_than_a_minute() {
+    for sign in [-1, 1] {
+        for (micros, jumps) in [(59_999_999, false), (60_000_000, false), (60_000_001, true)] {
+            let (manual, guarded) = clocks();
+            let by = chrono::Duration::microseconds(micros * sign);
+            manual.set(manual.now() + by);
+            assert_eq!(jump(&guarded).map(|jump| jump.by), jumps.then_some(by));
+            assert_eq!(guarded.jumped(), jumps);
+        }
+    }
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The harness of the behaviour tests: a service over a store, a manual clock, collected events, and
 //! helpers with plain names.
 
+mod contended;
 mod courses;
 mod expect;
 mod factory;
+mod family;
 mod faulty;
 mod planted;
 mod remote;
@@ -22,9 +24,11 @@ use service_tokens::{
     TokenServiceBuilder, TokenStore,
 };
 
+pub(crate) use contended::{Interrupted, changed_by_others, expect_contended};
 pub(crate) use courses::Courses;
 pub(crate) use expect::{expect_invalid, expect_not_active, expect_not_permitted, refusal_of};
 pub(crate) use factory::{Factory, Opened, SharedStore, Stores};
+pub(crate) use family::{FAMILY_SCOPES, Family, Ids};
 pub(crate) use faulty::{Fault, Faulty, Op, Rival};
 pub(crate) use planted::{below, newer, plant, plant_of};
 pub(crate) use remote::Remote;

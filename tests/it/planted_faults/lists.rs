@@ -264,6 +264,42 @@ lists!(EndIsInclusive, |to, query, now| {
     }
 });
 
+/// Lists the rows that have ended, by this function in place of [`Filter::ended_before`].
+async fn ended_by(
+    to: &Backend,
+    query: &ListRequest,
+    now: DateTime<Utc>,
+    ended: impl Fn(&Record, DateTime<Utc>) -> bool,
+) -> Answer<Page> {
+    let Some(before) = query.filter.ended_before else { return to.list(query, now).await };
+    let mut others = query.filter.clone();
+    others.ended_before = None;
+    let matches = |row: &StoredRecord| {
+        query.is_past_cursor(id(row))
+            && others.matches(&row.record, row.last_used, now)
+            && ended(&row.record, before)
+    };
+    Ok(page(selected(to, query, matches).await?, query.limit))
+}
+
+lists!(PastEndIsInclusive, |to, query, now| {
+    let ended = |record: &Record, before| record.ended_at(now).is_some_and(|end| end <= before);
+    ended_by(to, query, now, ended).await
+});
+
+// A column for the end that is compared with the given time alone.
+lists!(FutureEndsArePast, |to, query, now| {
+    let ended = |record: &Record, before| record.ends_at().is_some_and(|end| end < before);
+    ended_by(to, query, now, ended).await
+});
+
+lists!(RevocationIsNoEnd, |to, query, now| {
+    let ended = |record: &Record, before: DateTime<Utc>| {
+        record.expires_at().is_some_and(|end| end < before && end <= now)
+    };
+    ended_by(to, query, now, ended).await
+});
+
 lists!(RevokedCountAsExpired, |to, query, now| {
     let other = |record: &Record| {
         let expired = record.expires_at().is_some_and(|end| now >= end);
