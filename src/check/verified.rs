@@ -19,6 +19,10 @@ use crate::token::TokenId;
 /// It owns its data, so it can be passed along with the request. Cloning it copies the data and allocates
 /// once, once more if its texts are long, and once more if it has networks or metadata.
 ///
+/// Pass it only to the service that verified it. It does not carry the prefix of its text. So another service
+/// over the same store accepts it in [`still_active`](crate::TokenService::still_active) and
+/// [`on_behalf_of`](crate::TokenService::on_behalf_of), although that service refuses a text with this prefix.
+///
 /// A verification writes to no memory that other cores share, so a token in use on all cores scales.
 // The data is in one allocation, so that the value moves through futures and extensions as a pointer.
 #[derive(Clone, PartialEq, Eq)]

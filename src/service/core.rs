@@ -180,7 +180,8 @@ impl<S> TokenService<S> {
     ///
     /// While the result is `true`, [`purge`](crate::Tokens::purge) and
     /// [`expiry_notices`](crate::Tokens::expiry_notices) refuse, and
-    /// [`revoke_all`](crate::Tokens::revoke_all) also revokes expired tokens, because they may be live.
+    /// [`revoke_all`](crate::Tokens::revoke_all) also revokes expired tokens, because they may be live. For
+    /// the same reason expired tokens count in the [limit of live tokens](crate::Policy::max_active_per_owner()).
     ///
     /// If the clock is set back, no expired token becomes valid again, because the service's time does
     /// not move until the clock has caught up. If the clock ran ahead and is corrected, verifications

@@ -221,7 +221,7 @@ impl<S: TokenStore> TokenService<S> {
             networks: networks.as_ref(),
             imported_at: Some(now),
         })?;
-        let place = self.take_place(owner, record.id(), now).await?;
+        let place = self.take_place(owner, record.id()).await?;
         Ok(NewImport { permit, place, record })
     }
 }

@@ -148,7 +148,7 @@ impl<S: TokenStore> TokenService<S> {
             networks: networks.as_ref(),
             imported_at: None,
         })?;
-        let place = self.take_place(owner, id, now).await?;
+        let place = self.take_place(owner, id).await?;
         Ok(NewToken { permit, place, secret, digest, record })
     }
 

@@ -32,6 +32,9 @@ impl<S: TokenStore> TokenService<S> {
     /// It is for endpoints through which tokens manage tokens. The verification says which token is
     /// calling. Each operation decides again whether the token may do it.
     ///
+    /// The token must have been verified by this service. A token of another service over the same store, with
+    /// another prefix or another import form, is not refused for that.
+    ///
     /// # Examples
     ///
     /// ```

@@ -327,6 +327,11 @@ impl Policy {
     /// count a token from the moment at which the store has it. So several services can exceed the limit
     /// together by the tokens that they are storing at the same moment.
     ///
+    /// A token is live if it has not ended by the earlier of the service's time and the clock's. If the clock
+    /// ran ahead and was corrected, other processes accept tokens that have expired here. While a [clock
+    /// jump](crate::TokenService::has_clock_jumped) is not acknowledged, every token that is not revoked
+    /// counts.
+    ///
     /// # Examples
     ///
     /// ```

@@ -1,7 +1,5 @@
 //! Reserving a place in the owner's limit for a new token.
 
-use chrono::{DateTime, Utc};
-
 use super::core::TokenService;
 use super::owner_limit::Place;
 use crate::error::ManageError;
@@ -11,13 +9,16 @@ use crate::token::TokenId;
 impl<S: TokenStore> TokenService<S> {
     /// Reserves a place in the owner's limit for a new token, or refuses if the owner has the maximum of
     /// live tokens. Returns `None` if the policy has no limit.
+    ///
+    /// It counts by the earlier time. After the clock ran ahead and was corrected, tokens that have expired by
+    /// the service's time are live elsewhere and after a restart, and they would not be counted.
     pub(super) async fn take_place(
         &self,
         owner: &str,
         id: TokenId,
-        now: DateTime<Utc>,
     ) -> Result<Option<Place<'_>>, ManageError> {
         let Some(max) = self.policy.max_active_per_owner else { return Ok(None) };
+        let now = self.earlier().time;
         let mut count = self.owner_limits.count(owner, &self.clock);
         let filter = Filter::new().owner(owner).states(States::LIVE);
         let mut request = ListRequest::from(filter).limit(max.clamp(1, MAX_PAGE_LEN));

@@ -77,6 +77,7 @@ pub(crate) mod on_behalf_races;
 pub(crate) mod on_behalf_self;
 pub(crate) mod owner_gate;
 pub(crate) mod owner_limit;
+pub(crate) mod owner_limit_clock;
 pub(crate) mod owner_views;
 pub(crate) mod pause_issuing;
 pub(crate) mod purge;
@@ -169,6 +170,7 @@ behaviour_modules! {
     on_behalf_self,
     owner_gate,
     owner_limit,
+    owner_limit_clock,
     owner_views,
     pause_issuing,
     purge,

@@ -17,6 +17,9 @@ impl<S: TokenStore> TokenService<S> {
     /// [context](TokenService::in_context) would, and needs no secret. If the token was rotated since, it
     /// decides about the secret that was presented.
     ///
+    /// The token must have been verified by this service. A token of another service over the same store, with
+    /// another prefix or another import form, is not refused for that.
+    ///
     /// It reads the record from the store and never from the cache. It does not count as a use of the
     /// token, and it ends no overlap.
     ///

@@ -107,7 +107,7 @@ fn import_again_with_other_values_says_so() {
 
 /// A row without a value does not differ, and neither does an end that is counted from now.
 #[test]
-fn import_again_without_values_differs_in_nothing() {
+fn import_again_without_values_does_not_differ() {
     let tool = Tool::new();
     let columns = "owner,type,issued_to,expires_at,scopes,networks,metadata.k";
     let row = "acme,connector,backup,30d,files:upload,11.0.0.0/8 10.0.0.0/8,v";
