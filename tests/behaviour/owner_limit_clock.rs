@@ -23,7 +23,7 @@ async fn full(stores: Stores, lifetime: Duration) -> Harness {
         .configure(|service| service.policy(policy).import_form(old_keys()))
         .build();
     for _ in 0..2 {
-        harness.issue(backup().expires_in(lifetime)).await;
+        let _ = harness.issue(backup().expires_in(lifetime)).await;
     }
     harness
 }
@@ -68,7 +68,7 @@ pub(crate) async fn owner_limit_during_jump_counts_expired(stores: Stores) {
     harness.clock.set(harness.service.now() + TimeDelta::hours(2));
     expect_full(&harness).await;
     assert!(harness.service.acknowledge_clock_jump().is_some());
-    harness.issue(backup()).await;
+    let _ = harness.issue(backup()).await;
 }
 
 pub(crate) async fn owner_limit_does_not_count_expired(stores: Stores) {
@@ -76,5 +76,5 @@ pub(crate) async fn owner_limit_does_not_count_expired(stores: Stores) {
     harness.advance(HOUR - Duration::from_micros(1));
     expect_full(&harness).await;
     harness.advance(Duration::from_micros(1));
-    harness.issue(backup()).await;
+    let _ = harness.issue(backup()).await;
 }
