@@ -235,6 +235,9 @@ pub enum Event {
         by: Option<String>,
         /// The reason, if the request named one.
         reason: Option<String>,
+        /// The suspension whose place the new one took, if it did.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::optional_suspension"))]
+        replaced: Option<Suspension>,
         /// The calling token, if the operation was on behalf of one.
         on_behalf_of: Option<TokenId>,
     },
@@ -284,7 +287,7 @@ pub enum Event {
         id: TokenId,
         /// The token's owner.
         owner: String,
-        /// The suspensions that were ended.
+        /// The suspensions that were ended, and those of them that had passed.
         #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::suspensions"))]
         ended: Vec<Suspension>,
         /// The number of suspensions that the token still has.

@@ -19,6 +19,10 @@
 //!    these operations use [`GuardedClock::earlier`], which is the earlier of the floor and the present
 //!    reading. While a jump is not acknowledged, it is the earliest time that a record can hold, so that
 //!    every token counts as live.
+//!
+//!    The end of a suspension needs another rule for that time, because a suspension that passed long ago
+//!    must not come back. It is decided by the latest reading before the jump, or by the present one if that
+//!    is earlier. So no suspension passes while a jump is not acknowledged.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -64,6 +68,9 @@ pub(crate) struct GuardedClock {
     floor: AtomicI64,
     /// The reading of the wall clock in the latest comparison.
     compared_at: AtomicI64,
+    /// The reading of the wall clock in the latest comparison that found no jump, while none was
+    /// unacknowledged.
+    agreed_at: AtomicI64,
     accepted: Mutex<Accepted>,
 }
 
@@ -96,6 +103,8 @@ pub(crate) struct Earlier {
     /// Whether a jump is not acknowledged or the comparison failed. The time is then the earliest time that
     /// a record can hold.
     pub(crate) doubted: bool,
+    /// The time that decides whether a suspension has passed.
+    pub(crate) passed: DateTime<Utc>,
 }
 
 impl GuardedClock {
@@ -108,6 +117,7 @@ impl GuardedClock {
             dates: Dates::from(wall),
             floor: AtomicI64::new(wall),
             compared_at: AtomicI64::new(wall),
+            agreed_at: AtomicI64::new(wall),
             accepted: Mutex::new(Accepted { offset, at: monotonic, jumped: None }),
         }
     }
@@ -150,13 +160,19 @@ impl GuardedClock {
         let time = self.now(&jumped);
         match self.compare() {
             Compared::Agree(wall) if !self.jumped() => {
-                Earlier { time: time.min(recordable(wall)), doubted: false }
+                let time = time.min(recordable(wall));
+                Earlier { time, doubted: false, passed: time }
             }
             compared => {
                 if let Compared::Jumped(jump) = compared {
                     jumped(jump);
                 }
-                Earlier { time: from_micros(*RECORDABLE_MICROS.start()), doubted: true }
+                let agreed = recordable(self.agreed_at.load(Ordering::Relaxed));
+                Earlier {
+                    time: from_micros(*RECORDABLE_MICROS.start()),
+                    doubted: true,
+                    passed: agreed.min(self.reading()),
+                }
             }
         }
     }
@@ -201,6 +217,9 @@ impl GuardedClock {
         // over months.
         if monotonic.saturating_sub(accepted.at) >= BELIEVE_EVERY_MICROS {
             (accepted.offset, accepted.at) = (offset, monotonic);
+        }
+        if accepted.jumped.is_none() {
+            self.agreed_at.store(wall, Ordering::Relaxed);
         }
         Some(Compared::Agree(wall))
     }

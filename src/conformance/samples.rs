@@ -168,8 +168,9 @@ pub(super) fn suspended(record: &Record, until: Option<i64>) -> Result<Record, N
     let (until, by, reason) = (until.map(at), Some("operator"), Some("odd traffic"));
     let new = NewSuspension { since: at(NOW - 3), until, by, reason };
     record
-        .suspend(at(NOW - 3), new)
+        .suspend(at(NOW - 3), new, true)
         .map_err(not_created)?
+        .map(|(suspended, _)| suspended)
         .ok_or_else(|| not_created("it is suspended"))
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::clock::{ClockJump, rfc3339};
@@ -39,20 +40,33 @@ pub(super) fn suspensions<S: Serializer>(
     suspensions: &[Suspension],
     to: S,
 ) -> Result<S::Ok, S::Error> {
-    to.collect_seq(suspensions.iter().map(|suspension| SuspensionMap {
-        since: rfc3339(suspension.since),
-        until: suspension.until.map(rfc3339),
-        by: suspension.by.as_deref(),
-        reason: suspension.reason.as_deref(),
-    }))
+    to.collect_seq(suspensions.iter().map(SuspensionMap::of))
 }
 
-#[derive(serde::Serialize)]
+pub(super) fn optional_suspension<S: Serializer>(
+    suspension: &Option<Suspension>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    suspension.as_ref().map(SuspensionMap::of).serialize(to)
+}
+
+#[derive(Serialize)]
 struct SuspensionMap<'s> {
     since: String,
     until: Option<String>,
     by: Option<&'s str>,
     reason: Option<&'s str>,
+}
+
+impl<'s> SuspensionMap<'s> {
+    fn of(suspension: &'s Suspension) -> Self {
+        Self {
+            since: rfc3339(suspension.since),
+            until: suspension.until.map(rfc3339),
+            by: suspension.by.as_deref(),
+            reason: suspension.reason.as_deref(),
+        }
+    }
 }
 
 /// Writes the match as a map, with either the two texts or the time.

@@ -56,6 +56,7 @@ fn next(event: &Event) -> Option<Event> {
             until: Some(from_micros(1_767_225_600_000_000)),
             by: by(),
             reason: Some("INC-42".to_owned()),
+            replaced: Some(incident),
             on_behalf_of: None,
         },
         Event::Suspended { .. } => Event::AlreadySuspended {
@@ -240,6 +241,7 @@ fn serialize_times_is_rfc_3339() {
     let ended = &value("resumed")["ended"][0];
     assert_eq!(ended["since"], "2026-01-01T00:00:00Z");
     assert_eq!((&ended["until"], &ended["reason"]), (&serde_json::Value::Null, &"INC-42".into()));
+    assert_eq!(value("suspended")["replaced"]["reason"], "INC-42");
     assert_eq!(value("resumed_all")["which"]["since"], "2026-01-01T00:00:00Z");
     assert_eq!(value("amended")["fields"], serde_json::json!(["issued_to", "expires_at"]));
     assert_eq!(value("expires_soon")["distance_seconds"], 86_400.0);

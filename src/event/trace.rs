@@ -55,9 +55,9 @@ pub(super) fn trace(event: &Event) {
                 tracing::info!(target: T, ?owner, ?filter, with, revoked, ?by, ?reason, "tokens revoked");
             }
         }
-        Event::Suspended { id, owner, until, by, reason, on_behalf_of } => {
+        Event::Suspended { id, owner, until, by, reason, replaced, on_behalf_of } => {
             let on_behalf_of = on_behalf_of.map(shown);
-            tracing::info!(target: T, %id, ?owner, ?until, ?by, ?reason, on_behalf_of, "token suspended");
+            tracing::info!(target: T, %id, ?owner, ?until, ?by, ?reason, ?replaced, on_behalf_of, "token suspended");
         }
         Event::AlreadySuspended { id, owner, by, reason, on_behalf_of } => {
             let on_behalf_of = on_behalf_of.map(shown);

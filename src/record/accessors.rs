@@ -76,8 +76,8 @@ impl Record {
 
     /// Returns the suspensions that were not ended by resuming the token, earliest first. There are at most 8.
     ///
-    /// Some or all of them may have passed their [`until`](Suspension::until). The next suspension or
-    /// resumption removes these.
+    /// Some or all of them may have passed their [`until`](Suspension::until). They stay until the token is
+    /// resumed.
     #[inline]
     pub fn suspensions(&self) -> &[Suspension] {
         self.rare.as_ref().map_or(&[], |rare| &rare.suspensions)

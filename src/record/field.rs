@@ -68,6 +68,8 @@ pub enum Field {
     SuspendedBy,
     /// The time at which a suspension passes.
     SuspendedUntil,
+    /// The suspensions of the token.
+    Suspensions,
     /// The person or program that resumed the token.
     ResumedBy,
     /// The person or program that amended the token.
@@ -99,6 +101,7 @@ impl fmt::Display for Field {
             Self::Networks => "networks",
             Self::SuspendedBy => "suspended_by",
             Self::SuspendedUntil => "suspended_until",
+            Self::Suspensions => "suspensions",
             Self::ResumedBy => "resumed_by",
             Self::AmendedBy => "amended_by",
             Self::Digest => "digest",

@@ -64,7 +64,8 @@ pub(crate) struct Times {
     /// The time of the service.
     pub(crate) now: DateTime<Utc>,
     /// The earlier of the service's time and the clock's reading. A suspension passes by this time, because
-    /// a clock that runs ahead must not resume a token.
+    /// a clock that runs ahead must not resume a token. It stands still while a clock jump is not
+    /// acknowledged.
     pub(crate) earlier: DateTime<Utc>,
 }
 

@@ -4,8 +4,12 @@
 //! incident. Each of them is a suspension of its own, named by its author and reason. So ending one of them
 //! does not end another, and the token is refused until the last one has ended.
 //!
-//! A record has at most [`MAX_SUSPENSIONS`]. One more takes over the end of the one that ends first, because
-//! a suspension must neither be refused nor shorten another one.
+//! A record has at most [`MAX_SUSPENSIONS`]. One more of the embedder takes the place of the one that ends
+//! first, and takes over its end, because it must neither be refused nor shorten another one. A token cannot
+//! displace a suspension, because an operator made it.
+//!
+//! A suspension that has passed stays in the record until it is resumed or its place is needed. A clock that
+//! runs ahead must not delete it.
 
 use chrono::{DateTime, Utc};
 
@@ -46,11 +50,11 @@ impl Record {
         self.suspensions().iter().find(|suspension| suspension.is_named(by, reason))
     }
 
-    /// Returns the record with one more suspension, or `None` if it has one with the same name that lasts as
-    /// long or longer.
+    /// Returns the record with one more suspension and the one whose place it took, or `None` if the record
+    /// has one with the same name that lasts as long or longer.
     ///
-    /// A suspension takes the place of a shorter one with the same name. Suspensions that have passed at
-    /// `now` are removed.
+    /// A suspension takes the place of a shorter one with the same name. If the record has no room, it takes
+    /// the place of one that has passed at `now`, or, if `displaces` is set, of another one.
     ///
     /// # Errors
     ///
@@ -59,7 +63,8 @@ impl Record {
         &self,
         now: DateTime<Utc>,
         new: NewSuspension<'_>,
-    ) -> Result<Option<Self>, ChangeDenied> {
+        displaces: bool,
+    ) -> Result<Option<(Self, Option<Suspension>)>, ChangeDenied> {
         self.expect_live(now)?;
         for (field, text) in [(Field::SuspendedBy, new.by), (Field::Reason, new.reason)] {
             text.map_or(Ok(()), |text| field.filled(text, MAX_TEXT_LEN))?;
@@ -81,24 +86,28 @@ impl Record {
         if named.is_some_and(|named| named.cmp_end(&suspension).is_ge()) {
             return Ok(None);
         }
-        let mut suspensions: Vec<Suspension> = self
-            .suspensions()
-            .iter()
-            .filter(|other| other.is_running(now) && !other.is_named(new.by, new.reason))
-            .cloned()
-            .collect();
-        if suspensions.len() >= MAX_SUSPENSIONS {
-            suspension.take_over_first_to_end(&mut suspensions);
-        }
+        let mut suspensions = self.suspensions().to_vec();
+        let named = suspensions.iter().position(|other| other.is_named(new.by, new.reason));
+        let replaced = match named {
+            Some(index) => Some(suspensions.remove(index)),
+            None if suspensions.len() < MAX_SUSPENSIONS => None,
+            None if displaces || suspensions.iter().any(|other| !other.is_running(now)) => {
+                suspension.take_over_first_to_end(&mut suspensions)
+            }
+            None => {
+                let max = MAX_SUSPENSIONS;
+                return Err(Field::Suspensions.breaks(Rule::TooMany { max }).into());
+            }
+        };
         suspensions.push(suspension);
         suspensions.sort_by(Suspension::cmp_place);
         let mut suspended = self.clone();
         suspended.rare.get_or_insert_default().suspensions = suspensions;
-        Ok(Some(suspended))
+        Ok(Some((suspended, replaced)))
     }
 
-    /// Returns the record without the selected suspensions, and these, or `None` if no selected one is
-    /// running at the time `earlier`. Suspensions that have passed are removed too.
+    /// Returns the record without the selected suspensions, and these, or `None` if it has none of them.
+    /// Whether they have passed has no effect.
     ///
     /// # Errors
     ///
@@ -106,13 +115,12 @@ impl Record {
     pub(crate) fn resume(
         &self,
         now: DateTime<Utc>,
-        earlier: DateTime<Utc>,
         selects: impl Fn(&Suspension) -> bool,
     ) -> Result<Option<(Self, Vec<Suspension>)>, ChangeDenied> {
         self.expect_live(now)?;
-        let running = self.suspensions().iter().filter(|suspension| suspension.is_running(earlier));
+        let all = self.suspensions().iter().cloned();
         let (ended, others): (Vec<Suspension>, Vec<Suspension>) =
-            running.cloned().partition(|suspension| selects(suspension));
+            all.partition(|suspension| selects(suspension));
         if ended.is_empty() {
             return Ok(None);
         }

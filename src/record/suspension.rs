@@ -57,20 +57,19 @@ impl Suspension {
             .then_with(|| self.reason.cmp(&other.reason))
     }
 
-    /// Removes the suspension that ends first, and lasts as long as it if this one would end earlier.
+    /// Removes and returns the suspension that ends first. This one then lasts at least as long.
     ///
-    /// Of several with the same end, it removes the one that began last. So a caller that adds suspensions
-    /// displaces its own first.
-    pub(super) fn take_over_first_to_end(&mut self, suspensions: &mut Vec<Self>) {
+    /// Of several with the same end, it removes the one that began last.
+    pub(super) fn take_over_first_to_end(&mut self, suspensions: &mut Vec<Self>) -> Option<Self> {
         let first = suspensions
             .iter()
             .enumerate()
             .min_by(|(_, a), (_, b)| a.cmp_end(b).then_with(|| b.cmp_place(a)));
-        let Some((index, _)) = first else { return };
-        let removed = suspensions.swap_remove(index);
+        let removed = suspensions.swap_remove(first?.0);
         if removed.cmp_end(self).is_gt() {
             self.until = removed.until;
         }
+        Some(removed)
     }
 }
 

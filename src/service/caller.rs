@@ -125,7 +125,7 @@ impl<S: TokenStore> TokenService<S> {
             .and_then(|matched| {
                 matched.authorize_by(
                     self.now(),
-                    || self.earlier().time,
+                    || self.earlier().passed,
                     &any,
                     &token.context(),
                     &self.rules,

@@ -121,7 +121,7 @@ impl<S> TokenService<S> {
 
     /// Returns the times that decide the state of a token.
     pub(super) fn times(&self) -> Times {
-        let earlier = self.earlier().time;
+        let earlier = self.earlier().passed;
         Times { now: self.now(), earlier }
     }
 

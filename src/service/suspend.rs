@@ -28,6 +28,9 @@ pub struct Suspended {
     /// Whether the token had a suspension with the same author and reason that lasts as long or longer. Then
     /// this call did not change it.
     pub already_suspended: bool,
+    /// The suspension whose place the new one took. It is a shorter one with the same author and reason, or
+    /// the one that ended first of 8. Note it if it must be set again later.
+    pub replaced: Option<Suspension>,
 }
 
 /// The result of resuming a token.
@@ -37,7 +40,8 @@ pub struct Resumed {
     /// The record without the suspensions that this call ended. The token is still suspended if it has
     /// others.
     pub record: Record,
-    /// The suspensions that this call ended. If it is empty, the call did not change the token.
+    /// The suspensions that this call ended, and those of them that had passed. If it is empty, the call did
+    /// not change the token.
     pub ended: Vec<Suspension>,
 }
 
@@ -95,13 +99,15 @@ impl<S: TokenStore> TokenService<S> {
         check: impl Fn(&Record) -> Result<(), ManageError> + Send + Sync,
     ) -> Result<Suspended, ManageError> {
         let new = request.of(span);
+        let displaces = matches!(caller, Caller::Embedder(_));
         let (mut own, mut guard) = (None, None);
+        let mut replaced = None;
         let record = self
             .records
             .change(Retry::Persistent, caller.owner(), id, |present, lost| {
                 // Only after a lost answer may a suspension in the record be this one.
                 if !lost {
-                    own = None;
+                    (own, replaced) = (None, None);
                 }
                 let done = own.is_some() && named(present, request) == own.as_ref();
                 if !done {
@@ -113,16 +119,17 @@ impl<S: TokenStore> TokenService<S> {
                 // The earlier time, because a clock that runs ahead must not prevent the suspension of a
                 // token that other processes accept.
                 let suspended = present
-                    .suspend(self.earlier().time, new)
+                    .suspend(self.earlier().time, new, displaces)
                     .map_err(|denied| ManageError::of_denied(id, denied))?;
-                if let Some(suspended) = &suspended {
-                    guard.get_or_insert_with(|| self.records.begin_stop(id));
-                    own = named(suspended, request).cloned();
-                }
-                Ok(suspended)
+                let Some((suspended, taken)) = suspended else { return Ok(None) };
+                guard.get_or_insert_with(|| self.records.begin_stop(id));
+                (own, replaced) = (named(&suspended, request).cloned(), taken);
+                Ok(Some(suspended))
             })
             .await?;
-        Ok(Suspended { already_suspended: named(&record, request) != own.as_ref(), record })
+        let already_suspended = named(&record, request) != own.as_ref();
+        let replaced = replaced.filter(|_| !already_suspended);
+        Ok(Suspended { record, already_suspended, replaced })
     }
 
     pub(super) async fn try_resume(
@@ -144,7 +151,7 @@ impl<S: TokenStore> TokenService<S> {
         }
     }
 
-    /// Ends the suspensions of a token that are running and selected.
+    /// Ends the suspensions of a token that are selected.
     pub(super) async fn resume_selected(
         &self,
         owner: Option<&str>,
@@ -155,9 +162,8 @@ impl<S: TokenStore> TokenService<S> {
         let record = self
             .records
             .change(Retry::YieldToStop, owner, id, |present, lost| {
-                let times = self.times();
                 let resumed = present
-                    .resume(times.now, times.earlier, &selects)
+                    .resume(self.now(), &selects)
                     .map_err(|denied| ManageError::of_denied(id, denied))?;
                 let Some((resumed, ended)) = resumed else {
                     // After a lost answer, this call resumed the token.
@@ -205,7 +211,8 @@ impl SuspendRequest {
             return Event::AlreadySuspended { id, owner, by, reason, on_behalf_of };
         }
         let until = named(&suspended.record, self).and_then(|suspension| suspension.until);
-        Event::Suspended { id, owner, until, by, reason, on_behalf_of }
+        let replaced = suspended.replaced.clone();
+        Event::Suspended { id, owner, until, by, reason, replaced, on_behalf_of }
     }
 }
 

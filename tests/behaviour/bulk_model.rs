@@ -182,7 +182,7 @@ impl Token {
     }
 
     /// Suspends the token, unless the same incident suspends it for as long. Returns whether it changed.
-    fn suspend(&mut self, new: Pause, now: DateTime<Utc>) -> bool {
+    fn suspend(&mut self, new: Pause) -> bool {
         let present = self.pauses.iter().find(|pause| pause.incident == new.incident);
         let lengthens = match present.map(|pause| pause.until) {
             None => true,
@@ -190,20 +190,18 @@ impl Token {
             Some(Some(present)) => new.until.is_none_or(|until| until > present),
         };
         if lengthens {
-            self.pauses.retain(|pause| pause.is_running(now) && pause.incident != new.incident);
+            self.pauses.retain(|pause| pause.incident != new.incident);
             self.pauses.push(new);
             self.pauses.sort_by_key(|pause| (pause.since, pause.incident));
         }
         lengthens
     }
 
-    /// Ends the suspensions that are selected. Returns whether there was one that had not passed.
-    fn resume(&mut self, selects: impl Fn(&Pause) -> bool, now: DateTime<Utc>) -> bool {
-        let ends = self.pauses.iter().any(|pause| pause.is_running(now) && selects(pause));
-        if ends {
-            self.pauses.retain(|pause| pause.is_running(now) && !selects(pause));
-        }
-        ends
+    /// Ends the suspensions that are selected, also those that have passed. Returns whether there was one.
+    fn resume(&mut self, selects: impl Fn(&Pause) -> bool) -> bool {
+        let before = self.pauses.len();
+        self.pauses.retain(|pause| !selects(pause));
+        self.pauses.len() < before
     }
 
     fn is_live(&self, now: DateTime<Utc>) -> bool {
@@ -362,7 +360,7 @@ impl Simulation {
                 match outcome {
                     Ok(suspended) => {
                         assert!(token.is_live(now));
-                        let changed = token.suspend(Pause { since: now, until, incident }, now);
+                        let changed = token.suspend(Pause { since: now, until, incident });
                         assert_eq!(suspended.already_suspended, !changed);
                     }
                     Err(ManageError::Ended { .. }) => assert!(!token.is_live(now)),
@@ -375,7 +373,7 @@ impl Simulation {
                 let token = self.tokens.get_mut(&id).unwrap();
                 match outcome {
                     Ok(resumed) => {
-                        assert_eq!(!resumed.ended.is_empty(), token.resume(|_| true, now));
+                        assert_eq!(!resumed.ended.is_empty(), token.resume(|_| true));
                     }
                     Err(ManageError::Ended { .. }) => assert!(!token.is_live(now)),
                     Err(other) => panic!("{other:?}"),
@@ -458,7 +456,7 @@ impl Simulation {
         let run = || view.suspend_all(filter(selection, now), request.clone());
         let mut tokens = self.tokens.clone();
         let selected = tokens.values_mut().filter(|token| token.selected(selection, now));
-        let expected = selected.map(|token| u64::from(token.suspend(new, now))).sum::<u64>();
+        let expected = selected.map(|token| u64::from(token.suspend(new))).sum::<u64>();
         assert_eq!(run().count().await.unwrap(), expected);
         let (mut done, mut starts) = (0, Vec::new());
         if let Some(polls) = polls {
@@ -520,8 +518,10 @@ impl Simulation {
             None => pause.incident == incident,
         };
         let mut tokens = self.tokens.clone();
-        let selected = tokens.values_mut().filter(|token| token.selected(selection, now));
-        let expected = selected.map(|token| u64::from(token.resume(selects, now))).sum::<u64>();
+        let selected = tokens
+            .values_mut()
+            .filter(|token| token.selected(selection, now) && token.is_suspended(now));
+        let expected = selected.map(|token| u64::from(token.resume(selects))).sum::<u64>();
         let view = self.view(selection.view);
         let run = || view.resume_all(filter(selection, now), which.clone(), ResumeRequest::new());
         assert_eq!(run().count().await.unwrap(), expected);

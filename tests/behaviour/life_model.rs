@@ -1,6 +1,7 @@
 //! Random histories of tokens against a model: the service agrees with it at every step, and accepts no
 //! token again that has ended.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,11 +157,12 @@ struct ModelSecret {
     ends: Option<DateTime<Utc>>,
 }
 
-/// The time of the service, and the earlier of that and the clock.
+/// The time of the service, the earlier of that and the clock, and the time by which suspensions pass.
 #[derive(Debug, Clone, Copy)]
 struct Times {
     now: DateTime<Utc>,
     earlier: DateTime<Utc>,
+    passed: DateTime<Utc>,
 }
 
 struct ModelToken {
@@ -176,16 +178,16 @@ struct ModelToken {
 }
 
 impl ModelToken {
-    fn is_suspended(&self, earlier: DateTime<Utc>) -> bool {
-        self.suspended.values().any(|until| until.is_none_or(|until| earlier < until))
+    fn is_suspended(&self, passed: DateTime<Utc>) -> bool {
+        self.suspended.values().any(|until| until.is_none_or(|until| passed < until))
     }
 
-    fn state(&self, Times { now, earlier }: Times) -> State {
+    fn state(&self, Times { now, passed, .. }: Times) -> State {
         if self.revoked {
             State::Revoked
         } else if self.end <= now {
             State::Expired
-        } else if self.is_suspended(earlier) {
+        } else if self.is_suspended(passed) {
             State::Suspended
         } else if self.start.is_some_and(|start| now < start) {
             State::Pending
@@ -252,6 +254,8 @@ struct Simulation {
     clock: Arc<ManualClock>,
     service: TokenService<SharedStore>,
     now: DateTime<Utc>,
+    /// The latest reading of the clock while no jump was in doubt.
+    agreed: Cell<DateTime<Utc>>,
     tokens: Vec<ModelToken>,
     /// Every text that was refused permanently.
     ended: HashSet<String>,
@@ -459,7 +463,7 @@ impl Simulation {
         incident: usize,
         lasting: Option<Duration>,
     ) {
-        let Times { now, earlier } = self.times();
+        let Times { now, earlier, .. } = self.times();
         let until = lasting.map(|lasting| now + lasting);
         let request = SuspendRequest::new().reason(INCIDENTS[incident]);
         let request = until.map_or(request.clone(), |until| request.until(until));
@@ -485,7 +489,6 @@ impl Simulation {
         };
         assert_eq!(got, expected);
         if got == Kind::Done {
-            model.suspended.retain(|_, until| until.is_none_or(|until| earlier < until));
             model.suspended.insert(incident, until);
         }
     }
@@ -502,16 +505,13 @@ impl Simulation {
             }
         };
         let model = &mut self.tokens[token];
-        let runs = |until: &Option<DateTime<Utc>>| until.is_none_or(|end| times.earlier < end);
         let selects = |of: &usize| incident.is_none_or(|incident| incident == *of);
         let expected = if !model.seen_by(view) {
             Kind::NotFound
         } else {
             match model.state(times) {
                 State::Revoked | State::Expired => Kind::Ended,
-                _ if model.suspended.iter().any(|(of, until)| runs(until) && selects(of)) => {
-                    Kind::Done
-                }
+                _ if model.suspended.keys().any(selects) => Kind::Done,
                 _ => Kind::DoneBefore,
             }
         };
@@ -521,19 +521,20 @@ impl Simulation {
         };
         assert_eq!(got, expected);
         if got == Kind::Done {
-            model.suspended.retain(|of, until| runs(until) && !selects(of));
+            model.suspended.retain(|of, _| !selects(of));
         }
     }
 
     /// Returns the present times. While a clock jump is not acknowledged, the earlier time is the earliest
-    /// that a record can hold.
+    /// that a record can hold, and no suspension passes.
     fn times(&self) -> Times {
-        let now = self.now.max(self.clock.now());
-        let earlier = match self.service.has_clock_jumped() {
-            true => DateTime::UNIX_EPOCH,
-            false => now.min(self.clock.now()),
-        };
-        Times { now, earlier }
+        let (now, reading) = (self.now.max(self.clock.now()), self.clock.now());
+        if self.service.has_clock_jumped() {
+            let passed = self.agreed.get().min(reading);
+            return Times { now, earlier: DateTime::UNIX_EPOCH, passed };
+        }
+        self.agreed.set(reading);
+        Times { now, earlier: now.min(reading), passed: now.min(reading) }
     }
 
     /// Compares every token that was ever issued, every state and every view.
@@ -590,7 +591,7 @@ impl Simulation {
 
     /// Returns the times of a list, which uses the service's time only.
     fn listed(&self) -> Times {
-        Times { now: self.now, earlier: self.now }
+        Times { now: self.now, earlier: self.now, passed: self.now }
     }
 
     async fn compare_lists(&self, view: View, states: States) {
@@ -644,7 +645,8 @@ fn simulation(stores: Stores, cached: bool) -> (Simulation, Box<dyn std::any::An
         service = service.cache_records(HOUR, 10);
     }
     let (service, now) = (service.build().unwrap(), clock.now());
-    (Simulation { clock, service, now, tokens: Vec::new(), ended: HashSet::new() }, opened.guard)
+    let (agreed, tokens, ended) = (Cell::new(now), Vec::new(), HashSet::new());
+    (Simulation { clock, service, now, agreed, tokens, ended }, opened.guard)
 }
 
 pub(crate) async fn histories_agree_with_model(stores: Stores) {

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use super::harness::{DAY, HOUR, Harness, MICRO, Stores, backup, below, delta, issue_many, plant};
+use super::harness::{
+    DAY, HOUR, Harness, MICRO, Stores, backup, below, builder, delta, expect_invalid, issue_many,
+    plant, scoped_request, text,
+};
 use chrono::TimeDelta;
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::TestRunner;
-use service_tokens::clock::Clock;
-use service_tokens::record::SuspensionMatch;
+use service_tokens::clock::{Clock, ManualClock};
+use service_tokens::record::{Field, Rule, SuspensionMatch};
 use service_tokens::{Event, Filter, Refusal, ResumeRequest, State, SuspendRequest, TokenId};
 
 behaviours! {
@@ -16,6 +19,9 @@ behaviours! {
     same_name_lengthens_and_does_not_add,
     ninth_suspension_takes_over_first_end,
     suspend_never_shortens,
+    token_displaces_no_running_suspension,
+    passed_suspension_survives_clock_jumps,
+    suspend_by_clock_ahead_deletes_none,
     bulk_suspensions_have_different_starts,
     bulk_suspension_starts_at_a_millisecond,
     resume_with_descendants_spares_others,
@@ -81,20 +87,22 @@ pub(crate) async fn token_waits_for_its_last_suspension(stores: Stores) {
         view.suspend(id, of(reason).lasting(lasting)).await.unwrap();
     }
     harness.advance(HOUR);
-    // The one that has passed is removed by the next change, and ends nothing.
-    assert_eq!(reasons(&harness, id).await, ["a", "b", "c"]);
-    let passed = view.resume_only(id, named("b"), ResumeRequest::new()).await.unwrap();
-    assert!(passed.ended.is_empty());
-    let one = view.resume_only(id, named("a"), ResumeRequest::new()).await.unwrap();
-    assert_eq!(one.ended.len(), 1);
-    assert_eq!(reasons(&harness, id).await, ["c"]);
+    // One that has passed stays in the record until it is resumed.
+    view.suspend(id, of("d").lasting(HOUR)).await.unwrap();
+    assert_eq!(reasons(&harness, id).await, ["a", "b", "c", "d"]);
+    for reason in ["b", "a", "d"] {
+        let one = view.resume_only(id, named(reason), ResumeRequest::new()).await.unwrap();
+        assert_eq!(one.ended.len(), 1);
+        assert_eq!(one.ended[0].reason.as_deref(), Some(reason));
+    }
     harness.advance(2 * HOUR - MICRO);
     assert_eq!(harness.refusal(&token).await, Some(Refusal::Suspended));
     harness.advance(MICRO);
     assert_eq!(harness.refusal(&token).await, None);
+    assert_eq!(reasons(&harness, id).await, ["c"]);
+    assert_eq!(view.resume(id, ResumeRequest::new()).await.unwrap().ended.len(), 1);
     assert!(view.resume(id, ResumeRequest::new()).await.unwrap().ended.is_empty());
-    view.suspend(id, of("d").lasting(HOUR)).await.unwrap();
-    assert_eq!(reasons(&harness, id).await, ["d"]);
+    assert!(harness.record(id).await.suspensions().is_empty());
 }
 
 pub(crate) async fn same_name_lengthens_and_does_not_add(stores: Stores) {
@@ -121,11 +129,13 @@ pub(crate) async fn same_name_lengthens_and_does_not_add(stores: Stores) {
         found.unwrap()
     };
     assert_eq!(own(&shorter.record).until, Some(until));
+    assert_eq!(shorter.replaced, None);
     harness.advance(MICRO);
     let longer = view.suspend(id, of("INC-8").until(until + delta(MICRO))).await.unwrap();
     assert!(!longer.already_suspended);
     assert_eq!(own(&longer.record).until, Some(until + delta(MICRO)));
     assert_eq!(own(&longer.record).since, harness.clock.now());
+    assert_eq!(longer.replaced, Some(own(&shorter.record)));
     assert_eq!(longer.record.suspensions().len(), 4);
 }
 
@@ -139,6 +149,13 @@ pub(crate) async fn ninth_suspension_takes_over_first_end(stores: Stores) {
         }
         let suspended = view.suspend(id, of("ninth").lasting(lasting)).await.unwrap();
         assert!(!suspended.already_suspended);
+        let replaced = suspended.replaced.unwrap();
+        assert_eq!(replaced.reason.as_deref(), Some("6"));
+        let named = harness.events().iter().find_map(|event| match event {
+            Event::Suspended { replaced: Some(replaced), .. } => Some(replaced.clone()),
+            _ => None,
+        });
+        assert_eq!(named, Some(replaced));
         let record = suspended.record;
         let ends: Vec<_> =
             record.suspensions().iter().map(|s| s.reason.as_deref().unwrap()).collect();
@@ -147,15 +164,15 @@ pub(crate) async fn ninth_suspension_takes_over_first_end(stores: Stores) {
         assert_eq!(record.suspensions()[7].until, Some(until));
         // The same request has nothing to lengthen.
         assert!(view.suspend(id, of("ninth").lasting(lasting)).await.unwrap().already_suspended);
-        // One that has passed makes room.
+        // One that has passed makes room first.
         harness.advance(7 * HOUR);
         view.suspend(id, of("tenth").lasting(HOUR)).await.unwrap();
         let left = reasons(&harness, id).await;
-        assert_eq!(left, ["10", "11", "12", "13", "8", "9", "tenth"]);
+        assert_eq!(left, ["10", "11", "12", "13", "7", "8", "9", "tenth"]);
         harness.advance(6 * HOUR);
         assert_eq!(harness.refusal(&token).await, None);
     }
-    // Among suspensions without an end, the latest makes room, so a caller displaces its own.
+    // Among suspensions without an end, the latest makes room.
     let harness = Harness::new(stores);
     let (id, _) = harness.issue_backup().await;
     let view = harness.service.owner("acme");
@@ -204,6 +221,73 @@ pub(crate) async fn suspend_never_shortens(stores: Stores) {
     if let Err(error) = outcome {
         panic!("{error}");
     }
+}
+
+/// A token that may suspend cannot remove what an operator did.
+pub(crate) async fn token_displaces_no_running_suspension(stores: Stores) {
+    let harness = Harness::new(stores);
+    let (id, target) = harness.issue_backup().await;
+    let caller = harness.issue(scoped_request(&["service-tokens:suspend"])).await;
+    let caller = harness.verify(&text(&caller)).await.unwrap();
+    let view = harness.service.owner("acme");
+    let by_token = |n: u32| of(&format!("t{n}")).lasting(DAY * (n + 1));
+    view.suspend(id, of("INC-42").lasting(HOUR)).await.unwrap();
+    for n in 0..7 {
+        harness.service.on_behalf_of(&caller).suspend(id, by_token(n)).await.unwrap();
+    }
+    let before = harness.record(id).await;
+    let ninth = harness.service.on_behalf_of(&caller).suspend(id, by_token(7)).await;
+    expect_invalid(ninth, Field::Suspensions, Rule::TooMany { max: 8 });
+    assert_eq!(harness.record(id).await, before);
+    // It may still lengthen one, and take the place of one that has passed.
+    let longer = by_token(0).lasting(30 * DAY);
+    harness.service.on_behalf_of(&caller).suspend(id, longer).await.unwrap();
+    harness.advance(HOUR - MICRO);
+    assert!(harness.service.on_behalf_of(&caller).suspend(id, by_token(7)).await.is_err());
+    harness.advance(MICRO);
+    harness.service.on_behalf_of(&caller).suspend(id, by_token(7)).await.unwrap();
+    assert!(!reasons(&harness, id).await.contains(&"INC-42".to_owned()));
+    // An operator has room always.
+    assert!(!view.suspend(id, of("INC-43")).await.unwrap().already_suspended);
+    assert_eq!(harness.refusal(&target).await, Some(Refusal::Suspended));
+}
+
+/// A jump that is not acknowledged lets no suspension pass, and brings none back that has passed.
+pub(crate) async fn passed_suspension_survives_clock_jumps(stores: Stores) {
+    for jump in [TimeDelta::days(3), TimeDelta::seconds(-61), TimeDelta::seconds(61)] {
+        let harness = Harness::new(stores);
+        let (id, token) = harness.issue_backup().await;
+        let (other, still) = harness.issue_backup().await;
+        let view = harness.service.owner("acme");
+        view.suspend(id, of("INC-8").lasting(HOUR)).await.unwrap();
+        harness.advance(2 * HOUR);
+        assert_eq!(harness.refusal(&token).await, None);
+        view.suspend(other, of("INC-9").lasting(HOUR)).await.unwrap();
+        harness.clock.set(harness.clock.now() + jump);
+        for _ in 0..2 {
+            assert_eq!(harness.refusal(&token).await, None, "{jump}");
+            assert_eq!(harness.refusal(&still).await, Some(Refusal::Suspended), "{jump}");
+            assert!(harness.service.has_clock_jumped());
+            harness.advance(4 * DAY);
+        }
+        harness.service.acknowledge_clock_jump();
+        assert_eq!(harness.refusal(&still).await, None, "{jump}");
+    }
+}
+
+/// A process that starts with a clock that is ahead takes the suspension for passed, and must not delete it.
+pub(crate) async fn suspend_by_clock_ahead_deletes_none(stores: Stores) {
+    let harness = Harness::new(stores);
+    let (id, token) = harness.issue_backup().await;
+    let view = harness.service.owner("acme");
+    view.suspend(id, of("unpaid").lasting(2 * DAY)).await.unwrap();
+    let ahead = ManualClock::default();
+    ahead.set(harness.clock.now() + delta(3 * DAY));
+    let wrong = builder(harness.store.clone()).clock(ahead).build().unwrap();
+    wrong.owner("acme").suspend(id, of("INC-8")).await.unwrap();
+    wrong.owner("acme").resume_only(id, named("INC-8"), ResumeRequest::new()).await.unwrap();
+    assert_eq!(reasons(&harness, id).await, ["unpaid"]);
+    assert_eq!(harness.refusal(&token).await, Some(Refusal::Suspended));
 }
 
 /// Time stands still, and each bulk suspension can be ended by its start.

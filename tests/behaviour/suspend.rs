@@ -24,7 +24,7 @@ behaviours! {
     suspend_and_resume_are_events,
     suspension_passes_exactly_at_its_end,
     second_suspension_only_lengthens,
-    passed_suspension_is_replaced,
+    passed_suspension_does_not_count,
     suspend_ended_token_is_refused,
     suspended_token_expires_and_is_revoked,
     suspend_pending_token_lasts_past_start,
@@ -137,7 +137,9 @@ pub(crate) async fn suspension_passes_exactly_at_its_end(stores: Stores) {
         assert_eq!(harness.state(id).await, State::Active);
         harness.advance(MICRO);
         assert_eq!(harness.refusal(&token).await, None);
-        assert!(!resume(&harness, id).await, "it has passed");
+        // One that has passed is removed from the record too.
+        assert!(resume(&harness, id).await);
+        assert!(!resume(&harness, id).await);
     }
 }
 
@@ -170,14 +172,15 @@ pub(crate) async fn second_suspension_only_lengthens(stores: Stores) {
     }
 }
 
-pub(crate) async fn passed_suspension_is_replaced(stores: Stores) {
+pub(crate) async fn passed_suspension_does_not_count(stores: Stores) {
     let harness = Harness::new(stores);
     let (id, token) = harness.issue_backup().await;
     suspend(&harness, id, forever().lasting(DAY)).await;
     harness.advance(DAY);
     assert!(!suspend(&harness, id, SuspendRequest::new().lasting(HOUR)).await);
     let record = harness.record(id).await;
-    let [suspension] = record.suspensions() else { panic!("{record:?}") };
+    let [passed, suspension] = record.suspensions() else { panic!("{record:?}") };
+    assert_eq!(passed.reason.as_deref(), Some("INC-42"));
     assert_eq!((suspension.since, &suspension.by), (harness.clock.now(), &None));
     assert_eq!(harness.refusal(&token).await, Some(Refusal::Suspended));
 }

@@ -142,7 +142,8 @@ impl<'t, S: TokenStore> ResumeAll<'t, S> {
         self
     }
 
-    /// Counts the tokens that [`run`](Self::run) would resume now, in one pass that changes none.
+    /// Counts the suspended tokens with such a suspension, in one pass that changes none. Those that have other
+    /// suspensions too would stay suspended.
     ///
     /// # Errors
     ///
@@ -165,7 +166,10 @@ impl<'t, S: TokenStore> ResumeAll<'t, S> {
         self.scan.count(&self.operation).await
     }
 
-    /// Resumes the tokens, oldest first, in passes until one finds no token that it can resume.
+    /// Ends the suspensions, oldest token first, in passes until one finds no token that has one.
+    ///
+    /// [`BulkOutcome::done`] counts the tokens of which it ended a suspension. Those that have other
+    /// suspensions stay suspended, and their [`Event::Resumed`] has the number that remains.
     ///
     /// The future may be dropped, and the process may be killed, at any time. Resumed tokens are not
     /// found again, so another run continues with the rest.
@@ -222,12 +226,9 @@ impl<S: TokenStore> BulkOperation for Resumption<'_, S> {
     /// After the clock ran ahead and was corrected, the store may list a token as suspended that has expired
     /// in this process. It cannot be resumed here, and each pass would find it again.
     fn needs(&self, found: &StoredRecord) -> bool {
-        let times = self.view.service.times();
+        let now = self.view.service.now();
         let selects = |suspension: &_| self.which.selects(suspension);
-        !matches!(
-            found.record.resume(times.now, times.earlier, selects),
-            Ok(None) | Err(ChangeDenied::Ended(_))
-        )
+        !matches!(found.record.resume(now, selects), Ok(None) | Err(ChangeDenied::Ended(_)))
     }
 
     async fn process(&self, found: StoredRecord) -> Result<bool, ManageError> {

@@ -265,7 +265,7 @@ impl<S: TokenStore> BulkOperation for BulkSuspension<'_, S> {
     fn needs(&self, found: &StoredRecord) -> bool {
         let Ok(span) = self.span else { return true };
         let now = self.view.service.earlier().time;
-        !matches!(found.record.suspend(now, self.request.of(span)), Ok(None))
+        !matches!(found.record.suspend(now, self.request.of(span), true), Ok(None))
     }
 
     async fn process(&self, mut found: StoredRecord) -> Result<bool, ManageError> {

@@ -90,7 +90,8 @@ impl SuspendRequest {
         self
     }
 
-    /// Sets the duration of the suspension, counted from the operation.
+    /// Sets the duration of the suspension, counted from the [service's time](crate::TokenService::now) at the
+    /// operation.
     ///
     /// # Examples
     ///

@@ -17,8 +17,9 @@ impl<S: TokenStore, V> Tokens<'_, S, V> {
     /// one has ended, so ending one incident does not end another. A suspension with the same name is
     /// lengthened and never shortened. If it lasts as long or longer, this succeeds and has no effect.
     ///
-    /// A token has at most 8 suspensions. One more replaces the one that ends first, and lasts at least as
-    /// long as that one.
+    /// A token has at most 8 suspensions, including those that have passed and were not resumed. One more
+    /// replaces the one that ends first, and lasts at least as long as that one.
+    /// [`Suspended::replaced`] has it.
     ///
     /// A suspended token expires as usual, and it can be revoked. Suspending it is no rotation, so the
     /// same token text works again afterwards.
@@ -76,7 +77,7 @@ impl<S: TokenStore, V> Tokens<'_, S, V> {
     }
 
     /// Resumes a suspended token, which is accepted again with the secrets that it had. It ends all suspensions
-    /// of the token, also those of other incidents. [`resume_only`](Self::resume_only) ends those that you
+    /// of the token, also those of other incidents, and removes those that have passed. [`resume_only`](Self::resume_only) ends those that you
     /// name. Resuming a token that is not suspended succeeds and has no effect.
     ///
     /// A token can never resume a token, so [`OnBehalf`](crate::OnBehalf) has no such operation.

@@ -59,7 +59,7 @@ impl<S: TokenStore> TokenService<S> {
                 .and_then(|matched| {
                     matched.authorize_by(
                         self.now(),
-                        || self.earlier().time,
+                        || self.earlier().passed,
                         &ANY,
                         &token.context(),
                         &self.rules,

@@ -149,7 +149,7 @@ impl<S: TokenStore> TokenService<S> {
         let matched = record.matches_hashed(token, &self.digests).map_err(Rejected::of_found)?;
         let first_use = matched.first_use(now.time).map(Box::new);
         let verified = matched
-            .authorize_by(now.time, || self.earlier().time, requirement, context, &self.rules)
+            .authorize_by(now.time, || self.earlier().passed, requirement, context, &self.rules)
             .map_err(|refusal| Rejected::of_matched(refusal, record))?;
         let due = self.pending_uses.as_ref().is_some_and(|uses| uses.is_due(used, now.micros));
         Ok(Accepted { verified, follows: Follows { due, first_use } })

@@ -132,12 +132,12 @@ impl Steps {
 
 /// Returns the resumed record if it is suspended, and otherwise the suspended one.
 fn suspended_or_resumed(record: &Record, days: u64) -> Record {
-    if let Some((resumed, _)) = record.resume(now(), now(), |_| true).unwrap() {
+    if let Some((resumed, _)) = record.resume(now(), |_| true).unwrap() {
         return resumed;
     }
     let until = (days > 0).then(|| now() + Duration::days(days.cast_signed()));
     let suspension = NewSuspension { since: now(), until, by: Some("admin"), reason: Some("odd") };
-    record.suspend(now(), suspension).unwrap().unwrap()
+    record.suspend(now(), suspension, true).unwrap().unwrap().0
 }
 
 pub(super) async fn perform(store: &FileStore, step: &Step) -> Result<(), StoreError> {
