@@ -290,6 +290,47 @@ fn any_of_scope_must_be_permitted_by_both() {
 }
 
 #[test]
+fn networks_bind_tokens_of_a_narrowed_type() {
+    let (token, digest) = fresh();
+    let networks = NetworkSet::parse(["192.0.2.0/24"]).unwrap();
+    let record = Record::new(&NewRecord {
+        id: ID,
+        owner: "owner",
+        token_type: "t",
+        issued_to: "label",
+        scopes: &ScopeSet::new(["files:*"]).unwrap(),
+        created_at: from_micros(1_000),
+        not_before: None,
+        expires_at: None,
+        digest,
+        issued_by: None,
+        issuers: &[],
+        metadata: &BTreeMap::new(),
+        networks: Some(&networks),
+        imported_at: None,
+    })
+    .unwrap();
+    let accepted = [prefix()];
+    let parsed = ParsedToken::parse(token.expose_secret(), &accepted).unwrap();
+    let digests = Digests::plain();
+    for present in ["files:*", "files:read"] {
+        let refusal = |context: RequestContext| {
+            let matched = record.matches(&parsed, &digests).unwrap();
+            let rules = types("t", &[present]);
+            matched
+                .authorize(from_micros(ACTIVE), &requirement("files:read"), &context, &rules)
+                .err()
+        };
+        let from = |address: [u8; 4]| {
+            refusal(RequestContext::new().client_address(std::net::IpAddr::from(address)))
+        };
+        assert_eq!(from([192, 0, 2, 255]), None);
+        assert_eq!(from([192, 0, 3, 0]), Some(Refusal::OutsideNetworks), "{present}");
+        assert_eq!(refusal(RequestContext::new()), Some(Refusal::OutsideNetworks), "{present}");
+    }
+}
+
+#[test]
 fn type_is_known_by_its_exact_name() {
     let any = Requirement::any_token();
     for name in ["T", "t.", "tt", "other"] {

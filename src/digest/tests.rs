@@ -140,6 +140,20 @@ fn digest_of_unknown_scheme_is_refused() {
 }
 
 #[test]
+fn key_id_is_shown_as_text_or_hex() {
+    for (id, shown) in [
+        (b"2026", "2026"),
+        (b"!~_a", "!~_a"),
+        (b"20 6", "32302036"),
+        (b"20\n6", "32300a36"),
+        (b"\0\0\0\x01", "00000001"),
+        (b"\xff\xfe\0\0", "fffe0000"),
+    ] {
+        assert_eq!(KeyId(*id).to_string(), shown);
+    }
+}
+
+#[test]
 fn weak_or_duplicate_key_is_refused() {
     assert_eq!(KeyRing::new(KeyId([0; 4]), &[0; 31]).err(), Some(InvalidKey::TooShort));
     let ring = KeyRing::new(KeyId([0; 4]), &[0; 32]).unwrap();

@@ -270,7 +270,6 @@ pub(crate) fn check_new(new: &NewRecord<'_>) -> Result<(), InvalidField> {
     if !valid_type_name(new.token_type) {
         return Err(Field::Type.breaks(Rule::Name));
     }
-    Field::Scopes.at_most(new.scopes.as_scopes().as_str(), MAX_SCOPES_LEN)?;
     if new.scopes.as_scopes().iter().count() > MAX_SCOPES {
         return Err(Field::Scopes.breaks(Rule::TooMany { max: MAX_SCOPES }));
     }

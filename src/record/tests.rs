@@ -1,8 +1,11 @@
 //! Records for the tests of their encoding and of their states over time.
 
+mod amendments;
 mod bytes;
 mod history;
 mod life;
+mod secrets;
+mod suspensions;
 
 use std::collections::BTreeMap;
 

@@ -302,6 +302,7 @@ pub(crate) async fn import_obeys_limits_of_issue(stores: Stores) {
         (of("connector", " "), Field::IssuedTo, Rule::Empty),
         (of("connector", &"x".repeat(256)), Field::IssuedTo, Rule::TooLong { max: 255 }),
         (by_digest().issued_by(""), Field::IssuedBy, Rule::Empty),
+        (by_digest().issued_by("x".repeat(256)), Field::IssuedBy, Rule::TooLong { max: 255 }),
         (by_digest().metadata("", "v"), Field::Metadata, Rule::BlankKey),
         (
             (0..17).fold(by_digest(), |request, n| request.metadata(n.to_string(), "v")),
@@ -347,6 +348,9 @@ pub(crate) async fn import_obeys_limits_of_issue(stores: Stores) {
         expect_invalid(harness.try_import(request).await, field, rule);
     }
     expect_invalid(harness.service.owner("").import(by_digest()).await, Field::Owner, Rule::Empty);
+    let long = "x".repeat(256);
+    let refused = harness.service.owner(&long).import(by_digest()).await;
+    expect_invalid(refused, Field::Owner, Rule::TooLong { max: 255 });
     assert!(records(&*harness.store).await.is_empty());
     // An old creation time does not move the limits.
     let old = by_digest().created_at(now - delta(2_000 * DAY)).expires_at(max);

@@ -72,6 +72,7 @@ pub(crate) mod networks;
 pub(crate) mod no_escalation;
 pub(crate) mod on_behalf;
 pub(crate) mod on_behalf_bounds;
+pub(crate) mod on_behalf_caller;
 pub(crate) mod on_behalf_older_secret;
 pub(crate) mod on_behalf_races;
 pub(crate) mod on_behalf_self;
@@ -96,6 +97,7 @@ pub(crate) mod shut_down;
 pub(crate) mod still_active;
 pub(crate) mod suspend;
 pub(crate) mod suspend_all;
+pub(crate) mod suspend_counted_once;
 pub(crate) mod suspend_races;
 pub(crate) mod time_limits;
 pub(crate) mod times;
@@ -165,6 +167,7 @@ behaviour_modules! {
     no_escalation,
     on_behalf,
     on_behalf_bounds,
+    on_behalf_caller,
     on_behalf_older_secret,
     on_behalf_races,
     on_behalf_self,
@@ -188,6 +191,7 @@ behaviour_modules! {
     still_active,
     suspend,
     suspend_all,
+    suspend_counted_once,
     suspend_races,
     time_limits,
     times,

@@ -8,10 +8,11 @@ use std::sync::{Arc, Barrier, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_lite::future::{block_on, poll_once};
+use service_tokens::import::{Characters, ImportDigest, ImportForm};
 use service_tokens::store::{StoreError, Version};
 use service_tokens::{
-    IssueRequest, Issued, ListRequest, ManageError, Page, Policy, Record, StoredRecord, TokenId,
-    TokenStore,
+    Event, ImportRequest, IssueRequest, Issued, ListRequest, ManageError, Page, Policy, Record,
+    StoredRecord, TokenId, TokenStore,
 };
 
 use super::harness::{
@@ -24,6 +25,7 @@ behaviours! {
     issue_dropped_before_insert_frees_place,
     issue_dropped_in_insert_holds_place,
     issue_dropped_after_insert_counts_once,
+    import_dropped_in_insert_holds_place,
     issue_in_progress_counts_once,
     revoked_token_in_progress_holds_its_place,
     failed_issue_frees_place,
@@ -241,6 +243,31 @@ pub(crate) async fn issue_dropped_after_insert_counts_once(stores: Stores) {
         refused(&harness.service.owner("acme").issue(backup()).await, 2);
         assert_eq!(records(&*harness.store).await.len(), 2);
     }
+}
+
+pub(crate) async fn import_dropped_in_insert_holds_place(stores: Stores) {
+    let form = || ImportForm::sha256("old keys").characters(Characters::LOWER_HEX).lengths([32]);
+    let wrap =
+        |inner| Arc::new(Stuck { inner, mode: AtomicU8::new(BEFORE), late: Mutex::default() });
+    let harness = Harness::builder(stores)
+        .over(wrap)
+        .configure(|service| service.policy(limit(1)).import_form(form()))
+        .build();
+    let digest = ImportDigest::sha256([7; 32]);
+    let request = || ImportRequest::of_digest(digest, "connector", "backup");
+    let mut importing = Box::pin(harness.service.owner("acme").import(request()));
+    while harness.service.store().late.lock().unwrap().is_none() {
+        assert!(poll_once(&mut importing).await.is_none());
+    }
+    drop(importing);
+    // The token may still appear, so the event of the dropped import names it.
+    let events = harness.events();
+    let [Event::Failed { id, .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(*id, Some(digest.token_id()));
+    harness.service.store().set(NEVER);
+    refused(&harness.service.owner("acme").issue(backup()).await, 1);
+    harness.advance(MINUTE);
+    let _ = harness.issue(backup()).await;
 }
 
 /// The token is in the store, and the issue that inserted it still holds its place.

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use super::harness::{
-    DAY, Fault, Faulty, HOUR, Harness, MICRO, Stores, any, backup, builder, delta, newer, plant,
-    records, scoped_request, text,
+    DAY, Fault, Faulty, HOUR, Harness, MICRO, Stores, any, backup, builder, delta, newer,
+    of_scheme, plant, records, scoped_request, text,
 };
 use service_tokens::clock::ManualClock;
 use service_tokens::digest::KeyId;
@@ -31,6 +31,7 @@ behaviours! {
     report_leak_of_ended_token_never_acts,
     report_leak_without_key_cannot_tell,
     report_leak_of_newer_record_cannot_tell,
+    report_leak_of_unknown_scheme_cannot_tell,
     report_leak_during_store_failure_cannot_tell,
     report_leak_with_failed_action_says_so,
     report_leak_meets_rotation,
@@ -343,6 +344,15 @@ pub(crate) async fn report_leak_of_newer_record_cannot_tell(stores: Stores) {
     assert_eq!(harness.store.find(id).await.unwrap(), before);
 }
 
+pub(crate) async fn report_leak_of_unknown_scheme_cannot_tell(stores: Stores) {
+    let harness = Harness::new(stores);
+    let (id, text) = plant(&*harness.store, backup(), |record| of_scheme(record, 6)).await;
+    let before = harness.store.find(id).await.unwrap();
+    let told = harness.service.report_leak(&text, LeakAction::Revoke, found()).await.unwrap();
+    assert!(matches!(told.outcome, LeakOutcome::CannotTell(CannotTell::UnknownScheme(6))));
+    assert_eq!(harness.store.find(id).await.unwrap(), before);
+}
+
 pub(crate) async fn report_leak_during_store_failure_cannot_tell(stores: Stores) {
     let harness = Harness::over_faulty(stores);
     let issued = harness.issue(backup()).await;
@@ -423,7 +433,8 @@ pub(crate) async fn report_leak_limits_texts(stores: Stores) {
         let Err(ReportLeakError::Invalid(invalid)) = outcome else { panic!("{outcome:?}") };
         assert_eq!((invalid.field, invalid.rule), (field, Rule::TooLong { max }));
         let events = harness.events();
-        assert!(matches!(&events[..], [Event::Failed { .. }]), "{events:?}");
+        let [Event::Failed { cause, .. }] = &events[..] else { panic!("{events:?}") };
+        assert!(cause.contains(&max.to_string()), "{cause}");
     }
     assert!(harness.accepts(&text(&issued)).await);
 }

@@ -22,6 +22,7 @@ behaviours! {
     report_leak_counts_after_clock_error,
     report_leak_stops_descendants_of_amended,
     report_leak_with_failed_count_says_so,
+    report_leak_with_failed_bulk_has_counts,
     report_leak_event_names_action,
 }
 
@@ -223,6 +224,19 @@ pub(crate) async fn report_leak_with_failed_count_says_so(stores: Stores) {
         assert_eq!(report.live_descendants, None);
         let revoked = matches!(report.response, LeakResponse::Revoked { descendants: None });
         assert_eq!(revoked, action == LeakAction::Revoke, "{report:?}");
+    }
+}
+
+pub(crate) async fn report_leak_with_failed_bulk_has_counts(stores: Stores) {
+    let harness = Harness::over_faulty(stores);
+    for action in [LeakAction::Revoke, LeakAction::Suspend] {
+        let issued = harness.issue(scoped_request(&["service-tokens:issue"])).await;
+        // Two look-ups and the write come before the list of the bulk operation.
+        harness.faulty().arm(&[Fault::None; 3], Fault::Unavailable);
+        let outcome = harness.service.report_leak(&text(&issued), action, found()).await;
+        harness.faulty().disarm();
+        let Err(ReportLeakError::NotDone { report, .. }) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(report.response.descendants().map(|outcome| outcome.done), Some(0));
     }
 }
 

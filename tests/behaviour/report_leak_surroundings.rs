@@ -4,13 +4,14 @@ use super::harness::{Harness, Stores, any, backup, text};
 use super::import::{TEXT, old_keys};
 use service_tokens::import::{Characters, ImportForm};
 use service_tokens::leak::{LeakAction, LeakOutcome, LeakReport, LeakResponse};
-use service_tokens::{ImportRequest, LeakRequest, RevokeRequest, State, TokenId};
+use service_tokens::{ImportRequest, LeakRequest, RevokeRequest, State, TokenId, TokenStore};
 
 behaviours! {
     report_leak_ignores_surroundings,
     report_leak_with_inner_characters_is_not_ours,
     report_leak_of_surrounded_token_acts,
     report_leak_of_form_with_quotes_finds_both,
+    report_leak_of_unknown_id_reads_once,
     verify_with_surroundings_is_refused,
 }
 
@@ -123,6 +124,19 @@ pub(crate) async fn report_leak_of_form_with_quotes_finds_both(stores: Stores) {
         let is_live = matches!(told.outcome, LeakOutcome::Live { .. });
         assert!(is_live && told.id == Some(id), "{reported}: {told:?}");
     }
+}
+
+pub(crate) async fn report_leak_of_unknown_id_reads_once(stores: Stores) {
+    let harness = Harness::over_remote(stores);
+    let issued = harness.issue(backup()).await;
+    let stored = harness.store.find(issued.record.id()).await.unwrap().unwrap();
+    harness.store.remove(issued.record.id(), stored.version).await.unwrap();
+    let _ = harness.remote().finds();
+    let request = LeakRequest::new();
+    let told =
+        harness.service.report_leak(&text(&issued), LeakAction::Report, request).await.unwrap();
+    assert!(matches!(told.outcome, LeakOutcome::UnknownId));
+    harness.expect_store_reads(1);
 }
 
 pub(crate) async fn verify_with_surroundings_is_refused(stores: Stores) {

@@ -116,6 +116,15 @@ fn requirement_needs_definite_scopes() {
 }
 
 #[test]
+fn requirement_is_shown_with_its_combination() {
+    assert_eq!(Requirement::any_token().to_string(), "any active token");
+    assert_eq!(Requirement::scope("a:b").unwrap().to_string(), "a:b");
+    assert_eq!(Requirement::all_of(["a", "b:c"]).unwrap().to_string(), "a and b:c");
+    assert_eq!(Requirement::any_of(["a", "b:c"]).unwrap().to_string(), "a or b:c");
+    assert_eq!(service_tokens::requirement!("a", "b:c").to_string(), "a and b:c");
+}
+
+#[test]
 fn scope_set_is_sorted_unique_and_bounded() {
     assert_eq!(ScopeSet::new(["b", "a:b", "b", "a", "B"]).unwrap().to_string(), "B a a:b b");
     assert_eq!(set("b a"), set("a b b"));
@@ -124,6 +133,7 @@ fn scope_set_is_sorted_unique_and_bounded() {
     assert_eq!(set("").as_scopes().iter().count(), 0);
     assert_eq!(set("a b").as_scopes().iter().collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(set("a b").as_scopes().to_set(), set("b a"));
+    assert_eq!(set("b a").as_scopes().to_string(), "a b");
     for text in [" ", "a ", " a", "a  b"] {
         assert_eq!(text.parse::<ScopeSet>(), Err(InvalidScope::Empty), "{text:?}");
     }

@@ -232,6 +232,22 @@ fn parse_single_mistake_is_refused() {
     }
 }
 
+/// The check looks at several characters at once, so two mistakes could hide each other.
+#[test]
+fn parse_two_bad_characters_is_refused() {
+    let good = token();
+    let body = good.len() - 6 - ID.len() - SECRET.len();
+    for first in body..good.len() - 6 {
+        for second in first + 1..good.len() - 6 {
+            let mut text = good[..good.len() - 6].to_owned();
+            text.replace_range(first..=first, "!");
+            text.replace_range(second..=second, "-");
+            let refused = refusal(sealed(&text));
+            assert_eq!(refused, Some(MalformedToken::Character), "{first} and {second}");
+        }
+    }
+}
+
 #[test]
 fn golden_tokens_of_version_1_parse() {
     let mut seen = 0;

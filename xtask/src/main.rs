@@ -1,6 +1,7 @@
 //! The commands that people use on this repository.
 
 mod api;
+mod mutants;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ cargo xtask COMMAND
   campaigns     run the long tests, each at its full length
   page          run the tests of the Service Tokens page in a browser
   api           compare the public API with the snapshot in api/; --bless writes it
+  mutants       break one rule after the other, and check that its test fails; --check only checks
+                that the patches in tests/mutants/ still apply
   ci            run every check
 ";
 
@@ -29,6 +32,8 @@ fn main() -> ExitCode {
         ["page"] => run(Command::new("bash").arg(".ci/browser")),
         ["api"] => api::compare(),
         ["api", "--bless"] => api::bless(),
+        ["mutants"] => mutants::replay(),
+        ["mutants", "--check"] => mutants::check(),
         ["ci"] => run(Command::new("bash").arg(".ci/run")),
         [] | ["-h" | "--help" | "help"] => {
             print!("{HELP}");

@@ -1,4 +1,5 @@
-//! Records that no call creates: those of a newer program, and those with other issuers.
+//! Records that no call creates: those of a newer program, those with other issuers, and those with an
+//! unknown digest.
 
 use service_tokens::{IssueRequest, MemoryStore, Record, TokenId, TokenStore};
 
@@ -14,9 +15,25 @@ fn with_field(record: &Record, format: Option<u8>, tag: u8, content: &[u8]) -> R
     bytes.push(tag);
     bytes.push(u8::try_from(content.len()).ok().filter(|length| *length < 0x80).unwrap());
     bytes.extend_from_slice(content);
+    sealed(bytes)
+}
+
+/// Appends the checksum.
+fn sealed(mut bytes: Vec<u8>) -> Record {
     let checksum = crc32fast::hash(&bytes).to_be_bytes();
     bytes.extend_from_slice(&checksum);
     Record::from_bytes(&bytes).unwrap()
+}
+
+/// Returns the record with a digest of this scheme. The record is one of plain digests.
+pub(crate) fn of_scheme(record: &Record, scheme: u8) -> Record {
+    let mut bytes = record.to_bytes();
+    bytes.truncate(bytes.len() - CHECKSUM);
+    // The tag of the newest secret, the length of a digest and a time, scheme 1, and no key.
+    let digest = [9, 37 + 8, 1, 0, 0, 0, 0];
+    let place = bytes.windows(digest.len()).position(|window| window == digest).unwrap();
+    bytes[place + 2] = scheme;
+    sealed(bytes)
 }
 
 /// Returns the record as a newer program would write it.
