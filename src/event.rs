@@ -395,6 +395,9 @@ pub enum Event {
         response: &'static str,
         /// The number of live descendants that the report left as they are, if it counted them.
         live_descendants: Option<u64>,
+        /// Whether the token of the id made its newest secret itself. A finder of an earlier secret may then
+        /// know the newest one.
+        rotated_itself: bool,
         /// The person or program that reported it, if the request named one.
         by: Option<String>,
         /// The reason, if the request named one.

@@ -123,6 +123,7 @@ fn next(event: &Event) -> Option<Event> {
             action: "revoke",
             response: "ended_older",
             live_descendants: Some(2),
+            rotated_itself: true,
             by: by(),
             reason: None,
         },

@@ -118,12 +118,14 @@ pub(super) fn trace(event: &Event) {
             action,
             response,
             live_descendants,
+            rotated_itself,
             by,
             reason,
         } => {
             let id = id.as_ref().map(tracing::field::display);
             tracing::warn!(
-                target: T, id, ?owner, outcome, action, response, live_descendants, ?by, ?reason,
+                target: T, id, ?owner, outcome, action, response, live_descendants, rotated_itself,
+                ?by, ?reason,
                 "leak reported"
             );
         }

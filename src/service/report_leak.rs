@@ -64,7 +64,8 @@ impl<S: TokenStore> TokenService<S> {
     /// from outside.
     ///
     /// If the token made its newest secret [itself](crate::OnBehalf::rotate_self), the older one counts as
-    /// the newest in this table, because a thief with the older one may have made the newest.
+    /// the newest in this table, because a thief with the older one may have made the newest. After a secret
+    /// that is not accepted any more, check [`LeakReport::rotated_itself`] for the same reason.
     ///
     /// Each call emits one [`Event::LeakReported`], and the action emits its
     /// own event before that.
@@ -118,6 +119,7 @@ impl<S: TokenStore> TokenService<S> {
             record: None,
             response: LeakResponse::Nothing,
             live_descendants: None,
+            rotated_itself: false,
         };
         let acted = match candidates {
             Ok(candidates) => self.report_first(&candidates, action, &request, &mut report).await,
@@ -133,6 +135,7 @@ impl<S: TokenStore> TokenService<S> {
             action: action.name(),
             response: report.response.name(),
             live_descendants: report.live_descendants,
+            rotated_itself: report.rotated_itself,
             by: request.by.clone(),
             reason: request.reason.clone(),
         });
@@ -190,8 +193,12 @@ impl<S: TokenStore> TokenService<S> {
         report: &mut LeakReport,
     ) -> Result<(), ManageError> {
         for _ in 0..ATTEMPTS {
+            report.rotated_itself = false;
             (report.outcome, report.record) = match self.records.find(hashed.id()).await {
-                Ok(Some(stored)) => self.compare_leak(hashed, stored.record),
+                Ok(Some(stored)) => {
+                    report.rotated_itself = has_made_newest(&stored.record);
+                    self.compare_leak(hashed, stored.record)
+                }
                 Ok(None) => {
                     self.digests.verify_nothing(hashed);
                     (LeakOutcome::UnknownId, None)
@@ -252,7 +259,7 @@ impl<S: TokenStore> TokenService<S> {
         since: DateTime<Utc>,
     ) -> Result<LeakResponse, ManageError> {
         let id = record.id();
-        if secret == LeakedSecret::Older && !may_have_made_newest(record) {
+        if secret == LeakedSecret::Older && !has_made_newest(record) {
             let Some(overlap) = record.overlap(self.now()) else { return Err(outdated()) };
             let end = request.end_of_older(overlap.older_created_at);
             let audit = self.audit(Operation::ReportLeak, Some(id));
@@ -342,9 +349,9 @@ fn of_mismatch(refusal: Refusal) -> LeakOutcome {
     }
 }
 
-/// Returns whether a client with the older secret may know the newest one, because the token made that
-/// itself.
-fn may_have_made_newest(record: &Record) -> bool {
+/// Returns whether the token made its newest secret itself. Then a client with an earlier secret may know the
+/// newest one.
+fn has_made_newest(record: &Record) -> bool {
     record.secret_created_on_behalf_of() == Some(record.id())
 }
 

@@ -85,6 +85,7 @@ pub(crate) mod purge;
 pub(crate) mod reopen;
 pub(crate) mod report_leak;
 pub(crate) mod report_leak_descendants;
+pub(crate) mod report_leak_rotated_itself;
 pub(crate) mod report_leak_surroundings;
 pub(crate) mod revoke_all;
 pub(crate) mod revoke_all_interrupted;
@@ -180,6 +181,7 @@ behaviour_modules! {
     reopen,
     report_leak,
     report_leak_descendants,
+    report_leak_rotated_itself,
     report_leak_surroundings,
     revoke_all,
     revoke_all_interrupted,

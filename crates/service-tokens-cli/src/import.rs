@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::{fs, io, thread};
 
+use chrono::{DateTime, Utc};
 use futures_lite::future::block_on;
 use service_tokens::{FileStore, ManageError, MemoryStore, Record, TokenId, TokenService};
 
@@ -50,8 +51,14 @@ All rows are checked before the first one is imported. If a row is refused,
 nothing is imported, unless --skip-refused is given. Tokens that were imported
 before do not change, whatever their state is. So the command can be repeated,
 for example after it was interrupted, and it never makes a revoked token valid.
-If such a row differs from the record, for example in its label or its end, the
-report names the row, the id and the columns.
+If an import of such a row would store other values than the record has, for
+example another label, the report names the row, the id and the columns. So an
+empty field differs from a record that has a value, for example networks. Not
+compared are issued_by, an empty created_at, and an end that is counted from
+now. An empty end is one of those, unless the default is never.
+
+The report also counts the imported rows without an end, and shows the date on
+which the default lifetime ends their tokens.
 
 Rows with the same digest and the same values count as one. If their values
 differ, all of them are refused.
@@ -72,6 +79,7 @@ const MAX_LISTED: usize = 100;
 struct Report {
     imported: usize,
     already_imported: usize,
+    default_ends: DefaultEnds,
     /// The rows that were imported before with other values, with their ids and columns.
     differing: Vec<(usize, TokenId, String)>,
     /// The number of rows that are equal to another row of the file.
@@ -105,36 +113,45 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let (mut checked, mut doubtful) = (Vec::new(), Vec::new());
     for row in rows {
         match block_on(in_memory.owner(&row.values.owner).import(row.request())) {
-            Ok(_) => checked.push(row),
-            Err(error) => doubtful.push((row, reason(&error))),
+            Ok(imported) => checked.push((row, imported.record.expires_at())),
+            Err(error) => doubtful.push((row, with_causes(&error))),
         }
     }
     drop(in_memory);
     if !exists {
         report.refused.extend(doubtful.into_iter().map(|(row, reason)| (row.line, reason)));
         if dry_run {
-            report.imported = checked.len();
+            for (row, end) in checked {
+                report.add_imported(&row, end);
+            }
             return report.end("would be imported");
         }
         if !report.refused.is_empty() && !skip_refused {
             return report.end_unchanged();
         }
         let service = args.settings.open(Access::WriteOrCreate)?;
-        return import_all(&service, checked, report);
+        let rows = checked.into_iter().map(|(row, _)| row).collect();
+        return import_all(&service, rows, report);
     }
     let service = args.settings.open(if dry_run { Access::Read } else { Access::Write })?;
     let mut fresh = Vec::new();
-    let doubtful = doubtful.into_iter().map(|(row, reason)| (row, Some(reason)));
-    for (row, refusal) in checked.into_iter().map(|row| (row, None)).chain(doubtful) {
-        match (find(&service, &row)?, refusal) {
-            (Found::Same(record), _) => report.add_known(&row, &record),
-            (Found::Other, _) => report.refused.push((row.line, EXISTS.into())),
-            (Found::Missing, Some(reason)) => report.refused.push((row.line, reason)),
-            (Found::Missing, None) => fresh.push(row),
+    let checked = checked.into_iter().map(|(row, end)| (row, Ok(end)));
+    let doubtful = doubtful.into_iter().map(|(row, reason)| (row, Err(reason)));
+    for (row, checked) in checked.chain(doubtful) {
+        match (find(&service, &row)?, checked) {
+            (Found::Same(record), _) => report.add_known(&row, &record, &service),
+            (Found::Other(reason), _) | (Found::Missing, Err(reason)) => {
+                report.refused.push((row.line, reason));
+            }
+            (Found::Missing, Ok(end)) => {
+                if dry_run {
+                    report.add_imported(&row, end);
+                }
+                fresh.push(row);
+            }
         }
     }
     if dry_run {
-        report.imported = fresh.len();
         return report.end("would be imported");
     }
     if !report.refused.is_empty() && !skip_refused {
@@ -142,8 +159,6 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     }
     import_all(&service, fresh, report)
 }
-
-const EXISTS: &str = "was imported for another owner or with another type";
 
 /// Returns the hash of the digests, which is that of every form.
 fn hash(args: &Args) -> Result<Hash, Exit> {
@@ -173,16 +188,23 @@ enum Found {
     Missing,
     /// It was imported for the same owner and with the same type.
     Same(Box<Record>),
-    Other,
+    /// It was imported for another owner or with another type. The text says which.
+    Other(String),
 }
 
 fn find(service: &TokenService<FileStore>, row: &Import) -> Result<Found, Exit> {
     match block_on(service.all_owners().get(row.id)) {
         Ok(stored) => {
             let record = stored.record;
-            let is_same =
-                record.owner() == row.values.owner && record.token_type() == row.values.token_type;
-            Ok(if is_same { Found::Same(Box::new(record)) } else { Found::Other })
+            let has_same_owner = record.owner() == row.values.owner;
+            let has_same_type = record.token_type() == row.values.token_type;
+            let differs = match (has_same_owner, has_same_type) {
+                (true, true) => return Ok(Found::Same(Box::new(record))),
+                (false, true) => "for another owner",
+                (true, false) => "with another type",
+                (false, false) => "for another owner and with another type",
+            };
+            Ok(Found::Other(format!("the token {} was imported {differs}", row.id)))
         }
         Err(ManageError::NotFound { .. }) => Ok(Found::Missing),
         Err(error) => Err(error.into()),
@@ -207,12 +229,11 @@ fn import_all(
             let (report, progress, cause) = &mut *shared;
             match outcome {
                 Ok(imported) if imported.already_imported => {
-                    report.add_known(row, &imported.record);
+                    report.add_known(row, &imported.record, service);
                 }
-                Ok(_) => report.imported += 1,
-                Err(ManageError::Exists { .. }) => report.refused.push((row.line, EXISTS.into())),
-                Err(error @ ManageError::Invalid(_)) => {
-                    report.refused.push((row.line, reason(&error)));
+                Ok(imported) => report.add_imported(row, imported.record.expires_at()),
+                Err(error @ (ManageError::Exists { .. } | ManageError::Invalid(_))) => {
+                    report.refused.push((row.line, with_causes(&error)));
                 }
                 Err(error) => {
                     stopped.store(true, Ordering::Relaxed);
@@ -239,26 +260,58 @@ fn import_all(
     }
 }
 
-/// Returns the reason for which a row is refused. The names of fields are those of the columns.
-fn reason(error: &ManageError) -> String {
-    match error {
-        ManageError::Exists { .. } => EXISTS.into(),
-        error => with_causes(error),
+/// The dates on which the default lifetime ends the imported tokens whose rows have no end.
+#[derive(Debug, Default)]
+struct DefaultEnds {
+    rows: usize,
+    /// The first and the last one. Types can have different lifetimes.
+    between: Option<(DateTime<Utc>, DateTime<Utc>)>,
+}
+
+impl DefaultEnds {
+    fn add(&mut self, end: DateTime<Utc>) {
+        self.rows += 1;
+        let (first, last) = self.between.unwrap_or((end, end));
+        self.between = Some((first.min(end), last.max(end)));
+    }
+
+    fn show(&self) {
+        let Some((first, last)) = self.between else { return };
+        let date = |time: DateTime<Utc>| time.format("%Y-%m-%d").to_string();
+        let (first, last) = (date(first), date(last));
+        let ends = match first == last {
+            true => format!("on {first}"),
+            false => format!("between {first} and {last}"),
+        };
+        note(format_args!(
+            "Rows without an end: {}. The default lifetime ends their tokens {ends} (UTC).",
+            self.rows
+        ));
     }
 }
 
 impl Report {
+    /// Adds a row that was imported, or would be.
+    fn add_imported(&mut self, row: &Import, end: Option<DateTime<Utc>>) {
+        self.imported += 1;
+        if let Some(end) = end
+            && row.values.expires.is_none()
+        {
+            self.default_ends.add(end);
+        }
+    }
+
     /// Adds a row that was imported before, and compares it with its record.
-    fn add_known(&mut self, row: &Import, record: &Record) {
+    fn add_known<S>(&mut self, row: &Import, record: &Record, service: &TokenService<S>) {
         self.already_imported += 1;
-        let columns = row.values.differences_from(record);
+        let columns = row.values.differences_from(record, service);
         if !columns.is_empty() {
             self.differing.push((row.line, row.id, columns.join(", ")));
         }
     }
 
     fn show(&self, done: &str) {
-        let Self { imported, already_imported, differing, repeated, refused } = self;
+        let Self { imported, already_imported, default_ends, differing, repeated, refused } = self;
         let differ = match differing.len() {
             0 => String::new(),
             some => format!(" ({some} with other values)"),
@@ -271,6 +324,7 @@ impl Report {
             "{imported} {done}, {already_imported} already imported{differ}{repeat}, {} refused.",
             refused.len()
         ));
+        default_ends.show();
     }
 
     /// Lists the rows that need attention, and returns the exit if rows were refused.

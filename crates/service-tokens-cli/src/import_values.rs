@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use service_tokens::import::ImportDigest;
 use service_tokens::network::Network;
-use service_tokens::{ImportRequest, Record, ScopeSet};
+use service_tokens::{ImportRequest, Record, ScopeSet, TokenService, TokenType};
 
 use crate::value::Expiry;
 
@@ -69,42 +69,62 @@ impl Values {
         unequal(columns)
     }
 
-    /// Returns the columns in which the record of an earlier import has other values. Values that the row
-    /// does not set do not count, and neither does an end that is counted from now.
-    pub(crate) fn differences_from(&self, record: &Record) -> Vec<&'static str> {
+    /// Returns whether the token of a row without an end never expires.
+    fn never_expire_by_default<S>(&self, service: &TokenService<S>) -> bool {
+        let policy = match self.known_type(service) {
+            Some(token_type) => service.policy().for_type(token_type),
+            None => service.policy().clone(),
+        };
+        policy.default_lifetime.is_none()
+    }
+
+    fn known_type<'s, S>(&self, service: &'s TokenService<S>) -> Option<&'s TokenType> {
+        service.token_types().find(|known| known.name() == self.token_type)
+    }
+
+    /// Returns the columns in which the record of an earlier import has other values than an import of the
+    /// row would store now. An end that is counted from now does not count, and neither do a creation time
+    /// and an importer that the row does not set.
+    pub(crate) fn differences_from<S>(
+        &self,
+        record: &Record,
+        service: &TokenService<S>,
+    ) -> Vec<&'static str> {
         let micros = |time: Option<DateTime<Utc>>| time.map(|time| time.timestamp_micros());
         let is_set_end = |end| micros(record.expires_at()) == micros(end);
         let mut networks = self.networks.clone();
         networks.sort_unstable();
         networks.dedup();
-        let metadata = |(key, value): (&String, &String)| {
-            record.metadata().any(|(known, present)| (known, present) == (&**key, &**value))
+        let metadata: BTreeMap<&str, &str> = record.metadata().collect();
+        let scopes = match &self.scopes {
+            Some(scopes) => Some(scopes.as_scopes()),
+            None => self.known_type(service).map(TokenType::scopes),
         };
         let columns = [
             ("issued_to", record.issued_to() == self.issued_to),
             (
                 "expires_at",
                 match self.expires {
-                    None | Some(Expiry::In(_)) => true,
+                    None => !self.never_expire_by_default(service) || is_set_end(None),
+                    Some(Expiry::In(_)) => true,
                     Some(Expiry::At(end)) => is_set_end(Some(end)),
                     Some(Expiry::Never) => is_set_end(None),
                 },
             ),
-            (
-                "not_before",
-                self.not_before.is_none() || micros(record.not_before()) == micros(self.not_before),
-            ),
+            ("not_before", micros(record.not_before()) == micros(self.not_before)),
             (
                 "created_at",
                 self.created_at.is_none()
                     || micros(Some(record.created_at())) == micros(self.created_at),
             ),
+            ("scopes", scopes.is_none_or(|scopes| scopes == record.scopes())),
+            ("networks", record.networks().eq(networks)),
             (
-                "scopes",
-                self.scopes.as_ref().is_none_or(|scopes| scopes.as_scopes() == record.scopes()),
+                "metadata",
+                metadata
+                    .into_iter()
+                    .eq(self.metadata.iter().map(|(key, value)| (&**key, &**value))),
             ),
-            ("networks", networks.is_empty() || record.networks().eq(networks)),
-            ("metadata", self.metadata.iter().all(metadata)),
         ];
         unequal(columns)
     }
@@ -112,4 +132,67 @@ impl Values {
 
 fn unequal<const N: usize>(columns: [(&'static str, bool); N]) -> Vec<&'static str> {
     columns.into_iter().filter(|(_, is_equal)| !is_equal).map(|(name, _)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_lite::future::block_on;
+    use service_tokens::import::{Characters, ImportForm};
+    use service_tokens::{MemoryStore, Policy, TokenServiceBuilder};
+
+    use super::*;
+
+    const MONTH: Duration = Duration::from_secs(30 * 86_400);
+
+    fn builder(default: Option<Duration>) -> TokenServiceBuilder<MemoryStore> {
+        let form = ImportForm::sha256("old").characters(Characters::BASE62).lengths([32]);
+        let policy = Policy::new().default_lifetime(default).max_lifetime(None).allow_never(true);
+        TokenService::builder(MemoryStore::new(), "acme_live").policy(policy).import_form(form)
+    }
+
+    fn connector() -> TokenType {
+        TokenType::new("connector", ["files:upload"]).unwrap()
+    }
+
+    fn values(expires: Option<Expiry>) -> Values {
+        Values {
+            owner: "acme".into(),
+            token_type: "connector".into(),
+            issued_to: "backup".into(),
+            issued_by: String::new(),
+            expires,
+            not_before: None,
+            created_at: None,
+            scopes: None,
+            networks: Vec::new(),
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    /// The settings of a copy of this tool can have a default of never.
+    #[test]
+    fn empty_end_is_compared_if_default_is_never() {
+        let of_policy = |default| builder(default).token_type(connector()).build().unwrap();
+        let never_by_type = connector().default_lifetime(None).max_lifetime(None);
+        let never_by_type = builder(Some(MONTH)).token_type(never_by_type).build().unwrap();
+        let (month, never) = (of_policy(Some(MONTH)), of_policy(None));
+        let imported = |expires| {
+            let request = values(Some(expires)).request(ImportDigest::sha256([7; 32]));
+            let service = of_policy(None);
+            block_on(service.owner("acme").import(request)).unwrap().record
+        };
+        let (ending, endless) = (imported(Expiry::In(MONTH)), imported(Expiry::Never));
+        for (service, record, expected) in [
+            (&month, &ending, &[][..]),
+            (&month, &endless, &[]),
+            (&never, &ending, &["expires_at"]),
+            (&never, &endless, &[]),
+            (&never_by_type, &ending, &["expires_at"]),
+            (&never_by_type, &endless, &[]),
+        ] {
+            assert_eq!(values(None).differences_from(record, service), expected);
+        }
+    }
 }

@@ -23,7 +23,6 @@ pub(crate) fn details<S>(stored: &StoredRecord, service: &TokenService<S>) -> St
     let on_behalf_of = record.secret_created_on_behalf_of();
     object.optional("secret_created_on_behalf_of", on_behalf_of.map(|id| id.to_string()));
     object.field("end_set_at", time(record.end_set_at()));
-    object.field("imported_secret", record.has_imported_secret(service.now()));
     if let Some(overlap) = record.overlap(service.now()) {
         object.field("older_secret_created_at", time(overlap.older_created_at));
         object.field("older_secret_ends_at", time(overlap.ends_at));
@@ -81,6 +80,7 @@ impl Object {
             self.field("suspensions", suspensions);
         }
         self.field("imported", record.is_imported());
+        self.field("imported_secret", record.has_imported_secret(service.now()));
         self.field(
             "networks",
             record.networks().map(|network| network.to_string()).collect::<Value>(),

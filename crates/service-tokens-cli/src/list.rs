@@ -42,14 +42,15 @@ example because the service does not know its type.
 Members of a JSON object; those with a ? only if the token has such a value:
   id, type, issued_to, owner, scopes, created_at, not_before?, expires_at?,
   last_used_at?, secret_created_at, state, usable, unusable_reason?,
-  suspensions?, imported, networks, metadata
+  suspensions?, imported, imported_secret, networks, metadata
 
 unusable_reason is unknown_type, newer_record or other. It is absent if the
 token is usable or if its state is the reason. suspensions is a list of objects
 with since, until, by and reason, of which the last three can be null. One that
 has passed stays in the list until the token is suspended or resumed again.
-imported says whether the token comes from an older system. networks is empty if
-any address may use the token.
+imported says whether the token comes from an older system, and imported_secret
+is true while the text of that system is still one of the token's secrets.
+networks is empty if any address may use the token.
 
 `service-tokens --help` lists the options for every verb.
 "

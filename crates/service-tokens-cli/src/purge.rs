@@ -53,11 +53,22 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
         false => view.purge(retention),
     };
     let count = block_on(purge().count())?;
+    // Without this answer, an operator would look for an error in the other options.
+    let retained = match count == 0 && !include_imported {
+        true => block_on(view.purge(retention).include_imported().count())?,
+        false => 0,
+    };
+    if retained > 0 {
+        note(format_args!(
+            "Only records of imported tokens match, and they are retained: {retained}. \
+             --include-imported removes them too."
+        ));
+    }
     if dry_run {
         return print(count);
     }
     if count == 0 {
-        note("No records match. Nothing changed.");
+        note(if retained > 0 { "Nothing changed." } else { "No records match. Nothing changed." });
         return Ok(());
     }
     if !yes {

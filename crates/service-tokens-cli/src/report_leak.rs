@@ -43,6 +43,12 @@ owner, the type and the state, and then the action that was taken. If live
 tokens below it were left as they are, the line ends with their number, and
 `service-tokens list --issuer ID` lists them.
 
+A second line, which begins with two spaces, follows in two cases. After
+wrong_secret, ended_secret and ended_token it says that the token made its
+newest secret itself. A finder of an earlier secret may then know the newest
+one, and a secret that the record does not retain any more is a wrong one. After
+unknown_id it names the command that lists the tokens below a purged token.
+
 The exit status is 0 only if there is at least one line, every text could be
 compared, and every action succeeded. Reporting does not count as a use.
 
@@ -83,7 +89,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     input.wait().map_err(Exit::input)?;
     let access = if action == LeakAction::Report { Access::Read } else { Access::Write };
     let service = args.settings.open(access)?;
-    let (mut lines, mut failed) = (0_u64, false);
+    let (mut lines, mut failed, mut not_ours) = (0_u64, false, false);
     let mut out = io::stdout().lock();
     while let Some(line) = input.next().map_err(Exit::input)? {
         lines += 1;
@@ -92,9 +98,16 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
             failed = true;
             continue;
         };
-        let (told, is_settled) = report(&service, &line, action, &request)?;
-        failed |= !is_settled;
-        writeln!(out, "{told}").map_err(Exit::output)?;
+        let (report, is_done) = report(&service, &line, action, &request)?;
+        failed |= !is_done || !is_settled(&report);
+        not_ours |= matches!(report.outcome, LeakOutcome::NotOurs(_));
+        writeln!(out, "{}", answer(&report)).map_err(Exit::output)?;
+        if let Some(advice) = advice(&report) {
+            writeln!(out, "  {advice}").map_err(Exit::output)?;
+        }
+    }
+    if not_ours {
+        note(NOT_OURS_HINT);
     }
     match (lines, failed) {
         (0, _) => Err(Exit::Failed("standard input contains no line".into())),
@@ -103,18 +116,22 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     }
 }
 
-/// Reports one line. Returns the answer, and whether the text was compared and every action succeeded.
+/// The hint after texts that are not tokens of the service, because the service may have other settings.
+const NOT_OURS_HINT: &str = "hint: not_ours means that a text has none of the prefixes and import forms of \
+                             this command line; --prefix, --accept-prefix and --import-form set them";
+
+/// Reports one line. Returns the report, and whether the action and the count were done.
 fn report(
     service: &TokenService<FileStore>,
     line: &[u8],
     action: LeakAction,
     request: &LeakRequest,
-) -> Result<(String, bool), Exit> {
+) -> Result<(LeakReport, bool), Exit> {
     match block_on(service.report_leak(line, action, request.clone())) {
-        Ok(report) => Ok((answer(&report), is_settled(&report))),
+        Ok(report) => Ok((report, true)),
         Err(ReportLeakError::NotDone { report, cause }) => {
             note(visible(&with_causes(&cause)));
-            Ok((answer(&report), false))
+            Ok((*report, false))
         }
         Err(ReportLeakError::Invalid(invalid)) => {
             Err(service_tokens::ManageError::Invalid(invalid).into())
@@ -123,6 +140,7 @@ fn report(
     }
 }
 
+/// Returns whether the text was compared and every action succeeded.
 fn is_settled(report: &LeakReport) -> bool {
     let all_done = report.response.descendants().is_none_or(|outcome| outcome.failed == 0);
     all_done && !matches!(report.outcome, LeakOutcome::CannotTell(_))
@@ -163,4 +181,24 @@ fn answer(report: &LeakReport) -> String {
         answer += &format!("; live tokens below it: {live}");
     }
     answer
+}
+
+/// Returns the second line of an answer, which says how to continue.
+fn advice(report: &LeakReport) -> Option<String> {
+    let id = report.id?;
+    match &report.outcome {
+        LeakOutcome::UnknownId => Some(format!(
+            "if its record was purged, tokens below it may be live: `service-tokens list --issuer {id}` \
+             lists them"
+        )),
+        LeakOutcome::WrongSecret | LeakOutcome::EndedSecret | LeakOutcome::EndedToken { .. }
+            if report.rotated_itself =>
+        {
+            Some(format!(
+                "the token made its newest secret itself, so a finder of an earlier secret may know that \
+                 one: see `service-tokens show {id}`"
+            ))
+        }
+        _ => None,
+    }
 }

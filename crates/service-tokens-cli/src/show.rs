@@ -25,16 +25,14 @@ so it cannot be shown.
 Members of the JSON object: those of `service-tokens list --json`, and these;
 those with a ? only if the token has such a value:
   secret_created_by?, secret_created_on_behalf_of?, end_set_at,
-  imported_secret, older_secret_created_at?, older_secret_ends_at?,
+  older_secret_created_at?, older_secret_ends_at?,
   older_secret_ends_on_first_use?, issued_by?, issuers?, revoked_at?,
   revoked_by?, reason?, newer_format?
 
 secret_created_at, secret_created_by and secret_created_on_behalf_of (the id of
 a token) say when and for which caller the newest secret was made. end_set_at is
-the time at which the present expires_at was set. imported_secret is true while
-the text of the older system is still one of the token's secrets. newer_format
-is true if a newer version wrote the record; some of its fields are then not
-shown.
+the time at which the present expires_at was set. newer_format is true if a
+newer version wrote the record; some of its fields are then not shown.
 
 `service-tokens --help` lists the options for every verb.
 ";

@@ -57,6 +57,17 @@ pub struct LeakReport {
     /// It is `None` if the secret is not one of the token's, if the action included the descendants, or if
     /// the report failed before they were counted.
     pub live_descendants: Option<u64>,
+    /// Whether the token of the reported id made its newest secret [itself](crate::OnBehalf::rotate_self).
+    ///
+    /// A finder of an earlier secret may have made the newest one, and so may know it. Of the ended
+    /// secrets, the record retains only the digest of the last one, so the report of an earlier one has the
+    /// outcome [`WrongSecret`](LeakOutcome::WrongSecret). Check this field after that outcome, and after
+    /// [`EndedSecret`](LeakOutcome::EndedSecret) and [`EndedToken`](LeakOutcome::EndedToken).
+    ///
+    /// It is set for every secret, also for a wrong one, so do not pass it on to a reporter from outside.
+    /// After a wrong secret it proves nothing about the text, because anyone can write any id into a text.
+    /// So no action follows from it. It is `false` if no record was found.
+    pub rotated_itself: bool,
 }
 
 /// The comparison of a reported text with the record of its id.

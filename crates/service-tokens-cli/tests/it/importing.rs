@@ -211,14 +211,29 @@ fn refused_row_prevents_all_unless_skipped() {
 #[test]
 fn import_for_other_owner_is_refused() {
     let tool = Tool::new();
-    tool.import(&rows(2), &[]).imported(2, 0);
+    tool.import(&rows(3), &[]).imported(3, 0);
     let other = rows(3).replace("acme,connector,job 0", "globex,connector,job 0");
     let other = other.replace("acme,connector,job 1", "acme,developer,job 1");
-    let reason = "was imported for another owner or with another type";
-    let reasons = [&*format!("line 2: {reason}"), &format!("line 3: {reason}")];
+    let other = other.replace("acme,connector,job 2", "globex,developer,job 2");
+    let other = other + &row(3);
+    let id = |label: &str| {
+        let listed = tool.run(&["list", "--json"]).done().out;
+        let line = listed.lines().find(|line| line.contains(label)).unwrap();
+        line[7..29].to_owned()
+    };
+    let reasons = [
+        format!("line 2: the token {} was imported for another owner\n", id("job 0")),
+        format!("line 3: the token {} was imported with another type\n", id("job 1")),
+        format!(
+            "line 4: the token {} was imported for another owner and with another type\n",
+            id("job 2")
+        ),
+    ];
+    let reasons = reasons.each_ref().map(|reason| &**reason);
+    tool.import(&other, &["--dry-run"]).refused(&reasons);
     tool.import(&other, &[]).refused(&reasons);
     let ran = tool.import(&other, &["--skip-refused"]).refused(&reasons);
-    assert!(ran.err.contains("1 imported, 0 already imported, 2 refused."), "{ran:?}");
+    assert!(ran.err.contains("1 imported, 0 already imported, 3 refused."), "{ran:?}");
 }
 
 #[test]
@@ -355,6 +370,17 @@ fn purge_retains_imported_unless_included() {
     assert_eq!(purge(&["--dry-run"]).out, "1\n");
     assert_eq!(purge(&["--dry-run", "--include-imported"]).out, "2\n");
     assert!(purge(&["--yes"]).err.contains("Removed 1 records."));
-    assert!(purge(&["--yes"]).err.contains("Nothing changed"));
+    // The rest is imported, and the answer says so.
+    let retained = "Only records of imported tokens match, and they are retained: 1. \
+                    --include-imported removes them too.\n";
+    for of_owner in [&[][..], &["--owner", "acme"]] {
+        assert_eq!(purge(of_owner).err, format!("{retained}Nothing changed.\n"));
+    }
+    let counted = purge(&["--dry-run"]);
+    assert_eq!((&*counted.out, &*counted.err), ("0\n", retained));
+    let none = "No records match. Nothing changed.\n";
+    assert_eq!(purge(&["--owner", "globex"]).err, none);
     assert!(purge(&["--yes", "--include-imported"]).err.contains("Removed 1 records."));
+    assert_eq!(purge(&["--include-imported"]).err, none);
+    assert_eq!(purge(&[]).err, none);
 }

@@ -1,6 +1,9 @@
 //! `import` of rows that repeat a digest, in one file or in another run.
 
 use std::fs;
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Utc};
 
 use crate::importing::{HEADER, HEX};
 use crate::tool::{Ran, Tool};
@@ -105,9 +108,9 @@ fn import_again_with_other_values_says_so() {
     assert_eq!(fs::read(tool.path()).unwrap(), before);
 }
 
-/// A row without a value does not differ, and neither does an end that is counted from now.
+/// An end that is counted from now does not differ.
 #[test]
-fn import_again_without_values_does_not_differ() {
+fn import_again_with_same_values_is_silent() {
     let tool = Tool::new();
     let columns = "owner,type,issued_to,expires_at,scopes,networks,metadata.k";
     let row = "acme,connector,backup,30d,files:upload,11.0.0.0/8 10.0.0.0/8,v";
@@ -115,7 +118,9 @@ fn import_again_without_values_does_not_differ() {
     for again in [
         row,
         "acme,connector,backup,31d,files:upload,10.0.0.0/8 11.0.0.0/8 10.0.0.0/8,v",
-        "acme,connector,backup,,,,",
+        "acme,connector,backup,,files:upload,10.0.0.0/8 11.0.0.0/8,v",
+        // The scopes of the type.
+        "acme,connector,backup,,,10.0.0.0/8 11.0.0.0/8,v",
     ] {
         let ran = tool.import(&file(columns, &[again]), &["--issued-by", "bob"]).imported(0, 1);
         assert!(!ran.err.contains("differs"), "{ran:?}");
@@ -124,6 +129,102 @@ fn import_again_without_values_does_not_differ() {
     tool.run(&["amend", &id(&tool), "--issued-to", "restore"]).done();
     let ran = tool.import(&file(columns, &[row]), &[]).done();
     assert!(ran.err.contains("differs in issued_to and"), "{ran:?}");
+}
+
+/// An import of a row with an empty field would not store the value that the record has.
+#[test]
+fn import_again_with_empty_field_says_so() {
+    let tool = Tool::new();
+    let columns = "owner,type,issued_to,expires_at,not_before,created_at,scopes,networks,metadata.k,metadata.l";
+    let row = "acme,developer,backup,30d,2020-01-01T00:00:00Z,2019-01-01T00:00:00Z,files:upload,\
+               10.0.0.0/8,v,w";
+    tool.import(&file(columns, &[row]), &[]).imported(1, 0);
+    let (id, before) = (id(&tool), fs::read(tool.path()).unwrap());
+    let differs = |text: &str, columns: &str| {
+        for more in [&["--dry-run"][..], &[]] {
+            let ran = tool.import(text, more).done();
+            let line =
+                format!("line 2: the record {id} differs in {columns} and was not changed\n");
+            assert!(ran.err.contains(&line), "{line:?} is not in {ran:?}");
+        }
+    };
+    for (column, old, new) in [
+        ("scopes", "files:upload", ""),
+        ("networks", "10.0.0.0/8", ""),
+        ("not_before", "2020-01-01T00:00:00Z", ""),
+        ("metadata", ",v", ","),
+        ("metadata", ",w", ","),
+    ] {
+        let other = row.replacen(old, new, 1);
+        assert_ne!(row, other, "{column}");
+        differs(&file(columns, &[&other]), column);
+    }
+    // A column that the file does not have is empty in each row.
+    let short = file("owner,type,issued_to", &["acme,developer,backup"]);
+    differs(&short, "not_before, scopes, networks, metadata");
+    for (old, new) in [("30d", ""), ("2019-01-01T00:00:00Z", "")] {
+        let ran = tool.import(&file(columns, &[&row.replacen(old, new, 1)]), &[]).imported(0, 1);
+        assert!(!ran.err.contains("differs"), "{ran:?}");
+    }
+    assert_eq!(fs::read(tool.path()).unwrap(), before);
+}
+
+/// The reverse: the row has values, and the record has none.
+#[test]
+fn import_again_with_new_value_says_so() {
+    let tool = Tool::new();
+    let columns = "owner,type,issued_to,not_before,scopes,networks,metadata.k";
+    tool.import(&file(columns, &["acme,developer,backup,,,,"]), &[]).imported(1, 0);
+    let row = "acme,developer,backup,2020-01-01T00:00:00Z,files:upload,10.0.0.0/8,v";
+    let ran = tool.import(&file(columns, &[row]), &[]).done();
+    assert!(ran.err.contains("differs in not_before, scopes, networks, metadata and"), "{ran:?}");
+    // A removed type has no scopes to compare.
+    let types = ["--type-def", "other=files:read"];
+    let ran = tool.import(&file(columns, &["acme,developer,backup,,,,"]), &types).done();
+    sums(&ran, "0 imported, 1 already imported, 0 refused.");
+}
+
+#[test]
+fn import_counts_rows_without_end() {
+    let day = |days: u64| {
+        let end = SystemTime::now() + Duration::from_secs(days * 86_400);
+        DateTime::<Utc>::from(end).format("%Y-%m-%d").to_string()
+    };
+    let report = |ran: Ran| {
+        let line = ran.err.lines().find(|line| line.starts_with("Rows without an end"));
+        line.map(str::to_owned)
+    };
+    let text = |ends: &[&str]| {
+        let row = |(n, end): (usize, &&str)| format!("{n:064x},acme,connector,job,{end}\n");
+        let rows: String = ends.iter().enumerate().map(row).collect();
+        format!("{HEADER},expires_at\n{rows}")
+    };
+    let mixed = text(&["", "30d", "", "2099-01-01T00:00:00Z", ""]);
+    for (more, days) in [(&[][..], 90), (&["--max-lifetime", "10d"], 10)] {
+        let tool = Tool::new();
+        // The longest of these lifetimes is refused, so three rows are left.
+        let skip = [&["--skip-refused"], more].concat();
+        let before = day(days);
+        for more in [&["--dry-run"][..], &[]] {
+            let ran = tool.import(&mixed, &[&skip[..], more].concat());
+            let told = report(ran).unwrap();
+            let expected = [before.clone(), day(days)].map(|date| {
+                format!("Rows without an end: 3. The default lifetime ends their tokens on {date} (UTC).")
+            });
+            assert!(expected.contains(&told), "{told} {expected:?}");
+        }
+        // They are imported now.
+        assert_eq!(report(tool.import(&mixed, &skip)), None);
+        let longer = text(&["", "30d", "", "2099-01-01T00:00:00Z", "", ""]);
+        let dry = [&skip[..], &["--dry-run"]].concat();
+        assert!(report(tool.import(&longer, &dry)).unwrap().contains("an end: 1. "));
+        assert!(report(tool.import(&longer, &skip)).unwrap().contains("an end: 1. "));
+    }
+    // Nothing is imported, or each row has an end.
+    let tool = Tool::new();
+    assert_eq!(report(tool.import(&mixed, &[])), None);
+    assert_eq!(report(tool.import(&text(&["", ""]), &["--expires", "30d"])), None);
+    assert_eq!(report(tool.import(&text(&["1d"]), &["--dry-run"])), None);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod importing;
 mod importing_repeated;
 mod incidents;
 mod issuing;
+mod leaks;
 // Compiled into the tests, because only a terminal shows its behaviour.
 #[path = "../../src/lines.rs"]
 mod lines;

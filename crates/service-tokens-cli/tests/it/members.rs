@@ -157,7 +157,7 @@ fn show_prints_networks_and_time_of_new_end() {
 }
 
 #[test]
-fn show_says_if_imported_secret_is_accepted() {
+fn json_says_if_imported_secret_is_accepted() {
     let form = "sha256,prefix=sk_live_,characters=lower-hex,lengths=32";
     let tool = Tool::new();
     let rows = format!("digest,owner,type,issued_to\n{:064x},acme,connector,job\n", 7);
@@ -166,11 +166,13 @@ fn show_says_if_imported_secret_is_accepted() {
     assert_eq!(imported()["imported"], true);
     let id = imported()["id"].as_str().unwrap().to_owned();
     let is_accepted = |accepted: bool| {
-        let object = objects(&tool.run(&["show", &id, "--json"]).done().out).remove(0);
-        assert_eq!(
-            (&object["imported"], &object["imported_secret"]),
-            (&true.into(), &accepted.into())
-        );
+        let shown = objects(&tool.run(&["show", &id, "--json"]).done().out).remove(0);
+        for object in [shown, imported()] {
+            assert_eq!(
+                (&object["imported"], &object["imported_secret"]),
+                (&true.into(), &accepted.into())
+            );
+        }
         let text = tool.run(&["show", &id]).done().out;
         let words = if accepted { "is still a secret" } else { "has ended" };
         assert!(text.contains(&format!("the text of the older system {words}\n")), "{text}");
