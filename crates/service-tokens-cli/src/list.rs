@@ -47,7 +47,7 @@ Members of a JSON object; those with a ? only if the token has such a value:
 unusable_reason is unknown_type, newer_record or other. It is absent if the
 token is usable or if its state is the reason. suspensions is a list of objects
 with since, until, by and reason, of which the last three can be null. One that
-has passed stays in the list until the token is suspended or resumed again.
+has passed stays in the list until the token is resumed.
 imported says whether the token comes from an older system, and imported_secret
 is true while the text of that system is still one of the token's secrets.
 networks is empty if any address may use the token.

@@ -1,5 +1,6 @@
 //! `service-tokens resume`
 
+use chrono::{DateTime, Utc};
 use futures_lite::future::block_on;
 use service_tokens::record::{Suspension, SuspensionMatch};
 use service_tokens::{
@@ -94,8 +95,13 @@ impl Resumption {
         self.confirm(&matching)?;
         let resumed = self.resume(service, id)?;
         let token = description(&record);
-        let remaining: Vec<&Suspension> = running(&resumed.record, service.now()).collect();
+        let remaining: Vec<&Suspension> =
+            running(resumed.record.suspensions(), service.now()).collect();
         let still = || format!("{token} is still suspended by {}.", others(&remaining));
+        if !resumed.ended.is_empty() && !has_running(&resumed.ended, service.now()) {
+            note(format_args!("Removed the suspensions of {token} that had passed."));
+            return Ok(());
+        }
         match (resumed.ended.is_empty(), remaining.is_empty()) {
             (false, true) => note(format_args!("Resumed {token}.")),
             (false, false) => note(format_args!("Ended this suspension. {}", still())),
@@ -111,7 +117,9 @@ impl Resumption {
         let mut matching = self.matching(service);
         found.records.iter().for_each(|record| matching.add(record));
         self.confirm(&matching)?;
-        let outcome = found.each("resuming", |id| Ok(!self.resume(service, id)?.ended.is_empty()));
+        let now = service.now();
+        let outcome =
+            found.each("resuming", |id| Ok(has_running(&self.resume(service, id)?.ended, now)));
         matching.report(outcome, service)?;
         found.expect_known(ids)
     }
@@ -162,4 +170,9 @@ impl Resumption {
             None => block_on(view.resume(id, request)),
         }
     }
+}
+
+/// Returns whether one of the suspensions has not passed.
+fn has_running(suspensions: &[Suspension], now: DateTime<Utc>) -> bool {
+    running(suspensions, now).next().is_some()
 }

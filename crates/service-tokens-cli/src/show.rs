@@ -122,8 +122,7 @@ fn lines<S>(stored: &StoredRecord, service: &TokenService<S>) -> Vec<(&'static s
     lines
 }
 
-/// Returns the end of a suspension. One that has passed stays in the record until the next change of its
-/// suspensions.
+/// Returns the end of a suspension. One that has passed stays in the record until the token is resumed.
 fn until(end: DateTime<Utc>, now: DateTime<Utc>) -> String {
     format!("{}{}", time(end), if end <= now { " (passed)" } else { "" })
 }

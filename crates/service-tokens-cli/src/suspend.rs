@@ -104,8 +104,8 @@ fn suspend_one(
         confirm("Suspend this token?")?;
     }
     let suspended = block_on(view.suspend(id, request))?;
-    let (this, others): (Vec<_>, Vec<_>) =
-        running(&suspended.record, service.now()).partition(|suspension| is_this(suspension));
+    let (this, others): (Vec<_>, Vec<_>) = running(suspended.record.suspensions(), service.now())
+        .partition(|suspension| is_this(suspension));
     let end = this.first().and_then(|suspension| suspension.until);
     let end = end.map_or("it is resumed".to_owned(), time);
     let others = match others.len() {

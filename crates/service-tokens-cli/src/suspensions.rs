@@ -77,15 +77,12 @@ impl Named {
     }
 }
 
-/// Returns the suspensions of a token that have not passed.
+/// Returns the suspensions that have not passed.
 pub(crate) fn running(
-    record: &Record,
+    suspensions: &[Suspension],
     now: DateTime<Utc>,
-) -> impl Iterator<Item = &Suspension> + use<'_> {
-    record
-        .suspensions()
-        .iter()
-        .filter(move |suspension| suspension.until.is_none_or(|end| now < end))
+) -> impl Iterator<Item = &Suspension> {
+    suspensions.iter().filter(move |suspension| suspension.until.is_none_or(|end| now < end))
 }
 
 /// Returns the number and the names of suspensions which are not the one of the command.
@@ -128,8 +125,8 @@ impl Matching {
 
     /// Adds a token if it has a suspension to end.
     pub(crate) fn add(&mut self, record: &Record) {
-        let (ends, stays): (Vec<_>, Vec<_>) =
-            running(record, self.now).partition(|suspension| self.selects(suspension));
+        let (ends, stays): (Vec<_>, Vec<_>) = running(record.suspensions(), self.now)
+            .partition(|suspension| self.selects(suspension));
         let is_suspended = record.state(self.now) == State::Suspended;
         if !is_suspended || ends.is_empty() || !self.tokens.insert(record.id()) {
             return;
@@ -205,7 +202,7 @@ impl Matching {
                 for id in &self.staying {
                     // The report matters more than its exact numbers, so an error does not end it.
                     let Ok(stored) = block_on(service.all_owners().get(*id)) else { continue };
-                    let mut suspensions = running(&stored.record, self.now);
+                    let mut suspensions = running(stored.record.suspensions(), self.now);
                     still += u64::from(!suspensions.any(|suspension| self.selects(suspension)));
                 }
                 let resumed = format!("Resumed {} tokens.", outcome.done.saturating_sub(still));

@@ -196,7 +196,11 @@ fn show_marks_suspension_that_has_passed() {
         text.contains("State               active\n") && text.contains("Z (passed)\n"),
         "{text}"
     );
-    // It can neither be ended nor counted.
+    let ran = tool.run(&["resume-all", "--suspended-for", "short", "--dry-run"]).done();
+    assert_eq!(ran.out, "0\n");
+    let ran = tool.run(&["resume", &id, "--suspended-for", "short"]).done();
+    assert!(ran.err.starts_with("Removed the suspensions of "), "{ran:?}");
+    assert!(!tool.run(&["show", &id]).done().out.contains("Suspended"));
     let ran = tool.run(&["resume", &id, "--suspended-for", "short"]).done();
     assert_eq!(ran.err, "No token has such a suspension. Nothing changed.\n");
     let ran = tool.run(&["suspend", &id, "--yes"]).done();
