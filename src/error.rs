@@ -96,7 +96,7 @@ pub enum NotPermitted {
     /// The token to rotate or amend has a scope or a network that the calling token lacks. Answer 403.
     #[error("the token has a scope or a network that the calling token does not have")]
     ExceedsCaller,
-    /// The token to rotate is an issuer of the calling token. Answer 403.
+    /// The token to rotate, or whose older secret is to end, is an issuer of the calling token. Answer 403.
     #[error("the token is an issuer of the calling token")]
     OwnIssuer,
     /// The calling token was presented with its older secret, and an operator or another token made its

@@ -277,6 +277,10 @@ impl ImportForm {
 
     /// Says that the older system hashed only the part after the prefix, and not the whole text.
     ///
+    /// Then the prefix is not part of the digest. Two forms that differ in the prefix only, also of two
+    /// services over one store, accept each other's keys. So a key of `sk_test_` is accepted in the spelling
+    /// of `sk_live_`. Give the environments stores of their own.
+    ///
     /// # Examples
     ///
     /// ```

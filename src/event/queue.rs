@@ -133,13 +133,26 @@ impl Queue {
         self.push_as(None, event, at);
     }
 
+    /// Adds an event of the embedder as one that ends a token, because a report of a text caused it. Whoever
+    /// knows the texts of tokens can cause many, so they must not fill the reserve.
+    pub(super) fn push_reported(&self, event: Event, at: DateTime<Utc>) {
+        let class = match event.class() {
+            Class::Reserved => Class::Ending,
+            class => class,
+        };
+        self.add(class, false, event, at);
+    }
+
     /// Adds an event to the lane in which room was taken for it, or to the lane of its class if it fits.
     fn push_as(&self, taken: Option<Class>, event: Event, at: DateTime<Utc>) {
-        let class = taken.unwrap_or_else(|| event.class());
+        self.add(taken.unwrap_or_else(|| event.class()), taken.is_some(), event, at);
+    }
+
+    fn add(&self, class: Class, has_room: bool, event: Event, at: DateTime<Utc>) {
         let mut state = self.lock();
         let number = state.next;
         state.next += 1;
-        if taken.is_some() || state.fits(class, &self.shares) {
+        if has_room || state.fits(class, &self.shares) {
             state.lane(class).push_back(Entry { number, event, at });
         } else if class == Class::Reserved {
             let lost = state.lost.get_or_insert(Lost { number, operations: 0, last: at });

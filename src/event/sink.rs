@@ -124,6 +124,14 @@ impl Events {
         }
     }
 
+    /// Emits the event of an action that a report of a text caused.
+    pub(crate) fn emit_reported(&self, event: Event) {
+        match self {
+            Self::Tracing => guarded(|| trace(&event)),
+            Self::Queued(queue, clock) => queue.push_reported(event, clock.now()),
+        }
+    }
+
     /// Emits the event of an operation that has taken room for it.
     pub(crate) fn emit_in(&self, room: Option<Room<'_>>, event: Event) {
         match (self, room) {

@@ -94,7 +94,11 @@ impl<'s> Audit<'s> {
                 self.failed(id, with_sources(error))
             }
         };
-        self.events.emit_in(self.room.take(), event);
+        if self.operation == Operation::ReportLeak {
+            self.events.emit_reported(event);
+        } else {
+            self.events.emit_in(self.room.take(), event);
+        }
         outcome
     }
 

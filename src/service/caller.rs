@@ -167,9 +167,9 @@ impl CallingToken {
     /// Checks that the other token is not an issuer of this one.
     ///
     /// The holder of a secret can make a second token with the same rights as the first one, by issuing it or by
-    /// rotating it. If that token could rotate the first one, the holder of an older secret would get around
-    /// [`may_replace_newest`].
-    fn expect_no_issuer(&self, other: &Record) -> Result<(), NotPermitted> {
+    /// rotating it. If that token could rotate the first one or end its older secret, the holder of an older
+    /// secret would get around [`may_replace_newest`].
+    pub(super) fn expect_no_issuer(&self, other: &Record) -> Result<(), NotPermitted> {
         if self.lineage.contains(&other.id()) { Err(NotPermitted::OwnIssuer) } else { Ok(()) }
     }
 

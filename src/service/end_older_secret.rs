@@ -57,7 +57,10 @@ impl<S: TokenStore> TokenService<S> {
     fn may_end_older(&self, caller: &Caller<'_>, present: &Record) -> Result<(), ManageError> {
         match caller {
             Caller::Embedder(_) => Ok(()),
-            Caller::Token(calling) => Ok(calling.expect_contained(present)?),
+            Caller::Token(calling) => {
+                calling.expect_no_issuer(present)?;
+                Ok(calling.expect_contained(present)?)
+            }
             Caller::Itself(token, scope) => {
                 self.admit(token, present, *scope)?;
                 if token.secret_created_at() == present.secret_created_at() {

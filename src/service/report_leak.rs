@@ -279,7 +279,13 @@ impl<S: TokenStore> TokenService<S> {
             let audit = self.audit(Operation::ReportLeak, Some(id));
             let outcome =
                 self.suspend_if(&Caller::Embedder(None), id, &suspension, span, is_unchanged).await;
-            audit.end(outcome, |suspended| suspension.suspended_event(suspended, None))?;
+            match outcome {
+                // The event of the report is enough. A token can be reported any number of times.
+                Ok(suspended) if suspended.already_suspended => audit.end_without_event(),
+                outcome => {
+                    audit.end(outcome, |suspended| suspension.suspended_event(suspended, None))?;
+                }
+            }
             return Ok(LeakResponse::Suspended { descendants: None });
         }
         let revocation = request.revocation();
@@ -320,7 +326,7 @@ impl<S: TokenStore> TokenService<S> {
             }
             LeakResponse::Suspended { descendants: slot } => {
                 let suspension = request.suspension();
-                (tokens.suspend_all_since(descendants, suspension, since).run().await, slot)
+                (tokens.suspend_all_reported(descendants, suspension, since).run().await, slot)
             }
             LeakResponse::Nothing | LeakResponse::EndedOlder => return Ok(()),
         };

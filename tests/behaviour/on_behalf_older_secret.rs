@@ -2,7 +2,7 @@
 
 use service_tokens::error::NotPermitted;
 use service_tokens::record::ReplacedSecret;
-use service_tokens::{RotateRequest, VerifiedToken};
+use service_tokens::{EndOlderRequest, RotateRequest, VerifiedToken};
 
 use super::harness::{
     HOUR, Harness, MINUTE, Stores, any, expect_not_permitted, scope_set, scoped_request, text,
@@ -72,6 +72,11 @@ pub(crate) async fn issued_token_cannot_rotate_its_issuer(stores: Stores) {
     let child = harness.service.verify(&text(&child), &any()).await.unwrap();
     assert!(child.scopes().contains(scope_set(&scopes).as_scopes()));
     let refused = harness.service.on_behalf_of(&child).rotate(older.id(), again()).await;
+    assert_eq!(expect_not_permitted(refused), NotPermitted::OwnIssuer);
+    // Nor can it end the older secret, which a client may still use.
+    let overlap = harness.record(older.id()).await.overlap(harness.service.now()).unwrap();
+    let end = EndOlderRequest::new(overlap.older_created_at);
+    let refused = harness.service.on_behalf_of(&child).end_older_secret(older.id(), end).await;
     assert_eq!(expect_not_permitted(refused), NotPermitted::OwnIssuer);
 }
 

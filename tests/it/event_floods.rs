@@ -9,8 +9,8 @@ use crate::behaviour::harness::{HOUR, any, builder, incident, records, text};
 use futures_lite::future::{block_on, poll_once};
 use service_tokens::record::Rule;
 use service_tokens::{
-    Event, Filter, IssueRequest, ManageError, MemoryStore, RevokeRequest, RotateRequest, TokenId,
-    TokenService, VerifiedToken,
+    Event, Filter, IssueRequest, LeakRequest, ManageError, MemoryStore, RevokeRequest,
+    RotateRequest, TokenId, TokenService, VerifiedToken,
 };
 
 const SOON: Duration = Duration::from_secs(60);
@@ -172,6 +172,38 @@ fn revocations_arrive_before_a_hanging_sink() {
         block_on(flooded.service.owner("acme").revoke(*id, RevokeRequest::new())).unwrap();
     }
     expect_all(&flooded.sink.take(&flooded.service), &flooded, &ids);
+}
+
+/// Whoever knows the text of a token can report it again and again. Each report can act on the token, and its
+/// descendants, and must not use the reserve of the operators.
+#[test]
+fn reports_of_one_token_use_no_reserve() {
+    use service_tokens::leak::LeakAction;
+    let flooded = Flooded::new(Duration::ZERO);
+    let ids = flooded.issue_for_acme(30);
+    let globex = flooded.service.owner("globex");
+    let (found, below) = block_on(async {
+        let found = globex.issue(IssueRequest::new("all", "leaked")).await.unwrap();
+        let verified = flooded.service.verify(&text(&found), &any()).await.unwrap();
+        let below = IssueRequest::new("connector", "below");
+        let below = flooded.service.on_behalf_of(&verified).issue(below).await.unwrap();
+        (found, below)
+    });
+    flooded.sink.hang(true);
+    let (text, request) = (text(&found), LeakRequest::new);
+    for _ in 0..20_000 {
+        let report = flooded.service.report_leak(&text, LeakAction::Suspend, request());
+        block_on(report).unwrap();
+    }
+    for id in &ids {
+        block_on(flooded.service.owner("acme").revoke(*id, RevokeRequest::new())).unwrap();
+    }
+    let events = flooded.sink.take(&flooded.service);
+    assert_eq!(revoked(&events), ids);
+    assert_eq!(count(&events, "lost"), 0);
+    assert_eq!((count(&events, "suspended"), count(&events, "suspended_all")), (2, 1));
+    assert_eq!(count(&events, "leak_reported"), 20_000);
+    assert_eq!(below.record.issuers(), [found.record.id()]);
 }
 
 /// It does not wait once, because the sink hangs from the first to the last revocation.

@@ -27,6 +27,11 @@ pub(super) trait BulkOperation: Send + Sync {
         found: StoredRecord,
     ) -> impl Future<Output = Result<bool, ManageError>> + Send;
 
+    /// Returns whether the operation has no event if it found no record that needs work.
+    fn is_silent_without_work(&self) -> bool {
+        false
+    }
+
     /// Returns the one event of the whole operation.
     fn event(&self, outcome: &BulkOutcome, stopped: Option<String>) -> Event;
 }
@@ -104,7 +109,10 @@ impl<'d, O: BulkOperation> Progress<'d, O> {
         let outcome = self.outcome();
         self.ended = true;
         let stopped = ended.as_ref().err().map(|error| with_sources(error));
-        self.events.emit(self.operation.event(&outcome, stopped));
+        let is_silent = self.counts.found == 0 && stopped.is_none();
+        if !(is_silent && self.operation.is_silent_without_work()) {
+            self.events.emit(self.operation.event(&outcome, stopped));
+        }
         match ended {
             Ok(()) => Ok(outcome),
             Err(cause) => Err(BulkError { so_far: outcome, cause }),

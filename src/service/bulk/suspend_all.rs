@@ -51,17 +51,20 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     /// ```
     pub fn suspend_all(self, filter: Filter, request: SuspendRequest) -> SuspendAll<'s, S> {
         let since = self.view().service.start_bulk_suspension();
-        self.suspend_all_since(filter, request, since)
+        SuspendAll::new(self.view(), filter, request, None, since)
     }
 
-    /// Suspends as [`suspend_all`](Self::suspend_all) does, with this start.
-    pub(in super::super) fn suspend_all_since(
+    /// Suspends as [`suspend_all`](Self::suspend_all) does, with this start, because a text was reported. If
+    /// it finds no work, it has no event, because a text can be reported any number of times.
+    pub(in super::super) fn suspend_all_reported(
         self,
         filter: Filter,
         request: SuspendRequest,
         since: DateTime<Utc>,
     ) -> SuspendAll<'s, S> {
-        SuspendAll::new(self.view(), filter, request, None, since)
+        let mut suspend_all = SuspendAll::new(self.view(), filter, request, None, since);
+        suspend_all.operation.is_reported = true;
+        suspend_all
     }
 
     /// Suspends a token of this view and its descendants, when it is [run](SuspendAll::run). Descendants
@@ -124,7 +127,8 @@ impl<'t, S: TokenStore> SuspendAll<'t, S> {
         let span = view.service.suspension_span(&request, view.service.now());
         let span = span.map(|span| SuspensionSpan { since, ..span });
         let filter = scan.filter().clone();
-        let operation = BulkSuspension { view, filter, first, request, since, span };
+        let is_reported = false;
+        let operation = BulkSuspension { view, filter, first, request, since, span, is_reported };
         Self { scan, operation, on_progress: None }
     }
 
@@ -251,6 +255,7 @@ struct BulkSuspension<'t, S> {
     since: DateTime<Utc>,
     /// The span, or the error of an invalid request.
     span: Result<SuspensionSpan, InvalidField>,
+    is_reported: bool,
 }
 
 impl<S: TokenStore> BulkOperation for BulkSuspension<'_, S> {
@@ -287,6 +292,10 @@ impl<S: TokenStore> BulkOperation for BulkSuspension<'_, S> {
             }
         };
         Ok(!suspended.already_suspended)
+    }
+
+    fn is_silent_without_work(&self) -> bool {
+        self.is_reported
     }
 
     fn event(&self, outcome: &BulkOutcome, stopped: Option<String>) -> Event {
