@@ -133,7 +133,7 @@ impl Queue {
         self.push_as(None, event, at);
     }
 
-    /// Adds an event of the embedder as one that ends a token, because a report of a text caused it. Whoever
+    /// Adds an event of the embedder as one that ends a token, because a report of a text caused it. A client that
     /// knows the texts of tokens can cause many, so they must not fill the reserve.
     pub(super) fn push_reported(&self, event: Event, at: DateTime<Utc>) {
         let class = match event.class() {

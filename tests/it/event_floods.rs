@@ -174,7 +174,7 @@ fn revocations_arrive_before_a_hanging_sink() {
     expect_all(&flooded.sink.take(&flooded.service), &flooded, &ids);
 }
 
-/// Whoever knows the text of a token can report it again and again. Each report can act on the token, and its
+/// A holder of a token can report its text again and again. Each report can act on the token, and its
 /// descendants, and must not use the reserve of the operators.
 #[test]
 fn reports_of_one_token_use_no_reserve() {
