@@ -280,17 +280,17 @@ pub enum Event {
         /// The text of the error that stopped it early, or that the caller gave up.
         stopped: Option<String>,
     },
-    /// Suspensions of a token were ended. Unless some remain, the token is accepted again.
+    /// Suspensions of a token were ended. The token is accepted again unless one remains that has not passed.
     #[non_exhaustive]
     Resumed {
         /// The token's id.
         id: TokenId,
         /// The token's owner.
         owner: String,
-        /// The suspensions that were ended, and those of them that had passed.
+        /// The suspensions that were removed from the record, including selected ones that had passed.
         #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::suspensions"))]
         ended: Vec<Suspension>,
-        /// The number of suspensions that the token still has.
+        /// The number of suspensions that remain in the record.
         remaining: usize,
         /// The person or program that did it, if the request named one.
         by: Option<String>,

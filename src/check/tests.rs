@@ -185,8 +185,9 @@ fn refusal_with(faults: &[Refusal]) -> Option<Refusal> {
     }
     if has(Refusal::Suspended) {
         let since = from_micros(2_000);
-        let suspension = NewSuspension { since, until: None, by: None, reason: None };
-        record = record.suspend(since, suspension, true).unwrap().unwrap().0;
+        let (until, by, reason) = (None, None, None);
+        let suspension = NewSuspension { since, until, by, reason, displaces: true };
+        record = record.suspend(since, suspension).unwrap().unwrap().0;
     }
     if has(Refusal::Revoked) {
         record = record.revoke(from_micros(2_000), None, None).unwrap().unwrap();

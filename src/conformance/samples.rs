@@ -166,9 +166,9 @@ pub(super) fn revoked(record: &Record, by: Option<&str>, reason: Option<&str>) -
 /// Returns the suspended record. The suspension passes at the time `until` in microseconds.
 pub(super) fn suspended(record: &Record, until: Option<i64>) -> Result<Record, NotKept> {
     let (until, by, reason) = (until.map(at), Some("operator"), Some("odd traffic"));
-    let new = NewSuspension { since: at(NOW - 3), until, by, reason };
+    let new = NewSuspension { since: at(NOW - 3), until, by, reason, displaces: true };
     record
-        .suspend(at(NOW - 3), new, true)
+        .suspend(at(NOW - 3), new)
         .map_err(not_created)?
         .map(|(suspended, _)| suspended)
         .ok_or_else(|| not_created("it is suspended"))

@@ -5,8 +5,8 @@
 //! does not end another, and the token is refused until the last one has ended.
 //!
 //! A record has at most [`MAX_SUSPENSIONS`]. One more of the embedder takes the place of the one that ends
-//! first, and takes over its end, because it must neither be refused nor shorten another one. A token cannot
-//! displace a suspension, because an operator made it.
+//! first, and takes over its end, because it must neither be refused nor shorten another one. A calling token
+//! takes the place of a suspension that has passed only, because an operator may have made the others.
 //!
 //! A suspension that has passed stays in the record until it is resumed or its place is needed. A clock that
 //! runs ahead must not delete it.
@@ -26,6 +26,8 @@ pub(crate) struct NewSuspension<'r> {
     pub(crate) until: Option<DateTime<Utc>>,
     pub(crate) by: Option<&'r str>,
     pub(crate) reason: Option<&'r str>,
+    /// Whether it may take the place of another one that has not passed, if the record has no room.
+    pub(crate) displaces: bool,
 }
 
 impl Record {
@@ -54,7 +56,7 @@ impl Record {
     /// has one with the same name that lasts as long or longer.
     ///
     /// A suspension takes the place of a shorter one with the same name. If the record has no room, it takes
-    /// the place of one that has passed at `now`, or, if `displaces` is set, of another one.
+    /// the place of one that has passed at `now`, or of another one if it displaces.
     ///
     /// # Errors
     ///
@@ -63,7 +65,6 @@ impl Record {
         &self,
         now: DateTime<Utc>,
         new: NewSuspension<'_>,
-        displaces: bool,
     ) -> Result<Option<(Self, Option<Suspension>)>, ChangeDenied> {
         self.expect_live(now)?;
         for (field, text) in [(Field::SuspendedBy, new.by), (Field::Reason, new.reason)] {
@@ -91,7 +92,7 @@ impl Record {
         let replaced = match named {
             Some(index) => Some(suspensions.remove(index)),
             None if suspensions.len() < MAX_SUSPENSIONS => None,
-            None if displaces || suspensions.iter().any(|other| !other.is_running(now)) => {
+            None if new.displaces || suspensions.iter().any(|other| !other.is_running(now)) => {
                 suspension.take_over_first_to_end(&mut suspensions)
             }
             None => {

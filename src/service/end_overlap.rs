@@ -6,8 +6,9 @@
 //! Many verifications may see the same first use before the record has changed. Only one of them makes
 //! the change, and the others do not wait for it, so a store that does not answer delays one request and
 //! not all. So the older secret has ended when the verification that makes the change returns, and another
-//! verification of the new secret may return before. A table of recent attempts decides which one. After a failure, the next attempt comes
-//! [`RETRY_AFTER`] later, because each verification must not write to a store that cannot write.
+//! verification of the new secret may return before. A table of recent attempts decides which one makes it.
+//! After a failure, the next attempt comes [`RETRY_AFTER`] later, because each verification must not write to a
+//! store that cannot write.
 //!
 //! The holder of the older secret could write the record again and again, for example by amendments, so that
 //! every compare-and-swap meets a conflict. So after a conflict, other writes of this service yield, and

@@ -4,7 +4,6 @@
 //! another token. Only the secret shows that the text is that token. So nothing happens to a token unless
 //! the secret is right, and it is compared again on the record that a write replaces. If a rotation came in
 //! between, the report starts again, because the reported secret may now be the older one or may have ended.
-
 //!
 //! The text may have quotes or a header around it. The text as it is comes first, because a form of an older
 //! system may allow such characters.
@@ -322,7 +321,7 @@ impl<S: TokenStore> TokenService<S> {
         let tokens: Tokens<'_, S> = view.into();
         let (ended, slot) = match &mut report.response {
             LeakResponse::Revoked { descendants: slot } => {
-                (tokens.revoke_all(descendants, request.revocation()).run().await, slot)
+                (tokens.revoke_all_reported(descendants, request.revocation()).run().await, slot)
             }
             LeakResponse::Suspended { descendants: slot } => {
                 let suspension = request.suspension();

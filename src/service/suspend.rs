@@ -40,8 +40,8 @@ pub struct Resumed {
     /// The record without the suspensions that this call ended. The token is still suspended if it has
     /// others.
     pub record: Record,
-    /// The suspensions that this call ended, and those of them that had passed. If it is empty, the call did
-    /// not change the token.
+    /// The suspensions that this call removed from the record, including selected ones that had passed. If it is
+    /// empty, the call did not change the token.
     pub ended: Vec<Suspension>,
 }
 
@@ -98,8 +98,8 @@ impl<S: TokenStore> TokenService<S> {
         span: SuspensionSpan,
         check: impl Fn(&Record) -> Result<(), ManageError> + Send + Sync,
     ) -> Result<Suspended, ManageError> {
-        let new = request.of(span);
         let displaces = matches!(caller, Caller::Embedder(_));
+        let new = request.of(span, displaces);
         let (mut own, mut guard) = (None, None);
         let mut replaced = None;
         let record = self
@@ -119,7 +119,7 @@ impl<S: TokenStore> TokenService<S> {
                 // The earlier time, because a clock that runs ahead must not prevent the suspension of a
                 // token that other processes accept.
                 let suspended = present
-                    .suspend(self.earlier().time, new, displaces)
+                    .suspend(self.earlier().time, new)
                     .map_err(|denied| ManageError::of_denied(id, denied))?;
                 let Some((suspended, taken)) = suspended else { return Ok(None) };
                 guard.get_or_insert_with(|| self.records.begin_stop(id));
@@ -190,12 +190,13 @@ fn named<'r>(record: &'r Record, request: &SuspendRequest) -> Option<&'r Suspens
 
 impl SuspendRequest {
     /// Returns the suspension of this request.
-    pub(super) fn of(&self, span: SuspensionSpan) -> NewSuspension<'_> {
+    pub(super) fn of(&self, span: SuspensionSpan, displaces: bool) -> NewSuspension<'_> {
         NewSuspension {
             since: span.since,
             until: span.until,
             by: self.by.as_deref(),
             reason: self.reason.as_deref(),
+            displaces,
         }
     }
 

@@ -1,10 +1,10 @@
 //! Reports of leaked tokens.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::harness::{
-    DAY, Fault, Faulty, HOUR, Harness, MICRO, Stores, any, backup, builder, delta, newer,
-    of_scheme, plant, records, scoped_request, text,
+    DAY, Fault, HOUR, Harness, MICRO, Stores, any, backup, builder, delta, newer, of_scheme, plant,
+    records, rotated_before_call, scoped_request, text,
 };
 use service_tokens::clock::ManualClock;
 use service_tokens::digest::KeyId;
@@ -386,27 +386,9 @@ pub(crate) async fn report_leak_with_failed_action_says_so(stores: Stores) {
 pub(crate) async fn report_leak_meets_rotation(stores: Stores) {
     for overlap in [false, true] {
         for at in [0, 1, 2] {
-            let id = Arc::new(Mutex::new(None));
-            let of_rival = id.clone();
-            let harness: Harness<Arc<Faulty>> = Harness::builder(stores)
-                .faulty_with_rival(move |store, clock, _| {
-                    let id = of_rival.lock().unwrap().unwrap();
-                    Box::pin(async move {
-                        let service = builder(store).clock(clock).build().unwrap();
-                        let rotation = if overlap {
-                            RotateRequest::with_overlap(DAY)
-                        } else {
-                            RotateRequest::at_once()
-                        };
-                        let _ = service.all_owners().rotate(id, rotation).await.unwrap();
-                    })
-                })
-                .build();
-            let issued = harness.issue(backup()).await;
-            *id.lock().unwrap() = Some(issued.record.id());
-            let mut script = vec![Fault::None; at];
-            script.push(Fault::Rival(0));
-            harness.faulty().arm(&script, Fault::None);
+            let rotation =
+                if overlap { RotateRequest::with_overlap(DAY) } else { RotateRequest::at_once() };
+            let (harness, issued) = rotated_before_call(stores, at, rotation).await;
             let told = report(&harness.service, &issued, LeakAction::Revoke).await;
             harness.faulty().disarm();
             // The secret that the operator made is never revoked.

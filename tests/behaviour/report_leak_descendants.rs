@@ -1,10 +1,8 @@
 //! Reports of leaked tokens that issued others.
 
-use std::sync::{Arc, Mutex};
-
 use super::harness::{
-    DAY, Fault, Faulty, Harness, MICRO, Op, Stores, backup, below, builder, newer, plant, plant_of,
-    scope_set, scoped_request, text,
+    DAY, Fault, Harness, MICRO, Op, Stores, backup, below, newer, plant, plant_of,
+    rotated_before_call, scope_set, scoped_request, text,
 };
 use service_tokens::leak::{LeakAction, LeakOutcome, LeakReport, LeakResponse, ReportLeakError};
 use service_tokens::record::SuspensionMatch;
@@ -107,23 +105,8 @@ pub(crate) async fn report_leak_suspends_descendants_of_suspended(stores: Stores
 /// The operator's new secret did not leak, so the token is not suspended.
 pub(crate) async fn report_leak_suspend_meets_rotation(stores: Stores) {
     for at in [0, 1, 2] {
-        let id = Arc::new(Mutex::new(None));
-        let of_rival = id.clone();
-        let harness: Harness<Arc<Faulty>> = Harness::builder(stores)
-            .faulty_with_rival(move |store, clock, _| {
-                let id = of_rival.lock().unwrap().unwrap();
-                Box::pin(async move {
-                    let service = builder(store).clock(clock).build().unwrap();
-                    let rotation = RotateRequest::at_once();
-                    let _ = service.all_owners().rotate(id, rotation).await.unwrap();
-                })
-            })
-            .build();
-        let issued = harness.issue(backup()).await;
-        *id.lock().unwrap() = Some(issued.record.id());
-        let mut script = vec![Fault::None; at];
-        script.push(Fault::Rival(0));
-        harness.faulty().arm(&script, Fault::None);
+        let rotation = RotateRequest::at_once();
+        let (harness, issued) = rotated_before_call(stores, at, rotation).await;
         let told = report(&harness.service, &issued, LeakAction::Suspend).await;
         harness.faulty().disarm();
         assert!(matches!(told.outcome, LeakOutcome::EndedSecret), "{at}: {told:?}");

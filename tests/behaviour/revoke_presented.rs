@@ -1,10 +1,10 @@
 //! Revoking a token by its holder, who presents it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::harness::{
-    DAY, Fault, Faulty, HOUR, Harness, MICRO, Stores, any, backup, builder, delta, incident, newer,
-    plant, text, token_type,
+    DAY, Fault, HOUR, Harness, MICRO, Stores, any, backup, builder, delta, incident, newer, plant,
+    rotated_before_call, text, token_type,
 };
 use service_tokens::clock::{Clock, ManualClock};
 use service_tokens::digest::KeyId;
@@ -263,23 +263,8 @@ pub(crate) async fn revoke_presented_during_store_failure_fails(stores: Stores) 
 /// A rotation at once between the read and the write ends the presented secret, so the new one stays.
 pub(crate) async fn revoke_presented_meets_rotation(stores: Stores) {
     for at in [0, 1] {
-        let id = Arc::new(Mutex::new(None));
-        let of_rival = id.clone();
-        let harness: Harness<Arc<Faulty>> = Harness::builder(stores)
-            .faulty_with_rival(move |store, clock, _| {
-                let id = of_rival.lock().unwrap().unwrap();
-                Box::pin(async move {
-                    let service = builder(store).clock(clock).build().unwrap();
-                    let _ =
-                        service.all_owners().rotate(id, RotateRequest::at_once()).await.unwrap();
-                })
-            })
-            .build();
-        let issued = harness.issue(backup()).await;
-        *id.lock().unwrap() = Some(issued.record.id());
-        let mut script = vec![Fault::None; at];
-        script.push(Fault::Rival(0));
-        harness.faulty().arm(&script, Fault::None);
+        let rotation = RotateRequest::at_once();
+        let (harness, issued) = rotated_before_call(stores, at, rotation).await;
         let outcome = present(&harness.service, &issued).await;
         harness.faulty().disarm();
         assert_eq!(refused(outcome), Refusal::SecretEnded);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::behaviour::harness::{HOUR, any, builder, incident, records, text};
 use futures_lite::future::{block_on, poll_once};
+use service_tokens::leak::LeakAction;
 use service_tokens::record::Rule;
 use service_tokens::{
     Event, Filter, IssueRequest, LeakRequest, ManageError, MemoryStore, RevokeRequest,
@@ -178,7 +179,6 @@ fn revocations_arrive_before_a_hanging_sink() {
 /// descendants, and must not use the reserve of the operators.
 #[test]
 fn reports_of_one_token_use_no_reserve() {
-    use service_tokens::leak::LeakAction;
     let flooded = Flooded::new(Duration::ZERO);
     let ids = flooded.issue_for_acme(30);
     let globex = flooded.service.owner("globex");
@@ -204,6 +204,36 @@ fn reports_of_one_token_use_no_reserve() {
     assert_eq!((count(&events, "suspended"), count(&events, "suspended_all")), (2, 1));
     assert_eq!(count(&events, "leak_reported"), 20_000);
     assert_eq!(below.record.issuers(), [found.record.id()]);
+}
+
+/// Each token is reported once and revoked with its descendants. A holder of many tokens can cause as many
+/// revocations.
+#[test]
+fn reports_of_many_tokens_use_no_reserve() {
+    let flooded = Flooded::new(Duration::ZERO);
+    let ids = flooded.issue_for_acme(30);
+    let leaked: Vec<String> = (0..6_000)
+        .map(|n| {
+            let owner = format!("attacker {n}");
+            let issued = flooded.service.owner(&owner).issue(IssueRequest::new("all", "x"));
+            text(&block_on(issued).unwrap())
+        })
+        .collect();
+    let _ = flooded.sink.take(&flooded.service);
+    flooded.sink.hang(true);
+    for token in &leaked {
+        let report = flooded.service.report_leak(token, LeakAction::Revoke, LeakRequest::new());
+        block_on(report).unwrap();
+    }
+    for id in &ids {
+        block_on(flooded.service.owner("acme").revoke(*id, RevokeRequest::new())).unwrap();
+    }
+    let events = flooded.sink.take(&flooded.service);
+    let own = |event: &&Event| event.owner() == Some("acme");
+    let arrived: Vec<Event> = events.iter().filter(own).cloned().collect();
+    assert_eq!(revoked(&arrived), ids);
+    assert_eq!(count(&events, "lost"), 0);
+    assert_eq!(count(&events, "revoked"), 6_030);
 }
 
 /// It does not wait once, because the sink hangs from the first to the last revocation.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::behaviour::harness::{any, backup, text};
 use futures_lite::future::block_on;
-use service_tokens::{FileStore, IssueRequest, TokenService, TokenStore};
+use service_tokens::{FileStore, Filter, IssueRequest, TokenService, TokenStore};
 
 const PATH: &str = "SERVICE_TOKENS_BULK_PATH";
 
@@ -46,6 +46,11 @@ pub(crate) fn issue_backups(service: &TokenService<FileStore>, many: u64) -> Vec
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(issue)).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     })
+}
+
+/// Selects the tokens of [`issue_backups`].
+pub(crate) fn leaked() -> Filter {
+    Filter::new().issued_to("backup")
 }
 
 pub(crate) fn close(service: TokenService<FileStore>) {

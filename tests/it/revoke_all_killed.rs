@@ -4,19 +4,16 @@
 use std::collections::HashMap;
 
 use super::killed::{
-    close, folder, issue_backups, killed_after, open, open_in_child, print_now, while_others_work,
+    close, folder, issue_backups, killed_after, leaked, open, open_in_child, print_now,
+    while_others_work,
 };
 use crate::behaviour::harness::{any, builder, incident, records};
 use futures_lite::future::block_on;
-use service_tokens::{FileStore, Filter, Record, State, TokenId, TokenService};
+use service_tokens::{FileStore, Record, State, TokenId, TokenService};
 
 /// Tokens to be revoked, by default and in the campaign.
 const MANY: u64 = 20_000;
 const MANY_IN_CAMPAIGN: u64 = 100_000;
-
-fn leaked() -> Filter {
-    Filter::new().issued_to("backup")
-}
 
 /// Revokes the leaked tokens, while two threads issue and verify tokens that must stay.
 fn revoke_while_others_work(

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 use super::killed::{
-    close, folder, issue_backups, killed_after, open, open_in_child, print_now, while_others_work,
+    close, folder, issue_backups, killed_after, leaked, open, open_in_child, print_now,
+    while_others_work,
 };
 use crate::behaviour::harness::{any, backup, builder, records, refusal_of, text};
 use chrono::{DateTime, Utc};
@@ -22,10 +23,6 @@ const MANY_IN_CAMPAIGN: (u64, u64) = (40_000, 6);
 
 /// Tokens that another incident has suspended before.
 const EARLIER: usize = 40;
-
-fn leaked() -> Filter {
-    Filter::new().issued_to("backup")
-}
 
 fn incident() -> SuspendRequest {
     SuspendRequest::new().by("alice").reason("INC-42")

@@ -11,7 +11,7 @@ fn suspension_beyond_a_limit_is_refused() {
     let long = "x".repeat(MAX_TEXT_LEN + 1);
     let suspend = |until: Option<i64>, by: Option<&str>, reason: Option<&str>| {
         let until = until.map(from_micros);
-        record.suspend(now, NewSuspension { since: now, until, by, reason }, true)
+        record.suspend(now, NewSuspension { since: now, until, by, reason, displaces: true })
     };
     let too_long = Rule::TooLong { max: MAX_TEXT_LEN };
     for (text, rule) in [("", Rule::Empty), (" ", Rule::Empty), (&*long, too_long)] {

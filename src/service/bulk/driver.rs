@@ -7,7 +7,7 @@ use super::super::tokens::View;
 use super::super::yield_once::yield_once;
 use super::concurrency::{BoxFuture, CONCURRENCY, ConcurrentFutures};
 use super::outcome::{BulkError, BulkOutcome};
-use super::progress::{BulkOperation, OnProgress, Progress};
+use super::progress::{BulkOperation, Cause, OnProgress, Progress};
 use crate::error::ManageError;
 use crate::event::{Event, Operation, Purpose};
 use crate::store::{Filter, ListRequest, MAX_PAGE_LEN, Order, States, StoredRecord, TokenStore};
@@ -19,11 +19,17 @@ pub(super) struct Scan<'t, S> {
     filter: Filter,
     /// The token with which every pass begins, if it is live.
     first: Option<TokenId>,
+    cause: Cause,
 }
 
 impl<'t, S: TokenStore> Scan<'t, S> {
     pub(super) fn new(view: View<'t, S>, filter: Filter, first: Option<TokenId>) -> Self {
-        Self { view, filter, first }
+        Self { view, filter, first, cause: Cause::Embedder }
+    }
+
+    /// Says that a reported text caused the operation.
+    pub(super) fn reported(self) -> Self {
+        Self { cause: Cause::Report, ..self }
     }
 
     pub(super) fn filter(&self) -> &Filter {
@@ -63,7 +69,8 @@ impl<'t, S: TokenStore> Scan<'t, S> {
         operation: &impl BulkOperation,
         on_progress: OnProgress<'_>,
     ) -> Result<BulkOutcome, BulkError> {
-        let mut progress = Progress::new(&self.view.service.events, operation, on_progress);
+        let mut progress =
+            Progress::new(&self.view.service.events, operation, self.cause, on_progress);
         let ended = self.passes(operation, &mut progress).await;
         progress.end(ended)
     }

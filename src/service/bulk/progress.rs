@@ -27,11 +27,6 @@ pub(super) trait BulkOperation: Send + Sync {
         found: StoredRecord,
     ) -> impl Future<Output = Result<bool, ManageError>> + Send;
 
-    /// Returns whether the operation has no event if it found no record that needs work.
-    fn is_silent_without_work(&self) -> bool {
-        false
-    }
-
     /// Returns the one event of the whole operation.
     fn event(&self, outcome: &BulkOutcome, stopped: Option<String>) -> Event;
 }
@@ -39,10 +34,21 @@ pub(super) trait BulkOperation: Send + Sync {
 /// The function of the caller that receives the progress.
 pub(super) type OnProgress<'t> = Option<Box<dyn FnMut(&BulkProgress) + Send + 't>>;
 
-/// Counts the results. It emits exactly one event, also if the caller drops the future.
+/// The cause of a bulk operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The embedder called it.
+    Embedder,
+    /// A text was reported. A text can be reported any number of times, so the event does not use the reserve
+    /// of the embedder, and no event is emitted if no record needed work.
+    Report,
+}
+
+/// Counts the results. It emits one event, also if the caller drops the future.
 pub(super) struct Progress<'d, O: BulkOperation> {
     events: &'d Events,
     operation: &'d O,
+    cause: Cause,
     on_progress: OnProgress<'d>,
     counts: BulkProgress,
     found_before_pass: u64,
@@ -51,11 +57,17 @@ pub(super) struct Progress<'d, O: BulkOperation> {
 }
 
 impl<'d, O: BulkOperation> Progress<'d, O> {
-    pub(super) fn new(events: &'d Events, operation: &'d O, on_progress: OnProgress<'d>) -> Self {
+    pub(super) fn new(
+        events: &'d Events,
+        operation: &'d O,
+        cause: Cause,
+        on_progress: OnProgress<'d>,
+    ) -> Self {
         let counts = BulkProgress { pass: 0, found: 0, done: 0, failed: 0, cursor: None };
         Self {
             events,
             operation,
+            cause,
             on_progress,
             counts,
             found_before_pass: 0,
@@ -109,13 +121,19 @@ impl<'d, O: BulkOperation> Progress<'d, O> {
         let outcome = self.outcome();
         self.ended = true;
         let stopped = ended.as_ref().err().map(|error| with_sources(error));
-        let is_silent = self.counts.found == 0 && stopped.is_none();
-        if !(is_silent && self.operation.is_silent_without_work()) {
-            self.events.emit(self.operation.event(&outcome, stopped));
-        }
+        self.emit(&outcome, stopped);
         match ended {
             Ok(()) => Ok(outcome),
             Err(cause) => Err(BulkError { so_far: outcome, cause }),
+        }
+    }
+
+    fn emit(&self, outcome: &BulkOutcome, stopped: Option<String>) {
+        let event = || self.operation.event(outcome, stopped.clone());
+        match self.cause {
+            Cause::Embedder => self.events.emit(event()),
+            Cause::Report if self.counts.found == 0 && stopped.is_none() => {}
+            Cause::Report => self.events.emit_reported(event()),
         }
     }
 
@@ -129,7 +147,7 @@ impl<O: BulkOperation> Drop for Progress<'_, O> {
     fn drop(&mut self) {
         if !self.ended {
             let outcome = self.outcome();
-            self.events.emit(self.operation.event(&outcome, Some(GIVEN_UP.into())));
+            self.emit(&outcome, Some(GIVEN_UP.into()));
         }
     }
 }

@@ -53,6 +53,16 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
         RevokeAll::new(self.view(), filter, request, None)
     }
 
+    /// Revokes as [`revoke_all`](Self::revoke_all) does, because a text was reported.
+    pub(in super::super) fn revoke_all_reported(
+        self,
+        filter: Filter,
+        request: RevokeRequest,
+    ) -> RevokeAll<'s, S> {
+        let revoke_all = self.revoke_all(filter, request);
+        RevokeAll { scan: revoke_all.scan.reported(), ..revoke_all }
+    }
+
     /// Revokes a token of this view and its descendants, when it is [run](RevokeAll::run). Descendants
     /// are the tokens that it issued, directly or through others, even if a token between them was
     /// revoked or purged.

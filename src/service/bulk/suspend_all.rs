@@ -54,17 +54,15 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
         SuspendAll::new(self.view(), filter, request, None, since)
     }
 
-    /// Suspends as [`suspend_all`](Self::suspend_all) does, with this start, because a text was reported. If
-    /// it finds no work, it has no event, because a text can be reported any number of times.
+    /// Suspends as [`suspend_all`](Self::suspend_all) does, with this start, because a text was reported.
     pub(in super::super) fn suspend_all_reported(
         self,
         filter: Filter,
         request: SuspendRequest,
         since: DateTime<Utc>,
     ) -> SuspendAll<'s, S> {
-        let mut suspend_all = SuspendAll::new(self.view(), filter, request, None, since);
-        suspend_all.operation.is_reported = true;
-        suspend_all
+        let suspend_all = SuspendAll::new(self.view(), filter, request, None, since);
+        SuspendAll { scan: suspend_all.scan.reported(), ..suspend_all }
     }
 
     /// Suspends a token of this view and its descendants, when it is [run](SuspendAll::run). Descendants
@@ -127,8 +125,7 @@ impl<'t, S: TokenStore> SuspendAll<'t, S> {
         let span = view.service.suspension_span(&request, view.service.now());
         let span = span.map(|span| SuspensionSpan { since, ..span });
         let filter = scan.filter().clone();
-        let is_reported = false;
-        let operation = BulkSuspension { view, filter, first, request, since, span, is_reported };
+        let operation = BulkSuspension { view, filter, first, request, since, span };
         Self { scan, operation, on_progress: None }
     }
 
@@ -255,7 +252,6 @@ struct BulkSuspension<'t, S> {
     since: DateTime<Utc>,
     /// The span, or the error of an invalid request.
     span: Result<SuspensionSpan, InvalidField>,
-    is_reported: bool,
 }
 
 impl<S: TokenStore> BulkOperation for BulkSuspension<'_, S> {
@@ -270,7 +266,7 @@ impl<S: TokenStore> BulkOperation for BulkSuspension<'_, S> {
     fn needs(&self, found: &StoredRecord) -> bool {
         let Ok(span) = self.span else { return true };
         let now = self.view.service.earlier().time;
-        !matches!(found.record.suspend(now, self.request.of(span), true), Ok(None))
+        !matches!(found.record.suspend(now, self.request.of(span, true)), Ok(None))
     }
 
     async fn process(&self, mut found: StoredRecord) -> Result<bool, ManageError> {
@@ -292,10 +288,6 @@ impl<S: TokenStore> BulkOperation for BulkSuspension<'_, S> {
             }
         };
         Ok(!suspended.already_suspended)
-    }
-
-    fn is_silent_without_work(&self) -> bool {
-        self.is_reported
     }
 
     fn event(&self, outcome: &BulkOutcome, stopped: Option<String>) -> Event {

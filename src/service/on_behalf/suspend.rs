@@ -22,6 +22,8 @@ impl<S: TokenStore> OnBehalf<'_, S> {
     ///
     /// - [`ManageError::NotPermitted`] in the cases that the [type](Self) lists.
     /// - [`ManageError::NotFound`] if the owner has no such token.
+    /// - [`ManageError::Invalid`] also if the token has 8 suspensions that have not passed. A calling token
+    ///   cannot take the place of one, because an operator may have made it.
     /// - All other errors of [`Tokens::suspend`](crate::Tokens::suspend).
     ///
     /// # Examples

@@ -18,8 +18,8 @@ impl<S: TokenStore, V> Tokens<'_, S, V> {
     /// lengthened and never shortened. If it lasts as long or longer, this succeeds and has no effect.
     ///
     /// A token has at most 8 suspensions, including those that have passed and were not resumed. One more
-    /// replaces the one that ends first, and lasts at least as long as that one.
-    /// [`Suspended::replaced`] has it.
+    /// replaces the one that ends first, which [`Suspended::replaced`] returns, and lasts at least as long as
+    /// that one.
     ///
     /// A suspended token expires as usual, and it can be revoked. Suspending it is no rotation, so the
     /// same token text works again afterwards.
@@ -77,8 +77,9 @@ impl<S: TokenStore, V> Tokens<'_, S, V> {
     }
 
     /// Resumes a suspended token, which is accepted again with the secrets that it had. It ends all suspensions
-    /// of the token, also those of other incidents, and removes those that have passed. [`resume_only`](Self::resume_only) ends those that you
-    /// name. Resuming a token that is not suspended succeeds and has no effect.
+    /// of the token, also those of other incidents, and [`resume_only`](Self::resume_only) ends those that you
+    /// name. Both also remove selected suspensions that have passed. Resuming a token without a suspension
+    /// succeeds and has no effect.
     ///
     /// A token can never resume a token, so [`OnBehalf`](crate::OnBehalf) has no such operation.
     ///

@@ -6,10 +6,13 @@ use std::sync::{Arc, Mutex, OnceLock};
 use futures_lite::future::FutureExt;
 use service_tokens::clock::ManualClock;
 use service_tokens::{
-    ManageError, RotateRequest, TokenId, TokenService, TokenStore, VerifiedToken,
+    Issued, ManageError, RotateRequest, TokenId, TokenService, TokenStore, VerifiedToken,
 };
 
-use super::{Fault, Faulty, HOUR, Opened, Stores, any, builder, records, scoped_request, text};
+use super::{
+    Fault, Faulty, HOUR, Harness, Opened, Stores, any, backup, builder, records, scoped_request,
+    text,
+};
 
 type Service = TokenService<Arc<Faulty>>;
 
@@ -28,6 +31,29 @@ pub(crate) fn changed_by_others(stores: Stores) -> (Arc<Faulty>, Service, Opened
     }));
     let service = builder(faulty.clone()).build().unwrap();
     (faulty, service, opened)
+}
+
+/// A service with one token, which another process rotates before this call of the next operation.
+pub(crate) async fn rotated_before_call(
+    stores: Stores,
+    at: usize,
+    rotation: RotateRequest,
+) -> (Harness<Arc<Faulty>>, Issued) {
+    let harness = Harness::builder(stores)
+        .faulty_with_rival(move |store, clock, _| {
+            let rotation = rotation.clone();
+            Box::pin(async move {
+                let service = builder(store.clone()).clock(clock).build().unwrap();
+                let id = records(&*store).await[0].id();
+                let _ = service.all_owners().rotate(id, rotation).await.unwrap();
+            })
+        })
+        .build();
+    let issued = harness.issue(backup()).await;
+    let mut script = vec![Fault::None; at];
+    script.push(Fault::Rival(0));
+    harness.faulty().arm(&script, Fault::None);
+    (harness, issued)
 }
 
 /// What a rival did, in its order.

@@ -24,7 +24,7 @@ use service_tokens::{
     TokenServiceBuilder, TokenStore,
 };
 
-pub(crate) use contended::{Interrupted, changed_by_others, expect_contended};
+pub(crate) use contended::{Interrupted, changed_by_others, expect_contended, rotated_before_call};
 pub(crate) use courses::Courses;
 pub(crate) use expect::{expect_invalid, expect_not_active, expect_not_permitted, refusal_of};
 pub(crate) use factory::{Factory, Opened, SharedStore, Stores};

@@ -5,9 +5,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use futures_lite::future::block_on;
-use service_tokens::{
-    FileStore, IssueRequest, Requirement, RevokeRequest, Token, TokenService, TokenType,
-};
+use service_tokens::{IssueRequest, Requirement, RevokeRequest, Token};
 
 use crate::tool::{Tool, finish, of_2020};
 
@@ -101,11 +99,7 @@ fn revoke_all_covers_every_page() {
 #[test]
 fn revoke_all_with_descendants_revokes_all_below() {
     let tool = Tool::new();
-    let service = TokenService::builder(FileStore::open(tool.path()).unwrap(), "acme_live")
-        .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
-        .token_type(TokenType::new("manager", ["*", "service-tokens:*"]).unwrap())
-        .build()
-        .unwrap();
+    let service = tool.service();
     let request = |token_type: &str| IssueRequest::new(token_type, "x");
     let below = |token: &Token, token_type: &str| {
         let any = Requirement::any_token();

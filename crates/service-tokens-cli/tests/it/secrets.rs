@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use futures_lite::future::block_on;
-use service_tokens::{
-    FileStore, IssueRequest, Requirement, RotateRequest, TokenService, TokenType,
-};
+use service_tokens::{IssueRequest, Requirement, RotateRequest};
 
 use crate::tool::Tool;
 
@@ -102,11 +100,7 @@ fn report_leak_acts_on_right_secret_only() {
 #[test]
 fn report_leak_names_live_tokens_below() {
     let tool = Tool::new();
-    let service = TokenService::builder(FileStore::open(tool.path()).unwrap(), "acme_live")
-        .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
-        .token_type(TokenType::new("manager", ["*", "service-tokens:*"]).unwrap())
-        .build()
-        .unwrap();
+    let service = tool.service();
     let acme = service.owner("acme");
     let manager = block_on(acme.issue(IssueRequest::new("manager", "x"))).unwrap();
     let (id, older) = (manager.record.id(), manager.token.expose_secret());

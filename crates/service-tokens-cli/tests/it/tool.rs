@@ -82,6 +82,15 @@ impl Tool {
         self.run(&words).token()
     }
 
+    /// Returns a service over the file, with connectors and with managers that may do everything.
+    pub(crate) fn service(&self) -> TokenService<FileStore> {
+        TokenService::builder(FileStore::open(self.path()).unwrap(), "acme_live")
+            .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
+            .token_type(TokenType::new("manager", ["*", "service-tokens:*"]).unwrap())
+            .build()
+            .unwrap()
+    }
+
     /// Returns a service over the same file whose clock is at 2020.
     pub(crate) fn service_of_2020(&self) -> TokenService<FileStore> {
         let clock = ManualClock::new(DateTime::from_timestamp(1_577_836_800, 0).unwrap());

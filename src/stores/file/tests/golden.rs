@@ -74,8 +74,8 @@ async fn fill(store: &FileStore) {
     let version_of_9 = insert(record.clone().unwrap()).await;
     let until = Some(now() + Duration::microseconds(9));
     let (by, reason) = (Some("on call"), Some("INC-42"));
-    let suspension = NewSuspension { since: now(), until, by, reason };
-    let (suspended, _) = record.unwrap().suspend(now(), suspension, true).unwrap().unwrap();
+    let suspension = NewSuspension { since: now(), until, by, reason, displaces: true };
+    let (suspended, _) = record.unwrap().suspend(now(), suspension).unwrap().unwrap();
     store.replace(&suspended, version_of_9).await.unwrap();
 
     let digest = StoredDigest::imported(ImportAlgorithm::Sha256, [0x5a; 32]);

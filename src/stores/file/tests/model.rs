@@ -136,8 +136,9 @@ fn suspended_or_resumed(record: &Record, days: u64) -> Record {
         return resumed;
     }
     let until = (days > 0).then(|| now() + Duration::days(days.cast_signed()));
-    let suspension = NewSuspension { since: now(), until, by: Some("admin"), reason: Some("odd") };
-    record.suspend(now(), suspension, true).unwrap().unwrap().0
+    let (by, reason) = (Some("admin"), Some("odd"));
+    let suspension = NewSuspension { since: now(), until, by, reason, displaces: true };
+    record.suspend(now(), suspension).unwrap().unwrap().0
 }
 
 pub(super) async fn perform(store: &FileStore, step: &Step) -> Result<(), StoreError> {
