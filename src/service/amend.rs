@@ -38,12 +38,13 @@ impl<S: TokenStore> TokenService<S> {
     ) -> Result<Amended, ManageError> {
         let texts = [(Field::AmendedBy, &request.by), (Field::IssuedTo, &request.issued_to)];
         for (field, text) in texts {
-            text.as_ref().map_or(Ok(()), |text| self.policy.check_text(field, text))?;
+            text.as_ref().map_or(Ok(()), |text| self.core.policy.check_text(field, text))?;
         }
         let networks = request.networks.as_deref().map(requested_networks).transpose()?;
         let now = self.now();
         let (mut written, mut fields) = (None, Vec::new());
         let (record, version) = self
+            .core
             .records
             .change_version(Retry::YieldToStop, caller.owner(), id, |stored, lost| {
                 let present = &stored.record;
@@ -107,7 +108,7 @@ impl<S: TokenStore> TokenService<S> {
                 None => merged.remove(key),
             };
         }
-        self.policy.check_metadata(merged.iter())
+        self.core.policy.check_metadata(merged.iter())
     }
 
     /// Returns the end that the request asks for. Only a later end than the present one is limited, so a
@@ -125,9 +126,9 @@ impl<S: TokenStore> TokenService<S> {
             if caller.token_id().is_some() {
                 return Err(Field::ExpiresAt.breaks(Rule::LaterThanPresent { latest }));
             }
-            let token_type = self.rules.types().get(present.token_type());
+            let token_type = self.core.rules.types().get(present.token_type());
             let token_type = token_type.ok_or(Field::Type.breaks(Rule::Unknown))?;
-            let policy = self.policy.for_type(token_type);
+            let policy = self.core.policy.for_type(token_type);
             policy.check_extension(end, present.secret_created_at())?;
         }
         Ok(Some(end))

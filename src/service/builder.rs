@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use super::cache::Cache;
-use super::core::TokenService;
+use super::core::{Core, TokenService};
 use super::issue_gate::IssueGate;
 use super::last_used::{DEFAULT_RESOLUTION, MAX_RESOLUTION, PendingUses};
 use super::owner_limit::OwnerLimits;
@@ -561,7 +561,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
         };
         let resolution = self.last_used_resolution.filter(|_| self.store.tracks_last_used());
         let cache = self.cache.map(|(max_age, max_records)| Cache::new(max_age, max_records));
-        Ok(TokenService {
+        let core = Core {
             records: Records::new(self.store, cache),
             prefixes,
             rules,
@@ -576,7 +576,8 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             pending_uses: resolution.map(PendingUses::new),
             overlap_attempts: RecentTimes::new(OVERLAP_ATTEMPTS),
             bulk_suspension: AtomicI64::new(0),
-        })
+        };
+        Ok(TokenService { core: Arc::new(core) })
     }
 }
 

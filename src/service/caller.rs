@@ -99,8 +99,8 @@ impl<S: TokenStore> TokenService<S> {
         token: &VerifiedToken,
         scope: ReservedScope,
     ) -> Result<CallingToken, ManageError> {
-        let Some(present) = self.records.find(token.id()).await? else {
-            self.records.invalidate(token.id());
+        let Some(present) = self.core.records.find(token.id()).await? else {
+            self.core.records.invalidate(token.id());
             return Err(NotPermitted::NotActive(Refusal::UnknownId).into());
         };
         let lineage = present.record.lineage();
@@ -116,19 +116,19 @@ impl<S: TokenStore> TokenService<S> {
     ) -> Result<VerifiedToken, ManageError> {
         let not_active = |refusal| {
             // The cache may still have the record from before. A later verification must not accept it.
-            self.records.invalidate(token.id());
+            self.core.records.invalidate(token.id());
             NotPermitted::NotActive(refusal)
         };
         let any = Requirement::any_token();
         let verified = token
-            .matched_on(present, &self.digests)
+            .matched_on(present, &self.core.digests)
             .and_then(|matched| {
                 matched.authorize_by(
                     self.now(),
                     || self.earlier().passed,
                     &any,
                     &token.context(),
-                    &self.rules,
+                    &self.core.rules,
                 )
             })
             .map_err(not_active)?;
@@ -152,7 +152,7 @@ impl<S: TokenStore> TokenService<S> {
             Caller::Token(calling) => {
                 calling.expect_no_issuer(present)?;
                 calling.expect_contained(present)?;
-                Ok(self.policy.latest_below(calling.token.expires_at()))
+                Ok(self.core.policy.latest_below(calling.token.expires_at()))
             }
             Caller::Itself(token, scope) => {
                 self.admit(token, present, *scope)?;

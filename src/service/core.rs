@@ -51,6 +51,12 @@ use crate::token::{Prefix, TokenId, scanner_regex};
 /// # Ok(()) }
 /// ```
 pub struct TokenService<S> {
+    /// Shared with the drafts, which may outlive this value.
+    pub(super) core: Arc<Core<S>>,
+}
+
+/// The parts of a service.
+pub(super) struct Core<S> {
     pub(super) records: Records<S>,
     /// The prefix of new tokens first, then the other accepted prefixes.
     pub(super) prefixes: Vec<Prefix>,
@@ -81,32 +87,32 @@ pub struct FlushTimeout;
 impl<S> TokenService<S> {
     /// Returns the types of tokens that this service knows.
     pub fn token_types(&self) -> impl Iterator<Item = &TokenType> {
-        self.rules.types().iter()
+        self.core.rules.types().iter()
     }
 
     /// Returns the policy for new tokens.
     pub fn policy(&self) -> &Policy {
-        &self.policy
+        &self.core.policy
     }
 
     /// Returns the store.
     pub fn store(&self) -> &S {
-        &self.records.store
+        &self.core.records.store
     }
 
     /// Returns the time of the service's clock. It is never before the result of an earlier call.
     pub fn now(&self) -> DateTime<Utc> {
-        self.clock.now(|jump| self.report_clock_jump(jump))
+        self.core.clock.now(|jump| self.report_clock_jump(jump))
     }
 
     /// Returns the time for a verification.
     pub(super) fn now_coarse(&self) -> Moment {
-        self.clock.now_coarse(|jump| self.report_clock_jump(jump))
+        self.core.clock.now_coarse(|jump| self.report_clock_jump(jump))
     }
 
     /// Returns the earlier time, for operations that destroy records or must not miss a live token.
     pub(super) fn earlier(&self) -> Earlier {
-        self.clock.earlier(|jump| self.report_clock_jump(jump))
+        self.core.clock.earlier(|jump| self.report_clock_jump(jump))
     }
 
     /// Returns the start of a bulk suspension. It names the suspension, so no two are equal, also while the
@@ -115,7 +121,8 @@ impl<S> TokenService<S> {
     pub(super) fn start_bulk_suspension(&self) -> DateTime<Utc> {
         let now = self.now().timestamp_millis();
         let next = |last: i64| now.max(last.saturating_add(1));
-        let last = self.bulk_suspension.fetch_update(Relaxed, Relaxed, |last| Some(next(last)));
+        let last =
+            self.core.bulk_suspension.fetch_update(Relaxed, Relaxed, |last| Some(next(last)));
         from_micros(next(last.unwrap_or_else(|last| last)).saturating_mul(1_000))
     }
 
@@ -127,17 +134,17 @@ impl<S> TokenService<S> {
 
     #[cold]
     fn report_clock_jump(&self, jump: ClockJump) {
-        self.events.emit(Event::ClockJumped(jump));
+        self.core.events.emit(Event::ClockJumped(jump));
     }
 
     /// Starts the audit of a management operation, which ends with exactly one event.
     pub(super) fn audit(&self, operation: Operation, id: Option<TokenId>) -> Audit<'_> {
-        Audit::new(&self.events, operation, id)
+        Audit::new(&self.core.events, operation, id)
     }
 
     /// Returns a merge of pending uses into records. Create it before the store is read.
     pub(super) fn merge_last_used(&self) -> LastUsedMerge<'_> {
-        LastUsedMerge::new(self.pending_uses.as_ref())
+        LastUsedMerge::new(self.core.pending_uses.as_ref())
     }
 
     /// Creates an id for a token that is issued now. Store it before the request is sent, because a
@@ -169,7 +176,7 @@ impl<S> TokenService<S> {
     ///
     /// [`IssueRequest::id`]: crate::IssueRequest::id
     pub fn new_id(&self) -> Result<TokenId, RandomError> {
-        TokenId::generate(self.now(), &*self.random)
+        TokenId::generate(self.now(), &*self.core.random)
     }
 
     /// Returns whether the wall clock has jumped by more than a minute against the monotonic clock
@@ -230,7 +237,7 @@ impl<S> TokenService<S> {
     /// # Ok(()) }
     /// ```
     pub fn acknowledge_clock_jump(&self) -> Option<ClockJump> {
-        self.clock.acknowledge()
+        self.core.clock.acknowledge()
     }
 
     /// Waits until the event sink has received all events so far. Await it before the process ends, so that
@@ -254,7 +261,7 @@ impl<S> TokenService<S> {
     /// # Ok(()) }
     /// ```
     pub async fn flush_events(&self) {
-        self.events.flush().await;
+        self.core.events.flush().await;
     }
 
     /// Blocks the thread until the event sink has received all events so far, for at most `timeout`.
@@ -281,7 +288,7 @@ impl<S> TokenService<S> {
     /// # Ok(()) }
     /// ```
     pub fn flush_events_blocking(&self, timeout: Duration) -> Result<(), FlushTimeout> {
-        if self.events.flush_blocking(timeout) { Ok(()) } else { Err(FlushTimeout) }
+        if self.core.events.flush_blocking(timeout) { Ok(()) } else { Err(FlushTimeout) }
     }
 
     /// Returns a regular expression with which secret scanners find this service's tokens in text,
@@ -298,18 +305,18 @@ impl<S> TokenService<S> {
     /// # Ok(()) }
     /// ```
     pub fn scanner_regex(&self) -> String {
-        scanner_regex(&self.prefixes)
+        scanner_regex(&self.core.prefixes)
     }
 }
 
 impl<S> fmt::Debug for TokenService<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenService")
-            .field("prefixes", &self.prefixes)
-            .field("rules", &self.rules)
-            .field("policy", &self.policy)
-            .field("digests", &self.digests)
-            .field("clock", &self.clock)
+            .field("prefixes", &self.core.prefixes)
+            .field("rules", &self.core.rules)
+            .field("policy", &self.core.policy)
+            .field("digests", &self.core.digests)
+            .field("clock", &self.core.clock)
             .finish_non_exhaustive()
     }
 }

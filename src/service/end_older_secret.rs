@@ -28,14 +28,15 @@ impl<S: TokenStore> TokenService<S> {
         request: &EndOlderRequest,
     ) -> Result<EndedOlder, ManageError> {
         if let Some(by) = &request.by {
-            self.policy.check_text(Field::RotatedBy, by)?;
+            self.core.policy.check_text(Field::RotatedBy, by)?;
         }
         if let Some(reason) = &request.reason {
-            self.policy.check_text(Field::Reason, reason)?;
+            self.core.policy.check_text(Field::Reason, reason)?;
         }
         let now = self.now();
         let mut own = None;
         let record = self
+            .core
             .records
             .change(Retry::Persistent, caller.owner(), id, |present, lost| {
                 // Only after a lost answer may the end in the record be this one.

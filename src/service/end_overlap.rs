@@ -39,19 +39,19 @@ impl<S: TokenStore> TokenService<S> {
     /// Ends the overlap after this first use, unless another verification has tried it recently.
     pub(super) async fn end_overlap(&self, id: TokenId, first_use: FirstUse, now: DateTime<Utc>) {
         let number = first_use.number();
-        if let Some(tried) = self.overlap_attempts.get(number)
+        if let Some(tried) = self.core.overlap_attempts.get(number)
             && now.timestamp_micros().saturating_sub(tried) < micros(RETRY_AFTER)
         {
             return;
         }
-        self.overlap_attempts.set(number, now.timestamp_micros());
-        let audit = OverlapAudit { events: &self.events, id, ended: false };
+        self.core.overlap_attempts.set(number, now.timestamp_micros());
+        let audit = OverlapAudit { events: &self.core.events, id, ended: false };
         let outcome = self.try_end_overlap(id, &first_use, now).await;
         match &outcome {
             // The record that showed an overlap is out of date.
-            Ok(OverlapEnd::NothingToDo) => self.records.invalidate(id),
+            Ok(OverlapEnd::NothingToDo) => self.core.records.invalidate(id),
             // If the revocation or suspension fails, the next use must try again at once.
-            Ok(OverlapEnd::LeftToStop) => self.overlap_attempts.set(number, i64::MIN),
+            Ok(OverlapEnd::LeftToStop) => self.core.overlap_attempts.set(number, i64::MIN),
             _ => {}
         }
         audit.end(outcome);
@@ -68,7 +68,7 @@ impl<S: TokenStore> TokenService<S> {
         let failed = |lost: Option<(Record, _)>, error| Err(lost.map_or(error, |(_, lost)| lost));
         let (mut conflicts, mut losses, mut guard) = (0, 0, None);
         while conflicts < PERSISTENT_ATTEMPTS && losses < ATTEMPTS {
-            let present = match self.records.find(id).await {
+            let present = match self.core.records.find(id).await {
                 Ok(Some(present)) => present,
                 Ok(None) => return Ok(OverlapEnd::NothingToDo),
                 Err(error) => return failed(lost, error),
@@ -82,14 +82,14 @@ impl<S: TokenStore> TokenService<S> {
             let Some(changed) = present.record.first_used(first_use, now) else {
                 return Ok(OverlapEnd::NothingToDo);
             };
-            if self.records.is_being_stopped(id) {
+            if self.core.records.is_being_stopped(id) {
                 return lost.map_or(Ok(OverlapEnd::LeftToStop), |(_, lost)| Err(lost));
             }
-            match self.records.replace(&changed, present.version).await {
+            match self.core.records.replace(&changed, present.version).await {
                 Ok(_) => return Ok(OverlapEnd::ended(&changed)),
                 Err(StoreError::Conflict) => {
                     conflicts += 1;
-                    guard.get_or_insert_with(|| self.records.begin_first_use(id));
+                    guard.get_or_insert_with(|| self.core.records.begin_first_use(id));
                 }
                 Err(error @ StoreError::Indeterminate { .. }) => {
                     losses += 1;

@@ -55,11 +55,11 @@ impl<S: TokenStore> TokenService<S> {
     /// ```
     pub async fn flush_last_used(&self) -> Result<Flushed, StoreError> {
         let mut flushed = Flushed { tokens: 0 };
-        let Some(uses) = &self.pending_uses else { return Ok(flushed) };
+        let Some(uses) = &self.core.pending_uses else { return Ok(flushed) };
         for batch in uses.to_flush().chunks(BATCH) {
-            if let Err(error) = self.records.store.touch(batch).await {
+            if let Err(error) = self.core.records.store.touch(batch).await {
                 let (waiting, cause) = (uses.waiting(), with_sources(&error));
-                self.events.emit(Event::LastUsedNotFlushed { waiting, cause });
+                self.core.events.emit(Event::LastUsedNotFlushed { waiting, cause });
                 return Err(error);
             }
             uses.flushed(batch);

@@ -38,8 +38,8 @@ impl<S: TokenStore> TokenService<S> {
     /// # Ok(()) }
     /// ```
     pub async fn follow_changes(&self) -> Result<(), StoreError> {
-        let Some(cache) = &self.records.cache else { return Ok(()) };
-        let Some(mut changes) = self.records.store.changes().await? else { return Ok(()) };
+        let Some(cache) = &self.core.records.cache else { return Ok(()) };
+        let Some(mut changes) = self.core.records.store.changes().await? else { return Ok(()) };
         // The stream does not report changes from before it was opened.
         cache.invalidate_all();
         loop {

@@ -115,7 +115,7 @@ impl<S: TokenStore> TokenService<S> {
         if let Some(place) = &mut place {
             place.begin_insert();
         }
-        let inserted = self.records.insert(record.clone(), &digest.stored()).await;
+        let inserted = self.core.records.insert(record.clone(), &digest.stored()).await;
         if let Some(mut place) = place {
             place.end_insert(&inserted);
         }
@@ -137,10 +137,10 @@ impl<S: TokenStore> TokenService<S> {
     fn import_digest(&self, source: &ImportSource) -> Result<ImportDigest, InvalidField> {
         let digest = match source {
             ImportSource::Digest(digest) => {
-                Some(*digest).filter(|digest| self.import_forms.have(digest.algorithm()))
+                Some(*digest).filter(|digest| self.core.import_forms.have(digest.algorithm()))
             }
             ImportSource::Plaintext(text) => {
-                self.import_forms.digest_of(text.as_str().as_bytes(), &self.prefixes)
+                self.core.import_forms.digest_of(text.as_str().as_bytes(), &self.core.prefixes)
             }
             ImportSource::TooLong => None,
         };
@@ -155,7 +155,7 @@ impl<S: TokenStore> TokenService<S> {
         digest: &ImportDigest,
     ) -> Result<Option<Imported>, ManageError> {
         let id = digest.token_id();
-        let Some(found) = self.records.find(id).await? else { return Ok(None) };
+        let Some(found) = self.core.records.find(id).await? else { return Ok(None) };
         let record = found.record;
         let is_same = record.owner() == owner
             && record.token_type() == request.token_type
@@ -173,17 +173,21 @@ impl<S: TokenStore> TokenService<S> {
         request: &ImportRequest,
         digest: &ImportDigest,
     ) -> Result<NewImport<'_>, ManageError> {
-        let permit = self.issue_gate.enter()?;
+        let permit = self.core.issue_gate.enter()?;
         let now = self.now();
-        self.policy.check_text(Field::Owner, owner)?;
-        self.policy.check_text(Field::IssuedTo, &request.issued_to)?;
+        self.core.policy.check_text(Field::Owner, owner)?;
+        self.core.policy.check_text(Field::IssuedTo, &request.issued_to)?;
         if let Some(by) = &request.issued_by {
-            self.policy.check_text(Field::IssuedBy, by)?;
+            self.core.policy.check_text(Field::IssuedBy, by)?;
         }
-        self.policy.check_metadata(request.metadata.iter())?;
+        self.core.policy.check_metadata(request.metadata.iter())?;
         let networks = request.networks.as_deref().map(requested_networks).transpose()?;
-        let token_type =
-            self.rules.types().get(&request.token_type).ok_or(Field::Type.breaks(Rule::Unknown))?;
+        let token_type = self
+            .core
+            .rules
+            .types()
+            .get(&request.token_type)
+            .ok_or(Field::Type.breaks(Rule::Unknown))?;
         if token_type.limits().retired {
             return Err(Field::Type.breaks(Rule::Retired).into());
         }
@@ -200,7 +204,7 @@ impl<S: TokenStore> TokenService<S> {
             }
         }
         let scopes = request.scopes.as_ref().map_or(present, |requested| requested.as_scopes());
-        let expires_at = self.policy.for_type(token_type).end(request.expiry, now)?;
+        let expires_at = self.core.policy.for_type(token_type).end(request.expiry, now)?;
         let created_at = request.created_at.map_or(now, whole_micros);
         if created_at > now {
             return Err(Field::CreatedAt.breaks(Rule::TooLate { latest: now }).into());

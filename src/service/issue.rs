@@ -62,12 +62,12 @@ impl<S: TokenStore> TokenService<S> {
         if let Some(place) = &mut place {
             place.begin_insert();
         }
-        let inserted = self.records.insert(record, &digest).await;
+        let inserted = self.core.records.insert(record, &digest).await;
         if let Some(mut place) = place {
             place.end_insert(&inserted);
         }
         let record = inserted?;
-        let token = Token::assemble(&self.prefixes[0], id, &secret);
+        let token = Token::assemble(&self.core.prefixes[0], id, &secret);
         Ok((Issued { token, record }, permit))
     }
 
@@ -84,7 +84,7 @@ impl<S: TokenStore> TokenService<S> {
         refused: ManageError,
     ) -> ManageError {
         let Some(id) = request.id else { return refused };
-        match self.records.find(id).await {
+        match self.core.records.find(id).await {
             Ok(Some(found)) if found.record.owner() == issuer.owner() => ManageError::Exists { id },
             Ok(_) => refused,
             Err(error) => error.into(),
@@ -97,20 +97,24 @@ impl<S: TokenStore> TokenService<S> {
         issuer: &Issuer<'_>,
         request: &IssueRequest,
     ) -> Result<NewToken<'_>, ManageError> {
-        let permit = self.issue_gate.enter()?;
+        let permit = self.core.issue_gate.enter()?;
         let now = self.now();
         let (owner, calling) = (issuer.owner(), issuer.calling_token());
         self.check_texts(owner, request)?;
         let networks = networks_below(request.networks.as_deref(), calling)?;
-        let token_type =
-            self.rules.types().get(&request.token_type).ok_or(Field::Type.breaks(Rule::Unknown))?;
+        let token_type = self
+            .core
+            .rules
+            .types()
+            .get(&request.token_type)
+            .ok_or(Field::Type.breaks(Rule::Unknown))?;
         if token_type.limits().retired {
             return Err(Field::Type.breaks(Rule::Retired).into());
         }
         if token_type.limits().require_networks && networks.is_none() {
             return Err(Field::Networks.breaks(Rule::NetworksRequired).into());
         }
-        let policy = self.policy.for_type(token_type);
+        let policy = self.core.policy.for_type(token_type);
         let present = token_type.scopes();
         if let Some(requested) = &request.scopes {
             if requested.as_scopes().is_empty() {
@@ -125,13 +129,13 @@ impl<S: TokenStore> TokenService<S> {
             return Err(Field::Scopes.breaks(Rule::ExceedsCallerScopes).into());
         }
         let id = match request.id {
-            Some(id) => recent_v7(id, [now, self.clock.reading()])?,
-            None => TokenId::generate(now, &*self.random)?,
+            Some(id) => recent_v7(id, [now, self.core.clock.reading()])?,
+            None => TokenId::generate(now, &*self.core.random)?,
         };
         let latest = calling.and_then(|calling| policy.latest_below(calling.token.expires_at()));
         let expires_at = policy.end_until(request.expiry, now, latest)?;
-        let secret = Secret::generate(&*self.random)?;
-        let digest = self.digests.make(id, secret.characters(), self.prefixes[0].tag());
+        let secret = Secret::generate(&*self.core.random)?;
+        let digest = self.core.digests.make(id, secret.characters(), self.core.prefixes[0].tag());
         let record = Record::new(&NewRecord {
             id,
             owner,
@@ -153,12 +157,12 @@ impl<S: TokenStore> TokenService<S> {
     }
 
     fn check_texts(&self, owner: &str, request: &IssueRequest) -> Result<(), InvalidField> {
-        self.policy.check_text(Field::Owner, owner)?;
-        self.policy.check_text(Field::IssuedTo, &request.issued_to)?;
+        self.core.policy.check_text(Field::Owner, owner)?;
+        self.core.policy.check_text(Field::IssuedTo, &request.issued_to)?;
         if let Some(by) = &request.issued_by {
-            self.policy.check_text(Field::IssuedBy, by)?;
+            self.core.policy.check_text(Field::IssuedBy, by)?;
         }
-        self.policy.check_metadata(request.metadata.iter())
+        self.core.policy.check_metadata(request.metadata.iter())
     }
 }
 

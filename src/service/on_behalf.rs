@@ -195,10 +195,9 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         // suspended, because its secret was never returned.
         //
         // The calling token may also have been amended in the meantime, so the bounds are compared again.
-        let bounded =
-            self.service.calling_token(self.token, scope).await.and_then(|calling| {
-                Ok(calling.expect_bounded(&issued.record, &self.service.policy)?)
-            });
+        let bounded = self.service.calling_token(self.token, scope).await.and_then(|calling| {
+            Ok(calling.expect_bounded(&issued.record, &self.service.core.policy)?)
+        });
         match bounded {
             Ok(()) => Ok(issued),
             Err(error) => Err(self.revoke_new(&issued, error).await),
@@ -291,10 +290,9 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
         let rotated = self.service.try_rotate(&Caller::Token(&calling), id, request).await?;
         // The second reading, as after an issue. The token is not revoked, because its client may have done
         // no wrong.
-        let bounded =
-            self.service.calling_token(self.token, scope).await.and_then(|calling| {
-                Ok(calling.expect_bounded(&rotated.record, &self.service.policy)?)
-            });
+        let bounded = self.service.calling_token(self.token, scope).await.and_then(|calling| {
+            Ok(calling.expect_bounded(&rotated.record, &self.service.core.policy)?)
+        });
         match bounded {
             Ok(()) => Ok(rotated),
             Err(ManageError::NotPermitted(cause)) => Err(ManageError::Overtaken { id, cause }),
@@ -426,7 +424,7 @@ impl<'s, S: TokenStore> OnBehalf<'s, S> {
 
     /// Waits for room in the queue of events before the calling token acts.
     async fn audit_act(self, operation: Operation, id: Option<TokenId>) -> Audit<'s> {
-        Audit::of_act(&self.service.events, operation, id, self.token.id()).await
+        Audit::of_act(&self.service.core.events, operation, id, self.token.id()).await
     }
 
     fn calling_id(self) -> Option<TokenId> {

@@ -57,10 +57,10 @@ impl<S: TokenStore> TokenService<S> {
     /// ```
     pub async fn pause_issuing(&self, reason: impl Into<String>) -> Result<(), ManageError> {
         let reason = reason.into();
-        self.policy.check_text(Field::Reason, &reason)?;
-        let resumptions = self.issue_gate.close(&reason);
-        self.events.emit(Event::IssuingPaused { reason });
-        poll_fn(|context| self.issue_gate.poll_idle(resumptions, context)).await;
+        self.core.policy.check_text(Field::Reason, &reason)?;
+        let resumptions = self.core.issue_gate.close(&reason);
+        self.core.events.emit(Event::IssuingPaused { reason });
+        poll_fn(|context| self.core.issue_gate.poll_idle(resumptions, context)).await;
         Ok(())
     }
 
@@ -79,8 +79,8 @@ impl<S: TokenStore> TokenService<S> {
     /// # Ok(()) }
     /// ```
     pub fn resume_issuing(&self) -> ResumedIssuing {
-        if self.issue_gate.open() {
-            self.events.emit(Event::IssuingResumed);
+        if self.core.issue_gate.open() {
+            self.core.events.emit(Event::IssuingResumed);
             ResumedIssuing::WasPaused
         } else {
             ResumedIssuing::WasNotPaused
@@ -89,7 +89,7 @@ impl<S: TokenStore> TokenService<S> {
 
     /// Returns the reason why issuing is paused, or `None` if it is not.
     pub fn issuing_paused(&self) -> Option<String> {
-        self.issue_gate.reason()
+        self.core.issue_gate.reason()
     }
 }
 

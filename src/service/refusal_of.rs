@@ -50,12 +50,12 @@ impl<S> TokenService<S> {
             State::Suspended => return Some(Refusal::Suspended),
             State::Pending | State::Active => {}
         }
-        match self.rules.owner_status(record.owner()) {
+        match self.core.rules.owner_status(record.owner()) {
             OwnerStatus::Open => {}
             OwnerStatus::Closed => return Some(Refusal::OwnerClosed),
             OwnerStatus::Unknown => return Some(Refusal::OwnerUnknown),
         }
-        let is_known = self.rules.types().get(record.token_type()).is_some();
+        let is_known = self.core.rules.types().get(record.token_type()).is_some();
         (!is_known).then_some(Refusal::UnknownType)
     }
 }

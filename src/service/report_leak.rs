@@ -179,7 +179,7 @@ impl<S: TokenStore> TokenService<S> {
     fn check_leak(&self, request: &LeakRequest) -> Result<(), InvalidField> {
         let texts = [(Field::RevokedBy, &request.by), (Field::Reason, &request.reason)];
         texts.into_iter().try_for_each(|(field, text)| {
-            text.as_ref().map_or(Ok(()), |text| self.policy.check_text(field, text))
+            text.as_ref().map_or(Ok(()), |text| self.core.policy.check_text(field, text))
         })
     }
 
@@ -193,13 +193,13 @@ impl<S: TokenStore> TokenService<S> {
     ) -> Result<(), ManageError> {
         for _ in 0..ATTEMPTS {
             report.rotated_itself = false;
-            (report.outcome, report.record) = match self.records.find(hashed.id()).await {
+            (report.outcome, report.record) = match self.core.records.find(hashed.id()).await {
                 Ok(Some(stored)) => {
                     report.rotated_itself = has_made_newest(&stored.record);
                     self.compare_leak(hashed, stored.record)
                 }
                 Ok(None) => {
-                    self.digests.verify_nothing(hashed);
+                    self.core.digests.verify_nothing(hashed);
                     (LeakOutcome::UnknownId, None)
                 }
                 Err(error) => (LeakOutcome::CannotTell(CannotTell::StoreUnavailable(error)), None),
@@ -230,7 +230,7 @@ impl<S: TokenStore> TokenService<S> {
         record: Record,
     ) -> (LeakOutcome, Option<Record>) {
         let times = self.times();
-        let outcome = match record.matches_hashed(hashed, &self.digests) {
+        let outcome = match record.matches_hashed(hashed, &self.core.digests) {
             Ok(matched) if matched.secret_ended(times.now) => LeakOutcome::EndedSecret,
             Ok(matched) => match record.state_by(times) {
                 state @ (State::Expired | State::Revoked) => LeakOutcome::EndedToken { state },
@@ -267,7 +267,7 @@ impl<S: TokenStore> TokenService<S> {
             return Ok(LeakResponse::EndedOlder);
         }
         let is_unchanged = |present: &Record| {
-            let matched = present.matches_hashed(hashed, &self.digests);
+            let matched = present.matches_hashed(hashed, &self.core.digests);
             let accepted = matched.is_ok_and(|matched| !matched.secret_ended(self.now()));
             let rotated = present.secret_created_at() != record.secret_created_at();
             if accepted && !rotated { Ok(()) } else { Err(outdated()) }

@@ -56,6 +56,7 @@ impl<S: TokenStore> TokenService<S> {
         let now = self.now();
         let (mut own, mut guard) = (None, None);
         let record = self
+            .core
             .records
             .change(Retry::Persistent, owner, id, |present, lost| {
                 // Only after a lost answer may a revocation in the record be this one. Otherwise another
@@ -71,7 +72,7 @@ impl<S: TokenStore> TokenService<S> {
                     .revoke(now, request.by.as_deref(), request.reason.as_deref())
                     .map_err(|denied| ManageError::of_denied(id, denied))?;
                 if let Some(revoked) = &revoked {
-                    guard.get_or_insert_with(|| self.records.begin_stop(id));
+                    guard.get_or_insert_with(|| self.core.records.begin_stop(id));
                     own = revoked.revocation().cloned();
                 }
                 Ok(revoked)
@@ -82,10 +83,10 @@ impl<S: TokenStore> TokenService<S> {
 
     pub(super) fn check_revocation(&self, request: &RevokeRequest) -> Result<(), ManageError> {
         if let Some(by) = &request.by {
-            self.policy.check_text(Field::RevokedBy, by)?;
+            self.core.policy.check_text(Field::RevokedBy, by)?;
         }
         if let Some(reason) = &request.reason {
-            self.policy.check_text(Field::Reason, reason)?;
+            self.core.policy.check_text(Field::Reason, reason)?;
         }
         Ok(())
     }

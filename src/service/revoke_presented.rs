@@ -65,7 +65,7 @@ impl<S: TokenStore> TokenService<S> {
             Ok(hashed) => hashed,
             Err(malformed) => {
                 let refused = VerifyError::Refused(Refusal::Malformed(malformed));
-                self.events.emit(Event::of_refusal(None, None, &refused));
+                self.core.events.emit(Event::of_refusal(None, None, &refused));
                 return Err(RevokePresentedError::Malformed(malformed));
             }
         };
@@ -75,7 +75,7 @@ impl<S: TokenStore> TokenService<S> {
         let refusal = match self.try_revoke_presented(&hashed, &request, &owner).await {
             Err(ManageError::NotPermitted(NotPermitted::NotActive(refusal))) => refusal,
             Err(ManageError::NotFound { .. }) => {
-                self.digests.verify_nothing(&hashed);
+                self.core.digests.verify_nothing(&hashed);
                 Refusal::UnknownId
             }
             outcome => {
@@ -102,7 +102,7 @@ impl<S: TokenStore> TokenService<S> {
     ) -> Result<Revoked, ManageError> {
         self.check_revocation(request)?;
         let holds = |present: &Record| {
-            let matched = present.matches_hashed(hashed, &self.digests);
+            let matched = present.matches_hashed(hashed, &self.core.digests);
             let ended = matched.map(|matched| matched.secret_ended(self.now()));
             if ended == Ok(true) {
                 // The secret was one of the token's, so the event of the refusal names the owner.

@@ -21,13 +21,13 @@ impl<S: TokenStore> TokenService<S> {
         request: &RotateRequest,
     ) -> Result<Issued, ManageError> {
         if let Some(by) = &request.by {
-            self.policy.check_text(Field::RotatedBy, by)?;
+            self.core.policy.check_text(Field::RotatedBy, by)?;
         }
         let times = self.times();
         let now = times.now;
-        let older_ends = self.policy.older_end(request.older_ends, now)?;
-        let secret = Secret::generate(&*self.random)?;
-        let digest = self.digests.make(id, secret.characters(), self.prefixes[0].tag());
+        let older_ends = self.core.policy.older_end(request.older_ends, now)?;
+        let secret = Secret::generate(&*self.core.random)?;
+        let digest = self.core.digests.make(id, secret.characters(), self.core.prefixes[0].tag());
         let mut rotation = Rotation {
             digest,
             older_ends: match older_ends {
@@ -42,6 +42,7 @@ impl<S: TokenStore> TokenService<S> {
             made_with: caller.presented_secret(),
         };
         let record = self
+            .core
             .records
             .change(Retry::YieldToStop, caller.owner(), id, |present, _| {
                 // The result of an earlier attempt was lost, and the rotation happened.
@@ -49,11 +50,11 @@ impl<S: TokenStore> TokenService<S> {
                     return Ok(None);
                 }
                 let latest = self.may_rotate(caller, present)?;
-                let token_type = self.rules.types().get(present.token_type());
+                let token_type = self.core.rules.types().get(present.token_type());
                 // The limits of a new end are those of the token's type, which only the record names.
                 if let (Some(requested), Some(token_type)) = (request.expiry, token_type) {
                     rotation.expires_at =
-                        Some(self.policy.for_type(token_type).end(requested, now)?);
+                        Some(self.core.policy.for_type(token_type).end(requested, now)?);
                 }
                 if let (Some(start), Some(Some(end))) = (present.not_before(), rotation.expires_at)
                     && end <= start
@@ -72,7 +73,7 @@ impl<S: TokenStore> TokenService<S> {
                 Ok(Some(rotated.below(caller.lineage())?))
             })
             .await?;
-        Ok(Issued { token: Token::assemble(&self.prefixes[0], id, &secret), record })
+        Ok(Issued { token: Token::assemble(&self.core.prefixes[0], id, &secret), record })
     }
 }
 

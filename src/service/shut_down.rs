@@ -87,7 +87,7 @@ impl<S: TokenStore> TokenService<S> {
             deadline.as_mut().poll(context).map(|()| Err(FlushTimeout))
         })
         .await;
-        let store = self.records.store.close().await;
+        let store = self.core.records.store.close().await;
         ShutDown { last_used, events, store }
     }
 }

@@ -70,12 +70,12 @@ impl<S: TokenStore> TokenService<S> {
         since: DateTime<Utc>,
     ) -> Result<SuspensionSpan, InvalidField> {
         if let Some(by) = &request.by {
-            self.policy.check_text(Field::SuspendedBy, by)?;
+            self.core.policy.check_text(Field::SuspendedBy, by)?;
         }
         if let Some(reason) = &request.reason {
-            self.policy.check_text(Field::Reason, reason)?;
+            self.core.policy.check_text(Field::Reason, reason)?;
         }
-        Ok(SuspensionSpan { since, until: self.policy.suspension_end(request.end, since)? })
+        Ok(SuspensionSpan { since, until: self.core.policy.suspension_end(request.end, since)? })
     }
 
     /// Suspends with a request that was checked before.
@@ -103,6 +103,7 @@ impl<S: TokenStore> TokenService<S> {
         let (mut own, mut guard) = (None, None);
         let mut replaced = None;
         let record = self
+            .core
             .records
             .change(Retry::Persistent, caller.owner(), id, |present, lost| {
                 // Only after a lost answer may a suspension in the record be this one.
@@ -122,7 +123,7 @@ impl<S: TokenStore> TokenService<S> {
                     .suspend(self.earlier().time, new)
                     .map_err(|denied| ManageError::of_denied(id, denied))?;
                 let Some((suspended, taken)) = suspended else { return Ok(None) };
-                guard.get_or_insert_with(|| self.records.begin_stop(id));
+                guard.get_or_insert_with(|| self.core.records.begin_stop(id));
                 (own, replaced) = (named(&suspended, request).cloned(), taken);
                 Ok(Some(suspended))
             })
@@ -146,7 +147,7 @@ impl<S: TokenStore> TokenService<S> {
 
     pub(super) fn check_resumption(&self, request: &ResumeRequest) -> Result<(), InvalidField> {
         match &request.by {
-            Some(by) => self.policy.check_text(Field::ResumedBy, by),
+            Some(by) => self.core.policy.check_text(Field::ResumedBy, by),
             None => Ok(()),
         }
     }
@@ -160,6 +161,7 @@ impl<S: TokenStore> TokenService<S> {
     ) -> Result<Resumed, ManageError> {
         let mut first: Option<Vec<Suspension>> = None;
         let record = self
+            .core
             .records
             .change(Retry::YieldToStop, owner, id, |present, lost| {
                 let resumed = present

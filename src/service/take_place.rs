@@ -17,13 +17,13 @@ impl<S: TokenStore> TokenService<S> {
         owner: &str,
         id: TokenId,
     ) -> Result<Option<Place<'_>>, ManageError> {
-        let Some(max) = self.policy.max_active_per_owner else { return Ok(None) };
+        let Some(max) = self.core.policy.max_active_per_owner else { return Ok(None) };
         let now = self.earlier().time;
-        let mut count = self.owner_limits.count(owner, &self.clock);
+        let mut count = self.core.owner_limits.count(owner, &self.core.clock);
         let filter = Filter::new().owner(owner).states(States::LIVE);
         let mut request = ListRequest::from(filter).limit(max.clamp(1, MAX_PAGE_LEN));
         loop {
-            let page = self.records.store.list(&request, now).await?;
+            let page = self.core.records.store.list(&request, now).await?;
             // The store may return more records than the filter selects.
             let live = page
                 .items

@@ -393,7 +393,7 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
 impl<S: TokenStore> View<'_, S> {
     pub(super) async fn try_get(&self, id: TokenId) -> Result<StoredRecord, ManageError> {
         let merge = self.service.merge_last_used();
-        let mut stored = owned(self.service.records.find(id).await?, self.owner, id)?;
+        let mut stored = owned(self.service.core.records.find(id).await?, self.owner, id)?;
         merge.apply(&mut stored);
         Ok(stored)
     }
@@ -422,7 +422,7 @@ impl<S: TokenStore> View<'_, S> {
         if request.filter.unused_since.is_some() && !merge.is_tracked() {
             return Err(StoreError::last_use_not_tracked().into());
         }
-        let mut page = self.service.records.store.list(&request, now).await?;
+        let mut page = self.service.core.records.store.list(&request, now).await?;
         // The store may not know a filter, may apply one wrongly, or may not have a pending use yet. None of
         // these may add a record to the page.
         page.items.retain_mut(|stored| {

@@ -155,15 +155,15 @@ impl<S: TokenStore> TokenService<S> {
         freshness: Freshness,
         usage: Use,
     ) -> Result<Outcome, Later<'f>> {
-        match ParsedToken::parse(token, &self.prefixes) {
+        match ParsedToken::parse(token, &self.core.prefixes) {
             Ok(token) => self.verify_hashed(
-                self.digests.hash(&token),
+                self.core.digests.hash(&token),
                 requirement,
                 context,
                 freshness,
                 usage,
             ),
-            Err(malformed) if self.import_forms.is_empty() => {
+            Err(malformed) if self.core.import_forms.is_empty() => {
                 let malformed = VerifyError::Refused(Refusal::Malformed(malformed));
                 Ok(Err(self.refuse(None, malformed, freshness)))
             }
@@ -206,7 +206,7 @@ impl<S: TokenStore> TokenService<S> {
     ) -> Result<Outcome, Later<'f>> {
         let (id, now) = (token.id(), self.now_coarse());
         let mut verdict = None;
-        let answered = self.records.store.find_now(id, &mut |found| {
+        let answered = self.core.records.store.find_now(id, &mut |found| {
             let found = found.map(|found| (found.record, found.used_micros()));
             verdict = Some(self.judge(&token, found, now, requirement, context));
         });

@@ -70,7 +70,7 @@ impl<'t, S: TokenStore> Scan<'t, S> {
         on_progress: OnProgress<'_>,
     ) -> Result<BulkOutcome, BulkError> {
         let mut progress =
-            Progress::new(&self.view.service.events, operation, self.cause, on_progress);
+            Progress::new(&self.view.service.core.events, operation, self.cause, on_progress);
         let ended = self.passes(operation, &mut progress).await;
         progress.end(ended)
     }
@@ -134,7 +134,7 @@ impl<'t, S: TokenStore> Scan<'t, S> {
         operation: &impl BulkOperation,
     ) -> Result<Option<StoredRecord>, ManageError> {
         let service = self.view.service;
-        let found = service.records.find(id).await?;
+        let found = service.core.records.find(id).await?;
         let now = service.earlier().time;
         let found = owned(found, self.view.owner, id).ok();
         Ok(found.filter(|stored| {
@@ -147,7 +147,7 @@ impl<'t, S: TokenStore> Scan<'t, S> {
         found: Vec<StoredRecord>,
         operation: &'a O,
     ) -> ConcurrentFutures<'a, (TokenId, Result<bool, ManageError>)> {
-        let events = &self.view.service.events;
+        let events = &self.view.service.core.events;
         let futures = found.into_iter().map(move |stored| -> BoxFuture<'a, _> {
             Box::pin(async move {
                 let id = stored.record.id();

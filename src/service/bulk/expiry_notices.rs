@@ -249,8 +249,8 @@ impl<S: TokenStore> ExpiryScan<'_, S> {
                 page.map_err(|cause| ExpiryNoticesError::Stopped { notices: done.notices, cause })?;
             for stored in &page.items {
                 for notice in window.notices(&stored.record) {
-                    let _room = service.events.room(Purpose::Bulk).await;
-                    service.events.emit(notice);
+                    let _room = service.core.events.room(Purpose::Bulk).await;
+                    service.core.events.emit(notice);
                     done.notices += 1;
                 }
             }

@@ -219,7 +219,7 @@ impl<S: TokenStore> BulkOperation for Removal<'_, S> {
         let selects = |found: &StoredRecord| {
             self.filter.matches(&found.record, found.last_used, service.earlier().time)
         };
-        service.records.remove(found, selects).await
+        service.core.records.remove(found, selects).await
     }
 
     fn event(&self, outcome: &BulkOutcome, stopped: Option<String>) -> Event {

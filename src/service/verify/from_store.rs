@@ -25,7 +25,7 @@ impl<S: TokenStore> TokenService<S> {
         usage: Use,
     ) -> Later<'f> {
         Box::pin(async move {
-            let verdict = match &self.records.cache {
+            let verdict = match &self.core.records.cache {
                 Some(cache) if freshness == Freshness::Cached => {
                     self.verify_cached(cache, &token, requirement, context).await
                 }
@@ -47,8 +47,8 @@ impl<S: TokenStore> TokenService<S> {
         requirement: &Requirement,
         context: &RequestContext,
     ) -> Result<(Accepted, Moment), Denied> {
-        let asked_at = self.clock.monotonic();
-        let found = self.records.store.find(token.id()).await?;
+        let asked_at = self.core.clock.monotonic();
+        let found = self.core.records.store.find(token.id()).await?;
         let found = found.as_ref().map(|stored| (&stored.record, stored.last_used.micros()));
         self.judge_answer(token, found, asked_at, requirement, context)
     }
@@ -62,7 +62,7 @@ impl<S: TokenStore> TokenService<S> {
         requirement: &Requirement,
         context: &RequestContext,
     ) -> Result<(Accepted, Moment), Denied> {
-        let began = self.clock.monotonic();
+        let began = self.core.clock.monotonic();
         let id = token.id();
         let mut lookup = cache.get(id, began, || self.read(id));
         loop {
@@ -70,7 +70,7 @@ impl<S: TokenStore> TokenService<S> {
                 Lookup::Cached(answer) => (answer, false),
                 Lookup::InFlight { waiter, started } => {
                     let answer = waiter.await?;
-                    let now = self.clock.monotonic();
+                    let now = self.core.clock.monotonic();
                     if !started && !cache.is_fresh(answer.asked_at, now) {
                         // The joined read took too long, so its answer is too old for this verification.
                         lookup = cache.get(id, now, || self.read(id));
@@ -86,7 +86,7 @@ impl<S: TokenStore> TokenService<S> {
             if outcome.is_ok() || is_latest {
                 return outcome;
             }
-            match cache.reread(id, &answer, self.clock.monotonic(), || self.read(id)) {
+            match cache.reread(id, &answer, self.core.clock.monotonic(), || self.read(id)) {
                 None => return outcome,
                 Some(later) => lookup = later,
             }
@@ -96,7 +96,7 @@ impl<S: TokenStore> TokenService<S> {
     /// Returns a read from the store. It owns what it needs, because any waiting verification may poll
     /// it.
     fn read(&self, id: TokenId) -> ReadFuture {
-        let store = self.records.store.clone();
+        let store = self.core.records.store.clone();
         Box::pin(async move { Ok(find_in(&*store, id).await?.map(|stored| stored.record)) })
     }
 
@@ -114,6 +114,6 @@ impl<S: TokenStore> TokenService<S> {
         let accepted = self
             .judge(token, found, now, requirement, context)
             .map_err(|rejected| rejected.into_denied(token.id(), requirement))?;
-        Ok((accepted.with_staleness(self.clock.monotonic().saturating_sub(asked_at)), now))
+        Ok((accepted.with_staleness(self.core.clock.monotonic().saturating_sub(asked_at)), now))
     }
 }

@@ -52,17 +52,17 @@ impl<S: TokenStore> TokenService<S> {
     /// ```
     pub async fn still_active(&self, token: &VerifiedToken) -> Result<VerifiedToken, VerifyError> {
         let id = token.id();
-        let asked_at = self.clock.monotonic();
-        let outcome = match self.records.find(id).await {
+        let asked_at = self.core.clock.monotonic();
+        let outcome = match self.core.records.find(id).await {
             Ok(Some(stored)) => token
-                .matched_on(&stored.record, &self.digests)
+                .matched_on(&stored.record, &self.core.digests)
                 .and_then(|matched| {
                     matched.authorize_by(
                         self.now(),
                         || self.earlier().passed,
                         &ANY,
                         &token.context(),
-                        &self.rules,
+                        &self.core.rules,
                     )
                 })
                 .map_err(|refusal| VerifyError::refused(refusal, id, &ANY)),
@@ -71,7 +71,7 @@ impl<S: TokenStore> TokenService<S> {
         };
         match outcome {
             Ok(verified) => {
-                let staleness = self.clock.monotonic().saturating_sub(asked_at);
+                let staleness = self.core.clock.monotonic().saturating_sub(asked_at);
                 Ok(verified.with_staleness(staleness))
             }
             Err(error) => Err(self.refuse(Some(id), error, Freshness::Uncached)),

@@ -143,15 +143,22 @@ impl<S: TokenStore> TokenService<S> {
         context: &RequestContext,
     ) -> Result<Accepted, Rejected> {
         let Some((record, used)) = found else {
-            self.digests.verify_nothing(token);
+            self.core.digests.verify_nothing(token);
             return Err(Refusal::UnknownId.into());
         };
-        let matched = record.matches_hashed(token, &self.digests).map_err(Rejected::of_found)?;
+        let matched =
+            record.matches_hashed(token, &self.core.digests).map_err(Rejected::of_found)?;
         let first_use = matched.first_use(now.time).map(Box::new);
         let verified = matched
-            .authorize_by(now.time, || self.earlier().passed, requirement, context, &self.rules)
+            .authorize_by(
+                now.time,
+                || self.earlier().passed,
+                requirement,
+                context,
+                &self.core.rules,
+            )
             .map_err(|refusal| Rejected::of_matched(refusal, record))?;
-        let due = self.pending_uses.as_ref().is_some_and(|uses| uses.is_due(used, now.micros));
+        let due = self.core.pending_uses.as_ref().is_some_and(|uses| uses.is_due(used, now.micros));
         Ok(Accepted { verified, follows: Follows { due, first_use } })
     }
 
@@ -183,10 +190,10 @@ impl<S: TokenStore> TokenService<S> {
 
     /// Notes a use, if the service records uses.
     pub(super) fn note_use(&self, id: TokenId, at: DateTime<Utc>) {
-        let Some(uses) = &self.pending_uses else { return };
-        if let Some(stalled) = uses.note(id, at, || self.clock.monotonic()) {
+        let Some(uses) = &self.core.pending_uses else { return };
+        if let Some(stalled) = uses.note(id, at, || self.core.clock.monotonic()) {
             let (waiting, oldest) = (stalled.waiting, stalled.oldest);
-            self.events.emit(Event::LastUsedStalled { waiting, oldest });
+            self.core.events.emit(Event::LastUsedStalled { waiting, oldest });
         }
     }
 
@@ -201,9 +208,9 @@ impl<S: TokenStore> TokenService<S> {
         let Denied { error, owner } = denied.into();
         // The store has refused the token, so a later verification must not accept a cached record.
         if let (VerifyError::Refused(_), Freshness::Uncached, Some(id)) = (&error, freshness, id) {
-            self.records.invalidate(id);
+            self.core.records.invalidate(id);
         }
-        self.events.emit(Event::of_refusal(id, owner.map(|owner| owner.0), &error));
+        self.core.events.emit(Event::of_refusal(id, owner.map(|owner| owner.0), &error));
         error
     }
 }
