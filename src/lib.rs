@@ -252,6 +252,7 @@ mod readme {}
 pub mod bulk;
 mod check;
 pub mod clock;
+mod concurrency;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod digest;

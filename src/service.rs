@@ -64,7 +64,6 @@ mod suspend;
 mod take_place;
 mod tokens;
 mod verify;
-mod yield_once;
 
 pub use self::core::{FlushTimeout, TokenService};
 pub use amend::Amended;

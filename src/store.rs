@@ -4,185 +4,47 @@
 //! store receives and returns, and the error that it reports. The manual goes through an
 //! implementation in [writing a store](crate::manual::writing_a_store).
 
+mod batch;
+mod change;
 mod error;
 mod filter;
+mod gathering;
 mod list;
-
-use std::sync::Arc;
+mod pointers;
+mod stored;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use batch::in_order;
+pub use change::{Change, ChangeStream};
 pub use error::{BoxError, StoreError};
 pub use filter::{Filter, States};
+pub use gathering::Gathering;
 pub use list::{ListRequest, MAX_PAGE_LEN, Order, Page};
+pub use stored::{LastUsed, RecordRef, StoredRecord, Version};
 
-use crate::clock::from_micros;
+use crate::concurrency::yield_once::yield_once;
 use crate::record::Record;
 use crate::token::TokenId;
-
-/// The compare-and-swap number of a stored record, chosen by the store.
-///
-/// Each insert and each replacement returns a version that the store never used for this id, also after
-/// the record was removed and another one inserted (`versions_are_new`). A version has no other meaning.
-/// A store may use a sequence or the revision of its database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Version(pub u64);
-
-/// The time at which a token was last accepted, as far as the store knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LastUsed {
-    /// The store does not track last uses.
-    NotTracked,
-    /// The token was never used.
-    Never,
-    /// The latest time that [`TokenStore::touch`] received.
-    At(DateTime<Utc>),
-}
-
-impl LastUsed {
-    /// Returns the time in microseconds since 1970, if one is known.
-    #[inline]
-    pub(crate) fn micros(self) -> Option<i64> {
-        match self {
-            Self::At(time) => Some(time.timestamp_micros()),
-            Self::Never | Self::NotTracked => None,
-        }
-    }
-}
-
-/// A record as a store holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct StoredRecord {
-    /// The record.
-    pub record: Record,
-    /// The record's version, for the next [`TokenStore::replace`] or [`TokenStore::remove`].
-    pub version: Version,
-    /// The token's last use.
-    pub last_used: LastUsed,
-}
-
-impl StoredRecord {
-    /// Creates the value that a store returns.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use service_tokens::store::{LastUsed, StoreError, Version};
-    /// use service_tokens::{Record, StoredRecord};
-    ///
-    /// /// Reads the columns of a row.
-    /// fn read(bytes: &[u8], version: u64) -> Result<StoredRecord, StoreError> {
-    ///     let record = Record::from_bytes(bytes)?;
-    ///     Ok(StoredRecord::new(record, Version(version), LastUsed::NotTracked))
-    /// }
-    /// # assert!(read(b"damaged", 1).is_err());
-    /// ```
-    pub fn new(record: Record, version: Version, last_used: LastUsed) -> Self {
-        Self { record, version, last_used }
-    }
-}
-
-/// A borrowed record, which [`TokenStore::find_now`] passes to its visitor.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct RecordRef<'s> {
-    /// The record.
-    pub record: &'s Record,
-    /// The record's version.
-    pub version: Version,
-    /// Whether the store tracks last uses.
-    tracked: bool,
-    /// The last use in microseconds since 1970. It is a number, because a verification only compares it,
-    /// and a conversion to a date costs time.
-    used_micros: Option<i64>,
-}
-
-impl<'s> RecordRef<'s> {
-    /// Creates the value that a store passes to the visitor.
-    ///
-    /// # Examples
-    ///
-    /// The method [`TokenStore::find_now`] of a store that has every record in memory:
-    ///
-    /// ```
-    /// use std::collections::HashMap;
-    /// use service_tokens::store::{LastUsed, RecordRef, Version};
-    /// use service_tokens::{Record, TokenId};
-    ///
-    /// struct InMemory(HashMap<TokenId, (Record, Version)>);
-    ///
-    /// impl InMemory {
-    ///     fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<RecordRef<'_>>)) -> bool {
-    ///         let found = self.0.get(&id);
-    ///         visit(found.map(|(record, version)| {
-    ///             RecordRef::new(record, *version, LastUsed::NotTracked)
-    ///         }));
-    ///         true
-    ///     }
-    /// }
-    /// # let empty = InMemory(HashMap::new());
-    /// # assert!(empty.find_now(TokenId::from_bytes([0; 16]), &mut |found| assert!(found.is_none())));
-    /// ```
-    pub fn new(record: &'s Record, version: Version, last_used: LastUsed) -> Self {
-        let tracked = last_used != LastUsed::NotTracked;
-        Self { record, version, tracked, used_micros: last_used.micros() }
-    }
-
-    #[cfg(any(feature = "memory", feature = "file"))]
-    #[inline]
-    pub(crate) fn used_at(record: &'s Record, version: Version, used: Option<i64>) -> Self {
-        Self { record, version, tracked: true, used_micros: used }
-    }
-
-    /// Returns the token's last use.
-    pub fn last_used(&self) -> LastUsed {
-        match self.used_micros {
-            Some(micros) => LastUsed::At(from_micros(micros)),
-            None if self.tracked => LastUsed::Never,
-            None => LastUsed::NotTracked,
-        }
-    }
-
-    /// Returns the last use in microseconds since 1970, if one is known.
-    #[inline]
-    pub(crate) fn used_micros(&self) -> Option<i64> {
-        self.used_micros
-    }
-}
-
-/// An entry of a change feed, as [`ChangeStream::next`] returns it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Change {
-    /// The record of this id was inserted, replaced or removed.
-    Record(TokenId),
-    /// Changes may have been missed, so every cached record must be dropped.
-    Missed,
-}
-
-/// A feed of the ids whose records change, also if another process writes them.
-#[async_trait]
-pub trait ChangeStream: Send {
-    /// Waits for the next change and returns it. Dropping the future must not lose a change.
-    ///
-    /// # Errors
-    ///
-    /// Any error if the stream broke and will not return another change. The caller opens a new stream
-    /// with [`TokenStore::changes`] and treats the time in between as [`Change::Missed`].
-    async fn next(&mut self) -> Result<Change, StoreError>;
-}
 
 /// The storage for the records of tokens. Implement it for the storage that you already run.
 ///
 /// Put the attribute [`async_trait`](macro@crate::async_trait) on the `impl`. The file
 /// `examples/custom_store.rs` is a complete store.
 ///
-/// Five methods are required. The other five have defaults that are correct for a store without last use,
-/// without a change feed, without records in memory and without a resource that must be closed. A store that returns `true` from
-/// [`tracks_last_used`](Self::tracks_last_used) must also implement [`touch`](Self::touch). A
-/// [wrapper](#wrappers) must implement all ten.
+/// Five methods are required. The others have defaults that are correct for every store that is not a
+/// [wrapper](#wrappers). A store that returns `true` from [`tracks_last_used`](Self::tracks_last_used) must
+/// also implement [`touch`](Self::touch).
+///
+/// | to gain | implement |
+/// | --- | --- |
+/// | last uses in lists | [`tracks_last_used`](Self::tracks_last_used), [`touch`](Self::touch) |
+/// | many verifications in one call to the storage | [`gathering`](Self::gathering), [`find_many`](Self::find_many) |
+/// | bulk operations in few calls | [`replace_many`](Self::replace_many), [`remove_many`](Self::remove_many), [`count`](Self::count) |
+/// | fresh caches on every node | [`changes`](Self::changes), or [`versions`](Self::versions) for polling |
+/// | verification without a future | [`find_now`](Self::find_now), only for a store in this process |
+/// | an orderly end | [`close`](Self::close) |
 ///
 /// A store saves [`Record::to_bytes`] and, next to it, the columns by which it searches. It takes those
 /// columns from the record's accessors. A store contains no rule about revocation, rotation or expiry,
@@ -337,6 +199,121 @@ pub trait TokenStore: Send + Sync + 'static {
     ///   must not skip such a row, because that would hide a token.
     async fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError>;
 
+    /// Returns the sizes in which the service gathers concurrent look-ups, or `None` if it must not gather
+    /// them.
+    ///
+    /// With a value, the service makes its look-ups for verifications with
+    /// [`find_many`](Self::find_many). A look-up joins only a call that was not sent yet, so its answer
+    /// contains every write that was acknowledged before the look-up began. The service reads the value
+    /// once, when it is built.
+    ///
+    /// The default returns `None`. It is right for a store in this process, and for a store whose single
+    /// look-ups are as fast as many at once.
+    fn gathering(&self) -> Option<Gathering> {
+        None
+    }
+
+    /// Returns the records with these ids, one result for each id, in the order of `ids`
+    /// (`many_agree_with_single`).
+    ///
+    /// The ids differ from each other. Their number is at least one and at most [`Gathering::max_ids`], or
+    /// [`MAX_PAGE_LEN`] if this store has no [`gathering`](Self::gathering). Each result is the one that
+    /// [`find`](Self::find) would return. A damaged record is the error of its own id and leaves the other
+    /// results intact. If the call fails as a whole, every result is an error. [`StoreError::duplicate`]
+    /// makes them.
+    ///
+    /// The default calls `find` for each id, several at once.
+    ///
+    /// # Errors
+    ///
+    /// In each result, the errors of [`find`](Self::find). The service treats a wrong number of results as
+    /// an error for each id.
+    async fn find_many(&self, ids: &[TokenId]) -> Vec<Result<Option<StoredRecord>, StoreError>> {
+        in_order(ids.iter().map(|id| self.find(*id))).await
+    }
+
+    /// Returns the versions of the records with these ids, one result for each id, in the order of `ids`,
+    /// and `None` for an id without a record (`many_agree_with_single`).
+    ///
+    /// The service calls it to check its cached records in batches of at most [`MAX_PAGE_LEN`] ids, which
+    /// differ from each other. A store that overrides it does not ship or parse the records.
+    ///
+    /// The default takes the versions from [`find_many`](Self::find_many).
+    ///
+    /// # Errors
+    ///
+    /// In each result, any error. A store need not notice a damaged record.
+    async fn versions(&self, ids: &[TokenId]) -> Vec<Result<Option<Version>, StoreError>> {
+        let max_ids = self.gathering().map_or(MAX_PAGE_LEN, |gathering| gathering.max_ids.max(1));
+        let mut versions = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(max_ids) {
+            let found = self.find_many(ids).await;
+            versions.extend(found.into_iter().map(|found| Ok(found?.map(|stored| stored.version))));
+        }
+        versions
+    }
+
+    /// Replaces many records, each as [`replace`](Self::replace) does, and returns one result for each row,
+    /// in the order of `writes` (`many_agree_with_single`).
+    ///
+    /// Each row is atomic, and the whole call is not. So a row with a conflict does not prevent the others.
+    /// If the future is dropped or the answer is lost, some rows may be replaced and others not. The
+    /// service sends at most [`MAX_PAGE_LEN`] rows, whose ids differ from each other.
+    ///
+    /// In SQL, one statement replaces all rows. The rows that it does not return were not replaced. See
+    /// [writing a store](crate::manual::writing_a_store).
+    ///
+    /// The default calls `replace` for each row, several at once. After an error that every other row would
+    /// get too, such as [`StoreError::Unavailable`], it starts no further row and returns that error for the
+    /// rest.
+    ///
+    /// # Errors
+    ///
+    /// In each result, the errors of [`replace`](Self::replace). The service treats a wrong number of
+    /// results as [`StoreError::Indeterminate`] for each row.
+    async fn replace_many(&self, writes: &[(Record, Version)]) -> Vec<Result<Version, StoreError>> {
+        in_order(writes.iter().map(|(record, expected)| self.replace(record, *expected))).await
+    }
+
+    /// Removes many records, each as [`remove`](Self::remove) does, and returns one result for each row, in
+    /// the order of `removals` (`many_agree_with_single`).
+    ///
+    /// The rules of [`replace_many`](Self::replace_many) apply. The default calls `remove` for each row in
+    /// the same way.
+    ///
+    /// # Errors
+    ///
+    /// In each result, the errors of [`remove`](Self::remove).
+    async fn remove_many(&self, removals: &[(TokenId, Version)]) -> Vec<Result<(), StoreError>> {
+        in_order(removals.iter().map(|(id, expected)| self.remove(*id, *expected))).await
+    }
+
+    /// Counts the records that the filter selects at the time `now` (`count_agrees_with_list`).
+    ///
+    /// The number is exact for records that do not change during the call. A store that overrides it counts
+    /// only if its columns decide every field of the filter that is set, and otherwise calls
+    /// [`Filter::matches`] for the candidates as [`list`](Self::list) does.
+    ///
+    /// The default reads every page of the list.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`list`](Self::list).
+    async fn count(&self, filter: &Filter, now: DateTime<Utc>) -> Result<u64, StoreError> {
+        let mut request =
+            ListRequest::from(filter.clone()).order(Order::OldestFirst).limit(MAX_PAGE_LEN);
+        let mut count: u64 = 0;
+        loop {
+            let page = self.list(&request, now).await?;
+            let selected =
+                |found: &&StoredRecord| filter.matches(&found.record, found.last_used, now);
+            count += page.items.iter().filter(selected).count() as u64;
+            let Some(next) = page.next else { return Ok(count) };
+            request = request.after(next);
+            yield_once().await;
+        }
+    }
+
     /// Returns whether this store tracks the last use of tokens.
     ///
     /// If it does, the last use of a new record must be [`LastUsed::Never`]. Otherwise every record must
@@ -413,54 +390,3 @@ pub trait TokenStore: Send + Sync + 'static {
         Ok(())
     }
 }
-
-macro_rules! forward {
-    ($($pointer:tt)+) => {
-        #[async_trait]
-        #[deny(clippy::missing_trait_methods)]
-        impl<S: TokenStore + ?Sized> TokenStore for $($pointer)+<S> {
-            async fn insert(&self, record: &Record) -> Result<Version, StoreError> {
-                (**self).insert(record).await
-            }
-
-            async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
-                (**self).find(id).await
-            }
-
-            async fn replace(&self, record: &Record, v: Version) -> Result<Version, StoreError> {
-                (**self).replace(record, v).await
-            }
-
-            async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError> {
-                (**self).remove(id, expected).await
-            }
-
-            async fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
-                (**self).list(request, now).await
-            }
-
-            fn tracks_last_used(&self) -> bool {
-                (**self).tracks_last_used()
-            }
-
-            async fn touch(&self, uses: &[(TokenId, DateTime<Utc>)]) -> Result<(), StoreError> {
-                (**self).touch(uses).await
-            }
-
-            async fn changes(&self) -> Result<Option<Box<dyn ChangeStream>>, StoreError> {
-                (**self).changes().await
-            }
-
-            fn find_now(&self, id: TokenId, visit: &mut dyn FnMut(Option<RecordRef<'_>>)) -> bool {
-                (**self).find_now(id, visit)
-            }
-
-            async fn close(&self) -> Result<(), StoreError> {
-                (**self).close().await
-            }
-        }
-    };
-}
-
-forward!(Arc);
-forward!(Box);

@@ -62,6 +62,9 @@ pub enum BuildError {
     /// The cache has room for no records.
     #[error("cache_records must allow at least one record")]
     NoCachedRecords,
+    /// The store gathers look-ups in calls of no ids, or in no calls.
+    #[error("the store's gathering must allow at least one id and one call")]
+    Gathering,
     /// The last-used resolution is longer than a day.
     #[error("last_used_resolution must be at most {max:?}")]
     LastUsedResolution {
@@ -507,6 +510,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     /// - [`BuildError::ImportForm`] if an import form is impossible or conflicts with another one.
     /// - [`BuildError::TypeLimits`] if the limits of a type are impossible.
     /// - [`BuildError::NoCachedRecords`] if the cache has room for zero records.
+    /// - [`BuildError::Gathering`] if the store's [gathering](TokenStore::gathering) has a zero.
     /// - [`BuildError::LastUsedResolution`] if the last-used resolution is more than a day.
     /// - [`BuildError::EventThread`] if the thread for the event sink could not be started.
     ///
@@ -530,6 +534,10 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
         self.policy.check()?;
         if self.cache.is_some_and(|(_, max_records)| max_records == 0) {
             return Err(BuildError::NoCachedRecords);
+        }
+        let gathering = self.store.gathering();
+        if gathering.is_some_and(|sizes| sizes.max_ids == 0 || sizes.max_calls == 0) {
+            return Err(BuildError::Gathering);
         }
         if self.last_used_resolution.is_some_and(|resolution| resolution > MAX_RESOLUTION) {
             return Err(BuildError::LastUsedResolution { max: MAX_RESOLUTION });

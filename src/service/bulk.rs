@@ -16,7 +16,6 @@
 //!
 //! [`expiry_notices`] does not use the driver, because it changes no record and makes one pass.
 
-mod concurrency;
 mod driver;
 mod expiry_notices;
 mod outcome;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::tokens::{Tokens, View};
-use super::yield_once::yield_once;
+use crate::concurrency::yield_once::yield_once;
 use crate::error::ManageError;
 use crate::event::{Event, Operation};
 use crate::store::{Filter, ListRequest, MAX_PAGE_LEN, Order, TokenStore};

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use super::core::TokenService;
-use super::yield_once::yield_once;
+use crate::concurrency::yield_once::yield_once;
 use crate::event::{Event, with_sources};
 use crate::store::{StoreError, TokenStore};
 

@@ -151,6 +151,51 @@ impl StoreError {
         Self::Unsupported { reason: "last use is not tracked" }
     }
 
+    /// Creates an error of the same kind with the text of the same cause. Use it if one failure is the
+    /// result of several rows of a call, as in [`TokenStore::find_many`](super::TokenStore::find_many).
+    ///
+    /// The cause of the new error is a text, because errors of drivers cannot be copied.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use service_tokens::store::StoreError;
+    /// use service_tokens::{StoredRecord, TokenId};
+    ///
+    /// /// The statement for all ids failed, so each id gets the error.
+    /// fn failed(ids: &[TokenId], error: StoreError) -> Vec<Result<Option<StoredRecord>, StoreError>> {
+    ///     ids.iter().map(|_| Err(error.duplicate())).collect()
+    /// }
+    /// # let failed = failed(&[TokenId::from_bytes([0; 16])], StoreError::unavailable("timeout"));
+    /// # assert!(matches!(failed[0], Err(StoreError::Unavailable { .. })));
+    /// ```
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        let text = |source: &BoxError| BoxError::from(with_sources(&**source));
+        match self {
+            Self::Exists => Self::Exists,
+            Self::Conflict => Self::Conflict,
+            Self::Unavailable { source } => Self::Unavailable { source: text(source) },
+            Self::Indeterminate { source } => Self::Indeterminate { source: text(source) },
+            Self::Full { source } => Self::Full { source: text(source) },
+            Self::ReadOnly => Self::ReadOnly,
+            Self::NewerFormat => Self::NewerFormat,
+            Self::Corrupt { source } => Self::Corrupt { source: text(source) },
+            Self::Unsupported { reason } => Self::Unsupported { reason },
+        }
+    }
+
+    /// Returns whether a call for another record would fail with the same error.
+    pub(crate) fn concerns_every_call(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable { .. }
+                | Self::Full { .. }
+                | Self::ReadOnly
+                | Self::Unsupported { .. }
+        )
+    }
+
     /// Checks whether `replacement` may replace `stored`, for a store that has both at hand. The store
     /// compares the version itself.
     ///
@@ -189,4 +234,16 @@ impl From<CorruptRecord> for StoreError {
     fn from(corrupt: CorruptRecord) -> Self {
         Self::corrupt(corrupt)
     }
+}
+
+/// Returns the texts of an error and of its sources.
+fn with_sources(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
 }

@@ -4,10 +4,10 @@ use std::fmt;
 
 use super::super::records::owned;
 use super::super::tokens::View;
-use super::super::yield_once::yield_once;
-use super::concurrency::{BoxFuture, CONCURRENCY, ConcurrentFutures};
 use super::outcome::{BulkError, BulkOutcome};
 use super::progress::{BulkOperation, Cause, OnProgress, Progress};
+use crate::concurrency::yield_once::yield_once;
+use crate::concurrency::{BoxFuture, CONCURRENCY, ConcurrentFutures};
 use crate::error::ManageError;
 use crate::event::{Event, Operation, Purpose};
 use crate::store::{Filter, ListRequest, MAX_PAGE_LEN, Order, States, StoredRecord, TokenStore};

@@ -24,8 +24,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::super::tokens::{Tokens, View};
-use super::super::yield_once::yield_once;
 use crate::clock::{from_micros, micros, rfc3339};
+use crate::concurrency::yield_once::yield_once;
 use crate::error::ManageError;
 use crate::event::{Event, Operation, Purpose};
 use crate::record::{Record, State};

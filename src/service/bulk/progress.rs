@@ -4,7 +4,7 @@ use super::super::audit::GIVEN_UP;
 use super::outcome::{BulkError, BulkFailure, BulkOutcome, BulkProgress};
 use crate::error::ManageError;
 use crate::event::{Event, Events, with_sources};
-use crate::store::{StoreError, StoredRecord};
+use crate::store::StoredRecord;
 use crate::token::TokenId;
 
 /// The number of failures that an outcome lists. All failures are counted.
@@ -155,13 +155,7 @@ impl<O: BulkOperation> Drop for Progress<'_, O> {
 /// Returns whether the next record would fail with the same error.
 fn concerns_all(error: &ManageError) -> bool {
     match error {
-        ManageError::Store(error) => matches!(
-            error,
-            StoreError::Unavailable { .. }
-                | StoreError::Full { .. }
-                | StoreError::ReadOnly
-                | StoreError::Unsupported { .. }
-        ),
+        ManageError::Store(error) => error.concerns_every_call(),
         ManageError::Indeterminate { .. }
         | ManageError::Contended { .. }
         | ManageError::Ended { .. }

@@ -1,22 +1,24 @@
 //! Several futures at once within one task.
 
+pub(crate) mod yield_once;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
-/// The number of records that a bulk operation processes at once. A store that commits in groups, or
+/// The number of records for which a bulk operation or a default of the store's contract works at once. A store that commits in groups, or
 /// that is far away, is slow if the records are processed one by one.
-pub(super) const CONCURRENCY: usize = 64;
+pub(crate) const CONCURRENCY: usize = 64;
 
 /// A future that may move to another thread. Its type is erased, because otherwise the compiler cannot
 /// prove `Send` for a future that awaits many of them.
-pub(super) type BoxFuture<'f, T> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
+pub(crate) type BoxFuture<'f, T> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
 
 /// Polls at most `max` futures at once, and returns each result as it arrives.
 ///
 /// When one of them wakes the task, all running futures are polled. For so few futures that costs less
 /// than a waker for each.
-pub(super) struct ConcurrentFutures<'f, T> {
+pub(crate) struct ConcurrentFutures<'f, T> {
     max: usize,
     waiting: Box<dyn Iterator<Item = BoxFuture<'f, T>> + Send + 'f>,
     running: Vec<BoxFuture<'f, T>>,
@@ -25,7 +27,7 @@ pub(super) struct ConcurrentFutures<'f, T> {
 }
 
 impl<'f, T: 'f> ConcurrentFutures<'f, T> {
-    pub(super) fn new(
+    pub(crate) fn new(
         max: usize,
         futures: impl Iterator<Item = BoxFuture<'f, T>> + Send + 'f,
     ) -> Self {
@@ -33,12 +35,12 @@ impl<'f, T: 'f> ConcurrentFutures<'f, T> {
     }
 
     /// Drops the futures that were not started. The running ones continue.
-    pub(super) fn stop_starting(&mut self) {
+    pub(crate) fn stop_starting(&mut self) {
         self.waiting = Box::new(std::iter::empty());
     }
 
     /// Returns the next result, or `None` when all futures have ended.
-    pub(super) async fn next(&mut self) -> Option<T> {
+    pub(crate) async fn next(&mut self) -> Option<T> {
         poll_fn(|context| {
             while self.running.len() < self.max
                 && let Some(future) = self.waiting.next()
