@@ -57,10 +57,25 @@ pages! {
     scopes_and_types "manual/scopes_and_types.md"
     what_belongs_where "manual/what_belongs_where.md"
     choosing_a_store "manual/choosing_a_store.md"
-    writing_a_store "manual/writing_a_store.md"
     rotation_and_incidents "manual/rotation_and_incidents.md"
     keys_and_digests "manual/keys_and_digests.md"
     bringing_existing_keys "manual/bringing_existing_keys.md"
     defaults "manual/defaults.md"
     measured "manual/measured.md"
 }
+
+#[doc = include_str!("manual/writing_a_store.md")]
+/// # The store over PostgreSQL
+///
+/// `examples/postgres_store/store.rs`:
+///
+/// ```ignore
+#[doc = include_str!("../examples/postgres_store/store.rs")]
+/// ```
+///
+/// `examples/postgres_store/feed.rs`:
+///
+/// ```ignore
+#[doc = include_str!("../examples/postgres_store/feed.rs")]
+/// ```
+pub mod writing_a_store {}

@@ -23,6 +23,6 @@ pub trait ChangeStream: Send {
     /// # Errors
     ///
     /// Any error if the stream broke and will not return another change. The caller opens a new stream
-    /// with [`TokenStore::changes`] and treats the time in between as [`Change::Missed`].
+    /// with [`TokenStore::changes`](super::TokenStore::changes) and treats the time in between as [`Change::Missed`].
     async fn next(&mut self) -> Result<Change, StoreError>;
 }

@@ -54,7 +54,7 @@ pub enum LastUsed {
     NotTracked,
     /// The token was never used.
     Never,
-    /// The latest time that [`TokenStore::touch`] received.
+    /// The latest time that [`TokenStore::touch`](super::TokenStore::touch) received.
     At(DateTime<Utc>),
 }
 
@@ -75,7 +75,7 @@ impl LastUsed {
 pub struct StoredRecord {
     /// The record.
     pub record: Record,
-    /// The record's version, for the next [`TokenStore::replace`] or [`TokenStore::remove`].
+    /// The record's version, for the next [`TokenStore::replace`](super::TokenStore::replace) or [`TokenStore::remove`](super::TokenStore::remove).
     pub version: Version,
     /// The token's last use.
     pub last_used: LastUsed,
@@ -102,7 +102,7 @@ impl StoredRecord {
     }
 }
 
-/// A borrowed record, which [`TokenStore::find_now`] passes to its visitor.
+/// A borrowed record, which [`TokenStore::find_now`](super::TokenStore::find_now) passes to its visitor.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct RecordRef<'s> {
@@ -122,7 +122,7 @@ impl<'s> RecordRef<'s> {
     ///
     /// # Examples
     ///
-    /// The method [`TokenStore::find_now`] of a store that has every record in memory:
+    /// The method [`TokenStore::find_now`](super::TokenStore::find_now) of a store that has every record in memory:
     ///
     /// ```
     /// use std::collections::HashMap;
