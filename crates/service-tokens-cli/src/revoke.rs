@@ -1,12 +1,13 @@
 //! `service-tokens revoke`
 
 use futures_lite::future::block_on;
-use service_tokens::{FileStore, RevokeRequest, TokenId, TokenService};
+use service_tokens::{RevokeRequest, TokenId};
 
 use crate::args::Args;
 use crate::exit::Exit;
 use crate::output::{description, note, time};
 use crate::prompt::confirm;
+use crate::session::Session;
 use crate::settings::Access;
 use crate::several;
 use crate::value;
@@ -50,7 +51,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
 }
 
 fn revoke_one(
-    service: &TokenService<FileStore>,
+    service: &Session,
     id: TokenId,
     request: RevokeRequest,
     yes: bool,
@@ -73,12 +74,13 @@ fn revoke_one(
         confirm("Revoke this token?")?;
     }
     block_on(view.revoke(id, request))?;
+    service.settle();
     note(format_args!("Revoked {}.", description(&record)));
     Ok(())
 }
 
 fn revoke_several(
-    service: &TokenService<FileStore>,
+    service: &Session,
     ids: &[TokenId],
     request: &RevokeRequest,
     yes: bool,
@@ -91,7 +93,7 @@ fn revoke_several(
         note("A revoked service token cannot be recovered.");
         confirm(&format!("Revoke these {} tokens?", found.records.len()))?;
     }
-    let outcome = found.each("revoking", |id| {
+    let outcome = found.each("revoking", service, |id| {
         let revoked = block_on(view.revoke(id, request.clone()))?;
         Ok(!revoked.already_revoked)
     });

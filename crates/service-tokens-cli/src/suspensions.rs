@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use futures_lite::future::block_on;
 use service_tokens::record::{Suspension, SuspensionMatch};
-use service_tokens::{FileStore, Record, State, TokenId, TokenService};
+use service_tokens::{Record, State, TokenId};
 
 use crate::args::Args;
 use crate::exit::Exit;
 use crate::outcome::Outcome;
 use crate::output::{description, exact_time, time, visible};
+use crate::session::Session;
 use crate::value;
 
 /// The answer to a named suspension that no token has.
@@ -188,11 +189,7 @@ impl Matching {
 
     /// Reports the result of the resumption. A token with another suspension was not resumed, although a
     /// suspension of it has ended.
-    pub(crate) fn report(
-        &self,
-        outcome: Outcome,
-        service: &TokenService<FileStore>,
-    ) -> Result<(), Exit> {
+    pub(crate) fn report(&self, outcome: Outcome, service: &Session) -> Result<(), Exit> {
         let nothing = outcome.done == 0 && self.tokens.is_empty();
         let summary = match &self.which {
             None if nothing => "No token was suspended. Nothing changed.".into(),

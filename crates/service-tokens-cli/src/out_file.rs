@@ -1,0 +1,152 @@
+//! The file of `--out`, which receives a token only if the command succeeds.
+//!
+//! The token is written to a temporary file in the same folder, which then takes the place of the file. The
+//! temporary file exists, and has the space for the token, before anything is changed. So a refusal of any
+//! kind leaves an earlier token in the file as it is.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use crate::exit::Exit;
+use crate::file_kind::{self, Kind};
+use crate::output::note;
+use crate::settings::Settings;
+
+/// The number of bytes that are reserved. A token is shorter.
+const RESERVED: usize = 512;
+
+/// The file that will receive a token.
+#[derive(Debug)]
+pub(crate) struct OutFile {
+    path: PathBuf,
+    file: File,
+    /// The path of the temporary file, while it exists.
+    temporary: Option<PathBuf>,
+}
+
+/// The error returned if the file did not receive the token.
+#[derive(Debug)]
+pub(crate) struct NotWritten {
+    pub(crate) error: io::Error,
+    /// The temporary file, if it has the token.
+    pub(crate) token_in: Option<PathBuf>,
+}
+
+impl OutFile {
+    /// Creates the temporary file. A file at the path is not changed.
+    pub(crate) fn prepare(path: &Path, settings: &Settings) -> Result<Self, Exit> {
+        let refused = |reason: &dyn Display| {
+            Exit::Failed(format!("--out {}: {reason}: nothing was changed", path.display()))
+        };
+        let kind = file_kind::of(path).map_err(|error| refused(&error))?;
+        if !matches!(kind, Kind::Missing | Kind::File) {
+            return Err(refused(&format!(
+                "it is {kind} and not a regular file\nhint: without --out the token is written to \
+                 standard output"
+            )));
+        }
+        if is_in_use(path, settings)? {
+            return Err(refused(&"this file belongs to the tool"));
+        }
+        let (file, temporary) = create_near(path).map_err(|error| refused(&error))?;
+        let mut out = Self { path: path.to_owned(), file, temporary: Some(temporary) };
+        if kind == Kind::File {
+            file_kind::copy_access(path, &out.file).map_err(|error| {
+                refused(&format!(
+                    "its owner, group and mode cannot be given to a new file: {error}"
+                ))
+            })?;
+            if file_kind::is_readable_by_all(&out.file) {
+                note(format_args!(
+                    "{} was readable by every user of this machine, and so is the new token.",
+                    path.display()
+                ));
+            }
+        }
+        let reserved = out.file.write_all(&[b' '; RESERVED]).and_then(|()| out.file.sync_all());
+        reserved.map_err(|error| refused(&error))?;
+        Ok(out)
+    }
+
+    /// Writes the token and puts it in the place of the file.
+    pub(crate) fn finish(mut self, token: &str) -> Result<(), NotWritten> {
+        let not_written = |error| NotWritten { error, token_in: None };
+        self.write(token).map_err(not_written)?;
+        let Some(temporary) = self.temporary.take() else { return Ok(()) };
+        if let Err(error) = fs::rename(&temporary, &self.path) {
+            let exists = file_kind::is_same(&self.file, &temporary).unwrap_or(false);
+            return Err(NotWritten { error, token_in: exists.then_some(temporary) });
+        }
+        if let Err(error) = file_kind::sync_folder(&self.path) {
+            note(format_args!(
+                "{} may be the earlier file after a power failure: {error}",
+                self.path.display()
+            ));
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, token: &str) -> io::Result<()> {
+        let line = format!("{token}\n");
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(line.as_bytes())?;
+        self.file.set_len(line.len() as u64)?;
+        self.file.sync_all()
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for OutFile {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            let _ = fs::remove_file(temporary);
+        }
+    }
+}
+
+/// Creates an empty file in the same folder, which only the user of this program can read.
+fn create_near(path: &Path) -> io::Result<(File, PathBuf)> {
+    let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    file_kind::for_user_alone(&mut options);
+    for number in 0..100 {
+        let mut temporary = OsString::from(".");
+        temporary.push(name);
+        temporary.push(format!(".{}-{number}.tmp", process::id()));
+        let temporary = path.with_file_name(temporary);
+        match options.open(&temporary) {
+            Ok(file) => return Ok((file, temporary)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(ErrorKind::AlreadyExists.into())
+}
+
+/// Returns whether the path is that of the token file, or of a file next to it.
+fn is_in_use(path: &Path, settings: &Settings) -> Result<bool, Exit> {
+    let tokens = settings.path()?;
+    let with = |suffix: &str| -> PathBuf {
+        let mut name = OsString::from(&tokens);
+        name.push(OsStr::new(suffix));
+        name.into()
+    };
+    let mut used = vec![tokens.clone(), with(".lock"), with(".compacting")];
+    used.extend(settings.events.path(&tokens));
+    Ok(used.iter().any(|used| file_kind::are_same(used, path) || place(used) == place(path)))
+}
+
+/// Returns the path with a canonical folder. The file itself may be missing.
+fn place(path: &Path) -> Option<PathBuf> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
+    Some(folder.join(path.file_name()?))
+}
