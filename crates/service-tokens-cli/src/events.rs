@@ -22,6 +22,10 @@ use crate::file_kind::{self, Kind};
 use crate::json::escape_invisible;
 use crate::output::{exact_time, note, visible};
 
+/// The number of lines after which the file is synced, so that a power failure during a bulk operation loses the
+/// last ones only.
+const MAX_UNSYNCED: u64 = 1_024;
+
 /// Whether events of a change could not be written to the events file.
 static UNWRITTEN: AtomicBool = AtomicBool::new(false);
 
@@ -69,12 +73,12 @@ pub(crate) struct EventsFile {
 #[derive(Debug)]
 struct State {
     file: File,
-    /// The length of the file when it was opened.
-    start: u64,
+    /// The length of the file at the last sync, or when it was opened.
+    synced: u64,
     /// Whether the file ends within a line, so that the next line needs a line break before it.
     cut: bool,
-    /// Whether lines were written since the last sync.
-    dirty: bool,
+    /// The number of lines since the last sync.
+    unsynced: u64,
     /// The first error of a write. No further line is written after it.
     error: Option<io::Error>,
     /// The lines that could not be written.
@@ -104,7 +108,7 @@ impl EventsFile {
         let length = file.metadata().map_err(|error| refused(&error))?.len();
         let cut = ends_within_line(&file, length).map_err(|error| refused(&error))?;
         let (error, unwritten) = (None, Vec::new());
-        let state = State { file, start: length, cut, dirty: false, error, unwritten, lost: 0 };
+        let state = State { file, synced: length, cut, unsynced: 0, error, unwritten, lost: 0 };
         let context = Context { operator: operator(), by };
         Ok(Self {
             path: path.to_owned(),
@@ -140,17 +144,7 @@ impl EventsFile {
     /// whether the sink has received all events.
     pub(crate) fn settle(&self, delivered: bool) {
         let mut state = self.lock();
-        if state.dirty && state.error.is_none() {
-            state.dirty = false;
-            if let Err(error) = self.sync(&state.file) {
-                // After a failed sync it is unknown which lines are on the disk, so all of this run are shown.
-                let (start, mut text) = (state.start, String::new());
-                let _ = state.file.seek(SeekFrom::Start(start));
-                let _ = state.file.read_to_string(&mut text);
-                state.unwritten = text.lines().map(str::to_owned).collect();
-                state.error = Some(error);
-            }
-        }
+        self.sync(&mut state);
         let lost = std::mem::take(&mut state.lost);
         if delivered && lost == 0 && state.unwritten.is_empty() {
             return;
@@ -171,14 +165,34 @@ impl EventsFile {
         }
     }
 
-    /// Syncs the file, which must still have a name. Lines in a file that was deleted are lost.
-    fn sync(&self, file: &File) -> io::Result<()> {
+    /// Syncs the lines so far.
+    fn sync(&self, state: &mut State) {
+        if state.unsynced == 0 || state.error.is_some() {
+            return;
+        }
+        state.unsynced = 0;
+        match self.sync_file(&state.file) {
+            Ok(length) => state.synced = length,
+            Err(error) => {
+                // It is unknown which of the lines since the last sync are on the disk, so all are shown.
+                let (synced, mut text) = (state.synced, String::new());
+                let _ = state.file.seek(SeekFrom::Start(synced));
+                let _ = state.file.read_to_string(&mut text);
+                state.unwritten = text.lines().map(str::to_owned).collect();
+                state.error = Some(error);
+            }
+        }
+    }
+
+    /// Syncs the file, which must still have a name, and returns its length. Lines in a file that was deleted
+    /// are lost.
+    fn sync_file(&self, file: &File) -> io::Result<u64> {
         file.sync_data()?;
         if self.created {
             file_kind::sync_folder(&self.path)?;
         }
         match file_kind::has_name(file)? {
-            true => Ok(()),
+            true => Ok(file.metadata()?.len()),
             false => Err(io::Error::other("the file was deleted while this command ran")),
         }
     }
@@ -219,8 +233,19 @@ impl EventSink for EventsFile {
         if state.error.is_none() {
             let text = format!("{}{line}\n", if state.cut { "\n" } else { "" });
             match state.file.write_all(text.as_bytes()) {
-                Ok(()) => (state.cut, state.dirty) = (false, true),
-                Err(error) => state.error = Some(error),
+                Ok(()) => {
+                    state.cut = false;
+                    state.unsynced += 1;
+                }
+                Err(error) => {
+                    // Lines that were written before are not lost, but a sync may fail too.
+                    self.sync(&mut state);
+                    state.error.get_or_insert(error);
+                }
+            }
+            if state.unsynced >= MAX_UNSYNCED {
+                self.sync(&mut state);
+                return;
             }
         }
         if state.error.is_some() {
@@ -264,11 +289,13 @@ fn ends_within_line(mut file: &File, length: u64) -> io::Result<bool> {
     Ok(byte != *b"\n")
 }
 
-/// Returns the login name of the operator. Under sudo it is that of the user who called it.
+/// Returns the login name of the operator, as the environment has it, or the number of the user. Under sudo it is
+/// the name of the user who called it.
 fn operator() -> Option<String> {
     ["SUDO_USER", "USER", "LOGNAME"]
         .into_iter()
         .filter_map(|name| std::env::var(name).ok())
         .find(|name| !name.is_empty())
         .map(|name| visible(&name))
+        .or_else(|| file_kind::user_of_process().map(|user| format!("uid {user}")))
 }

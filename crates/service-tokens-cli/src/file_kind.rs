@@ -79,6 +79,11 @@ mod unix {
         to.set_permissions(fs::Permissions::from_mode(from.mode() & 0o777))
     }
 
+    /// Returns the number of the user of this program, on systems with `/proc`.
+    pub(crate) fn user_of_process() -> Option<u32> {
+        fs::metadata("/proc/self").ok().map(|process| process.uid())
+    }
+
     /// Makes the name of a file durable. Some file systems cannot sync a folder.
     pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
         let folder = path.parent().filter(|folder| *folder != Path::new(""));
@@ -124,6 +129,10 @@ mod other {
 
     pub(crate) fn copy_access(_: &Path, _: &File) -> io::Result<()> {
         Ok(())
+    }
+
+    pub(crate) fn user_of_process() -> Option<u32> {
+        None
     }
 
     pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {

@@ -17,6 +17,7 @@ use crate::prompt::{ask, cancelled};
 use crate::revoke::revoke_request;
 use crate::session::Session;
 use crate::settings::Access;
+use crate::several::MAX_WAITING;
 use crate::stdio;
 use crate::value;
 
@@ -52,9 +53,6 @@ lines still count. Such a line may be a revocation that a crash has cut.
 
 /// The maximum number of lines and ids that are listed for one reason.
 const MAX_LISTED: usize = 100;
-
-/// The number of revocations after which their events are delivered.
-const MAX_WAITING: u64 = 256;
 
 /// The author and the reason of a revocation.
 type Words = (Option<String>, Option<String>);
@@ -190,11 +188,15 @@ impl Found {
         let Ok(Value::Object(event)) = serde_json::from_slice(line) else { return false };
         let text = |name: &str| event.get(name).and_then(Value::as_str);
         let Some(name) = text("event") else { return false };
-        if name == "revoked" {
+        // The second one is written if the command of the revocation was killed before it wrote the first one.
+        if name == "revoked" || name == "already_revoked" {
             let Some(id) = text("id").and_then(|id| id.parse().ok()) else { return false };
             let words = (text("by").map(str::to_owned), text("reason").map(str::to_owned));
+            let known = self.revocations.entry(id).or_default();
             // The first revocation of a token is the one that its record had.
-            self.revocations.entry(id).or_insert(words);
+            if *known == (None, None) {
+                *known = words;
+            }
         }
         self.events += 1;
         true

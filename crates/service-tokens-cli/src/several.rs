@@ -14,7 +14,7 @@ use crate::session::Session;
 use crate::value;
 
 /// The number of operations after which their events are delivered, so that the queue of events has room.
-const MAX_WAITING: u64 = 256;
+pub(crate) const MAX_WAITING: u64 = 256;
 
 /// Returns the ids of the arguments, or those on standard input if the argument is `-`.
 pub(crate) fn ids(args: &Args, yes: bool) -> Result<Vec<TokenId>, Exit> {

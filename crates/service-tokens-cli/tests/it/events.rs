@@ -89,8 +89,11 @@ fn bulk_verbs_append_each_token() {
     let reported = tool.answer(&["report-leak", "--action", "suspend", "--by", "ada"], &texts);
     assert_eq!(reported.done().out.lines().count(), 3);
     tool.run(&["revoke-all", "--yes-revoke", "3"]).done();
-    let purged = tool.run(&["purge", "--retention", "1d", "--yes", "--by", "ada"]).done();
-    assert!(purged.err.contains("No records match"), "{purged:?}");
+    crate::tool::of_2020(&tool, 2, std::time::Duration::from_secs(86_400));
+    tool.run(&["purge", "--retention", "1d", "--yes", "--by", "ada"]).done();
+    let purged = tool.events().pop().unwrap().1;
+    let said = (&purged["event"], &purged["purged"], &purged["by"]);
+    assert_eq!(said, (&"purged".into(), &2.into(), &"ada".into()));
     let rows = format!("digest,issued_to\n{},x\n", "ab".repeat(32));
     let form = "sha256,prefix=sk_,characters=base62,lengths=32";
     let import = ["import", "-", "--owner", "a", "--type", "connector", "--import-form", form];
@@ -162,6 +165,10 @@ fn unusable_events_file_changes_nothing() {
     fs::create_dir(fresh.path()).unwrap();
     fresh.run(&issue).failed("tokens.journal");
     assert_eq!(fresh.files(), ["tokens.journal"]);
+    let locked = Tool::new();
+    fs::create_dir(locked.path().with_extension("journal.lock")).unwrap();
+    locked.run(&issue).failed("tokens.journal");
+    assert_eq!(locked.files(), ["tokens.journal.lock"]);
 }
 
 #[test]

@@ -4,9 +4,10 @@
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use crate::tool::Tool;
+use crate::tool::{Tool, finish};
 
 fn access(path: &Path) -> (u32, u32, u32) {
     let file = fs::metadata(path).unwrap();
@@ -45,6 +46,40 @@ fn new_events_file_belongs_to_service() {
     chown(tool.events_path(), Some(1), Some(2)).unwrap();
     tool.run(&["revoke", &id, "--yes"]).done();
     assert_eq!(access(&tool.events_path()), (1, 2, 0o644));
+}
+
+/// A user who may write the token file of another user cannot give files away.
+#[test]
+fn events_file_that_cannot_be_given_is_private() {
+    let tool = Tool::new();
+    let (id, _) = tool.issue(&["--no-events"]);
+    let given = tool.folder.path().join("given");
+    fs::write(&given, "").unwrap();
+    if !give_away(&given) {
+        return;
+    }
+    fs::set_permissions(tool.folder.path(), Permissions::from_mode(0o777)).unwrap();
+    for file in tool.files() {
+        let file = tool.folder.path().join(file);
+        fs::set_permissions(file, Permissions::from_mode(0o666)).unwrap();
+    }
+    let mut command = tool.bare();
+    command.env("TOKENS_FILE", tool.path()).args(["revoke", &id, "--yes"]).uid(12_345).gid(23_456);
+    let ran = finish(command.spawn().unwrap(), b"").done();
+    assert!(ran.err.contains("could not be given the owner, group and mode"), "{ran:?}");
+    assert_eq!(access(&tool.events_path()), (12_345, 23_456, 0o600));
+
+    // With --out the file of another user is not replaced.
+    let (id, token) = tool.issue(&["--no-events"]);
+    let out = tool.folder.path().join("token");
+    fs::write(&out, &token).unwrap();
+    let mut command = tool.bare();
+    command.env("TOKENS_FILE", tool.path()).args(["rotate", &id, "--at-once", "--out", "token"]);
+    let ran = finish(command.uid(12_345).gid(23_456).spawn().unwrap(), b"");
+    let ran = ran.failed("its owner, group and mode cannot be given to a new file");
+    assert!(ran.err.contains("nothing was changed"), "{ran:?}");
+    assert_eq!(fs::read_to_string(&out).unwrap(), token);
+    tool.answer(&["verify"], &token).done();
 }
 
 #[test]

@@ -99,6 +99,22 @@ fn replay_of_other_service_is_noticed() {
     assert!(empty.err.contains("0 events name 0 revoked tokens"), "{empty:?}");
 }
 
+/// A command that was killed after the revocation has no event, and its repetition writes one.
+#[test]
+fn repeated_revocation_can_be_replayed() {
+    let tool = Tool::new();
+    let ids = [tool.issue(&[]).0, tool.issue(&[]).0, tool.issue(&[]).0];
+    let copy = fs::read(tool.path()).unwrap();
+    for id in &ids {
+        tool.run(&["revoke", id, "--yes", "--no-events"]).done();
+    }
+    tool.run(&["revoke", &ids[0]]).done();
+    tool.run(&["revoke", &ids[1], &ids[2], "--by", "ada"]).done();
+    fs::write(tool.path(), copy).unwrap();
+    let ran = tool.answer(&REPLAY, "3\n").done();
+    assert!(ran.err.contains("Revoked 3 tokens."), "{ran:?}");
+}
+
 /// The log of a service has other members, such as those of the example `events`.
 #[test]
 fn replay_reads_log_of_service() {
