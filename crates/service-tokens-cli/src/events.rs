@@ -6,7 +6,6 @@
 //! - The file is opened before anything is changed, and synced before a success is reported. If it cannot be
 //!   written after the change, the events go to standard error, and the program ends with a status of its own.
 
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -45,14 +44,10 @@ pub(crate) enum EventsOption {
 }
 
 impl EventsOption {
-    /// Returns the path of the events file.
+    /// Returns the path of the events file. If the token file is a link, it is next to the target.
     pub(crate) fn path(&self, tokens: &Path) -> Option<PathBuf> {
         match self {
-            Self::NextToTokens => {
-                let mut name = OsString::from(tokens);
-                name.push(".events.jsonl");
-                Some(name.into())
-            }
+            Self::NextToTokens => Some(file_kind::next_to(tokens, ".events.jsonl")),
             Self::File(path) => Some(path.clone()),
             Self::Off => None,
         }

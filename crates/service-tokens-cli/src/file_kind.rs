@@ -1,9 +1,10 @@
 //! The kinds of files that a path can lead to, and the access to them.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The kind of the file at a path. Links are not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,14 @@ pub(crate) fn of(path: &Path) -> io::Result<Kind> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Kind::Missing),
         Err(error) => Err(error),
     }
+}
+
+/// Returns the path of the file with this suffix, next to a file or to the target of a link.
+pub(crate) fn next_to(path: &Path, suffix: &str) -> PathBuf {
+    let target = fs::canonicalize(path);
+    let mut name = OsString::from(target.as_deref().unwrap_or(path));
+    name.push(suffix);
+    name.into()
 }
 
 #[cfg(unix)]

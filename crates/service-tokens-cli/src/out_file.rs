@@ -4,7 +4,7 @@
 //! temporary file exists, and has the space for the token, before anything is changed. So a refusal of any
 //! kind leaves an earlier token in the file as it is.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
@@ -134,12 +134,11 @@ fn create_near(path: &Path) -> io::Result<(File, PathBuf)> {
 /// Returns whether the path is that of the token file, or of a file next to it.
 fn is_in_use(path: &Path, settings: &Settings) -> Result<bool, Exit> {
     let tokens = settings.path()?;
-    let with = |suffix: &str| -> PathBuf {
-        let mut name = OsString::from(&tokens);
-        name.push(OsStr::new(suffix));
-        name.into()
-    };
-    let mut used = vec![tokens.clone(), with(".lock"), with(".compacting")];
+    let mut used = vec![
+        tokens.clone(),
+        file_kind::next_to(&tokens, ".lock"),
+        file_kind::next_to(&tokens, ".compacting"),
+    ];
     used.extend(settings.events.path(&tokens));
     Ok(used.iter().any(|used| file_kind::are_same(used, path) || place(used) == place(path)))
 }

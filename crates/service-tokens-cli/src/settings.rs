@@ -108,7 +108,7 @@ impl Settings {
             events_before.iter().for_each(EventsFile::discard);
         })?;
         let events = match events_before {
-            None => self.open_events(store.path())?,
+            None => self.open_events(&path)?,
             before => before,
         };
         if let Some(events) = &events {

@@ -216,6 +216,22 @@ fn deleted_events_file_shows_events() {
 }
 
 #[test]
+#[cfg(unix)]
+fn events_of_linked_file_are_next_to_target() {
+    let tool = Tool::new();
+    fs::create_dir(tool.folder.path().join("data")).unwrap();
+    let (target, data) = ("data/tokens", tool.folder.path().join("data"));
+    tool.issue(&["--file", target, "--no-events"]);
+    std::os::unix::fs::symlink(target, tool.path()).unwrap();
+    let (id, _) = tool.issue(&["--no-events"]);
+    for out in ["data/tokens.events.jsonl", "data/tokens.lock"] {
+        tool.run(&["rotate", &id, "--at-once", "--out", out]).failed("belongs to the tool");
+    }
+    tool.run(&["revoke", &id, "--yes"]).done();
+    assert!(data.join("tokens.events.jsonl").exists() && !tool.events_path().exists());
+}
+
+#[test]
 fn cut_last_line_does_not_join_the_next() {
     let tool = Tool::new();
     let (id, _) = tool.issue(&[]);
