@@ -101,6 +101,9 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
         block_on(args.settings.build(MemoryStore::new())?.owner(&owner).issue(request.clone()))?;
     let out = prepare_output(out.as_deref(), &args.settings)?;
     let service = args.settings.open(Access::WriteOrCreate)?;
+    if let Some(out) = &out {
+        out.expect_no_other(&service, None)?;
+    }
     clock_check::warn(&service)?;
     let issued = block_on(service.owner(&owner).issue(request))?;
     // The program that reads the token from a pipe may open the file at once. This also writes the event.

@@ -7,13 +7,18 @@
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
+use futures_lite::future::block_on;
+use service_tokens::steps::ParsedToken;
+use service_tokens::store::States;
+use service_tokens::{FileStore, ManageError, TokenId, TokenService};
+
 use crate::exit::Exit;
 use crate::file_kind::{self, Kind};
-use crate::output::note;
+use crate::output::{description, note};
 use crate::settings::Settings;
 
 /// The number of bytes that are reserved. A token is shorter.
@@ -26,6 +31,8 @@ pub(crate) struct OutFile {
     file: File,
     /// The path of the temporary file, while it exists.
     temporary: Option<PathBuf>,
+    /// The id of the token that the file has now.
+    present: Option<TokenId>,
 }
 
 /// The error returned if the file did not receive the token.
@@ -53,8 +60,13 @@ impl OutFile {
             return Err(refused(&"this file belongs to the tool"));
         }
         let (file, temporary) = create_near(path).map_err(|error| refused(&error))?;
-        let mut out = Self { path: path.to_owned(), file, temporary: Some(temporary) };
+        let (path_of_file, temporary) = (path.to_owned(), Some(temporary));
+        let mut out = Self { path: path_of_file, file, temporary, present: None };
         if kind == Kind::File {
+            let text = first_bytes(path).map_err(|error| refused(&error))?;
+            let prefixes = settings.prefixes()?;
+            let token = ParsedToken::parse(text.trim_ascii(), &prefixes);
+            out.present = token.ok().map(|token| token.id());
             file_kind::copy_access(path, &out.file).map_err(|error| {
                 refused(&format!(
                     "its owner, group and mode cannot be given to a new file: {error}"
@@ -70,6 +82,30 @@ impl OutFile {
         let reserved = out.file.write_all(&[b' '; RESERVED]).and_then(|()| out.file.sync_all());
         reserved.map_err(|error| refused(&error))?;
         Ok(out)
+    }
+
+    /// Refuses to replace the token of another id that is live, because the file may be its only copy. `id` is
+    /// that of the token that is rotated.
+    pub(crate) fn expect_no_other(
+        &self,
+        service: &TokenService<FileStore>,
+        id: Option<TokenId>,
+    ) -> Result<(), Exit> {
+        let Some(present) = self.present.filter(|present| Some(*present) != id) else {
+            return Ok(());
+        };
+        match block_on(service.all_owners().get(present)) {
+            Ok(stored) if States::LIVE.contains(stored.record.state(service.now())) => {
+                Err(Exit::Failed(format!(
+                    "--out {}: the file has a token of {}, which is live: nothing was changed\n\
+                     hint: choose another file, or move this one away",
+                    self.path.display(),
+                    description(&stored.record)
+                )))
+            }
+            Ok(_) | Err(ManageError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Writes the token and puts it in the place of the file.
@@ -109,6 +145,13 @@ impl Drop for OutFile {
             let _ = fs::remove_file(temporary);
         }
     }
+}
+
+/// Returns the beginning of a file, which is longer than a token.
+fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(RESERVED as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Creates an empty file in the same folder, which only the user of this program can read.

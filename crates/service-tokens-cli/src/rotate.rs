@@ -35,10 +35,11 @@ output. The id does not change.
   --out FILE            write the token to this file instead of standard output
 
 The file of --out is replaced only if the command succeeds. A refusal leaves it
-as it is, so an earlier token in it is not lost. A new file can be read only by
-its user, and an existing one retains its owner, group and mode. Links, pipes
-and devices are refused. If the file cannot be written after the rotation, the
-token goes to standard output, and the exit status is 1.
+as it is, so an earlier token in it is not lost. If it has a live token with
+another id, the command refuses. A new file can be read only by its user, and an
+existing one retains its owner, group and mode. Links, pipes and devices are
+refused. If the file cannot be written after the rotation, the token goes to
+standard output, and the exit status is 1.
 
 `service-tokens --help` lists the options for every verb. The new token gets the
 prefix of --prefix.
@@ -92,6 +93,9 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
 
     let out = prepare_output(out.as_deref(), &args.settings)?;
     let service = args.settings.open(Access::Write)?;
+    if let Some(out) = &out {
+        out.expect_no_other(&service, Some(id))?;
+    }
     if overlap.or(first_use).is_some() || matches!(expires, Some(Expiry::In(_))) {
         clock_check::warn(&service)?;
     }

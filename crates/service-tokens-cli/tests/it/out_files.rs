@@ -79,6 +79,28 @@ fn refused_rotation_leaves_out_file() {
 }
 
 #[test]
+fn live_token_of_other_id_is_not_replaced() {
+    let tool = Tool::new();
+    let (id, _) = tool.issue(&[]);
+    tool.run(&with_out(&ISSUE, "token")).done();
+    let token = fs::read_to_string(tool.out()).unwrap();
+    let other = tool.run(&["list", "--json", "--limit", "1"]).done().out[7..29].to_owned();
+    for words in [&ISSUE[..], &["rotate", &id, "--at-once"]] {
+        let ran = tool.run(&with_out(words, "token")).failed("the file has a token of ");
+        assert!(ran.err.contains(&other) && ran.err.contains("nothing was changed"), "{ran:?}");
+        assert_eq!(fs::read_to_string(tool.out()).unwrap(), token);
+    }
+    assert_eq!(tool.run(&["list", "--json"]).done().out.lines().count(), 2);
+    // Its own rotation, a token that has ended, and other text.
+    tool.run(&with_out(&["rotate", &other, "--at-once"], "token")).done();
+    tool.run(&["revoke", &other, "--yes"]).done();
+    tool.run(&with_out(&["rotate", &id, "--at-once"], "token")).done();
+    fs::write(tool.out(), "a note\n".repeat(1_000)).unwrap();
+    tool.run(&with_out(&ISSUE, "token")).done();
+    tool.answer(&["verify"], fs::read(tool.out()).unwrap()).done();
+}
+
+#[test]
 #[cfg(unix)]
 fn out_to_no_regular_file_is_refused() {
     let tool = Tool::new();
