@@ -9,6 +9,7 @@ use crate::clock_check::clock_help;
 use crate::descendants;
 use crate::exit::Exit;
 use crate::filters::filters_help;
+use crate::output::note;
 use crate::resume::resume_request;
 use crate::suspensions::{Matching, NO_SUCH, Named, named_help};
 
@@ -68,6 +69,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let mut matching = Matching::new(Some(which.clone()), service.now());
     let suspended = filter.clone().states(State::Suspended);
     descendants::for_each(view, suspended, |record| matching.add(record))?;
+    matching.hint().into_iter().for_each(note);
     if !bulk.confirm(&service, count, &matching.notes())? {
         return Ok(());
     }
