@@ -138,6 +138,15 @@ impl EventsFile {
     /// Syncs the lines so far. Writes those that cannot be in the file to standard error. `delivered` says
     /// whether the sink has received all events.
     pub(crate) fn settle(&self, delivered: bool) {
+        if !delivered && self.state.try_lock().is_err() {
+            // A write hangs, for example on a network file system, and it would block this one too.
+            UNWRITTEN.store(true, Ordering::Relaxed);
+            note(format_args!(
+                "service-tokens: the changes are in effect, but writing their events to {} hangs",
+                self.path.display(),
+            ));
+            return;
+        }
         let mut state = self.lock();
         self.sync(&mut state);
         let lost = std::mem::take(&mut state.lost);
@@ -170,10 +179,11 @@ impl EventsFile {
             Ok(length) => state.synced = length,
             Err(error) => {
                 // It is unknown which of the lines since the last sync are on the disk, so all are shown.
-                let (synced, mut text) = (state.synced, String::new());
+                let (synced, mut bytes) = (state.synced, Vec::new());
                 let _ = state.file.seek(SeekFrom::Start(synced));
-                let _ = state.file.read_to_string(&mut text);
-                state.unwritten = text.lines().map(str::to_owned).collect();
+                let _ = state.file.read_to_end(&mut bytes);
+                state.unwritten =
+                    String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();
                 state.error = Some(error);
             }
         }

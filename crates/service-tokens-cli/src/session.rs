@@ -1,6 +1,7 @@
 //! The open service of one command, with its events file.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use service_tokens::{FileStore, TokenService};
@@ -14,11 +15,13 @@ const MAX_WAIT: Duration = Duration::from_secs(30);
 pub(crate) struct Session {
     service: TokenService<FileStore>,
     events: Option<EventsFile>,
+    /// Whether the events file did not receive the events in time. It is not waited for again.
+    hangs: AtomicBool,
 }
 
 impl Session {
     pub(crate) fn new(service: TokenService<FileStore>, events: Option<EventsFile>) -> Self {
-        Self { service, events }
+        Self { service, events, hangs: AtomicBool::new(false) }
     }
 
     /// Writes the events so far to the disk. Call it before a success is reported.
@@ -31,7 +34,14 @@ impl Session {
     /// Waits until the events file has received all events so far. Call it between operations of which there
     /// can be many, because the queue of events is bounded.
     pub(crate) fn deliver(&self) -> bool {
-        self.events.is_none() || self.service.flush_events_blocking(MAX_WAIT).is_ok()
+        if self.events.is_none() {
+            return true;
+        }
+        if !self.hangs.load(Ordering::Relaxed) {
+            let delivered = self.service.flush_events_blocking(MAX_WAIT).is_ok();
+            self.hangs.store(!delivered, Ordering::Relaxed);
+        }
+        !self.hangs.load(Ordering::Relaxed)
     }
 }
 
