@@ -12,6 +12,7 @@
 //! When most of the file is obsolete, a second thread writes a new file that holds only the
 //! current version of each record, and the writer puts it in place (`compaction`).
 
+mod access;
 mod compaction;
 mod disk;
 mod failure;
@@ -22,6 +23,7 @@ mod journal;
 mod lock;
 mod open;
 mod open_error;
+mod open_warning;
 mod options;
 mod queue;
 mod replay;
@@ -37,9 +39,11 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+pub use access::{FileAccess, create_with_access_of};
 pub use compaction::Compacted;
 pub use open::{OpenReport, TruncatedTail};
 pub use open_error::OpenError;
+pub use open_warning::OpenWarning;
 pub use options::{FileStoreOptions, OpenProgress};
 
 use crate::record::{CorruptRecord, Record};
@@ -50,12 +54,9 @@ use format::Framer;
 use journal::{Journal, Location};
 use open::Opened;
 use open_error::io_error;
-use queue::{Queue, Request, Write};
+use queue::{MAX_USES_PER_REQUEST, Queue, Request, Write};
 use reply::reply;
 use writer::{Shared, Writer};
-
-/// The maximum number of uses in one request to the writer.
-const MAX_USES_PER_REQUEST: usize = 100_000;
 
 /// A store that keeps its records in one file, for a service that runs in one process.
 ///
@@ -179,13 +180,14 @@ impl FileStore {
             };
             thread = Some(writer.start().map_err(io_error("starting the writer of", &path))?);
         }
+        shared.locks.keep_created();
         let (closed, writer) = (AtomicBool::new(false), Mutex::new(thread));
         Ok(Self { shared, closed, writer, read_only, path, report })
     }
 
     /// Returns the report of opening the file.
     pub fn open_report(&self) -> OpenReport {
-        self.report
+        self.report.clone()
     }
 
     /// Returns the absolute path of the file.

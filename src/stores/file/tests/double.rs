@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use crate::stores::file::access::FileAccess;
 use crate::stores::file::disk::{Directory, Disk, RealDirectory};
 use crate::stores::file::lock::{Lock, NotLocked};
 use crate::stores::file::options::FileStoreOptions;
@@ -18,6 +19,8 @@ pub(super) enum Call {
     Create(PathBuf),
     Rename(PathBuf, PathBuf),
     SyncDirectory,
+    /// Gives a file an owner and a group, or the mode as well.
+    Give(PathBuf),
     Remove(PathBuf),
 }
 
@@ -150,8 +153,20 @@ impl Disk for DoubleDisk {
         self.real.is_at(path)
     }
 
-    fn copy_permissions(&self, path: &Path) -> io::Result<()> {
-        self.real.copy_permissions(path)
+    fn names(&self) -> io::Result<u64> {
+        self.real.names()
+    }
+
+    fn access(&self) -> io::Result<Option<FileAccess>> {
+        self.real.access()
+    }
+
+    fn give_owner(&self, access: FileAccess) -> io::Result<()> {
+        self.double.run(Call::Give(self.path.clone()), |_| self.real.give_owner(access))
+    }
+
+    fn give(&self, access: FileAccess) -> io::Result<()> {
+        self.double.run(Call::Give(self.path.clone()), |_| self.real.give(access))
     }
 
     fn lock(&self) -> Result<Option<Lock>, NotLocked> {
