@@ -127,7 +127,7 @@ pub(super) fn create_like(path: &Path, access: FileAccess) -> Result<File, NotCr
 }
 
 /// Creates a file for a program that works on a journal, with the owner, the group and the mode of
-/// that journal. The service can then read and write it, whoever the program runs as.
+/// that journal, so that the service can read and write it.
 #[doc(hidden)]
 pub fn create_with_access_of(journal: &Path, path: &Path) -> io::Result<File> {
     let Some(access) = FileAccess::of(&fs::metadata(journal)?) else {

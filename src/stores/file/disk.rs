@@ -124,9 +124,12 @@ pub(super) enum NamesSynced {
     Unsupported,
 }
 
+/// The error of a file system that syncs only files that are open for writing.
+const EBADF: i32 = 9;
+
 /// Makes the names in the directory of this file durable. Some file systems cannot sync a directory,
-/// such as shared folders of virtual machines and some over FUSE. They answer `EINVAL` or `ENOTSUP`,
-/// which says nothing about the disk, so it is not an error.
+/// such as shared folders of virtual machines and some over FUSE. They answer `EINVAL`, `ENOTSUP` or
+/// `EBADF`, which says nothing about the disk, so it is not an error.
 pub(super) fn sync_names(directory: &dyn Directory, file: &Path) -> io::Result<NamesSynced> {
     match directory.sync(file) {
         Ok(()) => Ok(NamesSynced::Yes),
@@ -134,6 +137,7 @@ pub(super) fn sync_names(directory: &dyn Directory, file: &Path) -> io::Result<N
             io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
                 Ok(NamesSynced::Unsupported)
             }
+            _ if error.raw_os_error() == Some(EBADF) => Ok(NamesSynced::Unsupported),
             _ => Err(error),
         },
     }

@@ -33,7 +33,7 @@ pub(super) enum NotLocked {
 /// The reason why the lock file next to the journal was not locked.
 #[derive(Debug)]
 pub(super) enum NoLockFile {
-    NotLocked(NotLocked),
+    Lock(NotLocked),
     /// The file exists and cannot be opened.
     NotOpened(io::Error),
     /// The file is missing and cannot be created.
@@ -141,6 +141,11 @@ impl Locks {
         Self(Mutex::new(Held { journal: None, beside, created: Vec::new() }))
     }
 
+    /// Returns whether the file next to the journal is locked.
+    pub(super) fn has_lock_file(&self) -> bool {
+        self.held().beside.is_some()
+    }
+
     /// Registers a file that opening has created.
     pub(super) fn add_created(&self, path: &Path) {
         self.held().created.push(path.to_owned());
@@ -186,7 +191,7 @@ impl Drop for Lock {
 
 impl From<NotLocked> for NoLockFile {
     fn from(error: NotLocked) -> Self {
-        Self::NotLocked(error)
+        Self::Lock(error)
     }
 }
 

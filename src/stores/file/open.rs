@@ -86,12 +86,14 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
     let mut warnings = Vec::new();
     // Declared before all other files, and so dropped after them.
     let (locks, write) = lock_beside(options.read_only, path, &mut warnings)?;
-    let created = write && create_if_missing(&paths, &*options.directory, &locks)?;
+    // Without the lock next to it, two processes could create the journal at the same time.
+    let may_create = write && locks.has_lock_file();
+    let created = may_create && create_if_missing(&paths, &*options.directory, &locks)?;
     let (mut file, journal) = open_locked(path, write)?;
     locks.replace_journal_lock(journal);
     if write {
         match names(&file).map_err(io_error("opening", path))? {
-            0 | 1 => remove_leftover(&paths.new_path)?,
+            0 | 1 => warnings.extend(remove_leftover(&paths.new_path)),
             names => return Err(OpenError::SeveralNames { path: path.clone(), names }),
         }
     }
@@ -306,7 +308,7 @@ fn not_locked(lock: &Path, error: NotLocked) -> OpenError {
 
 fn no_lock_file(lock: &Path, error: NoLockFile) -> OpenError {
     match error {
-        NoLockFile::NotLocked(error) => not_locked(lock, error),
+        NoLockFile::Lock(error) => not_locked(lock, error),
         NoLockFile::NotOpened(error) => io_error("opening the lock file", lock)(error),
         NoLockFile::NotCreated(error) => {
             io_error("creating a lock file in", directory_of(lock))(error)
@@ -316,11 +318,15 @@ fn no_lock_file(lock: &Path, error: NoLockFile) -> OpenError {
     }
 }
 
-/// Removes the file that a killed compaction has left.
-fn remove_leftover(path: &Path) -> Result<(), OpenError> {
+/// Removes the file that a killed compaction has left. If it cannot be removed, the journal cannot be
+/// compacted, and all other operations work.
+fn remove_leftover(path: &Path) -> Option<OpenWarning> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(io_error("removing", path)(error)),
-        _ => Ok(()),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            let (path, access) = (path.to_owned(), FileAccess::at(path));
+            Some(OpenWarning::LeftoverNotRemoved { path, access })
+        }
+        _ => None,
     }
 }
 
@@ -340,9 +346,12 @@ fn create_if_missing(
         let mut file = directory.create(&paths.new_path)?;
         file.write_at(0, &header.to_bytes())?;
         file.sync()?;
-        // Registered first, because a rename that reports an error may have taken effect.
-        locks.add_created(path);
-        directory.rename(&paths.new_path, path)?;
+        let renamed = directory.rename(&paths.new_path, path);
+        // A rename that reports an error may have taken effect.
+        if renamed.is_ok() || (cfg!(unix) && file.is_at(path).unwrap_or(false)) {
+            locks.add_created(path);
+        }
+        renamed?;
         sync_names(directory, path)
     };
     create().map_err(|error| {

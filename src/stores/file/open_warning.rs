@@ -39,6 +39,13 @@ pub enum OpenWarning {
         /// The access of the journal.
         access: FileAccess,
     },
+    /// The file that a killed compaction has left cannot be removed, so the journal cannot be compacted.
+    LeftoverNotRemoved {
+        /// The path of the file.
+        path: PathBuf,
+        /// The access of the file, or `None` if it is unknown.
+        access: Option<FileAccess>,
+    },
     /// The file system cannot sync a directory. After a power failure, a new or compacted file may be
     /// missing from the directory.
     DirectoryNotSynced {
@@ -105,6 +112,13 @@ impl fmt::Display for OpenWarning {
                  program as that user",
                 lock.display()
             ),
+            Self::LeftoverNotRemoved { path, access } => write!(
+                f,
+                "{}{} cannot be removed by this process, so the journal cannot be compacted: remove it \
+                 while no program uses the journal",
+                path.display(),
+                Known(access)
+            ),
             Self::DirectoryNotSynced { directory } => write!(
                 f,
                 "the file system of {} cannot sync a directory, so after a power failure a new or \
@@ -121,10 +135,10 @@ impl fmt::Display for OpenWarning {
             ),
             Self::TruncatedTail { path, offset, bytes } => write!(
                 f,
-                "the last {bytes} bytes of {}, from byte {offset} on, are an unfinished write and are \
-                 ignored. It was never acknowledged, unless the disk lost synced data or the file was cut. \
-                 In that case the latest revocations, suspensions, rotations and other writes may be \
-                 missing: see \"The end of the file was cut off\" in the manual",
+                "an unfinished write of {bytes} bytes at the end of {}, from byte {offset} on, is ignored. \
+                 It was never acknowledged, unless the disk lost synced data or the file was cut. In that \
+                 case the latest revocations, suspensions, rotations and other writes may be missing: see \
+                 \"The end of the file was cut off\" in the manual",
                 path.display()
             ),
         }

@@ -4,10 +4,12 @@ use std::error::Error;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::double::{Behaviour, Call, Double};
 use super::*;
 use crate::store::TokenStore;
+use crate::stores::file::lock::Lock;
 use crate::stores::file::{OpenError, OpenWarning};
 
 /// Checks that no text of an error and its causes contains another one, and returns them.
@@ -91,10 +93,9 @@ fn message_names_the_cause() {
 }
 
 /// Opens a store whose directory fails to sync with this error.
-fn open_unsynced(place: &Place, kind: ErrorKind, after: bool) -> Result<FileStore, OpenError> {
+fn open_unsynced(place: &Place, fails: Behaviour) -> Result<FileStore, OpenError> {
     let double = Double::new(move |_, call| match call {
-        Call::SyncDirectory if after => Behaviour::FailAfter(kind),
-        Call::SyncDirectory => Behaviour::Fail(kind),
+        Call::SyncDirectory => fails,
         _ => Behaviour::Obey,
     });
     double.under(FileStoreOptions::new().compact_above(u64::MAX)).open(place.path())
@@ -102,10 +103,13 @@ fn open_unsynced(place: &Place, kind: ErrorKind, after: bool) -> Result<FileStor
 
 #[test]
 fn directory_that_cannot_sync_is_a_warning() {
-    for kind in [ErrorKind::InvalidInput, ErrorKind::Unsupported] {
+    let kinds = [ErrorKind::InvalidInput, ErrorKind::Unsupported].map(Behaviour::Fail);
+    // EBADF, EINVAL and ENOTSUP.
+    let codes = if cfg!(target_os = "linux") { &[9, 22, 95][..] } else { &[] };
+    for fails in kinds.into_iter().chain(codes.iter().map(|code| Behaviour::FailCode(*code))) {
         let place = Place::in_memory();
         for created in [true, false] {
-            let store = open_unsynced(&place, kind, false).unwrap();
+            let store = open_unsynced(&place, fails).unwrap();
             let report = store.open_report();
             assert_eq!((report.created, store.is_read_only()), (created, false));
             let directory = place.directory.path().canonicalize().unwrap();
@@ -122,18 +126,18 @@ fn directory_that_cannot_sync_is_a_warning() {
 
 #[test]
 fn directory_whose_sync_fails_is_an_error() {
-    let input_output = std::io::Error::from_raw_os_error(5).kind();
-    for (kind, after) in [(ErrorKind::Other, false), (input_output, true), (ErrorKind::Other, true)]
-    {
+    let other = ErrorKind::Other;
+    // The code is EIO.
+    for fails in [Behaviour::Fail(other), Behaviour::FailAfter(other), Behaviour::FailCode(5)] {
         let place = Place::in_memory();
-        let error = open_unsynced(&place, kind, after).unwrap_err();
+        let error = open_unsynced(&place, fails).unwrap_err();
         assert!(matches!(error, OpenError::Io { .. }), "{error}");
-        assert_eq!(files(&place), 0, "{kind:?}");
+        assert_eq!(files(&place), 0, "{fails:?}");
         // An existing journal stays.
         drop(place.open());
         fs::remove_file(place.path().with_extension("journal.lock")).unwrap();
-        open_unsynced(&place, kind, after).unwrap_err();
-        assert_eq!(files(&place), 1, "{kind:?}");
+        open_unsynced(&place, fails).unwrap_err();
+        assert_eq!(files(&place), 1, "{fails:?}");
         drop(place.open());
     }
 }
@@ -167,6 +171,45 @@ fn failed_open_of_damaged_file_leaves_no_lock() {
     let opened = FileStore::open(place.path());
     assert!(matches!(opened, Err(OpenError::Damaged { .. })), "{opened:?}");
     assert_eq!(files(&place), 1);
+}
+
+#[test]
+fn leftover_that_stays_is_a_warning() {
+    let place = Place::in_memory();
+    drop(place.open());
+    let leftover = place.path().with_extension("journal.compacting");
+    fs::create_dir(&leftover).unwrap();
+    let store = place.open();
+    let [OpenWarning::LeftoverNotRemoved { path, .. }] = &*store.open_report().warnings else {
+        panic!("{:?}", store.open_report())
+    };
+    assert_eq!(path.file_name(), leftover.file_name());
+    block_on(store.insert(&record(1))).unwrap();
+    block_on(store.compact()).unwrap_err();
+    fs::remove_dir(&leftover).unwrap();
+    block_on(store.compact()).unwrap();
+}
+
+/// A process that fails to open the store removes the lock file that it created. Another process may
+/// have opened that file already.
+#[test]
+fn lock_on_removed_file_does_not_count() {
+    let place = Place::in_memory();
+    let holders = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..2_000 {
+                    let Ok((lock, _)) = Lock::exclusive(&place.path(), None) else { continue };
+                    assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0, "two processes hold it");
+                    std::thread::yield_now();
+                    holders.fetch_sub(1, Ordering::SeqCst);
+                    let _ = fs::remove_file(place.path());
+                    drop(lock);
+                }
+            });
+        }
+    });
 }
 
 /// The compacted file cannot have the owner, group and mode of the journal.

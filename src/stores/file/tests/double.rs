@@ -30,6 +30,8 @@ pub(super) enum Behaviour {
     Obey,
     /// Does nothing and fails.
     Fail(io::ErrorKind),
+    /// Does nothing and fails with this error of the operating system.
+    FailCode(i32),
     /// Writes half of the bytes, or does all of another call, and fails.
     FailAfter(io::ErrorKind),
 }
@@ -85,6 +87,7 @@ impl Double {
                 work(true)
             }
             Behaviour::Fail(kind) => Err(kind.into()),
+            Behaviour::FailCode(code) => Err(io::Error::from_raw_os_error(code)),
             Behaviour::FailAfter(kind) => {
                 let _ = work(false);
                 Err(kind.into())
