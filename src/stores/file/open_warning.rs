@@ -128,7 +128,7 @@ impl fmt::Display for OpenWarning {
             Self::CreatedBySuperuser { path, directory } => write!(
                 f,
                 "{} was created by the superuser in a directory of another user, who cannot open it: if \
-                 the service runs as that user, run chown {}:{} on it",
+                 the service runs as that user, run chown {}:{} on it and on its lock file",
                 path.display(),
                 directory.user,
                 directory.group
