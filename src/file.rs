@@ -3,6 +3,9 @@
 //! A journal on disk holds the records. Every record is also in memory, so a read does not access the
 //! disk. The manual compares this store with others in [choosing a store](crate::manual::choosing_a_store).
 
+#[doc(hidden)]
+pub use crate::stores::create_with_access_of;
 pub use crate::stores::{
-    Compacted, FileStore, FileStoreOptions, OpenError, OpenProgress, OpenReport, TruncatedTail,
+    Compacted, FileAccess, FileStore, FileStoreOptions, OpenError, OpenProgress, OpenReport,
+    OpenWarning, TruncatedTail,
 };

@@ -110,7 +110,7 @@ fn compact(service: &TokenService<FileStore>) {
             sizes.bytes_before, sizes.bytes_after
         )),
         Err(error) => note(format_args!(
-            "The file could not be compacted, which needs free space for a copy of the live records: {}",
+            "The file could not be compacted, so the old one stays in use: {}",
             with_causes(&error)
         )),
     }

@@ -179,12 +179,8 @@ fn open_store(path: &Path, access: Access) -> Result<FileStore, Exit> {
     if report.created {
         note(format_args!("Created {}.", store.path().display()));
     }
-    if let Some(tail) = report.truncated_tail {
-        note(format_args!(
-            "The file ends with an unfinished write of {} bytes, which is ignored. The service never \
-             reported that this write succeeded.",
-            tail.bytes
-        ));
+    for warning in &report.warnings {
+        note(format_args!("warning: {warning}"));
     }
     if access != Access::Read && store.is_read_only() {
         return Err(Exit::Failed(format!(

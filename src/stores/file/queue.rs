@@ -13,6 +13,9 @@ use crate::token::TokenId;
 /// disk does not respond.
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
+/// The maximum number of uses in one request to the writer.
+pub(super) const MAX_USES_PER_REQUEST: usize = 100_000;
+
 /// The size that a write is counted with in addition to its record, in bytes.
 const WRITE_OVERHEAD: usize = 512;
 

@@ -1,7 +1,10 @@
 //! The file store under kills, damage, failing disks and load.
 
+#[cfg(unix)]
+mod access;
 mod basics;
 mod batches;
+mod causes;
 mod damage;
 mod double;
 mod executors;
@@ -13,6 +16,7 @@ mod model;
 #[cfg(unix)]
 mod others;
 mod power;
+mod tails;
 mod versions;
 #[cfg(unix)]
 mod volumes;
