@@ -3,8 +3,6 @@
 //! A journal on disk holds the records. Every record is also in memory, so a read does not access the
 //! disk. The manual compares this store with others in [choosing a store](crate::manual::choosing_a_store).
 
-#[doc(hidden)]
-pub use crate::stores::create_with_access_of;
 pub use crate::stores::{
     Compacted, FileAccess, FileStore, FileStoreOptions, OpenError, OpenProgress, OpenReport,
     OpenWarning, TruncatedTail,

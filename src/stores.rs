@@ -11,7 +11,7 @@ mod memory;
 #[cfg(feature = "file")]
 pub use file::{
     Compacted, FileAccess, FileStore, FileStoreOptions, OpenError, OpenProgress, OpenReport,
-    OpenWarning, TruncatedTail, create_with_access_of,
+    OpenWarning, TruncatedTail,
 };
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;

@@ -39,7 +39,7 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-pub use access::{FileAccess, create_with_access_of};
+pub use access::FileAccess;
 pub use compaction::Compacted;
 pub use open::{OpenReport, TruncatedTail};
 pub use open_error::OpenError;

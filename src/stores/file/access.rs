@@ -125,16 +125,3 @@ pub(super) fn create_like(path: &Path, access: FileAccess) -> Result<File, NotCr
     let _ = fs::remove_file(&temporary);
     placed.map(|()| file)
 }
-
-/// Creates a file for a program that works on a journal, with the owner, the group and the mode of
-/// that journal, so that the service can read and write it.
-#[doc(hidden)]
-pub fn create_with_access_of(journal: &Path, path: &Path) -> io::Result<File> {
-    let Some(access) = FileAccess::of(&fs::metadata(journal)?) else {
-        return owner_only(OpenOptions::new().read(true).write(true).create_new(true)).open(path);
-    };
-    create_like(path, access).map_err(|error| match error {
-        NotCreated::Exists => io::ErrorKind::AlreadyExists.into(),
-        NotCreated::Refused(error) | NotCreated::Access(error) => error,
-    })
-}

@@ -10,7 +10,7 @@ use std::process::Command;
 use super::kill::{child_arguments, print_line};
 use super::*;
 use crate::store::TokenStore;
-use crate::stores::file::access::{FileAccess, create_with_access_of};
+use crate::stores::file::access::FileAccess;
 
 const ACTION: &str = "SERVICE_TOKENS_ACTION";
 const UMASKS: [u32; 4] = [0o022, 0o077, 0o027, 0];
@@ -281,16 +281,4 @@ fn missing_right_is_named() {
     assert!(answer.starts_with("creating a lock file in "), "{answer}");
     assert!(answer.contains(" (user 0, group 0, mode 0755): Permission denied"), "{answer}");
     assert_eq!(files(&place), 0);
-}
-
-#[test]
-fn file_of_a_tool_gets_the_access() {
-    let access = of_service(BACKUP, 0o640);
-    let Some(place) = service_place(access) else { return };
-    let events = place.directory.path().join("events");
-    let create = || create_with_access_of(&place.path(), &events);
-    drop(create().unwrap());
-    assert_eq!(FileAccess::at(&events), Some(access));
-    assert_eq!(create().unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
-    assert_eq!(files(&place), 2);
 }
