@@ -288,9 +288,10 @@ pub use check::{OwnerGate, OwnerStatus, RequestContext, VerifiedToken};
 pub use refusal::Refusal;
 pub use service::{
     AllOwners, AmendRequest, Amended, BuildError, EndOlderRequest, EndedOlder, FlushTimeout,
-    Flushed, ImportRequest, Imported, InContext, IssueRequest, Issued, LeakRequest, OnBehalf,
-    OneOwner, ResumeRequest, Resumed, ResumedIssuing, RevokeRequest, Revoked, RotateRequest,
-    ShutDown, SuspendRequest, Suspended, TokenService, TokenServiceBuilder, Tokens,
+    Flushed, ImportRequest, Imported, InContext, IssueDraft, IssueRequest, Issued, LeakRequest,
+    OnBehalf, OneOwner, ResumeRequest, Resumed, ResumedIssuing, RevokeDraft, RevokeRequest,
+    Revoked, RotateRequest, ShutDown, SuspendRequest, Suspended, TokenService, TokenServiceBuilder,
+    Tokens,
 };
 #[cfg(feature = "memory")]
 pub use stores::MemoryStore;

@@ -4,6 +4,7 @@ mod amend;
 mod count;
 mod end_older_secret;
 mod own_token;
+mod prepare;
 mod suspend;
 
 use std::fmt;
