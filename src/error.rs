@@ -117,7 +117,8 @@ pub(crate) fn other_record() -> StoreError {
 }
 
 /// The error returned if a management operation does not succeed. The operation had no effect, except for
-/// [`Indeterminate`](Self::Indeterminate) and [`Overtaken`](Self::Overtaken).
+/// [`Indeterminate`](Self::Indeterminate), [`Overtaken`](Self::Overtaken) and
+/// [`PausedSincePrepared`](Self::PausedSincePrepared).
 ///
 /// | HTTP status | variants |
 /// | --- | --- |
@@ -201,7 +202,7 @@ pub enum ManageError {
         /// The id.
         id: TokenId,
     },
-    /// The store does not have what the draft wrote, because the transaction was not committed or was rolled
+    /// The store does not have the record of the draft, because the transaction was not committed or was rolled
     /// back. After its commit, the draft can be confirmed again.
     #[error("the draft of the token with the id {id} is not stored")]
     NotStored {

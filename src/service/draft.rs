@@ -1,11 +1,11 @@
 //! Drafts of tokens and of revocations, which the embedder stores in a transaction of its own.
 //!
-//! The service prepares a record and stores nothing. The embedder writes it with the rows of its
+//! The service prepares a record and does not store it. The embedder writes it with the rows of its
 //! application, commits, and confirms the draft. The service does not see the transaction, so a confirmation
 //! decides by the store alone. It reads the record from the store, never from the cache.
 //!
 //! **No secret appears before its record is stored.** A new token is in the draft until a confirmation finds its
-//! digest in the store. So a transaction that is rolled back leaves nothing, and a process that ends leaves at
+//! digest in the store. So a transaction that is rolled back leaves no record, and a process that ends leaves at
 //! most a record whose secret is unknown.
 //!
 //! **The issuing token is read after the record.** That closes the race with a revocation of the issuing

@@ -8,7 +8,7 @@
 //! A pause also stops waiting when the gate has been opened since, because its purpose is gone. The
 //! count of resumptions shows that, even if the gate has been closed again by another pause.
 //!
-//! A [draft](super::draft) is no issue in progress, because nobody knows when its transaction ends. A pause
+//! A [draft](super::draft) does not count as an issue in progress, because its transaction may take any time. A pause
 //! does not wait for it and ends it instead. The draft notes how often the gate had been closed, and its
 //! confirmation gets no permit if the gate has been closed since.
 

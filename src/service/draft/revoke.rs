@@ -1,4 +1,7 @@
 //! A draft of a revocation.
+//!
+//! Unlike [`revoke`](super::super::revoke), the draft does not register a stop to which other writes yield. It
+//! may exist for any time, and the embedder may never store it.
 
 use std::fmt;
 
@@ -32,7 +35,7 @@ use crate::token::TokenId;
 /// for the [maximum age](crate::TokenServiceBuilder::cache_records) of a cached record.
 ///
 /// The draft has no lifetime and no type of a store, so it can move between tasks. It holds the service's
-/// store open. Dropping it without a confirmation changes nothing in the store, and
+/// store open. Dropping it without a confirmation does not change the store, and
 /// [`Event::NotConfirmed`](crate::Event::NotConfirmed) reports it.
 #[must_use = "a draft is not stored: replace the record and confirm it"]
 pub struct RevokeDraft(Box<dyn ConfirmRevoke>);
@@ -43,7 +46,7 @@ impl RevokeDraft {
         self.0.record()
     }
 
-    /// Returns the version of the record to replace. If the stored version is another one, change nothing.
+    /// Returns the version of the record to replace. If the stored version is another one, change no row.
     pub fn expected(&self) -> Version {
         self.0.expected()
     }

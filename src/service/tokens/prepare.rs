@@ -10,7 +10,7 @@ use crate::store::TokenStore;
 use crate::token::TokenId;
 
 impl<S: TokenStore> Tokens<'_, S, OneOwner> {
-    /// Prepares a token that you store in a transaction of your own, and stores nothing.
+    /// Prepares a token that you store in a transaction of your own. This call does not write.
     ///
     /// Insert [`IssueDraft::record`] in the transaction, commit it, and call [`IssueDraft::confirm`], which
     /// returns the token. [The manual](crate::manual::choosing_a_store#in-your-own-transaction) leads through
@@ -19,7 +19,7 @@ impl<S: TokenStore> Tokens<'_, S, OneOwner> {
     /// The draft has a place in the [limit of live tokens](crate::Policy::max_active_per_owner()) until it is
     /// confirmed, for at most 60 seconds. A transaction that commits later may exceed the limit.
     ///
-    /// A draft is no issue in progress, so a [pause of issuing](crate::TokenService::pause_issuing) does not
+    /// A draft does not count as an issue in progress, so a [pause of issuing](crate::TokenService::pause_issuing) does not
     /// wait for it. The pause ends it instead: the confirmation revokes the token if it was stored.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl<S: TokenStore> Tokens<'_, S, OneOwner> {
 }
 
 impl<S: TokenStore, V> Tokens<'_, S, V> {
-    /// Prepares a revocation that you store in a transaction of your own, and stores nothing.
+    /// Prepares a revocation that you store in a transaction of your own. This call does not write.
     ///
     /// Replace the record of the version [`RevokeDraft::expected`] with [`RevokeDraft::record`] in the
     /// transaction, commit it, and call [`RevokeDraft::confirm`]. [The
@@ -63,7 +63,7 @@ impl<S: TokenStore, V> Tokens<'_, S, V> {
     ///
     /// - [`ManageError::NotFound`] if the view does not contain the token.
     /// - [`ManageError::Invalid`] if a text is empty or too long.
-    /// - [`ManageError::Ended`] if the token is revoked already, so there is nothing to store.
+    /// - [`ManageError::Ended`] if the token is revoked already, so no write is needed.
     /// - [`ManageError::Store`] if the store failed.
     ///
     /// # Examples
