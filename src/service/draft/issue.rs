@@ -35,7 +35,7 @@ const OVERTAKEN: &str = "the token that issued it could not be confirmed with th
 ///
 /// The draft has no lifetime and no type of a store, so it can move between tasks. It holds the service's
 /// store open. Dropping it without a confirmation does not change the store, and
-/// [`Event::NotConfirmed`](crate::Event::NotConfirmed) reports it.
+/// [`Event::NotConfirmed`] reports it.
 #[must_use = "a draft is not stored: insert its record and confirm it"]
 pub struct IssueDraft(Box<dyn ConfirmIssue>);
 

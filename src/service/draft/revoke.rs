@@ -36,7 +36,7 @@ use crate::token::TokenId;
 ///
 /// The draft has no lifetime and no type of a store, so it can move between tasks. It holds the service's
 /// store open. Dropping it without a confirmation does not change the store, and
-/// [`Event::NotConfirmed`](crate::Event::NotConfirmed) reports it.
+/// [`Event::NotConfirmed`] reports it.
 #[must_use = "a draft is not stored: replace the record and confirm it"]
 pub struct RevokeDraft(Box<dyn ConfirmRevoke>);
 
