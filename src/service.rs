@@ -22,6 +22,7 @@
 //! | `caller` | the embedder or the token that asks for an operation |
 //! | `revoke_presented` | revoking a token by its holder |
 //! | `issue`, `rotate`, `revoke`, `suspend`, `amend`, `end_older_secret` | one verb each; `suspend` also resumes |
+//! | `draft` | tokens and revocations that the embedder stores in its own transaction |
 //! | `tokens` | the views of one owner or of all owners |
 //! | `import` | importing a token of an older system |
 //! | `count` | counting the records that a filter selects |
@@ -38,6 +39,7 @@ mod cache;
 mod caller;
 mod core;
 mod count;
+mod draft;
 mod end_older_secret;
 mod end_overlap;
 mod flush_last_used;
@@ -72,6 +74,7 @@ pub use bulk::{
     BulkError, BulkFailure, BulkOutcome, BulkProgress, ExpiryNotices, ExpiryNoticesError,
     ExpiryScan, Purge, ResumeAll, RevokeAll, SuspendAll,
 };
+pub use draft::{IssueDraft, RevokeDraft};
 pub use end_older_secret::EndedOlder;
 pub use flush_last_used::Flushed;
 pub use import::Imported;

@@ -584,6 +584,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             pending_uses: resolution.map(PendingUses::new),
             overlap_attempts: RecentTimes::new(OVERLAP_ATTEMPTS),
             bulk_suspension: AtomicI64::new(0),
+            drafted_revocation: AtomicI64::new(0),
         };
         Ok(TokenService { core: Arc::new(core) })
     }

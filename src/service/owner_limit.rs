@@ -19,6 +19,9 @@
 //! and reading again fails, the token may still appear in the store. Its place stays for [`UNKNOWN_FOR`], so
 //! that a caller cannot pass the limit by giving up again and again. A repetition with the same id does
 //! not count it.
+//!
+//! **A draft.** Its embedder inserts the record at a time that the service does not know. So the outcome is
+//! unknown from the preparation on, until [`OwnerLimits::settle`] reports that the token is in the store.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -127,6 +130,20 @@ impl OwnerLimits {
         state.owners.entry(owner.clone()).or_default().counts.insert(began);
         Count { limits: self, clock, owner, began, live: HashSet::new() }
     }
+
+    /// Notes that the token of a draft is in the store, so that its place is free for the counts that begin
+    /// from now on. They find the token in the list.
+    pub(super) fn settle(&self, owner: &str, id: TokenId) {
+        let mut state = self.lock();
+        let seen = state.next_event();
+        state.change(owner, |owner| {
+            if let Some(place) = owner.places.get_mut(&id)
+                && place.unknown_until.take().is_some()
+            {
+                place.stored = Some(seen);
+            }
+        });
+    }
 }
 
 /// A count of an owner's live tokens.
@@ -200,6 +217,11 @@ pub(super) struct Place<'l> {
 impl Place<'_> {
     /// Notes that the insert begins, so that its outcome is unknown if its future is dropped.
     pub(super) fn begin_insert(&mut self) {
+        self.outcome = Outcome::Unknown;
+    }
+
+    /// Leaves the place to a draft, for [`UNKNOWN_FOR`] from now.
+    pub(super) fn leave_to_draft(mut self) {
         self.outcome = Outcome::Unknown;
     }
 

@@ -2,6 +2,7 @@
 
 mod amend;
 mod end_older_secret;
+mod prepare;
 mod suspend;
 
 use std::fmt;

@@ -47,6 +47,11 @@ pub(crate) mod client_times;
 pub(crate) mod clock;
 pub(crate) mod conflicts;
 pub(crate) mod count;
+pub(crate) mod drafts;
+pub(crate) mod drafts_on_behalf;
+pub(crate) mod drafts_orders;
+pub(crate) mod drafts_revoke;
+pub(crate) mod drafts_revoke_orders;
 pub(crate) mod end_older_secret;
 pub(crate) mod events;
 pub(crate) mod expiry_notices;
@@ -144,6 +149,11 @@ behaviour_modules! {
     clock,
     conflicts,
     count,
+    drafts,
+    drafts_on_behalf,
+    drafts_orders,
+    drafts_revoke,
+    drafts_revoke_orders,
     end_older_secret,
     events,
     filters,

@@ -30,7 +30,7 @@ pub(crate) use expect::{expect_invalid, expect_not_active, expect_not_permitted,
 pub(crate) use factory::{Factory, Opened, SharedStore, Stores};
 pub(crate) use family::{FAMILY_SCOPES, Family, Ids};
 pub(crate) use faulty::{Fault, Faulty, Op, Rival};
-pub(crate) use planted::{below, newer, of_scheme, plant, plant_of};
+pub(crate) use planted::{below, newer, of_owner, of_scheme, plant, plant_of};
 pub(crate) use remote::Remote;
 pub(crate) use requests::{
     MANAGER, backup, count_live, delta, files_request, incident, issue_many,
