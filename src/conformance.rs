@@ -97,7 +97,7 @@
 //! ([`spawn_on_thread`](StoreFactory::spawn_on_thread)). Dropped calls are dropped at each point at
 //! which they wait.
 //!
-//! The suite makes about CALLS calls if every operation is offered, which take seconds in memory and a
+//! The suite makes about 40,000 calls if every operation is offered, which take seconds in memory and a
 //! minute or two on a database. On a store that answers within some microseconds it makes 65,000 more
 //! replacements, because a version number of 16 bits is found only by counting to its end.
 //!

@@ -1,7 +1,7 @@
 //! Checks of a store that was closed.
 
 use super::changes::ends;
-use super::probe::{Probe, answered, every_record, same_record, tracked};
+use super::probe::{Probe, answered, every_record, same_record, tracked, with_sources};
 use super::samples::{NOW, at, labelled, now, nth};
 use super::verdict::{Verdict, broken, ensure};
 use crate::store::{LastUsed, RecordRef, StoreError, Version};
@@ -17,11 +17,14 @@ pub(super) async fn closing_hides_nothing(probe: Probe<'_>) -> Verdict {
         match probe.store.find(first.id()).await {
             Ok(Some(stored)) => same_record(&first, &stored.record, "after close, find answered")?,
             Ok(None) => return broken("after close, find answered that a record is missing"),
-            Err(_) => {}
+            Err(error) => is_unavailable("find", &error)?,
         }
-        if let Ok(page) = probe.store.list(&every_record(), now()).await {
-            let complete = page.next.is_some() || page.items.len() >= 2;
-            ensure!(complete, "after close, list showed {} of 2 records", page.items.len());
+        match probe.store.list(&every_record(), now()).await {
+            Ok(page) => {
+                let complete = page.next.is_some() || page.items.len() >= 2;
+                ensure!(complete, "after close, list showed {} of 2 records", page.items.len());
+            }
+            Err(error) => is_unavailable("list", &error)?,
         }
         let mut lent = true;
         let answered_now = probe.store.find_now(first.id(), &mut |found: Option<RecordRef<'_>>| {
@@ -46,6 +49,13 @@ pub(super) async fn closing_hides_nothing(probe: Probe<'_>) -> Verdict {
     if let Some(mut feed) = feed {
         ends(&mut *feed).await?;
     }
+    Ok(())
+}
+
+/// Checks the kind of the error of a read.
+fn is_unavailable(what: &str, error: &StoreError) -> Verdict {
+    let right = matches!(error, StoreError::Unavailable { .. });
+    ensure!(right, "after close, {what} should fail with `Unavailable`: {}", with_sources(error));
     Ok(())
 }
 

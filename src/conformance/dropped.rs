@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::polling::{Boxed, poll_and_drop, poll_times, within};
-use super::probe::{Probe, Refusal, answered, every_record, refused, same_record, with_sources};
+use super::probe::{
+    Probe, Refusal, answered, every_record, everything, refused, same_record, with_sources,
+};
 use super::samples::{NOW, at, labelled, newer, now, nth};
 use super::verdict::{NotKept, Verdict, broken, ensure};
 use crate::record::Record;
-use crate::store::{LastUsed, StoreError, StoredRecord, Version};
+use crate::store::{LastUsed, ListRequest, StoreError, StoredRecord, Version};
 use crate::token::TokenId;
 
 /// The maximum number of points of waiting at which a call is dropped.
@@ -180,7 +182,10 @@ async fn settled(
     let reads = async {
         for _ in 0..3 {
             let before = probe.find(id).await?;
-            let agreed = probe.agrees(id, when).await;
+            let agreed = match probe.agrees(id, when).await {
+                Ok(()) => labels_agree(probe, id, before.as_ref(), when).await,
+                disagreed => disagreed,
+            };
             let after = probe.find(id).await?;
             if before == after {
                 return agreed.map(|()| after);
@@ -189,6 +194,23 @@ async fn settled(
         broken(format!("{when}, the record changed more than once"))
     };
     in_time(Box::pin(reads), when).await?
+}
+
+/// Checks that a list by a label shows the record if it has the label, and not otherwise.
+async fn labels_agree(
+    probe: Probe<'_>,
+    id: TokenId,
+    found: Option<&StoredRecord>,
+    when: &str,
+) -> Verdict {
+    for label in ["the old one", "the new one", "to be removed", "touched"] {
+        let request = ListRequest::from(everything().issued_to(label)).limit(1_000);
+        let listed = probe.scan(&request, now()).await?;
+        let shown = listed.iter().any(|stored| stored.record.id() == id);
+        let has = found.is_some_and(|stored| stored.record.issued_to() == label);
+        ensure!(shown == has, "{when}, find and a list by a label disagree about a record");
+    }
+    Ok(())
 }
 
 /// Checks that a record can be replaced. A dropped call may still take effect once in between.
@@ -225,6 +247,15 @@ pub(super) async fn calls_leave_nothing_behind(probe: Probe<'_>) -> Verdict {
         };
         in_time(Box::pin(refusals), "among many refused calls").await??;
     }
+    // A feed may have a connection of its own.
+    for _ in 0..MANY {
+        let feed =
+            in_time(probe.store.changes(), "among many change feeds that were dropped").await?;
+        if answered("opening one of many change feeds", feed)?.is_none() {
+            break;
+        }
+    }
+    usable(probe, &record, version, "many change feeds that were dropped").await?;
     for kind in 0..6 {
         for n in 0..MANY {
             let (id, stale) = (nth(10 + kind * 1_000 + n), Version(version.0 ^ (1 << 40)));

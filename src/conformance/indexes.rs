@@ -107,6 +107,10 @@ fn filters() -> Vec<Filter> {
         filters.push(all().owner(owner));
         filters.push(all().owner(owner).states(States::LIVE).token_type("connector"));
         filters.push(all().owner(owner).issued_to("second").states(States::ENDED));
+        filters.push(all().owner(owner).issuer(nth(500)));
+        filters.push(all().owner(owner).issued_by("ops"));
+        filters.push(all().owner(owner).expires_before(at(NOW + 2)));
+        filters.push(all().owner(owner).ended_before(at(NOW)));
     }
     filters.push(all().created_before(at(NOW - 20 * DAY)));
     filters

@@ -180,7 +180,9 @@ pub(super) async fn refused_calls_are_unavailable(lab: &mut dyn Lab) -> Verdict 
             }
             Err(StoreError::Unavailable { .. }) => {}
             Ok(None) => {
-                return broken("find that was refused before it was sent answered without a record");
+                return broken(
+                    "find that was refused before it was sent answered without a record",
+                );
             }
             answer => {
                 return broken(format!(

@@ -81,6 +81,8 @@ impl Probe<'_> {
             let (owner, token_type) = (found.record.owner(), found.record.token_type());
             filters.push(everything().owner(owner));
             filters.push(everything().owner(owner).token_type(token_type));
+            let state = found.record.state(super::samples::now());
+            filters.push(everything().issued_to(found.record.issued_to()).states(state));
         }
         for filter in filters {
             let mut request = ListRequest::from(filter).order(Order::OldestFirst).limit(1);

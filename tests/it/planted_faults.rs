@@ -285,6 +285,9 @@ flaws! {
     versions_of_sixteen_bits: Flaw::VersionsOfSixteenBits => VersionsAreNew;
     versions_compared_by_32_bits: Flaw::VersionsComparedBy32Bits => VersionsAreNew;
     remove_holds_no_lock: Flaw::RemoveHoldsNoLock => ThreadsAgree;
+    removals_lock_each_other: Flaw::RemovalsLockEachOther => ThreadsAgree;
+    replacements_lock_each_other: Flaw::ReplacementsLockEachOther => ThreadsAgree;
+    handles_lock_themselves: Flaw::HandlesLockThemselves => ThreadsAgree;
     replace_deletes_and_inserts: Flaw::ReplaceDeletesAndInserts => ThreadsAgree;
     find_reads_two_times: Flaw::FindReadsTwoTimes => ThreadsAgree;
     insert_is_written_later: Flaw::InsertIsWrittenLater => SurvivesReopening;

@@ -16,6 +16,9 @@ use crate::store::{LastUsed, ListRequest, RecordRef, StoredRecord, TokenStore, V
 /// The number of writes of a writer.
 const WRITES: usize = 150;
 
+/// The maximum number of touches of a thread.
+const TOUCHES: usize = 600;
+
 /// The maximum number of reads of a reader, which bounds the check if the writer is slow.
 const READS: usize = 2_000;
 
@@ -39,7 +42,7 @@ pub(super) async fn touches_undo_nothing(
         let (store, written) = (store.clone(), written.clone());
         jobs.push(Box::pin(async move {
             let (mut latest, mut touches) = (NOW, 0);
-            while touches < READS && !written.load(Ordering::SeqCst) || touches < 20 {
+            while touches < TOUCHES && !written.load(Ordering::SeqCst) || touches < 20 {
                 latest += 2;
                 let batch = [(nth(n + 1), now()), (nth(n), at(latest + parity))];
                 answered("touch on a thread", store.touch(&batch).await)?;

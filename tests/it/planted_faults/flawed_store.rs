@@ -128,7 +128,13 @@ impl TokenStore for TableStore {
             }
             _ => {}
         }
-        {
+        if matches!(self.flaw, ReplacementsLockEachOther | HandlesLockThemselves) {
+            let _lock = self.own_lock.lock().unwrap();
+            let present = self.table.get(id);
+            self.may_replace(present.as_ref(), record, expected)?;
+            spin();
+            self.table.put(id, row);
+        } else {
             let mut rows = self.table.rows();
             let present = rows.get_mut(&id);
             self.may_replace(present.as_deref(), record, expected)?;
@@ -155,6 +161,17 @@ impl TokenStore for TableStore {
         {
             self.table.listed.lock().unwrap().remove(&id);
             yield_now().await;
+        }
+        if matches!(self.flaw, RemovalsLockEachOther | HandlesLockThemselves) {
+            let _lock = self.own_lock.lock().unwrap();
+            let present = self.table.get(id);
+            if present.is_none_or(|row| !self.is_version(&row, expected)) {
+                return Err(StoreError::Conflict);
+            }
+            spin();
+            self.table.delete(id);
+            self.report(id);
+            return Ok(());
         }
         let removed = {
             let mut rows = self.table.rows();

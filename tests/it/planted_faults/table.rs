@@ -103,6 +103,8 @@ pub(crate) struct TableStore {
     /// The write that is not yet in the table, for handles that write later.
     pub(crate) last_write: Mutex<Option<(TokenId, Option<Row>)>>,
     pub(crate) connections: AtomicUsize,
+    /// The lock of a handle that locks only itself.
+    pub(crate) own_lock: Mutex<()>,
 }
 
 impl TableStore {
@@ -118,6 +120,7 @@ impl TableStore {
             buffered: Mutex::default(),
             last_write: Mutex::default(),
             connections: AtomicUsize::new(super::flaws::POOL),
+            own_lock: Mutex::default(),
         }
     }
 }
