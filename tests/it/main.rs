@@ -11,6 +11,8 @@ mod cache;
 mod conformance_file;
 #[cfg(all(feature = "conformance", feature = "memory"))]
 mod conformance_memory;
+#[cfg(all(feature = "conformance", feature = "memory"))]
+mod conformance_runtime;
 #[cfg(feature = "memory")]
 mod doubles;
 #[cfg(feature = "memory")]
