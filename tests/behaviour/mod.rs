@@ -40,6 +40,7 @@ macro_rules! behaviours {
 pub(crate) mod amend;
 pub(crate) mod amend_races;
 pub(crate) mod authorize;
+pub(crate) mod bulk_calls;
 pub(crate) mod bulk_model;
 pub(crate) mod cache;
 pub(crate) mod cache_sharing;
@@ -137,6 +138,7 @@ behaviour_modules! {
     amend,
     amend_races,
     authorize,
+    bulk_calls,
     bulk_model,
     cache,
     cache_sharing,
