@@ -48,6 +48,7 @@ pub(crate) mod client_times;
 pub(crate) mod clock;
 pub(crate) mod conflicts;
 pub(crate) mod count;
+pub(crate) mod count_calls;
 pub(crate) mod end_older_secret;
 pub(crate) mod events;
 pub(crate) mod expiry_notices;
@@ -146,6 +147,7 @@ behaviour_modules! {
     clock,
     conflicts,
     count,
+    count_calls,
     end_older_secret,
     events,
     filters,
