@@ -12,8 +12,8 @@ use service_tokens::{
 };
 
 use super::harness::{
-    DAY, Fate, Harness, Method, Networked, Rival, SharedStore, Stores, backup, incident,
-    issue_many, records,
+    DAY, Fate, HOUR, Harness, Method, Networked, Rival, SharedStore, Stores, any, backup, incident,
+    issue_many, records, text,
 };
 
 behaviours! {
@@ -26,6 +26,8 @@ behaviours! {
     unavailable_bulk_counts_acknowledged,
     bulk_executed_twice_changes_each_once,
     dropped_bulk_changes_whole_records,
+    unanswered_bulk_can_be_dropped,
+    revoke_all_invalidates_cached_records,
     unused_filter_limits_records_in_progress,
     bulk_rows_respect_gathering,
 }
@@ -316,6 +318,59 @@ pub(crate) async fn dropped_bulk_changes_whole_records(stores: Stores) {
                 assert!(polls > 8, "{bulk:?}: the future waited {polls} times");
                 break;
             }
+        }
+    }
+}
+
+pub(crate) async fn unanswered_bulk_can_be_dropped(stores: Stores) {
+    for bulk in ALL {
+        for (fate, left) in [(Fate::Never, 30), (Fate::DoneAndNever, 0)] {
+            let harness = prepared(stores, bulk, 30).await;
+            harness.network().script(bulk.writes(), [fate]);
+            let mut running = Box::pin(run(&harness, bulk));
+            // A store in a file takes some polls.
+            for turn in 0.. {
+                assert!(poll_once(&mut running).await.is_none(), "{bulk:?}");
+                if turn > 3 && bulk.left(&harness.store).await == left {
+                    break;
+                }
+            }
+            drop(running);
+            let again = run(&harness, bulk).await.unwrap();
+            assert_eq!((again.done, again.failed), (left as u64, 0), "{bulk:?}");
+        }
+    }
+}
+
+/// No cached record outlives the write, with any answer and without one.
+pub(crate) async fn revoke_all_invalidates_cached_records(stores: Stores) {
+    for fate in [Fate::Fine, Fate::Lost, Fate::Twice, Fate::Fewer(1), Fate::DoneAndNever] {
+        let answers = !matches!(fate, Fate::DoneAndNever);
+        let harness = Harness::builder(stores).over(|store| Arc::new(Networked::new(store)));
+        let harness = harness.configure(|service| service.cache_records(HOUR, 100)).build();
+        let mut tokens = Vec::new();
+        for _ in 0..3 {
+            tokens.push(text(&harness.issue(backup()).await));
+        }
+        for _ in 0..2 {
+            for token in &tokens {
+                assert!(harness.service.verify(token, &any()).await.is_ok());
+            }
+        }
+        assert_eq!(harness.network().calls(Method::Find).0, 3, "the records are cached");
+        harness.network().script(Method::ReplaceMany, [fate]);
+        let run = harness.service.owner("acme").revoke_all(Filter::new(), incident()).run();
+        let mut running = Box::pin(run);
+        if answers {
+            let _ = running.await.unwrap();
+        } else {
+            while Bulk::Revoke.left(&harness.store).await > 0 {
+                assert!(poll_once(&mut running).await.is_none());
+            }
+            drop(running);
+        }
+        for token in &tokens {
+            assert!(harness.service.verify(token, &any()).await.is_err());
         }
     }
 }
