@@ -185,7 +185,7 @@ impl<S: TokenStore> Records<S> {
     ) {
         let Rows { calls: ids, waiting } = rows;
         let found = self.store.find_many(&ids).await;
-        let found = one_for_each(found, ids.len(), |text| StoreError::corrupt(text));
+        let found = one_for_each(found, ids.len(), StoreError::corrupt);
         let checked = found.into_iter().zip(ids).map(|(found, id)| match found? {
             Some(stored) if stored.record.id() != id => Err(other_record()),
             found => Ok(found),
@@ -204,7 +204,7 @@ impl<S: TokenStore> Records<S> {
                 writes.iter().filter_map(|(of, _)| self.invalidate_on_drop(of.id())).collect();
             self.store.replace_many(&writes).await
         };
-        let results = one_for_each(results, writes.len(), |text| StoreError::indeterminate(text));
+        let results = one_for_each(results, writes.len(), StoreError::indeterminate);
         let records = writes.into_iter().map(|(record, _)| record);
         batch.answer(waiting, records.zip(results));
     }
@@ -220,7 +220,7 @@ impl<S: TokenStore> Records<S> {
                 removals.iter().filter_map(|(id, _)| self.invalidate_on_drop(*id)).collect();
             self.store.remove_many(&removals).await
         };
-        let results = one_for_each(results, removals.len(), |text| StoreError::indeterminate(text));
+        let results = one_for_each(results, removals.len(), StoreError::indeterminate);
         batch.answer(waiting, results.into_iter());
     }
 }
