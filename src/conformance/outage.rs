@@ -56,9 +56,11 @@ pub(super) async fn outages_end(lab: &mut dyn Lab) -> Verdict {
             return broken("after an outage, the change feed neither failed nor reported a change");
         }
     }
+    let record = labelled(6_000, "inserted for the new feed")?;
+    let version = probe.insert(&record).await?;
     let mut another = open(probe).await?;
-    probe.insert(&labelled(6_000, "inserted for the new feed")?).await?;
-    reports(&mut *another, nth(6_000), "an insert after an outage").await
+    probe.replace(&labelled(6_000, "replaced for the new feed")?, version).await?;
+    reports(&mut *another, nth(6_000), "a replacement after an outage").await
 }
 
 /// Waits until the store answers. Connections that broke may fail first.

@@ -5,11 +5,15 @@
 //! future that is not polled would then stop all other issues of the owner. So an issue reserves a
 //! *place* in memory instead.
 //!
-//! 1. It registers a [`Count`] and lists the live tokens.
+//! 1. It registers a [`Count`], and lists the live tokens or has them counted.
 //! 2. [`Count::take`] adds the places of other issues to them, under a short lock. A place has the id of its
 //!    token, so a token that is already in the list is not counted twice. If the sum is below the limit,
 //!    the issue gets a [`Place`] in the same critical section.
 //! 3. It inserts the record and drops the place.
+//!
+//! **A number from the store.** A number has no ids, so [`Count::take_counted`] adds every place of another
+//! issue, and may count a token twice. If that sum is below the limit, the exact one is too. If it is not, the
+//! tokens have to be listed. An issue that begins while there are other places lists them at once.
 //!
 //! **A count in progress.** A token that was inserted after a count has listed its page is not in the list,
 //! and its place may be dropped before the count ends. So a dropped place whose token was stored stays for
@@ -127,8 +131,9 @@ impl OwnerLimits {
         let mut state = self.lock();
         state.expire(now);
         let began = state.next_event();
+        let alone = !state.owners.contains_key(&owner);
         state.owners.entry(owner.clone()).or_default().counts.insert(began);
-        Count { limits: self, clock, owner, began, live: HashSet::new() }
+        Count { limits: self, clock, owner, began, alone, live: HashSet::new() }
     }
 
     /// Notes that the token of a draft is in the store, so that its place is free for the counts that begin
@@ -152,11 +157,38 @@ pub(super) struct Count<'l> {
     clock: &'l GuardedClock,
     owner: Arc<str>,
     began: u64,
+    /// Whether the owner had no place and no other count when this one began.
+    alone: bool,
     /// The live tokens that the store listed.
     live: HashSet<TokenId>,
 }
 
 impl<'l> Count<'l> {
+    /// Returns whether a number from the store is likely to decide.
+    pub(super) fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    /// Returns a place for this token if the number of live tokens in the store and all places of other issues
+    /// are below the maximum. Otherwise only a list of the tokens can decide.
+    pub(super) fn take_counted(&self, id: TokenId, live: usize, max: usize) -> Option<Place<'l>> {
+        let mut state = self.limits.lock();
+        let owner = state.owners.entry(self.owner.clone()).or_default();
+        let others = |(of, place): &(&TokenId, &Reserved)| **of != id && place.is_taken(self.began);
+        if live.saturating_add(owner.places.iter().filter(others).count()) >= max {
+            return None;
+        }
+        owner.places.entry(id).or_default().holders += 1;
+        drop(state);
+        Some(self.place(id))
+    }
+
+    /// Returns the value that holds a place which was entered for this token.
+    fn place(&self, id: TokenId) -> Place<'l> {
+        let (limits, clock, owner) = (self.limits, self.clock, self.owner.clone());
+        Place { limits, clock, owner, id, outcome: Outcome::NotStored }
+    }
+
     /// Adds live tokens that the store listed, and returns their number.
     pub(super) fn add(&mut self, live: impl Iterator<Item = TokenId>) -> usize {
         self.live.extend(live);
@@ -183,8 +215,7 @@ impl<'l> Count<'l> {
         }
         owner.places.entry(id).or_default().holders += 1;
         drop(state);
-        let (limits, clock, owner) = (self.limits, self.clock, self.owner.clone());
-        Some(Place { limits, clock, owner, id, outcome: Outcome::NotStored })
+        Some(self.place(id))
     }
 }
 

@@ -21,6 +21,7 @@ mod frame_reader;
 mod group_commit;
 mod journal;
 mod lock;
+mod many;
 mod open;
 mod open_error;
 mod open_warning;
@@ -47,14 +48,16 @@ pub use open_warning::OpenWarning;
 pub use options::{FileStoreOptions, OpenProgress};
 
 use crate::record::{CorruptRecord, Record};
-use crate::store::{ListRequest, Page, RecordRef, StoreError, StoredRecord, TokenStore, Version};
+use crate::store::{
+    Filter, ListRequest, Page, RecordRef, StoreError, StoredRecord, TokenStore, Version,
+};
 use crate::token::TokenId;
 use failure::{closed, writer_ended};
 use format::Framer;
 use journal::{Journal, Location};
 use open::Opened;
 use open_error::io_error;
-use queue::{MAX_USES_PER_REQUEST, Queue, Request, Write};
+use queue::{MAX_USES_PER_REQUEST, Queue, Request, Write, WriteReply};
 use reply::reply;
 use writer::{Shared, Writer};
 
@@ -260,6 +263,15 @@ impl FileStore {
         self.shared.queue.push(request)
     }
 
+    /// Submits writes to the writer as one.
+    fn submit(&self, writes: Vec<(Write, WriteReply)>) -> Result<(), StoreError> {
+        self.readable()?;
+        if self.read_only {
+            return Err(StoreError::ReadOnly);
+        }
+        self.shared.queue.push_writes(writes)
+    }
+
     async fn write(&self, write: Write) -> Result<Version, StoreError> {
         let (sender, reply) = reply();
         self.push(Request::Write(write, sender))?;
@@ -369,6 +381,33 @@ impl TokenStore for FileStore {
     async fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
         self.readable()?;
         Ok(self.shared.table.list(request, now))
+    }
+
+    async fn find_many(&self, ids: &[TokenId]) -> Vec<Result<Option<StoredRecord>, StoreError>> {
+        ids.iter().map(|id| self.readable().map(|()| self.shared.table.find(*id))).collect()
+    }
+
+    async fn versions(&self, ids: &[TokenId]) -> Vec<Result<Option<Version>, StoreError>> {
+        ids.iter().map(|id| self.readable().map(|()| self.shared.table.version(*id))).collect()
+    }
+
+    async fn replace_many(&self, writes: &[(Record, Version)]) -> Vec<Result<Version, StoreError>> {
+        let replace = |(record, expected): &(Record, Version)| {
+            let (bytes, expected) = (encode(record)?, *expected);
+            Ok(Write::Replace { record: record.clone(), bytes, expected })
+        };
+        self.write_many(writes.iter().map(replace)).await
+    }
+
+    async fn remove_many(&self, removals: &[(TokenId, Version)]) -> Vec<Result<(), StoreError>> {
+        let remove = |&(id, expected): &_| Ok(Write::Remove { id, expected });
+        let removed = self.write_many(removals.iter().map(remove)).await;
+        removed.into_iter().map(|removed| removed.map(drop)).collect()
+    }
+
+    async fn count(&self, filter: &Filter, now: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.readable()?;
+        Ok(self.shared.table.count(filter, now).await)
     }
 
     fn tracks_last_used(&self) -> bool {

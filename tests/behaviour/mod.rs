@@ -40,6 +40,7 @@ macro_rules! behaviours {
 pub(crate) mod amend;
 pub(crate) mod amend_races;
 pub(crate) mod authorize;
+pub(crate) mod bulk_calls;
 pub(crate) mod bulk_model;
 pub(crate) mod cache;
 pub(crate) mod cache_sharing;
@@ -47,6 +48,7 @@ pub(crate) mod client_times;
 pub(crate) mod clock;
 pub(crate) mod conflicts;
 pub(crate) mod count;
+pub(crate) mod count_calls;
 pub(crate) mod drafts;
 pub(crate) mod drafts_on_behalf;
 pub(crate) mod drafts_orders;
@@ -142,6 +144,7 @@ behaviour_modules! {
     amend,
     amend_races,
     authorize,
+    bulk_calls,
     bulk_model,
     cache,
     cache_sharing,
@@ -154,6 +157,7 @@ behaviour_modules! {
     drafts_orders,
     drafts_revoke,
     drafts_revoke_orders,
+    count_calls,
     end_older_secret,
     events,
     filters,
