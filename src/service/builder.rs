@@ -569,8 +569,9 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
         };
         let resolution = self.last_used_resolution.filter(|_| self.store.tracks_last_used());
         let cache = self.cache.map(|(max_age, max_records)| Cache::new(max_age, max_records));
+        let gathering = gathering.map(|sizes| (sizes, self.clock.clone()));
         let core = Core {
-            records: Records::new(self.store, cache),
+            records: Records::new(self.store, cache, gathering),
             prefixes,
             rules,
             policy: self.policy,

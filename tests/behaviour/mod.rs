@@ -43,6 +43,7 @@ pub(crate) mod authorize;
 pub(crate) mod bulk_model;
 pub(crate) mod cache;
 pub(crate) mod cache_sharing;
+pub(crate) mod check_cached;
 pub(crate) mod client_times;
 pub(crate) mod clock;
 pub(crate) mod conflicts;
@@ -56,6 +57,8 @@ pub(crate) mod filters;
 pub(crate) mod first_use;
 pub(crate) mod first_use_faults;
 pub(crate) mod first_use_races;
+pub(crate) mod gathered;
+pub(crate) mod gathered_failures;
 pub(crate) mod harness;
 pub(crate) mod hostile_text;
 pub(crate) mod import;
@@ -140,6 +143,7 @@ behaviour_modules! {
     bulk_model,
     cache,
     cache_sharing,
+    check_cached,
     client_times,
     clock,
     conflicts,
@@ -153,6 +157,8 @@ behaviour_modules! {
     first_use,
     first_use_faults,
     first_use_races,
+    gathered,
+    gathered_failures,
     hostile_text,
     import,
     import_forms,

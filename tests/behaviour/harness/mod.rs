@@ -7,6 +7,7 @@ mod expect;
 mod factory;
 mod family;
 mod faulty;
+mod gathers;
 mod planted;
 mod remote;
 mod requests;
@@ -30,6 +31,7 @@ pub(crate) use expect::{expect_invalid, expect_not_active, expect_not_permitted,
 pub(crate) use factory::{Factory, Opened, SharedStore, Stores};
 pub(crate) use family::{FAMILY_SCOPES, Family, Ids};
 pub(crate) use faulty::{Fault, Faulty, Op, Rival};
+pub(crate) use gathers::{Answer, Gathers};
 pub(crate) use planted::{below, newer, of_scheme, plant, plant_of};
 pub(crate) use remote::Remote;
 pub(crate) use requests::{
