@@ -23,6 +23,8 @@
 //! | allow list, IP address | [Where a token may be used from](what_belongs_where#where-a-token-may-be-used-from) |
 //! | audit | [An audit log](life#an-audit-log) |
 //! | backup, restore | [Backups](choosing_a_store#backups) |
+//! | batch, many look-ups, throughput of a database | [Many look-ups in one call](choosing_a_store#many-look-ups-in-one-call) |
+//! | cached copy, polling, stale | [Caching](choosing_a_store#caching-the-records-of-a-remote-store) |
 //! | cluster, replicas, several nodes | [Several nodes](choosing_a_store#several-nodes) |
 //! | credits, quota, rate limit | [Rate limits and credits](what_belongs_where#rate-limits-and-credits) |
 //! | custom fields, labels, metadata, tags | [Notes about a token](what_belongs_where#notes-about-a-token) |

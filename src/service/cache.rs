@@ -259,7 +259,7 @@ impl Shard {
     }
 }
 
-/// A future that waits for an in-flight read. The first waiter that gets the result caches it and wakes
+/// A future that waits for an in-flight read. A waiter that gets the result caches it, and the first one wakes
 /// the others. The last waiter that is dropped cancels the read.
 pub(super) struct Waiter {
     cache: Arc<Cache>,
@@ -274,8 +274,10 @@ impl Future for Waiter {
         let Poll::Ready((outcome, first)) = self.read.poll(context) else {
             return Poll::Pending;
         };
+        // Also for the others. The first may not have done it yet, and then a waiter whose token is refused
+        // would join the same read again and again.
+        self.cache.complete(self.id, &self.read, outcome.as_ref().ok());
         if first {
-            self.cache.complete(self.id, &self.read, outcome.as_ref().ok());
             self.read.wake_waiters();
         }
         Poll::Ready(outcome)

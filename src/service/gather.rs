@@ -24,6 +24,7 @@
 //! more than `max_calls` futures. No lock is held while a future, a waker or a result of the store runs code.
 
 mod call;
+mod entry;
 mod slab;
 mod state;
 
@@ -38,8 +39,9 @@ use crate::store::{Gathering, StoreError, StoredRecord, TokenStore};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::token::TokenId;
-use call::{CallWaker, Source, Wakers, discard};
-use state::{After, Answer, State, Waiter};
+use call::{CallWaker, Later, Source, discard};
+use entry::Waiter;
+use state::{After, State};
 
 /// How many calls one poll of a look-up sends for others. If the store answers each call when it is polled first,
 /// the look-up would otherwise work for the queue without an end.
@@ -122,7 +124,7 @@ impl Gatherer {
     fn drive<'g>(
         self: &'g Arc<Self>,
         mut state: MutexGuard<'g, State>,
-        wakers: &mut Wakers,
+        later: &mut Later,
     ) -> MutexGuard<'g, State> {
         let (mut turns, mut sent) = (state.due(), 0);
         while turns > 0
@@ -131,7 +133,7 @@ impl Gatherer {
             drop(state);
             let (place, waker, polled) = turn.poll();
             state = self.state();
-            let is_sent = match state.polled(place, waker, polled, &self.source, wakers) {
+            let is_sent = match state.polled(place, waker, polled, &self.source, later) {
                 After::Waiting => false,
                 After::Sent => true,
                 After::Unwanted(future) => {
@@ -145,7 +147,7 @@ impl Gatherer {
                 turns -= 1;
             } else if sent == MAX_SENT {
                 // The look-ups of the call that is not polled yet continue.
-                state.wake_due(wakers);
+                state.wake_due(later);
                 turns -= 1;
             } else {
                 sent += 1;
@@ -173,10 +175,10 @@ impl<'g> Alone<'g> {
     /// Frees the place after the answer, and sends the next call if look-ups are queued.
     pub(super) fn end(mut self) {
         if let Some(mut freed) = self.free() {
-            let mut wakers = Wakers::default();
-            freed.state = freed.gatherer.drive(freed.state, &mut wakers);
+            let mut later = Later::default();
+            freed.state = freed.gatherer.drive(freed.state, &mut later);
             drop(freed.state);
-            wakers.wake();
+            later.wake();
         }
     }
 
@@ -207,11 +209,11 @@ struct Freed<'g> {
 impl Drop for Alone<'_> {
     fn drop(&mut self) {
         if let Some(mut freed) = self.free() {
-            let mut wakers = Wakers::default();
+            let mut later = Later::default();
             // It is dropped outside of the runtime of the store perhaps, so it does not poll the next call.
-            freed.state.wake_due(&mut wakers);
+            freed.state.wake_due(&mut later);
             drop(freed.state);
-            wakers.wake();
+            later.wake();
         }
     }
 }
@@ -244,9 +246,9 @@ impl Future for Lookup<'_> {
             }
         };
         self.waiter = Some(waiter);
-        let mut wakers = Wakers::default();
+        let mut later = Later::default();
         if answer.is_none() {
-            state = gatherer.drive(state, &mut wakers);
+            state = gatherer.drive(state, &mut later);
             answer = state.take_answer(waiter);
         }
         drop(state);
@@ -254,10 +256,10 @@ impl Future for Lookup<'_> {
         if answer.is_some() {
             self.waiter = None;
         }
-        wakers.wake();
+        later.wake();
         match answer {
             None => Poll::Pending,
-            Some(Answer { found, sent_at }) => Poll::Ready(found.map(|found| (found, sent_at))),
+            Some(answer) => Poll::Ready(answer.into_result()),
         }
     }
 }
@@ -268,15 +270,15 @@ impl Drop for Lookup<'_> {
         let mut removed = self.gatherer.state().remove(waiter);
         if let Some((place, future)) = removed.cancelled.take() {
             discard(future);
-            let mut wakers = Wakers::default();
+            let mut later = Later::default();
             let mut state = self.gatherer.state();
             if state.end(place, &self.gatherer.source) {
                 // This look-up may be dropped outside of the runtime of the store, so it does not poll.
-                state.wake_due(&mut wakers);
+                state.wake_due(&mut later);
             }
             self.gatherer.settle(&state);
             drop(state);
-            wakers.wake();
+            later.wake();
         }
     }
 }

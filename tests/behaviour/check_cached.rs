@@ -44,7 +44,7 @@ pub(crate) async fn check_invalidates_changed_records(stores: Stores) {
     assert_eq!((checked.checked, checked.invalidated), (3, 0));
 }
 
-/// A record that is unchanged stays, and its age goes on.
+/// A record that is unchanged stays, and its age is not extended.
 pub(crate) async fn check_leaves_unchanged_records(stores: Stores) {
     let harness = cached(stores, 1_000);
     let issued = issue(&harness, 1).await;

@@ -21,7 +21,7 @@ behaviours! {
     dropped_look_up_leaves_the_queue,
     dropped_look_ups_cancel_their_call,
     dropped_lone_look_up_frees_its_place,
-    unpolled_look_ups_block_nobody,
+    unpolled_look_ups_do_not_block_others,
     unanswered_call_leaves_other_places,
 }
 
@@ -162,7 +162,7 @@ pub(crate) async fn dropped_look_ups_cancel_their_call(stores: Stores) {
     let mut verifications = waiting(&harness, &issued).await;
     harness.gathers().release(0);
     poll_once(&mut verifications[0]).await.unwrap().unwrap();
-    // The ids 1 and 2 are in flight. The call goes on for the one that is left.
+    // The ids 1 and 2 are in flight. The call continues for the one that is left.
     drop(verifications.remove(1));
     assert_eq!(harness.gathers().in_flight(), 1);
     assert!(poll_once(&mut verifications[1]).await.is_none());
@@ -198,7 +198,7 @@ pub(crate) async fn dropped_lone_look_up_frees_its_place(stores: Stores) {
 
 /// Look-ups that are neither polled nor dropped, as next to a `select!`. Each of the others can drive the calls
 /// alone.
-pub(crate) async fn unpolled_look_ups_block_nobody(stores: Stores) {
+pub(crate) async fn unpolled_look_ups_do_not_block_others(stores: Stores) {
     for max_calls in [1, 2] {
         for max_ids in [1, 2] {
             for alive in 0..6 {
@@ -223,7 +223,7 @@ pub(crate) async fn unpolled_look_ups_block_nobody(stores: Stores) {
     }
 }
 
-/// One call never answers. The other place goes on.
+/// One call never answers. The other place is still used.
 pub(crate) async fn unanswered_call_leaves_other_places(stores: Stores) {
     let harness: Harness<Arc<Gathers>> = Harness::gathering(stores, 8, 2);
     harness.gathers().hold(true);

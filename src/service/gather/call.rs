@@ -75,9 +75,9 @@ impl Wake for CallWaker {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if let Some(gatherer) = self.gatherer.upgrade() {
-            let mut wakers = Wakers::default();
-            gatherer.state().woken(self.place, &mut wakers);
-            wakers.wake();
+            let mut later = Later::default();
+            gatherer.state().woken(self.place, &mut later);
+            later.wake();
         }
     }
 }
@@ -124,20 +124,32 @@ pub(super) fn discard(future: CallFuture) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
 }
 
-/// Wakers that were taken out of the state, so that no lock is held while they are woken. Few calls have more
-/// than one.
+/// Wakers and unread results that were taken out of the state, so that no lock is held while they are woken
+/// and dropped. Few calls have more than one waker.
 #[derive(Default)]
-pub(super) struct Wakers {
+pub(super) struct Later {
     first: Option<Waker>,
     others: Vec<Waker>,
+    unread: Vec<Result<Option<Arc<StoredRecord>>, StoreError>>,
+    wrong: Vec<Results>,
 }
 
-impl Wakers {
+impl Later {
     pub(super) fn push(&mut self, waker: Waker) {
         match self.first {
             None => self.first = Some(waker),
             Some(_) => self.others.push(waker),
         }
+    }
+
+    /// Adds a result that no look-up reads.
+    pub(super) fn unread(&mut self, found: Result<Option<Arc<StoredRecord>>, StoreError>) {
+        self.unread.push(found);
+    }
+
+    /// Adds results whose number is wrong.
+    pub(super) fn wrong(&mut self, found: Option<Results>) {
+        self.wrong.extend(found);
     }
 
     pub(super) fn wake(self) {

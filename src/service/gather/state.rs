@@ -6,79 +6,12 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use super::call::{Answers, CallFuture, Polled, Results, Source, Turn, Wakers};
+use super::call::{Answers, CallFuture, Later, Polled, Results, Source, Turn};
+use super::entry::{Answer, Entry, Status, Waiter};
 use super::slab::Slab;
 use crate::error::other_record;
 use crate::store::{Gathering, StoreError, StoredRecord};
 use crate::token::TokenId;
-
-/// The result of a look-up, and the monotonic time at which its call was sent.
-pub(super) struct Answer {
-    pub(super) found: Result<Option<Arc<StoredRecord>>, StoreError>,
-    pub(super) sent_at: Duration,
-}
-
-/// The place of a look-up in the state.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Waiter {
-    entry: usize,
-    number: u64,
-}
-
-/// An id that is queued, in a call or answered, and the look-ups that wait for it.
-struct Entry {
-    id: TokenId,
-    status: Status,
-    waiters: usize,
-    /// The number of the next look-up that joins.
-    next_number: u64,
-    /// The waker of the look-up with the number 0. Most entries have only this one.
-    first: Option<Waker>,
-    others: BTreeMap<u64, Waker>,
-}
-
-enum Status {
-    /// With the position in the queue.
-    Queued(u64),
-    /// With the place of the call.
-    InCall(usize),
-    Answered(Answer),
-}
-
-impl Entry {
-    fn new(id: TokenId, status: Status, waker: &Waker) -> Self {
-        let first = Some(waker.clone());
-        Self { id, status, waiters: 1, next_number: 1, first, others: BTreeMap::new() }
-    }
-
-    /// Adds a look-up and returns its number.
-    fn join(&mut self, waker: &Waker) -> u64 {
-        let number = self.next_number;
-        self.next_number += 1;
-        self.waiters += 1;
-        self.others.insert(number, waker.clone());
-        number
-    }
-
-    /// Sets the waker of a look-up, and returns the former one.
-    fn register(&mut self, number: u64, waker: &Waker) -> Option<Waker> {
-        match (number, &mut self.first) {
-            (0, Some(present)) if present.will_wake(waker) => None,
-            (0, present) => present.replace(waker.clone()),
-            _ if self.others.get(&number).is_some_and(|present| present.will_wake(waker)) => None,
-            _ => self.others.insert(number, waker.clone()),
-        }
-    }
-
-    fn take_wakers(&mut self, wakers: &mut Wakers) {
-        if let Some(first) = self.first.take() {
-            wakers.push(first);
-        }
-        if !self.others.is_empty() {
-            take(&mut self.others).into_values().for_each(|waker| wakers.push(waker));
-        }
-    }
-}
 
 /// A place for a call in flight.
 #[derive(Default)]
@@ -253,7 +186,7 @@ impl State {
         waker: Waker,
         polled: Polled,
         source: &Arc<Source>,
-        wakers: &mut Wakers,
+        later: &mut Later,
     ) -> After {
         let Some(call) = self.calls.get_mut(place) else { return After::Waiting };
         call.waker = Some(waker);
@@ -263,28 +196,28 @@ impl State {
                 call.future = Some(future);
                 if replace(&mut call.is_woken, false) {
                     self.due.push_back(place);
-                    self.take_wakers(place, wakers);
+                    self.take_wakers(place, later);
                 }
                 return After::Waiting;
             }
             Polled::Answered(answers) => Some(answers),
             Polled::Panicked => None,
         };
-        self.answer(place, answers, wakers);
+        self.answer(place, answers, later);
         if self.end(place, source) { After::Sent } else { After::Waiting }
     }
 
     /// Gives the results of a call to its entries. Without results the store has panicked.
-    fn answer(&mut self, place: usize, answers: Option<Answers>, wakers: &mut Wakers) {
+    fn answer(&mut self, place: usize, answers: Option<Answers>, later: &mut Later) {
         let Some(call) = self.calls.get_mut(place) else { return };
         let keys = take(&mut call.entries);
         let sent_at = answers.as_ref().map_or(Duration::ZERO, |answers| answers.sent_at);
         match (answers.map(|answers| answers.found), &keys[..]) {
-            (Some(Results::One(found)), [key]) => self.answer_entry(*key, found, sent_at, wakers),
+            (Some(Results::One(found)), [key]) => self.answer_entry(*key, found, sent_at, later),
             (Some(Results::Many(found)), keys) if found.len() == keys.len() => {
                 for (key, found) in keys.iter().zip(found) {
                     let found = found.map(|found| found.map(Arc::new));
-                    self.answer_entry(*key, found, sent_at, wakers);
+                    self.answer_entry(*key, found, sent_at, later);
                 }
             }
             (wrong, keys) => {
@@ -295,8 +228,9 @@ impl State {
                         }
                         None => StoreError::unavailable("the store panicked"),
                     };
-                    self.answer_entry(*key, Err(error), sent_at, wakers);
+                    self.answer_entry(*key, Err(error), sent_at, later);
                 }
+                later.wrong(wrong);
             }
         }
         if let Some(call) = self.calls.get_mut(place) {
@@ -311,19 +245,24 @@ impl State {
         key: usize,
         found: Result<Option<Arc<StoredRecord>>, StoreError>,
         sent_at: Duration,
-        wakers: &mut Wakers,
+        later: &mut Later,
     ) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         if entry.waiters == 0 {
-            self.entries.remove(key);
+            let _ = self.entries.remove(key);
+            later.unread(found);
             return;
         }
         let found = match found {
-            Ok(Some(stored)) if stored.record.id() != entry.id => Err(other_record()),
+            Ok(Some(stored)) if stored.record.id() != entry.id => {
+                later.unread(Ok(Some(stored)));
+                Err(other_record())
+            }
             found => found,
         };
+        let found = found.map_err(Arc::new);
         entry.status = Status::Answered(Answer { found, sent_at });
-        entry.take_wakers(wakers);
+        entry.take_wakers(later);
     }
 
     /// Ends a call whose future is dropped, and makes the next one in its place. Returns whether there is one.
@@ -337,31 +276,31 @@ impl State {
     }
 
     /// Marks a call as woken, and takes the wakers of the look-ups that depend on it.
-    pub(super) fn woken(&mut self, place: usize, wakers: &mut Wakers) {
+    pub(super) fn woken(&mut self, place: usize, later: &mut Later) {
         let Some(call) = self.calls.get_mut(place).filter(|call| call.is_occupied) else { return };
         if call.future.is_none() {
             // The look-up that polls it sees this afterwards.
             call.is_woken = true;
         } else if !self.due.contains(&place) {
             self.due.push_back(place);
-            self.take_wakers(place, wakers);
+            self.take_wakers(place, later);
         }
     }
 
     /// Takes the wakers of the calls that have to be polled.
-    pub(super) fn wake_due(&mut self, wakers: &mut Wakers) {
+    pub(super) fn wake_due(&mut self, later: &mut Later) {
         for place in self.due.clone() {
-            self.take_wakers(place, wakers);
+            self.take_wakers(place, later);
         }
     }
 
     /// Takes the wakers of the look-ups that depend on a call: its own, and all queued ones. Any of them may
     /// not be polled any more, and then the others must be able to poll the call.
-    fn take_wakers(&mut self, place: usize, wakers: &mut Wakers) {
+    fn take_wakers(&mut self, place: usize, later: &mut Later) {
         let Some(call) = self.calls.get(place) else { return };
         for key in call.entries.iter().chain(self.queue.values()) {
             if let Some(entry) = self.entries.get_mut(*key) {
-                entry.take_wakers(wakers);
+                entry.take_wakers(later);
             }
         }
     }
@@ -381,7 +320,7 @@ impl State {
         let Status::Answered(answer) = &entry.status else { return None };
         if entry.waiters > 1 {
             entry.waiters -= 1;
-            return Some(answer.share());
+            return Some(answer.clone());
         }
         match self.entries.remove(waiter.entry)?.status {
             Status::Answered(answer) => Some(answer),
@@ -394,10 +333,7 @@ impl State {
         let mut removed = Removed::default();
         let Some(entry) = self.entries.get_mut(waiter.entry) else { return removed };
         entry.waiters -= 1;
-        removed.waker = match waiter.number {
-            0 => entry.first.take(),
-            number => entry.others.remove(&number),
-        };
+        removed.waker = entry.remove(waiter.number);
         if entry.waiters > 0 {
             return removed;
         }
@@ -429,20 +365,9 @@ impl State {
 pub(super) struct Removed {
     waker: Option<Waker>,
     entry: Option<Unread>,
-    /// The call that nobody waits for. Its place is free after [`State::end`].
+    /// The call without a look-up. Its place is free after [`State::end`].
     pub(super) cancelled: Option<(usize, CallFuture)>,
 }
 
 /// An entry whose answer no look-up took.
 struct Unread(#[expect(dead_code, reason = "it is only dropped")] Entry);
-
-impl Answer {
-    /// Copies an answer that several look-ups get.
-    fn share(&self) -> Self {
-        let found = match &self.found {
-            Ok(found) => Ok(found.clone()),
-            Err(error) => Err(error.duplicate()),
-        };
-        Self { found, sent_at: self.sent_at }
-    }
-}

@@ -16,7 +16,7 @@ use crate::store::Gathering;
 use network::Network;
 
 /// The number of orders of each model, unless the environment variable has another one.
-const RUNS: usize = 200;
+const RUNS: usize = 500;
 
 /// The sizes of the models, as the number of ids and of calls.
 const SIZES: [(usize, usize); 4] = [(1, 1), (2, 1), (1, 2), (2, 2)];

@@ -30,7 +30,9 @@ fn check_services(
     let sizes = SIZES.map(|(max_ids, max_calls)| Some(Gathering::new(max_ids, max_calls)));
     for gathering in [None].into_iter().chain(sizes) {
         check(move || {
-            let network = Network::new(gathering);
+            let mut network = Network::with(gathering);
+            network.is_limited = false;
+            let network = Arc::new(network);
             // The records are issued at the present time.
             let clock = Arc::new(ManualClock::new(issued()[0].1.created_at()));
             let service = TokenService::builder(network.clone(), "acme_live")
@@ -148,7 +150,7 @@ fn used_record_is_not_accepted_too_long() {
 
 /// Verifications that stop or are dropped do not block those that wait for the same read.
 #[test]
-fn stopped_verifications_block_nobody() {
+fn stopped_verifications_do_not_block_others() {
     check_services(|service, network, _| {
         let stopped = [0, 1].map(|number| {
             let service = service.clone();

@@ -105,7 +105,7 @@ fn cancelled_driver_hands_over() {
 
 /// The look-ups that stopped are dropped only after the others have ended.
 #[test]
-fn stopped_look_ups_block_nobody() {
+fn stopped_look_ups_do_not_block_others() {
     check_sizes(|network| {
         let gatherer = gatherer(&network);
         let stopped = [polled(&gatherer, 0), polled(&gatherer, 1)];
@@ -121,7 +121,7 @@ fn stopped_look_ups_block_nobody() {
 /// The look-up in front has sent a call and stops. All that wait for the next call stop as well, except the
 /// last one.
 #[test]
-fn queue_of_stopped_look_ups_blocks_nobody() {
+fn stopped_queue_does_not_block_others() {
     check_sizes(|network| {
         let gatherer = gatherer(&network);
         let mut stopped: Vec<_> = (0..3).map(|number| manual(&gatherer, number)).collect();
