@@ -128,7 +128,8 @@ impl Gatherer {
     ) -> MutexGuard<'g, State> {
         let (mut turns, mut sent) = (state.due(), 0);
         while turns > 0
-            && let Some(turn) = state.take_due(|place| CallWaker::new(Arc::downgrade(self), place))
+            && let Some(turn) =
+                state.take_due(|place| CallWaker::waker(Arc::downgrade(self), place))
         {
             drop(state);
             let (place, waker, polled) = turn.poll();

@@ -178,10 +178,9 @@ pub(crate) async fn calls_respect_the_sizes_in_order(stores: Stores) {
         let mut verifications = waiting(&harness, &issued).await;
         let mut released = 0;
         while !verifications.is_empty() {
-            for call in released..harness.gathers().calls().len() {
-                harness.gathers().release(call);
-                released += 1;
-            }
+            let sent = harness.gathers().calls().len();
+            (released..sent).for_each(|call| harness.gathers().release(call));
+            released = sent;
             let mut left = Vec::new();
             for mut verification in verifications {
                 match poll_once(&mut verification).await {

@@ -63,7 +63,7 @@ pub(super) struct CallWaker {
 }
 
 impl CallWaker {
-    pub(super) fn new(gatherer: Weak<Gatherer>, place: usize) -> Waker {
+    pub(super) fn waker(gatherer: Weak<Gatherer>, place: usize) -> Waker {
         Arc::new(Self { gatherer, place }).into()
     }
 }
