@@ -14,6 +14,12 @@
 //! call and all queued ones, because each of them may have stopped polling. The look-up that completes a call
 //! distributes the results, and makes and polls the next call, so the sending does not wait for a task switch.
 //!
+//! **Alone.** While nothing else is in flight, a look-up takes a place without the lock and polls its own
+//! `find`, so it costs little more than without gathering. No other look-up can drive that call. If it stops, its place
+//! stays occupied, but the other places still serve the queue. So this needs a second place, and with one place
+//! each look-up goes through the queue. A panic of the store then reaches the caller, as it does without
+//! gathering.
+//!
 //! **Wakers.** A call that is woken is *due* until a look-up takes its future out of the state and polls it.
 //! Waking takes the wakers out of the state. If a call is woken while it is polled, it becomes due when its
 //! future is put back, and the wakers of that moment are woken. So a look-up that was polled in between and
@@ -97,8 +103,8 @@ impl Gatherer {
         Lookup { gatherer: self, id, waiter: None }
     }
 
-    /// Takes a place for a call that only the caller drives, if nothing else is in flight. Then a look-up costs
-    /// as much as without gathering.
+    /// Takes a place for a call that only the caller drives, if nothing else is in flight. Then a look-up costs little
+    /// more than without gathering.
     pub(super) fn begin_alone(self: &Arc<Self>) -> Option<Alone<'_>> {
         let is_alone = self.allows_alone
             && self.occupied.compare_exchange(0, ALONE, Ordering::SeqCst, Ordering::SeqCst).is_ok();
