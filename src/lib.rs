@@ -280,6 +280,7 @@ mod service;
 pub mod steps;
 pub mod store;
 mod stores;
+mod sync;
 pub mod token;
 mod visible;
 
@@ -288,11 +289,11 @@ pub use {async_trait::async_trait, chrono, uuid};
 pub use check::{OwnerGate, OwnerStatus, RequestContext, VerifiedToken};
 pub use refusal::Refusal;
 pub use service::{
-    AllOwners, AmendRequest, Amended, BuildError, EndOlderRequest, EndedOlder, FlushTimeout,
-    Flushed, ImportRequest, Imported, InContext, IssueDraft, IssueRequest, Issued, LeakRequest,
-    OnBehalf, OneOwner, ResumeRequest, Resumed, ResumedIssuing, RevokeDraft, RevokeRequest,
-    Revoked, RotateRequest, ShutDown, SuspendRequest, Suspended, TokenService, TokenServiceBuilder,
-    Tokens,
+    AllOwners, AmendRequest, Amended, BuildError, CheckedRecords, EndOlderRequest, EndedOlder,
+    FlushTimeout, Flushed, ImportRequest, Imported, InContext, IssueDraft, IssueRequest, Issued,
+    LeakRequest, OnBehalf, OneOwner, ResumeRequest, Resumed, ResumedIssuing, RevokeDraft,
+    RevokeRequest, Revoked, RotateRequest, ShutDown, SuspendRequest, Suspended, TokenService,
+    TokenServiceBuilder, Tokens,
 };
 #[cfg(feature = "memory")]
 pub use stores::MemoryStore;

@@ -24,6 +24,8 @@
 //! | atomic, draft, one transaction, outbox | [In your own transaction](choosing_a_store#in-your-own-transaction) |
 //! | audit | [An audit log](life#an-audit-log) |
 //! | backup, restore | [Backups](choosing_a_store#backups) |
+//! | batch, many look-ups, throughput of a database | [Many look-ups in one call](choosing_a_store#many-look-ups-in-one-call) |
+//! | cached copy, polling, stale | [Caching](choosing_a_store#caching-the-records-of-a-remote-store) |
 //! | cluster, replicas, several nodes | [Several nodes](choosing_a_store#several-nodes) |
 //! | credits, quota, rate limit | [Rate limits and credits](what_belongs_where#rate-limits-and-credits) |
 //! | custom fields, labels, metadata, tags | [Notes about a token](what_belongs_where#notes-about-a-token) |

@@ -210,8 +210,8 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Returns the sizes in which the service gathers concurrent look-ups, or `None` if it must not gather
     /// them.
     ///
-    /// With a value, the service makes its look-ups for verifications with
-    /// [`find_many`](Self::find_many). A look-up joins only a call that was not sent yet, so its answer
+    /// With a value, the service makes concurrent look-ups for verifications with
+    /// [`find_many`](Self::find_many), and a look-up without company with [`find`](Self::find). A look-up joins only a call that was not sent yet, so its answer
     /// contains every write that was acknowledged before the look-up began. The service reads the value
     /// once, when it is built.
     ///

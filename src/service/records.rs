@@ -23,10 +23,12 @@ mod stops;
 use std::sync::Arc;
 
 use super::cache::Cache;
+use super::gather::Gatherer;
+use crate::clock::Clock;
 use crate::digest::StoredDigest;
 use crate::error::{ManageError, other_record};
 use crate::record::Record;
-use crate::store::{StoreError, StoredRecord, TokenStore, Version};
+use crate::store::{Gathering, StoreError, StoredRecord, TokenStore, Version};
 use crate::token::TokenId;
 pub(super) use batch::Batch;
 use stops::{StopGuard, Stops};
@@ -78,17 +80,27 @@ pub(super) struct Records<S> {
     pub(super) store: Arc<S>,
     /// Only for stores that do not answer at once, and only if the embedder asked for a cache.
     pub(super) cache: Option<Arc<Cache>>,
+    /// Only for stores that ask for it. The look-ups of verifications go through it.
+    pub(super) gatherer: Option<Arc<Gatherer>>,
     stops: Stops,
     /// The first uses that have met a conflict. They yield to stops, and other writes yield to them.
     first_uses: Stops,
 }
 
-impl<S> Records<S> {
-    pub(super) fn new(store: S, cache: Option<Cache>) -> Self {
+impl<S: TokenStore> Records<S> {
+    pub(super) fn new(
+        store: S,
+        cache: Option<Cache>,
+        gathering: Option<(Gathering, Arc<dyn Clock>)>,
+    ) -> Self {
+        let store = Arc::new(store);
+        let gatherer = gathering.map(|(sizes, clock)| Gatherer::new(store.clone(), clock, sizes));
         let (stops, first_uses) = (Stops::default(), Stops::default());
-        Self { store: Arc::new(store), cache: cache.map(Arc::new), stops, first_uses }
+        Self { store, cache: cache.map(Arc::new), gatherer, stops, first_uses }
     }
+}
 
+impl<S> Records<S> {
     /// Invalidates a cached record.
     pub(super) fn invalidate(&self, id: TokenId) {
         if let Some(cache) = &self.cache {

@@ -44,6 +44,7 @@ pub(crate) mod bulk_calls;
 pub(crate) mod bulk_model;
 pub(crate) mod cache;
 pub(crate) mod cache_sharing;
+pub(crate) mod check_cached;
 pub(crate) mod client_times;
 pub(crate) mod clock;
 pub(crate) mod conflicts;
@@ -63,6 +64,8 @@ pub(crate) mod filters;
 pub(crate) mod first_use;
 pub(crate) mod first_use_faults;
 pub(crate) mod first_use_races;
+pub(crate) mod gathered;
+pub(crate) mod gathered_failures;
 pub(crate) mod harness;
 pub(crate) mod hostile_text;
 pub(crate) mod import;
@@ -148,6 +151,7 @@ behaviour_modules! {
     bulk_model,
     cache,
     cache_sharing,
+    check_cached,
     client_times,
     clock,
     conflicts,
@@ -167,6 +171,8 @@ behaviour_modules! {
     first_use,
     first_use_faults,
     first_use_races,
+    gathered,
+    gathered_failures,
     hostile_text,
     import,
     import_forms,

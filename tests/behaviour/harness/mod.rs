@@ -7,6 +7,7 @@ mod expect;
 mod factory;
 mod family;
 mod faulty;
+mod gathers;
 mod networked;
 mod planted;
 mod remote;
@@ -31,6 +32,7 @@ pub(crate) use expect::{expect_invalid, expect_not_active, expect_not_permitted,
 pub(crate) use factory::{Factory, Opened, SharedStore, Stores};
 pub(crate) use family::{FAMILY_SCOPES, Family, Ids};
 pub(crate) use faulty::{Fault, Faulty, Op, Rival};
+pub(crate) use gathers::{Answer, Gathers};
 pub(crate) use networked::{Fate, Method, Networked};
 pub(crate) use planted::{below, newer, of_owner, of_scheme, plant, plant_of};
 pub(crate) use remote::Remote;
