@@ -75,7 +75,8 @@ use crate::token::TokenId;
 /// microseconds. A read returns exactly the record that was written (`record_is_preserved`).
 ///
 /// **Time is an argument.** A store must not read a clock for a decision about a token. Methods that
-/// need the time receive it (`states_follow_now`).
+/// need the time receive it (`states_follow_now`). It is in whole microseconds, and so are the times of a
+/// [`Filter`] and of a [`touch`](Self::touch).
 ///
 /// **Input is hostile.** Anyone who can reach the service chooses the id given to [`find`](Self::find),
 /// which may be any 128-bit number. A caller that issues tokens chooses texts of the record, and a

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::filters::selects;
 use super::probe::{Probe, everything, same_ids, untouched};
@@ -45,19 +45,18 @@ fn records() -> Result<Vec<Record>, NotKept> {
     Ok(records)
 }
 
-/// Returns times around an edge, also below a microsecond.
+/// Returns times around an edge.
 fn around(edge: i64) -> impl Iterator<Item = DateTime<Utc>> {
-    [-1_000_000, -1_000, -999, -1, 0, 1, 499, 500, 999, 1_000, 1_000_000]
+    [-1_000_000, -1_000, -1, 0, 1, 500, 999, 1_000, 1_000_000]
         .into_iter()
-        .filter_map(move |nanos| at(edge).checked_add_signed(TimeDelta::nanoseconds(nanos)))
+        .map(move |micros| at(edge.saturating_add(micros)))
 }
 
 fn times() -> BTreeSet<DateTime<Utc>> {
     let edges = [NOW - DAY, NOW, NOW + DAY, REVOKED_AT];
     let mut times: BTreeSet<_> = edges.into_iter().flat_map(around).collect();
     for distant in [0, 1, LATEST - 1, LATEST] {
-        let nanos = |nanos| at(distant).checked_add_signed(TimeDelta::nanoseconds(nanos));
-        times.extend([-1, 0, 1].into_iter().filter_map(nanos));
+        times.extend([-1, 0, 1].map(|micros: i64| at(distant + micros)));
     }
     times.extend([DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC, at(-1), at(-DAY)]);
     times

@@ -147,7 +147,7 @@ promises! { $
     StatesFollowNow states_follow_now
         "the state of a token is its state at the time given with the query, to the microsecond",
     FilterEdgesAreExact filter_edges_are_exact
-        "times in a query are compared exactly, also at an edge, below a microsecond, and at the limits of a time",
+        "times in a query are compared exactly, also at an edge, and at the limits of a time",
     ReplacedRecordIsIndexed replaced_record_is_indexed
         "after a replacement, a removal, or an insert under a removed id, every filter selects by the new content only",
     OwnersAreSeparate owners_are_separate

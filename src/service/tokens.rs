@@ -403,7 +403,8 @@ impl<S: TokenStore> View<'_, S> {
         self.page(request, self.service.now()).await
     }
 
-    /// Returns the filter for the records of this view, or `None` if it selects those of another owner.
+    /// Returns the filter for the records of this view, as a store receives it, or `None` if it selects those of
+    /// another owner.
     pub(super) fn within(&self, mut filter: Filter) -> Result<Option<Filter>, InvalidField> {
         filter.check_texts()?;
         if let Some(owner) = self.owner {
@@ -412,7 +413,7 @@ impl<S: TokenStore> View<'_, S> {
             }
             filter.owner = Some(owner.to_owned());
         }
-        Ok(Some(filter))
+        Ok(Some(filter.in_whole_micros()))
     }
 
     /// Returns one page as of this time, to be shown or acted on.

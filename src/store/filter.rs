@@ -1,8 +1,9 @@
 //! The filter that selects records.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::LastUsed;
+use crate::clock::whole_micros;
 use crate::record::{Field, InvalidField, MAX_TEXT_LEN, Record, State};
 use crate::token::TokenId;
 
@@ -67,6 +68,9 @@ impl FromIterator<State> for States {
 ///
 /// The default selects the live tokens (active, pending and suspended) of all owners. A field that is `None`
 /// does not restrict the selection. Each setter has the name of its field.
+///
+/// A store receives times in whole microseconds, as records have them. The service rounds the times of a
+/// filter up, which selects the same records.
 ///
 /// # Examples
 ///
@@ -431,6 +435,23 @@ impl Filter {
     pub fn ended_before(mut self, time: DateTime<Utc>) -> Self {
         self.ended_before = Some(time);
         self.states(States::ENDED)
+    }
+
+    /// Returns the filter with its times rounded up to whole microseconds. It selects the same records,
+    /// because each condition selects what is before its time, and records have whole microseconds.
+    pub(crate) fn in_whole_micros(self) -> Self {
+        let up = |time: DateTime<Utc>| {
+            let whole = whole_micros(time);
+            let next = || whole.checked_add_signed(TimeDelta::microseconds(1)).unwrap_or(whole);
+            if whole < time { next() } else { whole }
+        };
+        Self {
+            expires_before: self.expires_before.map(up),
+            created_before: self.created_before.map(up),
+            unused_since: self.unused_since.map(up),
+            ended_before: self.ended_before.map(up),
+            ..self
+        }
     }
 
     /// Refuses texts that are too long for any record, because stores rely on bounded texts.

@@ -2,14 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use service_tokens::{Filter, IssueRequest, ListRequest, TokenId};
+use chrono::{DateTime, TimeDelta, Utc};
+use service_tokens::store::{States, StoreError, Version};
+use service_tokens::{
+    Filter, IssueRequest, ListRequest, Page, Record, StoredRecord, TokenId, TokenStore, async_trait,
+};
 
-use super::harness::{HOUR, Harness, MICRO, Stores, backup, delta, text};
+use super::harness::{HOUR, Harness, MICRO, SharedStore, Stores, backup, delta, text};
 
 behaviours! {
     unused_since_needs_an_older_token,
     unused_since_is_exact_to_the_microsecond,
     issued_to_contains_compares_bytes,
+    store_receives_whole_microseconds,
 }
 
 async fn selected(harness: &Harness, filter: Filter) -> BTreeSet<TokenId> {
@@ -122,4 +127,66 @@ pub(crate) async fn issued_to_contains_compares_bytes(stores: Stores) {
     }
     // Every label contains the empty text.
     assert_eq!(selected(&harness, Filter::new().issued_to_contains("")).await.len(), ids.len());
+}
+
+/// A store that refuses times below a microsecond, as a column of microseconds cannot hold them.
+struct WholeMicroseconds(SharedStore);
+
+impl WholeMicroseconds {
+    fn check(filter: &Filter, now: DateTime<Utc>) {
+        let Filter { expires_before, created_before, unused_since, ended_before, .. } = filter;
+        for time in [*expires_before, *created_before, *unused_since, *ended_before, Some(now)] {
+            assert!(time.is_none_or(|time| time.timestamp_subsec_nanos() % 1_000 == 0), "{time:?}");
+        }
+    }
+}
+
+#[async_trait]
+impl TokenStore for WholeMicroseconds {
+    async fn insert(&self, record: &Record) -> Result<Version, StoreError> {
+        self.0.insert(record).await
+    }
+
+    async fn find(&self, id: TokenId) -> Result<Option<StoredRecord>, StoreError> {
+        self.0.find(id).await
+    }
+
+    async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
+        self.0.replace(record, expected).await
+    }
+
+    async fn remove(&self, id: TokenId, expected: Version) -> Result<(), StoreError> {
+        self.0.remove(id, expected).await
+    }
+
+    async fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
+        Self::check(&request.filter, now);
+        self.0.list(request, now).await
+    }
+
+    fn tracks_last_used(&self) -> bool {
+        true
+    }
+
+    async fn count(&self, filter: &Filter, now: DateTime<Utc>) -> Result<u64, StoreError> {
+        Self::check(filter, now);
+        self.0.count(filter, now).await
+    }
+}
+
+pub(crate) async fn store_receives_whole_microseconds(stores: Stores) {
+    let harness = Harness::builder(stores).over(WholeMicroseconds).build();
+    let created = harness.issue(backup()).await.record.created_at();
+    harness.advance(HOUR);
+    let acme = harness.service.owner("acme");
+    for (nanos, selects) in [(-1, 0), (0, 0), (1, 1), (999, 1), (1_000, 1)] {
+        let time = created + TimeDelta::nanoseconds(nanos);
+        for filter in [Filter::new().created_before(time), Filter::new().unused_since(time)] {
+            let page = acme.list(ListRequest::from(filter.clone())).await.unwrap();
+            assert_eq!(page.items.len() as u64, selects, "{filter:?}");
+            assert_eq!(acme.count(filter).await.unwrap(), selects);
+        }
+        let other = Filter::new().states(States::ALL).expires_before(time).ended_before(time);
+        assert_eq!(acme.count(other).await.unwrap(), 0);
+    }
 }

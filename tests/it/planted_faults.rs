@@ -310,7 +310,7 @@ flaws! {
     issuers_are_indexed_once: Flaw::IssuersAreIndexedOnce => ReplacedRecordIsIndexed;
     state_is_indexed_once: Flaw::StateIsIndexedOnce => ReplacedRecordIsIndexed;
     owner_is_indexed_for_ever: Flaw::OwnerIsIndexedForEver => ReplacedRecordIsIndexed;
-    times_are_cut_to_microseconds: Flaw::TimesAreCutToMicroseconds => FilterEdgesAreExact;
+    times_are_cut_to_milliseconds: Flaw::TimesAreCutToMilliseconds => FilterEdgesAreExact;
     now_is_rounded_up: Flaw::NowIsRoundedUp => FilterEdgesAreExact;
     ends_are_inclusive: Flaw::EndsAreInclusive => FilterEdgesAreExact;
     distant_times_are_ignored: Flaw::DistantTimesAreIgnored => FilterEdgesAreExact;

@@ -54,7 +54,7 @@ pub(crate) enum Flaw {
     IssuersAreIndexedOnce,
     StateIsIndexedOnce,
     OwnerIsIndexedForEver,
-    TimesAreCutToMicroseconds,
+    TimesAreCutToMilliseconds,
     NowIsRoundedUp,
     EndsAreInclusive,
     DistantTimesAreIgnored,
@@ -229,8 +229,8 @@ impl TableStore {
     fn understood(&self, filter: &Filter, now: DateTime<Utc>) -> (Filter, DateTime<Utc>) {
         let mut filter = filter.clone();
         let mut now = now;
-        let micros =
-            |time: DateTime<Utc>| DateTime::from_timestamp_micros(time.timestamp_micros()).unwrap();
+        let millis =
+            |time: DateTime<Utc>| DateTime::from_timestamp_millis(time.timestamp_millis()).unwrap();
         let change = |filter: &mut Filter, change: &dyn Fn(DateTime<Utc>) -> DateTime<Utc>| {
             for time in [
                 &mut filter.expires_before,
@@ -242,8 +242,8 @@ impl TableStore {
             }
         };
         match self.flaw {
-            TimesAreCutToMicroseconds => change(&mut filter, &micros),
-            NowIsRoundedUp => now = micros(now + chrono::TimeDelta::nanoseconds(999)),
+            TimesAreCutToMilliseconds => change(&mut filter, &millis),
+            NowIsRoundedUp => now = millis(now + chrono::TimeDelta::microseconds(999)),
             EndsAreInclusive => {
                 filter.ended_before = filter.ended_before.map(|time| {
                     time.checked_add_signed(chrono::TimeDelta::microseconds(1)).unwrap_or(time)
