@@ -12,6 +12,7 @@
 //! When most of the file is obsolete, a second thread writes a new file that holds only the
 //! current version of each record, and the writer puts it in place (`compaction`).
 
+mod block;
 mod compaction;
 mod disk;
 mod failure;

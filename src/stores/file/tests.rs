@@ -13,6 +13,7 @@ mod model;
 #[cfg(unix)]
 mod others;
 mod power;
+mod replay_blocks;
 mod versions;
 #[cfg(unix)]
 mod volumes;
