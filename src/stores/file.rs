@@ -24,6 +24,7 @@ mod lock;
 mod open;
 mod open_error;
 mod options;
+mod pace;
 mod queue;
 mod replay;
 mod reply;
@@ -104,7 +105,8 @@ const MAX_USES_PER_REQUEST: usize = 100_000;
 ///   cut the failed write off the file, or if its writer thread ended, it returns
 ///   [`StoreError::Indeterminate`]. Verification and lists continue. Writes succeed again once there
 ///   is space, except after the end of the writer thread.
-/// - **Compaction** runs in the background when most of the file is obsolete. It writes
+/// - **Compaction** runs in the background when most of the file is obsolete. While others write, it
+///   works half of the time, so that writes wait less for the disk. It writes
 ///   `<path>.compacting` and renames it to the path of the journal, with the permissions of the old
 ///   file. This needs additional disk space for the current version of every record. A journal that is mounted as a
 ///   single file cannot be replaced. Such a journal only grows, and a warning is logged.

@@ -53,13 +53,8 @@ impl Inserted {
     }
 
     fn sort(&mut self) {
-        self.0.sort_unstable_by_key(|(id, _)| as_number(*id));
+        self.0.sort_unstable_by_key(|(id, _)| *id);
     }
-}
-
-/// Returns the number that has the order of the ids. Numbers are compared faster than bytes.
-fn as_number(id: TokenId) -> u128 {
-    u128::from_be_bytes(id.to_bytes())
 }
 
 impl Loader {
@@ -175,7 +170,7 @@ impl Grouped {
         }
         let mut all = Vec::with_capacity(len);
         let mut by_owner = vec![TokenId::from_bytes([0; 16]); len];
-        let head = |rest: &[(TokenId, OwnerNumber)]| rest.first().map(|&(id, _)| as_number(id));
+        let head = |rest: &[(TokenId, OwnerNumber)]| rest.first().map(|&(id, _)| id);
         while let Some(rest) =
             rests.iter_mut().filter(|rest| !rest.is_empty()).min_by_key(|rest| head(rest))
             && let Some((&(id, owner), after)) = rest.split_first()
