@@ -65,6 +65,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn check_of_small_sets_agrees_with_the_set() {
+        let scopes = ["a", "a:*", "b", "*", "", "a*"];
+        for first in scopes {
+            assert_eq!(check_canonical(first), by_building(first), "{first}");
+            for second in scopes {
+                for third in scopes {
+                    for text in [[first, second].join(" "), [first, second, third].join(" ")] {
+                        assert_eq!(check_canonical(&text), by_building(&text), "{text}");
+                    }
+                }
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn check_agrees_with_building_the_set(text in "([ab:* ]|a:b|b:\\*|a b){0,8}") {

@@ -66,6 +66,51 @@ fn readings_of_flipped_records_agree() {
     }
 }
 
+/// Adds one field to a record that has only required ones, with a content that is valid for some tag.
+#[test]
+fn readings_with_one_more_field_agree() {
+    let digest_and_times = |times: usize| {
+        [&digest(0x22).to_bytes()[..], &[0, 0, 0, 0, 0, 0, 0, 9].repeat(times)].concat()
+    };
+    let contents = [
+        Vec::new(),
+        b"x".to_vec(),
+        9_i64.to_be_bytes().to_vec(),
+        vec![7; 16],
+        [digest_and_times(2), vec![1]].concat(),
+        digest_and_times(2),
+        b"\x01k\x01v".to_vec(),
+        vec![4, 10, 0, 0, 0, 8],
+        [&9_i64.to_be_bytes()[..], &[0, 0, 0]].concat(),
+    ];
+    let minimal = minimal().to_bytes();
+    let mut read = std::collections::BTreeSet::new();
+    for tag in 0..=u8::MAX {
+        for content in &contents {
+            let mut rest = &minimal[1..minimal.len() - CHECKSUM_LEN];
+            let mut bytes = vec![RECORD_FORMAT];
+            // All required fields have lengths of one byte.
+            while let Some(&[next, length]) = rest.first_chunk() {
+                if next >= tag {
+                    break;
+                }
+                let (field, after) = rest.split_at(2 + usize::from(length));
+                bytes.extend(field);
+                rest = after;
+            }
+            bytes.extend([tag, content.len() as u8]);
+            bytes.extend(content);
+            bytes.extend(rest);
+            bytes.extend([0; CHECKSUM_LEN]);
+            if agree(&resealed(bytes)) {
+                read.insert(tag);
+            }
+        }
+    }
+    let optional = [6, 7, 8, 10, 11, 12, 15, 16, 17, 18, 19, 20, 21, 22, 23];
+    assert_eq!(read, optional.into_iter().chain(128..=255).collect());
+}
+
 proptest! {
     #[test]
     fn readings_of_any_record_agree(record in records()) {
