@@ -114,12 +114,13 @@ fn index(
     }
     let Grouped { all, by_owner, ends } = Grouped::new(&lists, names.in_order.len());
     drop(lists);
-    let all = || all.iter().copied().collect::<BTreeSet<TokenId>>();
     scope(|scope| {
-        let thread = Builder::new().spawn_scoped(scope, all);
-        let by_owner = sets(&by_owner, &ends, &names.in_order);
-        let set = thread.ok().and_then(|thread| thread.join().ok());
-        Index { all: set.unwrap_or_else(all), by_owner }
+        let sets = || sets(&by_owner, &ends, &names.in_order);
+        let thread = Builder::new().spawn_scoped(scope, sets);
+        // Passed by value, because the set is then built in the memory of the list.
+        let all = all.into_iter().collect();
+        let by_owner = thread.ok().and_then(|thread| thread.join().ok());
+        Index { all, by_owner: by_owner.unwrap_or_else(sets) }
     })
 }
 

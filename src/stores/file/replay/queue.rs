@@ -9,7 +9,7 @@ use super::locked;
 
 /// The maximum number of batches that wait to be applied. It bounds the memory, and it is enough for the
 /// threads to go on while one of them does not run.
-const MAX_WAITING: usize = 16;
+const MAX_WAITING: usize = 8;
 
 /// The entries of one block.
 pub(super) struct Batch {
