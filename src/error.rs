@@ -117,7 +117,8 @@ pub(crate) fn other_record() -> StoreError {
 }
 
 /// The error returned if a management operation does not succeed. The operation had no effect, except for
-/// [`Indeterminate`](Self::Indeterminate) and [`Overtaken`](Self::Overtaken).
+/// [`Indeterminate`](Self::Indeterminate), [`Overtaken`](Self::Overtaken) and
+/// [`PausedSincePrepared`](Self::PausedSincePrepared).
 ///
 /// | HTTP status | variants |
 /// | --- | --- |
@@ -192,6 +193,28 @@ pub enum ManageError {
     IssuingPaused {
         /// The operator's reason. Show it to people who manage tokens only.
         reason: String,
+    },
+    /// Issuing was [paused](crate::TokenService::pause_issuing) after the [draft](crate::IssueDraft) was
+    /// prepared, so its token is not returned. If it was stored, it is revoked. Prepare another draft when
+    /// issuing has resumed.
+    #[error("issuing was paused after the token with the id {id} was prepared")]
+    PausedSincePrepared {
+        /// The id.
+        id: TokenId,
+    },
+    /// The store does not have the record of the draft, because the transaction was not committed or was rolled
+    /// back. After its commit, the draft can be confirmed again.
+    #[error("the draft of the token with the id {id} is not stored")]
+    NotStored {
+        /// The id.
+        id: TokenId,
+    },
+    /// The draft was confirmed before, or ended with an error for good. See
+    /// [`IssueDraft::can_confirm`](crate::IssueDraft::can_confirm).
+    #[error("the draft of the token with the id {id} has ended")]
+    DraftEnded {
+        /// The id.
+        id: TokenId,
     },
     /// The clock jumped, and the jump was not
     /// [acknowledged](crate::TokenService::acknowledge_clock_jump). Until then no record is removed,

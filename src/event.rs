@@ -32,16 +32,20 @@ use crate::token::TokenId;
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Operation {
-    /// Issuing a token.
+    /// Issuing a token, or confirming a draft of one.
     Issue,
+    /// Preparing a draft of a new token.
+    PrepareIssue,
     /// Reading one record.
     Get,
     /// Reading a page of records.
     List,
     /// Giving a token a new secret.
     Rotate,
-    /// Revoking a token.
+    /// Revoking a token, or confirming a draft of a revocation.
     Revoke,
+    /// Preparing a draft of a revocation.
+    PrepareRevoke,
     /// Revoking a token by its holder, who presents it.
     RevokePresented,
     /// Suspending a token.
@@ -66,10 +70,12 @@ impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Issue => "issue",
+            Self::PrepareIssue => "prepare_issue",
             Self::Get => "get",
             Self::List => "list",
             Self::Rotate => "rotate",
             Self::Revoke => "revoke",
+            Self::PrepareRevoke => "prepare_revoke",
             Self::RevokePresented => "revoke_presented",
             Self::Suspend => "suspend",
             Self::Resume => "resume",
@@ -110,6 +116,37 @@ pub enum Event {
         /// The token's label for people.
         issued_to: String,
         /// The person or program that issued it, if the request named one.
+        by: Option<String>,
+        /// The calling token, if the operation was on behalf of one.
+        on_behalf_of: Option<TokenId>,
+    },
+    /// A [draft](crate::IssueDraft) was prepared. The program stores it in its own transaction, so the
+    /// record may be stored from now on. The event of its confirmation follows, or
+    /// [`NotConfirmed`](Self::NotConfirmed), or neither if the process ends.
+    #[non_exhaustive]
+    Prepared {
+        /// The token's id.
+        id: TokenId,
+        /// The token's owner.
+        owner: String,
+        /// [`Operation::Issue`] or [`Operation::Revoke`].
+        operation: Operation,
+        /// The person or program that did it, if the request named one.
+        by: Option<String>,
+        /// The calling token, if the operation was on behalf of one.
+        on_behalf_of: Option<TokenId>,
+    },
+    /// A [draft](crate::IssueDraft) was dropped that was not confirmed. It may be stored, now or later. The
+    /// secret of a token that was to be issued is unknown to everyone.
+    #[non_exhaustive]
+    NotConfirmed {
+        /// The token's id.
+        id: TokenId,
+        /// The token's owner.
+        owner: String,
+        /// [`Operation::Issue`] or [`Operation::Revoke`].
+        operation: Operation,
+        /// The person or program that prepared it, if the request named one.
         by: Option<String>,
         /// The calling token, if the operation was on behalf of one.
         on_behalf_of: Option<TokenId>,

@@ -4,5 +4,6 @@
 //! disk. The manual compares this store with others in [choosing a store](crate::manual::choosing_a_store).
 
 pub use crate::stores::{
-    Compacted, FileStore, FileStoreOptions, OpenError, OpenProgress, OpenReport, TruncatedTail,
+    Compacted, FileAccess, FileStore, FileStoreOptions, OpenError, OpenProgress, OpenReport,
+    OpenWarning, TruncatedTail,
 };

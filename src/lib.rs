@@ -94,7 +94,8 @@
 //! - [What belongs where](manual::what_belongs_where) says which facts are owner, type, scope, network,
 //!   metadata or prefix, and which belong outside.
 //! - [Choosing a store](manual::choosing_a_store) compares memory, one file and a store of your own,
-//!   and covers several nodes, backups and the cache.
+//!   and covers several nodes, a transaction [of your
+//!   own](manual::choosing_a_store#in-your-own-transaction), backups and the cache.
 //! - [Writing a store](manual::writing_a_store) leads from the schema to the conformance suite.
 //! - [Rotation and incidents](manual::rotation_and_incidents) has instructions to follow step by
 //!   step.
@@ -279,6 +280,7 @@ mod service;
 pub mod steps;
 pub mod store;
 mod stores;
+mod sync;
 pub mod token;
 mod visible;
 
@@ -287,10 +289,11 @@ pub use {async_trait::async_trait, chrono, uuid};
 pub use check::{OwnerGate, OwnerStatus, RequestContext, VerifiedToken};
 pub use refusal::Refusal;
 pub use service::{
-    AllOwners, AmendRequest, Amended, BuildError, EndOlderRequest, EndedOlder, FlushTimeout,
-    Flushed, ImportRequest, Imported, InContext, IssueRequest, Issued, LeakRequest, OnBehalf,
-    OneOwner, ResumeRequest, Resumed, ResumedIssuing, RevokeRequest, Revoked, RotateRequest,
-    ShutDown, SuspendRequest, Suspended, TokenService, TokenServiceBuilder, Tokens,
+    AllOwners, AmendRequest, Amended, BuildError, CheckedRecords, EndOlderRequest, EndedOlder,
+    FlushTimeout, Flushed, ImportRequest, Imported, InContext, IssueDraft, IssueRequest, Issued,
+    LeakRequest, OnBehalf, OneOwner, ResumeRequest, Resumed, ResumedIssuing, RevokeDraft,
+    RevokeRequest, Revoked, RotateRequest, ShutDown, SuspendRequest, Suspended, TokenService,
+    TokenServiceBuilder, Tokens,
 };
 #[cfg(feature = "memory")]
 pub use stores::MemoryStore;

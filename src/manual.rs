@@ -6,7 +6,7 @@
 //! | [The life of a token](life) | states, verifying, expiry and its notices, rotation, last use, purge, events, and the effect of clocks |
 //! | [Scopes and types](scopes_and_types) | scopes and requirements; types; reserved scopes; tokens that issue tokens |
 //! | [What belongs where](what_belongs_where) | whether a fact is owner, type, scope, network, metadata, prefix or event, or belongs outside |
-//! | [Choosing a store](choosing_a_store) | a store in memory, in a file or of your own; several nodes; backups; the cache of records |
+//! | [Choosing a store](choosing_a_store) | a store in memory, in a file or of your own; several nodes; one transaction with your own rows; backups; the cache of records |
 //! | [Writing a store](writing_a_store) | a store over a database table, from the schema to the conformance suite |
 //! | [Rotation and incidents](rotation_and_incidents) | instructions to follow step by step, also in the middle of the night |
 //! | [Keys and digests](keys_and_digests) | the stored form of a secret, and the life of a key ring |
@@ -21,8 +21,11 @@
 //! | account, tenant, multi-tenant, project | [Multi-tenant services](what_belongs_where#multi-tenant-services) |
 //! | actix, hyper, poem, Rocket, warp | [Any framework](life#from-actix-web-poem-hyper-or-any-other-framework) |
 //! | allow list, IP address | [Where a token may be used from](what_belongs_where#where-a-token-may-be-used-from) |
+//! | atomic, draft, one transaction, outbox | [In your own transaction](choosing_a_store#in-your-own-transaction) |
 //! | audit | [An audit log](life#an-audit-log) |
 //! | backup, restore | [Backups](choosing_a_store#backups) |
+//! | batch, many look-ups, throughput of a database | [Many look-ups in one call](choosing_a_store#many-look-ups-in-one-call) |
+//! | cached copy, polling, stale | [Caching](choosing_a_store#caching-the-records-of-a-remote-store) |
 //! | cluster, replicas, several nodes | [Several nodes](choosing_a_store#several-nodes) |
 //! | credits, quota, rate limit | [Rate limits and credits](what_belongs_where#rate-limits-and-credits) |
 //! | custom fields, labels, metadata, tags | [Notes about a token](what_belongs_where#notes-about-a-token) |
@@ -31,7 +34,6 @@
 //! | leak, incident | [Rotation and incidents](rotation_and_incidents) |
 //! | metrics, Prometheus | [Metrics](life#metrics) |
 //! | migrate to another store | [Choosing a store](choosing_a_store#comparison) |
-//! | outbox, one transaction | [One transaction](choosing_a_store#one-transaction-with-your-own-tables) |
 //! | permission, role | [Permissions](what_belongs_where#permissions), [Scopes and types](scopes_and_types) |
 //! | production and test, environment, stage | [Environment](what_belongs_where#environment) |
 //! | retention | [Purge and retention](life#purge-and-retention) |

@@ -238,6 +238,11 @@ impl Record {
             || self.ended().is_some_and(|ended| ended.digest == *digest)
     }
 
+    /// Returns whether this is the digest of the newest secret.
+    pub(crate) fn is_newest(&self, digest: &StoredDigest) -> bool {
+        self.newest.digest == *digest
+    }
+
     /// Compares the token's secret with the record's digests and returns the proof that they match.
     ///
     /// The proof borrows this record, so no other record can take its place before

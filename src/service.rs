@@ -11,10 +11,11 @@
 //! | `owner_limit` | places in the limit of live tokens of each owner |
 //! | `yield_once` | yielding to other tasks between pages |
 //! | `cache` | cached records and in-flight reads |
+//! | `gather` | look-ups of many verifications in one call of the store |
 //! | `recent_times`, `last_used` | uses that the store does not have yet |
 //! | `records` | reads and writes of records, with retries after conflicts and lost answers |
 //! | `core`, `builder` | the struct that owns all of these |
-//! | `flush_last_used`, `follow_changes`, `pause_issuing`, `refusal_of` | one method each, for tasks, operators and lists |
+//! | `flush_last_used`, `follow_changes`, `check_cached_records`, `pause_issuing`, `refusal_of` | one method each, for tasks, operators and lists |
 //! | `shut_down` | the last flushes, and closing the store |
 //! | `take_place` | reserving a place for a new token |
 //! | `end_overlap` | the first use of a new secret ends an overlap |
@@ -22,6 +23,7 @@
 //! | `caller` | the embedder or the token that asks for an operation |
 //! | `revoke_presented` | revoking a token by its holder |
 //! | `issue`, `rotate`, `revoke`, `suspend`, `amend`, `end_older_secret` | one verb each; `suspend` also resumes |
+//! | `draft` | tokens and revocations that the embedder stores in its own transaction |
 //! | `tokens` | the views of one owner or of all owners |
 //! | `import` | importing a token of an older system |
 //! | `count` | counting the records that a filter selects |
@@ -36,12 +38,15 @@ mod builder;
 mod bulk;
 mod cache;
 mod caller;
+mod check_cached_records;
 mod core;
 mod count;
+mod draft;
 mod end_older_secret;
 mod end_overlap;
 mod flush_last_used;
 mod follow_changes;
+mod gather;
 mod import;
 mod issue;
 mod issue_gate;
@@ -72,6 +77,8 @@ pub use bulk::{
     BulkError, BulkFailure, BulkOutcome, BulkProgress, ExpiryNotices, ExpiryNoticesError,
     ExpiryScan, Purge, ResumeAll, RevokeAll, SuspendAll,
 };
+pub use check_cached_records::CheckedRecords;
+pub use draft::{IssueDraft, RevokeDraft};
 pub use end_older_secret::EndedOlder;
 pub use flush_last_used::Flushed;
 pub use import::Imported;

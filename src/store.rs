@@ -63,7 +63,8 @@ use crate::token::TokenId;
 /// [`remove`](Self::remove) calls with one version (`one_replace_wins`), also on several threads
 /// (`threads_agree`). A call whose future is dropped takes effect completely or not at all
 /// (`dropped_calls_are_atomic`). The exception is [`touch`](Self::touch). A part of its batch may be
-/// written, because the service can repeat the batch safely.
+/// written, because the service can repeat the batch safely. A refused or dropped call leaves neither a
+/// lock nor a lost connection behind (`calls_leave_nothing_behind`).
 ///
 /// **Acknowledged means durable.** After a call has returned `Ok`, the write survives every failure that
 /// the store promises to survive, and at least closing and opening the store (`survives_reopening`).
@@ -86,7 +87,8 @@ use crate::token::TokenId;
 /// **An error says whether the write happened.** After [`StoreError::Unavailable`] the service assumes
 /// that the write did not happen, and after [`StoreError::Indeterminate`] that it may have happened. Never
 /// report a failure as absence: if the storage could not answer, return an error and not `Ok(None)`, an
-/// empty page, `Exists` or `Conflict` (`failures_are_errors`).
+/// empty page, `Exists` or `Conflict` (`failures_are_errors`). Never acknowledge a write that does not
+/// happen. After an outage the same store answers again (`outages_end`).
 ///
 /// | situation | a read returns | a write returns |
 /// | --- | --- | --- |
@@ -94,6 +96,9 @@ use crate::token::TokenId;
 /// | the answer was lost after the call was sent | `Unavailable` | `Indeterminate` |
 /// | the row is missing | `Ok(None)` | `Conflict` (`replace`, `remove`) |
 /// | the row is damaged | `Corrupt` | `Corrupt`, if the write reads the row |
+///
+/// The checks of these rows are `refused_calls_are_unavailable`, `lost_answers_are_indeterminate` and
+/// `damage_is_reported`.
 ///
 /// The text of an error must not contain the bytes of a record (`errors_leak_nothing`).
 ///
@@ -177,14 +182,17 @@ pub trait TokenStore: Send + Sync + 'static {
     /// (`list_agrees_with_find`).
     ///
     /// A record matches if [`Filter::matches`] accepts it. A store may use its indexes to read fewer
-    /// records, but the result must be the same (`filters_are_exact`). Call `matches` for every record
+    /// records, but the result must be the same (`filters_are_exact`), also for times below a microsecond
+    /// (`filter_edges_are_exact`) and after a replacement has changed any field except owner and creation
+    /// time (`replaced_record_is_indexed`). Call `matches` for every record
     /// even if there is a column for every field, because a later version of this crate may add a
     /// field.
     ///
     /// The page starts after the cursor [`ListRequest::after`](field@ListRequest::after). The cursor need
     /// not be the id of a record (`cursor_is_a_position`). The page has at most
     /// [`ListRequest::limit`](field@ListRequest::limit) records (`page_limit_is_respected`). The service
-    /// checks the limit, so a store may assume that it is in `1..=MAX_PAGE_LEN`.
+    /// checks the limit, so a store may assume that it is in `1..=MAX_PAGE_LEN`
+    /// (`large_pages_are_complete`).
     ///
     /// A page may have fewer records than the limit, or be empty, and still have a next page.
     /// [`Page::next`] is `None` only if no further record can match (`sparse_scan_is_complete`). A scan
@@ -202,8 +210,8 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Returns the sizes in which the service gathers concurrent look-ups, or `None` if it must not gather
     /// them.
     ///
-    /// With a value, the service makes its look-ups for verifications with
-    /// [`find_many`](Self::find_many). A look-up joins only a call that was not sent yet, so its answer
+    /// With a value, the service makes concurrent look-ups for verifications with
+    /// [`find_many`](Self::find_many), and a look-up without company with [`find`](Self::find). A look-up joins only a call that was not sent yet, so its answer
     /// contains every write that was acknowledged before the look-up began. The service reads the value
     /// once, when it is built.
     ///
@@ -329,7 +337,8 @@ pub trait TokenStore: Send + Sync + 'static {
     /// For each id the store must keep the later of the stored and the given time
     /// (`latest_touch_wins`). It must ignore an id without a record and must not create one
     /// (`touch_creates_nothing`). The record and its version must not change
-    /// (`touch_does_not_change_record`).
+    /// (`touch_does_not_change_record`), also if another write happens at the same time
+    /// (`touch_undoes_nothing`). The service gives at most 1,000 uses to a call (`touch_batch_is_complete`).
     ///
     /// The default does not write. It is correct for a store that does not track last use.
     ///
@@ -345,9 +354,10 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Opens a feed of the ids whose records change from now on, or returns `None` if this store has no
     /// feed.
     ///
-    /// The feed reports every insert, replacement and removal, each only after reads can see it
-    /// (`changes_are_reported`). This includes the writes of other processes. A change may be reported
-    /// more than once. A [`touch`](Self::touch) is not a change.
+    /// The feed reports every replacement and removal, each only after reads can see it
+    /// (`changes_are_reported`). This includes the writes of other handles and processes
+    /// (`changes_reach_every_handle`). An insert need not be reported, because no cached record depends on it.
+    /// A change may be reported more than once. A [`touch`](Self::touch) is not a change.
     ///
     /// The default returns `None`.
     ///

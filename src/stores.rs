@@ -10,7 +10,8 @@ mod memory;
 
 #[cfg(feature = "file")]
 pub use file::{
-    Compacted, FileStore, FileStoreOptions, OpenError, OpenProgress, OpenReport, TruncatedTail,
+    Compacted, FileAccess, FileStore, FileStoreOptions, OpenError, OpenProgress, OpenReport,
+    OpenWarning, TruncatedTail,
 };
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;

@@ -1,8 +1,14 @@
 //! Factories that create the stores for the suite.
 
+use std::pin::Pin;
+
 use async_trait::async_trait;
 
 use crate::store::{BoxError, TokenStore};
+use crate::token::TokenId;
+
+/// A future that [`StoreFactory::spawn_on_thread`] runs to completion on a thread.
+pub type ThreadJob = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A factory that gives the suite a new store for each promise.
 ///
@@ -38,11 +44,12 @@ pub trait StoreFactory: Send + Sync {
         None
     }
 
-    /// Opens a second handle on the storage while the store stays open, such as another connection
-    /// or another process. The default returns `None`.
+    /// Opens another handle on the storage while the store stays open, such as another connection or
+    /// another process. The default returns `None`.
     ///
-    /// This is needed for `handles_agree`. Return `None` if the store can be opened by one process
-    /// only.
+    /// This is needed for `handles_agree` and `changes_reach_every_handle`, which call it up to twice for
+    /// one store. The handle must share the storage with the store, and nothing else: no pool, no cache
+    /// and no counter. Return `None` if the store can be opened by one process only.
     async fn second(
         &self,
         store: &Self::Store,
@@ -64,12 +71,83 @@ pub trait StoreFactory: Send + Sync {
         false
     }
 
+    /// Ends the effect of [`make_unavailable`](Self::make_unavailable), so that the same store can answer
+    /// again. For example, it starts the server. Returns whether it did. The default returns `false`.
+    ///
+    /// This is needed for `outages_end`. It also lets `failures_are_errors` check whether the writes
+    /// happened that the store acknowledged or refused in the meantime.
+    async fn make_available(&self, store: &Self::Store, guard: &mut Self::Guard) -> bool {
+        let _ = (store, guard);
+        false
+    }
+
+    /// Arranges that the next write of this store takes effect and that its answer does not arrive.
+    /// For example, a proxy in front of the database forwards the statement and then closes the
+    /// connection. Returns whether it did. The default returns `false`.
+    ///
+    /// This is needed for `lost_answers_are_indeterminate`. If the store repeats the write, the answers
+    /// of the repetitions may arrive.
+    async fn lose_next_answer(&self, store: &Self::Store, guard: &mut Self::Guard) -> bool {
+        let _ = (store, guard);
+        false
+    }
+
+    /// Arranges that the next call of this store is refused before it is sent. For example, the proxy
+    /// refuses the next connection. Returns whether it did. The default returns `false`.
+    ///
+    /// This is needed for `refused_calls_are_unavailable`. If the store repeats the call, the repetition
+    /// may succeed.
+    async fn refuse_next_call(&self, store: &Self::Store, guard: &mut Self::Guard) -> bool {
+        let _ = (store, guard);
+        false
+    }
+
+    /// Writes these bytes in place of the encoded record that is stored under this id, which exists. It
+    /// goes past the store, for example by an SQL statement, and leaves all other columns as they are.
+    /// Returns whether it did. The default returns `false`.
+    ///
+    /// This is needed for `damage_is_reported`. Return `false` if the store reads its storage only when
+    /// it is opened.
+    async fn plant_bytes(
+        &self,
+        store: &Self::Store,
+        guard: &mut Self::Guard,
+        id: TokenId,
+        bytes: &[u8],
+    ) -> bool {
+        let _ = (store, guard, id, bytes);
+        false
+    }
+
     /// Returns whether the store's futures can be polled on any thread, outside every runtime. The
     /// default returns `false`.
     ///
     /// This is needed for `threads_agree`. Return `true` for a store that takes locks or does
-    /// blocking I/O, and `false` for a store that uses the sockets or timers of a runtime.
+    /// blocking I/O. For a store that uses the sockets or timers of a runtime, return `false` and
+    /// implement [`spawn_on_thread`](Self::spawn_on_thread).
     fn runtime_free(&self) -> bool {
+        false
+    }
+
+    /// Starts a thread of the operating system that runs this future to completion, and returns `true`
+    /// without waiting for it. The default returns `false`.
+    ///
+    /// This is needed for `threads_agree` if the store is not [`runtime_free`](Self::runtime_free). The
+    /// futures of several calls must run at the same time. For a store on tokio:
+    ///
+    /// ```
+    /// # use service_tokens::conformance::ThreadJob;
+    /// fn spawn_on_thread(job: ThreadJob) -> bool {
+    ///     let runtime = tokio::runtime::Handle::current();
+    ///     std::thread::spawn(move || runtime.block_on(job));
+    ///     true
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # assert!(spawn_on_thread(Box::pin(async {})));
+    /// # }
+    /// ```
+    fn spawn_on_thread(&self, job: ThreadJob) -> bool {
+        drop(job);
         false
     }
 

@@ -1,31 +1,33 @@
 //! Checks of a store that was made unavailable.
 
-use std::error::Error;
-use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
-use super::probe::{Probe, every_record, same_record};
-use super::samples::{Sample, labelled, metadata, now};
+use super::changes::ends;
+use super::lab::Lab;
+use super::probe::{Probe, every_record, same_record, untouched, with_sources};
+use super::samples::{NOW, Sample, at, labelled, metadata, now, nth};
 use super::verdict::{NotKept, Verdict, broken, ensure};
 use crate::record::Record;
-use crate::store::{RecordRef, StoreError, TokenStore, Version};
-
-/// The record that the answers of an unavailable store are compared with.
-pub(super) struct Known {
-    record: Record,
-    version: Version,
-}
+use crate::store::{LastUsed, RecordRef, StoreError, StoredRecord, TokenStore, Version};
+use crate::token::TokenId;
 
 /// A text that must not appear in an error.
-const MARK: &str = "x1f9-conformance-mark";
+pub(super) const MARK: &str = "x1f9-conformance-mark";
 
-pub(super) async fn before_failing(probe: Probe<'_>) -> Result<Known, NotKept> {
-    let record = marked(0)?;
-    let version = probe.insert(&record).await?;
-    probe.insert(&labelled(1, "another")?).await?;
-    Ok(Known { record, version })
+/// The records that an unavailable store is asked for. The first is never written again.
+pub(super) struct Known {
+    records: Vec<(Record, Version)>,
 }
 
-fn marked(n: u32) -> Result<Record, NotKept> {
+const RECORDS: u32 = 4;
+
+/// The maximum duration of the calls on an unavailable store, each of which may run into a timeout.
+const MAX_FAILING: Duration = Duration::from_secs(20);
+
+pub(super) const UNABLE: &str =
+    "the factory cannot make the store unavailable (`make_unavailable`)";
+
+pub(super) fn marked(n: u32) -> Result<Record, NotKept> {
     Sample {
         owner: format!("owner {MARK}"),
         issued_by: Some(format!("actor {MARK}")),
@@ -35,108 +37,248 @@ fn marked(n: u32) -> Result<Record, NotKept> {
     .record()
 }
 
-/// Makes every call once on a store that cannot answer. Returns the errors, and a verdict on the
-/// answers that were not errors.
+fn changed(n: u32) -> Result<Record, NotKept> {
+    Sample { owner: format!("owner {MARK}"), ..Sample::nth(n).issued_to(format!("new {MARK}")) }
+        .record()
+}
+
+impl Known {
+    pub(super) async fn insert(probe: Probe<'_>) -> Result<Self, NotKept> {
+        let mut records = Vec::new();
+        for n in 0..RECORDS {
+            let record = marked(n)?;
+            let version = probe.insert(&record).await?;
+            records.push((record, version));
+        }
+        Ok(Self { records })
+    }
+
+    fn version(&self, n: u32) -> Version {
+        self.records.get(n as usize).map_or(Version(0), |(_, version)| *version)
+    }
+
+    /// Checks that a find has the first record, which no call has changed.
+    pub(super) async fn is_there(&self, probe: Probe<'_>) -> bool {
+        let found = probe.store.find(nth(0)).await;
+        matches!((found, self.records.first()), (Ok(Some(stored)), Some((record, _))) if stored.record == *record)
+    }
+}
+
+/// What a store said about a write, and what is right to find afterwards.
+pub(super) struct Attempt {
+    what: &'static str,
+    id: TokenId,
+    before: Option<Record>,
+    after: Option<Record>,
+    /// The time of a touch.
+    used: Option<i64>,
+    answer: Result<(), StoreError>,
+}
+
+/// The calls on an unavailable store.
+pub(super) struct Failing {
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) errors: Vec<StoreError>,
+}
+
+/// Makes every call on a store that cannot answer. The writes are different in each round.
 pub(super) async fn while_failing(
     store: &dyn TokenStore,
     known: &Known,
-) -> Result<(Vec<StoreError>, Verdict), NotKept> {
+    round: u32,
+) -> Result<Failing, NotKept> {
     let mut errors = Vec::new();
-    let mut wrong = Ok(());
-    let mut note = |what: &str, faults: Verdict, error: Option<StoreError>| {
-        if let Some(error) = error {
-            let mistaken = matches!(error, StoreError::Exists | StoreError::Conflict);
-            if mistaken && wrong.is_ok() {
-                wrong = broken(format!("on an unavailable store {what} returned: {error}"));
-            }
-            errors.push(error);
-        } else if wrong.is_ok() {
-            wrong = faults;
-        }
-    };
-    let id = known.record.id();
-    match store.find(id).await {
-        Ok(None) => {
-            note("find", broken("an unavailable store answered that the record is missing"), None)
-        }
+    match store.find(nth(0)).await {
+        Ok(None) => return broken("an unavailable store answered that the record is missing"),
         Ok(Some(stored)) => {
             let what = "an unavailable store answered with a record";
-            note("find", same_record(&known.record, &stored.record, what), None);
+            same_record(&marked(0)?, &stored.record, what)?;
         }
-        Err(error) => note("find", Ok(()), Some(error)),
+        Err(error) => errors.push(of_a_read("find", error)?),
     }
     match store.list(&every_record(), now()).await {
-        Ok(page) if page.next.is_none() && page.items.len() < 2 => {
-            note("list", broken("an unavailable store showed a list that lacks records"), None);
-        }
-        Ok(_) => note("list", Ok(()), None),
-        Err(error) => note("list", Ok(()), Some(error)),
+        Ok(page) => ensure!(
+            page.next.is_some() || page.items.iter().any(|stored| stored.record.id() == nth(0)),
+            "an unavailable store showed a list that lacks records"
+        ),
+        Err(error) => errors.push(of_a_read("list", error)?),
     }
+    let expected = marked(0)?;
     let mut lent = true;
-    let answered = store.find_now(id, &mut |found: Option<RecordRef<'_>>| {
-        lent = found.is_some_and(|found| *found.record == known.record);
+    let answered = store.find_now(nth(0), &mut |found: Option<RecordRef<'_>>| {
+        lent = found.is_some_and(|found| *found.record == expected);
     });
-    if answered && !lent {
-        note("find_now", broken("an unavailable store lent no record, or a wrong one"), None);
-    }
-    let new = marked(2)?;
-    let inserted = store.insert(&new).await;
-    let missing = "an unavailable store acknowledged a write that it did not store";
-    match inserted {
-        // A store that is available enough to do the write does not break the promise.
-        Ok(_) => {
-            let lost = matches!(store.find(new.id()).await, Ok(None));
-            note("insert", if lost { broken(missing) } else { Ok(()) }, None);
-        }
-        Err(error) => note("insert", Ok(()), Some(error)),
-    }
-    note("replace", Ok(()), store.replace(&known.record, known.version).await.err());
-    note("touch", Ok(()), store.touch(&[(id, now())]).await.err());
-    let current = match store.find(id).await {
-        Ok(Some(stored)) => stored.version,
-        _ => known.version,
+    ensure!(!answered || lent, "an unavailable store lent no record, or a wrong one");
+    let mut attempts = Vec::new();
+    let mut attempt = |what, n, before, after, used, answer| {
+        attempts.push(Attempt { what, id: nth(n), before, after, used, answer });
     };
-    note("remove", Ok(()), store.remove(id, current).await.err());
-    Ok((errors, wrong))
+    let new = marked(10 + round)?;
+    let answer = store.insert(&new).await.map(drop);
+    attempt("insert", 10 + round, None, Some(new), None, answer);
+    if round == 0 {
+        let after = changed(1)?;
+        let answer = store.replace(&after, known.version(1)).await.map(drop);
+        attempt("replace", 1, Some(marked(1)?), Some(after), None, answer);
+        let answer = store.remove(nth(2), known.version(2)).await;
+        attempt("remove", 2, Some(marked(2)?), None, None, answer);
+    }
+    let used = NOW + 100 + i64::from(round);
+    let answer = store.touch(&[(nth(3), at(used))]).await;
+    attempt("touch", 3, Some(marked(3)?), Some(marked(3)?), Some(used), answer);
+    Ok(Failing { attempts, errors })
 }
 
-pub(super) fn failed_as_errors(errors: &[StoreError], wrong: Verdict) -> Verdict {
-    wrong?;
-    if errors.is_empty() {
-        return Err(NotKept::NotChecked("the store was made unavailable, but no call failed"));
+fn of_a_read(what: &str, error: StoreError) -> Result<StoreError, NotKept> {
+    if matches!(error, StoreError::Unavailable { .. }) {
+        return Ok(error);
     }
-    Ok(())
+    let error = with_sources(&error);
+    broken(format!("on an unavailable store {what} should have failed with `Unavailable`: {error}"))
 }
 
-/// Checks that neither the errors nor their sources contain data of the record.
-pub(super) fn leaked_nothing(errors: &[StoreError], known: &Known) -> Verdict {
-    if errors.is_empty() {
-        return Err(NotKept::NotChecked("the store was made unavailable, but no call failed"));
-    }
-    // Longer than an id, because an error may contain the id.
-    let bytes = known.record.to_bytes();
-    let listed: Vec<String> = bytes.windows(17).map(|part| format!("{part:?}")).collect();
-    let listed = listed.iter().map(|part| part.trim_matches(['[', ']']));
-    let hex: Vec<String> = bytes.windows(17).map(hex).collect();
-    for error in errors {
-        let mut text = format!("{error} {error:?}");
-        let mut source = error.source();
-        while let Some(error) = source {
-            let _ = write!(text, " {error} {error:?}");
-            source = error.source();
+impl Attempt {
+    /// Checks that the error is one that a write on an unavailable store can have.
+    fn has_right_kind(&self) -> Verdict {
+        match &self.answer {
+            Ok(())
+            | Err(StoreError::Unavailable { .. })
+            | Err(StoreError::Indeterminate { .. })
+            | Err(StoreError::Full { .. })
+            | Err(StoreError::ReadOnly) => Ok(()),
+            Err(error) => broken(format!(
+                "on an unavailable store {} returned: {}",
+                self.what,
+                with_sources(error)
+            )),
         }
-        ensure!(!text.contains(MARK), "an error repeats a text of the record");
-        let lower = text.to_ascii_lowercase();
-        let repeats = listed.clone().any(|part| text.contains(part))
-            || hex.iter().any(|part| lower.contains(part));
-        ensure!(!repeats, "an error repeats the bytes of the record");
     }
-    Ok(())
+
+    /// Compares the answer with the record that a later read returned.
+    fn is_true(&self, found: Option<&StoredRecord>, tracked: bool, when: &str) -> Verdict {
+        let what = self.what;
+        let record = found.map(|stored| &stored.record);
+        let (before, after) = (record == self.before.as_ref(), record == self.after.as_ref());
+        match (&self.answer, self.used) {
+            (Ok(()), Some(used)) if tracked => {
+                let kept = found.is_some_and(
+                    |stored| matches!(stored.last_used, LastUsed::At(time) if time >= at(used)),
+                );
+                ensure!(
+                    kept,
+                    "{when}, a {what} that the unavailable store acknowledged did not happen"
+                );
+            }
+            (Ok(()), _) => {
+                ensure!(
+                    after,
+                    "{when}, {what} was acknowledged by the unavailable store and did not happen"
+                );
+            }
+            (Err(StoreError::Indeterminate { .. }), _) => {
+                ensure!(before || after, "{when}, {what} with a lost answer happened in part");
+            }
+            (Err(error), _) => {
+                ensure!(before, "{when}, {what} has happened although the store answered: {error}");
+            }
+        }
+        Ok(())
+    }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+/// Checks what the store said about writes. Returns whether all could be read.
+pub(super) async fn are_true(
+    probe: Probe<'_>,
+    attempts: &[Attempt],
+    when: &str,
+) -> Result<bool, NotKept> {
+    let tracked = untouched(probe.store) == LastUsed::Never;
+    let mut read = true;
+    for attempt in attempts {
+        match probe.store.find(attempt.id).await {
+            Ok(found) => attempt.is_true(found.as_ref(), tracked, when)?,
+            Err(_) => read = false,
+        }
+    }
+    Ok(read)
+}
+
+/// Makes calls on an unavailable store, and checks the kinds of its errors.
+pub(super) async fn attempts(
+    probe: Probe<'_>,
+    known: &Known,
+    rounds: u32,
+) -> Result<Failing, NotKept> {
+    let mut all = Failing { attempts: Vec::new(), errors: Vec::new() };
+    let started = Instant::now();
+    for round in 0..rounds {
+        if round > 0 && started.elapsed() > MAX_FAILING {
+            break;
+        }
+        let Failing { attempts, errors } = while_failing(probe.store, known, round).await?;
+        all.attempts.extend(attempts);
+        all.errors.extend(errors);
+    }
+    all.attempts.iter().try_for_each(Attempt::has_right_kind)?;
+    if all.errors.is_empty() && all.attempts.iter().all(|attempt| attempt.answer.is_ok()) {
+        return Err(NotKept::NotChecked("the store was made unavailable, but no call failed"));
+    }
+    Ok(all)
+}
+
+pub(super) async fn failures_are_errors(lab: &mut dyn Lab) -> Verdict {
+    let store = lab.store()?;
+    let probe = Probe { store: &*store };
+    let known = Known::insert(probe).await?;
+    probe.insert(&labelled(9, "another")?).await?;
+    let tracked = untouched(probe.store) == LastUsed::Never;
+    let mut feed = store.changes().await.ok().flatten();
+    if !lab.make_unavailable().await {
+        return Err(NotKept::NotChecked(UNABLE));
+    }
+    let Failing { attempts, .. } = attempts(probe, &known, 3).await?;
+    if let Some(feed) = &mut feed {
+        ends(&mut **feed).await?;
+    }
+    let mut read = are_true(probe, &attempts, "on an unavailable store").await?;
+    // The storage is read in every other way that there is. It counts only if it has the record that was
+    // not written, because an opening may create an empty storage.
+    if lab.make_available().await && known.is_there(probe).await {
+        read |= are_true(probe, &attempts, "after the store was unavailable").await?;
+    }
+    if let Some(Ok(second)) = lab.second().await {
+        let probe = Probe { store: &*second };
+        if known.is_there(probe).await {
+            read |= are_true(probe, &attempts, "through a second handle").await?;
+        }
+    }
+    drop(feed);
+    drop(store);
+    if let Some(Ok(())) = lab.reopen().await {
+        let reopened = lab.store()?;
+        let probe = Probe { store: &*reopened };
+        if known.is_there(probe).await {
+            read |= are_true(probe, &attempts, "after reopening").await?;
+        }
+    }
+    // A touch has no effect on a store that does not track last use.
+    let acknowledged = attempts
+        .iter()
+        .find(|attempt| attempt.answer.is_ok() && (tracked || attempt.used.is_none()));
+    match acknowledged {
+        Some(attempt) if !read => broken(format!(
+            "an unavailable store acknowledged a call of {}, and no read shows its effect",
+            attempt.what
+        )),
+        _ => Ok(()),
+    }
+}
+
+impl Failing {
+    /// Returns all errors of the calls.
+    pub(super) fn into_errors(self) -> Vec<StoreError> {
+        let Self { attempts, mut errors } = self;
+        errors.extend(attempts.into_iter().filter_map(|attempt| attempt.answer.err()));
+        errors
+    }
 }

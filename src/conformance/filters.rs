@@ -139,7 +139,7 @@ fn combinations() -> Vec<(&'static str, Filter)> {
 }
 
 /// Checks that a query selects the records that [`Filter::matches`] accepts, in both orders.
-async fn selects(
+pub(super) async fn selects(
     probe: Probe<'_>,
     records: &[(Record, LastUsed)],
     filter: &Filter,
@@ -197,7 +197,7 @@ pub(super) async fn filters_are_exact(probe: Probe<'_>) -> Verdict {
 }
 
 /// Formats the filters that the query sets.
-fn given_filters(filter: &Filter) -> String {
+pub(super) fn given_filters(filter: &Filter) -> String {
     let all = format!("{filter:?}");
     let fields = all.trim_start_matches("Filter { ").trim_end_matches(" }").split(", ");
     let given: Vec<&str> = fields.filter(|field| field.contains("Some(")).collect();

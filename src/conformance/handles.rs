@@ -1,11 +1,11 @@
-//! Checks with a second handle on the storage, and after reopening it.
+//! Checks with a second handle on the storage.
 
-use super::probe::{Probe, Refusal, every_record, refused, same_stored};
+use super::probe::{Probe, Refusal, everything, refused, same, same_ids, untouched};
 use super::races::compete;
-use super::samples::{NOW, at, labelled, newer, now, nth, revoked, varied_records};
-use super::verdict::{NotKept, Verdict, ensure};
+use super::samples::{DAY, NOW, Sample, at, labelled, now, nth, revoked};
+use super::verdict::{Verdict, ensure};
 use crate::record::Record;
-use crate::store::{RecordRef, StoredRecord, Version};
+use crate::store::{LastUsed, ListRequest, RecordRef, States};
 use crate::token::TokenId;
 
 pub(super) async fn handles_agree(first: Probe<'_>, second: Probe<'_>) -> Verdict {
@@ -14,7 +14,7 @@ pub(super) async fn handles_agree(first: Probe<'_>, second: Probe<'_>) -> Verdic
         ensure!(reader.find(nth(n)).await?.is_none(), "a fresh store has a record");
         let record = labelled(n, "inserted through the other handle")?;
         let version = writer.insert(&record).await?;
-        reader.holds(&record, version, "after an insert through the other handle").await?;
+        reader.found(&record, version, "after an insert through the other handle").await?;
         refused(
             "an insert under an id taken through the other handle",
             reader.store.insert(&record).await,
@@ -23,7 +23,7 @@ pub(super) async fn handles_agree(first: Probe<'_>, second: Probe<'_>) -> Verdic
         let replaced = labelled(n, "replaced through the other handle")?;
         let current = writer.replace(&replaced, version).await?;
         let when = "after a replacement through the other handle";
-        reader.holds(&replaced, current, when).await?;
+        reader.found(&replaced, current, when).await?;
         let stale = reader.store.replace(&record, version).await;
         refused(
             "a replacement with a version stale by the other handle",
@@ -34,6 +34,11 @@ pub(super) async fn handles_agree(first: Probe<'_>, second: Probe<'_>) -> Verdic
         writer.remove(nth(n), current).await?;
         reader.lacks(nth(n), "after a removal through the other handle").await?;
         lent_is(reader, nth(n), None, "after a removal through the other handle")?;
+    }
+    for (n, [writer, reader]) in (200..).step_by(10).zip([[first, second], [second, first]]) {
+        first_call_sees_writes(writer, reader, n).await?;
+        lists_follow(writer, reader, n).await?;
+        touches_are_shared(writer, reader, n).await?;
     }
     compete([first, second]).await
 }
@@ -47,67 +52,113 @@ fn lent_is(probe: Probe<'_>, id: TokenId, expected: Option<&Record>, when: &str)
     Ok(())
 }
 
-/// The content of a store before it was closed.
-pub(super) struct Before {
-    there: Vec<StoredRecord>,
-    removed: TokenId,
-    replaced: (Record, Version),
+/// Checks each call of the reader directly after a write of the other handle, because any earlier call
+/// could refresh a cache.
+async fn first_call_sees_writes(writer: Probe<'_>, reader: Probe<'_>, n: u32) -> Verdict {
+    let [old, new] = [labelled(n, "the old one")?, labelled(n, "the new one")?];
+    let id = nth(n);
+    for call in 0..5 {
+        // The reader has seen that there is no record, then the first version, then the second one.
+        reader.lacks(id, "before an insert").await?;
+        let version = writer.insert(&old).await?;
+        let what = "directly after an insert through the other handle";
+        match call {
+            0 => refused(what, reader.store.insert(&new).await, Refusal::Exists)?,
+            1 => lent_is(reader, id, Some(&old), what)?,
+            2 => reader.agrees(id, what).await?,
+            _ => {}
+        }
+        reader.found(&old, version, what).await?;
+        let current = writer.replace(&new, version).await?;
+        let what = "directly after a replacement through the other handle";
+        match call {
+            0 => refused(what, reader.store.replace(&old, version).await, Refusal::Conflict)?,
+            1 => refused(what, reader.store.remove(id, version).await, Refusal::Conflict)?,
+            2 => lent_is(reader, id, Some(&new), what)?,
+            3 => reader.touch(&[(id, now())]).await?,
+            _ => refused(what, reader.store.insert(&old).await, Refusal::Exists)?,
+        }
+        for handle in [writer, reader] {
+            handle.found(&new, current, what).await?;
+        }
+        writer.remove(id, current).await?;
+        let what = "directly after a removal through the other handle";
+        match call {
+            0 => refused(what, reader.store.replace(&old, current).await, Refusal::Conflict)?,
+            1 => refused(what, reader.store.remove(id, current).await, Refusal::Conflict)?,
+            2 => lent_is(reader, id, None, what)?,
+            3 => reader.touch(&[(id, at(NOW + 1))]).await?,
+            _ => {
+                let version = reader.insert(&old).await?;
+                writer.found(&old, version, "after an insert through the other handle").await?;
+                reader.remove(id, version).await?;
+            }
+        }
+        for handle in [writer, reader] {
+            handle.lacks(id, what).await?;
+        }
+    }
+    Ok(())
 }
 
-pub(super) async fn before_reopening(probe: Probe<'_>) -> Result<Before, NotKept> {
-    for (n, (_, record)) in (0..).zip(varied_records()?) {
-        let version = probe.insert(&record).await?;
-        if n % 3 == 1 {
-            probe.replace(&revoked(&record, Some("ops"), Some("leaked")), version).await?;
+/// Checks lists with filters on one handle after writes of the other.
+async fn lists_follow(writer: Probe<'_>, reader: Probe<'_>, n: u32) -> Verdict {
+    let owner = format!("owner {n}");
+    let sample = Sample { owner: owner.clone(), ..Sample::nth(n + 1) };
+    let filters = [
+        everything().owner(&owner),
+        everything().owner(&owner).states(States::LIVE),
+        everything().owner(&owner).states(States::ENDED),
+        everything().owner(&owner).issued_to("renamed"),
+        everything().owner(&owner).expires_before(at(NOW + DAY)),
+    ];
+    let mut version = None;
+    let steps: [Option<Record>; 5] = [
+        Some(sample.record()?),
+        Some(sample.clone().issued_to("renamed").record()?),
+        Some(Sample { expires_at: Some(NOW + 1), ..sample.clone() }.record()?),
+        Some(revoked(&sample.record()?, None, None)),
+        None,
+    ];
+    for record in steps {
+        match (&record, version) {
+            (Some(record), None) => version = Some(writer.insert(record).await?),
+            (Some(record), Some(last)) => version = Some(writer.replace(record, last).await?),
+            (None, Some(last)) => writer.remove(sample.id, last).await?,
+            (None, None) => {}
         }
-        if n % 2 == 1 {
-            probe.touch(&[(record.id(), at(NOW + n))]).await?;
+        for filter in &filters {
+            let matching = record
+                .iter()
+                .filter(|record| filter.matches(record, untouched(reader.store), now()));
+            let expected = matching.map(Record::id).collect();
+            let seen = reader.scan(&ListRequest::from(filter.clone()), now()).await?;
+            let what = "a list directly after a write through the other handle";
+            same_ids(&expected, seen.iter().map(|stored| stored.record.id()), what)?;
         }
     }
-    let removed = labelled(0, "removed")?;
-    let version = probe.insert(&removed).await?;
-    probe.remove(removed.id(), version).await?;
-    let first = labelled(1, "replaced")?;
-    let stale = probe.insert(&first).await?;
-    probe.replace(&labelled(1, "the replacement")?, stale).await?;
-    let newer = newer(&labelled(2, "newer")?)?;
-    probe.insert(&newer).await?;
-    let mut there = Vec::new();
-    for stored in probe.scan(&every_record(), now()).await? {
-        there.push(probe.stored(stored.record.id(), "before closing").await?);
-    }
-    Ok(Before { there, removed: removed.id(), replaced: (first, stale) })
+    Ok(())
 }
 
-pub(super) async fn after_reopening(probe: Probe<'_>, before: &Before) -> Verdict {
-    for stored in &before.there {
-        let id = stored.record.id();
-        let after = probe.stored(id, "after the store was closed and opened again").await?;
-        // A store may assign new versions at opening. A replaced version must stay invalid, which
-        // is checked below.
-        let after = StoredRecord { version: stored.version, ..after };
-        same_stored(
-            stored,
-            &after,
-            "after the store was closed and opened again, find answered with",
-        )?;
+async fn touches_are_shared(writer: Probe<'_>, reader: Probe<'_>, n: u32) -> Verdict {
+    let record = labelled(n + 2, "touched through two handles")?;
+    let mut version = writer.insert(&record).await?;
+    for (turn, handle) in [writer, reader, reader, writer].into_iter().enumerate() {
+        let used = NOW + turn as i64;
+        reader.stored(record.id(), "before a touch").await?;
+        handle.touch(&[(record.id(), at(used))]).await?;
+        handle.touch(&[(record.id(), at(NOW - DAY))]).await?;
+        let expected = match untouched(writer.store) {
+            LastUsed::NotTracked => LastUsed::NotTracked,
+            _ => LastUsed::At(at(used)),
+        };
+        for probe in [reader, writer] {
+            let stored = probe.stored(record.id(), "after a touch through a handle").await?;
+            let what = "after a touch through a handle, find answered with the last use";
+            same(&expected, &stored.last_used, what)?;
+            same(&version, &stored.version, "after a touch through a handle, find answered with")?;
+        }
+        version = [writer, reader][turn % 2].replace(&record, version).await?;
     }
-    let listed = probe.scan(&every_record(), now()).await?.len();
-    let expected = before.there.len();
-    ensure!(
-        listed == expected,
-        "list showed {listed} records after reopening and {expected} before"
-    );
-    probe.lacks(before.removed, "after a removal and reopening").await?;
-    let (record, stale) = &before.replaced;
-    let answer = probe.store.replace(record, *stale).await;
-    refused(
-        "after reopening, a replacement with a version from before another one",
-        answer,
-        Refusal::Conflict,
-    )?;
-    // The store must accept writes. The next reopening checks this one.
-    let current = probe.stored(record.id(), "after reopening").await?;
-    let version = probe.replace(&current.record, current.version).await?;
-    probe.holds(&current.record, version, "after reopening and a replacement").await
+    Ok(())
 }

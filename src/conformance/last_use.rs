@@ -115,6 +115,12 @@ pub(super) async fn touch_does_not_change_record(probe: Probe<'_>) -> Verdict {
         probe.touch(&[(record.id(), now())]).await?;
         probe.touch(&[(record.id(), at(NOW + DAY))]).await?;
         probe.holds(&record, version, &format!("after touches of {what}")).await?;
+        let stored = probe.stored(record.id(), "after a touch").await?;
+        let used = match untouched(probe.store) {
+            LastUsed::NotTracked => LastUsed::NotTracked,
+            _ => LastUsed::At(at(NOW + DAY)),
+        };
+        same(&used, &stored.last_used, &format!("after touches of {what}, it shows the last use"))?;
         // A caller that read the record before the touch can still replace it.
         probe.replace(&record, version).await?;
     }

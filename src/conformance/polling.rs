@@ -2,7 +2,8 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -42,20 +43,115 @@ pub(super) async fn poll_and_drop<T>(
     .await
 }
 
-/// Returns the output of a future, or `None` after this duration. Wakes itself in a loop, because
-/// the suite cannot assume a timer.
-pub(super) async fn within<T>(longest: Duration, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    let started = Instant::now();
+/// Polls a future this many times, each time after it was woken, and returns its output if it is ready
+/// by then. So the future stands at its n-th point of waiting.
+pub(super) async fn poll_times<T>(
+    mut future: Pin<&mut (dyn Future<Output = T> + Send + '_)>,
+    polls: usize,
+) -> Option<T> {
+    if polls == 0 {
+        return None;
+    }
+    let mut left = polls;
     poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(ready) => Poll::Ready(Some(ready)),
-        Poll::Pending if started.elapsed() > longest => Poll::Ready(None),
         Poll::Pending => {
-            thread::sleep(Duration::from_micros(100));
-            again(cx)
+            left = left.saturating_sub(1);
+            if left == 0 { Poll::Ready(None) } else { Poll::Pending }
         }
     })
     .await
+}
+
+/// Polls the first future `lead` times, then starts the second one, and completes both.
+pub(super) async fn staggered<T>(
+    mut first: Boxed<'_, T>,
+    lead: usize,
+    second: Boxed<'_, T>,
+) -> Option<(T, T)> {
+    if let Some(ready) = poll_times(first.as_mut(), lead).await {
+        return Some((ready, second.await));
+    }
+    let mut both = join(vec![first, second]).await.into_iter();
+    both.next().zip(both.next())
+}
+
+/// Returns the output of a future, or `None` after this duration.
+pub(super) async fn within<T>(longest: Duration, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let end = Instant::now() + longest;
+    let mut alarm = None;
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(ready) => Poll::Ready(Some(ready)),
+        Poll::Pending if Instant::now() >= end => Poll::Ready(None),
+        Poll::Pending => {
+            let alarm: &mut Alarm = alarm.get_or_insert_with(|| Alarm::at(end));
+            alarm.wakes(cx)
+        }
+    })
+    .await
+}
+
+/// A thread that wakes a task at a time, because the suite cannot assume the timer of a runtime.
+struct Alarm {
+    shared: Arc<AlarmState>,
+    thread: Option<Thread>,
+}
+
+#[derive(Default)]
+struct AlarmState {
+    waker: Mutex<Option<Waker>>,
+    cancelled: AtomicBool,
+}
+
+impl Alarm {
+    fn at(end: Instant) -> Self {
+        let shared = Arc::<AlarmState>::default();
+        let state = shared.clone();
+        let wait = move || {
+            while !state.cancelled.load(Ordering::SeqCst) && Instant::now() < end {
+                thread::park_timeout(end.saturating_duration_since(Instant::now()));
+            }
+            let waker = state.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        };
+        let thread = thread::Builder::new().spawn(wait).ok();
+        Self { shared, thread: thread.map(|thread| thread.thread().clone()) }
+    }
+
+    /// Wakes the task at the end. Without a thread, the task wakes itself in a loop.
+    fn wakes<T>(&self, cx: &Context<'_>) -> Poll<T> {
+        if self.thread.is_none() {
+            return again(cx);
+        }
+        let mut waker = self.shared.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        *waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.shared.cancelled.store(true, Ordering::SeqCst);
+        if let Some(thread) = &self.thread {
+            thread.unpark();
+        }
+    }
+}
+
+/// Lets the other futures of a [`join`] run.
+pub(super) async fn yield_once() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn again<T>(cx: &Context<'_>) -> Poll<T> {

@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use super::verdict::{NotKept, Verdict, broken, ensure};
 use crate::record::Record;
 use crate::store::{
-    Filter, LastUsed, ListRequest, Order, Page, States, StoreError, StoredRecord, TokenStore,
-    Version,
+    Filter, LastUsed, ListRequest, Order, Page, RecordRef, States, StoreError, StoredRecord,
+    TokenStore, Version,
 };
 use crate::token::TokenId;
 
@@ -48,6 +48,73 @@ impl Probe<'_> {
         let stored = self.stored(record.id(), when).await?;
         same_record(record, &stored.record, &format!("{when}, find answered with a record"))?;
         same(&version, &stored.version, &format!("{when}, find answered with"))
+    }
+
+    /// Checks that `find` returns this record and version, and that all other reads agree with it.
+    pub(super) async fn found(&self, record: &Record, version: Version, when: &str) -> Verdict {
+        self.holds(record, version, when).await?;
+        self.agrees(record.id(), when).await
+    }
+
+    /// Checks that `find`, `find_now`, and the lists of all records and of the owner agree about an id.
+    pub(super) async fn agrees(&self, id: TokenId, when: &str) -> Verdict {
+        let found = self.find(id).await?;
+        let what = format!("{when}, find_now lent");
+        let mut lent: Option<Option<StoredRecord>> = None;
+        self.store.find_now(id, &mut |found: Option<RecordRef<'_>>| {
+            lent = Some(found.map(|found| StoredRecord {
+                record: found.record.clone(),
+                version: found.version,
+                last_used: found.last_used(),
+            }));
+        });
+        match (&found, lent) {
+            (_, None) | (None, Some(None)) => {}
+            (Some(found), Some(Some(lent))) => same_stored(found, &lent, &what)?,
+            (Some(_), Some(None)) => return broken(format!("{what} no record and find has one")),
+            (None, Some(Some(_))) => return broken(format!("{what} a record and find has none")),
+        }
+        // Both lists begin directly before the id, so that they are short.
+        let before = u128::from_be_bytes(id.to_bytes()).checked_sub(1);
+        let mut filters = vec![everything()];
+        if let Some(found) = &found {
+            let (owner, token_type) = (found.record.owner(), found.record.token_type());
+            filters.push(everything().owner(owner));
+            filters.push(everything().owner(owner).token_type(token_type));
+            let state = found.record.state(super::samples::now());
+            filters.push(everything().issued_to(found.record.issued_to()).states(state));
+        }
+        for filter in filters {
+            let mut request = ListRequest::from(filter).order(Order::OldestFirst).limit(1);
+            request.after = before.map(|place| TokenId::from_bytes(place.to_be_bytes()));
+            let mut page = self.page(&request, super::samples::now()).await?;
+            // A page may be empty and have a next page.
+            for _ in 0..PAGES {
+                let Some(next) = page.next.filter(|next| page.items.is_empty() && *next < id)
+                else {
+                    break;
+                };
+                page = self.page(&request.clone().after(next), super::samples::now()).await?;
+            }
+            let listed = page.items.iter().find(|stored| stored.record.id() == id);
+            match (&found, listed) {
+                (None, None) => {}
+                (Some(found), Some(listed)) => {
+                    same_stored(
+                        found,
+                        listed,
+                        &format!("{when}, find has a record, and list showed"),
+                    )?;
+                }
+                (Some(_), None) => {
+                    return broken(format!("{when}, list did not show a record that find has"));
+                }
+                (None, Some(_)) => {
+                    return broken(format!("{when}, list showed a record that find does not have"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Checks that neither `find` nor `list` returns a record with this id.

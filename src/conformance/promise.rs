@@ -110,6 +110,8 @@ promises! { $
         "no answer contains a removed record, and only an insert creates a record under its id again, without the old last use",
     DroppedCallsAreAtomic dropped_calls_are_atomic
         "a call whose future is dropped takes effect completely or not at all, and does not block other calls",
+    CallsLeaveNothingBehind calls_leave_nothing_behind
+        "after hundreds of refused and dropped calls the next call succeeds",
     NewerRecordIsProtected newer_record_is_protected
         "a record in a newer format is stored byte for byte, and a replacement of it fails with `NewerFormat`",
     // Reads.
@@ -138,10 +140,16 @@ promises! { $
         "a page starts after the cursor even if no record has that id, or the record was removed",
     SparseScanIsComplete sparse_scan_is_complete
         "`next` is `None` only when no further record can match",
+    LargePagesAreComplete large_pages_are_complete
+        "pages of up to 1,000 records, and scans over more than 1,000 records, show every record that matches",
     FiltersAreExact filters_are_exact
         "each filter and each combination of filters selects exactly the records that `Filter::matches` accepts",
     StatesFollowNow states_follow_now
         "the state of a token is its state at the time given with the query, to the microsecond",
+    FilterEdgesAreExact filter_edges_are_exact
+        "times in a query are compared exactly, also at an edge, below a microsecond, and at the limits of a time",
+    ReplacedRecordIsIndexed replaced_record_is_indexed
+        "after a replacement, a removal, or an insert under a removed id, every filter selects by the new content only",
     OwnersAreSeparate owners_are_separate
         "a list of one owner contains no record of another owner, even if their names are similar",
     TextIsComparedAsBytes text_is_compared_as_bytes
@@ -155,19 +163,33 @@ promises! { $
         "a touch of an id without a record creates nothing, and the rest of the batch takes effect",
     TouchDoesNotChangeRecord touch_does_not_change_record
         "a touch changes neither the record nor its version",
+    TouchUndoesNothing touch_undoes_nothing
+        "a touch that overlaps a replacement or a removal does not undo it, and is not lost",
+    TouchBatchIsComplete touch_batch_is_complete
+        "a touch of 1,000 ids takes effect for each of them",
     UnusedSinceIsExact unused_since_is_exact
         "a query by last use selects exactly the right records, or fails with `Unsupported` on a store that does not track last use",
     // More than one handle, or a store that fails.
     ThreadsAgree threads_agree
-        "under calls from several threads each call is atomic and no update is lost",
+        "under calls from several threads each call is atomic, no update is lost, and no read is stale or mixes two writes",
     HandlesAgree handles_agree
-        "a second handle on the same storage sees the acknowledged writes of the first, and competes with it by the same rules",
+        "another handle on the same storage sees the acknowledged writes of the first, competes with it by the same rules, and draws other versions",
     SurvivesReopening survives_reopening
-        "acknowledged writes exist after the store was closed and opened again",
+        "acknowledged writes exist after the store was closed and opened again, and earlier versions do not return",
     ChangesAreReported changes_are_reported
-        "the feed reports every insert, replacement and removal, each only after reads can see it",
+        "the feed reports every replacement and removal, each only after reads can see it",
+    ChangesReachEveryHandle changes_reach_every_handle
+        "the feed of one handle reports the changes that another handle makes",
     FailuresAreErrors failures_are_errors
-        "a store that cannot answer returns an error, and never a missing record, an empty page, `Exists` or `Conflict`",
+        "a store that cannot answer returns an error of the right kind, and acknowledges no write that does not happen",
+    OutagesEnd outages_end
+        "after an outage the store answers again, and a change feed that was open fails or reports the next change",
+    LostAnswersAreIndeterminate lost_answers_are_indeterminate
+        "a write whose answer was lost fails with `Indeterminate`, and a read with `Unavailable`",
+    RefusedCallsAreUnavailable refused_calls_are_unavailable
+        "a call that was refused before it was sent fails with `Unavailable` and changes nothing",
+    DamageIsReported damage_is_reported
+        "`find` and `list` fail with `Corrupt` if the stored bytes are damaged or are the record of another id",
     ClosingHidesNothing closing_hides_nothing
         "after `close` every call succeeds as before or fails with an error, and none reports a record as missing",
     ErrorsLeakNothing errors_leak_nothing

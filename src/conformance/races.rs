@@ -1,9 +1,7 @@
-//! Checks of calls that overlap or are dropped.
+//! Checks of calls that overlap.
 
-use std::thread;
-
-use super::polling::{Boxed, block_on, join, poll_and_drop};
-use super::probe::{Probe, same_record, with_sources};
+use super::polling::{Boxed, join};
+use super::probe::{Probe, with_sources};
 use super::samples::{labelled, nth};
 use super::verdict::{NotKept, Verdict, broken, ensure};
 use crate::record::Record;
@@ -30,7 +28,7 @@ fn labels(n: u32) -> Result<Vec<Record>, NotKept> {
 }
 
 /// Returns the only call that succeeded.
-fn only_winner<T: Copy>(
+pub(super) fn only_winner<T: Copy>(
     what: &str,
     answers: &[Result<T, StoreError>],
     lost: impl Fn(&StoreError) -> bool,
@@ -59,7 +57,7 @@ fn only_winner<T: Copy>(
     }
 }
 
-fn conflict(error: &StoreError) -> bool {
+pub(super) fn conflict(error: &StoreError) -> bool {
     matches!(error, StoreError::Conflict)
 }
 
@@ -112,7 +110,7 @@ pub(super) async fn compete(handles: [Probe<'_>; 2]) -> Verdict {
 }
 
 /// Increments a number in the label of a record by compare-and-swap.
-async fn add_up(store: &dyn TokenStore, n: u32, times: usize) -> Verdict {
+pub(super) async fn add_up(store: &dyn TokenStore, n: u32, times: usize) -> Verdict {
     for _ in 0..times {
         loop {
             let StoredRecord { record, version, .. } = match store.find(nth(n)).await {
@@ -133,7 +131,7 @@ async fn add_up(store: &dyn TokenStore, n: u32, times: usize) -> Verdict {
     Ok(())
 }
 
-async fn check_sum(probe: Probe<'_>, n: u32, expected: usize) -> Verdict {
+pub(super) async fn check_sum(probe: Probe<'_>, n: u32, expected: usize) -> Verdict {
     let stored = probe.stored(nth(n), "in the end").await?;
     let sum = stored.record.issued_to();
     ensure!(
@@ -141,119 +139,4 @@ async fn check_sum(probe: Probe<'_>, n: u32, expected: usize) -> Verdict {
         "{expected} replacements were acknowledged, each counting up by one, and the count is {sum}"
     );
     Ok(())
-}
-
-/// Requires a store whose futures can be polled on any thread. See
-/// [`super::StoreFactory::runtime_free`].
-pub(super) fn threads_agree(probe: Probe<'_>) -> Verdict {
-    const THREADS: usize = 4;
-    const TIMES: usize = 200;
-    for round in 0..ROUNDS {
-        let records = labels(round)?;
-        let answers = on_threads(THREADS, |racer| probe.store.insert(&records[racer]));
-        let (winner, version) = only_winner("inserts on threads", &answers, |error| {
-            matches!(error, StoreError::Exists)
-        })?;
-        block_on(probe.holds(&records[winner], version, "after inserts on threads"))?;
-        let answers = on_threads(THREADS, |racer| probe.store.replace(&records[racer], version));
-        let (winner, version) = only_winner("replacements on threads", &answers, conflict)?;
-        block_on(probe.holds(&records[winner], version, "after replacements on threads"))?;
-        let answers = on_threads(THREADS, |_| probe.store.remove(nth(round), version));
-        only_winner("removals on threads", &answers, conflict)?;
-        block_on(probe.lacks(nth(round), "after removals on threads"))?;
-    }
-    block_on(probe.insert(&labelled(ROUNDS, "0")?))?;
-    for added in
-        on_threads(THREADS, |_| -> Boxed<'_, _> { Box::pin(add_up(probe.store, ROUNDS, TIMES)) })
-    {
-        added?;
-    }
-    block_on(check_sum(probe, ROUNDS, THREADS * TIMES))
-}
-
-/// Makes one call on each thread, all at the same time.
-fn on_threads<'f, T: Send>(threads: usize, call: impl Fn(usize) -> Boxed<'f, T> + Sync) -> Vec<T> {
-    let start = std::sync::Barrier::new(threads);
-    thread::scope(|scope| {
-        let running: Vec<_> = (0..threads)
-            .map(|racer| {
-                let (start, call) = (&start, &call);
-                scope.spawn(move || {
-                    start.wait();
-                    block_on(call(racer))
-                })
-            })
-            .collect();
-        running
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    })
-}
-
-pub(super) async fn dropped_calls_are_atomic(probe: Probe<'_>) -> Verdict {
-    let (old, new) = ("the old one", "the new one");
-    for polls in 1..=4 {
-        let n = polls as u32 * 10;
-        let inserted = labelled(n, new)?;
-        poll_and_drop(probe.store.insert(&inserted), polls).await;
-        if let Some(stored) = probe.find(nth(n)).await? {
-            same_record(
-                &inserted,
-                &stored.record,
-                "after a dropped insert, find answered with a record",
-            )?;
-        }
-        // The dropped call may still be running in the storage. It must not block other calls.
-        match probe.store.insert(&inserted).await {
-            Ok(_) | Err(StoreError::Exists) => {}
-            Err(error) => {
-                return broken(format!(
-                    "after a dropped insert, another: {}",
-                    with_sources(&error)
-                ));
-            }
-        }
-
-        let (before, after) = (labelled(n + 1, old)?, labelled(n + 1, new)?);
-        let version = probe.insert(&before).await?;
-        let replaced = poll_and_drop(probe.store.replace(&after, version), polls).await;
-        let stored = probe.stored(nth(n + 1), "after a dropped replacement").await?;
-        let expected = if stored.version == version { &before } else { &after };
-        same_record(
-            expected,
-            &stored.record,
-            "after a dropped replacement, find answered with a record",
-        )?;
-        ensure!(
-            replaced.is_none() || stored.version != version,
-            "a completed replacement is not stored"
-        );
-        retry(probe, n + 1, "a dropped replacement").await?;
-
-        let version = probe.insert(&labelled(n + 2, old)?).await?;
-        poll_and_drop(probe.store.remove(nth(n + 2), version), polls).await;
-        if let Some(stored) = probe.find(nth(n + 2)).await? {
-            let what = "after a dropped removal, find answered with a record";
-            same_record(&labelled(n + 2, old)?, &stored.record, what)?;
-            retry(probe, n + 2, "a dropped removal").await?;
-        }
-    }
-    Ok(())
-}
-
-/// Checks that a record can be replaced. A dropped call may still take effect once in between.
-async fn retry(probe: Probe<'_>, n: u32, what: &str) -> Verdict {
-    let record = labelled(n, "after a dropped call")?;
-    for _ in 0..3 {
-        let Some(stored) = probe.find(nth(n)).await? else { return Ok(()) };
-        match probe.store.replace(&record, stored.version).await {
-            Ok(version) => return probe.holds(&record, version, &format!("after {what}")).await,
-            Err(StoreError::Conflict) => {}
-            Err(error) => {
-                return broken(format!("after {what}, another failed: {}", with_sources(&error)));
-            }
-        }
-    }
-    broken(format!("after {what}, no replacement with the current version succeeds"))
 }

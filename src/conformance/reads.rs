@@ -1,14 +1,17 @@
 //! Checks that reads return the written data.
 
-use super::polling::{Boxed, join};
-use super::probe::{Probe, answered, every_record, quote, same_record, same_stored};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::polling::{Boxed, join, yield_once};
+use super::probe::{Probe, answered, every_record, everything, quote, same_record, same_stored};
 use super::samples::{
-    LONGEST, NOW, Sample, TEXTS, at, id, labelled, long_texts, metadata, now, nth, revoked,
-    varied_records,
+    LONGEST, NOW, Sample, TEXTS, at, id, labelled, large_records, long_texts, metadata, moved, now,
+    nth, revoked, varied_records,
 };
 use super::verdict::{Verdict, broken, ensure};
 use crate::record::Record;
-use crate::store::{RecordRef, StoredRecord};
+use crate::store::{ListRequest, RecordRef, StoredRecord, Version};
 use crate::token::TokenId;
 
 pub(super) async fn read_your_writes(probe: Probe<'_>) -> Verdict {
@@ -39,15 +42,73 @@ pub(super) async fn read_your_writes(probe: Probe<'_>) -> Verdict {
             probe.lacks(nth(n), "after a removal among others").await
         })
     });
-    join(writers.collect()).await.into_iter().collect()
+    join(writers.collect()).await.into_iter().collect::<Verdict>()?;
+    reads_are_whole(probe).await
 }
 
-async fn seen(
-    probe: Probe<'_>,
-    record: &Record,
-    version: crate::store::Version,
-    when: &str,
-) -> Verdict {
+/// Reads a record while it is replaced. No read misses it, goes back, or has the record of one write with
+/// the version of another.
+async fn reads_are_whole(probe: Probe<'_>) -> Verdict {
+    let n = 100;
+    let versions = Mutex::new(vec![probe.insert(&labelled(n, "0")?).await?]);
+    let (written, seen) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+    let write = async {
+        for count in 1..=40_usize {
+            let last = lock(&versions).last().copied().unwrap_or(Version(0));
+            let version = probe.replace(&labelled(n, &count.to_string())?, last).await;
+            lock(&versions).push(version?);
+        }
+        Ok(())
+    };
+    let mut calls: Vec<Boxed<'_, Verdict>> = vec![Box::pin(async {
+        let done = write.await;
+        written.store(true, Ordering::SeqCst);
+        done
+    })];
+    for _ in 0..3 {
+        calls.push(Box::pin(async {
+            let mut earlier = 0;
+            for _ in 0..200 {
+                let stored = probe.stored(nth(n), "during replacements").await?;
+                let listed =
+                    probe.scan(&ListRequest::from(everything().owner("acme")), now()).await?;
+                let listed = listed.into_iter().find(|listed| listed.record.id() == nth(n));
+                let Some(listed) = listed else {
+                    return broken("during replacements, list did not show the replaced record");
+                };
+                for stored in [stored, listed] {
+                    let count = stored.record.issued_to().parse().unwrap_or(usize::MAX);
+                    ensure!(
+                        count >= earlier,
+                        "during replacements, a read returned count {count} after {earlier}"
+                    );
+                    earlier = count;
+                    lock(&seen).push((count, stored.version));
+                }
+                if written.load(Ordering::SeqCst) {
+                    break;
+                }
+                yield_once().await;
+            }
+            Ok(())
+        }));
+    }
+    join(calls).await.into_iter().collect::<Verdict>()?;
+    let versions = lock(&versions).clone();
+    for (count, version) in lock(&seen).iter() {
+        ensure!(
+            versions.get(*count) == Some(version),
+            "during replacements, a read returned the record of one write with the version of another"
+        );
+    }
+    Ok(())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn seen(probe: Probe<'_>, record: &Record, version: Version, when: &str) -> Verdict {
     probe.holds(record, version, when).await?;
     let listed = probe.scan(&every_record(), now()).await?;
     let Some(listed) = listed.iter().find(|stored| stored.record.id() == record.id()) else {
@@ -66,6 +127,36 @@ pub(super) async fn record_is_preserved(probe: Probe<'_>) -> Verdict {
         let stored = probe.stored(record.id(), "after other inserts").await?;
         let after = format!("after other inserts, find answered for {what} with a record");
         same_record(record, &stored.record, &after)?;
+    }
+    // Each record also takes the content of each other one, so that every field appears, changes and
+    // disappears.
+    let count = varied_records.len();
+    for (n, (what, record)) in varied_records.iter().enumerate() {
+        for step in 1..4 {
+            let (other, content) = &varied_records[(n + step * 5) % count];
+            let Some(content) = moved(content, record) else { continue };
+            let stored = probe.stored(record.id(), "before a replacement").await?;
+            let version = probe.replace(&content, stored.version).await?;
+            let after = format!("after the content of {other} has replaced that of {what}");
+            probe.holds(&content, version, &after).await?;
+        }
+    }
+    for (what, record) in &large_records("large", 3)? {
+        let version = probe.insert(record).await?;
+        probe.found(record, version, &format!("after the insert of {what}")).await?;
+    }
+    for (what, record) in &large_records("large", 2)? {
+        let stored = probe.stored(record.id(), "after other inserts").await?;
+        let after = format!("after other inserts, find answered for {what} with a record");
+        same_record(record, &stored.record, &after)?;
+        let small = Sample { owner: "large".into(), ..Sample::of(record.id()) };
+        let small =
+            Sample { created_at: record.created_at().timestamp_micros(), ..small }.record()?;
+        let version = probe.replace(&small, stored.version).await?;
+        probe.holds(&small, version, &format!("after a small record has replaced {what}")).await?;
+        let version = probe.replace(record, version).await?;
+        probe.holds(record, version, &format!("after {what} has replaced a small one")).await?;
+        probe.remove(record.id(), version).await?;
     }
     // Also through replacements that add fields and remove them again.
     for (what, record) in &varied_records {

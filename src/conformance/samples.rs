@@ -1,5 +1,7 @@
 //! The records that the checks use.
 
+mod large;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
@@ -12,6 +14,8 @@ use crate::network::NetworkSet;
 use crate::record::{NewRecord, NewSuspension, OlderEnds, Record, ReplacedSecret, Rotation, Times};
 use crate::scope::ScopeSet;
 use crate::token::TokenId;
+
+pub(super) use large::{large_records, moved};
 
 /// The current time of all checks: 2026-01-01 with an odd number of microseconds.
 pub(super) const NOW: i64 = SECOND + 123_457;

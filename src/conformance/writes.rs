@@ -1,13 +1,11 @@
 //! Checks of inserts, replacements and removals.
 
-use std::collections::BTreeSet;
-
 use super::probe::{
     Probe, Refusal, answered, every_record, refused, same, same_record, same_stored, tracked,
     untouched,
 };
 use super::samples::{DAY, NOW, Sample, at, labelled, newer, now, nth, revoked};
-use super::verdict::{Verdict, ensure};
+use super::verdict::Verdict;
 use crate::store::{LastUsed, Version};
 
 pub(super) async fn insert_never_overwrites(probe: Probe<'_>) -> Verdict {
@@ -127,38 +125,6 @@ pub(super) async fn replace_preserves_last_use(probe: Probe<'_>) -> Verdict {
     probe.replace(&labelled(0, "after")?, version).await?;
     let stored = probe.stored(nth(0), "after a replacement").await?;
     same(&LastUsed::At(at(NOW - 1)), &stored.last_used, "a replaced record shows the last use")
-}
-
-pub(super) async fn versions_are_new(probe: Probe<'_>) -> Verdict {
-    let mut version = probe.insert(&labelled(0, "number 0")?).await?;
-    let mut had = BTreeSet::from([version]);
-    for round in 1..=20 {
-        let record = labelled(0, &format!("number {round}"))?;
-        version = probe.replace(&record, version).await?;
-        ensure!(
-            had.insert(version),
-            "replacement {round} of a record returned {version:?}, which it already had"
-        );
-        let found = probe.stored(record.id(), "after a replacement").await?;
-        same(&version, &found.version, "after a replacement find answered with")?;
-        for listed in probe.scan(&every_record(), now()).await? {
-            same(&version, &listed.version, "after a replacement list showed")?;
-        }
-    }
-    // A replacement with equal content also gets a new version.
-    let again = probe.replace(&labelled(0, "number 20")?, version).await?;
-    ensure!(
-        had.insert(again),
-        "a replacement with an equal record returned {again:?}, which the record already had"
-    );
-    // So does a new record under the id, because an old version must not match it.
-    probe.remove(nth(0), again).await?;
-    let inserted = probe.insert(&labelled(0, "inserted after a removal")?).await?;
-    ensure!(
-        had.insert(inserted),
-        "an insert after a removal returned {inserted:?}, which the id already had"
-    );
-    Ok(())
 }
 
 pub(super) async fn remove_requires_the_version(probe: Probe<'_>) -> Verdict {

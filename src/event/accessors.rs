@@ -17,6 +17,8 @@ impl Event {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Issued { .. } => "issued",
+            Self::Prepared { .. } => "prepared",
+            Self::NotConfirmed { .. } => "not_confirmed",
             Self::Read { .. } => "read",
             Self::Counted { .. } => "counted",
             Self::Listed { .. } => "listed",
@@ -89,6 +91,8 @@ impl Event {
     pub fn id(&self) -> Option<TokenId> {
         match self {
             Self::Issued { id, .. }
+            | Self::Prepared { id, .. }
+            | Self::NotConfirmed { id, .. }
             | Self::Read { id, .. }
             | Self::Rotated { id, .. }
             | Self::OverlapEnded { id, .. }
@@ -131,6 +135,8 @@ impl Event {
     pub fn owner(&self) -> Option<&str> {
         match self {
             Self::Issued { owner, .. }
+            | Self::Prepared { owner, .. }
+            | Self::NotConfirmed { owner, .. }
             | Self::Rotated { owner, .. }
             | Self::OverlapEnded { owner, .. }
             | Self::Revoked { owner, .. }
@@ -173,6 +179,8 @@ impl Event {
     pub fn by(&self) -> Option<&str> {
         match self {
             Self::Issued { by, .. }
+            | Self::Prepared { by, .. }
+            | Self::NotConfirmed { by, .. }
             | Self::Rotated { by, .. }
             | Self::Revoked { by, .. }
             | Self::RevokedAll { by, .. }

@@ -57,6 +57,20 @@ impl Event {
                 Some(_) => Class::Act,
                 None => Class::Reserved,
             },
+            // A token that prepares an issue waits for room, and the end of its draft follows that. Preparing a
+            // revocation does not wait and has no effect, so a token can do it any number of times.
+            Self::Prepared { operation, on_behalf_of, .. } => match (operation, on_behalf_of) {
+                (_, None) => Class::Reserved,
+                (Operation::Issue, Some(_)) => Class::Act,
+                _ => Class::Open,
+            },
+            Self::NotConfirmed { operation, on_behalf_of, .. } => {
+                match (operation, on_behalf_of) {
+                    (_, None) => Class::Reserved,
+                    (Operation::Issue, Some(_)) => Class::Ending,
+                    _ => Class::Open,
+                }
+            }
             // Anyone who may report texts can report the same one any number of times. What a report does to a
             // token has an event of its own.
             Self::LeakReported { .. } => Class::Open,
@@ -101,6 +115,8 @@ impl Event {
     pub(super) fn calling_token(&self) -> Option<TokenId> {
         match self {
             Self::Issued { on_behalf_of, .. }
+            | Self::Prepared { on_behalf_of, .. }
+            | Self::NotConfirmed { on_behalf_of, .. }
             | Self::Read { on_behalf_of, .. }
             | Self::Listed { on_behalf_of, .. }
             | Self::Counted { on_behalf_of, .. }

@@ -17,7 +17,21 @@ fn next(event: &Event) -> Option<Event> {
     let at = from_micros(1_767_225_600_000_000);
     let incident = Suspension { since: at, until: None, by: None, reason: Some("INC-42".into()) };
     Some(match event {
-        Event::Issued { .. } => Event::Read { id, on_behalf_of: Some(id) },
+        Event::Issued { .. } => Event::Prepared {
+            id,
+            owner: owner(),
+            operation: Operation::Issue,
+            by: by(),
+            on_behalf_of: None,
+        },
+        Event::Prepared { .. } => Event::NotConfirmed {
+            id,
+            owner: owner(),
+            operation: Operation::Issue,
+            by: by(),
+            on_behalf_of: None,
+        },
+        Event::NotConfirmed { .. } => Event::Read { id, on_behalf_of: Some(id) },
         Event::Read { .. } => {
             Event::Counted { owner: Some(owner()), records: 3, on_behalf_of: Some(id) }
         }
@@ -199,10 +213,10 @@ fn all() -> Vec<Event> {
 #[test]
 fn name_of_each_event_is_unique() {
     let mut names: Vec<&str> = all().iter().map(Event::name).collect();
-    assert_eq!(names.len(), 35);
+    assert_eq!(names.len(), 37);
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), 35);
+    assert_eq!(names.len(), 37);
 }
 
 #[test]
@@ -273,6 +287,8 @@ fn class_depends_on_the_calling_token() {
         );
         for caller in [None, Some(ID)] {
             if let Event::Issued { on_behalf_of, .. }
+            | Event::Prepared { on_behalf_of, .. }
+            | Event::NotConfirmed { on_behalf_of, .. }
             | Event::Read { on_behalf_of, .. }
             | Event::Listed { on_behalf_of, .. }
             | Event::Rotated { on_behalf_of, .. }
@@ -290,8 +306,10 @@ fn class_depends_on_the_calling_token() {
             let expected = match (name, event.calling_token()) {
                 _ if anyone => Class::Open,
                 ("overlap_ended", _)
-                | ("revoked" | "suspended" | "older_secret_ended", Some(_)) => Class::Ending,
-                ("issued" | "rotated" | "amended", Some(_)) => Class::Act,
+                | ("revoked" | "suspended" | "older_secret_ended" | "not_confirmed", Some(_)) => {
+                    Class::Ending
+                }
+                ("issued" | "prepared" | "rotated" | "amended", Some(_)) => Class::Act,
                 (name, Some(_)) if open.contains(&name) => Class::Open,
                 _ => Class::Reserved,
             };
@@ -313,6 +331,20 @@ fn failed_attempt_with_a_text_is_of_anyone() {
         let cause = "no answer".to_owned();
         let event = Event::Failed { operation, id: None, on_behalf_of: None, cause };
         assert_eq!(event.class(), class, "{operation}");
+    }
+}
+
+/// A token can prepare any number of revocations without waiting for room.
+#[test]
+fn draft_of_a_revocation_by_a_token_is_open() {
+    use super::class::Class;
+    for (on_behalf_of, class) in [(Some(ID), Class::Open), (None, Class::Reserved)] {
+        let (id, owner, by, operation) = (ID, "acme".to_owned(), None, Operation::Revoke);
+        let prepared = Event::Prepared { id, owner, operation, by, on_behalf_of };
+        assert_eq!(prepared.class(), class);
+        let (owner, by) = ("acme".to_owned(), None);
+        let dropped = Event::NotConfirmed { id, owner, operation, by, on_behalf_of };
+        assert_eq!(dropped.class(), class);
     }
 }
 

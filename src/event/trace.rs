@@ -14,6 +14,17 @@ pub(super) fn trace(event: &Event) {
                 target: T, %id, ?owner, ?token_type, ?issued_to, ?by, on_behalf_of, "token issued"
             );
         }
+        Event::Prepared { id, owner, operation, by, on_behalf_of } => {
+            let on_behalf_of = on_behalf_of.map(shown);
+            tracing::info!(target: T, %id, ?owner, %operation, ?by, on_behalf_of, "draft prepared");
+        }
+        Event::NotConfirmed { id, owner, operation, by, on_behalf_of } => {
+            let on_behalf_of = on_behalf_of.map(shown);
+            tracing::warn!(
+                target: T, %id, ?owner, %operation, ?by, on_behalf_of,
+                "draft not confirmed: it may be stored"
+            );
+        }
         Event::Read { id, on_behalf_of } => {
             tracing::debug!(target: T, %id, on_behalf_of = on_behalf_of.map(shown), "record read");
         }

@@ -83,9 +83,9 @@ impl<'s> Audit<'s> {
             Ok(done) => event(done),
             Err(error) => {
                 let id = match error {
-                    ManageError::Indeterminate { id, .. } | ManageError::Overtaken { id, .. } => {
-                        Some(*id)
-                    }
+                    ManageError::Indeterminate { id, .. }
+                    | ManageError::Overtaken { id, .. }
+                    | ManageError::PausedSincePrepared { id } => Some(*id),
                     _ => {
                         self.room = None;
                         self.id

@@ -404,8 +404,8 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
     /// size, so it may hold slightly fewer records than `max_records`.
     ///
     /// The price is `max_age`. A revocation, a rotation or a removal that another process makes
-    /// takes effect here up to `max_age` later, unless [`TokenService::follow_changes`] reports it
-    /// earlier. Writes through this service take effect here at once. A first use that ends an
+    /// takes effect here up to `max_age` later, unless [`TokenService::follow_changes`] reports it or
+    /// [`TokenService::check_cached_records`] finds it earlier. Writes through this service take effect here at once. A first use that ends an
     /// overlap takes effect here at once too, because the service reads from the store whether the
     /// overlap still runs. Another process with a cache may accept the older secret for up to its
     /// own `max_age`.
@@ -569,8 +569,9 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
         };
         let resolution = self.last_used_resolution.filter(|_| self.store.tracks_last_used());
         let cache = self.cache.map(|(max_age, max_records)| Cache::new(max_age, max_records));
+        let gathering = gathering.map(|sizes| (sizes, self.clock.clone()));
         let core = Core {
-            records: Records::new(self.store, cache),
+            records: Records::new(self.store, cache, gathering),
             prefixes,
             rules,
             policy: self.policy,
@@ -584,6 +585,7 @@ impl<S: TokenStore> TokenServiceBuilder<S> {
             pending_uses: resolution.map(PendingUses::new),
             overlap_attempts: RecentTimes::new(OVERLAP_ATTEMPTS),
             bulk_suspension: AtomicI64::new(0),
+            drafted_revocation: AtomicI64::new(0),
         };
         Ok(TokenService { core: Arc::new(core) })
     }

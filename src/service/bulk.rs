@@ -6,9 +6,10 @@
 //! an interrupted operation can simply be run again. A suspended token stays live and is listed again, so
 //! each operation decides [which listed records need work](progress::BulkOperation::needs).
 //!
-//! **Concurrency.** The records of one page are processed concurrently, within the task of the caller.
-//! That is fast with a store that commits in groups, or that is across a network. Before each record
-//! the driver waits until the queue of events has room, so no event is lost.
+//! **Calls.** The records of one page are processed concurrently, within the task of the caller. Each begins
+//! with the record as it was listed, and its write waits until all others of the page wait as well. Then
+//! [they travel as one call](batched). A record is read again only after a conflict or a lost answer. Before
+//! each record the driver waits until the queue of events has room, so no event is lost.
 //!
 //! **Failures.** An error that concerns one token is counted, and the pass continues. An error that
 //! would concern each token, such as a store that fails, stops the operation; records in progress are
@@ -16,6 +17,7 @@
 //!
 //! [`expiry_notices`] does not use the driver, because it changes no record and makes one pass.
 
+mod batched;
 mod driver;
 mod expiry_notices;
 mod outcome;

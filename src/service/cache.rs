@@ -2,7 +2,7 @@
 //!
 //! **Records, not verdicts.** The cache holds records. Each verification decides again, so expiry,
 //! types and scopes take effect at once. The age of a cached result counts from the time *before* the
-//! read, and no later use extends it. All times here are monotonic offsets since the clock was
+//! store was asked, and no later use extends it. All times here are monotonic offsets since the clock was
 //! created.
 //!
 //! **Single-flight.** For one id there is at most one in-flight read that new verifications join. They
@@ -24,11 +24,12 @@ mod in_flight;
 use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::store::StoreError;
+use crate::store::{StoreError, Version};
+use crate::sync::{Mutex, MutexGuard};
 use crate::token::TokenId;
 use in_flight::InFlightRead;
 pub(super) use in_flight::{ReadFuture, ReadResult};
@@ -93,7 +94,7 @@ impl Cache {
         self: &Arc<Self>,
         id: TokenId,
         now: Duration,
-        read: impl FnOnce() -> ReadFuture,
+        read: impl FnOnce(Duration) -> ReadFuture,
     ) -> Lookup {
         let mut shard = self.shard(id);
         if let Some(entry) = shard.entries.get(&id)
@@ -118,7 +119,7 @@ impl Cache {
         id: TokenId,
         refused: &ReadResult,
         now: Duration,
-        read: impl FnOnce() -> ReadFuture,
+        read: impl FnOnce(Duration) -> ReadFuture,
     ) -> Option<Lookup> {
         let mut shard = self.shard(id);
         if let Some(entry) = shard.entries.get(&id)
@@ -146,7 +147,7 @@ impl Cache {
 
     /// Joins the in-flight read, unless it started so long ago that its result is too old by now.
     fn join(self: &Arc<Self>, shard: &Shard, id: TokenId, now: Duration) -> Option<Lookup> {
-        let read = shard.reads.get(&id).filter(|read| self.is_fresh(read.asked_at(), now))?;
+        let read = shard.reads.get(&id).filter(|read| self.is_fresh(read.started_at(), now))?;
         Some(Lookup::InFlight { waiter: self.waiter(read, id), started: false })
     }
 
@@ -155,9 +156,9 @@ impl Cache {
         shard: &mut Shard,
         id: TokenId,
         now: Duration,
-        read: impl FnOnce() -> ReadFuture,
+        read: impl FnOnce(Duration) -> ReadFuture,
     ) -> Lookup {
-        let read = InFlightRead::new(now, read());
+        let read = InFlightRead::new(now, read(now));
         let waiter = self.waiter(&read, id);
         shard.reads.insert(id, read);
         Lookup::InFlight { waiter, started: true }
@@ -199,6 +200,32 @@ impl Cache {
         shard.reads.remove(&id);
     }
 
+    /// Returns the ids of each shard that are cached, or that are being read, one shard after the other. A read
+    /// that started before a check may land after it.
+    pub(super) fn ids(&self) -> impl Iterator<Item = Vec<TokenId>> {
+        self.shards.iter().map(|shard| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let read = shard.reads.keys().filter(|id| !shard.entries.contains_key(*id));
+            shard.entries.keys().chain(read).copied().collect()
+        })
+    }
+
+    /// Invalidates a record if it has another version than the store, which was asked at `asked_at`. A read
+    /// that started before that time is detached, because it may have read an older record. Returns whether a
+    /// cached record was invalidated.
+    pub(super) fn check(&self, id: TokenId, version: Option<Version>, asked_at: Duration) -> bool {
+        let mut shard = self.shard(id);
+        let is_outdated =
+            shard.entries.get(&id).is_some_and(|entry| entry.result.version() != version);
+        if is_outdated {
+            shard.entries.remove(&id);
+        }
+        if shard.reads.get(&id).is_some_and(|read| read.started_at() <= asked_at) {
+            shard.reads.remove(&id);
+        }
+        is_outdated
+    }
+
     /// Invalidates all records.
     pub(super) fn invalidate_all(&self) {
         for shard in &self.shards {
@@ -217,12 +244,12 @@ impl Shard {
         }
         if self.entries.len() >= max_entries {
             // A client that invents ids must not evict records.
-            if result.record.is_none() || max_entries == 0 {
+            if result.stored.is_none() || max_entries == 0 {
                 return;
             }
             // Evicts the least useful of eight arbitrary entries. The cost does not grow with the size.
             let usefulness =
-                |entry: &CacheEntry| (entry.result.record.is_some(), entry.result.asked_at);
+                |entry: &CacheEntry| (entry.result.stored.is_some(), entry.result.asked_at);
             let evicted = self.entries.iter().take(8).min_by_key(|(_, entry)| usefulness(entry));
             if let Some(evicted) = evicted.map(|(id, _)| *id) {
                 self.entries.remove(&evicted);
@@ -232,7 +259,7 @@ impl Shard {
     }
 }
 
-/// A future that waits for an in-flight read. The first waiter that gets the result caches it and wakes
+/// A future that waits for an in-flight read. A waiter that gets the result caches it, and the first one wakes
 /// the others. The last waiter that is dropped cancels the read.
 pub(super) struct Waiter {
     cache: Arc<Cache>,
@@ -247,8 +274,10 @@ impl Future for Waiter {
         let Poll::Ready((outcome, first)) = self.read.poll(context) else {
             return Poll::Pending;
         };
+        // Also for the others. The first may not have done it yet, and then a waiter whose token is refused
+        // would join the same read again and again.
+        self.cache.complete(self.id, &self.read, outcome.as_ref().ok());
         if first {
-            self.cache.complete(self.id, &self.read, outcome.as_ref().ok());
             self.read.wake_waiters();
         }
         Poll::Ready(outcome)

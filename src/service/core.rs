@@ -75,6 +75,8 @@ pub(super) struct Core<S> {
     pub(super) overlap_attempts: RecentTimes,
     /// The start of the latest bulk suspension, in milliseconds.
     pub(super) bulk_suspension: AtomicI64,
+    /// The time of the latest revocation in a draft, in microseconds.
+    pub(super) drafted_revocation: AtomicI64,
 }
 
 /// The error returned by [`TokenService::flush_events_blocking`] if the event sink had not received all events
@@ -85,6 +87,11 @@ pub(super) struct Core<S> {
 pub struct FlushTimeout;
 
 impl<S> TokenService<S> {
+    /// Returns another handle over the same service, for a draft.
+    pub(super) fn handle(&self) -> Self {
+        Self { core: self.core.clone() }
+    }
+
     /// Returns the types of tokens that this service knows.
     pub fn token_types(&self) -> impl Iterator<Item = &TokenType> {
         self.core.rules.types().iter()
@@ -124,6 +131,16 @@ impl<S> TokenService<S> {
         let last =
             self.core.bulk_suspension.fetch_update(Relaxed, Relaxed, |last| Some(next(last)));
         from_micros(next(last.unwrap_or_else(|last| last)).saturating_mul(1_000))
+    }
+
+    /// Returns the time of a revocation in a draft. No two are equal, also while the service's time stands
+    /// still, because the draft recognises its own revocation by the time and the texts.
+    pub(super) fn draft_revocation(&self) -> DateTime<Utc> {
+        let now = self.now().timestamp_micros();
+        let next = |last: i64| now.max(last.saturating_add(1));
+        let last =
+            self.core.drafted_revocation.fetch_update(Relaxed, Relaxed, |last| Some(next(last)));
+        from_micros(next(last.unwrap_or_else(|last| last)))
     }
 
     /// Returns the times that decide the state of a token.

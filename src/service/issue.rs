@@ -33,13 +33,13 @@ pub struct Issued {
 }
 
 /// A token that passed all checks and is not stored yet.
-struct NewToken<'s> {
-    permit: IssuePermit<'s>,
+pub(super) struct NewToken<'s> {
+    pub(super) permit: IssuePermit<'s>,
     /// The place in the owner's limit, if the policy has one.
-    place: Option<Place<'s>>,
-    secret: Secret,
-    digest: StoredDigest,
-    record: Record,
+    pub(super) place: Option<Place<'s>>,
+    pub(super) secret: Secret,
+    pub(super) digest: StoredDigest,
+    pub(super) record: Record,
 }
 
 impl<S: TokenStore> TokenService<S> {
@@ -77,7 +77,7 @@ impl<S: TokenStore> TokenService<S> {
     /// A repeated request must learn that its token exists, even if it would be refused by now. The
     /// type may have been removed or retired, issuing may have been paused, or this token may be the owner's last
     /// allowed one.
-    async fn unless_issued_before(
+    pub(super) async fn unless_issued_before(
         &self,
         issuer: &Issuer<'_>,
         request: &IssueRequest,
@@ -92,7 +92,7 @@ impl<S: TokenStore> TokenService<S> {
     }
 
     /// Checks everything that has to be checked before a token exists.
-    async fn prepare(
+    pub(super) async fn prepare(
         &self,
         issuer: &Issuer<'_>,
         request: &IssueRequest,

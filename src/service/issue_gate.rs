@@ -7,6 +7,10 @@
 //!
 //! A pause also stops waiting when the gate has been opened since, because its purpose is gone. The
 //! count of resumptions shows that, even if the gate has been closed again by another pause.
+//!
+//! A [draft](super::draft) does not count as an issue in progress, because its transaction may take any time. A pause
+//! does not wait for it and ends it instead. The draft notes how often the gate had been closed, and its
+//! confirmation gets no permit if the gate has been closed since.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -22,6 +26,8 @@ struct State {
     reason: Option<String>,
     /// The number of permits in use.
     permits: usize,
+    /// How often issuing was paused.
+    pauses: u64,
     /// How often issuing was resumed.
     resumptions: u64,
     /// The tasks that wait in [`IssueGate::poll_idle`].
@@ -45,7 +51,18 @@ impl IssueGate {
             return Err(ManageError::IssuingPaused { reason: reason.clone() });
         }
         state.permits += 1;
-        Ok(IssuePermit(self))
+        Ok(IssuePermit { gate: self, pauses: state.pauses })
+    }
+
+    /// Returns a permit to confirm a draft that was prepared after this number of pauses, or `None` if
+    /// issuing was paused since.
+    pub(super) fn enter_again(&self, pauses: u64) -> Option<IssuePermit<'_>> {
+        let mut state = self.lock();
+        if state.pauses != pauses {
+            return None;
+        }
+        state.permits += 1;
+        Some(IssuePermit { gate: self, pauses })
     }
 
     /// Closes the gate, and returns the number of resumptions until now for
@@ -53,6 +70,7 @@ impl IssueGate {
     pub(super) fn close(&self, reason: &str) -> u64 {
         let mut state = self.lock();
         state.reason = Some(reason.to_owned());
+        state.pauses += 1;
         state.resumptions
     }
 
@@ -86,11 +104,22 @@ fn wake(mut state: MutexGuard<'_, State>) {
 }
 
 /// The right to issue one token. A pause waits until it is dropped.
-pub(super) struct IssuePermit<'g>(&'g IssueGate);
+pub(super) struct IssuePermit<'g> {
+    gate: &'g IssueGate,
+    /// How often issuing had been paused when the permit was given.
+    pauses: u64,
+}
+
+impl IssuePermit<'_> {
+    /// Returns the number of pauses for [`IssueGate::enter_again`].
+    pub(super) fn pauses(&self) -> u64 {
+        self.pauses
+    }
+}
 
 impl Drop for IssuePermit<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = self.gate.lock();
         state.permits -= 1;
         if state.permits == 0 {
             wake(state);

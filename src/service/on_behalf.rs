@@ -4,6 +4,7 @@ mod amend;
 mod count;
 mod end_older_secret;
 mod own_token;
+mod prepare;
 mod suspend;
 
 use std::fmt;
@@ -75,7 +76,8 @@ impl<S: TokenStore> TokenService<S> {
 /// `service-tokens:rotate-self` and not `service-tokens:rotate`.
 ///
 /// **Issuing and rotating wait for room in the queue of an [event sink](crate::EventSink)** before they
-/// act, so that their events are not lost. So a sink that hangs holds them up. Revoking does not wait.
+/// act, so that their events are not lost. So a sink that hangs holds them up. This also holds for drafts of
+/// tokens, when they are prepared and when they are confirmed. Revoking does not wait.
 ///
 /// **All operations are limited to the owner of the calling token.** They do not find the tokens of
 /// other owners.

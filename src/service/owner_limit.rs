@@ -5,11 +5,15 @@
 //! future that is not polled would then stop all other issues of the owner. So an issue reserves a
 //! *place* in memory instead.
 //!
-//! 1. It registers a [`Count`] and lists the live tokens.
+//! 1. It registers a [`Count`], and lists the live tokens or has them counted.
 //! 2. [`Count::take`] adds the places of other issues to them, under a short lock. A place has the id of its
 //!    token, so a token that is already in the list is not counted twice. If the sum is below the limit,
 //!    the issue gets a [`Place`] in the same critical section.
 //! 3. It inserts the record and drops the place.
+//!
+//! **A number from the store.** A number has no ids, so [`Count::take_counted`] adds every place of another
+//! issue, and may count a token twice. If that sum is below the limit, the exact one is too. If it is not, the
+//! tokens have to be listed. An issue that begins while there are other places lists them at once.
 //!
 //! **A count in progress.** A token that was inserted after a count has listed its page is not in the list,
 //! and its place may be dropped before the count ends. So a dropped place whose token was stored stays for
@@ -19,6 +23,9 @@
 //! and reading again fails, the token may still appear in the store. Its place stays for [`UNKNOWN_FOR`], so
 //! that a caller cannot pass the limit by giving up again and again. A repetition with the same id does
 //! not count it.
+//!
+//! **A draft.** Its embedder inserts the record at a time that the service does not know. So the outcome is
+//! unknown from the preparation on, until [`OwnerLimits::settle`] reports that the token is in the store.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -124,8 +131,23 @@ impl OwnerLimits {
         let mut state = self.lock();
         state.expire(now);
         let began = state.next_event();
+        let alone = !state.owners.contains_key(&owner);
         state.owners.entry(owner.clone()).or_default().counts.insert(began);
-        Count { limits: self, clock, owner, began, live: HashSet::new() }
+        Count { limits: self, clock, owner, began, alone, live: HashSet::new() }
+    }
+
+    /// Notes that the token of a draft is in the store, so that its place is free for the counts that begin
+    /// from now on. They find the token in the list.
+    pub(super) fn settle(&self, owner: &str, id: TokenId) {
+        let mut state = self.lock();
+        let seen = state.next_event();
+        state.change(owner, |owner| {
+            if let Some(place) = owner.places.get_mut(&id)
+                && place.unknown_until.take().is_some()
+            {
+                place.stored = Some(seen);
+            }
+        });
     }
 }
 
@@ -135,11 +157,38 @@ pub(super) struct Count<'l> {
     clock: &'l GuardedClock,
     owner: Arc<str>,
     began: u64,
+    /// Whether the owner had no place and no other count when this one began.
+    alone: bool,
     /// The live tokens that the store listed.
     live: HashSet<TokenId>,
 }
 
 impl<'l> Count<'l> {
+    /// Returns whether a number from the store is likely to decide.
+    pub(super) fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    /// Returns a place for this token if the number of live tokens in the store and all places of other issues
+    /// are below the maximum. Otherwise only a list of the tokens can decide.
+    pub(super) fn take_counted(&self, id: TokenId, live: usize, max: usize) -> Option<Place<'l>> {
+        let mut state = self.limits.lock();
+        let owner = state.owners.entry(self.owner.clone()).or_default();
+        let others = |(of, place): &(&TokenId, &Reserved)| **of != id && place.is_taken(self.began);
+        if live.saturating_add(owner.places.iter().filter(others).count()) >= max {
+            return None;
+        }
+        owner.places.entry(id).or_default().holders += 1;
+        drop(state);
+        Some(self.place(id))
+    }
+
+    /// Returns the value that holds a place which was entered for this token.
+    fn place(&self, id: TokenId) -> Place<'l> {
+        let (limits, clock, owner) = (self.limits, self.clock, self.owner.clone());
+        Place { limits, clock, owner, id, outcome: Outcome::NotStored }
+    }
+
     /// Adds live tokens that the store listed, and returns their number.
     pub(super) fn add(&mut self, live: impl Iterator<Item = TokenId>) -> usize {
         self.live.extend(live);
@@ -166,8 +215,7 @@ impl<'l> Count<'l> {
         }
         owner.places.entry(id).or_default().holders += 1;
         drop(state);
-        let (limits, clock, owner) = (self.limits, self.clock, self.owner.clone());
-        Some(Place { limits, clock, owner, id, outcome: Outcome::NotStored })
+        Some(self.place(id))
     }
 }
 
@@ -200,6 +248,11 @@ pub(super) struct Place<'l> {
 impl Place<'_> {
     /// Notes that the insert begins, so that its outcome is unknown if its future is dropped.
     pub(super) fn begin_insert(&mut self) {
+        self.outcome = Outcome::Unknown;
+    }
+
+    /// Leaves the place to a draft, for [`UNKNOWN_FOR`] from now.
+    pub(super) fn leave_to_draft(mut self) {
         self.outcome = Outcome::Unknown;
     }
 

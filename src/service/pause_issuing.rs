@@ -20,6 +20,10 @@ impl<S: TokenStore> TokenService<S> {
     /// that record may still appear in the store, and its secret is unknown to everyone. If the future of
     /// this function is dropped, issuing stays paused. Another call replaces the reason.
     ///
+    /// It does not wait for [drafts](crate::IssueDraft) either, but ends them. A draft that was prepared
+    /// before the pause never returns a token, and its confirmation revokes what was stored, also after issuing
+    /// has resumed.
+    ///
     /// Use it in an incident in which an attacker can issue tokens, and may issue them faster than you
     /// find and revoke them. Pause issuing, [revoke](crate::Tokens::revoke_all) the tokens that may
     /// belong to the attacker, remove the attacker's access, and resume. A stolen token that cannot

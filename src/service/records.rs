@@ -13,16 +13,24 @@
 //! **The cache.** Each write holds an [`InvalidateOnDrop`]. When it ends, with any answer or because its
 //! future was dropped, the cached record is invalid.
 
+//!
+//! **Bulk operations.** A change of a listed record begins with that record, so it reads only after a conflict
+//! or a lost answer. Its calls travel in a [`Batch`].
+
+mod batch;
 mod stops;
 
 use std::sync::Arc;
 
 use super::cache::Cache;
+use super::gather::Gatherer;
+use crate::clock::Clock;
 use crate::digest::StoredDigest;
 use crate::error::{ManageError, other_record};
 use crate::record::Record;
-use crate::store::{StoreError, StoredRecord, TokenStore, Version};
+use crate::store::{Gathering, StoreError, StoredRecord, TokenStore, Version};
 use crate::token::TokenId;
+pub(super) use batch::Batch;
 use stops::{StopGuard, Stops};
 
 /// How often a write is tried after conflicts or lost answers.
@@ -43,23 +51,56 @@ pub(super) enum Retry {
     Persistent,
 }
 
+/// The token that a change concerns.
+pub(super) enum Target<'b> {
+    /// The change reads the record first, and makes its calls itself.
+    Id(TokenId),
+    /// The change begins with the record as it was listed, and its calls travel in the batch.
+    Listed(Box<StoredRecord>, &'b Batch),
+}
+
+impl Target<'_> {
+    pub(super) fn id(&self) -> TokenId {
+        match self {
+            Self::Id(id) => *id,
+            Self::Listed(found, _) => found.record.id(),
+        }
+    }
+}
+
+impl From<TokenId> for Target<'_> {
+    fn from(id: TokenId) -> Self {
+        Self::Id(id)
+    }
+}
+
 /// The store with everything that a write has to respect.
 pub(super) struct Records<S> {
     /// Shared, because an in-flight read may be polled after the service's own future was dropped.
     pub(super) store: Arc<S>,
     /// Only for stores that do not answer at once, and only if the embedder asked for a cache.
     pub(super) cache: Option<Arc<Cache>>,
+    /// Only for stores that ask for it. The look-ups of verifications go through it.
+    pub(super) gatherer: Option<Arc<Gatherer>>,
     stops: Stops,
     /// The first uses that have met a conflict. They yield to stops, and other writes yield to them.
     first_uses: Stops,
 }
 
-impl<S> Records<S> {
-    pub(super) fn new(store: S, cache: Option<Cache>) -> Self {
+impl<S: TokenStore> Records<S> {
+    pub(super) fn new(
+        store: S,
+        cache: Option<Cache>,
+        gathering: Option<(Gathering, Arc<dyn Clock>)>,
+    ) -> Self {
+        let store = Arc::new(store);
+        let gatherer = gathering.map(|(sizes, clock)| Gatherer::new(store.clone(), clock, sizes));
         let (stops, first_uses) = (Stops::default(), Stops::default());
-        Self { store: Arc::new(store), cache: cache.map(Arc::new), stops, first_uses }
+        Self { store, cache: cache.map(Arc::new), gatherer, stops, first_uses }
     }
+}
 
+impl<S> Records<S> {
     /// Invalidates a cached record.
     pub(super) fn invalidate(&self, id: TokenId) {
         if let Some(cache) = &self.cache {
@@ -132,25 +173,32 @@ impl<S: TokenStore> Records<S> {
     /// `change` gets the present record, and whether an answer was lost before. It returns the changed
     /// record, or `None` if the present record needs no change. It is called again after each conflict
     /// and each lost answer.
-    pub(super) async fn change(
+    pub(super) async fn change<'b>(
         &self,
         retry: Retry,
         owner: Option<&str>,
-        id: TokenId,
+        target: impl Into<Target<'b>>,
         mut change: impl FnMut(&Record, bool) -> Result<Option<Record>, ManageError> + Send,
     ) -> Result<Record, ManageError> {
+        let target = target.into();
         let change = |present: &StoredRecord, lost| change(&present.record, lost);
-        self.change_version(retry, owner, id, change).await.map(|(record, _)| record)
+        self.change_version(retry, owner, target, change).await.map(|(record, _)| record)
     }
 
     /// Changes a record as [`change`](Self::change) does, and returns the version as well.
-    pub(super) async fn change_version(
+    pub(super) async fn change_version<'b>(
         &self,
         retry: Retry,
         owner: Option<&str>,
-        id: TokenId,
+        target: impl Into<Target<'b>>,
         mut change: impl FnMut(&StoredRecord, bool) -> Result<Option<Record>, ManageError> + Send,
     ) -> Result<(Record, Version), ManageError> {
+        let target = target.into();
+        let id = target.id();
+        let (mut listed, batch) = match target {
+            Target::Id(_) => (None, None),
+            Target::Listed(found, batch) => (Some(found), Some(batch)),
+        };
         let mut lost = None;
         let (mut conflicts, mut losses) = (0, 0);
         let max_conflicts = match retry {
@@ -159,7 +207,11 @@ impl<S: TokenStore> Records<S> {
         };
         while conflicts < max_conflicts && losses < ATTEMPTS {
             let step = async {
-                let present = owned(self.find(id).await?, owner, id)?;
+                let present = match listed.take() {
+                    Some(listed) => Some(*listed),
+                    None => self.find_through(batch, id).await?,
+                };
+                let present = owned(present, owner, id)?;
                 let changed = change(&present, lost.is_some())?;
                 let yields = retry == Retry::YieldToStop
                     && (self.is_being_stopped(id) || self.first_uses.contains(id));
@@ -168,12 +220,19 @@ impl<S: TokenStore> Records<S> {
                 }
                 Ok::<_, ManageError>((present, changed))
             };
-            let (present, changed) = match step.await {
+            let (version, changed) = match step.await {
                 Ok((present, None)) => return Ok((present.record, present.version)),
-                Ok((present, Some(changed))) => (present, changed),
+                Ok((present, Some(changed))) => (present.version, changed),
                 Err(error) => return Err(unresolved(id, lost, error)),
             };
-            match self.replace(&changed, present.version).await {
+            let (changed, replaced) = match batch {
+                Some(batch) => batch.replace(changed, version).await,
+                None => {
+                    let replaced = self.replace(&changed, version).await;
+                    (changed, replaced)
+                }
+            };
+            match replaced {
                 Ok(version) => return Ok((changed, version)),
                 Err(StoreError::Conflict) => conflicts += 1,
                 Err(error @ StoreError::Indeterminate { .. }) => {
@@ -196,11 +255,23 @@ impl<S: TokenStore> Records<S> {
         self.store.replace(record, expected).await
     }
 
-    /// Removes a record, as long as `selects` accepts it after each conflict. Returns whether this call
+    async fn find_through(
+        &self,
+        batch: Option<&Batch>,
+        id: TokenId,
+    ) -> Result<Option<StoredRecord>, StoreError> {
+        match batch {
+            Some(batch) => batch.find(id).await,
+            None => self.find(id).await,
+        }
+    }
+
+    /// Removes a listed record, as long as `selects` accepts it after each conflict. Returns whether this call
     /// removed it.
     pub(super) async fn remove(
         &self,
         mut found: StoredRecord,
+        batch: &Batch,
         selects: impl Fn(&StoredRecord) -> bool + Send,
     ) -> Result<bool, ManageError> {
         let id = found.record.id();
@@ -210,17 +281,13 @@ impl<S: TokenStore> Records<S> {
             if found.record.is_newer() {
                 return Err(StoreError::NewerFormat.into());
             }
-            let removed = {
-                let _invalidate = self.invalidate_on_drop(id);
-                self.store.remove(id, found.version).await
-            };
-            match removed {
+            match batch.remove(id, found.version).await {
                 Ok(()) => return Ok(true),
                 Err(StoreError::Conflict) => {}
                 Err(error @ StoreError::Indeterminate { .. }) => lost = Some(error),
                 Err(error) => return Err(unresolved(id, lost, error)),
             }
-            match self.find(id).await {
+            match batch.find(id).await {
                 // After a lost answer, most likely this call removed it.
                 Ok(None) => return Ok(lost.is_some()),
                 Ok(Some(present)) => found = present,

@@ -2,7 +2,7 @@
 
 use super::caller::Caller;
 use super::core::TokenService;
-use super::records::Retry;
+use super::records::{Retry, Target};
 use super::request::RevokeRequest;
 use crate::error::ManageError;
 use crate::event::Event;
@@ -46,19 +46,20 @@ impl<S: TokenStore> TokenService<S> {
     }
 
     /// Revokes if the present record passes the check.
-    pub(super) async fn revoke_if(
+    pub(super) async fn revoke_if<'b>(
         &self,
         owner: Option<&str>,
-        id: TokenId,
+        target: impl Into<Target<'b>>,
         request: &RevokeRequest,
         check: impl Fn(&Record) -> Result<(), ManageError> + Send + Sync,
     ) -> Result<Revoked, ManageError> {
-        let now = self.now();
+        let target = target.into();
+        let (now, id) = (self.now(), target.id());
         let (mut own, mut guard) = (None, None);
         let record = self
             .core
             .records
-            .change(Retry::Persistent, owner, id, |present, lost| {
+            .change(Retry::Persistent, owner, target, |present, lost| {
                 // Only after a lost answer may a revocation in the record be this one. Otherwise another
                 // caller revoked in the same microsecond with the same texts.
                 if !lost {

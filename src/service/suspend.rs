@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 use super::caller::Caller;
 use super::core::TokenService;
-use super::records::Retry;
+use super::records::{Retry, Target};
 use super::request::{ResumeRequest, SuspendRequest};
 use crate::error::ManageError;
 use crate::event::Event;
@@ -79,25 +79,28 @@ impl<S: TokenStore> TokenService<S> {
     }
 
     /// Suspends with a request that was checked before.
-    pub(super) async fn suspend_for(
+    pub(super) async fn suspend_for<'b>(
         &self,
         caller: &Caller<'_>,
-        id: TokenId,
+        target: impl Into<Target<'b>>,
         request: &SuspendRequest,
         span: SuspensionSpan,
     ) -> Result<Suspended, ManageError> {
-        self.suspend_if(caller, id, request, span, |_| Ok(())).await
+        let target = target.into();
+        self.suspend_if(caller, target, request, span, |_| Ok(())).await
     }
 
     /// Suspends as [`suspend_for`](Self::suspend_for) does, if the present record passes the check.
-    pub(super) async fn suspend_if(
+    pub(super) async fn suspend_if<'b>(
         &self,
         caller: &Caller<'_>,
-        id: TokenId,
+        target: impl Into<Target<'b>>,
         request: &SuspendRequest,
         span: SuspensionSpan,
         check: impl Fn(&Record) -> Result<(), ManageError> + Send + Sync,
     ) -> Result<Suspended, ManageError> {
+        let target = target.into();
+        let id = target.id();
         let displaces = matches!(caller, Caller::Embedder(_));
         let new = request.of(span, displaces);
         let (mut own, mut guard) = (None, None);
@@ -105,7 +108,7 @@ impl<S: TokenStore> TokenService<S> {
         let record = self
             .core
             .records
-            .change(Retry::Persistent, caller.owner(), id, |present, lost| {
+            .change(Retry::Persistent, caller.owner(), target, |present, lost| {
                 // Only after a lost answer may a suspension in the record be this one.
                 if !lost {
                     (own, replaced) = (None, None);
@@ -153,17 +156,19 @@ impl<S: TokenStore> TokenService<S> {
     }
 
     /// Ends the suspensions of a token that are selected.
-    pub(super) async fn resume_selected(
+    pub(super) async fn resume_selected<'b>(
         &self,
         owner: Option<&str>,
-        id: TokenId,
+        target: impl Into<Target<'b>>,
         selects: impl Fn(&Suspension) -> bool + Send + Sync,
     ) -> Result<Resumed, ManageError> {
+        let target = target.into();
+        let id = target.id();
         let mut first: Option<Vec<Suspension>> = None;
         let record = self
             .core
             .records
-            .change(Retry::YieldToStop, owner, id, |present, lost| {
+            .change(Retry::YieldToStop, owner, target, |present, lost| {
                 let resumed = present
                     .resume(self.now(), &selects)
                     .map_err(|denied| ManageError::of_denied(id, denied))?;

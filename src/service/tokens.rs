@@ -2,6 +2,7 @@
 
 mod amend;
 mod end_older_secret;
+mod prepare;
 mod suspend;
 
 use std::fmt;
@@ -17,8 +18,8 @@ use super::request::{IssueRequest, RevokeRequest, RotateRequest};
 use super::revoke::Revoked;
 use crate::error::ManageError;
 use crate::event::{Event, Operation};
-use crate::record::{Field, Rule};
-use crate::store::{ListRequest, MAX_PAGE_LEN, Page, StoreError, StoredRecord, TokenStore};
+use crate::record::{Field, InvalidField, Rule};
+use crate::store::{Filter, ListRequest, MAX_PAGE_LEN, Page, StoreError, StoredRecord, TokenStore};
 use crate::token::TokenId;
 
 impl<S: TokenStore> TokenService<S> {
@@ -402,6 +403,18 @@ impl<S: TokenStore> View<'_, S> {
         self.page(request, self.service.now()).await
     }
 
+    /// Returns the filter for the records of this view, or `None` if it selects those of another owner.
+    pub(super) fn within(&self, mut filter: Filter) -> Result<Option<Filter>, InvalidField> {
+        filter.check_texts()?;
+        if let Some(owner) = self.owner {
+            if filter.owner.as_deref().is_some_and(|asked| asked != owner) {
+                return Ok(None);
+            }
+            filter.owner = Some(owner.to_owned());
+        }
+        Ok(Some(filter))
+    }
+
     /// Returns one page as of this time, to be shown or acted on.
     pub(super) async fn page(
         &self,
@@ -411,12 +424,9 @@ impl<S: TokenStore> View<'_, S> {
         if !(1..=MAX_PAGE_LEN).contains(&request.limit) {
             return Err(Field::Limit.breaks(Rule::Bounds { max: MAX_PAGE_LEN }).into());
         }
-        request.filter.check_texts()?;
-        if let Some(owner) = self.owner {
-            if request.filter.owner.as_deref().is_some_and(|asked| asked != owner) {
-                return Ok(Page { items: Vec::new(), next: None });
-            }
-            request.filter.owner = Some(owner.to_owned());
+        match self.within(request.filter)? {
+            Some(filter) => request.filter = filter,
+            None => return Ok(Page { items: Vec::new(), next: None }),
         }
         let merge = self.service.merge_last_used();
         if request.filter.unused_since.is_some() && !merge.is_tracked() {

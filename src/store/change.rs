@@ -9,7 +9,7 @@ use crate::token::TokenId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// The record of this id was inserted, replaced or removed.
+    /// The record of this id was replaced or removed, or perhaps inserted.
     Record(TokenId),
     /// Changes may have been missed, so every cached record must be dropped.
     Missed,

@@ -12,6 +12,7 @@
 //! When most of the file is obsolete, a second thread writes a new file that holds only the
 //! current version of each record, and the writer puts it in place (`compaction`).
 
+mod access;
 mod block;
 mod compaction;
 mod disk;
@@ -21,8 +22,10 @@ mod frame_reader;
 mod group_commit;
 mod journal;
 mod lock;
+mod many;
 mod open;
 mod open_error;
+mod open_warning;
 mod options;
 mod pace;
 mod queue;
@@ -39,25 +42,26 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+pub use access::FileAccess;
 pub use compaction::Compacted;
 pub use open::{OpenReport, TruncatedTail};
 pub use open_error::OpenError;
+pub use open_warning::OpenWarning;
 pub use options::{FileStoreOptions, OpenProgress};
 
 use crate::record::{CorruptRecord, Record};
-use crate::store::{ListRequest, Page, RecordRef, StoreError, StoredRecord, TokenStore, Version};
+use crate::store::{
+    Filter, ListRequest, Page, RecordRef, StoreError, StoredRecord, TokenStore, Version,
+};
 use crate::token::TokenId;
 use failure::{closed, writer_ended};
 use format::Framer;
 use journal::{Journal, Location};
 use open::Opened;
 use open_error::io_error;
-use queue::{Queue, Request, Write};
+use queue::{MAX_USES_PER_REQUEST, Queue, Request, Write, WriteReply};
 use reply::reply;
 use writer::{Shared, Writer};
-
-/// The maximum number of uses in one request to the writer.
-const MAX_USES_PER_REQUEST: usize = 100_000;
 
 /// A store that keeps its records in one file, for a service that runs in one process.
 ///
@@ -84,17 +88,27 @@ const MAX_USES_PER_REQUEST: usize = 100_000;
 ///   process that uses another name of the file or has removed the lock file. Put the journal on a
 ///   local file system. Fork before opening the store, because a child process that is forked later
 ///   inherits the locks but has no writer thread.
-/// - **Other programs.** Before each write the store checks the length of the file and, on Unix, that
-///   the path still names it. If another program has cut, extended, moved or replaced the journal,
-///   writes fail with [`StoreError::Unavailable`] and an error is logged, until the file is as the
-///   store left it. Verification continues. The check does not read the content, so it does not
+/// - **Other users.** Each file that the store creates next to the journal or in its place gets the
+///   owner, the group and the mode of the journal, so a tool that runs as root does not lock the
+///   service out. If the process may not give them, the file is not put in place. Then the old journal
+///   stays in use, or no lock file is created and the lock on the journal alone refuses a second
+///   writer, and a warning is logged. A new journal belongs to the process and has mode 0600. A store
+///   that is open for reading creates no file on Unix. Access control lists are not copied.
+/// - **Other programs.** Before each write, and before a compacted file takes the place of the journal,
+///   the store checks the length of the file and, on Unix, that the path still names it and that it has
+///   no other name (hard link). If another program has cut, extended, moved, replaced or linked the
+///   journal, writes fail with [`StoreError::Unavailable`] and an error is logged, until the file is as
+///   the store left it. Verification continues. The check does not read the content, so it does not
 ///   notice bytes that were overwritten without a change of the length.
 /// - **Last use** is stored by [`TokenStore::touch`].
 /// - **Shutdown.** Call [`shut_down`](crate::TokenService::shut_down) on the service, which closes the
 ///   store. Without a service, call [`close`](TokenStore::close).
 /// - **Kill.** After a kill at any moment the store opens with every acknowledged write.
-/// - **Damage and power loss.** A torn tail is truncated on open. Any other damage is refused as
-///   [`OpenError::Damaged`] with its offset, so no flipped bit makes a revoked token valid again.
+/// - **Damage and power loss.** A torn tail is truncated on open, and reported
+///   ([`OpenReport::truncated_tail`]). A file that was cut at any place behind the last compaction
+///   looks the same as after a kill, so such a cut can lose acknowledged writes. Any other damage is
+///   refused as [`OpenError::Damaged`] with its offset, more than 8 MiB of zeros at the end among it. So
+///   no flipped bit makes a revoked token valid again.
 ///   After a power loss, the damage may be an unacknowledged write at the end whose pages reached the
 ///   disk out of order. Only then is truncating safe. Truncate a copy at the offset
 ///   (`truncate -s OFFSET copy.journal`) and open the copy. If the damage lies earlier, truncating
@@ -107,13 +121,15 @@ const MAX_USES_PER_REQUEST: usize = 100_000;
 ///   is space, except after the end of the writer thread.
 /// - **Compaction** runs in the background when most of the file is obsolete. While others write, it
 ///   works half of the time, so that writes wait less for the disk. It writes
-///   `<path>.compacting` and renames it to the path of the journal, with the permissions of the old
-///   file. This needs additional disk space for the current version of every record. A journal that is mounted as a
-///   single file cannot be replaced. Such a journal only grows, and a warning is logged.
+///   `<path>.compacting` and renames it to the path of the journal. This needs additional disk space for
+///   the current version of every record. A journal that is mounted as a single file cannot be
+///   replaced. Such a journal only grows, and a warning is logged. If the file system cannot sync a
+///   directory, a power failure may bring the file from before the compaction back, and a warning is
+///   logged at opening.
 /// - **Any executor** can be used, because a thread of the store writes and the futures only wait
 ///   for it. Dropping a future neither stops nor undoes its write.
 /// - **Backup.** Copy the file at any time. Do not use a hard link. On Unix, opening a journal with
-///   two names for writing returns [`OpenError::SeveralNames`].
+///   two names for writing returns [`OpenError::SeveralNames`], and an open store refuses writes.
 ///
 /// Dropping the store completes the pending writes and blocks until then. To avoid blocking, await
 /// [`close`](TokenStore::close) first.
@@ -132,7 +148,7 @@ impl FileStore {
     /// Opens or creates the file with the default [`FileStoreOptions`].
     ///
     /// A file that cannot be written to is opened for reading only, and a warning is logged (see
-    /// [`is_read_only`](Self::is_read_only)).
+    /// [`is_read_only`](Self::is_read_only) and [`OpenReport::warnings`]).
     ///
     /// # Errors
     ///
@@ -182,13 +198,14 @@ impl FileStore {
             };
             thread = Some(writer.start().map_err(io_error("starting the writer of", &path))?);
         }
+        shared.locks.keep_created();
         let (closed, writer) = (AtomicBool::new(false), Mutex::new(thread));
         Ok(Self { shared, closed, writer, read_only, path, report })
     }
 
     /// Returns the report of opening the file.
     pub fn open_report(&self) -> OpenReport {
-        self.report
+        self.report.clone()
     }
 
     /// Returns the absolute path of the file.
@@ -210,8 +227,9 @@ impl FileStore {
     /// # Errors
     ///
     /// Returns [`StoreError::Full`], [`StoreError::ReadOnly`] or [`StoreError::Unavailable`], or
-    /// [`StoreError::Corrupt`] if the file was damaged after it was opened. On every error the old
-    /// file stays in use.
+    /// [`StoreError::Corrupt`] if the file was damaged after it was opened. The error is
+    /// [`StoreError::Unavailable`] if the process may not give the new file the owner, group and mode of
+    /// the old one. On every error the old file stays in use.
     ///
     /// # Examples
     ///
@@ -248,6 +266,15 @@ impl FileStore {
         self.shared.queue.push(request)
     }
 
+    /// Submits writes to the writer as one.
+    fn submit(&self, writes: Vec<(Write, WriteReply)>) -> Result<(), StoreError> {
+        self.readable()?;
+        if self.read_only {
+            return Err(StoreError::ReadOnly);
+        }
+        self.shared.queue.push_writes(writes)
+    }
+
     async fn write(&self, write: Write) -> Result<Version, StoreError> {
         let (sender, reply) = reply();
         self.push(Request::Write(write, sender))?;
@@ -278,15 +305,18 @@ impl FileStoreOptions {
     /// [`FileStore::open_report`] reports it, and a warning is logged.
     ///
     /// If the file, its directory or its file system cannot be written to, the store is opened as
-    /// with [`read_only`]. [`FileStore::is_read_only`] then returns `true`, and a warning is
-    /// logged.
+    /// with [`read_only`]. [`FileStore::is_read_only`] then returns `true`.
+    /// [`OpenReport::warnings`] names the cause, and a warning is logged.
+    ///
+    /// An empty file is refused as [`OpenError::Empty`], because the store never leaves one. It may be
+    /// what remains of a journal.
     ///
     /// [`read_only`]: Self::read_only
     ///
     /// # Errors
     ///
-    /// Returns an [`OpenError`]. The records in the file are unchanged. A late error can leave a file
-    /// that this call created, or an existing file without its unfinished write.
+    /// Returns an [`OpenError`]. The records in the file are unchanged, and a file that this call created
+    /// is removed. A late error can leave an existing file without its unfinished write.
     ///
     /// # Examples
     ///
@@ -354,6 +384,33 @@ impl TokenStore for FileStore {
     async fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
         self.readable()?;
         Ok(self.shared.table.list(request, now))
+    }
+
+    async fn find_many(&self, ids: &[TokenId]) -> Vec<Result<Option<StoredRecord>, StoreError>> {
+        ids.iter().map(|id| self.readable().map(|()| self.shared.table.find(*id))).collect()
+    }
+
+    async fn versions(&self, ids: &[TokenId]) -> Vec<Result<Option<Version>, StoreError>> {
+        ids.iter().map(|id| self.readable().map(|()| self.shared.table.version(*id))).collect()
+    }
+
+    async fn replace_many(&self, writes: &[(Record, Version)]) -> Vec<Result<Version, StoreError>> {
+        let replace = |(record, expected): &(Record, Version)| {
+            let (bytes, expected) = (encode(record)?, *expected);
+            Ok(Write::Replace { record: record.clone(), bytes, expected })
+        };
+        self.write_many(writes.iter().map(replace)).await
+    }
+
+    async fn remove_many(&self, removals: &[(TokenId, Version)]) -> Vec<Result<(), StoreError>> {
+        let remove = |&(id, expected): &_| Ok(Write::Remove { id, expected });
+        let removed = self.write_many(removals.iter().map(remove)).await;
+        removed.into_iter().map(|removed| removed.map(drop)).collect()
+    }
+
+    async fn count(&self, filter: &Filter, now: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.readable()?;
+        Ok(self.shared.table.count(filter, now).await)
     }
 
     fn tracks_last_used(&self) -> bool {

@@ -8,7 +8,9 @@ use chrono::{DateTime, Utc};
 
 use super::table::{Row, Table};
 use crate::record::Record;
-use crate::store::{ListRequest, Page, RecordRef, StoreError, StoredRecord, TokenStore, Version};
+use crate::store::{
+    Filter, ListRequest, Page, RecordRef, StoreError, StoredRecord, TokenStore, Version,
+};
 use crate::token::TokenId;
 
 /// A store that holds its records in memory, for tests and for services that issue new tokens at
@@ -74,6 +76,29 @@ impl TokenStore for MemoryStore {
 
     async fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
         Ok(self.table.list(request, now))
+    }
+
+    async fn find_many(&self, ids: &[TokenId]) -> Vec<Result<Option<StoredRecord>, StoreError>> {
+        ids.iter().map(|id| Ok(self.table.find(*id))).collect()
+    }
+
+    async fn versions(&self, ids: &[TokenId]) -> Vec<Result<Option<Version>, StoreError>> {
+        ids.iter().map(|id| Ok(self.table.version(*id))).collect()
+    }
+
+    async fn replace_many(&self, writes: &[(Record, Version)]) -> Vec<Result<Version, StoreError>> {
+        let replace = |(record, expected): &(Record, Version)| {
+            self.table.replace(record.clone(), *expected, self.next_version())
+        };
+        writes.iter().map(replace).collect()
+    }
+
+    async fn remove_many(&self, removals: &[(TokenId, Version)]) -> Vec<Result<(), StoreError>> {
+        removals.iter().map(|(id, expected)| self.table.remove(*id, *expected)).collect()
+    }
+
+    async fn count(&self, filter: &Filter, now: DateTime<Utc>) -> Result<u64, StoreError> {
+        Ok(self.table.count(filter, now).await)
     }
 
     fn tracks_last_used(&self) -> bool {

@@ -26,11 +26,12 @@ use papaya::OccupiedError;
 pub(crate) use loader::{Inserted, Loader, Loading, OwnerNumber, Owners};
 
 use crate::clock::from_micros;
+use crate::concurrency::yield_once::yield_once;
 use crate::record::Record;
 #[cfg(feature = "memory")]
 use crate::store::StoreError;
 use crate::store::{
-    LastUsed, ListRequest, MAX_PAGE_LEN, Order, Page, RecordRef, StoredRecord, Version,
+    Filter, LastUsed, ListRequest, MAX_PAGE_LEN, Order, Page, RecordRef, StoredRecord, Version,
 };
 use crate::token::TokenId;
 
@@ -288,6 +289,31 @@ impl Table {
             if let Some(row) = rows.get(&id) {
                 row.touch(Some(used));
             }
+        }
+    }
+
+    /// Returns the version of an id's record.
+    pub(crate) fn version(&self, id: TokenId) -> Option<Version> {
+        self.visit(id, |row| row.map(|row| row.version))
+    }
+
+    /// Counts the records that match, without a copy of any. Other tasks of the thread run in between.
+    pub(crate) async fn count(&self, filter: &Filter, now: DateTime<Utc>) -> u64 {
+        let request = ListRequest::from(filter.clone()).order(Order::OldestFirst);
+        let (mut behind, mut count) = (None, 0);
+        loop {
+            let ids = read(&self.index).ids(&request, behind, MAX_PAGE_LEN);
+            let matches = |id: &&TokenId| {
+                self.visit(**id, |row| {
+                    row.is_some_and(|row| filter.matches(&row.record, row.last_used(), now))
+                })
+            };
+            count += ids.iter().filter(matches).count() as u64;
+            if ids.len() < MAX_PAGE_LEN {
+                return count;
+            }
+            behind = ids.last().copied();
+            yield_once().await;
         }
     }
 

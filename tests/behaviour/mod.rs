@@ -40,13 +40,21 @@ macro_rules! behaviours {
 pub(crate) mod amend;
 pub(crate) mod amend_races;
 pub(crate) mod authorize;
+pub(crate) mod bulk_calls;
 pub(crate) mod bulk_model;
 pub(crate) mod cache;
 pub(crate) mod cache_sharing;
+pub(crate) mod check_cached;
 pub(crate) mod client_times;
 pub(crate) mod clock;
 pub(crate) mod conflicts;
 pub(crate) mod count;
+pub(crate) mod count_calls;
+pub(crate) mod drafts;
+pub(crate) mod drafts_on_behalf;
+pub(crate) mod drafts_orders;
+pub(crate) mod drafts_revoke;
+pub(crate) mod drafts_revoke_orders;
 pub(crate) mod end_older_secret;
 pub(crate) mod events;
 pub(crate) mod expiry_notices;
@@ -56,6 +64,8 @@ pub(crate) mod filters;
 pub(crate) mod first_use;
 pub(crate) mod first_use_faults;
 pub(crate) mod first_use_races;
+pub(crate) mod gathered;
+pub(crate) mod gathered_failures;
 pub(crate) mod harness;
 pub(crate) mod hostile_text;
 pub(crate) mod import;
@@ -137,13 +147,21 @@ behaviour_modules! {
     amend,
     amend_races,
     authorize,
+    bulk_calls,
     bulk_model,
     cache,
     cache_sharing,
+    check_cached,
     client_times,
     clock,
     conflicts,
     count,
+    drafts,
+    drafts_on_behalf,
+    drafts_orders,
+    drafts_revoke,
+    drafts_revoke_orders,
+    count_calls,
     end_older_secret,
     events,
     filters,
@@ -153,6 +171,8 @@ behaviour_modules! {
     first_use,
     first_use_faults,
     first_use_races,
+    gathered,
+    gathered_failures,
     hostile_text,
     import,
     import_forms,

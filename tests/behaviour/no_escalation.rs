@@ -85,6 +85,7 @@ fn run(stores: Stores, cases: u32) {
         "older secrets refused",
         "repaired with the older",
         "inherited networks",
+        "issued by a draft",
         "issued with fewer places",
         "networks refused",
         "amended networks",

@@ -40,7 +40,7 @@ pub(crate) async fn failed_revoke_all_reports_progress(stores: Stores) {
     let mut failures = 0;
     // The store fails later in each round: at the first list, in the middle of the revocations, at a later
     // list.
-    for calls in [0, 1, 2, 77, 150, 10_000] {
+    for calls in [0, 1, 2, 77, 74, 10_000] {
         faulty.arm(&vec![Fault::None; calls], Fault::Unavailable);
         let outcome = service.owner("acme").revoke_all(Filter::new(), incident()).run().await;
         let so_far = match outcome {
@@ -114,9 +114,9 @@ pub(crate) async fn revoke_all_finds_tokens_issued_meanwhile(stores: Stores) {
         })
     }));
     let service = builder(faulty.clone()).build().unwrap();
-    // Calls: list, then find and replace for each token. A rival issues in the first pass, and in the two
-    // passes that follow because of that.
-    let script: Vec<Fault> = [3, 9, 12].iter().fold(vec![Fault::None; 40], |mut script, at| {
+    // Calls: list, then replace for each token. A rival issues in the first pass, and in the two passes that
+    // follow because of that.
+    let script: Vec<Fault> = [2, 5, 7].iter().fold(vec![Fault::None; 40], |mut script, at| {
         script[*at] = Fault::Rival(0);
         script
     });
@@ -130,21 +130,20 @@ pub(crate) async fn revoke_all_accepts_changes_by_others(stores: Stores) {
     let opened = stores.open();
     let ids = issue_many(&opened.store, 4).await;
     let store = opened.store.clone();
-    let faulty = Arc::new(Faulty::with_rival(opened.store.clone(), move |what| {
+    let faulty = Arc::new(Faulty::with_rival(opened.store.clone(), move |_| {
         let (store, ids) = (store.clone(), ids.clone());
         Box::pin(async move {
             let service = builder(store.clone()).build().unwrap();
-            let id = ids[usize::from(what)];
-            let revoked = service.all_owners().revoke(id, RevokeRequest::new()).await.unwrap();
-            if what == 1 {
-                let version = store.find(revoked.record.id()).await.unwrap().unwrap().version;
-                store.remove(id, version).await.unwrap();
+            for id in &ids[..2] {
+                let _ = service.all_owners().revoke(*id, RevokeRequest::new()).await.unwrap();
             }
+            let version = store.find(ids[1]).await.unwrap().unwrap().version;
+            store.remove(ids[1], version).await.unwrap();
         })
     }));
     let service = builder(faulty.clone()).build().unwrap();
     // Directly after the list a rival revokes the first token and removes the second.
-    faulty.arm(&[Fault::None, Fault::Rival(0), Fault::Rival(1)], Fault::None);
+    faulty.arm(&[Fault::None, Fault::Rival(0)], Fault::None);
     let outcome = service.owner("acme").revoke_all(Filter::new(), incident()).run().await.unwrap();
     assert_eq!((outcome.done, outcome.failed, outcome.passes), (2, 0, 2));
     assert_eq!(count_live(&opened.store).await, 0);

@@ -131,10 +131,10 @@ pub(crate) async fn unreadable_head_does_not_save_descendants(stores: Stores) {
     let tree = self::tree(stores).await;
     let faulty = Arc::new(Faulty::new(tree.store.clone()));
     let service = builder(faulty.clone()).build().unwrap();
-    // The calls: head, page, two look-ups, two writes, head, page.
-    let mut script = [Fault::None; 8];
+    // The calls: head, page, two writes, head, page.
+    let mut script = [Fault::None; 6];
     script[0] = Fault::Corrupt;
-    script[6] = Fault::Corrupt;
+    script[4] = Fault::Corrupt;
     faulty.arm(&script, Fault::None);
     let view = service.all_owners();
     let outcome = view.revoke_with_descendants(tree.head, incident()).run().await.unwrap();

@@ -78,8 +78,13 @@ fn conformance_reports_unchecked_promises() {
         [
             Promise::SurvivesReopening,
             Promise::ChangesAreReported,
+            Promise::ChangesReachEveryHandle,
             Promise::FailuresAreErrors,
-            Promise::ErrorsLeakNothing
+            Promise::OutagesEnd,
+            Promise::LostAnswersAreIndeterminate,
+            Promise::RefusedCallsAreUnavailable,
+            Promise::DamageIsReported,
+            Promise::ErrorsLeakNothing,
         ]
     );
     let kept = report.outcomes().filter(|(_, outcome)| **outcome == Outcome::Kept).count();

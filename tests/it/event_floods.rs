@@ -11,7 +11,7 @@ use service_tokens::leak::LeakAction;
 use service_tokens::record::Rule;
 use service_tokens::{
     Event, Filter, IssueRequest, LeakRequest, ManageError, MemoryStore, RevokeRequest,
-    RotateRequest, TokenId, TokenService, VerifiedToken,
+    RotateRequest, TokenId, TokenService, TokenStore, VerifiedToken,
 };
 
 const SOON: Duration = Duration::from_secs(60);
@@ -326,6 +326,33 @@ fn token_waits_for_room_before_it_acts() {
     expect_all(&events, &flooded, &revoked);
     assert_eq!(count(&events, "issued"), issued);
     assert_eq!(count(&events, "rotated"), 1);
+}
+
+/// Preparing and confirming an issue wait for room, and drafts of revocations do not.
+#[test]
+fn drafts_of_token_wait_for_room() {
+    let flooded = Flooded::new(Duration::ZERO);
+    let request = || IssueRequest::new("connector", "drafted");
+    let caller = flooded.service.on_behalf_of(&flooded.caller);
+    let mut draft = block_on(caller.prepare_issue(request())).unwrap();
+    let id = draft.record().id();
+    block_on(flooded.service.store().insert(draft.record())).unwrap();
+    flooded.sink.hang(true);
+    flooded.flood();
+    let issued = issue_until_pending(&flooded);
+    assert!(block_on(poll_once(caller.prepare_issue(request()))).is_none());
+    assert!(block_on(poll_once(draft.confirm())).is_none());
+    let embedder = flooded.service.owner("globex");
+    drop(block_on(poll_once(embedder.prepare_issue(request()))).unwrap().unwrap());
+    let mut revocation = block_on(caller.prepare_revoke(id, RevokeRequest::new())).unwrap();
+    assert!(block_on(poll_once(revocation.confirm())).unwrap().is_err());
+    flooded.sink.hang(false);
+    let _ = block_on(draft.confirm()).unwrap();
+    let events = flooded.sink.take(&flooded.service);
+    assert_eq!(count(&events, "issued"), issued + 1);
+    // That of the token, that of the embedder, and that of the revocation.
+    assert_eq!([count(&events, "prepared"), count(&events, "not_confirmed")], [3, 1]);
+    assert_eq!(count(&events, "lost"), 0);
 }
 
 /// An operation that may have happened is an event of its own, although its token failed.

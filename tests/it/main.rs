@@ -11,6 +11,8 @@ mod cache;
 mod conformance_file;
 #[cfg(all(feature = "conformance", feature = "memory"))]
 mod conformance_memory;
+#[cfg(all(feature = "conformance", feature = "memory"))]
+mod conformance_runtime;
 #[cfg(feature = "memory")]
 mod doubles;
 #[cfg(feature = "memory")]
@@ -27,6 +29,8 @@ mod hostile_text;
 mod import_overlap;
 #[cfg(all(unix, feature = "memory", feature = "file"))]
 mod killed;
+#[cfg(feature = "memory")]
+mod networked_double;
 #[cfg(all(feature = "conformance", feature = "memory"))]
 mod planted_faults;
 #[cfg(feature = "memory")]

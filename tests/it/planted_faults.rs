@@ -1,10 +1,14 @@
 //! Tests of the conformance suite itself. Each store has one known fault, which the suite must find under the
 //! right name. The other promises that a fault breaks are printed (`-- --nocapture`).
 
+#[path = "planted_faults/calls.rs"]
+mod calls;
 #[path = "planted_faults/closing.rs"]
 mod closing;
 #[path = "planted_faults/content.rs"]
 mod content;
+#[path = "planted_faults/flaws.rs"]
+mod flaws;
 #[path = "planted_faults/harness.rs"]
 mod harness;
 #[path = "planted_faults/last_use.rs"]
@@ -13,16 +17,50 @@ mod last_use;
 mod lists;
 #[path = "planted_faults/reads.rs"]
 mod reads;
+#[path = "planted_faults/table.rs"]
+mod table;
 #[path = "planted_faults/writes.rs"]
 mod writes;
 
 use closing::{Closed, What};
+use flaws::Flaw;
 use futures_lite::future::block_on;
 use harness::{Correct, Factory, broken};
 use last_use::Untracked;
 use reads::{ErrorQuotes, Reopening};
 use service_tokens::MemoryStore;
 use service_tokens::conformance::{Outcome, Promise, check, expect_kept, fresh, guarded, run};
+
+/// One test for each flaw of the table: its name and the promise that it breaks.
+macro_rules! flaws {
+    ($($name:ident: $flaw:expr => $promise:ident;)+) => {
+        mod of_the_table {
+            use super::*;
+
+            $(
+                #[test]
+                fn $name() {
+                    table::expect_broken($flaw, Promise::$promise);
+                }
+            )+
+        }
+
+        /// Runs the whole suite over each flaw and prints the promises that it breaks.
+        #[test]
+        #[ignore = "campaign"]
+        fn each_flaw_breaks_its_promise_campaign() {
+            $(
+                let seen = table::broken($flaw);
+                for (promise, what) in &seen {
+                    println!("{} breaks {promise}: {what}", stringify!($name));
+                }
+                assert!(seen.iter().any(|(promise, _)| *promise == Promise::$promise));
+            )+
+        }
+
+        const FLAWED: &[Promise] = &[$(Promise::$promise),+];
+    };
+}
 
 /// One test for each fault: its name, the store, and the promise that it breaks.
 macro_rules! faults {
@@ -53,7 +91,7 @@ macro_rules! faults {
         /// break.
         #[test]
         fn every_promise_has_a_fault() {
-            let planted = [$(Promise::$promise),+];
+            let planted = [&[$(Promise::$promise),+][..], FLAWED].concat();
             let without: Vec<_> = Promise::ALL.iter().filter(|p| !planted.contains(p)).collect();
             assert_eq!(without, [] as [&Promise; 0]);
         }
@@ -63,6 +101,11 @@ macro_rules! faults {
 #[test]
 fn correct_store_breaks_no_promise() {
     assert_eq!(broken(|| Correct), []);
+}
+
+#[test]
+fn correct_table_breaks_no_promise() {
+    assert_eq!(table::broken(Flaw::Correct), []);
 }
 
 #[test]
@@ -89,6 +132,11 @@ fn missing_ability_is_reported_unchecked() {
         Promise::FailuresAreErrors,
         Promise::ErrorsLeakNothing,
         Promise::ChangesAreReported,
+        Promise::ChangesReachEveryHandle,
+        Promise::OutagesEnd,
+        Promise::LostAnswersAreIndeterminate,
+        Promise::RefusedCallsAreUnavailable,
+        Promise::DamageIsReported,
     ] {
         let outcome = block_on(check(&factory, promise));
         assert!(matches!(outcome, Outcome::NotChecked { .. }), "{promise}: {outcome}");
@@ -222,4 +270,78 @@ faults! {
     closed_store_lends_nothing: Closed::with(What::LendsNothing) => ClosingHidesNothing;
     store_closes_once: Closed::with(What::ClosesOnce) => ClosingHidesNothing;
     one_change_is_buffered: reads::OneChangeIsBuffered => ChangesAreReported;
+}
+
+flaws! {
+    touch_writes_the_row_back: Flaw::TouchWritesTheRowBack => TouchUndoesNothing;
+    touch_writes_the_row_back_on_threads: Flaw::TouchWritesTheRowBackOnThreads => ThreadsAgree;
+    touch_restores_a_removed_row: Flaw::TouchRestoresARemovedRow => TouchUndoesNothing;
+    touch_is_written_later: Flaw::TouchIsWrittenLater => TouchUndoesNothing;
+    replace_writes_last_use_back: Flaw::ReplaceWritesLastUseBack => TouchUndoesNothing;
+    versions_restart_at_opening: Flaw::VersionsRestartAtOpening => SurvivesReopening;
+    versions_from_the_latest_row: Flaw::VersionsFromTheLatestRow => SurvivesReopening;
+    versions_from_the_latest_row_again: Flaw::VersionsFromTheLatestRow => HandlesAgree;
+    versions_of_eight_bits: Flaw::VersionsOfEightBits => VersionsAreNew;
+    versions_of_sixteen_bits: Flaw::VersionsOfSixteenBits => VersionsAreNew;
+    versions_compared_by_32_bits: Flaw::VersionsComparedBy32Bits => VersionsAreNew;
+    remove_holds_no_lock: Flaw::RemoveHoldsNoLock => ThreadsAgree;
+    removals_lock_each_other: Flaw::RemovalsLockEachOther => ThreadsAgree;
+    replacements_lock_each_other: Flaw::ReplacementsLockEachOther => ThreadsAgree;
+    handles_lock_themselves: Flaw::HandlesLockThemselves => ThreadsAgree;
+    replace_deletes_and_inserts: Flaw::ReplaceDeletesAndInserts => ThreadsAgree;
+    find_reads_two_times: Flaw::FindReadsTwoTimes => ThreadsAgree;
+    insert_is_written_later: Flaw::InsertIsWrittenLater => SurvivesReopening;
+    replace_is_written_later: Flaw::ReplaceIsWrittenLater => SurvivesReopening;
+    remove_is_written_later: Flaw::RemoveIsWrittenLater => SurvivesReopening;
+    insert_says_yes_while_down: Flaw::InsertSaysYesWhileDown => FailuresAreErrors;
+    replace_says_yes_while_down: Flaw::ReplaceSaysYesWhileDown => FailuresAreErrors;
+    remove_says_yes_while_down: Flaw::RemoveSaysYesWhileDown => FailuresAreErrors;
+    touch_says_yes_while_down: Flaw::TouchSaysYesWhileDown => FailuresAreErrors;
+    page_ends_at_100: Flaw::PageEndsAt(100) => LargePagesAreComplete;
+    page_ends_at_999: Flaw::PageEndsAt(999) => LargePagesAreComplete;
+    scan_ends_at_1000: Flaw::ScanEndsAt(1_000) => LargePagesAreComplete;
+    page_ends_at_one_megabyte: Flaw::PageEndsAtOneMegabyte => LargePagesAreComplete;
+    touch_ends_at_25: Flaw::TouchEndsAt(25) => TouchBatchIsComplete;
+    touch_ends_at_500: Flaw::TouchEndsAt(500) => TouchBatchIsComplete;
+    touch_ends_at_999: Flaw::TouchEndsAt(999) => TouchBatchIsComplete;
+    label_is_indexed_once: Flaw::LabelIsIndexedOnce => ReplacedRecordIsIndexed;
+    type_is_indexed_once: Flaw::TypeIsIndexedOnce => ReplacedRecordIsIndexed;
+    end_is_indexed_once: Flaw::EndIsIndexedOnce => ReplacedRecordIsIndexed;
+    issuers_are_indexed_once: Flaw::IssuersAreIndexedOnce => ReplacedRecordIsIndexed;
+    state_is_indexed_once: Flaw::StateIsIndexedOnce => ReplacedRecordIsIndexed;
+    owner_is_indexed_for_ever: Flaw::OwnerIsIndexedForEver => ReplacedRecordIsIndexed;
+    times_are_cut_to_microseconds: Flaw::TimesAreCutToMicroseconds => FilterEdgesAreExact;
+    now_is_rounded_up: Flaw::NowIsRoundedUp => FilterEdgesAreExact;
+    ends_are_inclusive: Flaw::EndsAreInclusive => FilterEdgesAreExact;
+    distant_times_are_ignored: Flaw::DistantTimesAreIgnored => FilterEdgesAreExact;
+    dropped_insert_is_not_listed: Flaw::DroppedInsertIsNotListed => DroppedCallsAreAtomic;
+    dropped_removal_is_not_listed: Flaw::DroppedRemovalIsNotListed => DroppedCallsAreAtomic;
+    dropped_replace_is_indexed: Flaw::DroppedReplaceIsIndexed => DroppedCallsAreAtomic;
+    dropped_calls_lose_connections: Flaw::DroppedCallsLoseConnections => CallsLeaveNothingBehind;
+    conflicts_lose_connections: Flaw::ConflictsLoseConnections => CallsLeaveNothingBehind;
+    failures_lose_connections: Flaw::FailuresLoseConnections => OutagesEnd;
+    feed_has_own_changes_only: Flaw::FeedHasOwnChangesOnly => ChangesReachEveryHandle;
+    feed_reports_before_the_write: Flaw::FeedReportsBeforeTheWrite => ThreadsAgree;
+    feed_loses_ready_changes: Flaw::FeedLosesReadyChanges => ChangesAreReported;
+    feed_ends_as_missed: Flaw::FeedEndsAsMissed => FailuresAreErrors;
+    feed_is_silent_after_outage: Flaw::FeedIsSilentAfterOutage => OutagesEnd;
+    feed_holds_sixty_four: Flaw::FeedHoldsSixtyFour => ChangesAreReported;
+    feed_has_one_reader: Flaw::FeedHasOneReader => ChangesAreReported;
+    feed_reports_other_ids: Flaw::FeedReportsOtherIds => ChangesAreReported;
+    damage_is_missing: Flaw::DamageIsMissing => DamageIsReported;
+    damage_is_not_listed: Flaw::DamageIsNotListed => DamageIsReported;
+    damage_is_unavailable: Flaw::DamageIsUnavailable => DamageIsReported;
+    other_id_is_not_noticed: Flaw::OtherIdIsNotNoticed => DamageIsReported;
+    lost_answer_is_unavailable: Flaw::LostAnswerIsUnavailable => LostAnswersAreIndeterminate;
+    lost_answer_is_success: Flaw::LostAnswerIsSuccess => LostAnswersAreIndeterminate;
+    lost_answer_is_repeated: Flaw::LostAnswerIsRepeated => LostAnswersAreIndeterminate;
+    refusal_is_indeterminate: Flaw::RefusalIsIndeterminate => RefusedCallsAreUnavailable;
+    refusal_is_success: Flaw::RefusalIsSuccess => RefusedCallsAreUnavailable;
+    failed_write_happens: Flaw::FailedWriteHappens => FailuresAreErrors;
+    failed_read_is_corrupt: Flaw::FailedReadIsCorrupt => FailuresAreErrors;
+    error_has_base_64: Flaw::ErrorHasBase64 => ErrorsLeakNothing;
+    error_has_escapes: Flaw::ErrorHasEscapes => ErrorsLeakNothing;
+    error_has_a_long_list: Flaw::ErrorHasALongList => ErrorsLeakNothing;
+    large_record_is_lost: Flaw::LargeRecordIsLost => RecordIsPreserved;
+    large_record_is_cut: Flaw::LargeRecordIsCut => RecordIsPreserved;
 }

@@ -1,6 +1,7 @@
 //! The commands that people use on this repository.
 
 mod api;
+mod models;
 mod mutants;
 
 use std::error::Error;
@@ -16,7 +17,8 @@ cargo xtask COMMAND
   page          run the tests of the Service Tokens page in a browser
   api           compare the public API with the snapshot in api/; --bless writes it
   mutants       break one rule after the other, and check that its test fails; --check only checks
-                that the patches in tests/mutants/ still apply
+                that the patches in tests/mutants/ still apply; --models is for those of the models
+  models        run the models of look-ups and of the cache in many orders of their threads; --long runs more
   ci            run every check
 ";
 
@@ -32,8 +34,11 @@ fn main() -> ExitCode {
         ["page"] => run(Command::new("bash").arg(".ci/browser")),
         ["api"] => api::compare(),
         ["api", "--bless"] => api::bless(),
-        ["mutants"] => mutants::replay(),
+        ["mutants"] => mutants::replay(false),
+        ["mutants", "--models"] => mutants::replay(true),
         ["mutants", "--check"] => mutants::check(),
+        ["models"] => models::check(false),
+        ["models", "--long"] => models::check(true),
         ["ci"] => run(Command::new("bash").arg(".ci/run")),
         [] | ["-h" | "--help" | "help"] => {
             print!("{HELP}");

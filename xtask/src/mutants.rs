@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{fs, io};
 
-use crate::root;
+use crate::{models, root};
 
 /// The folders and files of the workspace that a build of the tests needs.
 const COPIED: [&str; 9] = [
@@ -40,7 +40,7 @@ macro_rules! mutant {
 /// A test by its binary and its full name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Test {
-    /// `lib`, or the name of an integration test.
+    /// `lib`, `models` for a model of the library, or the name of an integration test.
     binary: String,
     name: String,
 }
@@ -112,6 +112,11 @@ impl Patch {
         self.hunks.iter().flat_map(|hunk| &hunk.lines).any(|(_, line)| line.contains("mutant!("))
     }
 
+    /// Returns whether the test is a model, whose build has the model checker.
+    fn is_model(&self) -> bool {
+        self.test.binary == "models"
+    }
+
     /// Returns the changes of the sources. The context and the old lines of each hunk must be in the file
     /// exactly once, in any place, so that a patch survives changes around it.
     fn edits(&self, sources: &Sources) -> Result<Vec<Edit>, Box<dyn Error>> {
@@ -178,7 +183,7 @@ pub(crate) fn check() -> Result<(), Box<dyn Error>> {
         patch.edits(&sources)?;
         let name = patch.test.name.rsplit("::").next().unwrap_or_default();
         let (declared, folder) =
-            (format!("fn {name}("), if patch.test.binary == "lib" { "src" } else { "tests" });
+            (format!("fn {name}("), if patch.test.binary == "it" { "tests" } else { "src" });
         if !sources.iter().any(|(path, text)| path.starts_with(folder) && text.contains(&declared))
         {
             return Err(format!("{}: there is no test {name}", patch.name).into());
@@ -190,15 +195,17 @@ pub(crate) fn check() -> Result<(), Box<dyn Error>> {
 
 /// Applies the patches to a copy of the workspace, and runs the test of each.
 ///
-/// As many patches as possible are in one build. An environment variable chooses one at run time.
+/// As many patches as possible are in one build. An environment variable chooses one at run time. If
+/// `only_models` is set, patches whose test is not a model are left out.
 ///
 /// # Errors
 ///
 /// A patch does not apply or compile, a test fails without its patch, or it passes with it.
-pub(crate) fn replay() -> Result<(), Box<dyn Error>> {
+pub(crate) fn replay(only_models: bool) -> Result<(), Box<dyn Error>> {
     let copy = Copy::new()?;
     let original = sources()?;
     let (mut left, mut survivors, mut count) = (patches()?, Vec::new(), 0);
+    left.retain(|patch| patch.is_model() || !only_models);
     while !left.is_empty() {
         let mut round = Round::default();
         left = round.fill(left, &original)?;
@@ -207,7 +214,8 @@ pub(crate) fn replay() -> Result<(), Box<dyn Error>> {
         *patched.get_mut(Path::new("src/lib.rs")).ok_or("src/lib.rs is not there")? += SWITCH;
         write(&copy.tree, &patched)?;
         println!("building {} patches", round.patches.len());
-        if !copy.cargo(&["--no-run", "--lib", "--tests"]).status()?.success() {
+        let is_model = round.patches.iter().any(Patch::is_model);
+        if !copy.build(is_model).status()?.success() {
             return Err("the patched crate does not compile".into());
         }
         for patch in round.patches {
@@ -247,7 +255,10 @@ impl Round {
         for patch in patches {
             let edits = patch.edits(sources)?;
             let is_alone = |patch: &Patch| !patch.is_switched();
-            let fits = self.patches.last().is_none_or(|last| !is_alone(last) && !is_alone(&patch))
+            let fits_last = |last: &Patch| {
+                last.is_model() == patch.is_model() && !is_alone(last) && !is_alone(&patch)
+            };
+            let fits = self.patches.last().is_none_or(fits_last)
                 && !edits.iter().any(|edit| self.edits.iter().any(|other| other.overlaps(edit)));
             if fits {
                 self.edits.extend(edits);
@@ -289,11 +300,30 @@ impl Copy {
         cargo
     }
 
+    fn models(&self) -> Command {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(&self.tree).stdin(Stdio::null());
+        models::configure(&mut cargo, &self.target.with_file_name("models")).arg("--quiet");
+        cargo
+    }
+
+    /// Returns the command that builds the tests, or the models.
+    fn build(&self, is_model: bool) -> Command {
+        if !is_model {
+            return self.cargo(&["--no-run", "--lib", "--tests"]);
+        }
+        let mut cargo = self.models();
+        cargo.arg("--no-run");
+        cargo
+    }
+
     /// Runs a test with this mutant.
     fn run(&self, test: &Test, mutant: &str) -> io::Result<Outcome> {
-        let binary: &[&str] =
-            if test.binary == "lib" { &["--lib"] } else { &["--test", &test.binary] };
-        let mut cargo = self.cargo(binary);
+        let mut cargo = match &*test.binary {
+            "models" => self.models(),
+            "lib" => self.cargo(&["--lib"]),
+            binary => self.cargo(&["--test", binary]),
+        };
         cargo.args(["--", "--exact", &test.name]).env("SERVICE_TOKENS_MUTANT", mutant);
         let output = cargo.output()?;
         if !String::from_utf8_lossy(&output.stdout).contains("running 1 test") {

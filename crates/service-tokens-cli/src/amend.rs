@@ -5,6 +5,7 @@ use service_tokens::network::Network;
 use service_tokens::{AmendRequest, ScopeSet};
 
 use crate::args::Args;
+use crate::clock_check;
 use crate::exit::Exit;
 use crate::output::{description, note};
 use crate::settings::Access;
@@ -85,7 +86,11 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     }
 
     let service = args.settings.open(Access::Write)?;
+    if let Some(Expiry::In(_)) = expires {
+        clock_check::warn(&service)?;
+    }
     let amended = block_on(service.all_owners().amend(id, request))?;
+    service.settle();
     let record = description(&amended.record);
     if amended.fields.is_empty() {
         note(format_args!("{record} has these values already. Nothing changed."));

@@ -12,10 +12,12 @@
 //! one.
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use lexopt::Arg;
 use service_tokens::TokenId;
 
+use crate::events::EventsOption;
 use crate::exit::Exit;
 use crate::import_form;
 use crate::settings::Settings;
@@ -23,6 +25,8 @@ use crate::value;
 
 /// Characters after the version character: 22 of the id, 43 of the secret, 6 of the checksum.
 const TOKEN_BODY: usize = 71;
+
+const VERSION: &str = concat!("service-tokens ", env!("CARGO_PKG_VERSION"), "\n");
 
 /// Refuses a command line in which any argument contains a token.
 pub(crate) fn refuse_tokens(args: impl Iterator<Item = OsString>) -> Result<(), Exit> {
@@ -106,6 +110,7 @@ impl Args {
                 Ok(None) => return Ok(None),
                 Ok(Some(Arg::Long(name))) => name.to_owned(),
                 Ok(Some(Arg::Short('h'))) => "help".to_owned(),
+                Ok(Some(Arg::Short('V'))) => "version".to_owned(),
                 Ok(Some(Arg::Short(_))) => {
                     return Err(
                         self.usage_error("options are written with two dashes and their full name")
@@ -130,11 +135,15 @@ impl Args {
         let mut settings = std::mem::take(&mut self.settings);
         match &*self.option {
             "help" => return Err(Exit::Help(self.help)),
-            "file" => {
-                let path = self.raw_value()?;
-                if settings.file.replace(path.into()).is_some() {
-                    return Err(self.usage_error("--file is given twice"));
-                }
+            "version" => return Err(Exit::Help(VERSION)),
+            "file" => self.set_path(&mut settings.file)?,
+            "events" => {
+                let path = PathBuf::from(self.raw_value()?);
+                self.set_events(&mut settings.events, EventsOption::File(path))?;
+            }
+            "no-events" => {
+                self.flag(&mut true)?;
+                self.set_events(&mut settings.events, EventsOption::Off)?;
             }
             "prefix" => self.set(&mut settings.prefix, value::prefix)?,
             "accept-prefix" => self.push(&mut settings.accepted, value::prefix)?,
@@ -154,6 +163,13 @@ impl Args {
         Ok(true)
     }
 
+    fn set_events(&self, slot: &mut EventsOption, events: EventsOption) -> Result<(), Exit> {
+        match std::mem::replace(slot, events) {
+            EventsOption::NextToTokens => Ok(()),
+            _ => Err(self.usage_error("--events and --no-events can be given once in all")),
+        }
+    }
+
     /// Reads the value of an option that can be given once.
     pub(crate) fn set<T>(
         &mut self,
@@ -165,6 +181,14 @@ impl Args {
         }
         *slot = Some(self.value(read)?);
         Ok(())
+    }
+
+    /// Reads the value of an option that is a path. It need not be UTF-8.
+    pub(crate) fn set_path(&mut self, slot: &mut Option<PathBuf>) -> Result<(), Exit> {
+        match slot.replace(self.raw_value()?.into()) {
+            None => Ok(()),
+            Some(_) => Err(self.usage_error(&format!("--{} is given twice", self.option))),
+        }
     }
 
     /// Reads the value of an option that can be repeated.
@@ -236,6 +260,14 @@ impl Args {
                 let ids = operands.iter().map(|id| value::id(id)).collect::<Result<_, _>>();
                 ids.map(Some).map_err(|error| self.usage_error(&format!("ID {error}")))
             }
+        }
+    }
+
+    /// Returns the operands, which are at least one path.
+    pub(crate) fn files(&self, name: &str) -> Result<&[String], Exit> {
+        match &self.operands[..] {
+            [] => Err(self.usage_error(&format!("{name} is missing"))),
+            files => Ok(files),
         }
     }
 

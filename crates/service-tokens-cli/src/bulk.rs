@@ -1,16 +1,19 @@
 //! The parts that the bulk verbs have in common, which are options, the confirmation and the progress.
 
-use service_tokens::TokenId;
 use service_tokens::bulk::{BulkError, BulkOutcome, BulkProgress};
+use service_tokens::{FileStore, TokenId, TokenService};
 
 use crate::args::Args;
+use crate::clock_check::{self, MAX_QUIET};
 use crate::exit::Exit;
 use crate::filters::Filters;
 use crate::outcome::Outcome;
 use crate::output::{note, print};
 use crate::progress::Progress;
 use crate::prompt::{ask, cancelled};
-use crate::settings::Access;
+use crate::session::Session;
+use crate::settings::{Access, Settings};
+use crate::stdio;
 use crate::value;
 
 /// The words of a bulk verb that changes all tokens that match filters.
@@ -32,11 +35,13 @@ pub(crate) struct BulkArgs {
     words: Words,
     dry_run: bool,
     expected: Option<u64>,
+    clock_is_right: bool,
 }
 
 impl BulkArgs {
     pub(crate) fn new(words: Words) -> Self {
-        Self { filters: Filters::default(), by: None, words, dry_run: false, expected: None }
+        let (filters, by, expected) = (Filters::default(), None, None);
+        Self { filters, by, words, dry_run: false, expected, clock_is_right: false }
     }
 
     /// Reads an option that every bulk verb has. Returns `false` if the option is not one.
@@ -44,6 +49,7 @@ impl BulkArgs {
         match option {
             "by" => args.set(&mut self.by, value::text)?,
             "dry-run" => args.flag(&mut self.dry_run)?,
+            "clock-is-right" => args.flag(&mut self.clock_is_right)?,
             _ if option.strip_prefix("yes-") == Some(self.words.verb) => {
                 args.set(&mut self.expected, value::number)?;
             }
@@ -52,37 +58,61 @@ impl BulkArgs {
         Ok(true)
     }
 
-    /// Returns the access to the file that the verb needs.
-    pub(crate) fn access(&self) -> Access {
-        if self.dry_run { Access::Read } else { Access::Write }
+    /// Opens the file with the access that the verb needs.
+    pub(crate) fn open(&self, settings: Settings) -> Result<Session, Exit> {
+        match self.dry_run {
+            true => {
+                stdio::require_stdout()?;
+                settings.open(Access::Read)
+            }
+            false => settings.open(Access::Write),
+        }
     }
 
     /// Confirms that this number of tokens shall be changed. The notes are shown before the question.
     ///
     /// Returns `false` if the verb ends here, because this is a dry run or because there are no tokens.
-    pub(crate) fn confirm(&self, count: u64, notes: &str) -> Result<bool, Exit> {
+    pub(crate) fn confirm(
+        &self,
+        service: &TokenService<FileStore>,
+        count: u64,
+        notes: &str,
+    ) -> Result<bool, Exit> {
         let Words { verb, found, found_without_filter, none } = self.words;
+        let doubt = match count > 0 && self.filters.is_by_clock() {
+            true => clock_check::ahead(service, MAX_QUIET)?,
+            false => None,
+        };
         if self.dry_run {
+            clock_check::show(doubt);
             print(count)?;
+        }
+        if count == 0 {
+            self.filters.expect_known(service)?;
+        }
+        if self.dry_run {
             return Ok(false);
         }
         if count == 0 {
             note(none);
             return Ok(false);
         }
-        let found = if self.filters.is_empty() { found_without_filter } else { found };
-        match self.expected {
-            Some(expected) if expected != count => Err(Exit::Failed(format!(
-                "--yes-{verb} is {expected}, but {count} {found}: nothing was changed"
-            ))),
-            Some(_) => Ok(true),
-            None => {
-                note(format_args!("{count} {found}.\n{notes}"));
-                match ask(&format!("Type {count} to {verb} them:"))? == count.to_string() {
-                    true => Ok(true),
-                    false => Err(cancelled()),
-                }
-            }
+        let is_all = self.filters.is_empty();
+        let found = if is_all { found_without_filter } else { found };
+        let filters = if is_all { String::new() } else { format!(": {}", self.filters.text()) };
+        if let Some(expected) = self.expected.filter(|expected| *expected != count) {
+            return Err(Exit::Failed(format!(
+                "--yes-{verb} is {expected}, but {count} {found}{filters}: nothing was changed"
+            )));
+        }
+        clock_check::confirm_clock(doubt, self.clock_is_right, self.expected.is_some())?;
+        if self.expected.is_some() {
+            return Ok(true);
+        }
+        note(format_args!("{count} {found}{}\n{notes}", if is_all { "." } else { &filters }));
+        match ask(&format!("Type {count} to {verb} them:"))? == count.to_string() {
+            true => Ok(true),
+            false => Err(cancelled()),
         }
     }
 }

@@ -58,6 +58,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
         request = request.reason(reason);
     }
     let ended = block_on(view.end_older_secret(id, request))?;
+    service.settle();
     let record = description(&ended.record);
     match ended.already_ended {
         true => note(format_args!("The older secret of {record} had ended. Nothing changed.")),

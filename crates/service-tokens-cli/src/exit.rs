@@ -2,12 +2,24 @@
 
 use std::error::Error;
 use std::io::{self, ErrorKind, Write};
-use std::process::ExitCode;
 
 use service_tokens::ManageError;
 use service_tokens::record::{Field, InvalidField, RotateDenied, Rule};
 
 use crate::output::{TYPE_HINT, note};
+use crate::stdio;
+
+/// The status of a command that failed, was refused or was cancelled, or whose output was lost.
+pub(crate) const FAILED: u8 = 1;
+
+const USAGE: u8 = 2;
+
+const ROWS_REFUSED: u8 = 3;
+
+/// The status of a command whose changes are in effect, and whose events could not be written.
+pub(crate) const EVENTS_UNWRITTEN: u8 = 4;
+
+const UNKNOWN_VALUE: u8 = 5;
 
 /// The reason for which the program ends early.
 #[derive(Debug)]
@@ -20,17 +32,18 @@ pub(crate) enum Exit {
     Failed(String),
     /// Rows of an import were refused. Status 3.
     Refused(String),
+    /// A filter names a value that no record has. Status 5.
+    Unknown(String),
     /// The operation failed, and all messages are written already. Status 1.
     Silent,
-    /// The reader of the output has closed the pipe, as `| head` does. Status 0.
-    PipeClosed,
 }
 
 impl Exit {
-    /// Creates the exit for an error of standard output.
+    /// Creates the exit for an error of standard output. A reader that closes the pipe early, as `| head` does,
+    /// needs no message.
     pub(crate) fn output(error: io::Error) -> Self {
         match error.kind() {
-            ErrorKind::BrokenPipe => Self::PipeClosed,
+            ErrorKind::BrokenPipe => Self::Silent,
             _ => Self::Failed(format!("writing to standard output: {error}")),
         }
     }
@@ -45,37 +58,37 @@ impl Exit {
         Self::Failed(with_causes(error))
     }
 
-    /// Writes the message and returns the exit code.
-    pub(crate) fn report(self) -> ExitCode {
-        match self {
-            Self::Help(help) => match io::stdout().write_all(help.as_bytes()) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => Self::output(error).report(),
+    /// Writes the message and returns the exit status.
+    pub(crate) fn report(self) -> u8 {
+        let (message, status) = match self {
+            Self::Help(help) => match stdio::require_stdout() {
+                Ok(()) => match io::stdout().write_all(help.as_bytes()) {
+                    Ok(()) => return 0,
+                    Err(error) => return Self::output(error).report(),
+                },
+                Err(error) => return error.report(),
             },
-            Self::Usage(message) => {
-                note(format_args!("service-tokens: {message}"));
-                ExitCode::from(2)
-            }
-            Self::Failed(message) => {
-                note(format_args!("service-tokens: {message}"));
-                ExitCode::FAILURE
-            }
-            Self::Refused(message) => {
-                note(format_args!("service-tokens: {message}"));
-                ExitCode::from(3)
-            }
-            Self::Silent => ExitCode::FAILURE,
-            Self::PipeClosed => ExitCode::SUCCESS,
-        }
+            Self::Usage(message) => (message, USAGE),
+            Self::Failed(message) => (message, FAILED),
+            Self::Refused(message) => (message, ROWS_REFUSED),
+            Self::Unknown(message) => (message, UNKNOWN_VALUE),
+            Self::Silent => return FAILED,
+        };
+        note(format_args!("service-tokens: {message}"));
+        status
     }
 }
 
-/// Returns an error's message followed by the messages of its causes.
+/// Returns an error's message followed by the messages of its causes. Some errors contain the message of their
+/// cause already, and then it is not repeated.
 pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut message = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
-        message = format!("{message}: {inner}");
+        let text = inner.to_string();
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
         cause = inner.source();
     }
     message

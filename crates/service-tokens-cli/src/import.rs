@@ -10,12 +10,15 @@ use futures_lite::future::block_on;
 use service_tokens::{FileStore, ManageError, MemoryStore, Record, TokenId, TokenService};
 
 use crate::args::Args;
+use crate::clock_check;
 use crate::exit::{Exit, with_causes};
 use crate::import_form::Hash;
 use crate::import_rows::{Defaults, Import, Refused, Rows, read};
 use crate::output::note;
 use crate::progress::Progress;
+use crate::session::Session;
 use crate::settings::Access;
+use crate::stdio;
 use crate::value::{self, Expiry};
 
 pub(crate) const HELP: &str = "\
@@ -42,7 +45,7 @@ databases print it, such as 2026-01-02 03:04:05.5. Without a zone it is in UTC.
 
   --owner OWNER         the owner of rows without one
   --type TYPE           the type of rows without one
-  --issued-by TEXT      the importer of rows without one
+  --by TEXT             the importer of rows without one; also --issued-by
   --expires WHEN        the end of rows without one (default: 90d)
   --dry-run             check all rows and change nothing
   --skip-refused        import the other rows if some are refused
@@ -71,6 +74,9 @@ The exit status is 3 if at least one row was refused.
 /// How many rows are imported at a time. The file store writes them together.
 const WORKERS: usize = 16;
 
+/// The number of rows after which their events are delivered, so that the queue of events has room.
+const MAX_WAITING: usize = 256;
+
 /// The maximum number of rows that are listed for one reason.
 const MAX_LISTED: usize = 100;
 
@@ -93,7 +99,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
         match &*option {
             "owner" => args.set(&mut defaults.owner, value::text)?,
             "type" => args.set(&mut defaults.token_type, value::text)?,
-            "issued-by" => args.set(&mut defaults.issued_by, value::text)?,
+            "by" | "issued-by" => args.set(&mut defaults.issued_by, value::text)?,
             "expires" => args.set(&mut defaults.expires, Expiry::parse)?,
             "dry-run" => args.flag(&mut dry_run)?,
             "skip-refused" => args.flag(&mut skip_refused)?,
@@ -102,6 +108,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     }
     let [path] = args.operands(["ROWS.csv"])?;
     let hash = hash(&args)?;
+    stdio::require_stderr_for_report()?;
     // Errors of the other options are found before the rows are read.
     let in_memory = args.settings.build(MemoryStore::new())?;
     let exists = args.settings.path()?.exists();
@@ -212,11 +219,8 @@ fn find(service: &TokenService<FileStore>, row: &Import) -> Result<Found, Exit> 
 }
 
 /// Imports the rows, several at a time.
-fn import_all(
-    service: &TokenService<FileStore>,
-    rows: Vec<Import>,
-    report: Report,
-) -> Result<(), Exit> {
+fn import_all(service: &Session, rows: Vec<Import>, report: Report) -> Result<(), Exit> {
+    clock_check::warn(service)?;
     let (next, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
     let shared = Mutex::new((report, Progress::new("importing"), None));
     let work = || {
@@ -240,7 +244,11 @@ fn import_all(
                     *cause = Some(error);
                 }
             }
-            progress.update((report.imported + report.already_imported) as u64, rows.len() as u64);
+            let done = report.imported + report.already_imported;
+            if done.is_multiple_of(MAX_WAITING) {
+                service.deliver();
+            }
+            progress.update(done as u64, rows.len() as u64);
         }
     };
     thread::scope(|scope| {
@@ -250,6 +258,7 @@ fn import_all(
     });
     let (report, progress, cause) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
     drop(progress);
+    service.settle();
     match cause {
         None => report.end("imported"),
         Some(error) => {

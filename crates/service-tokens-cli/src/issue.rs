@@ -1,12 +1,17 @@
 //! `service-tokens issue`
 
+use std::path::Path;
+
 use futures_lite::future::block_on;
 use service_tokens::{IssueRequest, MemoryStore, ScopeSet, TokenType};
 
 use crate::args::Args;
+use crate::clock_check;
 use crate::exit::Exit;
-use crate::output::{description, expiry, note, print_token, time};
-use crate::settings::Access;
+use crate::out_file::OutFile;
+use crate::output::{description, expiry, hand_over, time};
+use crate::settings::{Access, Settings};
+use crate::stdio;
 use crate::value::{self, Expiry};
 
 pub(crate) const HELP: &str = "\
@@ -25,12 +30,13 @@ if there is none.
                         (12h)
   --scope SCOPE         a scope that replaces the scopes of the type; repeatable
   --metadata KEY=VALUE  a note; repeatable, each key once
-  --issued-by TEXT      the person or program that issues the token
+  --by TEXT             the person or program that issues the token; also
+                        --issued-by
+  --out FILE            write the token to this file, as described in
+                        `service-tokens rotate --help`
 
-To write the token to a file that only you can read:
-
-  (umask 077; service-tokens issue --type connector --owner acme \\
-      --issued-to 'nightly backup' > token)
+  service-tokens issue --type connector --owner acme \\
+      --issued-to 'nightly backup' --out token
 
 `service-tokens --help` lists the options for every verb.
 ";
@@ -38,13 +44,15 @@ To write the token to a file that only you can read:
 pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let (mut token_type, mut owner, mut issued_to, mut issued_by) = (None, None, None, None);
     let (mut expires, mut not_before) = (None, None);
+    let mut out = None;
     let (mut scopes, mut metadata) = (Vec::new(), Vec::new());
     while let Some(option) = args.next_option()? {
         match &*option {
             "type" => args.set(&mut token_type, value::text)?,
             "owner" => args.set(&mut owner, value::text)?,
             "issued-to" => args.set(&mut issued_to, value::text)?,
-            "issued-by" => args.set(&mut issued_by, value::text)?,
+            "by" | "issued-by" => args.set(&mut issued_by, value::text)?,
+            "out" => args.set_path(&mut out)?,
             "expires" => args.set(&mut expires, Expiry::parse)?,
             "not-before" => args.set(&mut not_before, value::time_ahead)?,
             "scope" => args.push(&mut scopes, value::text)?,
@@ -91,17 +99,33 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     // The request is tried in memory first, so that a refused request creates no file.
     let _ =
         block_on(args.settings.build(MemoryStore::new())?.owner(&owner).issue(request.clone()))?;
+    let out = prepare_output(out.as_deref(), &args.settings)?;
     let service = args.settings.open(Access::WriteOrCreate)?;
+    if let Some(out) = &out {
+        out.expect_no_other(&service, None)?;
+    }
+    clock_check::warn(&service)?;
     let issued = block_on(service.owner(&owner).issue(request))?;
-    // The program that reads the token from a pipe may open the file at once.
+    // The program that reads the token from a pipe may open the file at once. This also writes the event.
     drop(service);
     let record = &issued.record;
     let start = record.not_before().map(|start| format!("Accepted from {}. ", time(start)));
-    note(format_args!(
-        "Issued {}.\n{}Expires: {}. The token is shown only once:",
+    let about = format!(
+        "Issued {}.\n{}Expires: {}.",
         description(record),
         start.unwrap_or_default(),
         expiry(record.expires_at()),
-    ));
-    print_token(&issued)
+    );
+    hand_over(&issued, out, &about)
+}
+
+/// Prepares the file of `--out`, or checks standard output, before a token is made.
+pub(crate) fn prepare_output(
+    out: Option<&Path>,
+    settings: &Settings,
+) -> Result<Option<OutFile>, Exit> {
+    match out {
+        Some(path) => OutFile::prepare(path, settings).map(Some),
+        None => stdio::require_stdout_for_token().map(|()| None),
+    }
 }

@@ -103,17 +103,21 @@ impl Object {
     /// Closes the object and escapes invisible characters. JSON does not require these escapes, but a
     /// terminal that shows the object does.
     fn finish(self) -> String {
-        let mut object = String::with_capacity(self.0.len() + 1);
-        for c in self.0.chars() {
-            if c.is_ascii_graphic() || c == ' ' || c.escape_debug().len() == 1 {
-                object.push(c);
-                continue;
-            }
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                object.push_str(&format!("\\u{unit:04x}"));
-            }
-        }
-        object.push('}');
-        object
+        escape_invisible(&(self.0 + "}"))
     }
+}
+
+/// Escapes the invisible characters in a JSON text.
+pub(crate) fn escape_invisible(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii_graphic() || c == ' ' || c.escape_debug().len() == 1 {
+            escaped.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            escaped.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    escaped
 }

@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::filters::{Filters, filters_help};
 use crate::output::{TYPE_HINT, note, unusable_reason};
 use crate::settings::Access;
+use crate::stdio;
 use crate::table::Table;
 use crate::{json, value};
 
@@ -84,6 +85,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
         request = request.order(Order::OldestFirst);
     }
 
+    stdio::require_stdout()?;
     let service = args.settings.open(Access::Read)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut table = Table::default();
@@ -113,6 +115,9 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     out.flush().map_err(Exit::output)?;
     if listed == 0 {
         note("No tokens match.");
+        for unknown in filters.unknown(&service)? {
+            note(format_args!("warning: {unknown}"));
+        }
     }
     if unknown_type && !as_json {
         note(TYPE_HINT);

@@ -17,10 +17,13 @@
 mod amend;
 mod args;
 mod bulk;
+mod clock_check;
 mod csv;
 mod descendants;
 mod end_older;
+mod events;
 mod exit;
+mod file_kind;
 mod filters;
 mod import;
 mod import_form;
@@ -30,11 +33,13 @@ mod issue;
 mod json;
 mod lines;
 mod list;
+mod out_file;
 mod outcome;
 mod output;
 mod progress;
 mod prompt;
 mod purge;
+mod replay_revocations;
 mod report_leak;
 mod resume;
 mod resume_all;
@@ -42,9 +47,11 @@ mod revoke;
 mod revoke_all;
 mod rotate;
 mod scanner_regex;
+mod session;
 mod settings;
 mod several;
 mod show;
+mod stdio;
 mod suspend;
 mod suspend_all;
 mod suspensions;
@@ -65,23 +72,24 @@ in a token file.
   service-tokens VERB --help        describes one verb
 
 Verbs:
-  issue           create a token and print it once
-  verify          check the tokens on standard input
-  list            list tokens
-  show            show everything that is stored about one token
-  rotate          give a token a new secret and print it once
-  suspend         suspend tokens by id, with or without the tokens below them
-  suspend-all     suspend every token that matches filters
-  resume          resume suspended tokens by id, or end one suspension of them
-  resume-all      end one suspension of every token that matches filters
-  amend           change the label or expiry, or take scopes away
-  end-older       end the older of two secrets, while the newest stays
-  revoke          revoke tokens by id, permanently
-  revoke-all      revoke every token that matches filters, permanently
-  report-leak     look for tokens in texts that leaked, and revoke them
-  import          import tokens of an older system by their digests
-  purge           remove the records of tokens that ended long ago
-  scanner-regex   print the expression with which secret scanners find tokens
+  issue               create a token and print it once
+  verify              check the tokens on standard input
+  list                list tokens
+  show                show everything that is stored about one token
+  rotate              give a token a new secret and print it once
+  suspend             suspend tokens by id, with or without those below them
+  suspend-all         suspend every token that matches filters
+  resume              resume suspended tokens by id, or end one suspension
+  resume-all          end one suspension of every token that matches filters
+  amend               change the label or expiry, or take scopes away
+  end-older           end the older of two secrets, while the newest stays
+  revoke              revoke tokens by id, permanently
+  revoke-all          revoke every token that matches filters, permanently
+  replay-revocations  revoke again what events name as revoked, in an old copy
+  report-leak         look for tokens in texts that leaked, and revoke them
+  import              import tokens of an older system by their digests
+  purge               remove the records of tokens that ended long ago
+  scanner-regex       print the expression with which scanners find tokens
 
 Options for every verb:
   --file PATH             the token file (default: the variable TOKENS_FILE).
@@ -89,6 +97,12 @@ Options for every verb:
                           can open it: stop the service, or use its own API.
                           While this program runs, and also while it waits for
                           an answer, the service cannot open the file
+  --events FILE           append an event for each change to this file, as one
+                          line of JSON (default: the path of the token file
+                          with .events.jsonl after it). A new file gets the
+                          owner, group and mode of the token file. If the file
+                          cannot be opened, nothing is changed
+  --no-events             write no events
   --prefix PREFIX         the service's prefix (default: acme_live)
   --accept-prefix PREFIX  also accept this older prefix; repeatable
   --type-def NAME=SCOPE,SCOPE
@@ -115,20 +129,26 @@ Options for every verb:
                             allow-guessing-from-ids
                                              allow fewer than 112 random bits
   -h, --help              show this help, or the help of the verb before it
+  -V, --version           show the version
 
 A duration is a number with s, m, h, d or w, such as 90d. A time is RFC 3339,
 such as 2027-01-01T00:00:00Z.
 
 A token is never an argument, because arguments are visible in shell histories.
-`issue` and `rotate` print the new token alone on standard output, and all other
-information on standard error.
+`issue` and `rotate` print the new token alone on standard output, or write it
+to the file of --out. All other information is on standard error.
 
 Exit status:
   0   success
-  1   refused, not found, cancelled or failed; for `verify`, at least one line
-      was not accepted
+  1   refused, not found, cancelled or failed, or output was lost; for `verify`,
+      at least one line was not accepted
   2   the command line is wrong; no file was opened
   3   for `import`, at least one row was refused
+  4   the changes are in effect, but their events could not be written. They are
+      on standard error
+  5   nothing was changed, because no record has the value of a filter, such as
+      an owner or a type with a typing error; for `replay-revocations`, because
+      no id has a record
 ";
 
 struct Verb {
@@ -151,6 +171,11 @@ const VERBS: &[Verb] = &[
     Verb { name: "end-older", help: end_older::HELP, run: end_older::run },
     Verb { name: "revoke", help: revoke::HELP, run: revoke::run },
     Verb { name: "revoke-all", help: revoke_all::HELP, run: revoke_all::run },
+    Verb {
+        name: "replay-revocations",
+        help: replay_revocations::HELP,
+        run: replay_revocations::run,
+    },
     Verb { name: "report-leak", help: report_leak::HELP, run: report_leak::run },
     Verb { name: "import", help: import::HELP, run: import::run },
     Verb { name: "purge", help: purge::HELP, run: purge::run },
@@ -158,10 +183,12 @@ const VERBS: &[Verb] = &[
 ];
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(exit) => exit.report(),
-    }
+    let status = run().map_or_else(Exit::report, |()| 0);
+    ExitCode::from(match status {
+        _ if events::are_unwritten() => exit::EVENTS_UNWRITTEN,
+        0 if output::are_notes_lost() => exit::FAILED,
+        status => status,
+    })
 }
 
 fn run() -> Result<(), Exit> {

@@ -8,6 +8,7 @@ use service_tokens::{FileStore, ManageError, TokenId, TokenService};
 
 use crate::exit::{Exit, with_causes};
 use crate::output::{note, visible};
+use crate::session::Session;
 
 /// The maximum number of failures that are listed by id. The bulk operations of the library have the
 /// same limit.
@@ -69,12 +70,7 @@ impl Outcome {
     }
 
     /// Writes the report and compacts the file.
-    pub(crate) fn report(
-        self,
-        verb: &str,
-        noun: &str,
-        service: &TokenService<FileStore>,
-    ) -> Result<(), Exit> {
+    pub(crate) fn report(self, verb: &str, noun: &str, service: &Session) -> Result<(), Exit> {
         let summary = format!("{verb} {} {noun}.", self.done);
         self.finish(&summary, &verb.to_lowercase(), noun, service)
     }
@@ -85,8 +81,9 @@ impl Outcome {
         summary: &str,
         verb: &str,
         noun: &str,
-        service: &TokenService<FileStore>,
+        service: &Session,
     ) -> Result<(), Exit> {
+        service.settle();
         note(summary);
         for (id, error) in &self.failures {
             note(format_args!("{id}: {}", visible(&with_causes(error))));
@@ -113,7 +110,7 @@ fn compact(service: &TokenService<FileStore>) {
             sizes.bytes_before, sizes.bytes_after
         )),
         Err(error) => note(format_args!(
-            "The file could not be compacted, which needs free space for a copy of the live records: {}",
+            "The file could not be compacted, so the old one stays in use: {}",
             with_causes(&error)
         )),
     }

@@ -2,16 +2,32 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use service_tokens::store::LastUsed;
 use service_tokens::{Issued, Record, Refusal, TokenService};
 
 use crate::exit::Exit;
+use crate::out_file::{NotWritten, OutFile};
+use crate::stdio;
 
-/// Writes a line to standard error. A closed standard error does not stop the work.
+/// Whether a line for standard error was lost.
+static NOTES_LOST: AtomicBool = AtomicBool::new(false);
+
+/// Returns whether a line for standard error was lost.
+pub(crate) fn are_notes_lost() -> bool {
+    NOTES_LOST.load(Ordering::Relaxed)
+}
+
+/// Writes a line to standard error. A failure does not stop the work, but the status is then not that of a
+/// success.
 pub(crate) fn note(text: impl Display) {
-    let _ = writeln!(io::stderr(), "{text}");
+    // In one write, so that lines of several programs do not mix.
+    let line = format!("{text}\n");
+    if io::stderr().write_all(line.as_bytes()).is_err() {
+        NOTES_LOST.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Writes a line to standard output.
@@ -19,18 +35,47 @@ pub(crate) fn print(line: impl Display) -> Result<(), Exit> {
     writeln!(io::stdout(), "{line}").map_err(Exit::output)
 }
 
-/// Writes a new token alone on a line of standard output. No other function shows a token.
-pub(crate) fn print_token(issued: &Issued) -> Result<(), Exit> {
+/// Writes a new token to the file of `--out`, or alone on a line of standard output. No other function shows a
+/// token. The note is written before it.
+pub(crate) fn hand_over(issued: &Issued, out: Option<OutFile>, about: &str) -> Result<(), Exit> {
+    let Some(out) = out else {
+        note(format_args!("{about} It is shown only once:"));
+        return print_token(issued);
+    };
+    let path = out.path().display().to_string();
+    match out.finish(issued.token.expose_secret()) {
+        Ok(()) => {
+            note(format_args!("{about} It is in {path}."));
+            Ok(())
+        }
+        Err(NotWritten { error, token_in: Some(file) }) => Err(Exit::Failed(format!(
+            "the token could not be put into {path}: {error}\nhint: it is in {}",
+            file.display()
+        ))),
+        // The token is the only copy, so standard output is better than losing it.
+        Err(NotWritten { error, token_in: None }) => {
+            note(format_args!(
+                "{about} It could not be written to {path}: {error}\nIt is shown only once, on standard output:"
+            ));
+            stdio::require_stdout_for_token().map_err(|_| lost(issued, &error))?;
+            print_token(issued).and(Err(Exit::Silent))
+        }
+    }
+}
+
+fn print_token(issued: &Issued) -> Result<(), Exit> {
     let mut out = io::stdout().lock();
     let written = writeln!(out, "{}", issued.token.expose_secret()).and_then(|()| out.flush());
     // A closed pipe is a failure here, because the secret is lost.
-    written.map_err(|error| {
-        Exit::Failed(format!(
-            "the token could not be written to standard output, and it cannot be shown again: \
-             {error}\nhint: `service-tokens rotate {} --at-once` gives it a new secret",
-            issued.record.id()
-        ))
-    })
+    written.map_err(|error| lost(issued, &error))
+}
+
+fn lost(issued: &Issued, error: &io::Error) -> Exit {
+    Exit::Failed(format!(
+        "the token could not be written to standard output, and it cannot be shown again: {error}\n\
+         hint: `service-tokens rotate {} --at-once --replacing newest` gives it a new secret",
+        issued.record.id()
+    ))
 }
 
 /// Escapes a text that another person wrote, so that a terminal can show it. Line breaks, escape

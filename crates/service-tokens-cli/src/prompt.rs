@@ -3,14 +3,22 @@
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use crate::exit::Exit;
+use crate::stdio;
 
 /// The maximum length of an answer in bytes.
 const MAX_ANSWER_LEN: u64 = 1_000;
 
 /// Asks a question and returns the trimmed answer, which is empty at the end of standard input.
 pub(crate) fn ask(question: &str) -> Result<String, Exit> {
-    let mut stderr = io::stderr().lock();
     // If the person cannot see the question, an answer is not a confirmation.
+    if !stdio::shows_questions() {
+        return Err(Exit::Failed(
+            "the question could not be shown, because standard error is closed or /dev/null: nothing was \
+             changed"
+                .into(),
+        ));
+    }
+    let mut stderr = io::stderr().lock();
     write!(stderr, "{question} ")
         .and_then(|()| stderr.flush())
         .map_err(|error| Exit::Failed(format!("the question could not be shown: {error}")))?;

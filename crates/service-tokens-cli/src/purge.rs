@@ -4,13 +4,17 @@ use futures_lite::future::block_on;
 
 use crate::args::Args;
 use crate::bulk;
+use crate::clock_check::{self, clock_help};
 use crate::exit::Exit;
-use crate::output::{note, print, time};
+use crate::filters::Filters;
+use crate::output::{note, print, time, visible};
 use crate::prompt::confirm;
 use crate::settings::Access;
+use crate::stdio;
 use crate::value;
 
-pub(crate) const HELP: &str = "\
+pub(crate) const HELP: &str = concat!(
+    "\
 Removes the records of tokens that expired or were revoked long ago. A record
 also says who revoked the token, when and why, and this information is lost too.
 Purging ends no token, so it is of no help in an incident. The command shows the
@@ -18,24 +22,36 @@ number of records and asks for a confirmation. At the end it compacts the file.
 
   service-tokens purge --retention 180d [OPTIONS]
 
-  --retention DURATION    remove records that ended longer ago than this; at
-                          least 1d
-  --owner OWNER           only records of this owner
-  --include-imported      also records of imported tokens; the same import would
-                          make those tokens valid again
-  --dry-run               print the number of records and change nothing
-  --yes                   do not ask for a confirmation
+  --retention DURATION      remove records that ended longer ago than this; at
+                            least 1d
+  --owner OWNER             only records of this owner
+  --include-imported        also records of imported tokens; the same import
+                            would make those tokens valid again
+  --by TEXT                 the person or program that purges; only the events
+                            file has it
+  --dry-run                 print the number of records and change nothing
+  --yes                     do not ask for a confirmation
+",
+    clock_help!(),
+    "
+The command asks whether the clock of this machine is right if it is later than
+the newest time in the file by more than the retention or 30 days, or if it
+would remove every record. With --yes it then changes nothing.
 
 `service-tokens --help` lists the options for every verb.
-";
+"
+);
 
 pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
-    let (mut retention, mut owner, mut dry_run, mut yes) = (None, None, false, false);
+    let (mut retention, mut filters, mut by) = (None, Filters::default(), None);
+    let (mut dry_run, mut yes, mut clock_is_right) = (false, false, false);
     let mut include_imported = false;
     while let Some(option) = args.next_option()? {
         match &*option {
             "retention" => args.set(&mut retention, value::duration)?,
-            "owner" => args.set(&mut owner, value::text)?,
+            "owner" => drop(filters.take("owner", &mut args)?),
+            "by" => args.set(&mut by, value::text)?,
+            "clock-is-right" => args.flag(&mut clock_is_right)?,
             "include-imported" => args.flag(&mut include_imported)?,
             "dry-run" => args.flag(&mut dry_run)?,
             "yes" => args.flag(&mut yes)?,
@@ -44,15 +60,26 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     }
     let [] = args.operands([])?;
     let retention = args.required(retention, "retention")?;
+    let owner = filters.filter().owner;
 
-    let access = if dry_run { Access::Read } else { Access::Write };
-    let service = args.settings.open(access)?;
+    args.settings.events_by = by;
+    let service = match dry_run {
+        true => {
+            stdio::require_stdout()?;
+            args.settings.open(Access::Read)?
+        }
+        false => args.settings.open(Access::Write)?,
+    };
     let view = service.owner_or_all(owner.as_deref());
     let purge = || match include_imported {
         true => view.purge(retention).include_imported(),
         false => view.purge(retention),
     };
     let count = block_on(purge().count())?;
+    let doubt = match count {
+        0 => None,
+        _ => clock_check::before_removing(&service, count, retention)?,
+    };
     // Without this answer, an operator would look for an error in the other options.
     let retained = match count == 0 && !include_imported {
         true => block_on(view.purge(retention).include_imported().count())?,
@@ -65,16 +92,30 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
         ));
     }
     if dry_run {
-        return print(count);
+        clock_check::show(doubt);
+        print(count)?;
+    }
+    if count == 0 {
+        filters.expect_known(&service)?;
+    }
+    if dry_run {
+        return Ok(());
     }
     if count == 0 {
         note(if retained > 0 { "Nothing changed." } else { "No records match. Nothing changed." });
         return Ok(());
     }
+    clock_check::confirm_clock(doubt, clock_is_right, yes)?;
     if !yes {
-        // With a wrong clock, a record that ended today can look old. So the time is shown.
+        let whose = match &owner {
+            Some(owner) => format!("records of the owner '{}'", visible(owner)),
+            None => "records of all owners".into(),
+        };
+        // With a wrong clock, a record that ended today can look old. So the times are shown.
         note(format_args!(
-            "{count} records match. The clock of this machine shows {}.\nA removed record cannot be recovered.",
+            "{count} {whose} match, which ended before {}. The clock of this machine shows {}.\n\
+             A removed record cannot be recovered.",
+            time(service.now() - retention),
             time(service.now())
         ));
         confirm("Remove these records?")?;

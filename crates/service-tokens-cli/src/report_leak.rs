@@ -13,6 +13,7 @@ use crate::exit::{Exit, with_causes};
 use crate::lines::{Line, Lines, MAX_LINE_LEN};
 use crate::output::{note, visible};
 use crate::settings::Access;
+use crate::stdio;
 use crate::value;
 
 pub(crate) const HELP: &str = "\
@@ -85,6 +86,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
         request = request.reason(reason);
     }
 
+    stdio::require_stdout()?;
     let mut input = Lines::new(io::stdin().lock());
     input.wait().map_err(Exit::input)?;
     let access = if action == LeakAction::Report { Access::Read } else { Access::Write };
@@ -99,6 +101,8 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
             continue;
         };
         let (report, is_done) = report(&service, &line, action, &request)?;
+        // The answer below says that the action was done.
+        service.settle();
         failed |= !is_done || !is_settled(&report);
         not_ours |= matches!(report.outcome, LeakOutcome::NotOurs(_));
         writeln!(out, "{}", answer(&report)).map_err(Exit::output)?;

@@ -3,9 +3,7 @@
 use chrono::{DateTime, Utc};
 use futures_lite::future::block_on;
 use service_tokens::record::{Suspension, SuspensionMatch};
-use service_tokens::{
-    FileStore, Filter, ManageError, ResumeRequest, Resumed, State, TokenId, TokenService,
-};
+use service_tokens::{Filter, ManageError, ResumeRequest, Resumed, State, TokenId};
 
 use crate::args::Args;
 use crate::bulk;
@@ -13,6 +11,7 @@ use crate::descendants;
 use crate::exit::Exit;
 use crate::output::{description, note};
 use crate::prompt::confirm;
+use crate::session::Session;
 use crate::settings::Access;
 use crate::several;
 use crate::suspensions::{Matching, NO_SUCH, Named, named_help, others, running};
@@ -88,12 +87,13 @@ pub(crate) fn resume_request(by: Option<String>) -> ResumeRequest {
 }
 
 impl Resumption {
-    fn one(&self, service: &TokenService<FileStore>, id: TokenId) -> Result<(), Exit> {
+    fn one(&self, service: &Session, id: TokenId) -> Result<(), Exit> {
         let record = block_on(service.all_owners().get(id))?.record;
         let mut matching = self.matching(service);
         matching.add(&record);
         self.confirm(&matching)?;
         let resumed = self.resume(service, id)?;
+        service.settle();
         let token = description(&record);
         let remaining: Vec<&Suspension> =
             running(resumed.record.suspensions(), service.now()).collect();
@@ -112,21 +112,21 @@ impl Resumption {
         Ok(())
     }
 
-    fn several(&self, service: &TokenService<FileStore>, ids: &[TokenId]) -> Result<(), Exit> {
+    fn several(&self, service: &Session, ids: &[TokenId]) -> Result<(), Exit> {
         let found = several::find(service.all_owners(), ids)?;
         let mut matching = self.matching(service);
         found.records.iter().for_each(|record| matching.add(record));
         self.confirm(&matching)?;
         let now = service.now();
-        let outcome =
-            found.each("resuming", |id| Ok(has_running(&self.resume(service, id)?.ended, now)));
+        let outcome = found
+            .each("resuming", service, |id| Ok(has_running(&self.resume(service, id)?.ended, now)));
         matching.report(outcome, service)?;
         found.expect_known(ids)
     }
 
     fn with_descendants(
         &self,
-        service: &TokenService<FileStore>,
+        service: &Session,
         ids: &[TokenId],
         which: &SuspensionMatch,
     ) -> Result<(), Exit> {
@@ -147,7 +147,7 @@ impl Resumption {
         found.expect_known(ids)
     }
 
-    fn matching(&self, service: &TokenService<FileStore>) -> Matching {
+    fn matching(&self, service: &Session) -> Matching {
         Matching::new(self.which.clone(), service.now())
     }
 
@@ -159,11 +159,7 @@ impl Resumption {
         confirm(&matching.question())
     }
 
-    fn resume(
-        &self,
-        service: &TokenService<FileStore>,
-        id: TokenId,
-    ) -> Result<Resumed, ManageError> {
+    fn resume(&self, service: &Session, id: TokenId) -> Result<Resumed, ManageError> {
         let (view, request) = (service.all_owners(), self.request.clone());
         match &self.which {
             Some(which) => block_on(view.resume_only(id, which.clone(), request)),

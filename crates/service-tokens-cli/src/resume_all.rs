@@ -5,9 +5,11 @@ use service_tokens::State;
 
 use crate::args::Args;
 use crate::bulk::{self, BulkArgs, Words};
+use crate::clock_check::clock_help;
 use crate::descendants;
 use crate::exit::Exit;
 use crate::filters::filters_help;
+use crate::output::note;
 use crate::resume::resume_request;
 use crate::suspensions::{Matching, NO_SUCH, Named, named_help};
 
@@ -31,7 +33,9 @@ compacts the file.
   --dry-run                 print the number of tokens and change nothing
   --yes-resume NUMBER       do not ask for a confirmation: end the suspension if
                             exactly this many tokens have it, otherwise none
-
+",
+    clock_help!(),
+    "
 The suspension must be named, so that ending one incident does not end another.
 `service-tokens show` shows the suspensions of a token.
 
@@ -56,7 +60,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let [] = args.operands([])?;
     let which = named.required(&args, "the command")?;
 
-    let service = args.settings.open(bulk.access())?;
+    let service = bulk.open(args.settings)?;
     let view = service.all_owners();
     let filter = bulk.filters.filter();
     let resumptions =
@@ -65,7 +69,8 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let mut matching = Matching::new(Some(which.clone()), service.now());
     let suspended = filter.clone().states(State::Suspended);
     descendants::for_each(view, suspended, |record| matching.add(record))?;
-    if !bulk.confirm(count, &matching.notes())? {
+    matching.hint().into_iter().for_each(note);
+    if !bulk.confirm(&service, count, &matching.notes())? {
         return Ok(());
     }
     let outcome =

@@ -4,6 +4,7 @@ use futures_lite::future::block_on;
 
 use crate::args::Args;
 use crate::bulk::{self, BulkArgs, Words};
+use crate::clock_check::clock_help;
 use crate::descendants;
 use crate::exit::Exit;
 use crate::filters::filters_help;
@@ -30,7 +31,9 @@ again to revoke the rest. At the end it compacts the file.
   --dry-run                 print the number of tokens and change nothing
   --yes-revoke NUMBER       do not ask for a confirmation: revoke the tokens if
                             there are exactly this many, otherwise none
-
+",
+    clock_help!(),
+    "
 `service-tokens --help` lists the options for every verb.
 "
 );
@@ -55,7 +58,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     }
     let [] = args.operands([])?;
 
-    let service = args.settings.open(bulk.access())?;
+    let service = bulk.open(args.settings)?;
     let view = service.all_owners();
     let (filter, request) = (bulk.filters.filter(), revoke_request(bulk.by.clone(), reason));
     let selection = match with_descendants {
@@ -66,7 +69,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
         Some(selection) => selection.live,
         None => block_on(view.revoke_all(filter.clone(), request.clone()).count())?,
     };
-    if !bulk.confirm(count, "A revoked service token cannot be recovered.")? {
+    if !bulk.confirm(&service, count, "A revoked service token cannot be recovered.")? {
         return Ok(());
     }
     let outcome = match selection {

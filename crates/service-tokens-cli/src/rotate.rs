@@ -5,8 +5,10 @@ use service_tokens::RotateRequest;
 use service_tokens::record::ReplacedSecret;
 
 use crate::args::Args;
+use crate::clock_check;
 use crate::exit::Exit;
-use crate::output::{description, expiry, note, print_token, time};
+use crate::issue::prepare_output;
+use crate::output::{description, expiry, hand_over, time};
 use crate::settings::Access;
 use crate::value::{self, Expiry};
 
@@ -29,6 +31,15 @@ output. The id does not change.
   --replacing oldest    during an overlap: end the oldest secret now
   --expires WHEN        a new expiry, as in `service-tokens issue` (default: the
                         expiry does not change)
+  --by TEXT             the person or program that rotates it
+  --out FILE            write the token to this file instead of standard output
+
+The file of --out is replaced only if the command succeeds. A refusal leaves it
+as it is, so an earlier token in it is not lost. If it has a live token with
+another id, the command refuses. A new file can be read only by its user, and an
+existing one retains its owner, group and mode. Links, pipes and devices are
+refused. If the file cannot be written after the rotation, the token goes to
+standard output, and the exit status is 1.
 
 `service-tokens --help` lists the options for every verb. The new token gets the
 prefix of --prefix.
@@ -44,7 +55,7 @@ fn replaced_secret(text: &str) -> Result<ReplacedSecret, String> {
 
 pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let (mut at_once, mut overlap, mut first_use) = (false, None, None);
-    let (mut replacing, mut expires) = (None, None);
+    let (mut replacing, mut expires, mut by, mut out) = (None, None, None, None);
     while let Some(option) = args.next_option()? {
         match &*option {
             "at-once" => args.flag(&mut at_once)?,
@@ -52,6 +63,8 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
             "until-first-use" => args.set(&mut first_use, value::duration)?,
             "replacing" => args.set(&mut replacing, replaced_secret)?,
             "expires" => args.set(&mut expires, Expiry::parse)?,
+            "by" => args.set(&mut by, value::text)?,
+            "out" => args.set_path(&mut out)?,
             _ => return Err(args.unknown_option(&option)),
         }
     }
@@ -74,10 +87,20 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     if let Some(expires) = expires {
         request = expires.set_in_rotation(request);
     }
+    if let Some(by) = by {
+        request = request.by(by);
+    }
 
+    let out = prepare_output(out.as_deref(), &args.settings)?;
     let service = args.settings.open(Access::Write)?;
+    if let Some(out) = &out {
+        out.expect_no_other(&service, Some(id))?;
+    }
+    if overlap.or(first_use).is_some() || matches!(expires, Some(Expiry::In(_))) {
+        clock_check::warn(&service)?;
+    }
     let rotated = block_on(service.all_owners().rotate(id, request))?;
-    // The program that reads the token from a pipe may open the file at once.
+    // The program that reads the token from a pipe may open the file at once. This also writes the event.
     drop(service);
     let record = &rotated.record;
     let older = match record.overlap(record.secret_created_at()) {
@@ -88,10 +111,10 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
         Some(overlap) => format!("The older secret ends at {}.", time(overlap.ends_at)),
         None => "The older secret has ended.".into(),
     };
-    note(format_args!(
-        "Rotated {}.\n{older} The token expires: {}. It is shown only once:",
+    let about = format!(
+        "Rotated {}.\n{older} The token expires: {}.",
         description(record),
         expiry(record.expires_at()),
-    ));
-    print_token(&rotated)
+    );
+    hand_over(&rotated, out, &about)
 }

@@ -3,6 +3,7 @@
 use crate::args::Args;
 use crate::exit::Exit;
 use crate::output::print;
+use crate::stdio;
 
 pub(crate) const HELP: &str = "\
 Prints the regular expression with which secret scanners find the service's
@@ -16,5 +17,6 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
         return Err(args.unknown_option(&option));
     }
     let [] = args.operands([])?;
+    stdio::require_stdout()?;
     print(service_tokens::token::scanner_regex(&args.settings.prefixes()?))
 }

@@ -3,19 +3,23 @@
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use service_tokens::file::{FileStoreOptions, OpenError};
 use service_tokens::steps::Prefix;
 use service_tokens::{
-    FileStore, InvalidScope, MemoryStore, Policy, TokenService, TokenStore, TokenType,
+    FileStore, InvalidScope, MemoryStore, Policy, TokenService, TokenServiceBuilder, TokenStore,
+    TokenType,
 };
 
+use crate::events::{EventsFile, EventsOption};
 use crate::exit::{Exit, with_causes};
 use crate::import_form::FormOption;
 use crate::output::note;
 use crate::progress::Progress;
+use crate::session::Session;
+use crate::stdio;
 
 const PREFIX: &str = "acme_live";
 
@@ -53,6 +57,9 @@ pub(crate) struct Settings {
     pub(crate) import_forms: Vec<FormOption>,
     pub(crate) max_lifetime: Option<Duration>,
     pub(crate) allow_never: bool,
+    pub(crate) events: EventsOption,
+    /// The person or program that acts, for events that have no such field.
+    pub(crate) events_by: Option<String>,
 }
 
 impl Settings {
@@ -84,10 +91,41 @@ impl Settings {
 
     /// Opens the file and builds the service. Errors in these options are found before the file is
     /// opened.
-    pub(crate) fn open(self, access: Access) -> Result<TokenService<FileStore>, Exit> {
+    pub(crate) fn open(self, access: Access) -> Result<Session, Exit> {
         let path = self.path()?;
         self.build(MemoryStore::new())?;
-        self.build(open_store(&path, access)?)
+        if access != Access::Read {
+            stdio::require_stderr()?;
+        } else {
+            return Ok(Session::new(self.build(open_store(&path, access)?)?, None));
+        }
+        // A refused events file must not leave an empty token file behind.
+        let events_before = match path.exists() {
+            true => None,
+            false => self.open_events(&path)?,
+        };
+        let store = open_store(&path, access).inspect_err(|_| {
+            events_before.iter().for_each(EventsFile::discard);
+        })?;
+        let events = match events_before {
+            None => self.open_events(&path)?,
+            before => before,
+        };
+        if let Some(events) = &events {
+            events.belong_to(store.path());
+        }
+        let mut builder = self.builder(store)?;
+        if let Some(events) = &events {
+            builder = builder.events(events.clone());
+        }
+        Ok(Session::new(builder.build().map_err(|error| Exit::failed(&error))?, events))
+    }
+
+    fn open_events(&self, tokens: &Path) -> Result<Option<EventsFile>, Exit> {
+        match self.events.path(tokens) {
+            Some(path) => EventsFile::open(&path, self.events_by.clone()).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Returns the path of the token file.
@@ -103,6 +141,10 @@ impl Settings {
 
     /// Builds the service over a store.
     pub(crate) fn build<S: TokenStore>(&self, store: S) -> Result<TokenService<S>, Exit> {
+        self.builder(store)?.build().map_err(|error| Exit::failed(&error))
+    }
+
+    fn builder<S: TokenStore>(&self, store: S) -> Result<TokenServiceBuilder<S>, Exit> {
         let types = self.types()?;
         let mut policy = Policy::new().allow_never(self.allow_never);
         if let Some(max_lifetime) = self.max_lifetime {
@@ -122,11 +164,11 @@ impl Settings {
         for FormOption { form, .. } in &self.import_forms {
             builder = builder.import_form(form.clone());
         }
-        builder.build().map_err(|error| Exit::failed(&error))
+        Ok(builder)
     }
 }
 
-fn open_store(path: &PathBuf, access: Access) -> Result<FileStore, Exit> {
+fn open_store(path: &Path, access: Access) -> Result<FileStore, Exit> {
     let mut progress = Progress::new("reading the file");
     let options = FileStoreOptions::new()
         .read_only(access == Access::Read)
@@ -137,12 +179,8 @@ fn open_store(path: &PathBuf, access: Access) -> Result<FileStore, Exit> {
     if report.created {
         note(format_args!("Created {}.", store.path().display()));
     }
-    if let Some(tail) = report.truncated_tail {
-        note(format_args!(
-            "The file ends with an unfinished write of {} bytes, which is ignored. The service never \
-             reported that this write succeeded.",
-            tail.bytes
-        ));
+    for warning in &report.warnings {
+        note(format_args!("warning: {warning}"));
     }
     if access != Access::Read && store.is_read_only() {
         return Err(Exit::Failed(format!(

@@ -10,7 +10,11 @@ use crate::exit::Exit;
 use crate::outcome::Outcome;
 use crate::output::{description, note};
 use crate::progress::Progress;
+use crate::session::Session;
 use crate::value;
+
+/// The number of operations after which their events are delivered, so that the queue of events has room.
+pub(crate) const MAX_WAITING: u64 = 256;
 
 /// Returns the ids of the arguments, or those on standard input if the argument is `-`.
 pub(crate) fn ids(args: &Args, yes: bool) -> Result<Vec<TokenId>, Exit> {
@@ -76,6 +80,7 @@ impl Found {
     pub(crate) fn each(
         &self,
         doing: &'static str,
+        service: &Session,
         operation: impl Fn(TokenId) -> Result<bool, ManageError>,
     ) -> Outcome {
         let mut progress = Progress::new(doing);
@@ -83,6 +88,9 @@ impl Found {
         for (id, at) in self.records.iter().map(Record::id).zip(1..) {
             if !outcome.add_one(id, operation(id)) {
                 break;
+            }
+            if at % MAX_WAITING == 0 {
+                service.deliver();
             }
             progress.update(at, total);
         }

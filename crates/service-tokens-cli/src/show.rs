@@ -13,6 +13,7 @@ use crate::output::{
     TYPE_HINT, exact_time, expiry, last_used, note, state, time, unusable_reason, visible,
 };
 use crate::settings::Access;
+use crate::stdio;
 
 pub(crate) const HELP: &str = "\
 Shows everything that is stored about one token. The token itself is not stored,
@@ -47,6 +48,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     }
     let id = args.id()?;
 
+    stdio::require_stdout()?;
     let service = args.settings.open(Access::Read)?;
     let stored = block_on(service.all_owners().get(id))?;
     let mut out = io::stdout().lock();

@@ -3,13 +3,15 @@
 use chrono::{DateTime, Utc};
 use futures_lite::future::block_on;
 use service_tokens::record::Suspension;
-use service_tokens::{FileStore, SuspendRequest, TokenId, TokenService};
+use service_tokens::{SuspendRequest, TokenId};
 
 use crate::args::Args;
 use crate::bulk;
+use crate::clock_check;
 use crate::exit::Exit;
 use crate::output::{description, note, time};
 use crate::prompt::confirm;
+use crate::session::Session;
 use crate::settings::Access;
 use crate::several;
 use crate::suspensions::{count_of_others, running};
@@ -56,6 +58,9 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let ids = several::ids(&args, yes)?;
     let request = suspend_request(until, by.clone(), reason.clone());
     let service = args.settings.open(Access::Write)?;
+    if until.is_some() {
+        clock_check::warn(&service)?;
+    }
     if with_descendants {
         return suspend_with_descendants(&service, &ids, &request, yes);
     }
@@ -91,7 +96,7 @@ pub(crate) fn suspend_request(
 }
 
 fn suspend_one(
-    service: &TokenService<FileStore>,
+    service: &Session,
     id: TokenId,
     request: SuspendRequest,
     is_this: impl Fn(&Suspension) -> bool,
@@ -104,6 +109,7 @@ fn suspend_one(
         confirm("Suspend this token?")?;
     }
     let suspended = block_on(view.suspend(id, request))?;
+    service.settle();
     let (this, others): (Vec<_>, Vec<_>) = running(suspended.record.suspensions(), service.now())
         .partition(|suspension| is_this(suspension));
     let end = this.first().and_then(|suspension| suspension.until);
@@ -123,7 +129,7 @@ fn suspend_one(
 }
 
 fn suspend_several(
-    service: &TokenService<FileStore>,
+    service: &Session,
     ids: &[TokenId],
     request: &SuspendRequest,
     yes: bool,
@@ -134,7 +140,7 @@ fn suspend_several(
         found.describe();
         confirm(&format!("Suspend these {} tokens?", found.records.len()))?;
     }
-    let outcome = found.each("suspending", |id| {
+    let outcome = found.each("suspending", service, |id| {
         let suspended = block_on(view.suspend(id, request.clone()))?;
         Ok(!suspended.already_suspended)
     });
@@ -143,7 +149,7 @@ fn suspend_several(
 }
 
 fn suspend_with_descendants(
-    service: &TokenService<FileStore>,
+    service: &Session,
     ids: &[TokenId],
     request: &SuspendRequest,
     yes: bool,

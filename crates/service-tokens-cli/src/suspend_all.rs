@@ -4,6 +4,7 @@ use futures_lite::future::block_on;
 
 use crate::args::Args;
 use crate::bulk::{self, BulkArgs, Words};
+use crate::clock_check::{self, clock_help};
 use crate::exit::Exit;
 use crate::filters::filters_help;
 use crate::output::exact_time;
@@ -32,7 +33,9 @@ rest. At the end it compacts the file.
   --dry-run                 print the number of tokens and change nothing
   --yes-suspend NUMBER      do not ask for a confirmation: suspend the tokens if
                             there are exactly this many, otherwise none
-
+",
+    clock_help!(),
+    "
 `service-tokens --help` lists the options for every verb.
 "
 );
@@ -57,12 +60,19 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     }
     let [] = args.operands([])?;
 
-    let service = args.settings.open(bulk.access())?;
+    let service = bulk.open(args.settings)?;
+    if until.is_some() {
+        clock_check::warn(&service)?;
+    }
     let view = service.all_owners();
     let request = suspend_request(until, bulk.by.clone(), reason);
     let suspensions = || view.suspend_all(bulk.filters.filter(), request.clone());
     let count = block_on(suspensions().count())?;
-    if !bulk.confirm(count, "They are refused until the suspension ends or they are resumed.")? {
+    if !bulk.confirm(
+        &service,
+        count,
+        "They are refused until the suspension ends or they are resumed.",
+    )? {
         return Ok(());
     }
     let suspensions = suspensions();

@@ -5,16 +5,20 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use futures_lite::future::block_on;
 use service_tokens::record::{Suspension, SuspensionMatch};
-use service_tokens::{FileStore, Record, State, TokenId, TokenService};
+use service_tokens::{Record, State, TokenId};
 
 use crate::args::Args;
 use crate::exit::Exit;
 use crate::outcome::Outcome;
-use crate::output::{description, exact_time, time, visible};
+use crate::output::{description, exact_time, note, time, visible};
+use crate::session::Session;
 use crate::value;
 
 /// The answer to a named suspension that no token has.
 pub(crate) const NO_SUCH: &str = "No token has such a suspension. Nothing changed.";
+
+/// The number of names of suspensions from which on no further ones are collected.
+const MAX_NAMES: usize = 10;
 
 /// The maximum number of tokens that are listed before a question.
 const MAX_LISTED: usize = 20;
@@ -115,12 +119,14 @@ pub(crate) struct Matching {
     /// Those of the tokens that have other suspensions too.
     staying: BTreeSet<TokenId>,
     listed: Vec<String>,
+    /// The names of suspensions of tokens that are not selected.
+    other_names: BTreeSet<String>,
 }
 
 impl Matching {
     pub(crate) fn new(which: Option<SuspensionMatch>, now: DateTime<Utc>) -> Self {
         let (tokens, staying) = (BTreeSet::new(), BTreeSet::new());
-        Self { which, now, tokens, staying, listed: Vec::new() }
+        Self { which, now, tokens, staying, listed: Vec::new(), other_names: BTreeSet::new() }
     }
 
     /// Adds a token if it has a suspension to end.
@@ -128,6 +134,9 @@ impl Matching {
         let (ends, stays): (Vec<_>, Vec<_>) = running(record.suspensions(), self.now)
             .partition(|suspension| self.selects(suspension));
         let is_suspended = record.state(self.now) == State::Suspended;
+        if is_suspended && ends.is_empty() && self.other_names.len() < MAX_NAMES {
+            self.other_names.extend(stays.iter().map(|suspension| name(suspension)));
+        }
         if !is_suspended || ends.is_empty() || !self.tokens.insert(record.id()) {
             return;
         }
@@ -177,6 +186,16 @@ impl Matching {
         notes
     }
 
+    /// Returns a hint with the suspensions that exist, if none is selected. The command line may have a typing
+    /// error.
+    pub(crate) fn hint(&self) -> Option<String> {
+        if !self.tokens.is_empty() || self.other_names.is_empty() {
+            return None;
+        }
+        let names: Vec<&str> = self.other_names.iter().map(|name| &**name).collect();
+        Some(format!("hint: these tokens have other suspensions: {}", names.join("; ")))
+    }
+
     /// Returns the question whether these suspensions shall end.
     pub(crate) fn question(&self) -> String {
         match (self.tokens.len(), self.staying.len()) {
@@ -188,11 +207,7 @@ impl Matching {
 
     /// Reports the result of the resumption. A token with another suspension was not resumed, although a
     /// suspension of it has ended.
-    pub(crate) fn report(
-        &self,
-        outcome: Outcome,
-        service: &TokenService<FileStore>,
-    ) -> Result<(), Exit> {
+    pub(crate) fn report(&self, outcome: Outcome, service: &Session) -> Result<(), Exit> {
         let nothing = outcome.done == 0 && self.tokens.is_empty();
         let summary = match &self.which {
             None if nothing => "No token was suspended. Nothing changed.".into(),
@@ -215,6 +230,7 @@ impl Matching {
                 }
             }
         };
+        self.hint().into_iter().for_each(note);
         outcome.finish(&summary, "resumed", "tokens", service)
     }
 }

@@ -10,6 +10,7 @@ use crate::exit::{Exit, with_causes};
 use crate::lines::{Line, Lines, MAX_LINE_LEN};
 use crate::output::{expiry, note, visible};
 use crate::settings::Access;
+use crate::stdio;
 use crate::value;
 
 pub(crate) const HELP: &str = "\
@@ -49,6 +50,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
             .map_err(|error| args.usage_error(&format!("--require: {error}")))?,
     };
 
+    stdio::require_stdout()?;
     let stdin = io::stdin().lock();
     let is_terminal = stdin.is_terminal();
     let mut input = Lines::new(stdin);
@@ -74,10 +76,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
             Err(reason) => writeln!(out, "refused {reason}"),
         };
         // A line whose answer could not be written does not count as accepted.
-        written.map_err(|error| match Exit::output(error) {
-            Exit::PipeClosed => Exit::Silent,
-            other => other,
-        })?;
+        written.map_err(Exit::output)?;
     }
     match (lines, refused) {
         (0, _) => Err(Exit::Failed("standard input contains no line".into())),

@@ -43,7 +43,7 @@ pub(crate) fn advice(error: &OpenError) -> Option<&'static str> {
         OpenError::Locked { .. } => {
             Some("Another process uses this folder. Stop it, or choose another --folder.")
         }
-        OpenError::Damaged { .. } => Some(
+        OpenError::Damaged { .. } | OpenError::Empty { .. } => Some(
             "Nothing was changed. Follow the steps in \
              src/manual/rotation_and_incidents.md#the-file-is-damaged of the repository.",
         ),

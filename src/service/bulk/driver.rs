@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use super::super::records::owned;
+use super::super::core::Core;
+use super::super::records::{Batch, owned};
 use super::super::tokens::View;
+use super::batched::BatchedFutures;
 use super::outcome::{BulkError, BulkOutcome};
 use super::progress::{BulkOperation, Cause, OnProgress, Progress};
 use crate::concurrency::yield_once::yield_once;
-use crate::concurrency::{BoxFuture, CONCURRENCY, ConcurrentFutures};
+use crate::concurrency::{BoxFuture, CONCURRENCY};
 use crate::error::ManageError;
 use crate::event::{Event, Operation, Purpose};
 use crate::store::{Filter, ListRequest, MAX_PAGE_LEN, Order, States, StoredRecord, TokenStore};
@@ -36,7 +38,7 @@ impl<'t, S: TokenStore> Scan<'t, S> {
         &self.filter
     }
 
-    /// Counts the records in one pass, changes none, and emits the event of the count.
+    /// Counts the records, changes none, and emits the event of the count.
     pub(super) async fn count(&self, operation: &impl BulkOperation) -> Result<u64, ManageError> {
         let audit = self.view.service.audit(Operation::Count, None);
         let outcome = self.count_pass(operation).await;
@@ -50,6 +52,10 @@ impl<'t, S: TokenStore> Scan<'t, S> {
             Some(id) => self.first(id, operation).await?.iter().count() as u64,
             None => 0,
         };
+        if operation.needs_all() {
+            let now = self.view.service.earlier().time;
+            return Ok(count + self.view.count_as_of(self.filter.clone(), now).await?);
+        }
         let mut cursor = None;
         loop {
             operation.check()?;
@@ -142,21 +148,10 @@ impl<'t, S: TokenStore> Scan<'t, S> {
         }))
     }
 
-    fn start<'a, O: BulkOperation>(
-        &'a self,
-        found: Vec<StoredRecord>,
-        operation: &'a O,
-    ) -> ConcurrentFutures<'a, (TokenId, Result<bool, ManageError>)> {
-        let events = &self.view.service.core.events;
-        let futures = found.into_iter().map(move |stored| -> BoxFuture<'a, _> {
-            Box::pin(async move {
-                let id = stored.record.id();
-                // The event of this record may wait for those of the embedder only.
-                let _room = events.room(Purpose::Bulk).await;
-                (id, operation.process(stored).await)
-            })
-        });
-        ConcurrentFutures::new(CONCURRENCY, futures)
+    /// Returns the most records of a page that are in progress at once. A filter by last use is checked again
+    /// when a record's turn begins, and a use after that is not seen. So fewer records begin together.
+    fn max_in_progress(&self) -> usize {
+        if self.filter.unused_since.is_some() { CONCURRENCY } else { MAX_PAGE_LEN }
     }
 
     /// Processes these records. After an error that stops the operation, records in progress are
@@ -167,7 +162,18 @@ impl<'t, S: TokenStore> Scan<'t, S> {
         operation: &O,
         progress: &mut Progress<'_, O>,
     ) -> Result<(), ManageError> {
-        let mut results = self.start(found, operation);
+        let Core { records, events, .. } = &*self.view.service.core;
+        let batch = Batch::default();
+        let futures = found.into_iter().map(|stored| -> BoxFuture<'_, _> {
+            let batch = &batch;
+            Box::pin(async move {
+                let id = stored.record.id();
+                // The event of this record may wait for those of the embedder only.
+                let _room = events.room(Purpose::Bulk).await;
+                (id, operation.process(stored, batch).await)
+            })
+        });
+        let mut results = BatchedFutures::new(records, &batch, self.max_in_progress(), futures);
         let mut ended = Ok(());
         while let Some((id, result)) = results.next().await {
             if let Err(error) = progress.count(id, result)

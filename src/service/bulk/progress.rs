@@ -1,6 +1,7 @@
 //! The counts of a running bulk operation, and its one event.
 
 use super::super::audit::GIVEN_UP;
+use super::super::records::Batch;
 use super::outcome::{BulkError, BulkFailure, BulkOutcome, BulkProgress};
 use crate::error::ManageError;
 use crate::event::{Event, Events, with_sources};
@@ -21,10 +22,17 @@ pub(super) trait BulkOperation: Send + Sync {
         true
     }
 
-    /// Processes a record, and returns whether that changed it. Another caller may have done it before.
+    /// Returns whether every record that the filter selects needs work. Then the store can count them.
+    fn needs_all(&self) -> bool {
+        false
+    }
+
+    /// Processes a listed record, and returns whether that changed it. Another caller may have done it before.
+    /// The calls of the store travel in the batch.
     fn process(
         &self,
         found: StoredRecord,
+        batch: &Batch,
     ) -> impl Future<Output = Result<bool, ManageError>> + Send;
 
     /// Returns the one event of the whole operation.

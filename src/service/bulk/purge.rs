@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::super::records::Batch;
 use super::super::tokens::{Tokens, View};
 use super::driver::Scan;
 use super::outcome::{BulkError, BulkOutcome, BulkProgress};
@@ -113,7 +114,7 @@ impl<'t, S: TokenStore> Purge<'t, S> {
         self
     }
 
-    /// Counts the records that [`run`](Self::run) would find now, in one pass that removes none.
+    /// Counts the records that [`run`](Self::run) would find now, and removes none.
     ///
     /// # Errors
     ///
@@ -214,12 +215,16 @@ impl<S: TokenStore> BulkOperation for Removal<'_, S> {
         self.includes_imported || !found.record.is_imported()
     }
 
-    async fn process(&self, found: StoredRecord) -> Result<bool, ManageError> {
+    fn needs_all(&self) -> bool {
+        self.includes_imported
+    }
+
+    async fn process(&self, found: StoredRecord, batch: &Batch) -> Result<bool, ManageError> {
         let service = self.view.service;
         let selects = |found: &StoredRecord| {
             self.filter.matches(&found.record, found.last_used, service.earlier().time)
         };
-        service.core.records.remove(found, selects).await
+        service.core.records.remove(found, batch, selects).await
     }
 
     fn event(&self, outcome: &BulkOutcome, stopped: Option<String>) -> Event {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::super::records::{Batch, Target};
 use super::super::request::ResumeRequest;
 use super::super::tokens::{Tokens, View};
 use super::driver::Scan;
@@ -231,12 +232,12 @@ impl<S: TokenStore> BulkOperation for Resumption<'_, S> {
         !matches!(found.record.resume(now, selects), Ok(None) | Err(ChangeDenied::Ended(_)))
     }
 
-    async fn process(&self, found: StoredRecord) -> Result<bool, ManageError> {
+    async fn process(&self, found: StoredRecord, batch: &Batch) -> Result<bool, ManageError> {
         let View { service, owner } = self.view;
-        let id = found.record.id();
-        let audit = service.audit(Operation::Resume, Some(id));
+        let audit = service.audit(Operation::Resume, Some(found.record.id()));
+        let target = Target::Listed(Box::new(found), batch);
         let selects = |suspension: &_| self.which.selects(suspension);
-        match service.resume_selected(owner, id, selects).await {
+        match service.resume_selected(owner, target, selects).await {
             // The token has ended, has no such suspension any more, or was purged since it was found.
             Err(ManageError::NotFound { .. } | ManageError::Ended { .. }) => {
                 audit.end_without_event();

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use super::super::records::{Batch, Target};
 use super::super::request::RevokeRequest;
 use super::super::tokens::{Tokens, View};
 use super::driver::{Scan, used_since_found};
 use super::outcome::{BulkError, BulkOutcome, BulkProgress};
 use super::progress::{BulkOperation, OnProgress};
 use crate::error::ManageError;
-use crate::event::Event;
+use crate::event::{Event, Operation};
 use crate::store::{Filter, States, StoredRecord, TokenStore};
 use crate::token::TokenId;
 
@@ -144,7 +145,7 @@ impl<'t, S: TokenStore> RevokeAll<'t, S> {
         self
     }
 
-    /// Counts the tokens that [`run`](Self::run) would find now, in one pass that changes none.
+    /// Counts the tokens that [`run`](Self::run) would find now, and changes none.
     ///
     /// # Errors
     ///
@@ -222,12 +223,19 @@ impl<S: TokenStore> BulkOperation for Revocation<'_, S> {
         self.view.service.check_revocation(&self.request)
     }
 
-    async fn process(&self, mut found: StoredRecord) -> Result<bool, ManageError> {
+    fn needs_all(&self) -> bool {
+        true
+    }
+
+    async fn process(&self, mut found: StoredRecord, batch: &Batch) -> Result<bool, ManageError> {
+        let View { service, owner } = self.view;
         if used_since_found(self.view, &self.filter, &mut found) {
             return Ok(false);
         }
-        let tokens: Tokens<'_, S> = self.view.into();
-        match tokens.revoke(found.record.id(), self.request.clone()).await {
+        let audit = service.audit(Operation::Revoke, Some(found.record.id()));
+        let target = Target::Listed(Box::new(found), batch);
+        let outcome = service.revoke_if(owner, target, &self.request, |_| Ok(())).await;
+        match audit.end(outcome, |revoked| self.request.revoked_event(revoked, None)) {
             Ok(revoked) => Ok(!revoked.already_revoked),
             // The record was purged since it was found.
             Err(ManageError::NotFound { .. }) => Ok(false),

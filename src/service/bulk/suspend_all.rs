@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use super::super::caller::Caller;
+use super::super::records::{Batch, Target};
 use super::super::request::SuspendRequest;
 use super::super::suspend::SuspensionSpan;
 use super::super::tokens::{Tokens, View};
@@ -269,15 +270,15 @@ impl<S: TokenStore> BulkOperation for BulkSuspension<'_, S> {
         !matches!(found.record.suspend(now, self.request.of(span, true)), Ok(None))
     }
 
-    async fn process(&self, mut found: StoredRecord) -> Result<bool, ManageError> {
+    async fn process(&self, mut found: StoredRecord, batch: &Batch) -> Result<bool, ManageError> {
         let View { service, owner } = self.view;
         if used_since_found(self.view, &self.filter, &mut found) {
             return Ok(false);
         }
         let (span, id) = (self.span?, found.record.id());
         let audit = service.audit(Operation::Suspend, Some(id));
-        let caller = Caller::Embedder(owner);
-        let suspended = match service.suspend_for(&caller, id, &self.request, span).await {
+        let (caller, target) = (Caller::Embedder(owner), Target::Listed(Box::new(found), batch));
+        let suspended = match service.suspend_for(&caller, target, &self.request, span).await {
             // The token has ended, or its record was purged, since it was found.
             Err(ManageError::NotFound { .. } | ManageError::Ended { .. }) => {
                 audit.end_without_event();

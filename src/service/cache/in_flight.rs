@@ -9,39 +9,45 @@
 //! each waiter gets an error, and the future is not polled again.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use crate::record::Record;
-use crate::store::StoreError;
+use crate::store::{StoreError, StoredRecord, Version};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// The result of a read from the store, which is a record or none.
 #[derive(Debug, Clone)]
 pub(in super::super) struct ReadResult {
-    pub(in super::super) record: Option<Arc<Record>>,
-    /// The monotonic time at which the read started.
+    /// Its last use is the one of that time, and the service does not use it.
+    pub(in super::super) stored: Option<Arc<StoredRecord>>,
+    /// The monotonic time at which the store was asked. It is after the start of the read if the read had
+    /// to wait in the queue of the gatherer.
     pub(in super::super) asked_at: Duration,
 }
 
 impl ReadResult {
     /// Returns whether both are copies of the same result.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        let same = match (&self.record, &other.record) {
+        let same = match (&self.stored, &other.stored) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             (one, other) => one.is_none() && other.is_none(),
         };
         same && self.asked_at == other.asked_at
     }
+
+    pub(super) fn version(&self) -> Option<Version> {
+        self.stored.as_ref().map(|stored| stored.version)
+    }
 }
 
 /// A read from the store.
 pub(in super::super) type ReadFuture =
-    Pin<Box<dyn Future<Output = Result<Option<Record>, StoreError>> + Send>>;
+    Pin<Box<dyn Future<Output = Result<ReadResult, StoreError>> + Send>>;
 
 pub(super) struct InFlightRead {
-    asked_at: Duration,
+    started_at: Duration,
     state: Mutex<ReadState>,
     wakers: Arc<WakerSet>,
     /// The number of waiters. It is incremented only under the lock of the shard.
@@ -50,8 +56,7 @@ pub(super) struct InFlightRead {
 
 enum ReadState {
     Pending(ReadFuture),
-    /// The result, or the text of the error, because an error cannot be cloned.
-    Done(Result<Option<Arc<Record>>, Arc<str>>),
+    Done(Result<ReadResult, StoreError>),
     Cancelled,
 }
 
@@ -76,17 +81,18 @@ impl Wake for WakerSet {
 }
 
 impl InFlightRead {
-    pub(super) fn new(asked_at: Duration, read: ReadFuture) -> Arc<Self> {
+    pub(super) fn new(started_at: Duration, read: ReadFuture) -> Arc<Self> {
         Arc::new(Self {
-            asked_at,
+            started_at,
             state: Mutex::new(ReadState::Pending(read)),
             wakers: Arc::default(),
             waiters: AtomicUsize::new(0),
         })
     }
 
-    pub(super) fn asked_at(&self) -> Duration {
-        self.asked_at
+    /// Returns the monotonic time at which the read started.
+    pub(super) fn started_at(&self) -> Duration {
+        self.started_at
     }
 
     pub(super) fn add_waiter(&self) {
@@ -111,12 +117,7 @@ impl InFlightRead {
             return Poll::Ready((Err(StoreError::unavailable("the store panicked")), false));
         };
         let outcome = match &mut *state {
-            ReadState::Done(Ok(record)) => {
-                return Poll::Ready((Ok(self.result(record.clone())), false));
-            }
-            ReadState::Done(Err(cause)) => {
-                return Poll::Ready((Err(StoreError::unavailable(cause.to_string())), false));
-            }
+            ReadState::Done(outcome) => return Poll::Ready((duplicate(outcome), false)),
             ReadState::Cancelled => {
                 return Poll::Ready((
                     Err(StoreError::unavailable("the read was cancelled")),
@@ -132,19 +133,13 @@ impl InFlightRead {
                 }
             }
         };
-        let (shared, own) = match outcome {
-            Ok(record) => {
-                let record = record.map(Arc::new);
-                (Ok(record.clone()), Ok(self.result(record)))
-            }
-            Err(error) => (Err(error.to_string().into()), Err(error)),
-        };
+        let shared = duplicate(&outcome);
         // The store's future is dropped after the lock is released, because its destructor may do
         // anything.
         let read = std::mem::replace(&mut *state, ReadState::Done(shared));
         drop(state);
         drop(read);
-        Poll::Ready((own, true))
+        Poll::Ready((outcome, true))
     }
 
     pub(super) fn wake_waiters(&self) {
@@ -158,8 +153,12 @@ impl InFlightRead {
         drop(state);
         drop(read);
     }
+}
 
-    fn result(&self, record: Option<Arc<Record>>) -> ReadResult {
-        ReadResult { record, asked_at: self.asked_at }
+/// Copies an outcome for another waiter. An error has the same kind.
+fn duplicate(outcome: &Result<ReadResult, StoreError>) -> Result<ReadResult, StoreError> {
+    match outcome {
+        Ok(result) => Ok(result.clone()),
+        Err(error) => Err(error.duplicate()),
     }
 }

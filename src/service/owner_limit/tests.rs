@@ -171,3 +171,30 @@ fn counts_in_progress_retain_what_they_need() {
     drop(late);
     assert_eq!(places(), None);
 }
+
+/// The draft is stored and confirmed after a count has listed its page.
+#[test]
+fn settled_draft_counts_for_earlier_counts_only() {
+    let limits = Limits::new();
+    limits.take(&[], 1, 1).unwrap().leave_to_draft();
+    assert!(limits.take(&[], 2, 1).is_none());
+    let earlier = limits.count(&[]);
+    limits.limits.settle(OWNER, id(1));
+    assert!(earlier.take(id(2), 1).is_none());
+    assert_eq!(limits.owners(), 0);
+    // The token ended, so no later count lists it.
+    assert!(limits.take(&[], 2, 1).is_some());
+}
+
+#[test]
+fn place_of_draft_ends_after_a_minute() {
+    let limits = Limits::new();
+    limits.take(&[], 1, 1).unwrap().leave_to_draft();
+    limits.manual.advance(UNKNOWN_FOR - Duration::from_micros(1));
+    assert!(limits.take(&[], 2, 1).is_none());
+    limits.manual.advance(Duration::from_micros(1));
+    assert!(limits.take(&[], 2, 1).is_some());
+    // A confirmation after the minute has no place to free.
+    limits.limits.settle(OWNER, id(1));
+    assert_eq!(limits.owners(), 0);
+}

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::cache::{Cache, Lookup, ReadFuture};
+use super::super::cache::{Cache, Lookup, ReadFuture, ReadResult};
 use super::super::core::TokenService;
+use super::super::gather::Gatherer;
 use super::super::records::find_in;
 use super::verdict::{Accepted, Denied, Freshness, Later, Use};
 use crate::check::RequestContext;
@@ -12,7 +13,7 @@ use crate::clock::Moment;
 use crate::digest::HashedSecret;
 use crate::record::Record;
 use crate::scope::Requirement;
-use crate::store::TokenStore;
+use crate::store::{StoredRecord, TokenStore};
 use crate::token::TokenId;
 
 impl<S: TokenStore> TokenService<S> {
@@ -47,9 +48,21 @@ impl<S: TokenStore> TokenService<S> {
         requirement: &Requirement,
         context: &RequestContext,
     ) -> Result<(Accepted, Moment), Denied> {
+        let used = |stored: &StoredRecord| stored.last_used.micros();
+        let gatherer = self.core.records.gatherer.as_ref();
+        let alone = gatherer.and_then(Gatherer::begin_alone);
+        if let (Some(gatherer), None) = (gatherer, &alone) {
+            let (found, sent_at) = gatherer.find_gathered(token.id()).await?;
+            let found = found.as_deref().map(|stored| (&stored.record, used(stored)));
+            return self.judge_answer(token, found, sent_at, requirement, context);
+        }
         let asked_at = self.core.clock.monotonic();
-        let found = self.core.records.store.find(token.id()).await?;
-        let found = found.as_ref().map(|stored| (&stored.record, stored.last_used.micros()));
+        let found = self.core.records.store.find(token.id()).await;
+        if let Some(alone) = alone {
+            alone.end();
+        }
+        let found = found?;
+        let found = found.as_ref().map(|stored| (&stored.record, used(stored)));
         self.judge_answer(token, found, asked_at, requirement, context)
     }
 
@@ -64,7 +77,7 @@ impl<S: TokenStore> TokenService<S> {
     ) -> Result<(Accepted, Moment), Denied> {
         let began = self.core.clock.monotonic();
         let id = token.id();
-        let mut lookup = cache.get(id, began, || self.read(id));
+        let mut lookup = cache.get(id, began, |now| self.read(id, now));
         loop {
             let (answer, is_latest) = match lookup {
                 Lookup::Cached(answer) => (answer, false),
@@ -73,7 +86,7 @@ impl<S: TokenStore> TokenService<S> {
                     let now = self.core.clock.monotonic();
                     if !started && !cache.is_fresh(answer.asked_at, now) {
                         // The joined read took too long, so its answer is too old for this verification.
-                        lookup = cache.get(id, now, || self.read(id));
+                        lookup = cache.get(id, now, |now| self.read(id, now));
                         continue;
                     }
                     let is_latest = started || answer.asked_at > began;
@@ -81,12 +94,12 @@ impl<S: TokenStore> TokenService<S> {
                 }
             };
             // The cache does not have last uses.
-            let found = answer.record.as_deref().map(|record| (record, None));
+            let found = answer.stored.as_deref().map(|stored| (&stored.record, None));
             let outcome = self.judge_answer(token, found, answer.asked_at, requirement, context);
             if outcome.is_ok() || is_latest {
                 return outcome;
             }
-            match cache.reread(id, &answer, self.core.clock.monotonic(), || self.read(id)) {
+            match cache.reread(id, &answer, self.core.clock.monotonic(), |now| self.read(id, now)) {
                 None => return outcome,
                 Some(later) => lookup = later,
             }
@@ -95,9 +108,18 @@ impl<S: TokenStore> TokenService<S> {
 
     /// Returns a read from the store. It owns what it needs, because any waiting verification may poll
     /// it.
-    fn read(&self, id: TokenId) -> ReadFuture {
+    fn read(&self, id: TokenId, asked_at: Duration) -> ReadFuture {
+        if let Some(gatherer) = self.core.records.gatherer.clone() {
+            return Box::pin(async move {
+                let (stored, asked_at) = gatherer.find(id).await?;
+                Ok(ReadResult { stored, asked_at })
+            });
+        }
         let store = self.core.records.store.clone();
-        Box::pin(async move { Ok(find_in(&*store, id).await?.map(|stored| stored.record)) })
+        Box::pin(async move {
+            let stored = find_in(&*store, id).await?.map(Arc::new);
+            Ok(ReadResult { stored, asked_at })
+        })
     }
 
     /// Decides on an answer of the store to a read that started at `asked_at`.

@@ -6,7 +6,7 @@ use super::verdict::Freshness;
 use crate::check::VerifiedToken;
 use crate::error::VerifyError;
 use crate::refusal::Refusal;
-use crate::store::TokenStore;
+use crate::store::{StoredRecord, TokenStore};
 
 impl<S: TokenStore> TokenService<S> {
     /// Checks whether a token that was verified before would still be accepted, and returns it with its
@@ -52,9 +52,9 @@ impl<S: TokenStore> TokenService<S> {
     /// ```
     pub async fn still_active(&self, token: &VerifiedToken) -> Result<VerifiedToken, VerifyError> {
         let id = token.id();
-        let asked_at = self.core.clock.monotonic();
-        let outcome = match self.core.records.find(id).await {
-            Ok(Some(stored)) => token
+        let decide = |found: Option<&StoredRecord>| {
+            let Some(stored) = found else { return Err(VerifyError::Refused(Refusal::UnknownId)) };
+            token
                 .matched_on(&stored.record, &self.core.digests)
                 .and_then(|matched| {
                     matched.authorize_by(
@@ -65,9 +65,21 @@ impl<S: TokenStore> TokenService<S> {
                         &self.core.rules,
                     )
                 })
-                .map_err(|refusal| VerifyError::refused(refusal, id, &ANY)),
-            Ok(None) => Err(VerifyError::Refused(Refusal::UnknownId)),
-            Err(error) => Err(error.into()),
+                .map_err(|refusal| VerifyError::refused(refusal, id, &ANY))
+        };
+        let mut asked_at = self.core.clock.monotonic();
+        let outcome = match &self.core.records.gatherer {
+            None => match self.core.records.find(id).await {
+                Ok(found) => decide(found.as_ref()),
+                Err(error) => Err(error.into()),
+            },
+            Some(gatherer) => match gatherer.find(id).await {
+                Ok((found, sent_at)) => {
+                    asked_at = sent_at;
+                    decide(found.as_deref())
+                }
+                Err(error) => Err(error.into()),
+            },
         };
         match outcome {
             Ok(verified) => {

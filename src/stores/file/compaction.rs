@@ -11,6 +11,9 @@
 //!
 //! The writer thread takes over between two batches ([`Prepared::hand_over`]): it copies the
 //! remaining frames, writes the header, syncs, locks and renames the new file, and continues in it.
+//!
+//! The new file has the owner, the group and the mode of the journal, or it is not put in place. It
+//! gets the owner when it is created, so that a process that may not give it stops at once.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -19,6 +22,7 @@ use std::sync::{Arc, mpsc};
 
 use hashbrown::HashMap;
 
+use super::access::FileAccess;
 use super::disk::{Directory, Disk};
 use super::failure::{Failure, closed};
 use super::format::{Body, Framer, HEADER_LEN, Header, Uses};
@@ -118,6 +122,19 @@ fn unwritten(error: std::io::Error) -> NotCompacted {
     NotCompacted::Failed(Failure::new("the compacted journal could not be written", error))
 }
 
+/// Returns the error of a new file that cannot have the access of the journal.
+fn not_given(access: FileAccess) -> impl FnOnce(std::io::Error) -> NotCompacted {
+    move |error| {
+        NotCompacted::Failed(Failure::unavailable(
+            format!(
+                "the compacted journal cannot have the owner, group and mode of the journal ({access}): \
+                 compact it as that user, who must be in that group"
+            ),
+            error,
+        ))
+    }
+}
+
 pub(super) type CompactionResult = Result<Box<Prepared>, NotCompacted>;
 
 /// The input of a compaction.
@@ -126,6 +143,8 @@ pub(super) struct CompactionJob {
     pub(super) new_path: PathBuf,
     pub(super) directory: Arc<dyn Directory>,
     pub(super) header: Header,
+    /// The access of the journal, or `None` on systems other than Unix.
+    pub(super) access: Option<FileAccess>,
     /// The durable length of the journal, updated by the writer.
     pub(super) durable_len: Arc<AtomicU64>,
     pub(super) cancelled: Arc<AtomicBool>,
@@ -270,7 +289,7 @@ impl NewFile {
     fn create(job: &CompactionJob) -> Result<Self, NotCompacted> {
         let disk = job.directory.create(&job.new_path).map_err(unwritten)?;
         let header = job.header.next_generation(job.header.last_version);
-        Ok(Self {
+        let mut new_file = Self {
             disk: Some(disk),
             path: job.new_path.clone(),
             directory: job.directory.clone(),
@@ -283,7 +302,12 @@ impl NewFile {
             unsynced: 0,
             pace: Some(Pace::new(job.durable_len.clone())),
             in_place: false,
-        })
+        };
+        if let Some(access) = job.access {
+            // The mode stays 0600 until the hand-over.
+            new_file.disk()?.give_owner(access).map_err(not_given(access))?;
+        }
+        Ok(new_file)
     }
 
     fn disk(&mut self) -> Result<&mut Box<dyn Disk>, NotCompacted> {
@@ -366,7 +390,10 @@ impl Prepared {
         new_file.header.last_version = last_version;
         let header = new_file.header;
         new_file.disk()?.write_at(0, &header.to_bytes()).map_err(unwritten)?;
-        new_file.disk()?.copy_permissions(journal.path()).map_err(unwritten)?;
+        // Read again, because an operator may have changed it in the meantime.
+        if let Some(access) = journal.access().map_err(NotCompacted::Failed)? {
+            new_file.disk()?.give(access).map_err(not_given(access))?;
+        }
         new_file.sync()?;
         // Locked before the rename, so that no other process finds the file unlocked.
         let lock = new_file.disk()?.lock().map_err(|error| match error {

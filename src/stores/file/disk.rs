@@ -1,9 +1,10 @@
 //! The file operations that the journal uses, behind traits so that tests can make them fail.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use super::access::FileAccess;
 use super::lock::{Lock, NotLocked, owner_only};
 
 /// A file that is open for writing.
@@ -18,8 +19,14 @@ pub(super) trait Disk: Send {
     /// Returns whether the path names this very file. Always `true` on systems where files have no
     /// identity.
     fn is_at(&self, path: &Path) -> io::Result<bool>;
-    /// Copies the permissions of the file at this path.
-    fn copy_permissions(&self, path: &Path) -> io::Result<()>;
+    /// Returns the number of names (hard links) of the file. Always 1 on systems other than Unix.
+    fn names(&self) -> io::Result<u64>;
+    /// Returns the owner, the group and the mode of the file, or `None` on systems other than Unix.
+    fn access(&self) -> io::Result<Option<FileAccess>>;
+    /// Gives the file an owner and a group, and leaves its mode.
+    fn give_owner(&self, access: FileAccess) -> io::Result<()>;
+    /// Gives the file an owner, a group and a mode.
+    fn give(&self, access: FileAccess) -> io::Result<()>;
     /// Takes the writer's lock on the file.
     fn lock(&self) -> Result<Option<Lock>, NotLocked>;
 }
@@ -31,7 +38,7 @@ pub(super) trait Directory: Send + Sync {
     /// Creates an empty file. An existing file with this name is removed first.
     fn create(&self, path: &Path) -> io::Result<Box<dyn Disk>>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Makes the names in the directory of this file durable.
+    /// Makes the names in the directory of this file durable. Callers use [`sync_names`].
     fn sync(&self, file: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
 }
@@ -58,8 +65,21 @@ impl Disk for File {
         is_at(self, path)
     }
 
-    fn copy_permissions(&self, path: &Path) -> io::Result<()> {
-        self.set_permissions(fs::metadata(path)?.permissions())
+    fn names(&self) -> io::Result<u64> {
+        names(self)
+    }
+
+    fn access(&self) -> io::Result<Option<FileAccess>> {
+        Ok(FileAccess::of(&self.metadata()?))
+    }
+
+    fn give_owner(&self, access: FileAccess) -> io::Result<()> {
+        access.give_owner(self)
+    }
+
+    fn give(&self, access: FileAccess) -> io::Result<()> {
+        // Syncing the data alone may leave the owner and the mode behind.
+        if access.give(self)? { self.sync_all() } else { Ok(()) }
     }
 
     fn lock(&self) -> Result<Option<Lock>, NotLocked> {
@@ -96,12 +116,44 @@ impl Directory for RealDirectory {
     }
 }
 
+/// Whether the names in a directory were made durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NamesSynced {
+    Yes,
+    /// The file system cannot sync a directory.
+    Unsupported,
+}
+
+/// The error of a file system that syncs only files that are open for writing.
+const EBADF: i32 = 9;
+
+/// Makes the names in the directory of this file durable. Some file systems cannot sync a directory,
+/// such as shared folders of virtual machines and some over FUSE. They answer `EINVAL`, `ENOTSUP` or
+/// `EBADF`, which says nothing about the disk, so it is not an error.
+pub(super) fn sync_names(directory: &dyn Directory, file: &Path) -> io::Result<NamesSynced> {
+    match directory.sync(file) {
+        Ok(()) => Ok(NamesSynced::Yes),
+        Err(error) => match error.kind() {
+            io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
+                Ok(NamesSynced::Unsupported)
+            }
+            _ if error.raw_os_error() == Some(EBADF) => Ok(NamesSynced::Unsupported),
+            _ => Err(error),
+        },
+    }
+}
+
 /// Returns whether the path names this very file.
-#[cfg(unix)]
 pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    is_same(file, fs::symlink_metadata(path))
+}
+
+/// Returns whether the metadata of a path are those of this very file.
+#[cfg(unix)]
+pub(super) fn is_same(file: &File, named: io::Result<Metadata>) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
     let held = file.metadata()?;
-    match fs::symlink_metadata(path) {
+    match named {
         Ok(named) => Ok((held.dev(), held.ino()) == (named.dev(), named.ino())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
@@ -110,7 +162,7 @@ pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 
 /// Returns `true`, because an open file keeps its name on these systems.
 #[cfg(not(unix))]
-pub(super) fn is_at(_file: &File, _path: &Path) -> io::Result<bool> {
+pub(super) fn is_same(_file: &File, _named: io::Result<Metadata>) -> io::Result<bool> {
     Ok(true)
 }
 

@@ -1,5 +1,6 @@
 //! Reasons why the store fails or refuses a write.
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
@@ -23,9 +24,9 @@ enum FailureKind {
 
 /// The error of the operating system, shared by all writes of a batch that it failed.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{doing}: {error}")]
+#[error("{doing}")]
 struct Cause {
-    doing: &'static str,
+    doing: Cow<'static, str>,
     #[source]
     error: Arc<io::Error>,
 }
@@ -37,6 +38,8 @@ pub(super) enum ExternalChange {
     Length,
     #[error("its path is gone or names another file")]
     Name,
+    #[error("it has {0} names (hard links), and only one is allowed: remove the others")]
+    Links(u64),
 }
 
 impl From<ExternalChange> for Failure {
@@ -46,8 +49,8 @@ impl From<ExternalChange> for Failure {
 }
 
 impl Failure {
-    pub(super) fn unavailable(doing: &'static str, error: io::Error) -> Self {
-        let cause = Cause { doing, error: Arc::new(error) };
+    pub(super) fn unavailable(doing: impl Into<Cow<'static, str>>, error: io::Error) -> Self {
+        let cause = Cause { doing: doing.into(), error: Arc::new(error) };
         Self { kind: FailureKind::Unavailable, cause }
     }
 
@@ -59,7 +62,7 @@ impl Failure {
             _ if refuses_writing(&error) => FailureKind::ReadOnly,
             _ => FailureKind::Unavailable,
         };
-        Self { kind, cause: Cause { doing, error: Arc::new(error) } }
+        Self { kind, cause: Cause { doing: doing.into(), error: Arc::new(error) } }
     }
 
     /// Marks the failure as indeterminate, because the frames may be in the file.
@@ -79,7 +82,8 @@ impl Failure {
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.cause.fmt(f)
+        // Not an error with a source, so the cause is a part of the text.
+        write!(f, "{}: {}", self.cause, self.cause.error)
     }
 }
 
@@ -90,6 +94,8 @@ enum Refused {
     Closed,
     #[error("too many writes are waiting for the disk")]
     Overloaded,
+    #[error("the file has the highest version, and no write can have a higher one")]
+    VersionsExhausted,
 }
 
 pub(super) fn closed() -> StoreError {
@@ -98,6 +104,10 @@ pub(super) fn closed() -> StoreError {
 
 pub(super) fn overloaded() -> StoreError {
     StoreError::unavailable(Refused::Overloaded)
+}
+
+pub(super) fn versions_exhausted() -> StoreError {
+    StoreError::full(Refused::VersionsExhausted)
 }
 
 /// The writer thread ended before it answered a request.

@@ -42,7 +42,7 @@
 //! # Replaying the frames
 //!
 //! Frames are applied in order. Versions come from one counter of the whole store and are never
-//! reused, also not by a removal. A version above 2^63 is damage. A put or remove has no effect if
+//! reused, also not by a removal. A version of 2^63 or more is damage. A put or remove has no effect if
 //! its version is not above that of the current record, except that a put still raises the last
 //! use. A touch of an id without a record is ignored.
 //!
@@ -56,7 +56,8 @@
 //! rest then ends within a frame's header, or within the body of a frame with a valid header, the
 //! write was unfinished. It was never acknowledged, and it is cut off. The frame header has its own
 //! checksum, so a damaged length is never mistaken for an unfinished write. Every other invalid
-//! byte is damage, and the whole file is refused.
+//! byte is damage, and the whole file is refused. So are more zeros at the end than one append
+//! can leave ([`MAX_APPEND`]).
 //!
 //! New kinds and new meanings need a new format version.
 
@@ -91,10 +92,21 @@ const _: () = assert!(PUT_HEAD + MAX_RECORD_BYTES < MAX_BODY_LEN);
 pub(super) const MAX_USES_PER_FRAME: usize = 2_000;
 const _: () = assert!(1 + MAX_USES_PER_FRAME * USE_LEN < MAX_BODY_LEN);
 
+/// The maximum length of one append, and so of an unfinished write, in bytes.
+pub(super) const MAX_APPEND: u64 = 8 << 20;
+
+/// The maximum length of the frames of one replacement or removal, in bytes.
+pub(super) const MAX_CHANGE_LEN: usize = 2 * (FRAME_HEADER_LEN + MAX_BODY_LEN);
+
+/// Returns the length of the frames for this number of uses, in bytes.
+pub(super) const fn touch_len(uses: usize) -> usize {
+    uses * USE_LEN + uses.div_ceil(MAX_USES_PER_FRAME) * (FRAME_HEADER_LEN + 2)
+}
+
 const NEVER: i64 = i64::MIN;
 
-/// The highest valid version. Counting up from here never overflows in practice.
-const MAX_VERSION: u64 = 1 << 63;
+/// The highest valid version. A file with a higher one is refused, so none is written.
+pub(super) const MAX_VERSION: u64 = (1 << 63) - 1;
 const SHORT: &str = "a frame's body is too short";
 const VERSION: &str = "a version is out of range";
 
@@ -155,6 +167,10 @@ impl Header {
     /// Reads the header at the beginning of a file. `file` is shorter than a header if the file is.
     pub(super) fn read(file: &[u8]) -> Result<Self, NoHeader> {
         let mut rest = Fields(file);
+        // Some file systems leave zeros where the content of a file was lost.
+        if !file.is_empty() && file.iter().all(|&byte| byte == 0) {
+            return Err(NoHeader::Damaged(0, "the file begins with zeros"));
+        }
         if !MAGIC.starts_with(&file[..file.len().min(8)]) {
             return Err(NoHeader::Foreign);
         }
@@ -283,6 +299,9 @@ impl FrameHeader {
         sequence: u64,
     ) -> Result<Self, &'static str> {
         let (checked, checksum) = bytes.split_at(16);
+        if bytes == [0; FRAME_HEADER_LEN] {
+            return Err("zeros are in the place of a frame");
+        }
         if seed.checksum([checked, &[]]) != checksum {
             return Err("a frame's header does not match its checksum");
         }

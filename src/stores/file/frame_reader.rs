@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::block::Block;
-use super::format::{FRAME_HEADER_LEN, FrameHeader, HEADER_LEN, Seed};
+use super::format::{FRAME_HEADER_LEN, FrameHeader, HEADER_LEN, MAX_APPEND, Seed};
 
 /// The size of the buffer, and so of a [`Block`]. It is larger than the longest frame.
 const BUFFER: usize = 256 << 10;
@@ -174,6 +174,9 @@ impl FrameReader {
 }
 
 /// Returns the length of a file without the zeros at its end.
+///
+/// Returns the whole length if more zeros are at the end than one append can leave. They are not an
+/// unfinished write, so the first of them is found as damage.
 pub(super) fn written_end(file: &mut File, length: u64) -> io::Result<u64> {
     let mut end = length;
     let mut buffer = vec![0; BUFFER];
@@ -183,9 +186,13 @@ pub(super) fn written_end(file: &mut File, length: u64) -> io::Result<u64> {
         file.seek(SeekFrom::Start(end - block))?;
         file.read_exact(bytes)?;
         if let Some(last) = bytes.iter().rposition(|&byte| byte != 0) {
-            return Ok(end - block + last as u64 + 1);
+            end = end - block + last as u64 + 1;
+            break;
         }
         end -= block;
+        if length - end > MAX_APPEND {
+            break;
+        }
     }
-    Ok(0)
+    Ok(if length - end > MAX_APPEND { length } else { end })
 }

@@ -8,9 +8,11 @@
 
 use hashbrown::HashMap;
 
-use super::failure::Failure;
-use super::format::{Framer, MAX_USES_PER_FRAME, put_len};
-use super::queue::{Write, WriteReply};
+use super::failure::{Failure, versions_exhausted};
+use super::format::{
+    Framer, MAX_APPEND, MAX_CHANGE_LEN, MAX_USES_PER_FRAME, MAX_VERSION, put_len, touch_len,
+};
+use super::queue::{MAX_USES_PER_REQUEST, Write, WriteReply};
 use crate::record::Record;
 use crate::store::{StoreError, Version};
 use crate::stores::table::{Row, Table};
@@ -19,6 +21,8 @@ use crate::token::TokenId;
 /// The maximum size of the frames in a batch, in bytes. A full batch is committed at once, so that
 /// the writes behind it do not wait longer.
 const MAX_BATCH_BYTES: usize = 4 << 20;
+const _: () = assert!(MAX_BATCH_BYTES + MAX_CHANGE_LEN <= MAX_APPEND as usize);
+const _: () = assert!(MAX_BATCH_BYTES + touch_len(MAX_USES_PER_REQUEST) <= MAX_APPEND as usize);
 
 /// An update of the table that is made after the sync.
 #[expect(clippy::large_enum_variant, reason = "nearly all are the large one")]
@@ -141,7 +145,7 @@ impl Batch {
         if self.current(table, id, |row| row.is_some()) {
             return Err(StoreError::Exists);
         }
-        let version = next_version(last_version);
+        let version = next_version(last_version)?;
         self.framer.put(&mut self.frames, id, version.0, None, bytes);
         self.put(record, version, bytes.len());
         Ok(version)
@@ -161,7 +165,7 @@ impl Batch {
             StoreError::check_replacement(&row.record, &record)?;
             Ok::<_, StoreError>(row.encoded_len)
         })?;
-        let version = next_version(last_version);
+        let version = next_version(last_version)?;
         // Written twice, so that losing the last frame does not undo a revocation.
         for _ in 0..2 {
             self.framer.put(&mut self.frames, id, version.0, None, bytes);
@@ -188,7 +192,7 @@ impl Batch {
             row.filter(|row| row.version == expected).map(|row| row.encoded_len)
         });
         let removed = removed.ok_or(StoreError::Conflict)?;
-        let version = next_version(last_version);
+        let version = next_version(last_version)?;
         for _ in 0..2 {
             self.framer.remove(&mut self.frames, id, version.0);
         }
@@ -236,7 +240,10 @@ impl Batch {
     }
 }
 
-fn next_version(last_version: &mut u64) -> Version {
+fn next_version(last_version: &mut u64) -> Result<Version, StoreError> {
+    if *last_version >= MAX_VERSION {
+        return Err(versions_exhausted());
+    }
     *last_version += 1;
-    Version(*last_version)
+    Ok(Version(*last_version))
 }

@@ -4,7 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::disk::{Directory, Disk};
+use super::access::FileAccess;
+use super::disk::{Directory, Disk, NamesSynced, sync_names};
 use super::failure::{ExternalChange, Failure};
 use super::format::{Framer, Header};
 use super::lock::{Lock, Locks};
@@ -99,17 +100,27 @@ impl Journal {
         failure
     }
 
-    /// Checks that the file has the expected length and still has its name.
+    /// Checks that the file has the expected length, and the path of the journal as its only name.
     pub(super) fn check_unchanged(&self) -> Result<(), Failure> {
         const UNKNOWN: &str = "the length and name of the journal cannot be checked";
         let unknown = |error| Failure::unavailable(UNKNOWN, error);
         if self.disk.len().map_err(unknown)? != self.len {
             return Err(ExternalChange::Length.into());
         }
-        match self.disk.is_at(&self.location.path).map_err(unknown)? {
-            true => Ok(()),
-            false => Err(ExternalChange::Name.into()),
+        if !self.disk.is_at(&self.location.path).map_err(unknown)? {
+            return Err(ExternalChange::Name.into());
         }
+        // After a compaction, another name would keep the state from before it.
+        match self.disk.names().map_err(unknown)? {
+            0 | 1 => Ok(()),
+            names => Err(ExternalChange::Links(names).into()),
+        }
+    }
+
+    /// Returns the owner, the group and the mode of the file, or `None` on systems other than Unix.
+    pub(super) fn access(&self) -> Result<Option<FileAccess>, Failure> {
+        let unknown = |error| Failure::unavailable("the journal's owner cannot be read", error);
+        self.disk.access().map_err(unknown)
     }
 
     /// Repeats the repair that failed before, if any.
@@ -125,10 +136,18 @@ impl Journal {
                 cut.map_err(|error| Failure::new("the journal could not be cut back", error))?;
             }
             Some(Repair::SyncDirectory) => {
-                let synced = self.location.directory.sync(&self.location.path);
-                synced.map_err(|error| {
+                let path = &self.location.path;
+                let synced = sync_names(&*self.location.directory, path).map_err(|error| {
                     Failure::new("the journal's directory could not be made durable", error)
                 })?;
+                if synced == NamesSynced::Unsupported {
+                    let path = path.display();
+                    tracing::warn!(
+                        %path,
+                        "the file system cannot sync a directory, so a power failure may bring the \
+                         journal from before the compaction back"
+                    );
+                }
             }
         }
         self.pending_repair = None;
@@ -137,7 +156,19 @@ impl Journal {
 
     /// Renames the file at `other`, which is open as `disk`, to the path of the journal.
     pub(super) fn replace_with(&mut self, other: &Path, disk: &dyn Disk) -> Result<(), Failure> {
+        self.check_unchanged()?;
         let Location { path, directory, .. } = &self.location;
+        match (disk.is_at(other), disk.names()) {
+            (Ok(true), Ok(0 | 1)) => {}
+            (Err(error), _) | (_, Err(error)) => {
+                return Err(Failure::unavailable("the compacted journal cannot be checked", error));
+            }
+            (Ok(_), Ok(_)) => {
+                let replaced = io::ErrorKind::AlreadyExists.into();
+                let doing = "another program changed the compacted journal";
+                return Err(Failure::unavailable(doing, replaced));
+            }
+        }
         match directory.rename(other, path) {
             Err(error) if !disk.is_at(path).unwrap_or(false) => {
                 Err(Failure::new("the compacted journal could not be renamed", error))

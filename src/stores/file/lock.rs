@@ -1,22 +1,28 @@
 //! The locks that allow only one writing process.
 //!
-//! One lock is on a file next to the journal, which exists before the journal and stays when the
-//! journal is replaced. On Unix another is on the journal itself, so that opening it by another
-//! name is refused too.
+//! Design. One lock is on a file next to the journal, which exists before the journal and stays when
+//! the journal is replaced. On Unix another is on the journal itself, so that opening it by another
+//! name is refused too. Once the journal exists, the second lock alone excludes a second writer,
+//! because a compaction locks the new file before it takes the place of the journal. So a reader
+//! creates no lock file, and a writer does without one that it cannot open, or that it cannot give
+//! the owner of the journal.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{
     self,
     ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem},
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+
+use super::access::{FileAccess, NotCreated, create_like};
+use super::disk::is_same;
 
 /// A lock on a file, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock(File);
 
-/// The reason why the lock was not taken.
+/// The reason why a lock was not taken.
 #[derive(Debug)]
 pub(super) enum NotLocked {
     /// Another store holds a conflicting lock.
@@ -24,28 +30,80 @@ pub(super) enum NotLocked {
     Io(io::Error),
 }
 
+/// The reason why the lock file next to the journal was not locked.
+#[derive(Debug)]
+pub(super) enum NoLockFile {
+    Lock(NotLocked),
+    /// The file exists and cannot be opened.
+    NotOpened(io::Error),
+    /// The file is missing and cannot be created.
+    NotCreated(io::Error),
+    /// The file is missing, and a new one cannot have this access.
+    NotGiven(FileAccess),
+}
+
+/// The maximum number of attempts to lock a file that other processes create and remove.
+const MAX_ATTEMPTS: usize = 8;
+
 impl Lock {
-    /// Takes the writer's lock, which excludes all others.
-    pub(super) fn exclusive(path: &Path) -> Result<Self, NotLocked> {
-        let file = create(path).map_err(NotLocked::Io)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(error) => Err(error.into()),
+    /// Takes the writer's lock, which excludes all others. A lock file that is missing gets the access
+    /// of the journal, or mode 0600 if there is no journal. Returns whether the file was created.
+    pub(super) fn exclusive(
+        path: &Path,
+        journal: Option<FileAccess>,
+    ) -> Result<(Self, bool), NoLockFile> {
+        for _ in 0..MAX_ATTEMPTS {
+            let (file, created) = match open_existing(path) {
+                Ok(file) => (file, false),
+                Err(error) if error.kind() == NotFound => match create(path, journal) {
+                    Ok(file) => (file, true),
+                    Err(NotCreated::Exists) => continue,
+                    Err(NotCreated::Refused(error)) => return Err(NoLockFile::NotCreated(error)),
+                    Err(NotCreated::Access(error)) => {
+                        return Err(
+                            journal.map_or(NotLocked::Io(error).into(), NoLockFile::NotGiven)
+                        );
+                    }
+                },
+                Err(error) => return Err(NoLockFile::NotOpened(error)),
+            };
+            file.try_lock().map_err(NotLocked::from)?;
+            let lock = Self(file);
+            // A process that failed to open the store removes the lock file that it created.
+            if is_same(&lock.0, fs::metadata(path)).map_err(NotLocked::Io)? {
+                return Ok((lock, created));
+            }
         }
+        Err(NotLocked::Held.into())
     }
 
     /// Takes a reader's lock, which excludes the writer's but not those of other readers. Returns
+    /// `None` if there is no lock file that can be opened. Then the lock on the journal must suffice.
+    #[cfg(unix)]
+    pub(super) fn shared(path: &Path) -> Result<Option<Self>, NoLockFile> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if matches!(error.kind(), NotFound | PermissionDenied) => return Ok(None),
+            Err(error) => return Err(NoLockFile::NotOpened(error)),
+        };
+        file.try_lock_shared().map_err(NotLocked::from)?;
+        Ok(Some(Self(file)))
+    }
+
+    /// Takes a reader's lock, which excludes the writer's but not those of other readers. Creates the
+    /// lock file if it is missing, because the journal itself is not locked on these systems. Returns
     /// `None` if there is no lock file and none can be created. Then there is no writer either.
-    pub(super) fn shared(path: &Path) -> Result<Option<Self>, NotLocked> {
-        let file = match create(path).or_else(|_| File::open(path)) {
+    #[cfg(not(unix))]
+    pub(super) fn shared(path: &Path) -> Result<Option<Self>, NoLockFile> {
+        let mut options = OpenOptions::new();
+        let created = options.read(true).write(true).create(true).truncate(false).open(path);
+        let file = match created.or_else(|_| File::open(path)) {
             Ok(file) => file,
             Err(error) if matches!(error.kind(), NotFound | ReadOnlyFilesystem) => return Ok(None),
-            Err(error) => return Err(NotLocked::Io(error)),
+            Err(error) => return Err(NoLockFile::NotOpened(error)),
         };
-        match file.try_lock_shared() {
-            Ok(()) => Ok(Some(Self(file))),
-            Err(error) => Err(error.into()),
-        }
+        file.try_lock_shared().map_err(NotLocked::from)?;
+        Ok(Some(Self(file)))
     }
 
     /// Locks an open journal. The lock has its own file handle, so it is held until it is dropped,
@@ -67,32 +125,59 @@ impl Lock {
 
 /// The locks of an open store, held until they are released or dropped.
 #[derive(Debug)]
-pub(super) struct Locks(Mutex<Pair>);
+pub(super) struct Locks(Mutex<Held>);
 
 #[derive(Debug)]
-struct Pair {
+struct Held {
     journal: Option<Lock>,
     beside: Option<Lock>,
+    /// The files that opening has created. They are removed if it fails.
+    created: Vec<PathBuf>,
 }
 
 impl Locks {
-    pub(super) fn new(beside: Option<Lock>, journal: Option<Lock>) -> Self {
-        Self(Mutex::new(Pair { journal, beside }))
+    /// Holds the lock next to the journal. The lock on the journal is added later.
+    pub(super) fn new(beside: Option<Lock>) -> Self {
+        Self(Mutex::new(Held { journal: None, beside, created: Vec::new() }))
     }
 
-    /// Replaces the lock on the journal by the lock on its successor.
+    /// Returns whether the file next to the journal is locked.
+    pub(super) fn has_lock_file(&self) -> bool {
+        self.held().beside.is_some()
+    }
+
+    /// Registers a file that opening has created.
+    pub(super) fn add_created(&self, path: &Path) {
+        self.held().created.push(path.to_owned());
+    }
+
+    /// Keeps the files that opening has created, because it succeeded.
+    pub(super) fn keep_created(&self) {
+        self.held().created.clear();
+    }
+
+    /// Replaces the lock on the journal, by the lock on its successor if there was one.
     pub(super) fn replace_journal_lock(&self, journal: Option<Lock>) {
-        self.pair().journal = journal;
+        self.held().journal = journal;
     }
 
     pub(super) fn release(&self) {
-        let mut pair = self.pair();
-        pair.journal = None;
-        pair.beside = None;
+        let mut held = self.held();
+        held.journal = None;
+        held.beside = None;
     }
 
-    fn pair(&self) -> std::sync::MutexGuard<'_, Pair> {
+    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Locks {
+    fn drop(&mut self) {
+        // Removed before the locks are released, so that no other process uses these files already.
+        for path in self.held().created.drain(..).rev() {
+            let _ = fs::remove_file(path);
+        }
     }
 }
 
@@ -101,6 +186,12 @@ impl Drop for Lock {
         // Closing the file releases the lock too, unless a child process that is being started has
         // inherited the file.
         let _ = self.0.unlock();
+    }
+}
+
+impl From<NotLocked> for NoLockFile {
+    fn from(error: NotLocked) -> Self {
+        Self::Lock(error)
     }
 }
 
@@ -118,8 +209,21 @@ pub(super) fn refuses_writing(error: &io::Error) -> bool {
     matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
 }
 
-fn create(path: &Path) -> io::Result<File> {
-    owner_only(OpenOptions::new().read(true).write(true).create(true).truncate(false)).open(path)
+fn open_existing(path: &Path) -> io::Result<File> {
+    let open = OpenOptions::new().read(true).write(true).open(path);
+    open.or_else(|error| if refuses_writing(&error) { File::open(path) } else { Err(error) })
+}
+
+fn create(path: &Path, journal: Option<FileAccess>) -> Result<File, NotCreated> {
+    if let Some(access) = journal {
+        return create_like(path, access);
+    }
+    let mut options = OpenOptions::new();
+    let created = owner_only(options.read(true).write(true).create_new(true)).open(path);
+    created.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => NotCreated::Exists,
+        _ => NotCreated::Refused(error),
+    })
 }
 
 /// Sets the mode of a file to be created to 0600, so that only its owner can read it.

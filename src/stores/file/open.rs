@@ -6,17 +6,19 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::disk::{Directory, Disk, is_at, names};
+use super::access::FileAccess;
+use super::disk::{Directory, Disk, NamesSynced, is_at, names, sync_names};
 use super::format::{HEADER_LEN, Header, NoHeader};
 use super::frame_reader::{FrameReader, Unreadable, written_end};
-use super::lock::{Lock, Locks, NotLocked, refuses_writing};
+use super::lock::{Lock, Locks, NoLockFile, NotLocked, refuses_writing};
 use super::open_error::{OpenError, io_error};
+use super::open_warning::OpenWarning;
 use super::options::{FileStoreOptions, OpenProgress};
 use super::replay::{Replayed, replay};
 use crate::random::{OsRandom, RandomError};
 
 /// The report of opening a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenReport {
     /// Whether the file was created.
@@ -27,12 +29,18 @@ pub struct OpenReport {
     pub bytes: u64,
     /// The unfinished write at the end, or `None`.
     pub truncated_tail: Option<TruncatedTail>,
+    /// The conditions that an operator should know. Each was also logged.
+    pub warnings: Vec<OpenWarning>,
     /// The duration of opening.
     pub took: Duration,
 }
 
-/// An unfinished write at the end of the file. It was never acknowledged. A store that is open for
-/// reading only leaves it in the file.
+/// An unfinished write at the end of the file. A store that is open for reading only leaves it in the
+/// file.
+///
+/// It was never acknowledged, unless the disk lost synced data, or the file was cut or copied
+/// incompletely. In these cases the latest revocations and other writes may be missing. The manual has
+/// [the steps](crate::manual::rotation_and_incidents#the-end-of-the-file-was-cut-off).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TruncatedTail {
@@ -75,19 +83,17 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
         fs::metadata(path).map_err(io_error("opening", path))?;
     }
     refuse_foreign(path)?;
-    let lock = with_suffix(path, ".lock");
-    let writable = !options.read_only && is_writable(path)?;
-    let (beside, write) = if writable { write_access(&lock, path) } else { read_access(&lock) }?;
-    if !write && !options.read_only {
-        let path = path.display();
-        tracing::warn!(%path, "the journal cannot be written to, so every write will be refused");
-    }
-    let created = write && create_if_missing(&paths, &*options.directory)?;
+    let mut warnings = Vec::new();
+    // Declared before all other files, and so dropped after them.
+    let (locks, write) = lock_beside(options.read_only, path, &mut warnings)?;
+    // Without the lock next to it, two processes could create the journal at the same time.
+    let may_create = write && locks.has_lock_file();
+    let created = may_create && create_if_missing(&paths, &*options.directory, &locks)?;
     let (mut file, journal) = open_locked(path, write)?;
-    let locks = Locks::new(beside, journal);
+    locks.replace_journal_lock(journal);
     if write {
         match names(&file).map_err(io_error("opening", path))? {
-            0 | 1 => remove_leftover(&paths.new_path)?,
+            0 | 1 => warnings.extend(remove_leftover(&paths.new_path)),
             names => return Err(OpenError::SeveralNames { path: path.clone(), names }),
         }
     }
@@ -117,17 +123,24 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
         return Err(reading(Unreadable::Damaged { offset, what }));
     }
     if let Some(TruncatedTail { offset, bytes }) = truncated_tail {
-        let path = path.display();
-        tracing::warn!(%path, offset, bytes, "an unfinished write at the end of the journal is ignored");
+        warnings.push(OpenWarning::TruncatedTail { path: path.clone(), offset, bytes });
     }
     if write {
         sync_all(&mut *disk, offset, truncated_tail.is_some())
-            .and_then(|()| options.directory.sync(path))
             .map_err(io_error("making durable", path))?;
+        let directory = directory_of(path);
+        let synced = sync_names(&*options.directory, path);
+        if synced.map_err(io_error("syncing the directory", directory))? == NamesSynced::Unsupported
+        {
+            warnings.push(OpenWarning::DirectoryNotSynced { directory: directory.to_owned() });
+        }
     }
-    let records = replayed.table.len();
-    let report =
-        OpenReport { created, records, bytes: offset, truncated_tail, took: began.elapsed() };
+    if created {
+        warnings.extend(created_by_superuser(path));
+    }
+    warnings.iter().for_each(|warning| warning.log(path));
+    let (records, took) = (replayed.table.len(), began.elapsed());
+    let report = OpenReport { created, records, bytes: offset, truncated_tail, warnings, took };
     Ok(Opened { paths, disk, header, sequence, replayed, report, locks, read_only: !write })
 }
 
@@ -149,7 +162,11 @@ fn resolve(path: &Path, links: usize) -> io::Result<Paths> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let path = std::path::absolute(path)?;
             let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
-            let parent = fs::canonicalize(path.parent().ok_or(ErrorKind::InvalidInput)?)?;
+            let parent = path.parent().ok_or(ErrorKind::InvalidInput)?;
+            let parent = fs::canonicalize(parent).map_err(|error| match error.kind() {
+                ErrorKind::NotFound => io::Error::new(ErrorKind::NotFound, NoDirectory),
+                _ => error,
+            })?;
             match fs::read_link(&path) {
                 Ok(_) if links == 0 => return Err(error),
                 // The target of the link does not exist yet.
@@ -162,7 +179,16 @@ fn resolve(path: &Path, links: usize) -> io::Result<Paths> {
     Ok(Paths { new_path: with_suffix(&journal, ".compacting"), journal })
 }
 
-fn with_suffix(path: &Path, ending: &str) -> PathBuf {
+/// The directory of the path does not exist.
+#[derive(Debug, thiserror::Error)]
+#[error("its directory does not exist")]
+struct NoDirectory;
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
+}
+
+pub(super) fn with_suffix(path: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(ending);
     name.into()
@@ -173,7 +199,7 @@ fn with_suffix(path: &Path, ending: &str) -> PathBuf {
 fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
     match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => {
-            return Err(io_error("opening", path)(ErrorKind::InvalidInput.into()));
+            return Err(OpenError::NotAFile { path: path.to_owned() });
         }
         // Later steps report a file that is missing or cannot be read.
         Err(_) => return Ok(()),
@@ -202,21 +228,61 @@ fn is_writable(path: &Path) -> Result<bool, OpenError> {
 }
 
 /// Takes the lock next to the journal. Returns it and whether it is the writer's.
-fn write_access(lock: &Path, journal: &Path) -> Result<(Option<Lock>, bool), OpenError> {
-    match Lock::exclusive(lock) {
-        Ok(lock) => Ok((Some(lock), true)),
-        // The directory is read-only, so a writer could not be excluded. If there is no journal to
-        // read, this error is the one to report.
-        Err(NotLocked::Io(error)) if refuses_writing(&error) && journal.exists() => {
-            read_access(lock)
+fn lock_beside(
+    read_only: bool,
+    journal: &Path,
+    warnings: &mut Vec<OpenWarning>,
+) -> Result<(Locks, bool), OpenError> {
+    let lock = with_suffix(journal, ".lock");
+    let reader = || {
+        let taken = Lock::shared(&lock).map_err(|error| no_lock_file(&lock, error))?;
+        Ok((Locks::new(taken), false))
+    };
+    if read_only {
+        return reader();
+    }
+    let access = FileAccess::at(journal);
+    if !is_writable(journal)? {
+        warnings.push(OpenWarning::FileNotWritable { path: journal.to_owned(), access });
+        return reader();
+    }
+    match Lock::exclusive(&lock, access) {
+        Ok((taken, created)) => {
+            let locks = Locks::new(Some(taken));
+            if created {
+                locks.add_created(&lock);
+            }
+            Ok((locks, true))
         }
-        Err(error) => Err(not_locked(lock, error)),
+        // The lock on the journal excludes a second writer. `access` is `None` if there is no journal,
+        // and on systems where it is not locked.
+        Err(NoLockFile::NotOpened(error)) if refuses_writing(&error) && access.is_some() => {
+            let access = FileAccess::at(&lock);
+            warnings.push(OpenWarning::LockFileNotOpened { lock, access });
+            Ok((Locks::new(None), true))
+        }
+        Err(NoLockFile::NotGiven(access)) => {
+            warnings.push(OpenWarning::LockFileNotCreated { lock, access });
+            Ok((Locks::new(None), true))
+        }
+        // No file can be created in the directory, so the journal could not be compacted either. If there
+        // is no journal to read, this error is the one to report.
+        Err(NoLockFile::NotCreated(error)) if refuses_writing(&error) && journal.exists() => {
+            let directory = directory_of(journal).to_owned();
+            let access = FileAccess::at(&directory);
+            warnings.push(OpenWarning::DirectoryNotWritable { directory, access });
+            reader()
+        }
+        Err(error) => Err(no_lock_file(&lock, error)),
     }
 }
 
-fn read_access(lock: &Path) -> Result<(Option<Lock>, bool), OpenError> {
-    let lock = Lock::shared(lock).map_err(|error| not_locked(lock, error))?;
-    Ok((lock, false))
+/// Returns a warning if the superuser created the journal in a directory of another user.
+fn created_by_superuser(path: &Path) -> Option<OpenWarning> {
+    let (file, directory) = (FileAccess::at(path)?, FileAccess::at(directory_of(path))?);
+    let path = path.to_owned();
+    (file.user == 0 && directory.user != 0)
+        .then_some(OpenWarning::CreatedBySuperuser { path, directory })
 }
 
 /// Opens and locks the file that has the name now, not one that had it before a replacement.
@@ -240,16 +306,36 @@ fn not_locked(lock: &Path, error: NotLocked) -> OpenError {
     }
 }
 
-/// Removes the file that a killed compaction has left.
-fn remove_leftover(path: &Path) -> Result<(), OpenError> {
+fn no_lock_file(lock: &Path, error: NoLockFile) -> OpenError {
+    match error {
+        NoLockFile::Lock(error) => not_locked(lock, error),
+        NoLockFile::NotOpened(error) => io_error("opening the lock file", lock)(error),
+        NoLockFile::NotCreated(error) => {
+            io_error("creating a lock file in", directory_of(lock))(error)
+        }
+        // Only next to a journal, and then a writer does without it.
+        NoLockFile::NotGiven(_) => io_error("locking", lock)(ErrorKind::PermissionDenied.into()),
+    }
+}
+
+/// Removes the file that a killed compaction has left. If it cannot be removed, the journal cannot be
+/// compacted, and all other operations work.
+fn remove_leftover(path: &Path) -> Option<OpenWarning> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(io_error("removing", path)(error)),
-        _ => Ok(()),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            let (path, access) = (path.to_owned(), FileAccess::at(path));
+            Some(OpenWarning::LeftoverNotRemoved { path, access })
+        }
+        _ => None,
     }
 }
 
 /// Creates the journal in one step, so that a file with its name always has a complete header.
-fn create_if_missing(paths: &Paths, directory: &dyn Directory) -> Result<bool, OpenError> {
+fn create_if_missing(
+    paths: &Paths,
+    directory: &dyn Directory,
+    locks: &Locks,
+) -> Result<bool, OpenError> {
     let path = &paths.journal;
     match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -260,10 +346,18 @@ fn create_if_missing(paths: &Paths, directory: &dyn Directory) -> Result<bool, O
         let mut file = directory.create(&paths.new_path)?;
         file.write_at(0, &header.to_bytes())?;
         file.sync()?;
-        directory.rename(&paths.new_path, path)?;
-        directory.sync(path)
+        let renamed = directory.rename(&paths.new_path, path);
+        // A rename that reports an error may have taken effect.
+        if renamed.is_ok() || (cfg!(unix) && file.is_at(path).unwrap_or(false)) {
+            locks.add_created(path);
+        }
+        renamed?;
+        sync_names(directory, path)
     };
-    create().map_err(io_error("creating", path))?;
+    create().map_err(|error| {
+        let _ = directory.remove(&paths.new_path);
+        io_error("creating a file in", directory_of(path))(error)
+    })?;
     Ok(true)
 }
 
@@ -271,6 +365,9 @@ fn read_header(file: &mut File, path: &Path) -> Result<Header, OpenError> {
     let mut bytes = Vec::with_capacity(HEADER_LEN);
     let read = file.take(HEADER_LEN as u64).read_to_end(&mut bytes);
     read.map_err(io_error("reading", path))?;
+    if bytes.is_empty() {
+        return Err(OpenError::Empty { path: path.to_owned() });
+    }
     Header::read(&bytes).map_err(|error| {
         let path = path.to_owned();
         match error {

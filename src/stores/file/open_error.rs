@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::access::FileAccess;
+
 /// The error returned when a file is not opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -23,6 +25,24 @@ pub enum OpenError {
         path: PathBuf,
         /// The number of its names.
         names: u64,
+    },
+    /// The path names a directory, a device or another object that is not a regular file.
+    #[error("{} is not a regular file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file is empty. A store never leaves an empty file, so its content was lost, or another program
+    /// created it. It is not taken for a new journal, because that would hide a loss of all tokens. Restore
+    /// a backup, or remove the file if it never contained a token.
+    #[error(
+        "{} is empty, and a token store never is: restore a backup, or remove the file if it never \
+         contained a token",
+        path.display()
+    )]
+    Empty {
+        /// The path of the file.
+        path: PathBuf,
     },
     /// The file is not a journal of this crate.
     #[error("{} is not a token store", path.display())]
@@ -50,6 +70,18 @@ pub enum OpenError {
         /// A description of the damage.
         what: &'static str,
     },
+    /// The process may not access a file or a directory.
+    #[error("{doing} {} ({access})", path.display())]
+    NoAccess {
+        /// The operation, such as `opening`.
+        doing: &'static str,
+        /// The path of the file or directory.
+        path: PathBuf,
+        /// The owner, the group and the mode of the file or directory.
+        access: FileAccess,
+        /// The error of the operating system.
+        source: io::Error,
+    },
     /// An operation of the operating system failed.
     #[error("{doing} {}", path.display())]
     Io {
@@ -62,10 +94,21 @@ pub enum OpenError {
     },
 }
 
-/// Returns a function that turns an I/O error about a file into an [`OpenError::Io`].
+/// Returns a function that turns an I/O error about a file into an [`OpenError::NoAccess`] or an
+/// [`OpenError::Io`].
 pub(super) fn io_error<'p>(
     doing: &'static str,
     path: &'p Path,
 ) -> impl FnOnce(io::Error) -> OpenError + use<'p> {
-    move |source| OpenError::Io { doing, path: path.to_owned(), source }
+    move |source| {
+        let path = path.to_owned();
+        let access = match source.kind() {
+            io::ErrorKind::PermissionDenied => FileAccess::at(&path),
+            _ => None,
+        };
+        match access {
+            Some(access) => OpenError::NoAccess { doing, path, access, source },
+            None => OpenError::Io { doing, path, source },
+        }
+    }
 }

@@ -13,6 +13,9 @@ use crate::token::TokenId;
 /// disk does not respond.
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
+/// The maximum number of uses in one request to the writer.
+pub(super) const MAX_USES_PER_REQUEST: usize = 100_000;
+
 /// The size that a write is counted with in addition to its record, in bytes.
 const WRITE_OVERHEAD: usize = 512;
 
@@ -25,7 +28,7 @@ pub(super) enum Write {
 }
 
 impl Write {
-    fn weight(&self) -> usize {
+    pub(super) fn weight(&self) -> usize {
         WRITE_OVERHEAD
             + match self {
                 Self::Insert { bytes, .. } | Self::Replace { bytes, .. } => 2 * bytes.len(),
@@ -93,6 +96,25 @@ impl Queue {
         if was_empty {
             self.filled.notify_one();
         }
+        Ok(())
+    }
+
+    /// Adds writes as one, so that the writer takes them together. All of them are refused, or none.
+    pub(super) fn push_writes(&self, writes: Vec<(Write, WriteReply)>) -> Result<(), StoreError> {
+        let weight: usize = writes.iter().map(|(write, _)| write.weight()).sum();
+        let mut state = self.lock();
+        if state.stopped || state.closing.is_some() {
+            return Err(closed());
+        }
+        if state.weight + weight > MAX_WAITING_BYTES {
+            return Err(overloaded());
+        }
+        state.weight += weight;
+        state
+            .requests
+            .extend(writes.into_iter().map(|(write, reply)| Request::Write(write, reply)));
+        drop(state);
+        self.filled.notify_one();
         Ok(())
     }
 

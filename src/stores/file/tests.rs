@@ -1,7 +1,10 @@
 //! The file store under kills, damage, failing disks and load.
 
+#[cfg(unix)]
+mod access;
 mod basics;
 mod batches;
+mod causes;
 mod damage;
 mod double;
 mod executors;
@@ -14,6 +17,7 @@ mod model;
 mod others;
 mod power;
 mod replay_blocks;
+mod tails;
 mod versions;
 #[cfg(unix)]
 mod volumes;

@@ -150,12 +150,19 @@ impl Writer {
     }
 
     fn start_compaction(&mut self, replies: Vec<CompactReply>) {
+        let access = match self.journal.access() {
+            Ok(access) => access,
+            Err(failure) => {
+                return self.compaction_failed(&NotCompacted::Failed(failure), replies);
+            }
+        };
         let cancelled = Arc::new(AtomicBool::new(false));
         let job = CompactionJob {
             path: self.journal.path().to_owned(),
             new_path: self.new_path.clone(),
             directory: self.directory.clone(),
             header: self.journal.header(),
+            access,
             durable_len: self.durable_len.clone(),
             cancelled: cancelled.clone(),
         };

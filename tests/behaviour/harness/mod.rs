@@ -7,6 +7,8 @@ mod expect;
 mod factory;
 mod family;
 mod faulty;
+mod gathers;
+mod networked;
 mod planted;
 mod remote;
 mod requests;
@@ -30,7 +32,9 @@ pub(crate) use expect::{expect_invalid, expect_not_active, expect_not_permitted,
 pub(crate) use factory::{Factory, Opened, SharedStore, Stores};
 pub(crate) use family::{FAMILY_SCOPES, Family, Ids};
 pub(crate) use faulty::{Fault, Faulty, Op, Rival};
-pub(crate) use planted::{below, newer, of_scheme, plant, plant_of};
+pub(crate) use gathers::{Answer, Gathers};
+pub(crate) use networked::{Fate, Method, Networked};
+pub(crate) use planted::{below, newer, of_owner, of_scheme, plant, plant_of};
 pub(crate) use remote::Remote;
 pub(crate) use requests::{
     MANAGER, backup, count_live, delta, files_request, incident, issue_many,
@@ -97,6 +101,17 @@ impl Harness<Arc<Remote>> {
     }
 
     pub(crate) fn remote(&self) -> &Arc<Remote> {
+        self.service.store()
+    }
+}
+
+impl Harness<Arc<Networked>> {
+    /// Creates a service over a store with calls about many rows, each with a scripted fate.
+    pub(crate) fn over_network(stores: Stores) -> Self {
+        Harness::builder(stores).over(|store| Arc::new(Networked::new(store))).build()
+    }
+
+    pub(crate) fn network(&self) -> &Arc<Networked> {
         self.service.store()
     }
 }

@@ -36,6 +36,18 @@ pub(crate) fn of_scheme(record: &Record, scheme: u8) -> Record {
     sealed(bytes)
 }
 
+/// Returns the record as that of another owner, whose name has as many bytes.
+pub(crate) fn of_owner(record: &Record, owner: &str) -> Record {
+    let mut bytes = record.to_bytes();
+    bytes.truncate(bytes.len() - CHECKSUM);
+    let present = record.owner().as_bytes();
+    let place = bytes.windows(present.len()).position(|window| window == present).unwrap();
+    bytes[place..place + owner.len()].copy_from_slice(owner.as_bytes());
+    let changed = sealed(bytes);
+    assert_eq!((changed.owner(), changed.id()), (owner, record.id()));
+    changed
+}
+
 /// Returns the record as a newer program would write it.
 pub(crate) fn newer(record: &Record) -> Record {
     let newer = with_field(record, Some(record.format() + 1), 0xff, b"new");

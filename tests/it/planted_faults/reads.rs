@@ -308,13 +308,10 @@ pub(crate) struct ChangeIsReportedTooEarly;
 
 #[async_trait]
 impl Fault for ChangeIsReportedTooEarly {
-    async fn insert(&self, to: &Backend, record: &Record) -> Answer<Version> {
+    async fn replace(&self, to: &Backend, record: &Record, expected: Version) -> Answer<Version> {
         to.notify(record.id());
         futures_lite::future::yield_now().await;
-        match to.memory.insert(record).await {
-            Ok(version) => Ok(version),
-            Err(error) => to.insert(record).await.map_err(|_| error),
-        }
+        to.memory.replace(record, expected).await
     }
 }
 

@@ -72,7 +72,7 @@ fn revoke_all_with_wrong_count_is_refused() {
     for wrong in ["2", "4"] {
         let ran = tool.run(&[&connectors[..], &[wrong]].concat());
         ran.failed(&format!(
-            "--yes-revoke is {wrong}, but 3 live tokens match: nothing was changed"
+            "--yes-revoke is {wrong}, but 3 live tokens match: --type connector: nothing was changed"
         ));
     }
     assert_eq!(live(&tool), 4);
@@ -139,7 +139,7 @@ fn revoke_all_with_descendants_revokes_all_below() {
 
 #[test]
 fn revoke_all_and_purge_compact_the_file() {
-    let purge = ["purge", "--retention", "1d", "--yes"];
+    let purge = ["purge", "--retention", "1d", "--yes", "--clock-is-right"];
     let revoke = ["revoke-all", "--yes-revoke", "300"];
     // Purged records are removed, and revoked ones occur once.
     for (words, lifetime, at_most) in [(&purge[..], DAY, 0.02), (&revoke, 36_500 * DAY, 1.3)] {
@@ -160,7 +160,7 @@ fn revoke_all_and_purge_compact_the_file() {
 fn purge_without_compaction_still_succeeds() {
     let tool = Tool::new();
     of_2020(&tool, 3, DAY);
-    let mut purge = tool.start(&["purge", "--retention", "1d"]);
+    let mut purge = tool.start(&["purge", "--retention", "1d", "--clock-is-right"]);
     // The program asks after it has opened the file, so it does not remove this folder any more.
     let mut asked = [0; 8];
     purge.stderr.as_mut().unwrap().read_exact(&mut asked).unwrap();

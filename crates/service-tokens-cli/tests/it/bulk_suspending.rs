@@ -51,7 +51,10 @@ fn suspend_all_and_resume_all_need_typed_count() {
     for no in ["", "y\n", "4\n"] {
         let ran =
             tool.with("resume-all", &NAMED, &acme, no).failed("cancelled: nothing was changed");
-        assert!(ran.err.contains("3 tokens match and have this suspension."), "{ran:?}");
+        assert!(
+            ran.err.contains("3 tokens match and have this suspension: --owner acme\n"),
+            "{ran:?}"
+        );
         assert!(ran.err.contains("Type 3 to resume") && ran.err.contains("by ada: INC-42"));
     }
     assert_eq!(tool.suspended(), 3);
@@ -94,7 +97,7 @@ fn bulk_suspension_with_wrong_count_is_refused() {
 
     assert_eq!(tool.with("resume-all", &NAMED, &dry_run, "").done().out, "3\n");
     with_count("resume-all", &NAMED, "--yes-resume=4").failed(
-        "--yes-resume is 4, but 3 tokens match and have this suspension: nothing was changed",
+        "--yes-resume is 4, but 3 tokens match and have this suspension: --owner acme: nothing was changed",
     );
     assert_eq!(tool.suspended(), 3);
     with_count("resume-all", &NAMED, "--yes-resume=3").done();

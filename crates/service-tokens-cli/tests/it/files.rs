@@ -155,8 +155,11 @@ fn write_to_full_stdout_fails() {
     ] {
         run(words).failed("writing to standard output: ");
     }
-    run(&ISSUE).failed("could not be written to standard output");
-    run(&["rotate", &id, "--at-once"]).failed("cannot be shown again");
+    for words in [&ISSUE[..], &["rotate", &id, "--at-once"]] {
+        run(words).failed("nothing was changed\nhint: --out FILE writes it to a file\n");
+    }
+    tool.answer(&["verify"], &token).done();
+    assert_eq!(tool.run(&["list", "--json"]).done().out.lines().count(), 1);
 }
 
 #[test]

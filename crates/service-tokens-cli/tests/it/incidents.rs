@@ -97,7 +97,9 @@ fn resume_with_typing_error_changes_nothing() {
             assert!(!ran.err.contains("[y/N]"), "{ran:?}");
         }
         let ran = tool.run(&[&["resume-all"], named].concat()).done();
-        assert_eq!(ran.err, "No token has such a suspension. Nothing changed.\n");
+        let hint =
+            "hint: these tokens have other suspensions: by alice: INC-42; by billing: unpaid\n";
+        assert_eq!(ran.err, format!("{hint}No token has such a suspension. Nothing changed.\n"));
     }
     for id in [id, other] {
         assert_eq!(tool.reasons(&id), ["INC-42", "unpaid"]);

@@ -5,6 +5,9 @@
 mod bulk;
 mod bulk_suspending;
 mod changes;
+mod clocks;
+mod events;
+mod events_access;
 mod files;
 mod importing;
 mod importing_repeated;
@@ -12,15 +15,19 @@ mod incidents;
 mod issuing;
 mod leaks;
 // Compiled into the tests, because only a terminal shows its behaviour.
+mod known_values;
 #[path = "../../src/lines.rs"]
 mod lines;
 mod lists;
 mod members;
+mod out_files;
 // The records that the library's own tests plant.
 #[allow(dead_code)]
 #[path = "../../../../tests/behaviour/harness/planted.rs"]
 mod planted;
+mod replaying;
 mod secrets;
+mod streams;
 mod suspending;
 mod terminal;
 mod tool;

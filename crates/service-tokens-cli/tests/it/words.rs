@@ -6,7 +6,7 @@ use regex::Regex;
 
 use crate::tool::Tool;
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 18] = [
     "issue",
     "verify",
     "list",
@@ -18,6 +18,7 @@ const VERBS: [&str; 17] = [
     "resume-all",
     "amend",
     "end-older",
+    "replay-revocations",
     "report-leak",
     "revoke",
     "revoke-all",
@@ -36,6 +37,10 @@ fn print_help_names_every_verb_on_stdout() {
     }
     assert_eq!(tool.run(&["-h"]).done().out, help.out);
     assert_eq!(tool.run(&["help"]).done().out, help.out);
+    let version = concat!("service-tokens ", env!("CARGO_PKG_VERSION"), "\n");
+    for words in [&["--version"][..], &["-V"], &["list", "--version"]] {
+        assert_eq!(tool.run(words).done().out, version);
+    }
     for verb in VERBS {
         let of_verb = tool.run(&[verb, "--help"]).done();
         assert!(of_verb.out.contains(&format!("\n  service-tokens {verb}")), "{of_verb:?}");

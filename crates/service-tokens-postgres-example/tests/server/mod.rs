@@ -1,5 +1,7 @@
 //! A PostgreSQL server of the tests, in a folder of its own, which ends with them.
 
+mod proxy;
+
 use std::error::Error;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -8,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+pub(crate) use proxy::Proxy;
 use tokio_postgres::{Client, Config, NoTls};
 
 /// The user of the server if the tests run as root, because `initdb` refuses root.
@@ -63,42 +66,34 @@ impl Server {
         Self { folder, process, schemas: AtomicU32::new(0) }
     }
 
-    /// Returns the settings of a connection to one schema.
-    pub(crate) fn config(&self, schema: &str) -> Config {
+    /// Returns the settings of a connection to one schema, through the socket in this folder.
+    pub(crate) fn config(&self, folder: &Path, schema: &str) -> Config {
         let mut config = Config::new();
         config
-            .host_path(self.folder.path())
+            .host_path(folder)
             .user("postgres")
             .dbname("postgres")
-            .application_name(schema)
             .options(format!("-c search_path={schema}"));
         config
     }
 
+    /// Starts a proxy to this server.
+    pub(crate) fn proxy(&self) -> std::io::Result<Proxy> {
+        Proxy::start(self.folder.path().join(proxy::SOCKET))
+    }
+
     /// Connects as the administrator of the server.
-    async fn administrator(&self) -> Result<Client, tokio_postgres::Error> {
-        let (client, connection) = self.config("public").connect(NoTls).await?;
+    pub(crate) async fn administrator(&self) -> Result<Client, tokio_postgres::Error> {
+        let (client, connection) = self.config(self.folder.path(), "public").connect(NoTls).await?;
         tokio::spawn(connection);
         Ok(client)
     }
 
-    /// Creates a schema with a user of the same name, and returns the name.
+    /// Creates a schema and returns its name.
     pub(crate) async fn new_schema(&self) -> Result<String, Box<dyn Error + Send + Sync>> {
         let schema = format!("tokens_{}", self.schemas.fetch_add(1, Ordering::Relaxed));
         self.administrator().await?.batch_execute(&format!("create schema {schema}")).await?;
         Ok(schema)
-    }
-
-    /// Ends the connections to a schema, and removes the schema so that no call on it succeeds.
-    pub(crate) async fn shut_out(&self, schema: &str) -> Result<(), tokio_postgres::Error> {
-        let client = self.administrator().await?;
-        client
-            .batch_execute(&format!(
-                "alter schema {schema} rename to {schema}_away;
-                 select pg_terminate_backend(pid) from pg_stat_activity
-                  where application_name = '{schema}'"
-            ))
-            .await
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use crate::stores::file::access::FileAccess;
 use crate::stores::file::disk::{Directory, Disk, RealDirectory};
 use crate::stores::file::lock::{Lock, NotLocked};
 use crate::stores::file::options::FileStoreOptions;
@@ -18,6 +19,8 @@ pub(super) enum Call {
     Create(PathBuf),
     Rename(PathBuf, PathBuf),
     SyncDirectory,
+    /// Gives a file an owner and a group, or the mode as well.
+    Give(PathBuf),
     Remove(PathBuf),
 }
 
@@ -27,6 +30,8 @@ pub(super) enum Behaviour {
     Obey,
     /// Does nothing and fails.
     Fail(io::ErrorKind),
+    /// Does nothing and fails with this error of the operating system.
+    FailCode(i32),
     /// Writes half of the bytes, or does all of another call, and fails.
     FailAfter(io::ErrorKind),
 }
@@ -82,6 +87,7 @@ impl Double {
                 work(true)
             }
             Behaviour::Fail(kind) => Err(kind.into()),
+            Behaviour::FailCode(code) => Err(io::Error::from_raw_os_error(code)),
             Behaviour::FailAfter(kind) => {
                 let _ = work(false);
                 Err(kind.into())
@@ -150,8 +156,20 @@ impl Disk for DoubleDisk {
         self.real.is_at(path)
     }
 
-    fn copy_permissions(&self, path: &Path) -> io::Result<()> {
-        self.real.copy_permissions(path)
+    fn names(&self) -> io::Result<u64> {
+        self.real.names()
+    }
+
+    fn access(&self) -> io::Result<Option<FileAccess>> {
+        self.real.access()
+    }
+
+    fn give_owner(&self, access: FileAccess) -> io::Result<()> {
+        self.double.run(Call::Give(self.path.clone()), |_| self.real.give_owner(access))
+    }
+
+    fn give(&self, access: FileAccess) -> io::Result<()> {
+        self.double.run(Call::Give(self.path.clone()), |_| self.real.give(access))
     }
 
     fn lock(&self) -> Result<Option<Lock>, NotLocked> {

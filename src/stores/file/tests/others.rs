@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake};
 
 use super::double::{Behaviour, Call, Double};
@@ -32,9 +32,10 @@ fn removed_lock_file_admits_no_second_writer() {
     let place = Place::in_memory();
     let lock = place.path().with_extension("journal.lock");
     let store = place.open_quiet();
+    fs::remove_file(&lock).unwrap();
     for _ in 0..2 {
-        fs::remove_file(&lock).unwrap();
         refused(FileStore::open(place.path()));
+        assert!(!lock.exists(), "a refused writer leaves no lock file");
         refused(read_only(&place.path()));
         // The compacted file is locked as well.
         block_on(store.compact()).unwrap();
@@ -55,9 +56,9 @@ fn open_of_hard_linked_file_is_refused() {
     let place = Place::in_memory();
     let other = place.directory.path().join("other");
     let store = place.open_quiet();
+    insert(&store, 1).unwrap();
     fs::hard_link(place.path(), &other).unwrap();
     refused(FileStore::open(&other));
-    insert(&store, 1).unwrap();
     drop(store);
     for path in [&other, &place.path()] {
         let opened = FileStore::open(path);
@@ -225,21 +226,123 @@ fn open_of_dangling_link_leaves_it() {
     assert!(matches!(FileStore::open(&link), Err(OpenError::Io { .. })));
 }
 
+/// Another name of the file would keep the state from before a compaction.
 #[test]
-fn compaction_keeps_file_permissions() {
-    use std::os::unix::fs::PermissionsExt;
+fn write_to_file_with_two_names_is_refused() {
     let place = Place::in_memory();
-    let store = place.open();
-    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o640)).unwrap();
+    let other = place.directory.path().join("other");
+    let store = place.open_quiet();
+    insert(&store, 1).unwrap();
+    let bytes = fs::read(place.path()).unwrap();
+    fs::hard_link(place.path(), &other).unwrap();
+    unavailable(insert(&store, 2));
+    unavailable(block_on(store.compact()));
+    assert_eq!(fs::read(&other).unwrap(), bytes);
+    assert!(block_on(store.find(id(1))).unwrap().is_some());
+    fs::remove_file(&other).unwrap();
+    insert(&store, 2).unwrap();
     block_on(store.compact()).unwrap();
-    let mode = fs::metadata(place.path()).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o640);
 }
 
+/// The journal gets another name, or is replaced, after the compaction has checked it for the first time.
 #[test]
-fn open_error_names_its_source_once() {
+fn compaction_of_file_with_late_name_is_refused() {
+    for replaced in [false, true] {
+        let place = Place::in_memory();
+        let (journal, other) = (place.path(), place.directory.path().join("other"));
+        let double = Double::new(|_, _| Behaviour::Obey);
+        let options = double.under(FileStoreOptions::new().compact_above(u64::MAX));
+        let store = options.open(place.path()).unwrap();
+        insert(&store, 1).unwrap();
+        let (from, to) = (journal.clone(), other.clone());
+        double.set_plan(move |_, call| {
+            // The header is the last write to the new file.
+            if matches!(call, Call::Write(path, 0, bytes) if path != &from && bytes.len() == 64) {
+                if replaced { fs::rename(&from, &to) } else { fs::hard_link(&from, &to) }.unwrap();
+                if replaced {
+                    fs::copy(&to, &from).unwrap();
+                }
+            }
+            Behaviour::Obey
+        });
+        unavailable(block_on(store.compact()));
+        assert!(other.exists(), "the plan did not run");
+        double.set_plan(|_, _| Behaviour::Obey);
+        unavailable(insert(&store, 2));
+        if replaced { fs::rename(&other, &journal) } else { fs::remove_file(&other) }.unwrap();
+        insert(&store, 2).unwrap();
+        block_on(store.compact()).unwrap();
+        drop(store);
+        assert_eq!(place.open().open_report().records, 2);
+    }
+}
+
+/// Another program replaced the new file before it was put in place.
+#[test]
+fn replaced_compacted_file_is_not_used() {
     let place = Place::in_memory();
-    let error = read_only(&place.path()).unwrap_err();
-    let source = std::error::Error::source(&error).unwrap().to_string();
-    assert!(!error.to_string().contains(&source), "{error}");
+    let new_path = place.path().with_extension("journal.compacting");
+    let double = Double::new(|_, _| Behaviour::Obey);
+    let options = double.under(FileStoreOptions::new().compact_above(u64::MAX));
+    let store = options.open(place.path()).unwrap();
+    insert(&store, 1).unwrap();
+    let bytes = fs::read(place.path()).unwrap();
+    let planted = new_path.clone();
+    double.set_plan(move |_, call| {
+        if matches!(call, Call::Write(path, 0, bytes) if path == &planted && bytes.len() == 64) {
+            fs::remove_file(&planted).unwrap();
+            fs::write(&planted, b"planted").unwrap();
+        }
+        Behaviour::Obey
+    });
+    unavailable(block_on(store.compact()));
+    assert_eq!(fs::read(place.path()).unwrap(), bytes);
+    insert(&store, 2).unwrap();
+}
+
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Before it is put in place, only its owner can read the new file. Then it has the mode of the journal
+/// at that time.
+#[test]
+fn compacted_file_is_private_until_the_end() {
+    for last in [0o600, 0o640, 0o644] {
+        let place = Place::in_memory();
+        let (journal, new_path) = (place.path(), place.path().with_extension("journal.compacting"));
+        let double = Double::new(|_, _| Behaviour::Obey);
+        let options = double.under(FileStoreOptions::new().compact_above(u64::MAX));
+        let store = options.open(&journal).unwrap();
+        insert(&store, 1).unwrap();
+        set_mode(&journal, 0o660);
+        let (path, seen) = (journal.clone(), Arc::new(Mutex::new(Vec::new())));
+        let modes = seen.clone();
+        double.set_plan(move |_, call| {
+            if new_path.exists() {
+                modes.lock().unwrap().push((mode(&new_path), call.clone()));
+            }
+            // An operator changes the mode while the compaction runs.
+            if matches!(call, Call::Write(_, 0, _)) {
+                set_mode(&path, last);
+            }
+            Behaviour::Obey
+        });
+        block_on(store.compact()).unwrap();
+        assert_eq!(mode(&journal), last);
+        // It gets its mode last, and only a sync and the rename follow.
+        let mut seen = std::mem::take(&mut *seen.lock().unwrap());
+        let [.., (synced, Call::Sync(_)), (renamed, Call::Rename(..))] = &*seen else {
+            panic!("{seen:?}")
+        };
+        assert_eq!((*synced, *renamed), (last, last));
+        seen.truncate(seen.len() - 2);
+        assert!(seen.len() > 3 && seen.iter().all(|(mode, _)| *mode == 0o600), "{seen:?}");
+    }
 }

@@ -88,6 +88,8 @@ impl Volume {
             }
             Call::SyncDirectory => self.durable_names = self.names.clone(),
             Call::Remove(path) => drop(self.names.remove(path)),
+            // Belongs to no content.
+            Call::Give(_) => {}
         }
     }
 }

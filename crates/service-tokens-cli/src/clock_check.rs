@@ -1,0 +1,168 @@
+//! The check of the clock of this machine against the newest time in the token file.
+//!
+//! Each command is a new process, so it cannot see that the clock jumped. Under a clock that is far ahead,
+//! living tokens look expired and unused. The file of a service in use has times of the last days, so a clock
+//! that is much later than all of them is doubtful.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_lite::future::block_on;
+use service_tokens::store::{LastUsed, MAX_PAGE_LEN, States};
+use service_tokens::{FileStore, Filter, ListRequest, StoredRecord, TokenService};
+
+use crate::exit::Exit;
+use crate::output::{note, time};
+use crate::prompt::confirm;
+
+/// The time after which a file without a newer time makes the clock doubtful.
+pub(crate) const MAX_QUIET: Duration = Duration::from_secs(30 * 86_400);
+
+/// The time by which the newest time in the file may be later than the clock.
+const MAX_BEHIND: Duration = Duration::from_secs(3_600);
+
+/// The help of the option that confirms the clock.
+macro_rules! clock_help {
+    () => {
+        "  --clock-is-right          do not ask whether this machine's clock is right, if
+                            it is much later than the newest time in the file
+"
+    };
+}
+pub(crate) use clock_help;
+
+/// A clock that may be wrong, because it is far from the newest time in the file or because every record would
+/// be removed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Doubt {
+    clock: DateTime<Utc>,
+    newest: DateTime<Utc>,
+    removes_all: bool,
+}
+
+impl Doubt {
+    /// Returns both times in a sentence.
+    fn sentence(self) -> String {
+        let Self { clock, newest, removes_all } = self;
+        let (apart, direction) = match clock > newest {
+            true => (clock - newest, "earlier"),
+            false => (newest - clock, "later"),
+        };
+        let apart = match apart.num_days() {
+            0 => format!("{} hours", apart.num_hours()),
+            1 => "1 day".into(),
+            days => format!("{days} days"),
+        };
+        let all = if removes_all { "This would remove every record. " } else { "" };
+        format!(
+            "{all}The clock of this machine shows {}, and the newest time in the file is {}, {apart} {direction}.",
+            time(clock),
+            time(newest)
+        )
+    }
+}
+
+/// Returns the doubt about a clock that is later than the newest time in the file by more than `quiet`.
+pub(crate) fn ahead(
+    service: &TokenService<FileStore>,
+    quiet: Duration,
+) -> Result<Option<Doubt>, Exit> {
+    let clock = service.now();
+    let newest = newest(service, clock - quiet)?;
+    let doubt = |newest| Doubt { clock, newest, removes_all: false };
+    Ok(newest.filter(|newest| *newest < clock - quiet).map(doubt))
+}
+
+/// Returns the doubt about the clock before this number of records is removed, whose tokens ended longer ago
+/// than the retention.
+///
+/// If the clock is ahead by less than the retention, no living token looks as if it had ended that long ago.
+pub(crate) fn before_removing(
+    service: &TokenService<FileStore>,
+    count: u64,
+    retention: Duration,
+) -> Result<Option<Doubt>, Exit> {
+    let all = Filter::new().states(States::ALL);
+    if block_on(service.all_owners().count(all))? > count {
+        return ahead(service, retention.min(MAX_QUIET));
+    }
+    let clock = service.now();
+    let doubt = |newest| Doubt { clock, newest, removes_all: true };
+    Ok(newest(service, clock)?.map(doubt))
+}
+
+/// Warns if the clock is far from the newest time in the file, because the command stores times that are
+/// computed from it.
+pub(crate) fn warn(service: &TokenService<FileStore>) -> Result<(), Exit> {
+    let clock = service.now();
+    let Some(newest) = newest(service, clock - MAX_QUIET)? else { return Ok(()) };
+    if newest < clock - MAX_QUIET || newest > clock + MAX_BEHIND {
+        let sentence = Doubt { clock, newest, removes_all: false }.sentence();
+        note(format_args!(
+            "warning: {sentence} If the clock is wrong, the times of this command are wrong too. Check it \
+             with `date -u`."
+        ));
+    }
+    Ok(())
+}
+
+/// Confirms that the clock is right. `is_right` is the option that says so, and `unattended` says that no
+/// person answers.
+pub(crate) fn confirm_clock(
+    doubt: Option<Doubt>,
+    is_right: bool,
+    unattended: bool,
+) -> Result<(), Exit> {
+    let Some(doubt) = doubt.filter(|_| !is_right) else { return Ok(()) };
+    let sentence = doubt.sentence();
+    if unattended {
+        return Err(Exit::Failed(format!(
+            "{sentence} Under a wrong clock, living tokens look expired and unused: nothing was changed\n\
+             hint: check it with `date -u`; if it is right, add --clock-is-right"
+        )));
+    }
+    note(format_args!(
+        "{sentence}\nUnder a wrong clock, living tokens look expired and unused. Check it with `date -u`."
+    ));
+    confirm("Is the clock right?")
+}
+
+/// Shows the doubt about the clock in a dry run.
+pub(crate) fn show(doubt: Option<Doubt>) {
+    if let Some(doubt) = doubt {
+        note(format_args!("warning: {}", doubt.sentence()));
+    }
+}
+
+/// Returns the newest time in the records, or one that is not before `enough`. `None` means that there are no
+/// records.
+fn newest(
+    service: &TokenService<FileStore>,
+    enough: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, Exit> {
+    let mut newest = None;
+    let all = Filter::new().states(States::ALL);
+    let mut request = ListRequest::from(all).limit(MAX_PAGE_LEN);
+    loop {
+        let page = block_on(service.all_owners().list(request.clone()))?;
+        newest = newest.max(page.items.iter().map(newest_of).max());
+        match page.next {
+            Some(next) if newest.is_none_or(|newest| newest < enough) => {
+                request = request.after(next);
+            }
+            _ => return Ok(newest),
+        }
+    }
+}
+
+/// Returns the newest time at which a clock was read for the record.
+fn newest_of(stored: &StoredRecord) -> DateTime<Utc> {
+    let record = &stored.record;
+    let mut newest = record.created_at().max(record.secret_created_at()).max(record.end_set_at());
+    if let LastUsed::At(used) = stored.last_used {
+        newest = newest.max(used);
+    }
+    let suspended = record.suspensions().iter().map(|suspension| suspension.since).max();
+    let revoked = record.revocation().map(|revocation| revocation.at);
+    [suspended, revoked].into_iter().flatten().fold(newest, DateTime::max)
+}

@@ -1,0 +1,27 @@
+//! Checks of the change feed with a second handle on the storage.
+
+use super::changes::{Existing, many, one_of_each, open, reports};
+use super::probe::Probe;
+use super::samples::nth;
+use super::verdict::Verdict;
+
+pub(super) async fn changes_reach_every_handle(first: Probe<'_>, second: Probe<'_>) -> Verdict {
+    for (n, [writer, reader]) in (0..).zip([[first, second], [second, first]]) {
+        let n = n * 10_000;
+        let mut existing = Existing::insert(writer, n..n + 70).await?;
+        let mut feed = open(reader).await?;
+        one_of_each(writer, reader, &mut *feed, &mut existing, n).await?;
+        // Changes of both handles, some of the same record.
+        let mut own = open(writer).await?;
+        for turn in 0..6 {
+            let handle = [reader, writer][turn % 2];
+            existing.replace(handle, n + 1, &format!("change {turn}")).await?;
+            for feed in [&mut feed, &mut own] {
+                reports(&mut **feed, nth(n + 1), "a change by one of two handles").await?;
+            }
+        }
+        drop(own);
+        many(writer, &mut *feed, &mut existing, n + 10..n + 70).await?;
+    }
+    Ok(())
+}

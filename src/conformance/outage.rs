@@ -1,0 +1,79 @@
+//! Checks of a store that was unavailable and is available again.
+
+use std::time::Duration;
+
+use super::changes::{open, reports};
+use super::dropped::MANY;
+use super::failures::{Known, UNABLE, are_true, attempts};
+use super::lab::Lab;
+use super::polling::within;
+use super::probe::{Probe, answered, with_sources};
+use super::samples::{labelled, now, nth};
+use super::verdict::{NotKept, Verdict, broken, ensure};
+
+/// The maximum duration until the store answers again, which bounds the test.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+pub(super) async fn outages_end(lab: &mut dyn Lab) -> Verdict {
+    let store = lab.store()?;
+    let probe = Probe { store: &*store };
+    let known = Known::insert(probe).await?;
+    let mut feed = answered("opening the change feed", probe.store.changes().await)?;
+    if !lab.make_unavailable().await {
+        return Err(NotKept::NotChecked(UNABLE));
+    }
+    // More failures than a pool has connections.
+    let failing = attempts(probe, &known, MANY).await?;
+    if !lab.make_available().await {
+        return Err(NotKept::NotChecked("the factory cannot end an outage (`make_available`)"));
+    }
+    match within(MAX_WAIT, answers(probe)).await {
+        Some(verdict) => verdict?,
+        None => return broken(format!("after an outage, find did not end within {MAX_WAIT:?}")),
+    }
+    ensure!(known.is_there(probe).await, "after an outage, find did not have the record of before");
+    are_true(probe, &failing.attempts, "after an outage").await?;
+    let record = labelled(5_000, "inserted after an outage")?;
+    let calls = async {
+        let version = probe.insert(&record).await?;
+        probe.found(&record, version, "after an outage").await?;
+        let version = probe.replace(&record, version).await?;
+        probe.touch(&[(record.id(), now())]).await?;
+        for n in 5_001..5_001 + MANY {
+            probe.insert(&labelled(n, "inserted after an outage")?).await?;
+        }
+        probe.remove(record.id(), version).await
+    };
+    match within(MAX_WAIT, calls).await {
+        Some(verdict) => verdict?,
+        None => return broken(format!("after an outage, calls did not end within {MAX_WAIT:?}")),
+    }
+    let Some(feed) = &mut feed else { return Ok(()) };
+    // An error is right, because the caller then opens another feed.
+    match within(MAX_WAIT, feed.next()).await {
+        Some(_) => {}
+        None => {
+            return broken("after an outage, the change feed neither failed nor reported a change");
+        }
+    }
+    let record = labelled(6_000, "inserted for the new feed")?;
+    let version = probe.insert(&record).await?;
+    let mut another = open(probe).await?;
+    probe.replace(&labelled(6_000, "replaced for the new feed")?, version).await?;
+    reports(&mut *another, nth(6_000), "a replacement after an outage").await
+}
+
+/// Waits until the store answers. Connections that broke may fail first.
+async fn answers(probe: Probe<'_>) -> Verdict {
+    let mut last = None;
+    for _ in 0..MANY {
+        match probe.store.find(nth(0)).await {
+            Ok(_) => return Ok(()),
+            Err(error) => last = Some(error),
+        }
+        let pause = std::future::pending::<()>();
+        let _ = within(Duration::from_millis(100), pause).await;
+    }
+    let last = last.as_ref().map(with_sources).unwrap_or_default();
+    broken(format!("after an outage, find failed {MANY} times, at last with: {last}"))
+}
