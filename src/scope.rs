@@ -4,6 +4,7 @@
 //! [`TokenType`] is a named grant. The constants are the limits of their texts. The manual explains the rules in
 //! [scopes and types](crate::manual::scopes_and_types).
 
+mod canonical;
 mod grammar;
 mod requirement;
 mod reserved;
@@ -12,6 +13,7 @@ mod token_type;
 use std::fmt;
 use std::str::FromStr;
 
+pub(crate) use canonical::{NotCanonical, check_canonical};
 pub use grammar::{InvalidScope, MAX_SCOPE_LEN, MAX_SCOPES, MAX_TYPE_NAME_LEN};
 pub use requirement::Requirement;
 pub use reserved::ReservedScope;

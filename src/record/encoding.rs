@@ -14,6 +14,9 @@
 //! ignores it and writes it back unchanged. An unknown field below 128 makes the bytes invalid in this format,
 //! so adding such a field needs a new format.
 
+#[cfg(test)]
+pub(super) mod reference;
+
 use chrono::{DateTime, Utc};
 
 use super::details::Details;
@@ -25,7 +28,7 @@ use super::{
 };
 use crate::digest::StoredDigest;
 use crate::network::NetworkSet;
-use crate::scope::{ScopeSet, valid_type_name};
+use crate::scope::{NotCanonical, check_canonical, valid_type_name};
 use crate::token::TokenId;
 
 /// The newest record format that this crate reads, and the one that it writes.
@@ -59,9 +62,6 @@ const SECRET_BY: u8 = 20;
 const SECRET_ON_BEHALF_OF: u8 = 21;
 const END_SET_AT: u8 = 22;
 const SECRET_MADE_WITH: u8 = 23;
-
-/// The first tag of the fields that may be ignored.
-const FIRST_IGNORABLE_TAG: u8 = 128;
 
 /// The maximum total length of the fields that may be ignored, in bytes. With it, a record of the longest
 /// fields, all suspensions and a revocation has at most [`MAX_RECORD_BYTES`].
@@ -209,13 +209,11 @@ struct Head<'b> {
     token_type: &'b str,
     issued_to: &'b str,
     created_at: DateTime<Utc>,
-    scopes: ScopeSet,
+    scopes: &'b str,
     not_before: Option<DateTime<Utc>>,
     expires_at: Option<DateTime<Utc>>,
-    revocation: Option<Revocation>,
-    suspensions: Vec<Suspension>,
-    issued_by: Option<Box<str>>,
-    issuers: Vec<TokenId>,
+    /// `None` if all of its fields are missing. It then costs neither an allocation nor a comparison.
+    rare: Option<Box<Rare>>,
 }
 
 impl<'b> Head<'b> {
@@ -235,65 +233,68 @@ impl<'b> Head<'b> {
             scopes: scopes(fields)?,
             not_before: fields.time(NOT_BEFORE)?,
             expires_at: fields.time(EXPIRES_AT)?,
-            revocation: revocation(fields)?,
-            suspensions: fields.take(SUSPENSIONS, Suspension::read)?.unwrap_or_default(),
-            issued_by: fields.text(ISSUED_BY, MAX_TEXT_LEN)?.map(Into::into),
-            issuers: fields.take(ISSUERS, issuers)?.unwrap_or_default(),
+            rare: if fields.has_after(NEWEST) { Some(Box::new(rare_head(fields)?)) } else { None },
         })
     }
 
-    fn into_newer(self, format: u8, bytes: &[u8]) -> Record {
+    fn into_newer(mut self, format: u8, bytes: &[u8]) -> Record {
         let newest =
             NewestSecret { digest: StoredDigest::unmatchable(), created_at: self.created_at };
-        let mut record = self.with(newest, Rare { newer: Some(bytes.into()), ..Rare::default() });
+        self.rare.get_or_insert_default().newer = Some(bytes.into());
+        let mut record = self.with(newest);
         record.format = format;
         record
     }
 
-    fn into_record(self, mut fields: Fields<'_>) -> Result<Record, CorruptRecord> {
+    fn into_record(mut self, mut fields: Fields<'_>) -> Result<Record, CorruptRecord> {
         let newest = fields
             .take(NEWEST, |reader| {
                 Ok(NewestSecret { digest: reader.digest()?, created_at: reader.time()? })
             })?
             .ok_or(MISSING)?;
-        let rare = Rare { ignorable: ignorable(&mut fields)?, ..rare(&mut fields)? };
+        if let Some(rare) = &mut self.rare {
+            read_rare(rare, &mut fields)?;
+        }
         if !fields.is_empty() {
             return Err(CorruptRecord("a field is unknown"));
         }
-        Ok(self.with(newest, rare))
+        Ok(self.with(newest))
     }
 
-    fn with(self, newest: NewestSecret, rare: Rare) -> Record {
-        let scopes = self.scopes.as_scopes().as_str();
-        let mut record = Record {
+    fn with(self, newest: NewestSecret) -> Record {
+        Record {
             id: self.id,
             created_at: self.created_at,
             not_before: self.not_before,
             expires_at: self.expires_at,
             newest,
-            texts: Texts::new(self.owner, self.token_type, scopes, self.issued_to),
+            texts: Texts::new(self.owner, self.token_type, self.scopes, self.issued_to),
             format: RECORD_FORMAT,
-            rare: None,
-        };
-        record.set_rare(Rare {
-            revocation: self.revocation,
-            suspensions: self.suspensions,
-            issued_by: self.issued_by,
-            issuers: self.issuers,
-            ..rare
-        });
-        record
+            rare: self.rare,
+        }
     }
 }
 
-fn scopes(fields: &mut Fields<'_>) -> Result<ScopeSet, CorruptRecord> {
-    let Some(text) = fields.text(SCOPES, MAX_SCOPES_LEN)? else { return Ok(ScopeSet::default()) };
-    let scopes: ScopeSet = text.parse().map_err(|_| CorruptRecord("a scope is invalid"))?;
-    // Unsorted or duplicate scopes would be a second encoding of the same record.
-    if scopes.as_scopes().as_str() != text {
-        return Err(CorruptRecord("the scopes are not in order"));
-    }
-    Ok(scopes)
+/// Takes the scopes, whose text is empty if the field is missing. Unsorted or duplicate scopes would be a
+/// second encoding of the same record.
+fn scopes<'b>(fields: &mut Fields<'b>) -> Result<&'b str, CorruptRecord> {
+    let Some(text) = fields.text(SCOPES, MAX_SCOPES_LEN)? else { return Ok("") };
+    check_canonical(text).map_err(|error| match error {
+        NotCanonical::Invalid(_) => CorruptRecord("a scope is invalid"),
+        NotCanonical::Order => CorruptRecord("the scopes are not in order"),
+    })?;
+    Ok(text)
+}
+
+/// Takes the fields that few tokens have and every format has.
+fn rare_head(fields: &mut Fields<'_>) -> Result<Rare, CorruptRecord> {
+    Ok(Rare {
+        revocation: revocation(fields)?,
+        suspensions: fields.take(SUSPENSIONS, Suspension::read)?.unwrap_or_default(),
+        issued_by: fields.text(ISSUED_BY, MAX_TEXT_LEN)?.map(Into::into),
+        issuers: fields.take(ISSUERS, issuers)?.unwrap_or_default(),
+        ..Rare::default()
+    })
 }
 
 fn revocation(fields: &mut Fields<'_>) -> Result<Option<Revocation>, CorruptRecord> {
@@ -307,8 +308,10 @@ fn revocation(fields: &mut Fields<'_>) -> Result<Option<Revocation>, CorruptReco
     }
 }
 
-fn rare(fields: &mut Fields<'_>) -> Result<Rare, CorruptRecord> {
-    let older = fields.take(OLDER, |reader| {
+/// Takes the other fields that few tokens have.
+fn read_rare(rare: &mut Rare, fields: &mut Fields<'_>) -> Result<(), CorruptRecord> {
+    rare.ignorable = ignorable(fields)?;
+    rare.older = fields.take(OLDER, |reader| {
         Ok(OlderSecret {
             digest: reader.digest()?,
             created_at: reader.time()?,
@@ -316,7 +319,7 @@ fn rare(fields: &mut Fields<'_>) -> Result<Rare, CorruptRecord> {
             ends_on_first_use: reader.flag()?,
         })
     })?;
-    let ended = fields.take(ENDED, |reader| {
+    rare.ended = fields.take(ENDED, |reader| {
         Ok(EndedSecret {
             digest: reader.digest()?,
             created_at: reader.time()?,
@@ -325,24 +328,19 @@ fn rare(fields: &mut Fields<'_>) -> Result<Rare, CorruptRecord> {
     })?;
     let metadata = fields.take(METADATA, metadata)?.unwrap_or_default();
     let networks = fields.take(NETWORKS, networks)?.unwrap_or_default();
-    Ok(Rare {
-        older,
-        ended,
-        details: Details::of_encoded(networks, metadata),
-        secret_by: fields.text(SECRET_BY, MAX_TEXT_LEN)?.map(Into::into),
-        secret_on_behalf_of: fields
-            .take(SECRET_ON_BEHALF_OF, Reader::array)?
-            .map(TokenId::from_bytes),
-        end_set_at: fields.time(END_SET_AT)?,
-        secret_made_with: fields.time(SECRET_MADE_WITH)?,
-        ..Rare::default()
-    })
+    rare.details = Details::of_encoded(networks, metadata);
+    rare.secret_by = fields.text(SECRET_BY, MAX_TEXT_LEN)?.map(Into::into);
+    rare.secret_on_behalf_of =
+        fields.take(SECRET_ON_BEHALF_OF, Reader::array)?.map(TokenId::from_bytes);
+    rare.end_set_at = fields.time(END_SET_AT)?;
+    rare.secret_made_with = fields.time(SECRET_MADE_WITH)?;
+    Ok(())
 }
 
 /// Takes the unknown fields that may be ignored.
 fn ignorable(fields: &mut Fields<'_>) -> Result<Vec<IgnorableField>, CorruptRecord> {
     let ignorable: Vec<IgnorableField> =
-        fields.take_from(FIRST_IGNORABLE_TAG).map(|(tag, content)| (tag, content.into())).collect();
+        fields.take_ignorable().map(|(tag, content)| (tag, content.into())).collect();
     if ignorable.iter().map(|(_, content)| content.len()).sum::<usize>() > MAX_IGNORABLE_BYTES {
         return Err(CorruptRecord("the fields that may be ignored are too long"));
     }

@@ -4,6 +4,7 @@ mod amendments;
 mod bytes;
 mod history;
 mod life;
+mod readings;
 mod secrets;
 mod suspensions;
 

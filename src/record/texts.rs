@@ -20,17 +20,20 @@ pub(crate) struct Texts {
 
 impl Texts {
     pub(crate) fn new(owner: &str, token_type: &str, scopes: &str, issued_to: &str) -> Self {
+        let texts = [owner, token_type, scopes, issued_to];
         let mut ends = [0; 3];
         let mut end = 0;
-        for (slot, text) in ends.iter_mut().zip([owner, token_type, scopes]) {
+        for (slot, text) in ends.iter_mut().zip(texts) {
             end += text.len();
             // Cannot overflow, because the fields are bounded far below (see `field`).
             *slot = u16::try_from(end).unwrap_or(u16::MAX);
         }
-        let all = [owner, token_type, scopes, issued_to].concat();
-        match ArrayString::from(&all) {
-            Ok(short) => Self { short, long: None, ends },
-            Err(_) => Self { short: ArrayString::new(), long: Some(all.into()), ends },
+        // Each text is copied once, to its final place.
+        let mut short = ArrayString::new();
+        if texts.iter().all(|text| short.try_push_str(text).is_ok()) {
+            Self { short, long: None, ends }
+        } else {
+            Self { short: ArrayString::new(), long: Some(texts.concat().into()), ends }
         }
     }
 

@@ -1,8 +1,6 @@
 //! The frame of an encoding. It consists of a format byte, fields of tag, length and value, and a
 //! checksum. It is independent of the meaning of the fields.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 
 use super::field::valid_micros;
@@ -117,6 +115,7 @@ impl<'b> Reader<'b> {
         self.0.len()
     }
 
+    #[inline]
     pub(super) fn take(&mut self, length: usize) -> Result<&'b [u8], CorruptRecord> {
         let (taken, rest) =
             self.0.split_at_checked(length).ok_or(CorruptRecord("a field ends too early"))?;
@@ -124,10 +123,12 @@ impl<'b> Reader<'b> {
         Ok(taken)
     }
 
+    #[inline]
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], CorruptRecord> {
         self.take(N)?.try_into().map_err(|_| CorruptRecord("a field ends too early"))
     }
 
+    #[inline]
     pub(super) fn length(&mut self) -> Result<usize, CorruptRecord> {
         let mut length = 0;
         for shift in [0, 7, 14] {
@@ -143,6 +144,7 @@ impl<'b> Reader<'b> {
         Err(CorruptRecord("a length is out of range"))
     }
 
+    #[inline]
     pub(super) fn time(&mut self) -> Result<DateTime<Utc>, CorruptRecord> {
         let micros = i64::from_be_bytes(self.array()?);
         if valid_micros(micros) {
@@ -168,6 +170,13 @@ impl<'b> Reader<'b> {
         str::from_utf8(self.take(length)?).map_err(|_| CorruptRecord("a text is not UTF-8"))
     }
 
+    /// Reads a tag, a length and the content of a field.
+    fn field(&mut self) -> Result<(u8, &'b [u8]), CorruptRecord> {
+        let [tag] = self.array()?;
+        let length = self.length()?;
+        Ok((tag, self.take(length)?))
+    }
+
     /// Reads a length and a text.
     pub(super) fn counted_text(&mut self) -> Result<&'b str, CorruptRecord> {
         let length = self.length()?;
@@ -175,22 +184,57 @@ impl<'b> Reader<'b> {
     }
 }
 
-/// The fields by tag. Each is taken once, and the fields that remain are unknown.
-pub(super) struct Fields<'b>(BTreeMap<u8, &'b [u8]>);
+/// The number of tags whose fields have a place of their own in [`Fields`], which are those below it.
+const PLACES: usize = 24;
+
+/// The first tag of the fields that may be ignored.
+pub(super) const FIRST_IGNORABLE_TAG: u8 = 128;
+
+/// The fields of an encoding. Each is taken once, and the fields that remain are unknown.
+///
+/// Design. A store reads a record at every look-up, and the file store reads all of them when it opens. So
+/// the fields are not collected in a map, which allocates memory. The tags that this crate knows are small
+/// numbers, so a field with a known tag has its place in an array.
+pub(super) struct Fields<'b> {
+    /// The contents by tag.
+    places: [&'b [u8]; PLACES],
+    /// The places that are filled, with one bit for each.
+    filled: u32,
+    /// Whether there is a field without a place that must not be ignored.
+    unknown: bool,
+    /// The encoded fields that may be ignored.
+    ignorable: &'b [u8],
+}
 
 impl<'b> Fields<'b> {
     pub(super) fn read(body: &'b [u8]) -> Result<Self, CorruptRecord> {
+        let mut fields = Self { places: [&[]; PLACES], filled: 0, unknown: false, ignorable: &[] };
         let mut reader = Reader::new(body);
-        let mut fields = BTreeMap::new();
-        while !reader.is_empty() {
-            let [tag] = reader.array()?;
-            if fields.last_key_value().is_some_and(|(last, _)| *last >= tag) {
+        let mut next_tag = 0;
+        while let Some(&tag) = reader.0.first() {
+            if u16::from(tag) < next_tag {
                 return Err(CorruptRecord("fields are not in order"));
             }
-            let length = reader.length()?;
-            fields.insert(tag, reader.take(length)?);
+            next_tag = u16::from(tag) + 1;
+            // Fields are in the order of their tags, so all that may be ignored follow the first of them.
+            if tag >= FIRST_IGNORABLE_TAG && fields.ignorable.is_empty() {
+                fields.ignorable = reader.0;
+            }
+            let (_, content) = reader.field()?;
+            if let Some(place) = fields.places.get_mut(usize::from(tag)) {
+                *place = content;
+                fields.filled |= 1 << tag;
+            } else if tag < FIRST_IGNORABLE_TAG {
+                fields.unknown = true;
+            }
         }
-        Ok(Self(fields))
+        Ok(fields)
+    }
+
+    /// Returns whether there is a field with a higher tag than this one.
+    #[inline]
+    pub(super) fn has_after(&self, tag: u8) -> bool {
+        self.filled >> tag > 1 || self.unknown || !self.ignorable.is_empty()
     }
 
     /// Takes a field, if it exists, and reads it completely.
@@ -199,21 +243,30 @@ impl<'b> Fields<'b> {
         tag: u8,
         read: impl FnOnce(&mut Reader<'b>) -> Result<T, CorruptRecord>,
     ) -> Result<Option<T>, CorruptRecord> {
-        let Some(content) = self.0.remove(&tag) else { return Ok(None) };
+        const { assert!(PLACES <= u32::BITS as usize) };
+        let bit = 1 << tag;
+        let Some(content) = self.places.get(usize::from(tag)).filter(|_| self.filled & bit != 0)
+        else {
+            return Ok(None);
+        };
+        self.filled &= !bit;
         let mut reader = Reader::new(content);
         let value = read(&mut reader)?;
         if reader.is_empty() { Ok(Some(value)) } else { Err(CorruptRecord("a field is too long")) }
     }
 
-    /// Takes all fields with this tag or a higher one, in order.
-    pub(super) fn take_from(&mut self, tag: u8) -> impl Iterator<Item = (u8, &'b [u8])> + use<'b> {
-        self.0.split_off(&tag).into_iter()
+    /// Takes all fields that may be ignored, in order.
+    pub(super) fn take_ignorable(&mut self) -> impl Iterator<Item = (u8, &'b [u8])> + use<'b> {
+        let mut reader = Reader::new(std::mem::take(&mut self.ignorable));
+        std::iter::from_fn(move || reader.field().ok())
     }
 
+    #[inline]
     pub(super) fn time(&mut self, tag: u8) -> Result<Option<DateTime<Utc>>, CorruptRecord> {
         self.take(tag, Reader::time)
     }
 
+    #[inline]
     pub(super) fn text(&mut self, tag: u8, max: usize) -> Result<Option<&'b str>, CorruptRecord> {
         let text = self.take(tag, |reader| reader.text(reader.remaining()))?;
         // Blank texts are refused when they are set. The validity of stored bytes must not depend
@@ -226,6 +279,6 @@ impl<'b> Fields<'b> {
 
     /// Returns whether all fields were taken.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.filled == 0 && !self.unknown && self.ignorable.is_empty()
     }
 }

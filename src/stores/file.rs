@@ -13,6 +13,7 @@
 //! current version of each record, and the writer puts it in place (`compaction`).
 
 mod access;
+mod block;
 mod compaction;
 mod disk;
 mod failure;
@@ -26,6 +27,7 @@ mod open;
 mod open_error;
 mod open_warning;
 mod options;
+mod pace;
 mod queue;
 mod replay;
 mod reply;
@@ -117,7 +119,8 @@ use writer::{Shared, Writer};
 ///   cut the failed write off the file, or if its writer thread ended, it returns
 ///   [`StoreError::Indeterminate`]. Verification and lists continue. Writes succeed again once there
 ///   is space, except after the end of the writer thread.
-/// - **Compaction** runs in the background when most of the file is obsolete. It writes
+/// - **Compaction** runs in the background when most of the file is obsolete. While others write, it
+///   works half of the time, so that writes wait less for the disk. It writes
 ///   `<path>.compacting` and renames it to the path of the journal. This needs additional disk space for
 ///   the current version of every record. A journal that is mounted as a single file cannot be
 ///   replaced. Such a journal only grows, and a warning is logged. If the file system cannot sync a

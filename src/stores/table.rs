@@ -8,18 +8,22 @@
 //! only part of a row that is modified in place, as an atomic number. It is raised under the write
 //! lock, because otherwise it could be raised in a row that is being replaced.
 
+#[cfg(feature = "file")]
+mod loader;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-#[cfg(feature = "file")]
-use std::thread::{Builder, scope};
 
 use chrono::{DateTime, Utc};
 use hashbrown::DefaultHashBuilder;
 use papaya::HashMap;
 #[cfg(feature = "file")]
 use papaya::OccupiedError;
+
+#[cfg(feature = "file")]
+pub(crate) use loader::{Inserted, Loader, Loading, OwnerNumber, Owners};
 
 use crate::clock::from_micros;
 use crate::concurrency::yield_once::yield_once;
@@ -340,66 +344,6 @@ impl Table {
         }
         Page { items, next: behind }
     }
-}
-
-/// A table that is filled by one thread before it is shared. Its index is built at the end.
-#[cfg(feature = "file")]
-pub(crate) struct Loader(Rows);
-
-#[cfg(feature = "file")]
-impl Loader {
-    pub(crate) fn with_capacity(rows: usize) -> Self {
-        Self(Rows::with_capacity_and_hasher(rows, DefaultHashBuilder::default()))
-    }
-
-    /// Passes `visit` the row of an id.
-    pub(crate) fn visit<T>(&self, id: TokenId, visit: impl FnOnce(Option<&Row>) -> T) -> T {
-        visit(self.0.pin().get(&id))
-    }
-
-    /// Inserts a row unless its id has one. In that case the row is returned.
-    pub(crate) fn put_new(&self, row: Row) -> Option<Row> {
-        let rows = self.0.pin();
-        rows.try_insert(row.record.id(), row).err().map(|occupied| occupied.not_inserted)
-    }
-
-    pub(crate) fn put(&self, row: Row) {
-        self.0.pin().insert(row.record.id(), row);
-    }
-
-    pub(crate) fn delete(&self, id: TokenId) {
-        self.0.pin().remove(&id);
-    }
-
-    pub(crate) fn into_table(self) -> Table {
-        let rows = &self.0;
-        // Both functions scan all rows. If no thread can be started, they run one after the other.
-        let (all, by_owner) = scope(|scope| {
-            let all = Builder::new().spawn_scoped(scope, || all_ids(rows));
-            let by_owner = ids_by_owner(rows);
-            let all = all.ok().and_then(|thread| thread.join().ok());
-            (all.unwrap_or_else(|| all_ids(rows)), by_owner)
-        });
-        Table { rows: self.0, index: RwLock::new(Index { all, by_owner }) }
-    }
-}
-
-// Collecting into a `Vec` first is the fastest way to build a set, because it is then sorted once.
-
-#[cfg(feature = "file")]
-fn all_ids(rows: &Rows) -> BTreeSet<TokenId> {
-    let ids: Vec<TokenId> = rows.pin().keys().copied().collect();
-    ids.into_iter().collect()
-}
-
-#[cfg(feature = "file")]
-fn ids_by_owner(rows: &Rows) -> BTreeMap<Box<str>, BTreeSet<TokenId>> {
-    let rows = rows.pin();
-    let mut by_owner: hashbrown::HashMap<&str, Vec<TokenId>> = hashbrown::HashMap::new();
-    for (&id, row) in rows.iter() {
-        by_owner.entry(row.record.owner()).or_default().push(id);
-    }
-    by_owner.into_iter().map(|(owner, ids)| (owner.into(), ids.into_iter().collect())).collect()
 }
 
 fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {

@@ -7,7 +7,7 @@
 //!
 //! | after `--` | |
 //! | --- | --- |
-//! | `verify` `threads` `memory` `pauses` `durable` `opening` `page` | measures only these parts |
+//! | `verify` `threads` `memory` `pauses` `durable` `opening` `compaction` `page` | measures only these parts |
 //! | `--short` | uses small sizes, few rounds and other file names (`peers-short…`), to show that it works |
 //! | `--picture` | draws the table into `crates/service-tokens-bench/peers.svg` |
 //!
@@ -17,18 +17,20 @@ use std::path::Path;
 
 use service_tokens_bench::figure::{Figure, of_rows};
 use service_tokens_bench::{
-    Plan, child, durable, json, memory, open, page, paths, pauses, svg, table, threads, verify,
+    Plan, child, compaction, durable, json, memory, open, page, paths, pauses, svg, table, threads,
+    verify,
 };
 
 /// The name of a part and the function that measures it.
 type Part = (&'static str, fn(Plan) -> Vec<Figure>);
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("threads", threads::figures),
     ("memory", memory::figures),
     ("pauses", pauses::figures),
     ("durable", durable::figures),
     ("opening", open::figures),
+    ("compaction", compaction::figures),
     ("page", page::figures),
 ];
 

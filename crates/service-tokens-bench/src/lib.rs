@@ -7,6 +7,7 @@
 
 pub mod biscuit;
 pub mod child;
+pub mod compaction;
 pub mod durable;
 pub mod features;
 pub mod figure;
@@ -21,6 +22,7 @@ pub mod paths;
 pub mod pauses;
 pub mod poll;
 pub mod prefixed;
+pub mod raw_replay;
 pub mod rounds;
 pub mod service;
 pub mod stopwatch;

@@ -1,4 +1,5 @@
-//! Measures how long a journal takes to open, after a clean close and after SIGKILL.
+//! Measures how long a journal takes to open, after a clean close and after SIGKILL, in turn with a raw replay
+//! of the same file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use crate::child::{numbers, print_numbers, start};
 use crate::figure::{Figure, Target};
 use crate::paths::scratch;
 use crate::poll::{all, ready};
+use crate::raw_replay::raw_replay;
 use crate::rounds::median;
 use crate::service::{Filled, issue, service};
 use crate::{Plan, size_name};
@@ -31,8 +33,9 @@ pub fn figures(plan: Plan) -> Vec<Figure> {
     let _ = ready(filled.service.store().close());
     drop(filled);
 
-    let (mut clean, mut killed, mut calls) = (Vec::new(), Vec::new(), 0);
+    let (mut clean, mut killed, mut raw, mut calls) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for _ in 0..plan.pick(5, 2) {
+        raw.push(replay(&journal, size));
         clean.push(open(&journal, size, &mut calls));
     }
     for _ in 0..plan.pick(3, 1) {
@@ -46,7 +49,24 @@ pub fn figures(plan: Plan) -> Vec<Figure> {
         let name = format!("opening: {} records {how}", size_name(size));
         Figure::new(name, median(times), "s", Target::AtMost(1.5)).note(&note)
     };
-    vec![figure("closed cleanly", &mut clean), figure("after SIGKILL", &mut killed)]
+    let clean_figure = figure("closed cleanly", &mut clean);
+    let raw = median(&mut raw);
+    let over_raw = clean_figure.measured / raw;
+    vec![
+        clean_figure,
+        figure("after SIGKILL", &mut killed),
+        Figure::new("opening: raw replay", raw, "s", Target::None)
+            .note("the same file; no record is decoded"),
+        Figure::new("opening: closed cleanly / raw replay", over_raw, "times", Target::AtMost(3.0)),
+    ]
+}
+
+fn replay(journal: &Path, size: usize) -> f64 {
+    let start = Instant::now();
+    let ids = raw_replay(journal);
+    let took = start.elapsed().as_secs_f64();
+    assert!(ids >= size, "all records are there");
+    took
 }
 
 fn open(journal: &Path, size: usize, calls: &mut usize) -> f64 {

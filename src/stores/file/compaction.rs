@@ -6,7 +6,8 @@
 //! the frames with those versions into `<path>.compacting`. Then the thread copies the frames that
 //! were appended meanwhile, until at most [`MAX_HAND_OVER`] bytes are left. It reads the file and
 //! not the table, so it blocks no reader and no writer, and its output is the state at one position
-//! of the journal followed by the frames after that position.
+//! of the journal followed by the frames after that position. While others write, it rests between
+//! its portions ([`Pace`]).
 //!
 //! The writer thread takes over between two batches ([`Prepared::hand_over`]): it copies the
 //! remaining frames, writes the header, syncs, locks and renames the new file, and continues in it.
@@ -28,6 +29,7 @@ use super::format::{Body, Framer, HEADER_LEN, Header, Uses};
 use super::frame_reader::{FrameReader, Unreadable};
 use super::journal::Journal;
 use super::lock::NotLocked;
+use super::pace::Pace;
 use crate::store::StoreError;
 use crate::token::TokenId;
 
@@ -42,11 +44,19 @@ pub(super) fn is_due(obsolete: u64, current_bytes: u64, compact_above: u64) -> b
 }
 
 /// The minimum size of one write to the new file, in bytes.
-const WRITE_CHUNK: usize = 1 << 20;
+const WRITE_CHUNK: usize = 256 << 10;
 
 /// The number of bytes after which the new file is synced. On some file systems a sync of the
 /// journal also waits for unsynced data of other files, so the amount of that data must stay small.
-const SYNC_EVERY: usize = 4 << 20;
+const SYNC_EVERY: usize = 1 << 20;
+
+/// The number of frames between two rests while the journal is only read.
+const REST_EVERY: u64 = 4_096;
+
+/// The number of bytes of the journal for which the first pass reserves one record, and the maximum number
+/// of reserved records. A table that grows copies itself and returns memory to the system. Meanwhile other
+/// threads wait for memory.
+const RESERVE: (u64, u64) = (200, 1_000_000);
 
 /// The maximum number of bytes that are left to the writer at the hand-over, in addition to what it
 /// appends until then.
@@ -173,16 +183,19 @@ impl CompactionJob {
         }
         check_reached(&copied, end)?;
         let mut prepared = Prepared { frames: copied, new_file, done };
+        // Each turn is synced, so that the hand-over has to sync only what was appended during the last
+        // sync. If the writer appends more in every turn, another turn does not help.
+        let mut left_before = u64::MAX;
         loop {
-            let until = self.durable_len.load(Ordering::Acquire);
-            let few = until - prepared.frames.offset() <= MAX_HAND_OVER;
-            prepared.copy(until, &self.cancelled)?;
-            if few {
+            prepared.copy(self.durable_len.load(Ordering::Acquire), &self.cancelled)?;
+            prepared.new_file.flush()?;
+            prepared.new_file.sync()?;
+            let left = self.durable_len.load(Ordering::Acquire) - prepared.frames.offset();
+            if left <= MAX_HAND_OVER || left >= left_before {
                 break;
             }
+            left_before = left;
         }
-        prepared.new_file.flush()?;
-        prepared.new_file.sync()?;
         Ok(prepared)
     }
 
@@ -198,9 +211,16 @@ impl CompactionJob {
         frames: &mut FrameReader,
         end: u64,
     ) -> Result<HashMap<TokenId, LatestRow>, NotCompacted> {
-        let mut latest: HashMap<TokenId, LatestRow> = HashMap::new();
+        let (per_record, max) = RESERVE;
+        let mut latest: HashMap<TokenId, LatestRow> =
+            HashMap::with_capacity((end / per_record).min(max) as usize);
+        let (mut pace, mut count) = (Pace::new(self.durable_len.clone()), 0_u64);
         while let Some(frame) = frames.next()? {
             let offset = frame.offset;
+            count += 1;
+            if count % REST_EVERY == 0 {
+                pace.rest();
+            }
             match Body::read(frame.body).map_err(|what| NotCompacted::Damaged { offset, what })? {
                 Body::Put { id, version, last_used, .. } => {
                     let row = latest.entry(id).or_insert(LatestRow { version, last_used });
@@ -260,6 +280,8 @@ struct NewFile {
     buffer: Vec<u8>,
     len: u64,
     unsynced: usize,
+    /// `None` from the hand-over on, because the writer does not rest.
+    pace: Option<Pace>,
     in_place: bool,
 }
 
@@ -278,6 +300,7 @@ impl NewFile {
             buffer: vec![0; HEADER_LEN],
             len: 0,
             unsynced: 0,
+            pace: Some(Pace::new(job.durable_len.clone())),
             in_place: false,
         };
         if let Some(access) = job.access {
@@ -303,7 +326,13 @@ impl NewFile {
         self.unsynced += buffer.len();
         self.buffer = buffer;
         self.buffer.clear();
-        if self.unsynced < SYNC_EVERY { Ok(()) } else { self.sync() }
+        if self.unsynced >= SYNC_EVERY {
+            self.sync()?;
+            if let Some(pace) = &mut self.pace {
+                pace.rest();
+            }
+        }
+        Ok(())
     }
 
     fn sync(&mut self) -> Result<(), NotCompacted> {
@@ -353,6 +382,7 @@ impl Prepared {
     ) -> Result<Compacted, NotCompacted> {
         let bytes_before = journal.len();
         journal.check_unchanged().map_err(NotCompacted::Failed)?;
+        self.new_file.pace = None;
         self.copy(bytes_before, &AtomicBool::new(false))?;
         let new_file = &mut self.new_file;
         new_file.flush()?;

@@ -320,6 +320,11 @@ impl FrameHeader {
         Ok(Self { body_len, sequence: found, body, seed })
     }
 
+    /// Returns the length of the frame, in bytes.
+    pub(super) fn frame_len(&self) -> u64 {
+        (FRAME_HEADER_LEN + self.body_len) as u64
+    }
+
     /// Checks the body against the checksum in the header.
     pub(super) fn check(&self, body: &[u8]) -> Result<(), &'static str> {
         if self.seed.checksum([&self.sequence, body]) == self.body {

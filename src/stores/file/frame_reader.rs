@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
+use super::block::Block;
 use super::format::{FRAME_HEADER_LEN, FrameHeader, HEADER_LEN, MAX_APPEND, Seed};
 
-const BUFFER: usize = 1 << 20;
+/// The size of the buffer, and so of a [`Block`]. It is larger than the longest frame.
+const BUFFER: usize = 256 << 10;
 
 /// A reader of the frames up to a given end. It never reads beyond the end, because another thread
 /// may be appending there.
@@ -91,6 +93,57 @@ impl FrameReader {
         self.offset += length as u64;
         self.sequence += 1;
         Ok(Some(Frame { offset, body: &self.buffer[body] }))
+    }
+
+    /// Reads the next frames that fit into the buffer into `block`. Their headers are valid, and their bodies
+    /// are not yet checked. Returns `false` at the end, and before an unfinished frame.
+    pub(super) fn next_block(&mut self, block: &mut Block) -> Result<bool, Unreadable> {
+        block.clear(self.offset);
+        let mut position = self.start;
+        loop {
+            let header = self.header_at(position);
+            let header = match header {
+                Ok(Some(header)) => header,
+                // The next call finds the damage again, when the frames before it were returned.
+                Err(_) if !block.is_empty() => break,
+                Err(what) => return Err(Unreadable::Damaged { offset: self.offset, what }),
+                Ok(None) if !block.is_empty() => break,
+                Ok(None) if self.fill(FRAME_HEADER_LEN)? => {
+                    position = self.start;
+                    continue;
+                }
+                Ok(None) => return Ok(false),
+            };
+            let length = FRAME_HEADER_LEN + header.body_len;
+            if self.filled - position < length {
+                if !block.is_empty() {
+                    break;
+                }
+                if !self.fill(length)? {
+                    return Ok(false);
+                }
+                position = self.start;
+            }
+            block.push(position + FRAME_HEADER_LEN, header);
+            position += length;
+            self.offset += length as u64;
+            self.sequence += 1;
+        }
+        // The block takes the buffer, and the rest moves into the block's last buffer.
+        let taken = block.swap_bytes(&mut self.buffer, BUFFER);
+        self.buffer[..self.filled - position].copy_from_slice(&taken[position..self.filled]);
+        self.filled -= position;
+        self.start = 0;
+        Ok(true)
+    }
+
+    /// Returns the header at this position of the buffer, or `None` if it is not completely there.
+    fn header_at(&self, position: usize) -> Result<Option<FrameHeader>, &'static str> {
+        let bytes = &self.buffer[position..self.filled];
+        match bytes.first_chunk() {
+            Some(&header) => FrameHeader::read(header, self.seed, self.sequence).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Reads until the buffer has `wanted` unconsumed bytes. Returns `false` if fewer are left

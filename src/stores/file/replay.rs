@@ -1,20 +1,30 @@
 //! Replay of the journal, which builds the table from the frames of a file.
 //!
-//! Design. One thread reads the frames, checks them and decodes the records. The calling thread
-//! applies the decoded entries to the table. The two are connected by a bounded channel of messages
-//! with several hundred entries each. Each thread does about half of the work. The table is
-//! reserved for the estimated number of records, and its sorted index is built once at the end
-//! ([`Loader`]).
+//! Design. All cores share the work, because most of it is to check and to decode the records. Each thread
+//! runs the same loop ([`Replaying::work`]). It takes the next [`Block`] of the file, checks and decodes its
+//! frames, and puts the entries into a queue. Only the reading, which also finds the boundaries of the frames,
+//! and the applying are done by one thread at a time. If no other thread is applying, a thread that has added
+//! to the queue applies the batches that are next in the file. So the table and the reported damage are those
+//! of a replay on one thread, and no thread waits for another one unless the queue is full.
+//!
+//! The table is reserved for the estimated number of records. Its sorted index is built once at the end from
+//! the ids that were inserted ([`Loader`]).
 
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::{Builder, scope};
+mod apply;
+mod entries;
+mod queue;
 
-use super::format::{Body, Header, put_len};
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, available_parallelism, panicking, scope};
+
+use super::block::Block;
+use super::format::Header;
 use super::frame_reader::{FrameReader, Unreadable};
-use crate::record::Record;
-use crate::store::Version;
-use crate::stores::table::{Loader, Row, Table};
-use crate::token::TokenId;
+use crate::stores::table::{Loader, Owners, Table};
+use apply::{Target, Totals};
+use entries::{LastPut, decode};
+use queue::{Batch, Queue};
 
 /// The number of bytes of the file between two progress reports.
 const REPORT_EVERY: u64 = 4 << 20;
@@ -26,11 +36,11 @@ const BYTES_PER_RECORD: u64 = 200;
 /// The maximum number of reserved records. A long file may contain few records.
 const MAX_RESERVED_RECORDS: u64 = 1_000_000;
 
-/// The number of entries in one message from the reading to the applying thread.
-const ENTRIES_PER_MESSAGE: usize = 512;
+/// The number of bytes of the file for which it is worth to start another thread.
+const BYTES_PER_THREAD: u64 = 1 << 20;
 
-/// The maximum number of messages that wait between the two threads.
-const MAX_WAITING_MESSAGES: usize = 8;
+/// The maximum number of threads. With more of them most would wait for their turns.
+const MAX_THREADS: usize = 8;
 
 /// The content of a file.
 pub(super) struct Replayed {
@@ -40,14 +50,6 @@ pub(super) struct Replayed {
     pub(super) current_bytes: u64,
 }
 
-/// An entry of the journal with its record decoded.
-#[expect(clippy::large_enum_variant, reason = "nearly all are the large one")]
-enum Entry {
-    Put(Row),
-    Remove(TokenId, u64),
-    Touch(TokenId, i64),
-}
-
 /// Applies all frames up to the end, or up to an unfinished frame.
 pub(super) fn replay(
     frames: &mut FrameReader,
@@ -55,128 +57,123 @@ pub(super) fn replay(
     end: u64,
     mut progress: impl FnMut(u64),
 ) -> Result<Replayed, Unreadable> {
-    let (batches, received) = sync_channel::<(u64, Vec<Entry>)>(MAX_WAITING_MESSAGES);
-    let new = |room| Replay {
-        rows: Loader::with_capacity(room),
-        last_version: header.last_version,
-        current_bytes: 0,
+    let threads = threads(end);
+    let room = (end / BYTES_PER_RECORD).min(MAX_RESERVED_RECORDS) as usize;
+    let replaying = Replaying {
+        source: Mutex::new(Source { frames, blocks: 0, last_put: None, ended: false }),
+        queue: Queue::default(),
+        target: Mutex::new(Target::new(header, room, threads)),
     };
-    // Created after the first frames were checked, so that a damaged file reserves no memory.
-    let mut replay = None;
-    scope(|scope| {
-        let reader = Builder::new()
-            .name("service-tokens-reader".to_owned())
-            .spawn_scoped(scope, move || decode_all(frames, &batches))?;
-        let mut report_at = 0;
-        for (offset, entries) in received {
-            let room = (end / BYTES_PER_RECORD).min(MAX_RESERVED_RECORDS) as usize;
-            let replay = replay.get_or_insert_with(|| new(room));
-            entries.into_iter().for_each(|entry| replay.apply(entry));
-            if offset >= report_at {
-                progress(offset);
-                report_at = offset + REPORT_EVERY;
-            }
+    let shared = &replaying;
+    let mut report_at = 0;
+    let report = |offset| {
+        if offset >= report_at {
+            progress(offset);
+            report_at = offset + REPORT_EVERY;
         }
-        reader.join().map_err(|_| std::io::Error::other("the reading thread panicked"))?
-    })?;
-    progress(end);
-    let replay = replay.unwrap_or_else(|| new(0));
-    Ok(Replayed {
-        table: replay.rows.into_table(),
-        last_version: replay.last_version,
-        current_bytes: replay.current_bytes,
-    })
-}
-
-fn decode_all(
-    frames: &mut FrameReader,
-    batches: &SyncSender<(u64, Vec<Entry>)>,
-) -> Result<(), Unreadable> {
-    let mut entries = Vec::with_capacity(ENTRIES_PER_MESSAGE);
-    let mut last_put = None;
-    while let Some(frame) = frames.next()? {
-        let offset = frame.offset;
-        let damaged = |what| Unreadable::Damaged { offset, what };
-        match Body::read(frame.body).map_err(damaged)? {
-            // A replacement is written as two equal frames. This is the second one.
-            Body::Put { id, version, last_used: None, .. } if last_put == Some((id, version)) => {}
-            Body::Put { id, version, last_used, record } => {
-                last_put = Some((id, version));
-                let encoded_len = record.len();
-                let record = Record::from_bytes(record)
-                    .map_err(|_| damaged("a frame does not contain a record"))?;
-                if record.id() != id {
-                    return Err(damaged("a frame contains a record with another id"));
-                }
-                let row = Row::encoded(record, Version(version), encoded_len);
-                row.touch(last_used);
-                entries.push(Entry::Put(row));
-            }
-            Body::Remove { id, version } => {
-                last_put = None;
-                entries.push(Entry::Remove(id, version));
-            }
-            Body::Touch(uses) => entries.extend(uses.map(|(id, used)| Entry::Touch(id, used))),
-        }
-        if entries.len() >= ENTRIES_PER_MESSAGE {
-            let full = std::mem::replace(&mut entries, Vec::with_capacity(ENTRIES_PER_MESSAGE));
-            // Sending fails only if the applying thread has panicked, and then that panic is
-            // propagated.
-            let _ = batches.send((offset, full));
-        }
-    }
-    let _ = batches.send((frames.offset(), entries));
-    Ok(())
-}
-
-struct Replay {
-    rows: Loader,
-    last_version: u64,
-    current_bytes: u64,
-}
-
-impl Replay {
-    fn apply(&mut self, entry: Entry) {
-        match entry {
-            Entry::Put(row) => self.put(row),
-            Entry::Remove(id, version) => {
-                self.last_version = self.last_version.max(version);
-                let older = |row: &Row| (row.version.0 < version).then_some(row.encoded_len);
-                if let Some(removed) = self.rows.visit(id, |row| row.and_then(older)) {
-                    self.rows.delete(id);
-                    self.current_bytes -= put_len(removed as usize);
-                }
-            }
-            Entry::Touch(id, used) => {
-                self.rows.visit(id, |row| {
-                    if let Some(row) = row {
-                        row.touch(Some(used));
-                    }
-                });
-            }
-        }
-    }
-
-    fn put(&mut self, row: Row) {
-        self.last_version = self.last_version.max(row.version.0);
-        let len = row.encoded_len as usize;
-        // Nearly every put is the first of its id.
-        let Some(row) = self.rows.put_new(row) else {
-            self.current_bytes += put_len(len);
-            return;
+    };
+    let owners = scope(|scope| {
+        // If a thread cannot be started, the others do its work.
+        let start = |thread| {
+            let builder = Builder::new().name("service-tokens-reader".to_owned());
+            builder.spawn_scoped(scope, move || shared.work(thread, |_| {})).ok()
         };
-        let replaced = self.rows.visit(row.record.id(), |current| {
-            let Some(current) = current else { return Ok(None) };
-            if current.version >= row.version {
-                current.touch(row.used_at());
-                return Err(());
+        let others: Vec<_> = (1..threads).map_while(start).collect();
+        let mut owners = vec![replaying.work(0, report)];
+        for thread in others {
+            owners.push(thread.join().map_err(|_| io::Error::other("a reading thread panicked"))?);
+        }
+        Ok::<_, io::Error>(owners)
+    })?;
+    let target = replaying.target.into_inner().unwrap_or_else(PoisonError::into_inner);
+    target.outcome?;
+    progress(end);
+    let Totals { last_version, current_bytes, changed } = target.totals;
+    let loader = target.loader.unwrap_or_else(|| Loader::with_capacity(0));
+    let table = loader.into_table(target.inserted, &owners, changed);
+    Ok(Replayed { table, last_version, current_bytes })
+}
+
+/// Returns the number of threads for a file of this length.
+fn threads(end: u64) -> usize {
+    let cores = available_parallelism().map_or(1, |cores| cores.get());
+    let useful = usize::try_from(1 + end / BYTES_PER_THREAD).unwrap_or(MAX_THREADS);
+    cores.min(useful).min(MAX_THREADS)
+}
+
+/// The state that the threads share.
+struct Replaying<'f> {
+    source: Mutex<Source<'f>>,
+    queue: Queue,
+    /// Locked by the thread that applies.
+    target: Mutex<Target>,
+}
+
+/// The file, from which the threads take blocks.
+struct Source<'f> {
+    frames: &'f mut FrameReader,
+    /// The number of blocks that were taken.
+    blocks: u64,
+    last_put: LastPut,
+    ended: bool,
+}
+
+impl Replaying<'_> {
+    /// Replays blocks until no block is left, and returns the owners in its batches.
+    fn work(&self, thread: usize, mut progress: impl FnMut(u64)) -> Owners {
+        let _stop = StopOnPanic(&self.queue);
+        let (mut block, mut owners) = (Block::default(), Owners::default());
+        while let Some((number, last_put)) = self.next_block(&mut block) {
+            let mut entries = self.queue.spare();
+            let outcome = last_put.and_then(|put| decode(&block, put, &mut owners, &mut entries));
+            let batch = Batch { entries, outcome, thread, end: block.end() };
+            let apply = |batch| locked(&self.target).apply(batch);
+            match self.queue.add(number, batch, apply) {
+                Some(applied_to) => progress(applied_to),
+                None => break,
             }
-            row.touch(current.used_at());
-            Ok(Some(current.encoded_len))
-        });
-        let Ok(replaced) = replaced else { return };
-        self.current_bytes += put_len(len);
-        self.current_bytes -= replaced.map_or(0, |len| put_len(len as usize));
-        self.rows.put(row);
+        }
+        owners
     }
+
+    /// Takes the next block. Returns its number, and the put in the last frame before it. Damage before the
+    /// next frame has a number too, because the frames before it are applied first.
+    fn next_block(&self, block: &mut Block) -> Option<(u64, Result<LastPut, Unreadable>)> {
+        let mut source = locked(&self.source);
+        if source.ended {
+            return None;
+        }
+        let number = source.blocks;
+        source.blocks += 1;
+        match source.frames.next_block(block) {
+            Ok(true) => {
+                let last_put = entries::last_put(block);
+                Some((number, Ok(std::mem::replace(&mut source.last_put, last_put))))
+            }
+            Ok(false) => {
+                source.ended = true;
+                None
+            }
+            Err(unreadable) => {
+                source.ended = true;
+                Some((number, Err(unreadable)))
+            }
+        }
+    }
+}
+
+/// Lets all threads end when one has panicked, because they may wait for its batch.
+struct StopOnPanic<'q>(&'q Queue);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if panicking() {
+            self.0.stop();
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic makes the whole replay fail, so the data behind the lock is not used.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

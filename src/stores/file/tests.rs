@@ -16,6 +16,7 @@ mod model;
 #[cfg(unix)]
 mod others;
 mod power;
+mod replay_blocks;
 mod tails;
 mod versions;
 #[cfg(unix)]
