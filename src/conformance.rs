@@ -1,6 +1,6 @@
 //! The conformance suite for authors of stores. Every store must pass its checks.
 //!
-//! [`TokenStore`](crate::TokenStore) documents the promises of a store. Each [`Promise`] has a name
+//! [`TokenStore`] documents the promises of a store. Each [`Promise`] has a name
 //! and a check that fails under that name. The stores in this crate pass the same suite.
 //!
 //! # Testing a store in another crate
@@ -121,6 +121,7 @@ mod last_use;
 mod leaks;
 mod lists;
 mod lost;
+mod many;
 mod outage;
 mod polling;
 mod probe;
@@ -314,6 +315,8 @@ async fn on_one_handle(probe: Probe<'_>, promise: Promise) -> Verdict {
         Promise::StatesFollowNow => filters::states_follow_now(probe).await,
         Promise::FilterEdgesAreExact => edges::filter_edges_are_exact(probe).await,
         Promise::ReplacedRecordIsIndexed => indexes::replaced_record_is_indexed(probe).await,
+        Promise::ManyAgreeWithSingle => many::many_agree_with_single(probe).await,
+        Promise::CountAgreesWithList => many::count_agrees_with_list(probe).await,
         Promise::OwnersAreSeparate => filters::owners_are_separate(probe).await,
         Promise::TextIsComparedAsBytes => filters::text_is_compared_as_bytes(probe).await,
         Promise::LastUseIsReported => last_use::last_use_is_reported(probe).await,

@@ -117,6 +117,12 @@ impl Probe<'_> {
         Ok(())
     }
 
+    /// Checks that `find` returns no record with this id.
+    pub(super) async fn lacks_single(&self, id: TokenId, when: &str) -> Verdict {
+        ensure!(self.find(id).await?.is_none(), "{when}, find answered with a record {id}");
+        Ok(())
+    }
+
     /// Checks that neither `find` nor `list` returns a record with this id.
     pub(super) async fn lacks(&self, id: TokenId, when: &str) -> Verdict {
         ensure!(self.find(id).await?.is_none(), "{when}, find answered with a record {id}");

@@ -154,6 +154,11 @@ promises! { $
         "a list of one owner contains no record of another owner, even if their names are similar",
     TextIsComparedAsBytes text_is_compared_as_bytes
         "texts in a query are compared byte by byte and have no special meaning",
+    // Many records at once.
+    ManyAgreeWithSingle many_agree_with_single
+        "`find_many`, `versions`, `replace_many` and `remove_many` return one result for each row, in order, and have the effect of the single calls",
+    CountAgreesWithList count_agrees_with_list
+        "`count` returns the number of records that a scan with the same filter and time returns",
     // Last use.
     LastUseIsReported last_use_is_reported
         "every answer contains the last use, which is `Never` and then the time on a store that tracks it, and `NotTracked` on any other",

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_lite::future::block_on;
 use service_tokens::conformance::{Promise, StoreFactory, ThreadJob, check};
-use service_tokens::store::{BoxError, ChangeStream, RecordRef, Version};
-use service_tokens::{ListRequest, Page, Record, StoredRecord, TokenId, TokenStore};
+use service_tokens::store::{BoxError, ChangeStream, Gathering, RecordRef, Version};
+use service_tokens::{Filter, ListRequest, Page, Record, StoredRecord, TokenId, TokenStore};
 
 use super::flaws::Flaw;
 use super::harness::Answer;
@@ -64,6 +64,35 @@ impl TokenStore for Counted {
     async fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Answer<Page> {
         self.read();
         self.inside.list(request, now).await
+    }
+
+    fn gathering(&self) -> Option<Gathering> {
+        self.inside.gathering()
+    }
+
+    async fn find_many(&self, ids: &[TokenId]) -> Vec<Answer<Option<StoredRecord>>> {
+        self.read();
+        self.inside.find_many(ids).await
+    }
+
+    async fn versions(&self, ids: &[TokenId]) -> Vec<Answer<Option<Version>>> {
+        self.read();
+        self.inside.versions(ids).await
+    }
+
+    async fn replace_many(&self, writes: &[(Record, Version)]) -> Vec<Answer<Version>> {
+        self.write();
+        self.inside.replace_many(writes).await
+    }
+
+    async fn remove_many(&self, removals: &[(TokenId, Version)]) -> Vec<Answer<()>> {
+        self.write();
+        self.inside.remove_many(removals).await
+    }
+
+    async fn count(&self, filter: &Filter, now: DateTime<Utc>) -> Answer<u64> {
+        self.read();
+        self.inside.count(filter, now).await
     }
 
     fn tracks_last_used(&self) -> bool {
