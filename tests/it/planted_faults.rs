@@ -15,6 +15,8 @@ mod harness;
 mod last_use;
 #[path = "planted_faults/lists.rs"]
 mod lists;
+#[path = "planted_faults/many.rs"]
+mod many;
 #[path = "planted_faults/reads.rs"]
 mod reads;
 #[path = "planted_faults/table.rs"]
@@ -27,6 +29,7 @@ use flaws::Flaw;
 use futures_lite::future::block_on;
 use harness::{Correct, Factory, broken};
 use last_use::Untracked;
+use many::ManyRows;
 use reads::{ErrorQuotes, Reopening};
 use service_tokens::MemoryStore;
 use service_tokens::conformance::{Outcome, Promise, check, expect_kept, fresh, guarded, run};
@@ -240,6 +243,18 @@ faults! {
     find_now_takes_it_back: reads::FindNowTakesItBack => FindNowAgrees;
     find_now_is_stale: reads::FindNowIsStale::default() => FindNowAgrees;
     find_now_knows_no_last_use: reads::FindNowKnowsNoLastUse => FindNowAgrees;
+
+    many_are_found_in_order_of_ids: ManyRows::FoundInOrderOfIds => ManyAgreeWithSingle;
+    many_leave_out_the_missing: ManyRows::MissingIsLeftOut => ManyAgreeWithSingle;
+    many_are_a_hundred: ManyRows::FindsAHundred => ManyAgreeWithSingle;
+    many_versions_shift: ManyRows::VersionsShift => ManyAgreeWithSingle;
+    many_replace_any_version: ManyRows::ReplacesAnyVersion => ManyAgreeWithSingle;
+    many_say_a_conflict_is_replaced: ManyRows::ConflictIsReplaced => ManyAgreeWithSingle;
+    many_stop_at_a_conflict: ManyRows::ConflictStopsTheRest => ManyAgreeWithSingle;
+    many_remove_any_version: ManyRows::RemovesAnyVersion => ManyAgreeWithSingle;
+    many_return_the_first_result: ManyRows::FirstResultForAll => ManyAgreeWithSingle;
+    count_ignores_the_time: ManyRows::CountIgnoresTime => CountAgreesWithList;
+    count_is_of_one_page: ManyRows::CountsOnePage => CountAgreesWithList;
 
     touch_rewrites: last_use::TouchRewrites => TouchDoesNotChangeRecord;
     touch_creates: last_use::TouchCreates => TouchCreatesNothing;

@@ -158,6 +158,50 @@ pub(crate) trait Fault: Send + Sync {
         to.list(query, now).await
     }
 
+    async fn find_many(&self, to: &Backend, ids: &[TokenId]) -> Vec<Answer<Option<StoredRecord>>> {
+        let mut results = Vec::new();
+        for id in ids {
+            results.push(self.find(to, *id).await);
+        }
+        results
+    }
+
+    async fn versions(&self, to: &Backend, ids: &[TokenId]) -> Vec<Answer<Option<Version>>> {
+        let found = self.find_many(to, ids).await.into_iter();
+        found.map(|found| Ok(found?.map(|stored| stored.version))).collect()
+    }
+
+    async fn replace_many(
+        &self,
+        to: &Backend,
+        writes: &[(Record, Version)],
+    ) -> Vec<Answer<Version>> {
+        let mut results = Vec::new();
+        for (record, expected) in writes {
+            results.push(self.replace(to, record, *expected).await);
+        }
+        results
+    }
+
+    async fn remove_many(&self, to: &Backend, removals: &[(TokenId, Version)]) -> Vec<Answer<()>> {
+        let mut results = Vec::new();
+        for (id, expected) in removals {
+            results.push(self.remove(to, *id, *expected).await);
+        }
+        results
+    }
+
+    async fn count(&self, to: &Backend, filter: &Filter, now: DateTime<Utc>) -> Answer<u64> {
+        let mut request = ListRequest::from(filter.clone()).order(Order::OldestFirst).limit(1_000);
+        let mut count = 0;
+        loop {
+            let page = self.list(to, &request, now).await?;
+            count += page.items.len() as u64;
+            let Some(next) = page.next else { return Ok(count) };
+            request = request.after(next);
+        }
+    }
+
     fn tracks_last_used(&self) -> bool {
         true
     }
@@ -220,6 +264,26 @@ impl TokenStore for Planted {
 
     async fn list(&self, query: &ListRequest, now: DateTime<Utc>) -> Answer<Page> {
         self.fault.list(&self.backend, query, now).await
+    }
+
+    async fn find_many(&self, ids: &[TokenId]) -> Vec<Answer<Option<StoredRecord>>> {
+        self.fault.find_many(&self.backend, ids).await
+    }
+
+    async fn versions(&self, ids: &[TokenId]) -> Vec<Answer<Option<Version>>> {
+        self.fault.versions(&self.backend, ids).await
+    }
+
+    async fn replace_many(&self, writes: &[(Record, Version)]) -> Vec<Answer<Version>> {
+        self.fault.replace_many(&self.backend, writes).await
+    }
+
+    async fn remove_many(&self, removals: &[(TokenId, Version)]) -> Vec<Answer<()>> {
+        self.fault.remove_many(&self.backend, removals).await
+    }
+
+    async fn count(&self, filter: &Filter, now: DateTime<Utc>) -> Answer<u64> {
+        self.fault.count(&self.backend, filter, now).await
     }
 
     fn tracks_last_used(&self) -> bool {
