@@ -67,12 +67,15 @@ pub(super) fn has_mark(text: &str, mark: &str) -> bool {
 
 /// Reads a text in every notation.
 fn readings(text: &str) -> Vec<Vec<u8>> {
+    // Each character is a byte.
+    let latin: Vec<u8> = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
+    let plain = text.as_bytes();
     let mut readings = vec![
-        text.as_bytes().to_vec(),
-        // Each character is a byte.
-        text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect(),
-        unescaped(text),
-        unescaped(&unescaped(text).into_iter().map(char::from).collect::<String>()),
+        plain.to_vec(),
+        unescaped(&latin),
+        unescaped(plain),
+        unescaped(&unescaped(plain)),
+        latin,
         numbers(text, 10),
         numbers(text, 8),
         numbers(text, 2),
@@ -92,8 +95,7 @@ fn readings(text: &str) -> Vec<Vec<u8>> {
 }
 
 /// Replaces escapes such as `\n`, `\x1f`, `\u{1f}`, `\u001f`, `\037` and `%1f` by their bytes.
-fn unescaped(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
+fn unescaped(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
@@ -237,7 +239,8 @@ mod tests {
         let record = marked(0).ok().unwrap();
         let spellings = Spellings::of(&record);
         let bytes = record.to_bytes();
-        let digest = &bytes[bytes.len() - 4 - 45 + 5..][..12];
+        let field = bytes.windows(2).position(|head| head == [9, 45]).unwrap();
+        let digest = &bytes[field + 2 + 5..][..12];
         for part in [&bytes[..], digest] {
             let hex: String = part.iter().map(|byte| format!("{byte:02x}")).collect();
             let spaced: String = part.iter().map(|byte| format!("{byte:02X} ")).collect();

@@ -83,7 +83,9 @@ pub(in crate::conformance) fn large_records(
         };
         let mut record = sample.record()?;
         for place in 0..8 {
-            let (by, reason) = ("s".repeat(LONGEST), "r".repeat(LONGEST));
+            // Author and reason name a suspension, so each has others.
+            let letter = char::from(b'c' + place as u8).to_string();
+            let (by, reason) = (letter.repeat(LONGEST), "r".repeat(LONGEST));
             let new = NewSuspension {
                 since: at(NOW - 20 + place),
                 until: Some(at(NOW + 20 + place)),

@@ -1,5 +1,7 @@
 //! A PostgreSQL server of the tests, in a folder of its own, which ends with them.
 
+#![allow(dead_code, reason = "the test and the measurements use different parts")]
+
 mod proxy;
 
 use std::error::Error;
@@ -75,6 +77,11 @@ impl Server {
             .dbname("postgres")
             .options(format!("-c search_path={schema}"));
         config
+    }
+
+    /// Returns the folder of the server's socket.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Starts a proxy to this server.
