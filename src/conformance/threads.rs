@@ -34,6 +34,9 @@ const ROUNDS: usize = 150;
 /// The maximum duration of one check, which bounds the test if a call never ends.
 const MAX_WAIT: Duration = Duration::from_secs(40);
 
+/// The verdict of a thread that waited for another one in vain.
+const LATE: &str = "the threads did not run at the same time, or a call on one of them did not end";
+
 /// Starts a thread for a job of a store that needs no runtime.
 pub(super) fn spawn(job: ThreadJob) -> bool {
     thread::Builder::new().spawn(move || block_on(job)).is_ok()
@@ -179,10 +182,7 @@ impl Gate {
         self.arrived.fetch_add(1, Ordering::SeqCst);
         let end = Instant::now() + MAX_WAIT / 2;
         while self.arrived.load(Ordering::SeqCst) < self.threads * (round + 1) {
-            ensure!(
-                Instant::now() < end,
-                "the threads did not run at the same time, or a call on one of them did not end"
-            );
+            ensure!(Instant::now() < end, "{LATE}");
             thread::yield_now();
         }
         Ok(())
@@ -265,8 +265,13 @@ impl Threads<'_> {
         }
     }
 
+    /// Returns the first verdict that explains a failure. A thread that ends early makes the others late.
     pub(super) async fn verdicts(&self, jobs: Vec<Boxed<'static, Verdict>>) -> Verdict {
-        self.run(jobs).await?.into_iter().collect()
+        let is_late =
+            |verdict: &Verdict| matches!(verdict, Err(NotKept::Broken(what)) if what == LATE);
+        let mut verdicts = self.run(jobs).await?;
+        verdicts.sort_by_key(is_late);
+        verdicts.into_iter().collect()
     }
 }
 
