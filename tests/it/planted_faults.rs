@@ -50,8 +50,8 @@ macro_rules! flaws {
 
         /// Runs the whole suite over each flaw and prints the promises that it breaks.
         #[test]
-        #[ignore = "campaign"]
-        fn each_flaw_breaks_its_promise_campaign() {
+        #[ignore = "long: cargo test --all-features --test it whole_suite_over -- --ignored"]
+        fn whole_suite_over_each_flaw() {
             $(
                 let seen = table::broken($flaw);
                 for (promise, what) in &seen {
@@ -78,8 +78,8 @@ macro_rules! faults {
 
         /// Runs the whole suite over each fault and prints the other promises that it breaks.
         #[test]
-        #[ignore = "campaign"]
-        fn each_fault_breaks_its_promise_campaign() {
+        #[ignore = "long: cargo test --all-features --test it whole_suite_over -- --ignored"]
+        fn whole_suite_over_each_fault() {
             $(
                 let seen = broken(|| $fault);
                 for (promise, what) in &seen {
