@@ -116,6 +116,12 @@ pub(crate) fn other_record() -> StoreError {
     StoreError::corrupt("the store answered with the record of another id")
 }
 
+/// Creates the error of a store that returned another number of results than there were rows. `kind` says
+/// what is known about each row.
+pub(crate) fn wrong_number_of_results(kind: fn(&'static str) -> StoreError) -> StoreError {
+    kind("the store answered with another number of results than rows")
+}
+
 /// The error returned if a management operation does not succeed. The operation had no effect, except for
 /// [`Indeterminate`](Self::Indeterminate), [`Overtaken`](Self::Overtaken) and
 /// [`PausedSincePrepared`](Self::PausedSincePrepared).

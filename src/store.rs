@@ -212,9 +212,9 @@ pub trait TokenStore: Send + Sync + 'static {
     /// them.
     ///
     /// With a value, the service makes concurrent look-ups for verifications with
-    /// [`find_many`](Self::find_many), and a look-up without company with [`find`](Self::find). A look-up joins only a call that was not sent yet, so its answer
-    /// contains every write that was acknowledged before the look-up began. The service reads the value
-    /// once, when it is built.
+    /// [`find_many`](Self::find_many), and a single look-up with [`find`](Self::find). A look-up joins only a
+    /// call that was not sent yet, so its answer contains every write that was acknowledged before the look-up
+    /// began. Return the same value each time.
     ///
     /// The default returns `None`. It is right for a store in this process, and for a store whose single
     /// look-ups are as fast as many at once.

@@ -141,19 +141,6 @@ impl Drop for Alarm {
     }
 }
 
-/// Lets the other futures of a [`join`] run.
-pub(super) async fn yield_once() {
-    let mut yielded = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
 fn again<T>(cx: &Context<'_>) -> Poll<T> {
     thread::yield_now();
     cx.waker().wake_by_ref();

@@ -3,13 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::polling::{Boxed, join, yield_once};
+use super::polling::{Boxed, join};
 use super::probe::{Probe, answered, every_record, everything, quote, same_record, same_stored};
 use super::samples::{
     LONGEST, NOW, Sample, TEXTS, at, id, labelled, large_records, long_texts, metadata, moved, now,
     nth, revoked, varied_records,
 };
 use super::verdict::{Verdict, broken, ensure};
+use crate::concurrency::yield_once::yield_once;
 use crate::record::Record;
 use crate::store::{ListRequest, RecordRef, StoredRecord, Version};
 use crate::token::TokenId;

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use super::cache::Cache;
 use super::core::TokenService;
 use crate::concurrency::yield_once::yield_once;
+use crate::error::wrong_number_of_results;
 use crate::store::{MAX_PAGE_LEN, StoreError, TokenStore};
 use crate::token::TokenId;
 
@@ -84,9 +85,7 @@ impl<S: TokenStore> TokenService<S> {
         let asked_at = self.core.clock.monotonic();
         let versions = self.core.records.store.versions(ids).await;
         if versions.len() != ids.len() {
-            failed.get_or_insert_with(|| {
-                StoreError::corrupt("the store answered with another number of versions")
-            });
+            failed.get_or_insert_with(|| wrong_number_of_results(StoreError::corrupt));
             return;
         }
         for (id, version) in ids.iter().zip(versions) {

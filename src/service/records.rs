@@ -12,7 +12,6 @@
 //!
 //! **The cache.** Each write holds an [`InvalidateOnDrop`]. When it ends, with any answer or because its
 //! future was dropped, the cached record is invalid.
-
 //!
 //! **Bulk operations.** A change of a listed record begins with that record, so it reads only after a conflict
 //! or a lost answer. Its calls travel in a [`Batch`].

@@ -107,6 +107,11 @@ fn correct_store_breaks_no_promise() {
 }
 
 #[test]
+fn feed_without_inserts_breaks_no_promise() {
+    assert_eq!(broken(|| reads::InsertsAreNotReported), []);
+}
+
+#[test]
 fn correct_table_breaks_no_promise() {
     assert_eq!(table::broken(Flaw::Correct), []);
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::call::{Answers, CallFuture, Later, Polled, Results, Source, Turn};
 use super::entry::{Answer, Entry, Status, Waiter};
 use super::slab::Slab;
-use crate::error::other_record;
+use crate::error::{other_record, wrong_number_of_results};
 use crate::store::{Gathering, StoreError, StoredRecord};
 use crate::token::TokenId;
 
@@ -223,9 +223,7 @@ impl State {
             (wrong, keys) => {
                 for key in keys {
                     let error = match wrong {
-                        Some(_) => {
-                            StoreError::corrupt("the store answered with another number of results")
-                        }
+                        Some(_) => wrong_number_of_results(StoreError::corrupt),
                         None => StoreError::unavailable("the store panicked"),
                     };
                     self.answer_entry(*key, Err(error), sent_at, later);

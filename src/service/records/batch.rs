@@ -20,12 +20,10 @@ use std::task::{Context, Poll};
 
 use super::Records;
 use crate::concurrency::BoxFuture;
-use crate::error::other_record;
+use crate::error::{other_record, wrong_number_of_results};
 use crate::record::Record;
 use crate::store::{MAX_PAGE_LEN, StoreError, StoredRecord, TokenStore, Version};
 use crate::token::TokenId;
-
-const WRONG_NUMBER: &str = "the store answered with another number of results than rows";
 
 /// The calls of the parked futures of one driver.
 #[derive(Default)]
@@ -159,7 +157,7 @@ fn one_for_each<T>(
     if results.len() == rows {
         return results;
     }
-    (0..rows).map(|_| Err(error(WRONG_NUMBER))).collect()
+    (0..rows).map(|_| Err(wrong_number_of_results(error))).collect()
 }
 
 impl<S: TokenStore> Records<S> {

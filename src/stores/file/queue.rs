@@ -76,12 +76,9 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a caller's request. Refused when the store is closing or too many bytes are waiting.
-    pub(super) fn push(&self, request: Request) -> Result<(), StoreError> {
-        let weight = match &request {
-            Request::Write(write, _) => write.weight(),
-            _ => WRITE_OVERHEAD,
-        };
+    /// Makes room for requests of this size. They are refused when the store is closing or too many bytes are
+    /// waiting.
+    fn admit(&self, weight: usize) -> Result<MutexGuard<'_, Waiting>, StoreError> {
         let mut state = self.lock();
         if state.stopped || state.closing.is_some() {
             return Err(closed());
@@ -90,6 +87,16 @@ impl Queue {
             return Err(overloaded());
         }
         state.weight += weight;
+        Ok(state)
+    }
+
+    /// Adds a caller's request. Refused when the store is closing or too many bytes are waiting.
+    pub(super) fn push(&self, request: Request) -> Result<(), StoreError> {
+        let weight = match &request {
+            Request::Write(write, _) => write.weight(),
+            _ => WRITE_OVERHEAD,
+        };
+        let mut state = self.admit(weight)?;
         let was_empty = state.requests.is_empty();
         state.requests.push(request);
         drop(state);
@@ -102,14 +109,7 @@ impl Queue {
     /// Adds writes as one, so that the writer takes them together. All of them are refused, or none.
     pub(super) fn push_writes(&self, writes: Vec<(Write, WriteReply)>) -> Result<(), StoreError> {
         let weight: usize = writes.iter().map(|(write, _)| write.weight()).sum();
-        let mut state = self.lock();
-        if state.stopped || state.closing.is_some() {
-            return Err(closed());
-        }
-        if state.weight + weight > MAX_WAITING_BYTES {
-            return Err(overloaded());
-        }
-        state.weight += weight;
+        let mut state = self.admit(weight)?;
         state
             .requests
             .extend(writes.into_iter().map(|(write, reply)| Request::Write(write, reply)));

@@ -25,6 +25,12 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
+    /// Inserts a record without a report to the feeds.
+    pub(crate) async fn insert_silently(&self, record: &Record) -> Answer<Version> {
+        self.up()?;
+        self.memory.insert(record).await
+    }
+
     fn up(&self) -> Answer<()> {
         if self.down.load(Ordering::SeqCst) {
             return Err(StoreError::unavailable("the storage is gone"));

@@ -304,6 +304,16 @@ impl Fault for RemovalIsNotReported {
     }
 }
 
+/// Not a fault, because no cached record depends on an insert.
+pub(crate) struct InsertsAreNotReported;
+
+#[async_trait]
+impl Fault for InsertsAreNotReported {
+    async fn insert(&self, to: &Backend, record: &Record) -> Answer<Version> {
+        to.insert_silently(record).await
+    }
+}
+
 pub(crate) struct ChangeIsReportedTooEarly;
 
 #[async_trait]
