@@ -224,11 +224,11 @@ impl TokenStore for PostgresStore {
     async fn touch(&self, uses: &[(TokenId, DateTime<Utc>)]) -> Result<(), StoreError> {
         let ids: Vec<Uuid> = uses.iter().map(|(id, _)| id.to_uuid()).collect();
         let used: Vec<i64> = uses.iter().map(|(_, used)| used.timestamp_micros()).collect();
-        let sql = "with used as (select id, max(used) as used from unnest($1::uuid[], $2::bigint[]) \
-                   as given (id, used) group by id), \
-                   locked as (select id from service_token where id = any($1) order by id for update) \
+        let sql = "with locked as (select id from service_token where id = any($1) order by id for update) \
                    update service_token as t set last_used = greatest(t.last_used, used.used) \
-                   from used join locked using (id) where t.id = used.id";
+                   from (select id, max(used) as used from unnest($1::uuid[], $2::bigint[]) \
+                   as given (id, used) group by id) as used \
+                   where (select count(*) from locked) > 0 and t.id = used.id";
         self.query(Access::Write, sql, &[&ids, &used]).await.map(drop)
     }
 
@@ -247,13 +247,15 @@ impl TokenStore for PostgresStore {
 
     async fn replace_many(&self, writes: &[(Record, Version)]) -> Vec<Result<Version, StoreError>> {
         // The rows are locked in the order of their ids, so that two statements never wait for each other.
-        let sql = "with given as (select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], \
-                   $4::bytea[], $5::smallint[], $6::bytea[], $7::bigint[]) \
-                   as given (id, expected, version, record, format, owner, created_at)), \
-                   locked as (select id from service_token where id = any($1) order by id for update) \
+        // The locked rows are counted and not joined: without statistics about `unnest`, the planner joins
+        // them by a nested loop of a million comparisons.
+        let sql = "with locked as (select id from service_token where id = any($1) order by id for update) \
                    update service_token as t set version = given.version, record = given.record, \
-                   format = given.format from given join locked using (id) \
-                   where t.id = given.id and t.version = given.expected and t.owner = given.owner \
+                   format = given.format from unnest($1::uuid[], $2::bigint[], $3::bigint[], \
+                   $4::bytea[], $5::smallint[], $6::bytea[], $7::bigint[]) \
+                   as given (id, expected, version, record, format, owner, created_at) \
+                   where (select count(*) from locked) > 0 \
+                   and t.id = given.id and t.version = given.expected and t.owner = given.owner \
                    and t.created_at = given.created_at and t.format <= $8 returning t.id";
         let replaced = async {
             let new: Vec<i64> = writes
@@ -291,9 +293,9 @@ impl TokenStore for PostgresStore {
 
     async fn remove_many(&self, removals: &[(TokenId, Version)]) -> Vec<Result<(), StoreError>> {
         let sql = "with locked as (select id from service_token where id = any($1) order by id for update) \
-                   delete from service_token as t using locked, unnest($1::uuid[], $2::bigint[]) \
-                   as given (id, expected) where t.id = locked.id and t.id = given.id \
-                   and t.version = given.expected returning t.id";
+                   delete from service_token as t using unnest($1::uuid[], $2::bigint[]) \
+                   as given (id, expected) where (select count(*) from locked) > 0 \
+                   and t.id = given.id and t.version = given.expected returning t.id";
         let ids: Vec<Uuid> = removals.iter().map(|(id, _)| id.to_uuid()).collect();
         let expected: Vec<i64> = removals.iter().map(|(_, expected)| column(*expected)).collect();
         let rows = self.query(Access::Write, sql, &[&ids, &expected]).await;
