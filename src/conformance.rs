@@ -95,11 +95,13 @@
 //! never waits are visible on threads only. They are checked if the factory declares the store as
 //! [`runtime_free`](StoreFactory::runtime_free), or says how to run a future on a thread
 //! ([`spawn_on_thread`](StoreFactory::spawn_on_thread)). Dropped calls are dropped at each point at
-//! which they wait.
+//! which they wait, and delayed calls are delayed there while others run to their end. If the factory
+//! offers a second handle and reopening, the state is then read through them as well.
 //!
-//! The suite makes about 40,000 calls if every operation is offered, which take seconds in memory and a
-//! minute or two on a database. On a store that answers within some microseconds it makes 65,000 more
-//! replacements, because a version number of 16 bits is found only by counting to its end.
+//! The suite makes about 60,000 calls if every operation is offered, which take seconds in memory and a
+//! minute or two on a database. If no version is above 65,535, or if the store answers within some
+//! microseconds, it makes 65,000 more replacements for at most 25 seconds, because a version number of 16
+//! bits is found only by counting to its end.
 //!
 //! No suite can prove a store correct. This one does not check whether a write survives a power
 //! failure, how the store behaves with millions of records, or promises that are broken once in a
@@ -108,13 +110,16 @@
 mod changes;
 mod closing;
 mod damage;
+mod delays;
 mod dropped;
 mod edges;
+mod eyes;
 mod factory;
 mod failures;
 mod feeds;
 mod filters;
 mod handles;
+mod history;
 mod indexes;
 mod lab;
 mod last_use;
@@ -262,6 +267,10 @@ async fn verdict(lab: &mut dyn Lab, spawn: &threads::Spawn<'_>, promise: Promise
             feeds::changes_reach_every_handle(first, second).await
         }
         Promise::SurvivesReopening => reopening::survives_reopening(lab).await,
+        Promise::DelayedCallsAgree => delays::delayed_calls_agree(lab).await,
+        Promise::DroppedCallsAreAtomic => dropped::dropped_calls_are_atomic(lab).await,
+        Promise::CallsLeaveNothingBehind => dropped::calls_leave_nothing_behind(lab).await,
+        Promise::LongHistoryIsKept => history::long_history_is_kept(lab).await,
         Promise::FailuresAreErrors => failures::failures_are_errors(lab).await,
         Promise::OutagesEnd => outage::outages_end(lab).await,
         Promise::LostAnswersAreIndeterminate => lost::lost_answers_are_indeterminate(lab).await,
@@ -295,8 +304,6 @@ async fn on_one_handle(probe: Probe<'_>, promise: Promise) -> Verdict {
         Promise::VersionsAreNew => versions::versions_are_new(probe).await,
         Promise::RemoveRequiresTheVersion => writes::remove_requires_the_version(probe).await,
         Promise::RemovedRecordIsGone => writes::removed_record_is_gone(probe).await,
-        Promise::DroppedCallsAreAtomic => dropped::dropped_calls_are_atomic(probe).await,
-        Promise::CallsLeaveNothingBehind => dropped::calls_leave_nothing_behind(probe).await,
         Promise::NewerRecordIsProtected => writes::newer_record_is_protected(probe).await,
         Promise::ReadYourWrites => reads::read_your_writes(probe).await,
         Promise::RecordIsPreserved => reads::record_is_preserved(probe).await,
@@ -329,6 +336,10 @@ async fn on_one_handle(probe: Probe<'_>, promise: Promise) -> Verdict {
         Promise::ChangesAreReported => changes::changes_are_reported(probe).await,
         Promise::ClosingHidesNothing => closing::closing_hides_nothing(probe).await,
         Promise::ThreadsAgree
+        | Promise::DelayedCallsAgree
+        | Promise::DroppedCallsAreAtomic
+        | Promise::CallsLeaveNothingBehind
+        | Promise::LongHistoryIsKept
         | Promise::HandlesAgree
         | Promise::SurvivesReopening
         | Promise::ChangesReachEveryHandle

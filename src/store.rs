@@ -61,13 +61,16 @@ use crate::token::TokenId;
 /// (`handles_agree`). Of several concurrent [`insert`](Self::insert) calls with one id, at most one
 /// succeeds, and exactly one if the id is free and no call fails (`one_insert_wins`). The same holds for concurrent [`replace`](Self::replace) and
 /// [`remove`](Self::remove) calls with one version (`one_replace_wins`), also on several threads
-/// (`threads_agree`). A call whose future is dropped takes effect completely or not at all
+/// (`threads_agree`), and for calls of which one waits while others run to their end
+/// (`delayed_calls_agree`). A call whose future is dropped takes effect completely or not at all
 /// (`dropped_calls_are_atomic`). The exception is [`touch`](Self::touch). A part of its batch may be
 /// written, because the service can repeat the batch safely. A refused or dropped call leaves neither a
 /// lock nor a lost connection behind (`calls_leave_nothing_behind`).
 ///
 /// **Acknowledged means durable.** After a call has returned `Ok`, the write survives every failure that
 /// the store promises to survive, and at least closing and opening the store (`survives_reopening`).
+/// Compacting files, flushing a buffer or evicting from a cache changes no answer, and no version returns
+/// after it (`long_history_is_kept`).
 ///
 /// **Texts are bytes.** A store compares ids (`ids_are_exact`), owners (`owners_are_separate`) and all
 /// other texts (`text_is_compared_as_bytes`) byte by byte. It must not fold case, trim, collate or

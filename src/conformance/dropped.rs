@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::eyes::{Eyes, Further};
+use super::lab::Lab;
 use super::polling::{Boxed, poll_and_drop, poll_times, within};
 use super::probe::{
     Probe, Refusal, answered, every_record, everything, refused, same_record, with_sources,
@@ -41,14 +43,17 @@ async fn dropped<T>(mut call: Boxed<'_, T>, polls: Polls) -> Result<Option<T>, N
     }
 }
 
-pub(super) async fn dropped_calls_are_atomic(probe: Probe<'_>) -> Verdict {
+pub(super) async fn dropped_calls_are_atomic(lab: &mut dyn Lab) -> Verdict {
+    let store = lab.store()?;
+    let eyes = Eyes::open(lab).await?;
+    let probe = Probe { store: &*store };
     let ways = (0..MAX_POLLS).map(Polls::Woken).chain((1..=4).map(Polls::InALoop));
     for (n, polls) in (0..).step_by(10).zip(ways) {
         let ended = [
-            insert(probe, n, polls).await?,
-            replace(probe, n + 1, polls).await?,
-            remove(probe, n + 2, polls).await?,
-            touch(probe, n + 3, polls).await?,
+            insert(probe, &eyes, n, polls).await?,
+            replace(probe, &eyes, n + 1, polls).await?,
+            remove(probe, &eyes, n + 2, polls).await?,
+            touch(probe, &eyes, n + 3, polls).await?,
         ];
         read(probe, n + 4, polls).await?;
         // More polls make no difference to calls that have ended.
@@ -56,15 +61,24 @@ pub(super) async fn dropped_calls_are_atomic(probe: Probe<'_>) -> Verdict {
             break;
         }
     }
-    Ok(())
+    eyes.finish(lab, store, "after dropped calls").await
 }
 
-async fn insert(probe: Probe<'_>, n: u32, polls: Polls) -> Result<bool, NotKept> {
+/// Makes further writes after a dropped call, and reads them and the record of the call through every
+/// handle. The writes must not land in a transaction that the dropped call left open.
+async fn look(probe: Probe<'_>, eyes: &Eyes, further: Further, n: u32, when: &str) -> Verdict {
+    further.write(probe, eyes, n / 10 + n % 10, when).await?;
+    eyes.agree(probe, nth(n), when).await
+}
+
+async fn insert(probe: Probe<'_>, eyes: &Eyes, n: u32, polls: Polls) -> Result<bool, NotKept> {
     let (new, when) = (labelled(n, "the new one")?, "after a dropped insert");
+    let further = Further::prepare(probe, n).await?;
     let ready = dropped(probe.store.insert(&new), polls).await?;
     if let Some(stored) = settled(probe, nth(n), when).await? {
         same_record(&new, &stored.record, &format!("{when}, find answered with a record"))?;
     }
+    look(probe, eyes, further, n, when).await?;
     // The dropped call may still be running in the storage. It must not block other calls.
     match in_time(probe.store.insert(&new), when).await? {
         Ok(version) => probe.found(&new, version, "after a dropped insert and another").await?,
@@ -81,10 +95,11 @@ async fn insert(probe: Probe<'_>, n: u32, polls: Polls) -> Result<bool, NotKept>
     Ok(ready.is_some())
 }
 
-async fn replace(probe: Probe<'_>, n: u32, polls: Polls) -> Result<bool, NotKept> {
+async fn replace(probe: Probe<'_>, eyes: &Eyes, n: u32, polls: Polls) -> Result<bool, NotKept> {
     let (before, after) = (labelled(n, "the old one")?, labelled(n, "the new one")?);
     let when = "after a dropped replacement";
     let version = touched(probe, &before).await?;
+    let further = Further::prepare(probe, n).await?;
     let ready = dropped(probe.store.replace(&after, version), polls).await?;
     let Some(stored) = settled(probe, nth(n), when).await? else {
         return broken(format!("{when}, find answered that there is no record"));
@@ -92,20 +107,25 @@ async fn replace(probe: Probe<'_>, n: u32, polls: Polls) -> Result<bool, NotKept
     let expected = if stored.version == version { &before } else { &after };
     same_record(expected, &stored.record, &format!("{when}, find answered with a record"))?;
     ensure!(ready.is_none() || stored.version != version, "a completed replacement is not stored");
+    look(probe, eyes, further, n, when).await?;
     still_used(&stored, when)?;
     retry(probe, n, "a dropped replacement").await?;
     Ok(ready.is_some())
 }
 
-async fn remove(probe: Probe<'_>, n: u32, polls: Polls) -> Result<bool, NotKept> {
+async fn remove(probe: Probe<'_>, eyes: &Eyes, n: u32, polls: Polls) -> Result<bool, NotKept> {
     let (record, when) = (labelled(n, "to be removed")?, "after a dropped removal");
     let version = touched(probe, &record).await?;
+    let further = Further::prepare(probe, n).await?;
     let ready = dropped(probe.store.remove(nth(n), version), polls).await?;
     if let Some(stored) = settled(probe, nth(n), when).await? {
         ensure!(ready.is_none(), "{when}, a completed removal did not happen");
         same_record(&record, &stored.record, &format!("{when}, find answered with a record"))?;
         still_used(&stored, when)?;
+        look(probe, eyes, further, n, when).await?;
         retry(probe, n, "a dropped removal").await?;
+    } else {
+        look(probe, eyes, further, n, when).await?;
     }
     if probe.find(nth(n)).await?.is_none() {
         // The id is free, and nothing of the old record is left.
@@ -121,10 +141,11 @@ async fn remove(probe: Probe<'_>, n: u32, polls: Polls) -> Result<bool, NotKept>
     Ok(ready.is_some())
 }
 
-async fn touch(probe: Probe<'_>, n: u32, polls: Polls) -> Result<bool, NotKept> {
+async fn touch(probe: Probe<'_>, eyes: &Eyes, n: u32, polls: Polls) -> Result<bool, NotKept> {
     let (record, when) = (labelled(n, "touched")?, "after a dropped touch");
     let version = touched(probe, &record).await?;
     let batch = [(nth(n), at(NOW + 9)), (nth(n + 100_000), now())];
+    let further = Further::prepare(probe, n).await?;
     let ready = dropped(probe.store.touch(&batch), polls).await?;
     let Some(stored) = settled(probe, nth(n), when).await? else {
         return broken(format!("{when}, find answered that there is no record"));
@@ -135,6 +156,7 @@ async fn touch(probe: Probe<'_>, n: u32, polls: Polls) -> Result<bool, NotKept> 
         stored.last_used != LastUsed::Never,
         "{when}, find answered that the record was never used, and it was before"
     );
+    look(probe, eyes, further, n, when).await?;
     in_time(probe.store.touch(&batch), when)
         .await?
         .or_else(|error| broken(format!("{when}, another failed: {}", with_sources(&error))))?;
@@ -233,7 +255,10 @@ async fn retry(probe: Probe<'_>, n: u32, what: &str) -> Verdict {
 /// More than the number of connections that pools usually have.
 pub(super) const MANY: u32 = 130;
 
-pub(super) async fn calls_leave_nothing_behind(probe: Probe<'_>) -> Verdict {
+pub(super) async fn calls_leave_nothing_behind(lab: &mut dyn Lab) -> Verdict {
+    let store = lab.store()?;
+    let eyes = Eyes::open(lab).await?;
+    let probe = Probe { store: &*store };
     let record = labelled(0, "there all the time")?;
     let version = probe.insert(&record).await?;
     let future = newer(&labelled(1, "in a newer format")?)?;
@@ -243,7 +268,7 @@ pub(super) async fn calls_leave_nothing_behind(probe: Probe<'_>) -> Verdict {
             for _ in 0..MANY {
                 refusal(probe, kind, &record, &future, newer_version).await?;
             }
-            usable(probe, &record, version, "many refused calls").await
+            usable(probe, &eyes, &record, version, "many refused calls").await
         };
         in_time(Box::pin(refusals), "among many refused calls").await??;
     }
@@ -255,7 +280,7 @@ pub(super) async fn calls_leave_nothing_behind(probe: Probe<'_>) -> Verdict {
             break;
         }
     }
-    usable(probe, &record, version, "many change feeds that were dropped").await?;
+    usable(probe, &eyes, &record, version, "many change feeds that were dropped").await?;
     for kind in 0..6 {
         for n in 0..MANY {
             let (id, stale) = (nth(10 + kind * 1_000 + n), Version(version.0 ^ (1 << 40)));
@@ -270,9 +295,9 @@ pub(super) async fn calls_leave_nothing_behind(probe: Probe<'_>) -> Verdict {
                 _ => drop(dropped(probe.store.touch(&[(id, now())]), polls).await?),
             }
         }
-        usable(probe, &record, version, "many dropped calls").await?;
+        usable(probe, &eyes, &record, version, "many dropped calls").await?;
     }
-    Ok(())
+    eyes.finish(lab, store, "after many refused and dropped calls").await
 }
 
 /// Makes a call that must be refused.
@@ -308,7 +333,13 @@ async fn refusal(
 }
 
 /// Checks that every kind of call still succeeds.
-async fn usable(probe: Probe<'_>, record: &Record, version: Version, after: &str) -> Verdict {
+async fn usable(
+    probe: Probe<'_>,
+    eyes: &Eyes,
+    record: &Record,
+    version: Version,
+    after: &str,
+) -> Verdict {
     let when = format!("after {after}");
     let calls = async {
         // More at once than one connection can serve.
@@ -317,9 +348,12 @@ async fn usable(probe: Probe<'_>, record: &Record, version: Version, after: &str
         }
         let another = labelled(9_999, "inserted afterwards")?;
         let version = probe.insert(&another).await?;
+        eyes.agree(probe, another.id(), &when).await?;
         let version = probe.replace(&another, version).await?;
         probe.touch(&[(another.id(), now())]).await?;
-        probe.remove(another.id(), version).await
+        eyes.agree(probe, another.id(), &when).await?;
+        probe.remove(another.id(), version).await?;
+        eyes.agree(probe, another.id(), &when).await
     };
     in_time(Box::pin(calls), &when).await?
 }

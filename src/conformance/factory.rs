@@ -12,6 +12,10 @@ pub type ThreadJob = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A factory that gives the suite a new store for each promise.
 ///
+/// Create stores whose thresholds are low. A store that compacts, flushes, rotates or evicts should do so
+/// after fewer than 100 writes of some hundred bytes, because the suite makes a few hundred in a row and
+/// looks for what these steps lose.
+///
 /// [`fresh`] creates one from a closure for a store that needs no cleanup, and [`guarded`] for a
 /// store that does. Implement the trait to offer more operations. Promises that need an operation
 /// without an implementation are reported as *not checked*.
@@ -47,8 +51,9 @@ pub trait StoreFactory: Send + Sync {
     /// Opens another handle on the storage while the store stays open, such as another connection or
     /// another process. The default returns `None`.
     ///
-    /// This is needed for `handles_agree` and `changes_reach_every_handle`, which call it up to twice for
-    /// one store. The handle must share the storage with the store, and nothing else: no pool, no cache
+    /// This is needed for `handles_agree` and `changes_reach_every_handle`. The promises about calls that
+    /// are delayed, dropped or refused, about outages and about a long history are checked through the
+    /// second handle too. They call this up to twice for one store. The handle must share the storage with the store, and nothing else: no pool, no cache
     /// and no counter. Return `None` if the store can be opened by one process only.
     async fn second(
         &self,
@@ -81,7 +86,8 @@ pub trait StoreFactory: Send + Sync {
         false
     }
 
-    /// Arranges that the next write of this store takes effect and that its answer does not arrive.
+    /// Arranges that the next write of this store takes effect and that its answer does not arrive. The
+    /// write can be of one record or of many (`replace_many`, `remove_many`).
     /// For example, a proxy in front of the database forwards the statement and then closes the
     /// connection. Returns whether it did. The default returns `false`.
     ///
@@ -96,7 +102,9 @@ pub trait StoreFactory: Send + Sync {
     /// refuses the next connection. Returns whether it did. The default returns `false`.
     ///
     /// This is needed for `refused_calls_are_unavailable`. If the store repeats the call, the repetition
-    /// may succeed.
+    /// may succeed. A store that reads from memory refuses its next write instead. In a store of files the
+    /// disk refuses it, best after it has taken a part of the bytes, and then the error may also be
+    /// [`Full`](crate::store::StoreError::Full).
     async fn refuse_next_call(&self, store: &Self::Store, guard: &mut Self::Guard) -> bool {
         let _ = (store, guard);
         false
@@ -107,7 +115,8 @@ pub trait StoreFactory: Send + Sync {
     /// Returns whether it did. The default returns `false`.
     ///
     /// This is needed for `damage_is_reported`. Return `false` if the store reads its storage only when
-    /// it is opened.
+    /// it is opened. A store that takes records from a cache while their version is the same does not read
+    /// these bytes. Remove the record from the cache here, or return `false`.
     async fn plant_bytes(
         &self,
         store: &Self::Store,

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::failures::{Failing, Known, MARK, UNABLE, attempts, marked};
 use super::lab::Lab;
-use super::lost::{Planned, WRITES};
+use super::lost::{Planned, WRITES, refused_already};
 use super::probe::{Probe, every_record};
 use super::samples::{newer, now, nth};
 use super::verdict::{NotKept, Verdict, broken, ensure};
@@ -32,6 +32,7 @@ pub(super) async fn errors_leak_nothing(lab: &mut dyn Lab) -> Verdict {
         }
         if lab.refuse_next_call().await {
             errors.extend(marked_write(probe, n).await);
+            refused_already(probe, n + 1_000).await;
         }
     }
     let bytes = record.to_bytes();

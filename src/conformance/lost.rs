@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::eyes::{Eyes, Further};
 use super::lab::Lab;
 use super::polling::{Boxed, within};
 use super::probe::{Probe, every_record, same_record, tracked, with_sources};
@@ -102,6 +103,7 @@ async fn in_time<T>(call: Boxed<'_, T>, when: &str) -> Result<T, NotKept> {
 
 pub(super) async fn lost_answers_are_indeterminate(lab: &mut dyn Lab) -> Verdict {
     let store = lab.store()?;
+    let eyes = Eyes::open(lab).await?;
     let probe = Probe { store: &*store };
     for round in 0..ROUNDS {
         for (kind, write) in (0..).zip(WRITES) {
@@ -109,6 +111,7 @@ pub(super) async fn lost_answers_are_indeterminate(lab: &mut dyn Lab) -> Verdict
                 continue;
             }
             let planned = Planned::prepare(probe, write, round * 10 + kind).await?;
+            let further = Further::prepare(probe, round * 10 + kind).await?;
             if !lab.lose_next_answer().await {
                 return Err(NotKept::NotChecked(
                     "the factory cannot lose an answer (`lose_next_answer`)",
@@ -127,10 +130,13 @@ pub(super) async fn lost_answers_are_indeterminate(lab: &mut dyn Lab) -> Verdict
             if write != Write::Touch {
                 planned.happened(probe, true, "after the answer to a write was lost").await?;
             }
+            let when = "after a call with a lost answer";
+            further.write(probe, &eyes, round + kind, when).await?;
+            eyes.agree(probe, nth(round * 10 + kind), when).await?;
             usable(probe, 1_000 + round * 10 + kind).await?;
         }
     }
-    Ok(())
+    eyes.finish(lab, store, "after calls with lost answers").await
 }
 
 fn said<T>(answer: &Result<T, StoreError>) -> String {
@@ -143,6 +149,7 @@ fn said<T>(answer: &Result<T, StoreError>) -> String {
 pub(super) async fn refused_calls_are_unavailable(lab: &mut dyn Lab) -> Verdict {
     let unable = NotKept::NotChecked("the factory cannot refuse a call (`refuse_next_call`)");
     let store = lab.store()?;
+    let eyes = Eyes::open(lab).await?;
     let probe = Probe { store: &*store };
     for round in 0..ROUNDS {
         for (kind, write) in (0..).zip(WRITES) {
@@ -150,6 +157,7 @@ pub(super) async fn refused_calls_are_unavailable(lab: &mut dyn Lab) -> Verdict 
                 continue;
             }
             let planned = Planned::prepare(probe, write, round * 10 + kind).await?;
+            let further = Further::prepare(probe, round * 10 + kind).await?;
             if !lab.refuse_next_call().await {
                 return Err(unable);
             }
@@ -160,6 +168,8 @@ pub(super) async fn refused_calls_are_unavailable(lab: &mut dyn Lab) -> Verdict 
             let right = match &answer {
                 // The store has repeated the call.
                 Ok(_) | Err(StoreError::Unavailable { .. }) => true,
+                // The disk of a store in files refuses a write.
+                Err(StoreError::Full { .. } | StoreError::ReadOnly) => true,
                 Err(error) if write == Write::Touch => {
                     !matches!(error, StoreError::Exists | StoreError::Conflict)
                 }
@@ -169,6 +179,9 @@ pub(super) async fn refused_calls_are_unavailable(lab: &mut dyn Lab) -> Verdict 
             planned
                 .happened(probe, happened, "after a call was refused before it was sent")
                 .await?;
+            let when = "after a call was refused before it was sent";
+            further.write(probe, &eyes, round + kind, when).await?;
+            eyes.agree(probe, nth(round * 10 + kind), when).await?;
             usable(probe, 1_000 + round * 10 + kind).await?;
         }
         let record = labelled(2_000 + round, "there")?;
@@ -191,6 +204,7 @@ pub(super) async fn refused_calls_are_unavailable(lab: &mut dyn Lab) -> Verdict 
                 ));
             }
         }
+        refused_already(probe, 2_100 + round).await;
         lab.refuse_next_call().await;
         match in_time(probe.store.list(&every_record(), now()), "list").await? {
             Ok(page) => {
@@ -204,8 +218,17 @@ pub(super) async fn refused_calls_are_unavailable(lab: &mut dyn Lab) -> Verdict 
                 ));
             }
         }
+        refused_already(probe, 2_200 + round).await;
     }
-    Ok(())
+    eyes.finish(lab, store, "after refused calls").await
+}
+
+/// Makes a write that may be refused. A store that reads from memory refuses its next write instead of
+/// the read.
+pub(super) async fn refused_already(probe: Probe<'_>, n: u32) {
+    if let Ok(record) = labelled(n, "refused perhaps") {
+        let _ = within(MAX_WAIT, probe.store.insert(&record)).await;
+    }
 }
 
 /// Checks that the next calls succeed.

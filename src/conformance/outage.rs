@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use super::changes::{open, reports};
 use super::dropped::MANY;
+use super::eyes::{Eyes, Further};
 use super::failures::{Known, UNABLE, are_true, attempts};
 use super::lab::Lab;
 use super::polling::within;
 use super::probe::{Probe, answered, with_sources};
 use super::samples::{labelled, now, nth};
 use super::verdict::{NotKept, Verdict, broken, ensure};
+use crate::store::ChangeStream;
 
 /// The maximum duration until the store answers again, which bounds the test.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -18,7 +20,8 @@ pub(super) async fn outages_end(lab: &mut dyn Lab) -> Verdict {
     let store = lab.store()?;
     let probe = Probe { store: &*store };
     let known = Known::insert(probe).await?;
-    let mut feed = answered("opening the change feed", probe.store.changes().await)?;
+    let further = Further::prepare(probe, 0).await?;
+    let feed = answered("opening the change feed", probe.store.changes().await)?;
     if !lab.make_unavailable().await {
         return Err(NotKept::NotChecked(UNABLE));
     }
@@ -33,6 +36,11 @@ pub(super) async fn outages_end(lab: &mut dyn Lab) -> Verdict {
     }
     ensure!(known.is_there(probe).await, "after an outage, find did not have the record of before");
     are_true(probe, &failing.attempts, "after an outage").await?;
+    let eyes = Eyes::open(lab).await?;
+    if let Some(second) = eyes.second() {
+        are_true(second, &failing.attempts, "after an outage, through another handle").await?;
+    }
+    further.write(probe, &eyes, 0, "after an outage").await?;
     let record = labelled(5_000, "inserted after an outage")?;
     let calls = async {
         let version = probe.insert(&record).await?;
@@ -48,7 +56,13 @@ pub(super) async fn outages_end(lab: &mut dyn Lab) -> Verdict {
         Some(verdict) => verdict?,
         None => return broken(format!("after an outage, calls did not end within {MAX_WAIT:?}")),
     }
-    let Some(feed) = &mut feed else { return Ok(()) };
+    if let Some(feed) = feed {
+        feed_ends_or_reports(probe, feed).await?;
+    }
+    eyes.finish(lab, store, "after an outage").await
+}
+
+async fn feed_ends_or_reports(probe: Probe<'_>, mut feed: Box<dyn ChangeStream>) -> Verdict {
     // An error is right, because the caller then opens another feed.
     match within(MAX_WAIT, feed.next()).await {
         Some(_) => {}

@@ -108,10 +108,12 @@ promises! { $
         "a removal with any version except the current one, or without a record, fails with `Conflict` and changes nothing",
     RemovedRecordIsGone removed_record_is_gone
         "no answer contains a removed record, and only an insert creates a record under its id again, without the old last use",
+    DelayedCallsAgree delayed_calls_agree
+        "if a call waits at any point while others on the id run to their end, the answers and the final state are those of some order of the calls",
     DroppedCallsAreAtomic dropped_calls_are_atomic
-        "a call whose future is dropped takes effect completely or not at all, and does not block other calls",
+        "a call whose future is dropped takes effect completely or not at all, does not block other calls, and does not keep later writes from other handles",
     CallsLeaveNothingBehind calls_leave_nothing_behind
-        "after hundreds of refused and dropped calls the next call succeeds",
+        "after hundreds of refused and dropped calls the next call succeeds, and every handle sees it",
     NewerRecordIsProtected newer_record_is_protected
         "a record in a newer format is stored byte for byte, and a replacement of it fails with `NewerFormat`",
     // Reads.
@@ -181,6 +183,8 @@ promises! { $
         "another handle on the same storage sees the acknowledged writes of the first, competes with it by the same rules, and draws other versions",
     SurvivesReopening survives_reopening
         "acknowledged writes exist after the store was closed and opened again, and earlier versions do not return",
+    LongHistoryIsKept long_history_is_kept
+        "after hundreds of writes of all kinds, between which a store may compact, flush or evict, every handle and the reopened store have the acknowledged state, and no version returns",
     ChangesAreReported changes_are_reported
         "the feed reports every replacement and removal, each only after reads can see it",
     ChangesReachEveryHandle changes_reach_every_handle
@@ -188,11 +192,11 @@ promises! { $
     FailuresAreErrors failures_are_errors
         "a store that cannot answer returns an error of the right kind, and acknowledges no write that does not happen",
     OutagesEnd outages_end
-        "after an outage the store answers again, and a change feed that was open fails or reports the next change",
+        "after an outage the store answers again, every handle sees further writes, and a change feed that was open fails or reports the next change",
     LostAnswersAreIndeterminate lost_answers_are_indeterminate
-        "a write whose answer was lost fails with `Indeterminate`, and a read with `Unavailable`",
+        "a write whose answer was lost fails with `Indeterminate`, and a read with `Unavailable`, and every handle sees further writes",
     RefusedCallsAreUnavailable refused_calls_are_unavailable
-        "a call that was refused before it was sent fails with `Unavailable` and changes nothing",
+        "a call that was refused before it was sent fails with `Unavailable` and changes nothing, and every handle sees further writes",
     DamageIsReported damage_is_reported
         "`find` and `list` fail with `Corrupt` if the stored bytes are damaged or are the record of another id",
     ClosingHidesNothing closing_hides_nothing

@@ -7,10 +7,14 @@ mod calls;
 mod closing;
 #[path = "planted_faults/content.rs"]
 mod content;
+#[path = "planted_faults/delays.rs"]
+mod delays;
 #[path = "planted_faults/flaws.rs"]
 mod flaws;
 #[path = "planted_faults/harness.rs"]
 mod harness;
+#[path = "planted_faults/journal.rs"]
+mod journal;
 #[path = "planted_faults/last_use.rs"]
 mod last_use;
 #[path = "planted_faults/lists.rs"]
@@ -19,6 +23,8 @@ mod lists;
 mod many;
 #[path = "planted_faults/reads.rs"]
 mod reads;
+#[path = "planted_faults/rows.rs"]
+mod rows;
 #[path = "planted_faults/table.rs"]
 mod table;
 #[path = "planted_faults/writes.rs"]
@@ -94,7 +100,8 @@ macro_rules! faults {
         /// break.
         #[test]
         fn every_promise_has_a_fault() {
-            let planted = [&[$(Promise::$promise),+][..], FLAWED].concat();
+            let planted = [&[$(Promise::$promise),+][..], FLAWED, delays::BROKEN, journal::BROKEN];
+            let planted = planted.concat();
             let without: Vec<_> = Promise::ALL.iter().filter(|p| !planted.contains(p)).collect();
             assert_eq!(without, [] as [&Promise; 0]);
         }
