@@ -97,6 +97,11 @@
 //! ([`spawn_on_thread`](StoreFactory::spawn_on_thread)). Dropped calls are dropped at each point at
 //! which they wait.
 //!
+//! The promises about many rows repeat the checks of the single calls with `find_many`, `versions`,
+//! `replace_many` and `remove_many`, each on a new store. If a check fails, it is repeated with one of the four
+//! calls at a time, and the report names the one that fails. If it also fails with single calls, the promise
+//! about many rows is reported as *not checked*, and the report has the promise of the single calls.
+//!
 //! The suite makes about 40,000 calls if every operation is offered, which take seconds in memory and a
 //! minute or two on a database. On a store that answers within some microseconds it makes 65,000 more
 //! replacements, because a version number of 16 bits is found only by counting to its end.

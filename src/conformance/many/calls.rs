@@ -1,14 +1,13 @@
 //! A store that makes the calls about many rows in place of the single ones, so that the checks of the
 //! single calls also check the others.
 
-use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::conformance::samples::{Sample, nth};
+use super::decoys::{Decoy, Notes, decoy_record, missing, wrong, wrong_write};
 use crate::record::Record;
 use crate::store::{
     ChangeStream, Filter, Gathering, ListRequest, MAX_PAGE_LEN, Page, RecordRef, StoreError,
@@ -62,77 +61,6 @@ pub(in crate::conformance) struct Style {
 pub(in crate::conformance) const AMONG_OTHERS: Style =
     Style { decoys: true, first: First::InTurn, mixed: false };
 
-/// The facts that the stores over one storage have learned from acknowledged calls.
-#[derive(Default)]
-pub(in crate::conformance) struct Notes {
-    fault: Mutex<Option<String>>,
-    rows: Mutex<Rows>,
-}
-
-#[derive(Default)]
-struct Rows {
-    /// The ids whose insert was acknowledged, and for which no removal was sent since then.
-    present: HashSet<TokenId>,
-    /// The versions that an acknowledged write has ended.
-    ended: HashMap<TokenId, Vec<Version>>,
-    /// The records that were inserted last.
-    latest: Vec<Record>,
-}
-
-/// The number of records that can be decoys.
-const LATEST: usize = 3;
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Notes {
-    /// Returns the first wrong answer that the checks themselves do not see.
-    pub(in crate::conformance) fn fault(&self) -> Option<String> {
-        lock(&self.fault).clone()
-    }
-
-    fn report(&self, fault: String) {
-        lock(&self.fault).get_or_insert(fault);
-    }
-
-    fn inserted(&self, record: &Record) {
-        let mut rows = lock(&self.rows);
-        rows.present.insert(record.id());
-        rows.latest.retain(|latest| latest.id() != record.id());
-        if rows.latest.len() == LATEST {
-            rows.latest.remove(0);
-        }
-        rows.latest.push(record.clone());
-    }
-
-    fn removing(&self, id: TokenId) {
-        lock(&self.rows).present.remove(&id);
-    }
-
-    fn ended(&self, id: TokenId, version: Version) {
-        lock(&self.rows).ended.entry(id).or_default().push(version);
-    }
-
-    fn is_present(&self, id: TokenId) -> bool {
-        lock(&self.rows).present.contains(&id)
-    }
-
-    fn versions_ended(&self, id: TokenId) -> Vec<Version> {
-        lock(&self.rows).ended.get(&id).cloned().unwrap_or_default()
-    }
-
-    /// Returns a record of another id that was inserted recently.
-    fn another(&self, id: TokenId, turn: usize) -> Option<Record> {
-        let rows = lock(&self.rows);
-        let mut others = rows.latest.iter().filter(|record| record.id() != id);
-        others
-            .nth(turn % 2)
-            .or_else(|| rows.latest.iter().find(|record| record.id() != id))
-            .cloned()
-    }
-}
-
 /// A store that forwards to another one, and makes [`Calls`] about many rows.
 pub(in crate::conformance) struct ManyCalls {
     pub(in crate::conformance) store: Arc<dyn TokenStore>,
@@ -141,30 +69,6 @@ pub(in crate::conformance) struct ManyCalls {
     pub(in crate::conformance) notes: Arc<Notes>,
     turn: AtomicUsize,
 }
-
-/// A row that surrounds the row of the check.
-#[derive(Clone)]
-enum Decoy {
-    /// An id that no check uses.
-    Missing(TokenId),
-    /// A record, which a write names with a wrong version.
-    Present(Record),
-}
-
-impl Decoy {
-    fn id(&self) -> TokenId {
-        match self {
-            Self::Missing(id) => *id,
-            Self::Present(record) => record.id(),
-        }
-    }
-}
-
-/// The first number of the ids that have no record.
-const MISSING: u32 = 3_000_000_000;
-
-/// A part of the versions of decoys. A right version is equal by chance only.
-const WRONG: u64 = 0x5bad_5bad_5bad_0000;
 
 impl ManyCalls {
     pub(in crate::conformance) fn over(
@@ -182,11 +86,10 @@ impl ManyCalls {
 
     /// Returns the rows of a call, of which `None` is the row of the check.
     fn rows(&self, id: TokenId, turn: usize, max: usize) -> Vec<Option<Decoy>> {
-        let missing = |n: usize| Decoy::Missing(nth(MISSING + (turn * 2 + n) as u32 % 100_000));
         let mut rows: Vec<Option<Decoy>> = Vec::new();
         if self.style.decoys {
             let another = self.notes.another(id, turn).map(Decoy::Present);
-            let decoys = [Some(missing(0)), another, Some(missing(1))];
+            let decoys = [Some(missing(turn * 2)), another, Some(missing(turn * 2 + 1))];
             rows.extend(decoys.into_iter().flatten().take(max.saturating_sub(1)).map(Some));
         }
         rows.insert(turn % (rows.len() + 1), None);
@@ -333,40 +236,6 @@ impl ManyCalls {
         let removals: Vec<(TokenId, Version)> = rows.iter().map(removal).collect();
         let results = self.store.remove_many(&removals).await;
         self.result("remove_many", &rows, results, wrong_write)
-    }
-}
-
-fn wrong(turn: usize) -> Version {
-    Version(WRONG + turn as u64 % 0xffff)
-}
-
-fn decoy_record(decoy: &Decoy) -> Option<Record> {
-    match decoy {
-        Decoy::Missing(id) => Sample::of(*id).issued_to("without a record").record().ok(),
-        Decoy::Present(record) => Some(record.clone()),
-    }
-}
-
-/// Returns the fault of a write that must not happen. It can also fail as every other row does.
-fn wrong_write<T>(decoy: &Decoy, result: &Result<T, StoreError>) -> Option<String> {
-    let of = match decoy {
-        Decoy::Missing(_) => "a row without a record",
-        Decoy::Present(_) => "a row with a wrong version",
-    };
-    match (result, decoy) {
-        (Ok(_), _) => Some(format!("acknowledged {of}")),
-        (
-            Err(
-                StoreError::Conflict
-                | StoreError::Unavailable { .. }
-                | StoreError::Indeterminate { .. }
-                | StoreError::Full { .. }
-                | StoreError::ReadOnly,
-            ),
-            _,
-        )
-        | (_, Decoy::Present(_)) => None,
-        (Err(error), Decoy::Missing(_)) => Some(format!("answered for {of}: {error}")),
     }
 }
 

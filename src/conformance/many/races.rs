@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::calls::{AMONG_OTHERS, Calls, ManyCalls, Notes};
+use super::calls::{AMONG_OTHERS, Calls, ManyCalls};
+use super::decoys::Notes;
 use super::each;
 use crate::conformance::changes::{next, open};
 use crate::conformance::polling::{Boxed, join, within};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::calls::{AMONG_OTHERS, Calls, First, ManyCalls, Notes, Style};
+use super::calls::{AMONG_OTHERS, Calls, First, ManyCalls, Style};
+use super::decoys::Notes;
 use crate::conformance::lab::{Lab, Place};
 use crate::conformance::promise::Promise;
 use crate::conformance::verdict::{NotKept, Verdict, broken};
