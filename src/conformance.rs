@@ -98,6 +98,11 @@
 //! which they wait, and delayed calls are delayed there while others run to their end. If the factory
 //! offers a second handle and reopening, the state is then read through them as well.
 //!
+//! The promises about many rows repeat the checks of the single calls with `find_many`, `versions`,
+//! `replace_many` and `remove_many`, each on a new store. If a check fails, it is repeated with one of the four
+//! calls at a time, and the report names the one that fails. If it also fails with single calls, the promise
+//! about many rows is reported as *not checked*, and the report has the promise of the single calls.
+//!
 //! The suite makes about 60,000 calls if every operation is offered, which take seconds in memory and a
 //! minute or two on a database. If no version is above 65,535, or if the store answers within some
 //! microseconds, it makes 65,000 more replacements for at most 25 seconds, because a version number of 16
@@ -147,7 +152,7 @@ pub use factory::{Fresh, Guarded, StoreFactory, ThreadJob, fresh, guarded};
 pub use promise::Promise;
 pub use report::{Outcome, Report};
 
-use lab::{Bench, Lab};
+use lab::{At, Lab};
 use probe::Probe;
 use verdict::{NotKept, Verdict, broken};
 
@@ -188,19 +193,7 @@ pub async fn run<F: StoreFactory + ?Sized>(factory: &F) -> Report {
 /// # }
 /// ```
 pub async fn check<F: StoreFactory + ?Sized>(factory: &F, promise: Promise) -> Outcome {
-    let mut bench = match Bench::new(factory).await {
-        Ok(bench) => bench,
-        Err(error) => {
-            return Outcome::Broken {
-                what: format!("the factory could not create a store: {error}"),
-            };
-        }
-    };
-    let spawn = |job| {
-        if factory.runtime_free() { threads::spawn(job) } else { factory.spawn_on_thread(job) }
-    };
-    let verdict = verdict(&mut bench, &spawn, promise).await;
-    bench.clean_up().await;
+    let verdict = many::check(&At(factory), promise).await;
     match verdict {
         Ok(()) => Outcome::Kept,
         Err(NotKept::Broken(what)) => Outcome::Broken { what },
@@ -277,6 +270,12 @@ async fn verdict(lab: &mut dyn Lab, spawn: &threads::Spawn<'_>, promise: Promise
         Promise::RefusedCallsAreUnavailable => lost::refused_calls_are_unavailable(lab).await,
         Promise::DamageIsReported => damage::damage_is_reported(lab).await,
         Promise::ErrorsLeakNothing => leaks::errors_leak_nothing(lab).await,
+        Promise::FailuresOfManyAreErrors => many::failures_are_errors(lab).await,
+        Promise::LostRowsAreIndeterminate => many::lost_rows_are_indeterminate(lab).await,
+        Promise::RefusedRowsAreUnavailable => many::refused_rows_are_unavailable(lab).await,
+        Promise::DamagedRowsAreReported => many::damaged_rows_are_reported(lab).await,
+        Promise::CountsFollowWrites => many::counts_follow_writes(lab, spawn).await,
+        Promise::ManyKeepTheRules => many::versions_are_new(lab.store()?).await,
         _ => {
             let store = lab.store()?;
             on_one_handle(Probe { store: &*store }, promise).await
@@ -324,6 +323,11 @@ async fn on_one_handle(probe: Probe<'_>, promise: Promise) -> Verdict {
         Promise::ReplacedRecordIsIndexed => indexes::replaced_record_is_indexed(probe).await,
         Promise::ManyAgreeWithSingle => many::many_agree_with_single(probe).await,
         Promise::CountAgreesWithList => many::count_agrees_with_list(probe).await,
+        Promise::LargeBatchesAreComplete => many::large_batches_are_complete(probe).await,
+        Promise::OneRowWins => many::one_row_wins(probe).await,
+        Promise::DroppedRowsAreAtomic => many::dropped_rows_are_atomic(probe).await,
+        Promise::ChangesOfManyAreReported => many::changes_are_reported(probe).await,
+        Promise::ClosingHidesNoRow => many::closing_hides_no_row(probe).await,
         Promise::OwnersAreSeparate => filters::owners_are_separate(probe).await,
         Promise::TextIsComparedAsBytes => filters::text_is_compared_as_bytes(probe).await,
         Promise::LastUseIsReported => last_use::last_use_is_reported(probe).await,
@@ -348,7 +352,17 @@ async fn on_one_handle(probe: Probe<'_>, promise: Promise) -> Verdict {
         | Promise::LostAnswersAreIndeterminate
         | Promise::RefusedCallsAreUnavailable
         | Promise::DamageIsReported
-        | Promise::ErrorsLeakNothing => {
+        | Promise::ErrorsLeakNothing
+        | Promise::ManyKeepTheRules
+        | Promise::ManyAgreeOnThreads
+        | Promise::ManyAgreeThroughHandles
+        | Promise::ManySurviveReopening
+        | Promise::FailuresOfManyAreErrors
+        | Promise::LostRowsAreIndeterminate
+        | Promise::RefusedRowsAreUnavailable
+        | Promise::DamagedRowsAreReported
+        | Promise::ErrorsOfManyLeakNothing
+        | Promise::CountsFollowWrites => {
             Err(NotKept::NotChecked("the promise needs an operation of the factory"))
         }
     }

@@ -67,6 +67,14 @@ use crate::token::TokenId;
 /// written, because the service can repeat the batch safely. A refused or dropped call leaves neither a
 /// lock nor a lost connection behind (`calls_leave_nothing_behind`).
 ///
+/// **A row of a call about many rows keeps the promises of a single call** (`many_keep_the_rules`). The
+/// other rows of the call may conflict or be damaged (`damaged_rows_are_reported`), and a call has up to
+/// [`MAX_PAGE_LEN`] rows (`large_batches_are_complete`). This includes races with single calls
+/// (`one_row_wins`, `many_agree_on_threads`), other handles (`many_agree_through_handles`), dropped futures
+/// (`dropped_rows_are_atomic`), reopening (`many_survive_reopening`), changes
+/// (`changes_of_many_are_reported`), outages (`failures_of_many_are_errors`) and the end of the store
+/// (`closing_hides_no_row`). An error leaks no record (`errors_of_many_leak_nothing`).
+///
 /// **Acknowledged means durable.** After a call has returned `Ok`, the write survives every failure that
 /// the store promises to survive, and at least closing and opening the store (`survives_reopening`).
 /// Compacting files, flushing a buffer or evicting from a cache changes no answer, and no version returns
@@ -102,7 +110,8 @@ use crate::token::TokenId;
 /// | the row is damaged | `Corrupt` | `Corrupt`, if the write reads the row |
 ///
 /// The checks of these rows are `refused_calls_are_unavailable`, `lost_answers_are_indeterminate` and
-/// `damage_is_reported`.
+/// `damage_is_reported`, and for calls about many rows `refused_rows_are_unavailable`,
+/// `lost_rows_are_indeterminate` and `damaged_rows_are_reported`.
 ///
 /// The text of an error must not contain the bytes of a record (`errors_leak_nothing`).
 ///
@@ -248,7 +257,9 @@ pub trait TokenStore: Send + Sync + 'static {
     /// and `None` for an id without a record (`many_agree_with_single`).
     ///
     /// The service calls it to check its cached records in batches of at most [`MAX_PAGE_LEN`] ids, which
-    /// differ from each other. A store that overrides it does not ship or parse the records.
+    /// differ from each other, also if [`Gathering::max_ids`] is smaller. Each answer is as current as that of
+    /// [`find`](Self::find): it is never the version of a replaced or removed record. A store that overrides
+    /// it does not ship or parse the records.
     ///
     /// The default takes the versions from [`find_many`](Self::find_many).
     ///
@@ -302,7 +313,8 @@ pub trait TokenStore: Send + Sync + 'static {
 
     /// Counts the records that the filter selects at the time `now` (`count_agrees_with_list`).
     ///
-    /// The number is exact for records that do not change during the call. A store that overrides it counts
+    /// The number is exact for records that do not change during the call, and contains every write that was
+    /// acknowledged before it (`counts_follow_writes`). A store that overrides it counts
     /// only if its columns decide every field of the filter that is set, and otherwise calls
     /// [`Filter::matches`] for the candidates as [`list`](Self::list) does.
     ///

@@ -37,8 +37,8 @@ pub trait StoreFactory: Send + Sync {
 
     /// Closes the store and opens it again on the same storage. The default returns `None`.
     ///
-    /// This is needed for `survives_reopening`. Dropping the store and opening its files is
-    /// sufficient. Dropping it as a crash would is better.
+    /// This is needed for `survives_reopening` and `many_survive_reopening`. Dropping the store and opening
+    /// its files is sufficient. Dropping it as a crash would is better.
     async fn reopen(
         &self,
         store: Self::Store,
@@ -51,10 +51,11 @@ pub trait StoreFactory: Send + Sync {
     /// Opens another handle on the storage while the store stays open, such as another connection or
     /// another process. The default returns `None`.
     ///
-    /// This is needed for `handles_agree` and `changes_reach_every_handle`. The promises about calls that
-    /// are delayed, dropped or refused, about outages and about a long history are checked through the
-    /// second handle too. They call this up to twice for one store. The handle must share the storage with the store, and nothing else: no pool, no cache
-    /// and no counter. Return `None` if the store can be opened by one process only.
+    /// This is needed for `handles_agree`, `many_agree_through_handles` and `changes_reach_every_handle`. The
+    /// promises about calls that are delayed, dropped or refused, about outages and about a long history
+    /// are checked through the second handle too. They call this up to twice for one store. The handle must
+    /// share the storage with the store, and nothing else: no pool, no cache and no counter. Return `None`
+    /// if the store can be opened by one process only.
     async fn second(
         &self,
         store: &Self::Store,
@@ -68,9 +69,9 @@ pub trait StoreFactory: Send + Sync {
     /// server, closes the pool or removes the directory. Returns whether it did. The default returns
     /// `false`.
     ///
-    /// This is needed for `failures_are_errors` and `errors_leak_nothing`. A store that continues
-    /// to answer correctly from memory also keeps the first of them, provided that at least one
-    /// call fails.
+    /// This is needed for `failures_are_errors`, `failures_of_many_are_errors`, `errors_leak_nothing` and
+    /// `errors_of_many_leak_nothing`. A store that continues to answer correctly from memory also keeps the
+    /// first of them, provided that at least one call fails.
     async fn make_unavailable(&self, store: &Self::Store, guard: &mut Self::Guard) -> bool {
         let _ = (store, guard);
         false
@@ -91,7 +92,7 @@ pub trait StoreFactory: Send + Sync {
     /// For example, a proxy in front of the database forwards the statement and then closes the
     /// connection. Returns whether it did. The default returns `false`.
     ///
-    /// This is needed for `lost_answers_are_indeterminate`. If the store repeats the write, the answers
+    /// This is needed for `lost_answers_are_indeterminate` and `lost_rows_are_indeterminate`. If the store repeats the write, the answers
     /// of the repetitions may arrive.
     async fn lose_next_answer(&self, store: &Self::Store, guard: &mut Self::Guard) -> bool {
         let _ = (store, guard);
@@ -101,10 +102,10 @@ pub trait StoreFactory: Send + Sync {
     /// Arranges that the next call of this store is refused before it is sent. For example, the proxy
     /// refuses the next connection. Returns whether it did. The default returns `false`.
     ///
-    /// This is needed for `refused_calls_are_unavailable`. If the store repeats the call, the repetition
-    /// may succeed. A store that reads from memory refuses its next write instead. In a store of files the
-    /// disk refuses it, best after it has taken a part of the bytes, and then the error may also be
-    /// [`Full`](crate::store::StoreError::Full).
+    /// This is needed for `refused_calls_are_unavailable` and `refused_rows_are_unavailable`. If the store
+    /// repeats the call, the repetition may succeed. A store that reads from memory refuses its next write
+    /// instead. In a store of files the disk refuses it, best after it has taken a part of the bytes, and
+    /// then the error may also be [`Full`](crate::store::StoreError::Full).
     async fn refuse_next_call(&self, store: &Self::Store, guard: &mut Self::Guard) -> bool {
         let _ = (store, guard);
         false
@@ -114,9 +115,9 @@ pub trait StoreFactory: Send + Sync {
     /// goes past the store, for example by an SQL statement, and leaves all other columns as they are.
     /// Returns whether it did. The default returns `false`.
     ///
-    /// This is needed for `damage_is_reported`. Return `false` if the store reads its storage only when
-    /// it is opened. A store that takes records from a cache while their version is the same does not read
-    /// these bytes. Remove the record from the cache here, or return `false`.
+    /// This is needed for `damage_is_reported` and `damaged_rows_are_reported`. Return `false` if the store
+    /// reads its storage only when it is opened. A store that takes records from a cache while their version
+    /// is the same does not read these bytes. Remove the record from the cache here, or return `false`.
     async fn plant_bytes(
         &self,
         store: &Self::Store,
@@ -131,7 +132,7 @@ pub trait StoreFactory: Send + Sync {
     /// Returns whether the store's futures can be polled on any thread, outside every runtime. The
     /// default returns `false`.
     ///
-    /// This is needed for `threads_agree`. Return `true` for a store that takes locks or does
+    /// This is needed for `threads_agree` and `many_agree_on_threads`. Return `true` for a store that takes locks or does
     /// blocking I/O. For a store that uses the sockets or timers of a runtime, return `false` and
     /// implement [`spawn_on_thread`](Self::spawn_on_thread).
     fn runtime_free(&self) -> bool {

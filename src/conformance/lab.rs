@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::factory::StoreFactory;
+use super::factory::{StoreFactory, ThreadJob};
+use super::threads;
 use super::verdict::{NotKept, broken};
 use crate::store::{BoxError, TokenStore};
 use crate::token::TokenId;
@@ -29,25 +30,43 @@ pub(super) trait Lab: Send {
     async fn refuse_next_call(&mut self) -> bool;
 
     async fn plant_bytes(&mut self, id: TokenId, bytes: &[u8]) -> bool;
+
+    async fn clean_up(self: Box<Self>);
+}
+
+/// A factory that creates labs.
+#[async_trait]
+pub(super) trait Place: Sync {
+    async fn fresh(&self) -> Result<Box<dyn Lab + '_>, NotKept>;
+
+    /// Starts a thread for a job. Returns whether it did.
+    fn spawn(&self, job: ThreadJob) -> bool;
+}
+
+/// A [`Place`] of this factory.
+pub(super) struct At<'f, F: ?Sized>(pub(super) &'f F);
+
+#[async_trait]
+impl<F: StoreFactory + ?Sized> Place for At<'_, F> {
+    async fn fresh(&self) -> Result<Box<dyn Lab + '_>, NotKept> {
+        match self.0.fresh().await {
+            Ok((store, guard)) => {
+                Ok(Box::new(Bench { factory: self.0, store: Some(Arc::new(store)), guard }))
+            }
+            Err(error) => broken(format!("the factory could not create a store: {error}")),
+        }
+    }
+
+    fn spawn(&self, job: ThreadJob) -> bool {
+        if self.0.runtime_free() { threads::spawn(job) } else { self.0.spawn_on_thread(job) }
+    }
 }
 
 /// A store, its guard and its factory.
-pub(super) struct Bench<'f, F: StoreFactory + ?Sized> {
+struct Bench<'f, F: StoreFactory + ?Sized> {
     factory: &'f F,
     store: Option<Arc<F::Store>>,
     guard: F::Guard,
-}
-
-impl<'f, F: StoreFactory + ?Sized> Bench<'f, F> {
-    pub(super) async fn new(factory: &'f F) -> Result<Self, BoxError> {
-        let (store, guard) = factory.fresh().await?;
-        Ok(Self { factory, store: Some(Arc::new(store)), guard })
-    }
-
-    pub(super) async fn clean_up(self) {
-        drop(self.store);
-        self.factory.clean_up(self.guard).await;
-    }
 }
 
 /// Calls an operation of the factory with the store and the guard.
@@ -103,5 +122,10 @@ impl<F: StoreFactory + ?Sized> Lab for Bench<'_, F> {
 
     async fn plant_bytes(&mut self, id: TokenId, bytes: &[u8]) -> bool {
         on_store!(self.plant_bytes(id, bytes), false)
+    }
+
+    async fn clean_up(self: Box<Self>) {
+        drop(self.store);
+        self.factory.clean_up(self.guard).await;
     }
 }

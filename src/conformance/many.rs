@@ -1,5 +1,24 @@
 //! Checks of the calls about many records, against the calls for single ones.
 
+mod batches;
+mod calls;
+mod counts;
+mod damage;
+mod decoys;
+mod disturbed;
+mod races;
+mod repeated;
+
+pub(super) use batches::large_batches_are_complete;
+pub(super) use counts::counts_follow_writes;
+pub(super) use damage::damaged_rows_are_reported;
+pub(super) use disturbed::{
+    closing_hides_no_row, dropped_rows_are_atomic, failures_are_errors,
+    lost_rows_are_indeterminate, refused_rows_are_unavailable,
+};
+pub(super) use races::{changes_are_reported, one_row_wins, versions_are_new};
+pub(super) use repeated::check;
+
 use super::probe::{Probe, Refusal, answered, everything, refused, same, same_stored};
 use super::samples::{NOW, Sample, at, labelled, newer, now, nth, revoked};
 use super::verdict::{NotKept, Verdict, broken, ensure};

@@ -159,8 +159,18 @@ promises! { $
     // Many records at once.
     ManyAgreeWithSingle many_agree_with_single
         "`find_many`, `versions`, `replace_many` and `remove_many` return one result for each row, in order, and have the effect of the single calls",
+    LargeBatchesAreComplete large_batches_are_complete
+        "calls about up to 1,000 rows answer for each row and write each row, also after rows that conflict",
+    ManyKeepTheRules many_keep_the_rules
+        "each row of a call about many keeps the promises of the single calls about versions, identity, last use, formats, content, filters and removal",
+    OneRowWins one_row_wins
+        "of concurrent single calls and rows of calls about many with one version one succeeds and takes effect",
+    DroppedRowsAreAtomic dropped_rows_are_atomic
+        "each row of a call about many whose future is dropped takes effect completely or not at all, and blocks no other call",
     CountAgreesWithList count_agrees_with_list
         "`count` returns the number of records that a scan with the same filter and time returns",
+    CountsFollowWrites counts_follow_writes
+        "`count` is exact for each state and each owner and type after replacements, removals, concurrent writes and writes of another handle",
     // Last use.
     LastUseIsReported last_use_is_reported
         "every answer contains the last use, which is `Never` and then the time on a store that tracks it, and `NotTracked` on any other",
@@ -203,6 +213,27 @@ promises! { $
         "after `close` every call succeeds as before or fails with an error, and none reports a record as missing",
     ErrorsLeakNothing errors_leak_nothing
         "no error contains the bytes of a record",
+    // The same for each row of a call about many.
+    ManyAgreeOnThreads many_agree_on_threads
+        "calls about many rows keep `threads_agree`, also in races with single calls",
+    ManyAgreeThroughHandles many_agree_through_handles
+        "calls about many rows keep `handles_agree`, and are the first to see a write of another handle",
+    ManySurviveReopening many_survive_reopening
+        "the rows that a call about many wrote keep `survives_reopening`",
+    ChangesOfManyAreReported changes_of_many_are_reported
+        "the feed reports every row that a call about many replaces or removes, also on another handle",
+    FailuresOfManyAreErrors failures_of_many_are_errors
+        "on a store that cannot answer, each row and `count` fail with an error of the right kind, and after the outage they succeed",
+    LostRowsAreIndeterminate lost_rows_are_indeterminate
+        "a row of a write whose answer was lost fails with `Indeterminate`, unless it has another answer that is right",
+    RefusedRowsAreUnavailable refused_rows_are_unavailable
+        "a row of a call that was refused before it was sent fails with `Unavailable` and is unchanged",
+    DamagedRowsAreReported damaged_rows_are_reported
+        "a damaged row is the error of its own id, and the other rows of the call are read and written",
+    ClosingHidesNoRow closing_hides_no_row
+        "after `close` no call about many rows and no `count` reports a record as missing",
+    ErrorsOfManyLeakNothing errors_of_many_leak_nothing
+        "no error of a row contains the bytes of a record",
 }
 
 impl fmt::Display for Promise {

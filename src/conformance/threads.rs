@@ -220,7 +220,11 @@ pub(super) struct Threads<'f> {
     spawn: &'f Spawn<'f>,
 }
 
-impl Threads<'_> {
+impl<'f> Threads<'f> {
+    pub(super) fn of(spawn: &'f Spawn<'f>) -> Self {
+        Self { spawn }
+    }
+
     /// Runs each future on a thread of its own, all at the same time.
     pub(super) async fn run<T: Send + 'static>(
         &self,

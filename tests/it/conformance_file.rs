@@ -60,6 +60,11 @@ fn file_store_leaves_few_promises_unchecked() {
             Promise::LostAnswersAreIndeterminate,
             Promise::RefusedCallsAreUnavailable,
             Promise::DamageIsReported,
+            Promise::ManyAgreeThroughHandles,
+            Promise::ChangesOfManyAreReported,
+            Promise::LostRowsAreIndeterminate,
+            Promise::RefusedRowsAreUnavailable,
+            Promise::DamagedRowsAreReported,
         ],
         "{report}"
     );

@@ -85,6 +85,13 @@ fn conformance_reports_unchecked_promises() {
             Promise::RefusedCallsAreUnavailable,
             Promise::DamageIsReported,
             Promise::ErrorsLeakNothing,
+            Promise::ManySurviveReopening,
+            Promise::ChangesOfManyAreReported,
+            Promise::FailuresOfManyAreErrors,
+            Promise::LostRowsAreIndeterminate,
+            Promise::RefusedRowsAreUnavailable,
+            Promise::DamagedRowsAreReported,
+            Promise::ErrorsOfManyLeakNothing,
         ]
     );
     let kept = report.outcomes().filter(|(_, outcome)| **outcome == Outcome::Kept).count();

@@ -21,6 +21,8 @@ mod last_use;
 mod lists;
 #[path = "planted_faults/many.rs"]
 mod many;
+#[path = "planted_faults/many_settings.rs"]
+mod many_settings;
 #[path = "planted_faults/reads.rs"]
 mod reads;
 #[path = "planted_faults/rows.rs"]
@@ -36,6 +38,7 @@ use futures_lite::future::block_on;
 use harness::{Correct, Factory, broken};
 use last_use::Untracked;
 use many::ManyRows;
+use many_settings::{Many, Setting};
 use reads::{ErrorQuotes, Reopening};
 use service_tokens::MemoryStore;
 use service_tokens::conformance::{Outcome, Promise, check, expect_kept, fresh, guarded, run};
@@ -152,6 +155,15 @@ fn missing_ability_is_reported_unchecked() {
         Promise::LostAnswersAreIndeterminate,
         Promise::RefusedCallsAreUnavailable,
         Promise::DamageIsReported,
+        Promise::ManyAgreeOnThreads,
+        Promise::ManyAgreeThroughHandles,
+        Promise::ManySurviveReopening,
+        Promise::ChangesOfManyAreReported,
+        Promise::FailuresOfManyAreErrors,
+        Promise::LostRowsAreIndeterminate,
+        Promise::RefusedRowsAreUnavailable,
+        Promise::DamagedRowsAreReported,
+        Promise::ErrorsOfManyLeakNothing,
     ] {
         let outcome = block_on(check(&factory, promise));
         assert!(matches!(outcome, Outcome::NotChecked { .. }), "{promise}: {outcome}");
@@ -267,6 +279,34 @@ faults! {
     many_return_the_first_result: ManyRows::FirstResultForAll => ManyAgreeWithSingle;
     count_ignores_the_time: ManyRows::CountIgnoresTime => CountAgreesWithList;
     count_is_of_one_page: ManyRows::CountsOnePage => CountAgreesWithList;
+    many_replaces_are_full_statements: Setting::with(Many::ReplacesFullStatementsOf(300)) => LargeBatchesAreComplete;
+    many_removals_are_full_statements: Setting::with(Many::RemovesFullStatementsOf(256)) => LargeBatchesAreComplete;
+    many_removals_are_statements_of_500: Setting::with(Many::RemovesFullStatementsOf(500)) => LargeBatchesAreComplete;
+    many_are_found_in_the_last_statement: Setting::with(Many::FindsTheLastOf(500)) => LargeBatchesAreComplete;
+    many_versions_end_at_512: Setting::with(Many::VersionsEndAt(512)) => LargeBatchesAreComplete;
+    many_replaces_check_then_write: Setting::with(Many::ReplaceComparesThenWrites) => OneRowWins;
+    many_removals_check_then_remove: Setting::with(Many::RemoveComparesThenRemoves) => OneRowWins;
+    many_removals_hold_no_lock: Setting::with(Many::RemoveHoldsNoLock) => ManyAgreeOnThreads;
+    many_replaces_in_two_steps: Setting::with(Many::ReplaceInTwoSteps) => DroppedRowsAreAtomic;
+    many_versions_of_the_removed: Setting::with(Many::VersionsOfTheRemoved) => ManyKeepTheRules;
+    many_removed_are_found: Setting::with(Many::RemovedIsFound) => ManyKeepTheRules;
+    many_replaces_change_the_owner: Setting::with(Many::ReplacesTheOwner) => ManyKeepTheRules;
+    many_replaces_forget_last_use: Setting::with(Many::ReplaceForgetsLastUse) => ManyKeepTheRules;
+    many_replaces_are_not_reported: Setting::with(Many::ReplacesAreNotReported) => ChangesOfManyAreReported;
+    many_removals_are_reported_once: Setting::with(Many::FirstRemovalIsReported) => ChangesOfManyAreReported;
+    many_versions_are_cached: Setting::with(Many::HandleCachesVersions) => ManyAgreeThroughHandles;
+    many_rows_are_cached: Setting::with(Many::HandleCachesRows) => ManyAgreeThroughHandles;
+    many_replaces_are_lost_at_reopening: Setting::with(Many::ReplacesAreLostAtReopening) => ManySurviveReopening;
+    many_failures_are_not_found: Setting::with(Many::FailureIsNotFound) => FailuresOfManyAreErrors;
+    failure_is_counted_as_zero: Setting::with(Many::FailureIsCountedAsZero) => FailuresOfManyAreErrors;
+    many_failed_replaces_say_yes: Setting::with(Many::FailedReplaceSaysYes) => FailuresOfManyAreErrors;
+    closed_store_has_no_versions: Setting::with(Many::ClosedHasNoVersions) => ClosingHidesNoRow;
+    closed_store_counts_zero: Setting::with(Many::ClosedCountsZero) => ClosingHidesNoRow;
+    many_errors_quote_rows: Setting::with(Many::ErrorQuotesRows) => ErrorsOfManyLeakNothing;
+    count_of_active_is_of_live: Setting::with(Many::ActiveCountsAsLive) => CountsFollowWrites;
+    count_is_of_the_first_state: Setting::with(Many::FirstStateIsCounted) => CountsFollowWrites;
+    count_key_is_concatenated: Setting::with(Many::KeyIsConcatenated) => CountsFollowWrites;
+    count_is_of_own_writes: Setting::with(Many::CountsOwnWrites) => CountsFollowWrites;
 
     touch_rewrites: last_use::TouchRewrites => TouchDoesNotChangeRecord;
     touch_creates: last_use::TouchCreates => TouchCreatesNothing;
@@ -371,4 +411,12 @@ flaws! {
     error_has_a_long_list: Flaw::ErrorHasALongList => ErrorsLeakNothing;
     large_record_is_lost: Flaw::LargeRecordIsLost => RecordIsPreserved;
     large_record_is_cut: Flaw::LargeRecordIsCut => RecordIsPreserved;
+    lost_row_is_unavailable: Flaw::LostRowIsUnavailable => LostRowsAreIndeterminate;
+    lost_row_is_a_conflict: Flaw::LostRowIsAConflict => LostRowsAreIndeterminate;
+    refused_row_is_indeterminate: Flaw::RefusedRowIsIndeterminate => RefusedRowsAreUnavailable;
+    refused_row_is_missing: Flaw::RefusedRowIsMissing => RefusedRowsAreUnavailable;
+    damage_fails_the_other_rows: Flaw::DamageFailsTheOtherRows => DamagedRowsAreReported;
+    damaged_row_is_missing: Flaw::DamagedRowIsMissing => DamagedRowsAreReported;
+    many_rows_are_indexed_once: Flaw::RowsAreIndexedOnce => ManyKeepTheRules;
+    conflicts_of_rows_lose_connections: Flaw::RowsLoseConnections => DroppedRowsAreAtomic;
 }

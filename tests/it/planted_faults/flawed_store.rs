@@ -199,6 +199,14 @@ impl TokenStore for TableStore {
         self.done(())
     }
 
+    async fn find_many(&self, ids: &[TokenId]) -> Vec<Answer<Option<StoredRecord>>> {
+        self.rows_found(ids).await
+    }
+
+    async fn replace_many(&self, writes: &[(Record, Version)]) -> Vec<Answer<Version>> {
+        self.rows_replaced(writes).await
+    }
+
     async fn list(&self, request: &ListRequest, now: DateTime<Utc>) -> Answer<Page> {
         self.connect()?;
         self.wait().await;

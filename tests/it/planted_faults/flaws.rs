@@ -88,6 +88,14 @@ pub(crate) enum Flaw {
     ErrorHasALongList,
     LargeRecordIsLost,
     LargeRecordIsCut,
+    LostRowIsUnavailable,
+    LostRowIsAConflict,
+    RefusedRowIsIndeterminate,
+    RefusedRowIsMissing,
+    DamageFailsTheOtherRows,
+    DamagedRowIsMissing,
+    RowsAreIndexedOnce,
+    RowsLoseConnections,
 }
 
 use Flaw::*;
@@ -213,7 +221,7 @@ impl TableStore {
         let all = || Filter::new().states(States::ALL);
         let mut only = all();
         match self.flaw {
-            LabelIsIndexedOnce => {
+            LabelIsIndexedOnce | RowsAreIndexedOnce => {
                 only.issued_to = filter.issued_to.clone();
                 only.issued_to_contains = filter.issued_to_contains.clone();
             }
@@ -342,5 +350,7 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     bytes.chunks(3).map(group).collect()
 }
 
+#[path = "flawed_rows.rs"]
+mod rows;
 #[path = "flawed_store.rs"]
 mod store;
