@@ -177,11 +177,16 @@ pub(crate) async fn orders_of_draft_by_token_agree_with_oracle(stores: Stores) {
 }
 
 pub(crate) async fn orders_of_draft_campaign(stores: Stores) {
-    run_all(stores, &BY_EMBEDDER, 6).await;
+    run_all(stores, &BY_EMBEDDER, campaign_steps()).await;
 }
 
 pub(crate) async fn orders_of_draft_by_token_campaign(stores: Stores) {
-    run_all(stores, &BY_TOKEN, 6).await;
+    run_all(stores, &BY_TOKEN, campaign_steps()).await;
+}
+
+/// Returns the number of steps in the orders of a campaign. There are 35,280 orders of 5 steps, and 196,560 of 6.
+pub(crate) fn campaign_steps() -> usize {
+    std::env::var("SERVICE_TOKENS_ORDER_STEPS").map_or(5, |steps| steps.parse().unwrap())
 }
 
 async fn run_all(stores: Stores, steps: &[Step], length: usize) {

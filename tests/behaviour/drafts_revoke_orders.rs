@@ -5,6 +5,7 @@ use service_tokens::{
     Event, ManageError, RevokeDraft, RevokeRequest, RotateRequest, SuspendRequest, TokenStore,
 };
 
+use super::drafts_orders::campaign_steps;
 use super::drafts_revoke::commit;
 use super::harness::{Harness, Stores, any, backup, incident, text};
 
@@ -117,7 +118,7 @@ pub(crate) async fn orders_of_revocation_agree_with_oracle(stores: Stores) {
 }
 
 pub(crate) async fn orders_of_revocation_campaign(stores: Stores) {
-    run_all(stores, 6).await;
+    run_all(stores, campaign_steps()).await;
 }
 
 async fn run_all(stores: Stores, length: usize) {

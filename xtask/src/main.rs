@@ -13,7 +13,7 @@ cargo xtask COMMAND
 
   quickstart    run the quickstart example
   test          run the tests of the README
-  campaigns     run the long tests, each at its full length
+  campaigns     run the long tests as CI does; --long runs each at its full length
   page          run the tests of the Service Tokens page in a browser
   api           compare the public API with the snapshot in api/; --bless writes it
   mutants       break one rule after the other, and check that its test fails; --check only checks
@@ -30,7 +30,8 @@ fn main() -> ExitCode {
             cargo(&["run", "-p", "service-tokens", "--example", "quickstart", "--features", "file"])
         }
         ["test"] => cargo(&["test", "--all-features"]),
-        ["campaigns"] => cargo(&["test", "--all-features", "--", "--ignored", "campaign"]),
+        ["campaigns"] => run(&mut campaigns()),
+        ["campaigns", "--long"] => run(campaigns().env("SERVICE_TOKENS_ORDER_STEPS", "6")),
         ["page"] => run(Command::new("bash").arg(".ci/browser")),
         ["api"] => api::compare(),
         ["api", "--bless"] => api::bless(),
@@ -58,6 +59,13 @@ fn main() -> ExitCode {
 /// Returns the root of the workspace.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Returns the command that runs the long tests.
+fn campaigns() -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["test", "--all-features", "--", "--ignored", "campaign"]);
+    command
 }
 
 /// Runs cargo with these arguments.
