@@ -135,12 +135,14 @@ impl Record {
         if format == 0 {
             return Err(CorruptRecord("the format is zero"));
         }
-        let mut fields = Fields::read(body)?;
+        // Filled in place, because moving the array costs more than reading a short field.
+        let mut fields = Fields::new();
+        fields.read(body)?;
         let head = Head::take(&mut fields)?;
         if format > RECORD_FORMAT {
             return Ok(head.into_newer(format, bytes));
         }
-        head.into_record(fields)
+        head.into_record(&mut fields)
     }
 }
 
@@ -246,14 +248,14 @@ impl<'b> Head<'b> {
         record
     }
 
-    fn into_record(mut self, mut fields: Fields<'_>) -> Result<Record, CorruptRecord> {
+    fn into_record(mut self, fields: &mut Fields<'_>) -> Result<Record, CorruptRecord> {
         let newest = fields
             .take(NEWEST, |reader| {
                 Ok(NewestSecret { digest: reader.digest()?, created_at: reader.time()? })
             })?
             .ok_or(MISSING)?;
         if let Some(rare) = &mut self.rare {
-            read_rare(rare, &mut fields)?;
+            read_rare(rare, fields)?;
         }
         if !fields.is_empty() {
             return Err(CorruptRecord("a field is unknown"));

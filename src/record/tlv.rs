@@ -207,8 +207,12 @@ pub(super) struct Fields<'b> {
 }
 
 impl<'b> Fields<'b> {
-    pub(super) fn read(body: &'b [u8]) -> Result<Self, CorruptRecord> {
-        let mut fields = Self { places: [&[]; PLACES], filled: 0, unknown: false, ignorable: &[] };
+    pub(super) fn new() -> Self {
+        Self { places: [&[]; PLACES], filled: 0, unknown: false, ignorable: &[] }
+    }
+
+    /// Finds the fields in the body of an encoding.
+    pub(super) fn read(&mut self, body: &'b [u8]) -> Result<(), CorruptRecord> {
         let mut reader = Reader::new(body);
         let mut next_tag = 0;
         while let Some(&tag) = reader.0.first() {
@@ -217,18 +221,18 @@ impl<'b> Fields<'b> {
             }
             next_tag = u16::from(tag) + 1;
             // Fields are in the order of their tags, so all that may be ignored follow the first of them.
-            if tag >= FIRST_IGNORABLE_TAG && fields.ignorable.is_empty() {
-                fields.ignorable = reader.0;
+            if tag >= FIRST_IGNORABLE_TAG && self.ignorable.is_empty() {
+                self.ignorable = reader.0;
             }
             let (_, content) = reader.field()?;
-            if let Some(place) = fields.places.get_mut(usize::from(tag)) {
+            if let Some(place) = self.places.get_mut(usize::from(tag)) {
                 *place = content;
-                fields.filled |= 1 << tag;
+                self.filled |= 1 << tag;
             } else if tag < FIRST_IGNORABLE_TAG {
-                fields.unknown = true;
+                self.unknown = true;
             }
         }
-        Ok(fields)
+        Ok(())
     }
 
     /// Returns whether there is a field with a higher tag than this one.

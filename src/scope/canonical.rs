@@ -20,6 +20,10 @@ pub(crate) fn check_canonical(text: &str) -> Result<(), NotCanonical> {
     if text.is_empty() {
         return Ok(());
     }
+    if !text.as_bytes().contains(&b' ') {
+        // Most texts are one scope, which needs no order.
+        return validate(text).map_err(NotCanonical::Invalid);
+    }
     let (mut last, mut count, mut sorted) = ("", 0, true);
     for scope in text.split(' ') {
         validate(scope).map_err(NotCanonical::Invalid)?;

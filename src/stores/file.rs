@@ -229,7 +229,9 @@ impl FileStore {
     /// Returns [`StoreError::Full`], [`StoreError::ReadOnly`] or [`StoreError::Unavailable`], or
     /// [`StoreError::Corrupt`] if the file was damaged after it was opened. The error is
     /// [`StoreError::Unavailable`] if the process may not give the new file the owner, group and mode of
-    /// the old one. On every error the old file stays in use.
+    /// the old one, and if the thread that compacts panics. On every error except
+    /// [`StoreError::Indeterminate`] the old file stays in use. It is `Indeterminate` if the writer thread
+    /// ends.
     ///
     /// # Examples
     ///
@@ -247,7 +249,8 @@ impl FileStore {
     pub async fn compact(&self) -> Result<Compacted, StoreError> {
         let (sender, reply) = reply();
         self.push(Request::Compact(sender))?;
-        reply.await.unwrap_or_else(|| Err(closed()))
+        let unanswered = || if self.is_closed() { closed() } else { writer_ended() };
+        reply.await.unwrap_or_else(|| Err(unanswered()))
     }
 
     fn is_closed(&self) -> bool {

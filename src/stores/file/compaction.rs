@@ -16,6 +16,7 @@
 //! gets the owner when it is created, so that a process that may not give it stops at once.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -29,7 +30,7 @@ use super::format::{Body, Framer, HEADER_LEN, Header, Uses};
 use super::frame_reader::{FrameReader, Unreadable};
 use super::journal::Journal;
 use super::lock::NotLocked;
-use super::pace::Pace;
+use super::pace::{Pace, Timer};
 use crate::store::StoreError;
 use crate::token::TokenId;
 
@@ -77,6 +78,7 @@ pub struct Compacted {
 pub(super) enum NotCompacted {
     Failed(Failure),
     Damaged { offset: u64, what: &'static str },
+    Panicked,
     Cancelled,
 }
 
@@ -87,11 +89,16 @@ struct Damage {
     what: &'static str,
 }
 
+#[derive(Debug, thiserror::Error)]
+#[error("the thread that compacts the journal panicked")]
+struct Panicked;
+
 impl NotCompacted {
     pub(super) fn to_error(&self) -> StoreError {
         match self {
             Self::Failed(failure) => failure.to_error(),
             &Self::Damaged { offset, what } => StoreError::corrupt(Damage { offset, what }),
+            Self::Panicked => StoreError::unavailable(Panicked),
             Self::Cancelled => closed(),
         }
     }
@@ -102,6 +109,7 @@ impl std::fmt::Display for NotCompacted {
         match self {
             Self::Failed(failure) => failure.fmt(f),
             &Self::Damaged { offset, what } => Damage { offset, what }.fmt(f),
+            Self::Panicked => Panicked.fmt(f),
             Self::Cancelled => f.write_str("the store is closing"),
         }
     }
@@ -148,14 +156,23 @@ pub(super) struct CompactionJob {
     /// The durable length of the journal, updated by the writer.
     pub(super) durable_len: Arc<AtomicU64>,
     pub(super) cancelled: Arc<AtomicBool>,
+    /// The clock of the rests.
+    pub(super) timer: Arc<dyn Timer>,
 }
 
 impl CompactionJob {
     /// Prepares the new file and passes it to `deliver` for the hand-over. Runs on its own thread.
     pub(super) fn run(self, deliver: impl FnOnce(CompactionResult)) {
         let (done, old_files) = mpsc::channel();
-        let outcome = self.prepare(done).map(Box::new);
-        deliver(outcome);
+        // The writer and the callers wait for an outcome, so a panic is one too. Unwinding has removed the new
+        // file, and nothing else was modified.
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.prepare(done)));
+        let outcome = outcome.unwrap_or_else(|panic| {
+            // Leaked, because dropping it might panic too.
+            std::mem::forget(panic);
+            Err(NotCompacted::Panicked)
+        });
+        deliver(outcome.map(Box::new));
         // Closing a large file without a name frees its blocks, which takes time. This thread does
         // it so that the writer does not wait.
         drop(old_files.recv());
@@ -214,7 +231,7 @@ impl CompactionJob {
         let (per_record, max) = RESERVE;
         let mut latest: HashMap<TokenId, LatestRow> =
             HashMap::with_capacity((end / per_record).min(max) as usize);
-        let (mut pace, mut count) = (Pace::new(self.durable_len.clone()), 0_u64);
+        let (mut pace, mut count) = (self.pace(), 0_u64);
         while let Some(frame) = frames.next()? {
             let offset = frame.offset;
             count += 1;
@@ -238,6 +255,10 @@ impl CompactionJob {
         }
         check_reached(frames, end)?;
         Ok(latest)
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::new(self.durable_len.clone(), self.timer.clone())
     }
 
     fn check_cancelled(&self) -> Result<(), NotCompacted> {
@@ -300,7 +321,7 @@ impl NewFile {
             buffer: vec![0; HEADER_LEN],
             len: 0,
             unsynced: 0,
-            pace: Some(Pace::new(job.durable_len.clone())),
+            pace: Some(job.pace()),
             in_place: false,
         };
         if let Some(access) = job.access {

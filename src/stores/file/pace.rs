@@ -8,6 +8,25 @@ use std::time::{Duration, Instant};
 /// The maximum time of one rest. Closing the store waits at most this long for it.
 const MAX_REST: Duration = Duration::from_millis(20);
 
+/// A clock that can also wait.
+pub(super) trait Timer: Send + Sync {
+    fn now(&self) -> Instant;
+    fn sleep(&self, time: Duration);
+}
+
+/// The clock of the operating system.
+pub(super) struct SystemTimer;
+
+impl Timer for SystemTimer {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn sleep(&self, time: Duration) {
+        thread::sleep(time);
+    }
+}
+
 /// The pace of a thread that shares the disk and the cores with the writer.
 ///
 /// The thread rests after each portion of its work for as long as the portion took. So at most half of the
@@ -15,6 +34,7 @@ const MAX_REST: Duration = Duration::from_millis(20);
 /// nothing was appended to the journal during the portion, the thread does not rest.
 pub(super) struct Pace {
     durable_len: Arc<AtomicU64>,
+    timer: Arc<dyn Timer>,
     seen: u64,
     /// The end of the last rest.
     since: Instant,
@@ -22,9 +42,9 @@ pub(super) struct Pace {
 
 impl Pace {
     /// Creates the pace next to a writer that has this durable length.
-    pub(super) fn new(durable_len: Arc<AtomicU64>) -> Self {
-        let seen = durable_len.load(Ordering::Relaxed);
-        Self { durable_len, seen, since: Instant::now() }
+    pub(super) fn new(durable_len: Arc<AtomicU64>, timer: Arc<dyn Timer>) -> Self {
+        let (seen, since) = (durable_len.load(Ordering::Relaxed), timer.now());
+        Self { durable_len, timer, seen, since }
     }
 
     /// Rests if the writer has appended to the journal since the last call.
@@ -32,8 +52,9 @@ impl Pace {
         let len = self.durable_len.load(Ordering::Relaxed);
         if len != self.seen {
             self.seen = len;
-            thread::sleep(self.since.elapsed().min(MAX_REST));
+            let worked = self.timer.now().duration_since(self.since);
+            self.timer.sleep(worked.min(MAX_REST));
         }
-        self.since = Instant::now();
+        self.since = self.timer.now();
     }
 }

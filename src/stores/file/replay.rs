@@ -2,29 +2,31 @@
 //!
 //! Design. All cores share the work, because most of it is to check and to decode the records. Each thread
 //! runs the same loop ([`Replaying::work`]). It takes the next [`Block`] of the file, checks and decodes its
-//! frames, and puts the entries into a queue. Only the reading, which also finds the boundaries of the frames,
-//! and the applying are done by one thread at a time. If no other thread is applying, a thread that has added
-//! to the queue applies the batches that are next in the file. So the table and the reported damage are those
-//! of a replay on one thread, and no thread waits for another one unless the queue is full.
+//! frames, and applies the entries when it is its turn ([`Turns`]). Only the reading, which also finds the
+//! boundaries of the frames, and the applying are done by one thread at a time. The turns are in the order of the
+//! file, so the table and the reported damage are those of a replay on one thread. Until its turn a thread
+//! decodes the next blocks. A thread applies its own entries only, because they are still in the caches of its
+//! core.
 //!
 //! The table is reserved for the estimated number of records. Its sorted index is built once at the end from
 //! the ids that were inserted ([`Loader`]).
 
 mod apply;
 mod entries;
-mod queue;
+mod turns;
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::{Builder, available_parallelism, panicking, scope};
+use std::thread::{Builder, ScopedJoinHandle, available_parallelism, panicking, scope};
 
 use super::block::Block;
 use super::format::Header;
 use super::frame_reader::{FrameReader, Unreadable};
 use crate::stores::table::{Loader, Owners, Table};
-use apply::{Target, Totals};
+use apply::{Batch, Target, Totals};
 use entries::{LastPut, decode};
-use queue::{Batch, Queue};
+use turns::{Turn, Turns};
 
 /// The number of bytes of the file between two progress reports.
 const REPORT_EVERY: u64 = 4 << 20;
@@ -38,6 +40,10 @@ const MAX_RESERVED_RECORDS: u64 = 1_000_000;
 
 /// The number of bytes of the file for which it is worth to start another thread.
 const BYTES_PER_THREAD: u64 = 1 << 20;
+
+/// The maximum number of batches that a thread has decoded before their turns. It bounds the memory, and it is
+/// enough for a thread to go on while another one does not run.
+const MAX_DECODED: usize = 4;
 
 /// The maximum number of threads. With more of them most would wait for their turns.
 const MAX_THREADS: usize = 8;
@@ -61,7 +67,7 @@ pub(super) fn replay(
     let room = (end / BYTES_PER_RECORD).min(MAX_RESERVED_RECORDS) as usize;
     let replaying = Replaying {
         source: Mutex::new(Source { frames, blocks: 0, last_put: None, ended: false }),
-        queue: Queue::default(),
+        turns: Turns::default(),
         target: Mutex::new(Target::new(header, room, threads)),
     };
     let shared = &replaying;
@@ -79,12 +85,13 @@ pub(super) fn replay(
             builder.spawn_scoped(scope, move || shared.work(thread, |_| {})).ok()
         };
         let others: Vec<_> = (1..threads).map_while(start).collect();
-        let mut owners = vec![replaying.work(0, report)];
-        for thread in others {
-            owners.push(thread.join().map_err(|_| io::Error::other("a reading thread panicked"))?);
-        }
-        Ok::<_, io::Error>(owners)
-    })?;
+        let own = replaying.work(0, report);
+        // All are joined before an error is returned, because a scope panics if a thread that was not joined
+        // has panicked.
+        let joined: Vec<_> = others.into_iter().map(ScopedJoinHandle::join).collect();
+        std::iter::once(Ok(own)).chain(joined).collect::<Result<Vec<_>, _>>()
+    });
+    let owners = owners.map_err(|_| io::Error::other("a reading thread panicked"))?;
     let target = replaying.target.into_inner().unwrap_or_else(PoisonError::into_inner);
     target.outcome?;
     progress(end);
@@ -104,7 +111,7 @@ fn threads(end: u64) -> usize {
 /// The state that the threads share.
 struct Replaying<'f> {
     source: Mutex<Source<'f>>,
-    queue: Queue,
+    turns: Turns,
     /// Locked by the thread that applies.
     target: Mutex<Target>,
 }
@@ -121,19 +128,44 @@ struct Source<'f> {
 impl Replaying<'_> {
     /// Replays blocks until no block is left, and returns the owners in its batches.
     fn work(&self, thread: usize, mut progress: impl FnMut(u64)) -> Owners {
-        let _stop = StopOnPanic(&self.queue);
+        let _stop = StopOnPanic(&self.turns);
         let (mut block, mut owners) = (Block::default(), Owners::default());
-        while let Some((number, last_put)) = self.next_block(&mut block) {
-            let mut entries = self.queue.spare();
-            let outcome = last_put.and_then(|put| decode(&block, put, &mut owners, &mut entries));
-            let batch = Batch { entries, outcome, thread, end: block.end() };
-            let apply = |batch| locked(&self.target).apply(batch);
-            match self.queue.add(number, batch, apply) {
-                Some(applied_to) => progress(applied_to),
-                None => break,
+        // Empty lists are used again, because the memory of new ones would have to be mapped.
+        let (mut decoded, mut spare) = (VecDeque::new(), Vec::new());
+        loop {
+            let is_full = decoded.len() >= MAX_DECODED;
+            let taken = if is_full { None } else { self.next_block(&mut block) };
+            // A thread waits for its turn if it has nothing else to do.
+            let mut waits = taken.is_none();
+            if let Some((number, last_put)) = taken {
+                let mut entries = spare.pop().unwrap_or_default();
+                let outcome =
+                    last_put.and_then(|put| decode(&block, put, &mut owners, &mut entries));
+                decoded.push_back((number, Batch { entries, outcome, thread, end: block.end() }));
+            } else if decoded.is_empty() {
+                return owners;
+            }
+            while let Some((number, batch)) = decoded.pop_front() {
+                let turns = &self.turns;
+                match if waits { turns.wait_for(number) } else { turns.of(number) } {
+                    Turn::Now => {}
+                    Turn::Later => {
+                        decoded.push_front((number, batch));
+                        break;
+                    }
+                    Turn::Never => return owners,
+                }
+                let end = batch.end;
+                let Some(emptied) = locked(&self.target).apply(batch) else {
+                    turns.stop();
+                    return owners;
+                };
+                turns.end();
+                spare.push(emptied);
+                progress(end);
+                waits = false;
             }
         }
-        owners
     }
 
     /// Takes the next block. Returns its number, and the put in the last frame before it. Damage before the
@@ -162,8 +194,8 @@ impl Replaying<'_> {
     }
 }
 
-/// Lets all threads end when one has panicked, because they may wait for its batch.
-struct StopOnPanic<'q>(&'q Queue);
+/// Lets all threads end when one has panicked, because they may wait for the end of its turn.
+struct StopOnPanic<'t>(&'t Turns);
 
 impl Drop for StopOnPanic<'_> {
     fn drop(&mut self) {

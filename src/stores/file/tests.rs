@@ -15,6 +15,8 @@ mod measure;
 mod model;
 #[cfg(unix)]
 mod others;
+mod pace;
+mod panics;
 mod power;
 mod replay_blocks;
 mod tails;

@@ -10,16 +10,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{Builder, JoinHandle};
+use std::thread::{Builder, JoinHandle, panicking};
 use std::{io, mem};
 
 use super::compaction::{CompactionJob, CompactionResult, NotCompacted, is_due};
 use super::disk::Directory;
-use super::failure::Failure;
+use super::failure::{Failure, closed};
 use super::format::HEADER_LEN;
 use super::group_commit::Batch;
 use super::journal::Journal;
 use super::lock::Locks;
+use super::pace::SystemTimer;
 use super::queue::{CompactReply, Queue, Request};
 use crate::stores::table::Table;
 
@@ -165,6 +166,7 @@ impl Writer {
             access,
             durable_len: self.durable_len.clone(),
             cancelled: cancelled.clone(),
+            timer: Arc::new(SystemTimer),
         };
         let shared = self.shared.clone();
         let builder = Builder::new().name("service-tokens-compaction".to_owned());
@@ -221,8 +223,10 @@ impl Drop for Writer {
             cancelled.store(true, Ordering::Relaxed);
             // An error means that the thread has panicked, and then no cleanup is left to do.
             let _ = thread.join();
-            let closing = NotCompacted::Cancelled;
-            replies.into_iter().for_each(|reply| reply.send(Err(closing.to_error())));
+            // If this thread panics, the callers get no answer, from which they see that the writer has ended.
+            if !panicking() {
+                replies.into_iter().for_each(|reply| reply.send(Err(closed())));
+            }
         }
     }
 }

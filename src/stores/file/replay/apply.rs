@@ -3,9 +3,19 @@
 use super::super::format::{Header, put_len};
 use super::super::frame_reader::Unreadable;
 use super::entries::Entry;
-use super::queue::Batch;
 use crate::stores::table::{Inserted, Loader, Loading, Row};
 use crate::token::TokenId;
+
+/// The entries of one block.
+pub(super) struct Batch {
+    pub(super) entries: Vec<Entry>,
+    /// Whether all frames of the block could be read.
+    pub(super) outcome: Result<(), Unreadable>,
+    /// The thread that has decoded the block.
+    pub(super) thread: usize,
+    /// The offset after the block.
+    pub(super) end: u64,
+}
 
 /// The table, and everything else that results from the entries.
 pub(super) struct Target {

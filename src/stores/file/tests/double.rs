@@ -34,6 +34,7 @@ pub(super) enum Behaviour {
     FailCode(i32),
     /// Writes half of the bytes, or does all of another call, and fails.
     FailAfter(io::ErrorKind),
+    Panic,
 }
 
 type Plan = Box<dyn FnMut(usize, &Call) -> Behaviour + Send>;
@@ -91,6 +92,11 @@ impl Double {
             Behaviour::FailAfter(kind) => {
                 let _ = work(false);
                 Err(kind.into())
+            }
+            Behaviour::Panic => {
+                // The lock must not be poisoned, because later calls need it.
+                drop(state);
+                panic!("a planned panic");
             }
         }
     }

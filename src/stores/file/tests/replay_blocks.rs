@@ -22,7 +22,7 @@ fn owned(n: u64, owner: &str, label: &str) -> Record {
 
 /// The rows after a plain replay of each frame, by the description of the format.
 #[derive(Default)]
-struct Plain(BTreeMap<TokenId, (u64, Record, Option<i64>)>);
+pub(super) struct Plain(BTreeMap<TokenId, (u64, Record, Option<i64>)>);
 
 impl Plain {
     fn put(&mut self, record: &Record, version: u64, used: Option<i64>) {
@@ -58,7 +58,7 @@ impl Plain {
 
 /// Returns a journal of random frames, the offset of each frame, and the rows that it contains. Ids return
 /// after removals, with other owners and with lower versions, which no store writes.
-fn journal(place: &Place, seed: u64) -> (Vec<u8>, Vec<usize>, Plain) {
+pub(super) fn journal(place: &Place, seed: u64) -> (Vec<u8>, Vec<usize>, Plain) {
     drop(place.open_quiet());
     let mut bytes = fs::read(place.path()).unwrap();
     let mut framer = Framer::new(Header::read(&bytes).unwrap().seed(), 1);
