@@ -32,8 +32,10 @@ pub(crate) fn check(long: bool) -> Result<(), Box<dyn Error>> {
 
 /// Adds the arguments and the environment of a build with the model checker.
 pub(crate) fn configure<'c>(cargo: &'c mut Command, target: &Path) -> &'c mut Command {
-    cargo
-        .env("CARGO_TARGET_DIR", target)
-        .env("RUSTFLAGS", "--cfg shuttle")
-        .args(["test", "-p", "service-tokens", "--lib"])
+    cargo.env("CARGO_TARGET_DIR", target).env("RUSTFLAGS", "--cfg shuttle").args([
+        "test",
+        "-p",
+        "service-tokens",
+        "--lib",
+    ])
 }

@@ -179,7 +179,11 @@ async fn settles(probe: Probe<'_>, batch: &Batch, place: usize) -> Verdict {
     for _ in 0..3 {
         let found = probe.find(id).await?;
         batch.is_written(place, found.as_ref(), &when)?;
-        probe.agrees(id, &when).await?;
+        let agreed = probe.agrees(id, &when).await;
+        if probe.find(id).await? != found {
+            continue;
+        }
+        agreed?;
         let Some(stored) = found else {
             return answered(&format!("{when}, an insert"), probe.store.insert(&record).await)
                 .map(drop);
