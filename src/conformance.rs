@@ -103,7 +103,7 @@
 //! calls at a time, and the report names the one that fails. If it also fails with single calls, the promise
 //! about many rows is reported as *not checked*, and the report has the promise of the single calls.
 //!
-//! The suite makes about 60,000 calls if every operation is offered, which take seconds in memory and a
+//! The suite makes about 100,000 calls if every operation is offered, which take seconds in memory and a
 //! minute or two on a database. If no version is above 65,535, or if the store answers within some
 //! microseconds, it makes 65,000 more replacements for at most 25 seconds, because a version number of 16
 //! bits is found only by counting to its end.

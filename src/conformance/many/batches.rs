@@ -90,7 +90,7 @@ fn conflicts(place: usize, size: usize) -> bool {
 }
 
 /// Replaces rows in one call, and reads all records in another way.
-async fn replace(probe: Probe<'_>, rows: &mut Vec<Row>, size: usize) -> Verdict {
+async fn replace(probe: Probe<'_>, rows: &mut [Row], size: usize) -> Verdict {
     rows.rotate_left(size / 3);
     let label = format!("replaced with {} others", size - 1);
     let mut writes = Vec::new();

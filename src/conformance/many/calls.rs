@@ -88,7 +88,8 @@ impl ManyCalls {
     fn rows(&self, id: TokenId, turn: usize, max: usize) -> Vec<Option<Decoy>> {
         let mut rows: Vec<Option<Decoy>> = Vec::new();
         if self.style.decoys {
-            let another = self.notes.another(id, turn).map(Decoy::Present);
+            let another =
+                self.notes.another(id, turn).map(|record| Decoy::Present(Box::new(record)));
             let decoys = [Some(missing(turn * 2)), another, Some(missing(turn * 2 + 1))];
             rows.extend(decoys.into_iter().flatten().take(max.saturating_sub(1)).map(Some));
         }

@@ -178,7 +178,7 @@ async fn remove_some(writer: Probe<'_>, rows: &mut Vec<Row>, from: usize) -> Ver
     }
     let mut place = 0;
     rows.retain(|_| {
-        let removed = place >= from && (place - from) % 5 == 0;
+        let removed = place >= from && (place - from).is_multiple_of(5);
         place += 1;
         !removed
     });

@@ -85,7 +85,7 @@ pub(super) enum Decoy {
     /// An id that no check uses.
     Missing(TokenId),
     /// A record, which a write names with a wrong version.
-    Present(Record),
+    Present(Box<Record>),
 }
 
 impl Decoy {
@@ -116,7 +116,7 @@ pub(super) fn wrong(turn: usize) -> Version {
 pub(super) fn decoy_record(decoy: &Decoy) -> Option<Record> {
     match decoy {
         Decoy::Missing(id) => Sample::of(*id).issued_to("without a record").record().ok(),
-        Decoy::Present(record) => Some(record.clone()),
+        Decoy::Present(record) => Some((**record).clone()),
     }
 }
 

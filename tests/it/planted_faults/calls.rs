@@ -203,5 +203,5 @@ fn suite_makes_a_bounded_number_of_calls() {
         }
     }
     println!("in all: {} reads, {} writes", all[0], all[1]);
-    assert!(all[0] + all[1] < 80_000, "{all:?}");
+    assert!(all[0] + all[1] < 110_000, "{all:?}");
 }
