@@ -1,5 +1,4 @@
-//! The stores that other tests and the examples use keep every promise, so a failure of theirs is one that
-//! a test asked for.
+//! The stores that other tests and the examples use keep every promise. They fail only where a test asks for it.
 
 use std::sync::Arc;
 

@@ -96,7 +96,7 @@ fn panic_of_the_writer_answers_all_callers() {
 }
 
 #[test]
-fn panic_of_a_writer_that_syncs_answers_compactions() {
+fn panic_of_syncing_writer_answers_compactions() {
     let place = Place::in_memory();
     let journal = place.path();
     let (store, _double) = open(&place, 1, move |call| {
