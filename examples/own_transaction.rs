@@ -22,7 +22,7 @@ use service_tokens::{
 };
 
 #[derive(Clone, Default)]
-struct Tables {
+pub(crate) struct Tables {
     /// The customers by name, each with the id of its token.
     customers: BTreeMap<String, TokenId>,
     tokens: BTreeMap<TokenId, (Record, Version)>,
@@ -30,7 +30,7 @@ struct Tables {
 }
 
 #[derive(Default)]
-struct Database(Mutex<Tables>);
+pub(crate) struct Database(Mutex<Tables>);
 
 /// A transaction. Without a [`commit`](Self::commit) it changes nothing.
 struct Transaction<'d> {
@@ -74,18 +74,21 @@ fn insert_in(transaction: &mut Transaction<'_>, record: &Record) -> bool {
     true
 }
 
-/// Replaces a record if its version is `expected`, and returns whether it did.
-fn replace_in(transaction: &mut Transaction<'_>, record: &Record, expected: Version) -> bool {
+/// Replaces a record if its version is `expected`, and returns the new version.
+fn replace_in(
+    transaction: &mut Transaction<'_>,
+    record: &Record,
+    expected: Version,
+) -> Result<Version, StoreError> {
     let tables = &mut transaction.tables;
     let next = tables.next_version();
     match tables.tokens.get_mut(&record.id()) {
-        Some((present, version))
-            if *version == expected && StoreError::check_replacement(present, record).is_ok() =>
-        {
+        Some((present, version)) if *version == expected => {
+            StoreError::check_replacement(present, record)?;
             (*present, *version) = (record.clone(), next);
-            true
+            Ok(next)
         }
-        _ => false,
+        _ => Err(StoreError::Conflict),
     }
 }
 
@@ -126,10 +129,8 @@ async fn close_account(
     {
         let mut transaction = database.begin();
         transaction.tables.customers.remove(name);
-        if !replace_in(&mut transaction, draft.record(), draft.expected()) {
-            // The token was rotated or amended since. A caller prepares again.
-            return Err("the token was changed in the meantime".into());
-        }
+        // This is a conflict if the token was rotated or amended since. A caller then prepares again.
+        replace_in(&mut transaction, draft.record(), draft.expected())?;
         transaction.commit();
     }
     draft.confirm().await?;
@@ -195,10 +196,7 @@ impl TokenStore for Database {
 
     async fn replace(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
         let mut transaction = self.begin();
-        if !replace_in(&mut transaction, record, expected) {
-            return Err(StoreError::Conflict);
-        }
-        let version = Version(transaction.tables.latest_version);
+        let version = replace_in(&mut transaction, record, expected)?;
         transaction.commit();
         Ok(version)
     }

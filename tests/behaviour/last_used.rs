@@ -236,7 +236,7 @@ pub(crate) async fn disabled_last_used_is_not_tracked(stores: Stores) {
 }
 
 /// Hides the last use of a store that tracks it.
-struct Forgetful(SharedStore);
+pub(crate) struct Forgetful(pub(crate) SharedStore);
 
 fn forgotten(mut stored: StoredRecord) -> StoredRecord {
     stored.last_used = LastUsed::NotTracked;

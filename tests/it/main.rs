@@ -7,6 +7,8 @@
 mod behaviour;
 #[cfg(feature = "memory")]
 mod cache;
+#[cfg(all(feature = "conformance", feature = "memory"))]
+mod conformance_doubles;
 #[cfg(all(feature = "conformance", feature = "file"))]
 mod conformance_file;
 #[cfg(all(feature = "conformance", feature = "memory"))]

@@ -206,6 +206,14 @@ impl TokenStore for Gathers {
         self.gathering
     }
 
+    fn tracks_last_used(&self) -> bool {
+        self.inner.tracks_last_used()
+    }
+
+    async fn touch(&self, uses: &[(TokenId, DateTime<Utc>)]) -> Result<(), StoreError> {
+        self.inner.touch(uses).await
+    }
+
     async fn find_many(&self, ids: &[TokenId]) -> Vec<Found> {
         self.call(ids).await
     }
