@@ -25,6 +25,31 @@ pub const SCHEMA: &str = include_str!("schema.sql");
 /// The columns that `find`, `find_many` and `list` read.
 const SELECT: &str = "select id, version, record, last_used from service_token";
 
+// The next three statements lock their rows in the order of the ids, so that two of them never wait for each
+// other. They count the locked rows and do not join them, because PostgreSQL has no statistics about `unnest`:
+// it would join by a nested loop, which compares a million pairs for 1,000 rows.
+
+/// The statement of `touch`.
+pub const TOUCH: &str = "with locked as (select id from service_token where id = any($1) order by id for update) \
+    update service_token as t set last_used = greatest(t.last_used, used.used) \
+    from (select id, max(used) as used from unnest($1::uuid[], $2::bigint[]) as given (id, used) group by id) as used \
+    where (select count(*) from locked) > 0 and t.id = used.id";
+
+/// The statement of `replace_many`.
+pub const REPLACE_MANY: &str = "with locked as (select id from service_token where id = any($1) order by id for update) \
+    update service_token as t set version = given.version, record = given.record, format = given.format \
+    from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bytea[], $5::smallint[], $6::bytea[], $7::bigint[]) \
+    as given (id, expected, version, record, format, owner, created_at) \
+    where (select count(*) from locked) > 0 \
+    and t.id = given.id and t.version = given.expected and t.owner = given.owner \
+    and t.created_at = given.created_at and t.format <= $8 returning t.id";
+
+/// The statement of `remove_many`.
+pub const REMOVE_MANY: &str = "with locked as (select id from service_token where id = any($1) order by id for update) \
+    delete from service_token as t using unnest($1::uuid[], $2::bigint[]) as given (id, expected) \
+    where (select count(*) from locked) > 0 \
+    and t.id = given.id and t.version = given.expected returning t.id";
+
 /// Tokens in a table of PostgreSQL.
 pub struct PostgresStore {
     pool: Pool,
@@ -224,12 +249,7 @@ impl TokenStore for PostgresStore {
     async fn touch(&self, uses: &[(TokenId, DateTime<Utc>)]) -> Result<(), StoreError> {
         let ids: Vec<Uuid> = uses.iter().map(|(id, _)| id.to_uuid()).collect();
         let used: Vec<i64> = uses.iter().map(|(_, used)| used.timestamp_micros()).collect();
-        let sql = "with locked as (select id from service_token where id = any($1) order by id for update) \
-                   update service_token as t set last_used = greatest(t.last_used, used.used) \
-                   from (select id, max(used) as used from unnest($1::uuid[], $2::bigint[]) \
-                   as given (id, used) group by id) as used \
-                   where (select count(*) from locked) > 0 and t.id = used.id";
-        self.query(Access::Write, sql, &[&ids, &used]).await.map(drop)
+        self.query(Access::Write, TOUCH, &[&ids, &used]).await.map(drop)
     }
 
     fn gathering(&self) -> Option<Gathering> {
@@ -246,17 +266,6 @@ impl TokenStore for PostgresStore {
     }
 
     async fn replace_many(&self, writes: &[(Record, Version)]) -> Vec<Result<Version, StoreError>> {
-        // The rows are locked in the order of their ids, so that two statements never wait for each other.
-        // The locked rows are counted and not joined: without statistics about `unnest`, the planner joins
-        // them by a nested loop of a million comparisons.
-        let sql = "with locked as (select id from service_token where id = any($1) order by id for update) \
-                   update service_token as t set version = given.version, record = given.record, \
-                   format = given.format from unnest($1::uuid[], $2::bigint[], $3::bigint[], \
-                   $4::bytea[], $5::smallint[], $6::bytea[], $7::bigint[]) \
-                   as given (id, expected, version, record, format, owner, created_at) \
-                   where (select count(*) from locked) > 0 \
-                   and t.id = given.id and t.version = given.expected and t.owner = given.owner \
-                   and t.created_at = given.created_at and t.format <= $8 returning t.id";
         let replaced = async {
             let new: Vec<i64> = writes
                 .iter()
@@ -274,7 +283,7 @@ impl TokenStore for PostgresStore {
                 &columns.iter().map(|row| row.created_at).collect::<Vec<_>>(),
                 &i16::from(RECORD_FORMAT),
             ];
-            let rows = self.query(Access::Write, sql, &params).await?;
+            let rows = self.query(Access::Write, REPLACE_MANY, &params).await?;
             Ok((new, ids_of(&rows)?))
         };
         let (new, replaced) = match replaced.await {
@@ -292,13 +301,9 @@ impl TokenStore for PostgresStore {
     }
 
     async fn remove_many(&self, removals: &[(TokenId, Version)]) -> Vec<Result<(), StoreError>> {
-        let sql = "with locked as (select id from service_token where id = any($1) order by id for update) \
-                   delete from service_token as t using unnest($1::uuid[], $2::bigint[]) \
-                   as given (id, expected) where (select count(*) from locked) > 0 \
-                   and t.id = given.id and t.version = given.expected returning t.id";
         let ids: Vec<Uuid> = removals.iter().map(|(id, _)| id.to_uuid()).collect();
         let expected: Vec<i64> = removals.iter().map(|(_, expected)| column(*expected)).collect();
-        let rows = self.query(Access::Write, sql, &[&ids, &expected]).await;
+        let rows = self.query(Access::Write, REMOVE_MANY, &[&ids, &expected]).await;
         let removed = match rows.and_then(|rows| ids_of(&rows)) {
             Ok(removed) => removed,
             Err(error) => return repeat(&error, removals.len()),
