@@ -44,12 +44,10 @@ pub(super) fn is_due(obsolete: u64, current_bytes: u64, compact_above: u64) -> b
     obsolete > compact_above.max(current_bytes)
 }
 
-/// The minimum size of one write to the new file, in bytes.
+/// The minimum size of one write to the new file, in bytes. Each of them is synced, because a sync of the
+/// journal can wait for a sync of another file, and for its unsynced data, on some file systems. So the size
+/// bounds the wait.
 const WRITE_CHUNK: usize = 256 << 10;
-
-/// The number of bytes after which the new file is synced. On some file systems a sync of the
-/// journal also waits for unsynced data of other files, so the amount of that data must stay small.
-const SYNC_EVERY: usize = 1 << 20;
 
 /// The number of frames between two rests while the journal is only read.
 const REST_EVERY: u64 = 4_096;
@@ -205,7 +203,7 @@ impl CompactionJob {
         let mut left_before = u64::MAX;
         loop {
             prepared.copy(self.durable_len.load(Ordering::Acquire), &self.cancelled)?;
-            prepared.new_file.flush()?;
+            prepared.new_file.write()?;
             prepared.new_file.sync()?;
             let left = self.durable_len.load(Ordering::Acquire) - prepared.frames.offset();
             if left <= MAX_HAND_OVER || left >= left_before {
@@ -300,8 +298,7 @@ struct NewFile {
     framer: Framer,
     buffer: Vec<u8>,
     len: u64,
-    unsynced: usize,
-    /// `None` from the hand-over on, because the writer does not rest.
+    /// `None` from the hand-over on, because the writer does not rest and syncs the file once.
     pace: Option<Pace>,
     in_place: bool,
 }
@@ -320,7 +317,6 @@ impl NewFile {
             // store.
             buffer: vec![0; HEADER_LEN],
             len: 0,
-            unsynced: 0,
             pace: Some(job.pace()),
             in_place: false,
         };
@@ -335,31 +331,33 @@ impl NewFile {
         self.disk.as_mut().ok_or(NotCompacted::Cancelled)
     }
 
+    /// Writes and syncs the buffer if it is large enough, and rests.
     fn write_chunk(&mut self) -> Result<(), NotCompacted> {
-        if self.buffer.len() < WRITE_CHUNK { Ok(()) } else { self.flush() }
-    }
-
-    fn flush(&mut self) -> Result<(), NotCompacted> {
-        let buffer = std::mem::take(&mut self.buffer);
-        let len = self.len;
-        self.disk()?.write_at(len, &buffer).map_err(unwritten)?;
-        self.len += buffer.len() as u64;
-        self.unsynced += buffer.len();
-        self.buffer = buffer;
-        self.buffer.clear();
-        if self.unsynced >= SYNC_EVERY {
+        if self.buffer.len() < WRITE_CHUNK {
+            return Ok(());
+        }
+        self.write()?;
+        if self.pace.is_some() {
             self.sync()?;
-            if let Some(pace) = &mut self.pace {
-                pace.rest();
-            }
+        }
+        if let Some(pace) = &mut self.pace {
+            pace.rest();
         }
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), NotCompacted> {
-        self.disk()?.sync().map_err(unwritten)?;
-        self.unsynced = 0;
+    fn write(&mut self) -> Result<(), NotCompacted> {
+        let buffer = std::mem::take(&mut self.buffer);
+        let len = self.len;
+        self.disk()?.write_at(len, &buffer).map_err(unwritten)?;
+        self.len += buffer.len() as u64;
+        self.buffer = buffer;
+        self.buffer.clear();
         Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), NotCompacted> {
+        self.disk()?.sync().map_err(unwritten)
     }
 }
 
@@ -406,7 +404,7 @@ impl Prepared {
         self.new_file.pace = None;
         self.copy(bytes_before, &AtomicBool::new(false))?;
         let new_file = &mut self.new_file;
-        new_file.flush()?;
+        new_file.write()?;
         new_file.header.base_len = new_file.len;
         new_file.header.last_version = last_version;
         let header = new_file.header;

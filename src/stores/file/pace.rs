@@ -29,8 +29,8 @@ impl Timer for SystemTimer {
 
 /// The pace of a thread that shares the disk and the cores with the writer.
 ///
-/// The thread rests after each portion of its work for as long as the portion took. So at most half of the
-/// syncs that the disk has to do are those of the compaction, and a write waits for one of them at most. If
+/// The thread rests after each portion of its work for one and a half times as long as the portion took. So a
+/// write waits for at most one sync of the compaction, and most writes for none. If
 /// nothing was appended to the journal during the portion, the thread does not rest.
 pub(super) struct Pace {
     durable_len: Arc<AtomicU64>,
@@ -53,7 +53,7 @@ impl Pace {
         if len != self.seen {
             self.seen = len;
             let worked = self.timer.now().duration_since(self.since);
-            self.timer.sleep(worked.min(MAX_REST));
+            self.timer.sleep((worked * 3 / 2).min(MAX_REST));
         }
         self.since = self.timer.now();
     }
