@@ -47,10 +47,7 @@ pub(super) fn is_due(obsolete: u64, current_bytes: u64, compact_above: u64) -> b
 /// The minimum size of one write to the new file, in bytes. Each of them is synced, because a sync of the
 /// journal can wait for a sync of another file, and for its unsynced data, on some file systems. So the size
 /// bounds the wait.
-const WRITE_CHUNK: usize = 256 << 10;
-
-/// The number of frames between two rests while the journal is only read.
-const REST_EVERY: u64 = 4_096;
+const WRITE_CHUNK: usize = 128 << 10;
 
 /// The number of bytes of the journal for which the first pass reserves one record, and the maximum number
 /// of reserved records. A table that grows copies itself and returns memory to the system. Meanwhile other
@@ -194,6 +191,7 @@ impl CompactionJob {
                 latest.remove(&id);
                 new_file.write_chunk()?;
             }
+            new_file.after_frame();
             self.check_cancelled()?;
         }
         check_reached(&copied, end)?;
@@ -229,13 +227,10 @@ impl CompactionJob {
         let (per_record, max) = RESERVE;
         let mut latest: HashMap<TokenId, LatestRow> =
             HashMap::with_capacity((end / per_record).min(max) as usize);
-        let (mut pace, mut count) = (self.pace(), 0_u64);
+        let mut pace = self.pace();
         while let Some(frame) = frames.next()? {
             let offset = frame.offset;
-            count += 1;
-            if count % REST_EVERY == 0 {
-                pace.rest();
-            }
+            pace.after_frame();
             match Body::read(frame.body).map_err(|what| NotCompacted::Damaged { offset, what })? {
                 Body::Put { id, version, last_used, .. } => {
                     let row = latest.entry(id).or_insert(LatestRow { version, last_used });
@@ -346,6 +341,12 @@ impl NewFile {
         Ok(())
     }
 
+    fn after_frame(&mut self) {
+        if let Some(pace) = &mut self.pace {
+            pace.after_frame();
+        }
+    }
+
     fn write(&mut self) -> Result<(), NotCompacted> {
         let buffer = std::mem::take(&mut self.buffer);
         let len = self.len;
@@ -387,6 +388,7 @@ impl Prepared {
         while let Some(frame) = self.frames.next()? {
             self.new_file.framer.copy(&mut self.new_file.buffer, frame.body);
             self.new_file.write_chunk()?;
+            self.new_file.after_frame();
             check_cancelled(cancelled)?;
         }
         check_reached(&self.frames, until)

@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 /// The maximum time of one rest. Closing the store waits at most this long for it.
 const MAX_REST: Duration = Duration::from_millis(20);
 
+/// The number of frames after which the thread rests. Reading them takes about half a millisecond, which is less
+/// than a scheduler gives to one thread before another one runs on its core.
+const FRAMES_PER_PORTION: u32 = 512;
+
 /// A clock that can also wait.
 pub(super) trait Timer: Send + Sync {
     fn now(&self) -> Instant;
@@ -38,13 +42,23 @@ pub(super) struct Pace {
     seen: u64,
     /// The end of the last rest.
     since: Instant,
+    /// The number of frames since the last rest.
+    frames: u32,
 }
 
 impl Pace {
     /// Creates the pace next to a writer that has this durable length.
     pub(super) fn new(durable_len: Arc<AtomicU64>, timer: Arc<dyn Timer>) -> Self {
         let (seen, since) = (durable_len.load(Ordering::Relaxed), timer.now());
-        Self { durable_len, timer, seen, since }
+        Self { durable_len, timer, seen, since, frames: 0 }
+    }
+
+    /// Counts a frame that was read, and rests after enough of them.
+    pub(super) fn after_frame(&mut self) {
+        self.frames += 1;
+        if self.frames == FRAMES_PER_PORTION {
+            self.rest();
+        }
     }
 
     /// Rests if the writer has appended to the journal since the last call.
@@ -56,5 +70,6 @@ impl Pace {
             self.timer.sleep((worked * 3 / 2).min(MAX_REST));
         }
         self.since = self.timer.now();
+        self.frames = 0;
     }
 }
