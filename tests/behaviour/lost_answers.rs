@@ -80,7 +80,11 @@ fn resolvable(store: &Faulty) -> bool {
     let harmless = |(op, fault): &(Op, Fault)| match fault {
         Fault::None => true,
         Fault::DoneAndLost | Fault::LostBefore | Fault::Late => op.writes(),
-        Fault::Unavailable | Fault::ReadOnly | Fault::Corrupt | Fault::Rival(_) => false,
+        Fault::Unavailable
+        | Fault::ReadOnly
+        | Fault::Corrupt
+        | Fault::Rival(_)
+        | Fault::RivalAfter(_) => false,
     };
     calls.iter().all(harmless) && calls.last().is_some_and(|(_, fault)| *fault == Fault::None)
 }

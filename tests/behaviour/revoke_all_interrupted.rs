@@ -142,8 +142,9 @@ pub(crate) async fn revoke_all_accepts_changes_by_others(stores: Stores) {
         })
     }));
     let service = builder(faulty.clone()).build().unwrap();
-    // Directly after the list a rival revokes the first token and removes the second.
-    faulty.arm(&[Fault::None, Fault::Rival(0)], Fault::None);
+    // Directly after the list a rival revokes the first two tokens and removes the second. Before the first
+    // write it would race with the other writes of the page.
+    faulty.arm(&[Fault::RivalAfter(0)], Fault::None);
     let outcome = service.owner("acme").revoke_all(Filter::new(), incident()).run().await.unwrap();
     assert_eq!((outcome.done, outcome.failed, outcome.passes), (2, 0, 2));
     assert_eq!(count_live(&opened.store).await, 0);

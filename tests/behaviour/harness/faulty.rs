@@ -31,6 +31,8 @@ pub(crate) enum Fault {
     ReadOnly,
     /// A rival writes before the call. The number selects the rival's action.
     Rival(u8),
+    /// A rival writes after the call and before its answer.
+    RivalAfter(u8),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,11 +148,14 @@ impl Faulty {
             Fault::ReadOnly => return Err(StoreError::ReadOnly),
             Fault::LostBefore => return Err(StoreError::indeterminate("connection reset")),
             Fault::Rival(what) => (self.rival)(what).await,
-            Fault::None | Fault::DoneAndLost => {}
+            Fault::None | Fault::DoneAndLost | Fault::RivalAfter(_) => {}
         }
         let outcome = run.await;
         if op.writes() && outcome.is_ok() {
             self.armed.lock().unwrap().written += 1;
+        }
+        if let Fault::RivalAfter(what) = fault {
+            (self.rival)(what).await;
         }
         match (fault, outcome) {
             (Fault::DoneAndLost, _) => Err(StoreError::indeterminate("connection reset")),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use service_tokens::store::{StoreError, Version};
+use service_tokens::store::{LastUsed, StoreError, Version};
 use service_tokens::{ListRequest, MemoryStore, Page, Record, StoredRecord, TokenId, TokenStore};
 
 /// The calls that can fail.
@@ -131,6 +131,14 @@ impl FaultyStore {
         }
     }
 
+    /// Returns a record as this store answers with it.
+    fn seen(&self, stored: StoredRecord) -> StoredRecord {
+        if self.tracks_last_used {
+            return stored;
+        }
+        StoredRecord::new(stored.record, stored.version, LastUsed::NotTracked)
+    }
+
     fn next_fault(&self, call: Call) -> Option<Fault> {
         let mut plan = self.plan();
         *plan.calls.entry(call).or_default() += 1;
@@ -178,6 +186,7 @@ impl TokenStore for FaultyStore {
             return Ok(None);
         }
         let found = self.run(Call::Find, self.inner.find(id)).await;
+        let found = found.map(|found| found.map(|stored| self.seen(stored)));
         // As over a network: other requests read the same version before it is replaced.
         tokio::task::yield_now().await;
         found
@@ -192,7 +201,12 @@ impl TokenStore for FaultyStore {
     }
 
     async fn list(&self, query: &ListRequest, now: DateTime<Utc>) -> Result<Page, StoreError> {
-        self.run(Call::List, self.inner.list(query, now)).await
+        if query.filter.unused_since.is_some() && !self.tracks_last_used {
+            return Err(StoreError::last_use_not_tracked());
+        }
+        let page = self.run(Call::List, self.inner.list(query, now)).await?;
+        let items = page.items.into_iter().map(|stored| self.seen(stored)).collect();
+        Ok(Page::new(items, page.next))
     }
 
     fn tracks_last_used(&self) -> bool {

@@ -9,6 +9,7 @@ mod api;
 mod bearer;
 mod bearer_failures;
 mod bearer_requirements;
+mod conformance;
 mod grpc;
 #[cfg(feature = "management")]
 mod management;
