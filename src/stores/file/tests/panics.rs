@@ -1,5 +1,8 @@
 //! Panics in the threads of the store. Every caller that waits gets an answer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures_lite::future::poll_once;
 
 use super::double::{Behaviour, Call, Double};
@@ -76,12 +79,21 @@ fn compaction_that_waits_for_a_panic_runs() {
 #[test]
 fn panic_of_the_writer_answers_all_callers() {
     let place = Place::in_memory();
-    // The writer renames the new file.
-    let (store, _double) = open(&place, 1, |call| matches!(call, Call::Rename(..)));
+    // The writer renames the new file. It waits until both callers do.
+    let both_wait = Arc::new(AtomicBool::new(false));
+    let waits = both_wait.clone();
+    let (store, _double) = open(&place, 1, move |call| {
+        let renames = matches!(call, Call::Rename(..));
+        while renames && !waits.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        renames
+    });
     block_on(async {
         let (mut first, mut second) = (Box::pin(store.compact()), Box::pin(store.compact()));
         assert!(poll_once(&mut first).await.is_none());
-        let _ = poll_once(&mut second).await;
+        assert!(poll_once(&mut second).await.is_none());
+        both_wait.store(true, Ordering::SeqCst);
         for waiting in [first, second] {
             let error = waiting.await.unwrap_err();
             assert!(matches!(error, StoreError::Indeterminate { .. }), "{error}");
@@ -98,10 +110,10 @@ fn panic_of_the_writer_answers_all_callers() {
 #[test]
 fn panic_of_syncing_writer_answers_compactions() {
     let place = Place::in_memory();
-    let journal = place.path();
-    let (store, _double) = open(&place, 1, move |call| {
-        // The compaction is running or done when the insertion below is synced.
-        matches!(call, Call::Sync(path) if *path == journal)
+    // The writer syncs the insertion below, or before that the compacted file.
+    let (store, _double) = open(&place, 1, |call| {
+        let thread = std::thread::current();
+        matches!(call, Call::Sync(_)) && thread.name() == Some("service-tokens-journal")
     });
     block_on(async {
         let mut compacted = Box::pin(store.compact());
