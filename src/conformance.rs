@@ -126,6 +126,7 @@ mod filters;
 mod handles;
 mod history;
 mod indexes;
+mod interrupted;
 mod lab;
 mod last_use;
 mod leaks;
@@ -133,6 +134,7 @@ mod lists;
 mod lost;
 mod many;
 mod outage;
+mod owners;
 mod polling;
 mod probe;
 mod promise;
@@ -143,6 +145,7 @@ mod report;
 mod samples;
 mod sizes;
 mod threads;
+mod together;
 mod touches;
 mod verdict;
 mod versions;
@@ -266,6 +269,7 @@ async fn verdict(lab: &mut dyn Lab, spawn: &threads::Spawn<'_>, promise: Promise
         Promise::LongHistoryIsKept => history::long_history_is_kept(lab).await,
         Promise::FailuresAreErrors => failures::failures_are_errors(lab).await,
         Promise::OutagesEnd => outage::outages_end(lab).await,
+        Promise::InterruptedCallsAreTrue => interrupted::interrupted_calls_are_true(lab).await,
         Promise::LostAnswersAreIndeterminate => lost::lost_answers_are_indeterminate(lab).await,
         Promise::RefusedCallsAreUnavailable => lost::refused_calls_are_unavailable(lab).await,
         Promise::DamageIsReported => damage::damage_is_reported(lab).await,
@@ -317,7 +321,12 @@ async fn on_one_handle(probe: Probe<'_>, promise: Promise) -> Verdict {
         Promise::CursorIsAPosition => lists::cursor_is_a_position(probe).await,
         Promise::SparseScanIsComplete => lists::sparse_scan_is_complete(probe).await,
         Promise::LargePagesAreComplete => sizes::large_pages_are_complete(probe).await,
-        Promise::FiltersAreExact => filters::filters_are_exact(probe).await,
+        Promise::FiltersAreExact => {
+            filters::filters_are_exact(probe).await?;
+            together::conditions_hold_together(probe).await?;
+            together::scattered_records_are_found(probe).await?;
+            together::every_issuer_is_found(probe).await
+        }
         Promise::StatesFollowNow => filters::states_follow_now(probe).await,
         Promise::FilterEdgesAreExact => edges::filter_edges_are_exact(probe).await,
         Promise::ReplacedRecordIsIndexed => indexes::replaced_record_is_indexed(probe).await,
@@ -328,7 +337,7 @@ async fn on_one_handle(probe: Probe<'_>, promise: Promise) -> Verdict {
         Promise::DroppedRowsAreAtomic => many::dropped_rows_are_atomic(probe).await,
         Promise::ChangesOfManyAreReported => many::changes_are_reported(probe).await,
         Promise::ClosingHidesNoRow => many::closing_hides_no_row(probe).await,
-        Promise::OwnersAreSeparate => filters::owners_are_separate(probe).await,
+        Promise::OwnersAreSeparate => owners::owners_are_separate(probe).await,
         Promise::TextIsComparedAsBytes => filters::text_is_compared_as_bytes(probe).await,
         Promise::LastUseIsReported => last_use::last_use_is_reported(probe).await,
         Promise::LatestTouchWins => last_use::latest_touch_wins(probe).await,
@@ -349,6 +358,7 @@ async fn on_one_handle(probe: Probe<'_>, promise: Promise) -> Verdict {
         | Promise::ChangesReachEveryHandle
         | Promise::FailuresAreErrors
         | Promise::OutagesEnd
+        | Promise::InterruptedCallsAreTrue
         | Promise::LostAnswersAreIndeterminate
         | Promise::RefusedCallsAreUnavailable
         | Promise::DamageIsReported

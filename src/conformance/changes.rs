@@ -71,13 +71,14 @@ impl Existing {
 }
 
 pub(super) async fn changes_are_reported(probe: Probe<'_>) -> Verdict {
-    let numbers = [0, 500].into_iter().chain(100..104).chain(200..208).chain(1_000..2_100);
+    let numbers = [0, 500].into_iter().chain(100..118).chain(300..320).chain(1_000..2_100);
     let mut existing = Existing::insert(probe, numbers).await?;
     let mut feed = open(probe).await?;
     // Dropping a waiting future must not lose a change.
     poll_and_drop(feed.next(), 1).await;
     one_of_each(probe, probe, &mut *feed, &mut existing, 0).await?;
-    dropped_reads_lose_nothing(probe, &mut *feed, &mut existing).await?;
+    dropped_reads_lose_nothing(probe, &mut *feed, &mut existing, 100).await?;
+    overlapping_writes_are_reported(probe, &mut *feed, &mut existing).await?;
     // Another feed of the same handle takes nothing from the first.
     let mut another = open(probe).await?;
     existing.replace(probe, 500, "reported twice").await?;
@@ -191,15 +192,45 @@ async fn is_reported<T: Send>(
     }
 }
 
-/// Drops the future of `next` at each point, also when it is ready and was not polled.
-async fn dropped_reads_lose_nothing(
+/// Reads the feed while a write waits and after a later one has ended. A number that a write draws before its
+/// commit would be passed then.
+async fn overlapping_writes_are_reported(
     probe: Probe<'_>,
     feed: &mut dyn ChangeStream,
     existing: &mut Existing,
 ) -> Verdict {
+    for polls in 1..10 {
+        let (slow, fast) = (300 + 2 * polls as u32, 301 + 2 * polls as u32);
+        let Some((_, version)) = existing.0.get(&slow) else { continue };
+        let record = labelled(slow, "replaced slowly")?;
+        let mut waiting = probe.store.replace(&record, *version);
+        if let Some(ready) = poll_times(waiting.as_mut(), polls).await {
+            answered("a replacement", ready)?;
+            drop(waiting);
+            return reports(feed, nth(slow), "a replacement").await;
+        }
+        let other = existing.replace(probe, fast, "replaced meanwhile");
+        // A store may hold a lock while the other call waits.
+        if within(Duration::from_millis(50), other).await.transpose()?.is_some() {
+            reports(feed, nth(fast), "a replacement next to one that waits").await?;
+        }
+        answered("a replacement", waiting.await)?;
+        reports(feed, nth(slow), "a replacement that another one overtook").await?;
+    }
+    Ok(())
+}
+
+/// Drops the future of `next` at each point, also when it is ready and was not polled. The records have the
+/// numbers from `first` to `first` + 17.
+pub(super) async fn dropped_reads_lose_nothing(
+    writer: Probe<'_>,
+    feed: &mut dyn ChangeStream,
+    existing: &mut Existing,
+    first: u32,
+) -> Verdict {
     let what = "a replacement during which the future of `next` was dropped";
-    for n in 100..104 {
-        let change = existing.replace(probe, n, "replaced while a future waits");
+    for n in first..first + 4 {
+        let change = existing.replace(writer, n, "replaced while a future waits");
         match dropped_when_ready(feed, change).await? {
             Some(Change::Record(id)) if id != nth(n) => {}
             Some(_) => continue,
@@ -208,8 +239,8 @@ async fn dropped_reads_lose_nothing(
         reports(feed, nth(n), what).await?;
     }
     for polls in 1..8 {
-        let n = 200 + polls as u32;
-        existing.replace(probe, n, "replaced before a future is dropped").await?;
+        let n = first + 10 + polls as u32;
+        existing.replace(writer, n, "replaced before a future is dropped").await?;
         let mut waiting = feed.next();
         let ready = within(MAX_DELAY, poll_times(waiting.as_mut(), polls)).await;
         drop(waiting);

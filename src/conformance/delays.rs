@@ -46,6 +46,14 @@ struct Scenario {
 
 const READS: [Call; 4] = [Call::Find, Call::FindMany, Call::Versions, Call::List];
 
+/// Reads after an acknowledged write. They must not join a read that was sent before it.
+const READ_AFTER_REPLACE: Calls =
+    &[Call::Replace("b"), Call::Find, Call::FindMany, Call::Versions, Call::List];
+
+/// The same after a removal, in another order, because the first read may end what the later ones would join.
+const READ_AFTER_REMOVE: Calls =
+    &[Call::Remove, Call::List, Call::Versions, Call::FindMany, Call::Find];
+
 /// Returns every scenario. The ones of several calls after another are not made across handles.
 fn scenarios() -> Vec<Scenario> {
     let writes = [
@@ -55,7 +63,9 @@ fn scenarios() -> Vec<Scenario> {
         Call::RemoveMany,
         Call::Touch(9),
     ];
-    let on_a_record: [Calls; 10] = [
+    let on_a_record: [Calls; 12] = [
+        READ_AFTER_REPLACE,
+        READ_AFTER_REMOVE,
         &[Call::Replace("b")],
         &[Call::Remove],
         &[Call::Touch(12)],
@@ -100,14 +110,30 @@ pub(super) async fn delayed_calls_agree(lab: &mut dyn Lab) -> Verdict {
     let probe = Probe { store: &*store };
     let mut delays = Delays { n: 0, waits: 0 };
     for scenario in scenarios() {
-        delays.all(scenario, [probe, probe]).await?;
-        if let Some(second) = eyes.second()
-            && (scenario.then.len() == 1 || matches!(scenario.first, Call::Find))
-        {
-            delays.all(scenario, [probe, second]).await?;
+        delays.all(scenario, Handles::one(probe)).await?;
+        let Some(second) = eyes.second() else { continue };
+        if scenario.then.len() == 1 || matches!(scenario.first, Call::Find) {
+            delays.all(scenario, Handles { first: probe, writer: second, reader: second }).await?;
+        }
+        if READS.contains(&scenario.first) && scenario.then.iter().any(|c| READS.contains(c)) {
+            delays.all(scenario, Handles { first: probe, writer: second, reader: probe }).await?;
         }
     }
     eyes.finish(lab, store, "after delayed calls").await
+}
+
+/// The handles of the delayed call and of the writes and reads that run meanwhile.
+#[derive(Clone, Copy)]
+struct Handles<'p> {
+    first: Probe<'p>,
+    writer: Probe<'p>,
+    reader: Probe<'p>,
+}
+
+impl<'p> Handles<'p> {
+    fn one(probe: Probe<'p>) -> Self {
+        Self { first: probe, writer: probe, reader: probe }
+    }
 }
 
 struct Delays {
@@ -129,7 +155,7 @@ enum Overlap {
 
 impl Delays {
     /// Delays the first call at each point at which it waits.
-    async fn all(&mut self, scenario: Scenario, handles: [Probe<'_>; 2]) -> Verdict {
+    async fn all(&mut self, scenario: Scenario, handles: Handles<'_>) -> Verdict {
         for polls in 0..MAX_POLLS {
             if self.one(scenario, handles, polls).await? == Overlap::FirstEnded {
                 break;
@@ -141,16 +167,17 @@ impl Delays {
     async fn one(
         &mut self,
         scenario: Scenario,
-        handles: [Probe<'_>; 2],
+        handles: Handles<'_>,
         polls: usize,
     ) -> Result<Overlap, NotKept> {
         self.n += 1;
         let n = self.n;
-        let start = if scenario.exists { Some(inserted(handles[0], n).await?) } else { None };
+        let start = if scenario.exists { Some(inserted(handles.writer, n).await?) } else { None };
         let version = start.as_ref().map_or(Version(0), |stored| stored.version);
         let first = [scenario.first];
-        let early: Boxed<'_, Answers> = Box::pin(make(handles[0], n, &first, version));
-        let late: Boxed<'_, Answers> = Box::pin(make(handles[1], n, scenario.then, version));
+        let early: Boxed<'_, Answers> = Box::pin(make([handles.first; 2], n, &first, version));
+        let then = make([handles.writer, handles.reader], n, scenario.then, version);
+        let late: Boxed<'_, Answers> = Box::pin(then);
         let when = || {
             let then: Vec<String> = scenario.then.iter().map(|call| format!("{call:?}")).collect();
             format!(
@@ -165,7 +192,7 @@ impl Delays {
         };
         let (first, then) = (first?, then?);
         distinct(&first, &then, version, when)?;
-        for probe in handles {
+        for probe in [handles.first, handles.writer] {
             let last = probe.find(nth(n)).await?;
             let explained = match overlap {
                 Overlap::FirstEnded => {

@@ -272,6 +272,9 @@ pub(super) async fn calls_leave_nothing_behind(lab: &mut dyn Lab) -> Verdict {
         };
         in_time(Box::pin(refusals), "among many refused calls").await??;
     }
+    refused_before_sent(lab, probe, &record).await?;
+    usable(probe, &eyes, &record, version, "many calls that were refused before they were sent")
+        .await?;
     // A feed may have a connection of its own.
     for _ in 0..MANY {
         let feed =
@@ -298,6 +301,23 @@ pub(super) async fn calls_leave_nothing_behind(lab: &mut dyn Lab) -> Verdict {
         usable(probe, &eyes, &record, version, "many dropped calls").await?;
     }
     eyes.finish(lab, store, "after many refused and dropped calls").await
+}
+
+/// Makes calls that are refused before they are sent, if the factory can refuse calls.
+async fn refused_before_sent(lab: &mut dyn Lab, probe: Probe<'_>, record: &Record) -> Verdict {
+    let absent = labelled(8_888, "refused")?;
+    for n in 0..MANY {
+        if !lab.refuse_next_call().await {
+            break;
+        }
+        let call: Boxed<'_, bool> = match n % 3 {
+            0 => Box::pin(async { probe.store.find(record.id()).await.is_ok() }),
+            1 => Box::pin(async { probe.store.insert(&absent).await.is_ok() }),
+            _ => Box::pin(async { probe.store.list(&every_record(), now()).await.is_ok() }),
+        };
+        in_time(call, "among many calls that were refused before they were sent").await?;
+    }
+    Ok(())
 }
 
 /// Makes a call that must be refused.

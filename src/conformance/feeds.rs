@@ -1,14 +1,17 @@
 //! Checks of the change feed with a second handle on the storage.
 
-use super::changes::{Existing, many, one_of_each, open, reports};
+use std::ops::Range;
+
+use super::changes::{Existing, dropped_reads_lose_nothing, many, one_of_each, open, reports};
 use super::probe::Probe;
 use super::samples::nth;
 use super::verdict::Verdict;
+use crate::store::ChangeStream;
 
 pub(super) async fn changes_reach_every_handle(first: Probe<'_>, second: Probe<'_>) -> Verdict {
     for (n, [writer, reader]) in (0..).zip([[first, second], [second, first]]) {
         let n = n * 10_000;
-        let mut existing = Existing::insert(writer, n..n + 70).await?;
+        let mut existing = Existing::insert(writer, n..n + 400).await?;
         let mut feed = open(reader).await?;
         one_of_each(writer, reader, &mut *feed, &mut existing, n).await?;
         // Changes of both handles, some of the same record.
@@ -22,6 +25,24 @@ pub(super) async fn changes_reach_every_handle(first: Probe<'_>, second: Probe<'
         }
         drop(own);
         many(writer, &mut *feed, &mut existing, n + 10..n + 70).await?;
+        dropped_reads_lose_nothing(writer, &mut *feed, &mut existing, n + 70).await?;
+        change_before_others_is_reported(writer, &mut *feed, &mut existing, n + 100..n + 400)
+            .await?;
     }
     Ok(())
+}
+
+/// Changes one record and then many others while no future waits. A compaction among the later changes must not
+/// hide the first one.
+async fn change_before_others_is_reported(
+    writer: Probe<'_>,
+    feed: &mut dyn ChangeStream,
+    existing: &mut Existing,
+    numbers: Range<u32>,
+) -> Verdict {
+    let first = numbers.start;
+    for n in numbers {
+        existing.replace(writer, n, "replaced while no future waits").await?;
+    }
+    reports(feed, nth(first), "a replacement that many others followed").await
 }

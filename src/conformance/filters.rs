@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use super::probe::{Probe, everything, quote, same_ids, short, untouched};
+use super::probe::{Probe, answered, everything, quote, same_ids, short, untouched};
 use super::samples::{
     DAY, NOW, REVOKED_AT, Sample, TEXTS, at, long_texts, now, nth, revoked, suspended,
 };
-use super::verdict::{NotKept, Verdict};
+use super::verdict::{NotKept, Verdict, ensure};
 use crate::record::{Record, State};
 use crate::store::{Filter, LastUsed, ListRequest, Order, States};
 use crate::token::TokenId;
@@ -159,6 +159,20 @@ pub(super) async fn selects(
     Ok(())
 }
 
+/// Checks that a count has the number of records that [`Filter::matches`] accepts.
+async fn counts(
+    probe: Probe<'_>,
+    records: &[(Record, LastUsed)],
+    filter: &Filter,
+    what: &str,
+) -> Verdict {
+    let expected =
+        records.iter().filter(|(record, used)| filter.matches(record, *used, now())).count() as u64;
+    let counted = answered("count", probe.store.count(filter, now()).await)?;
+    ensure!(counted == expected, "the count of {what} is {counted} instead of {expected}");
+    Ok(())
+}
+
 async fn insert_untouched(
     probe: Probe<'_>,
     records: Vec<Record>,
@@ -239,31 +253,6 @@ pub(super) async fn states_follow_now(probe: Probe<'_>) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn owners_are_separate(probe: Probe<'_>) -> Verdict {
-    let long = long_texts();
-    let owners: Vec<&str> = TEXTS.iter().copied().chain(long.iter().map(String::as_str)).collect();
-    let mut records = Vec::new();
-    for (n, owner) in (0..).zip(&owners) {
-        for n in [n, 1_000 + n] {
-            records.push(Sample { owner: (*owner).into(), ..Sample::nth(n) }.record()?);
-        }
-    }
-    probe.insert_all(&records).await?;
-    for direction in [Order::OldestFirst, Order::NewestFirst] {
-        for owner in owners.iter().copied().chain(["", "no such owner", "x", "plai", " "]) {
-            let expected = records.iter().filter(|r| r.owner() == owner).map(Record::id).collect();
-            let what = format!("a list of the owner {}", quote(owner));
-            for limit in [1, 50] {
-                let query =
-                    ListRequest::from(everything().owner(owner)).order(direction).limit(limit);
-                let seen = probe.scan(&query, now()).await?;
-                same_ids(&expected, seen.iter().map(|stored| stored.record.id()), &what)?;
-            }
-        }
-    }
-    Ok(())
-}
-
 pub(super) async fn text_is_compared_as_bytes(probe: Probe<'_>) -> Verdict {
     let long = long_texts();
     let texts: Vec<&str> = TEXTS.iter().copied().chain(long.iter().map(String::as_str)).collect();
@@ -282,6 +271,9 @@ pub(super) async fn text_is_compared_as_bytes(probe: Probe<'_>) -> Verdict {
         selects(probe, &records, &containing, now(), &what("issued_to_contains")).await?;
         let of_type = everything().token_type(text);
         selects(probe, &records, &of_type, now(), &what("token_type")).await?;
+        for filter in [by, exactly, containing, of_type] {
+            counts(probe, &records, &filter, &what(&given_filters(&filter))).await?;
+        }
     }
     Ok(())
 }

@@ -1,11 +1,14 @@
 //! Checks with a second handle on the storage.
 
+use std::collections::BTreeSet;
+
+use super::lists::ORDERS;
 use super::probe::{Probe, Refusal, everything, refused, same, same_ids, untouched};
 use super::races::compete;
 use super::samples::{DAY, NOW, Sample, at, labelled, now, nth, revoked};
-use super::verdict::{Verdict, ensure};
+use super::verdict::{Verdict, broken, ensure};
 use crate::record::Record;
-use crate::store::{LastUsed, ListRequest, RecordRef, States};
+use crate::store::{Filter, LastUsed, ListRequest, Order, RecordRef, States};
 use crate::token::TokenId;
 
 pub(super) async fn handles_agree(first: Probe<'_>, second: Probe<'_>) -> Verdict {
@@ -38,6 +41,7 @@ pub(super) async fn handles_agree(first: Probe<'_>, second: Probe<'_>) -> Verdic
     for (n, [writer, reader]) in (200..).step_by(10).zip([[first, second], [second, first]]) {
         first_call_sees_writes(writer, reader, n).await?;
         lists_follow(writer, reader, n).await?;
+        pages_follow(writer, reader, n).await?;
         touches_are_shared(writer, reader, n).await?;
     }
     compete([first, second]).await
@@ -134,6 +138,42 @@ async fn lists_follow(writer: Probe<'_>, reader: Probe<'_>, n: u32) -> Verdict {
             let expected = matching.map(Record::id).collect();
             let seen = reader.scan(&ListRequest::from(filter.clone()), now()).await?;
             let what = "a list directly after a write through the other handle";
+            same_ids(&expected, seen.iter().map(|stored| stored.record.id()), what)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes through one handle between two pages. The next page must show the writes, through the handle that read
+/// the first page and through one that has not read since.
+async fn pages_follow(writer: Probe<'_>, reader: Probe<'_>, n: u32) -> Verdict {
+    for (turn, order) in (0..).zip(ORDERS) {
+        for (way, begins) in (0..).zip([reader, writer]) {
+            let first = 30_000 + n * 100 + turn * 50 + way * 20;
+            let owner = format!("pages {first}");
+            let sample = |n| Sample { owner: owner.clone(), ..Sample::nth(first + n) };
+            let mut live = BTreeSet::new();
+            for n in 2..10 {
+                writer.insert(&sample(n).record()?).await?;
+                live.insert(nth(first + n));
+            }
+            let request = ListRequest::from(Filter::new().owner(&owner)).order(order).limit(3);
+            let page = begins.page(&request, now()).await?;
+            let Some(cursor) = page.next else {
+                return broken("a page of at most 3 of 8 records has no next page");
+            };
+            // A revocation and an insert that the later pages show.
+            let [ended, new] = if order == Order::OldestFirst { [8, 10] } else { [3, 1] };
+            let record = sample(ended).record()?;
+            let version = writer.stored(record.id(), "before a revocation").await?.version;
+            writer.replace(&revoked(&record, None, None), version).await?;
+            live.remove(&record.id());
+            writer.insert(&sample(new).record()?).await?;
+            live.insert(nth(first + new));
+            let rest = request.after(cursor);
+            let expected = live.into_iter().filter(|id| rest.is_past_cursor(*id)).collect();
+            let seen = reader.scan(&rest, now()).await?;
+            let what = "the pages after a write through the other handle";
             same_ids(&expected, seen.iter().map(|stored| stored.record.id()), what)?;
         }
     }

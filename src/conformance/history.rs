@@ -4,8 +4,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::lab::Lab;
+use super::polling::{Boxed, join, poll_times, within};
 use super::probe::{Probe, answered, every_record, same_ids, same_stored, untouched};
 use super::samples::{NOW, at, labelled, now, nth};
 use super::verdict::{NotKept, Verdict, broken, ensure};
@@ -74,6 +76,8 @@ pub(super) async fn long_history_is_kept(lab: &mut dyn Lab) -> Verdict {
     drop(second);
     for turn in 0..3 {
         let probe = Probe { store: &*store };
+        history.overlap(probe, 60 + turn as usize * 30).await?;
+        history.is_seen(probe, "after writes that overlap").await?;
         history.lose_latest(probe, 22_000 + turn * 100).await?;
         store = match reopened(lab, store).await? {
             Some(store) => store,
@@ -99,6 +103,19 @@ async fn reopened(
         None => Ok(None),
         Some(Ok(())) => lab.store().map(Some),
         Some(Err(error)) => broken(format!("after many writes, the store does not open: {error}")),
+    }
+}
+
+/// Polls the first call, runs the second one to its end, then the first.
+async fn overtaken<T>(mut first: Boxed<'_, T>, mut second: Boxed<'_, T>, polls: usize) -> Vec<T> {
+    /// A store may hold a lock, for which the second call then waits.
+    const PATIENCE: Duration = Duration::from_millis(4);
+    if let Some(ready) = poll_times(first.as_mut(), polls).await {
+        return vec![ready, second.await];
+    }
+    match within(PATIENCE, second.as_mut()).await {
+        Some(ready) => vec![first.await, ready],
+        None => join(vec![first, second]).await,
     }
 }
 
@@ -190,6 +207,35 @@ impl History {
                 (true, 0) => self.remove(probe, place).await?,
                 (true, 1..=3) => self.touch(probe, place).await?,
                 (true, kind) => self.replace(probe, place, kind == 4).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes writes of which one waits while another one, of another id, runs to its end. The first one may have
+    /// started a compaction.
+    async fn overlap(&mut self, probe: Probe<'_>, pairs: usize) -> Verdict {
+        for turn in 0..pairs {
+            let places = [1 + turn % 4, 5 + turn % 4];
+            let mut records = Vec::new();
+            for place in places {
+                if self.stored(place).is_none() {
+                    self.insert(probe, place, "among writes that overlap").await?;
+                }
+                let Some(stored) = self.stored(place) else { continue };
+                let record = labelled(20_000 + place as u32, &format!("overlaps {}", self.writes))?;
+                self.writes += 1;
+                records.push((record, stored));
+            }
+            let [(one, before_one), (two, before_two)] = records.as_slice() else { continue };
+            let first = probe.store.replace(one, before_one.version);
+            let second = probe.store.replace(two, before_two.version);
+            let answers = overtaken(first, second, 1 + turn % 6).await;
+            for ((place, (record, stored)), answer) in places.into_iter().zip(records).zip(answers)
+            {
+                let version = answered("a replacement that overlaps another one", answer)?;
+                self.drew(place, version, "among writes that overlap, a replacement")?;
+                self.set(place, Some(StoredRecord::new(record, version, stored.last_used)));
             }
         }
         Ok(())

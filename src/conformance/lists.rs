@@ -11,7 +11,7 @@ use crate::record::Record;
 use crate::store::{Filter, ListRequest, Order, Page, States};
 use crate::token::TokenId;
 
-const ORDERS: [Order; 2] = [Order::OldestFirst, Order::NewestFirst];
+pub(super) const ORDERS: [Order; 2] = [Order::OldestFirst, Order::NewestFirst];
 
 fn in_words(direction: Order) -> &'static str {
     match direction {

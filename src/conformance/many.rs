@@ -13,7 +13,7 @@ pub(super) use batches::large_batches_are_complete;
 pub(super) use counts::counts_follow_writes;
 pub(super) use damage::damaged_rows_are_reported;
 pub(super) use disturbed::{
-    closing_hides_no_row, dropped_rows_are_atomic, failures_are_errors,
+    Batch, Outcome, closing_hides_no_row, dropped_rows_are_atomic, failures_are_errors,
     lost_rows_are_indeterminate, refused_rows_are_unavailable,
 };
 pub(super) use races::{changes_are_reported, one_row_wins, versions_are_new};
@@ -30,7 +30,7 @@ use crate::token::TokenId;
 const RECORDS: u32 = 140;
 
 /// Returns one result for each row, or says how many there were.
-fn each<T>(what: &str, rows: usize, results: Vec<T>) -> Result<Vec<T>, NotKept> {
+pub(super) fn each<T>(what: &str, rows: usize, results: Vec<T>) -> Result<Vec<T>, NotKept> {
     ensure!(results.len() == rows, "{what} returned {} results for {rows} rows", results.len());
     Ok(results)
 }

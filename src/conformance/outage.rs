@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use super::changes::{open, reports};
+use super::changes::{MAX_DELAY, open, reports};
 use super::dropped::MANY;
 use super::eyes::{Eyes, Further};
 use super::failures::{Known, UNABLE, are_true, attempts};
 use super::lab::Lab;
-use super::polling::within;
+use super::polling::{Boxed, join, within};
 use super::probe::{Probe, answered, with_sources};
 use super::samples::{labelled, now, nth};
 use super::verdict::{NotKept, Verdict, broken, ensure};
-use crate::store::ChangeStream;
+use crate::store::{Change, ChangeStream};
 
 /// The maximum duration until the store answers again, which bounds the test.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -59,12 +59,79 @@ pub(super) async fn outages_end(lab: &mut dyn Lab) -> Verdict {
     if let Some(feed) = feed {
         feed_ends_or_reports(probe, feed).await?;
     }
+    without_calls(lab, probe).await?;
+    if let Some(feed) = answered("opening the change feed", probe.store.changes().await)? {
+        polled_in_outage(lab, probe, eyes.second().unwrap_or(probe), feed).await?;
+    }
     eyes.finish(lab, store, "after an outage").await
+}
+
+/// Checks an outage in which no call is made, so that every connection is first used after it.
+async fn without_calls(lab: &mut dyn Lab, probe: Probe<'_>) -> Verdict {
+    const AT_ONCE: usize = 16;
+    const ENOUGH: u32 = 40;
+    // As many connections as calls at once need.
+    let calls = || (0..AT_ONCE).map(|_| -> Boxed<'_, _> { Box::pin(probe.store.find(nth(0))) });
+    for found in join(calls().collect()).await {
+        answered("find", found)?;
+    }
+    lab.make_unavailable().await;
+    lab.make_available().await;
+    let mut last = None;
+    let mut succeeded = 0;
+    for _ in 0..4 * MANY {
+        for found in join(calls().collect()).await {
+            match found {
+                Ok(_) => succeeded += 1,
+                Err(error) => (last, succeeded) = (Some(error), 0),
+            }
+        }
+        if succeeded >= ENOUGH {
+            return Ok(());
+        }
+        if succeeded == 0 {
+            let _ = within(Duration::from_millis(20), std::future::pending::<()>()).await;
+        }
+    }
+    let last = last.as_ref().map(with_sources).unwrap_or_default();
+    broken(format!(
+        "after an outage without calls, calls still fail after many, at last with: {last}"
+    ))
+}
+
+/// Polls a feed in an outage, and checks that it fails or reports the first write after it.
+async fn polled_in_outage(
+    lab: &mut dyn Lab,
+    probe: Probe<'_>,
+    writer: Probe<'_>,
+    mut feed: Box<dyn ChangeStream>,
+) -> Verdict {
+    let version = probe.insert(&labelled(6_001, "inserted before an outage")?).await?;
+    lab.make_unavailable().await;
+    let in_outage = within(Duration::from_millis(50), feed.next()).await;
+    lab.make_available().await;
+    if matches!(in_outage, Some(Err(_))) {
+        return Ok(());
+    }
+    for probe in [probe, writer] {
+        answers(probe).await?;
+    }
+    writer.replace(&labelled(6_001, "replaced after an outage")?, version).await?;
+    for _ in 0..4_000 {
+        match within(MAX_DELAY, feed.next()).await {
+            Some(Ok(Change::Record(id))) if id != nth(6_001) => {}
+            Some(_) => return Ok(()),
+            None => break,
+        }
+    }
+    broken(
+        "after an outage in which the change feed was polled, it neither failed nor reported a change",
+    )
 }
 
 async fn feed_ends_or_reports(probe: Probe<'_>, mut feed: Box<dyn ChangeStream>) -> Verdict {
     // An error is right, because the caller then opens another feed.
-    match within(MAX_WAIT, feed.next()).await {
+    match within(MAX_DELAY, feed.next()).await {
         Some(_) => {}
         None => {
             return broken("after an outage, the change feed neither failed nor reported a change");
@@ -78,7 +145,7 @@ async fn feed_ends_or_reports(probe: Probe<'_>, mut feed: Box<dyn ChangeStream>)
 }
 
 /// Waits until the store answers. Connections that broke may fail first.
-async fn answers(probe: Probe<'_>) -> Verdict {
+pub(super) async fn answers(probe: Probe<'_>) -> Verdict {
     let mut last = None;
     for _ in 0..MANY {
         match probe.store.find(nth(0)).await {

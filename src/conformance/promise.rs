@@ -203,6 +203,8 @@ promises! { $
         "a store that cannot answer returns an error of the right kind, and acknowledges no write that does not happen",
     OutagesEnd outages_end
         "after an outage the store answers again, every handle sees further writes, and a change feed that was open fails or reports the next change",
+    InterruptedCallsAreTrue interrupted_calls_are_true
+        "a call during which the storage fails answers with an error or with the truth, for each of its rows",
     LostAnswersAreIndeterminate lost_answers_are_indeterminate
         "a write whose answer was lost fails with `Indeterminate`, and a read with `Unavailable`, and every handle sees further writes",
     RefusedCallsAreUnavailable refused_calls_are_unavailable

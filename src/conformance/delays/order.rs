@@ -68,9 +68,9 @@ pub(super) async fn inserted(probe: Probe<'_>, n: u32) -> Result<StoredRecord, N
     Ok(StoredRecord::new(record, version, last_used))
 }
 
-/// Makes calls one after the other.
+/// Makes calls one after the other, the writes and the reads each through a handle.
 pub(super) async fn make(
-    probe: Probe<'_>,
+    [writer, reader]: [Probe<'_>; 2],
     n: u32,
     calls: &[Call],
     start: Version,
@@ -94,6 +94,7 @@ pub(super) async fn make(
             _ => "start",
         };
         let record = record(n, label)?;
+        let probe = if call.writes() { writer } else { reader };
         let answer = answer(probe, *call, &record, expected).await?;
         let tracked = probe.store.tracks_last_used();
         made.push(Made { call: *call, record, expected, tracked, answer });

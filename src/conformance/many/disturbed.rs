@@ -28,7 +28,7 @@ async fn in_time<T>(call: Boxed<'_, T>, when: &str) -> Result<T, NotKept> {
 }
 
 /// The rows of a call, and the records before and after it.
-struct Batch {
+pub(in crate::conformance) struct Batch {
     first: u32,
     before: Vec<(Record, Version)>,
     /// The replacements, or `None` for a removal.
@@ -36,12 +36,17 @@ struct Batch {
 }
 
 /// The result of a row: the version of a replacement, or `None` of a removal.
-type Outcome = Result<Option<Version>, StoreError>;
+pub(in crate::conformance) type Outcome = Result<Option<Version>, StoreError>;
 
 impl Batch {
-    async fn insert(probe: Probe<'_>, first: u32, removes: bool) -> Result<Self, NotKept> {
+    pub(in crate::conformance) async fn insert(
+        probe: Probe<'_>,
+        first: u32,
+        rows: u32,
+        removes: bool,
+    ) -> Result<Self, NotKept> {
         let (mut before, mut after) = (Vec::new(), Vec::new());
-        for n in first..first + ROWS {
+        for n in first..first + rows {
             let record = labelled(n, "before the call")?;
             let version = probe.insert(&record).await?;
             before.push((record, version));
@@ -59,7 +64,7 @@ impl Batch {
     }
 
     /// Writes the rows in one call.
-    async fn write(&self, probe: Probe<'_>) -> Vec<Outcome> {
+    pub(in crate::conformance) async fn write(&self, probe: Probe<'_>) -> Vec<Outcome> {
         match &self.after {
             Some(after) => {
                 let versions = self.before.iter().map(|(_, version)| *version);
@@ -108,7 +113,7 @@ impl Batch {
 
     /// Compares each result with the row that a later read returns. Returns the number of results that say
     /// neither that the row was written nor that it was not.
-    async fn is_true(
+    pub(in crate::conformance) async fn is_true(
         &self,
         probe: Probe<'_>,
         results: Vec<Outcome>,
@@ -151,7 +156,7 @@ pub(in crate::conformance) async fn dropped_rows_are_atomic(probe: Probe<'_>) ->
     for polls in 0..10 {
         for removes in [false, true] {
             let first = 1_000 * polls + 100 * u32::from(removes);
-            let batch = Batch::insert(probe, first, removes).await?;
+            let batch = Batch::insert(probe, first, ROWS, removes).await?;
             let mut call: Boxed<'_, _> = Box::pin(batch.write(probe));
             let what = format!("{} that is dropped", batch.name());
             let ready = poll_times(call.as_mut(), polls as usize);
@@ -204,7 +209,7 @@ pub(in crate::conformance) async fn lost_rows_are_indeterminate(lab: &mut dyn La
     let store = lab.store()?;
     let probe = Probe { store: &*store };
     for (first, removes) in (0..).step_by(100).zip([false, true, false, true]) {
-        let batch = Batch::insert(probe, first, removes).await?;
+        let batch = Batch::insert(probe, first, ROWS, removes).await?;
         if !lab.lose_next_answer().await {
             return Err(NotKept::NotChecked(
                 "the factory cannot lose an answer (`lose_next_answer`)",
@@ -223,7 +228,7 @@ pub(in crate::conformance) async fn refused_rows_are_unavailable(lab: &mut dyn L
     let store = lab.store()?;
     let probe = Probe { store: &*store };
     for (first, removes) in (0..).step_by(100).zip([false, true, false, true]) {
-        let batch = Batch::insert(probe, first, removes).await?;
+        let batch = Batch::insert(probe, first, ROWS, removes).await?;
         let ids = batch.ids();
         if !lab.refuse_next_call().await {
             return Err(NotKept::NotChecked(
@@ -322,8 +327,11 @@ fn count_or_error(count: Result<u64, StoreError>, expected: u64, when: &str) -> 
 pub(in crate::conformance) async fn failures_are_errors(lab: &mut dyn Lab) -> Verdict {
     let store = lab.store()?;
     let probe = Probe { store: &*store };
-    let read = Batch::insert(probe, 0, false).await?;
-    let writes = [Batch::insert(probe, 100, false).await?, Batch::insert(probe, 200, true).await?];
+    let read = Batch::insert(probe, 0, ROWS, false).await?;
+    let writes = [
+        Batch::insert(probe, 100, ROWS, false).await?,
+        Batch::insert(probe, 200, ROWS, true).await?,
+    ];
     if !lab.make_unavailable().await {
         return Err(NotKept::NotChecked(UNABLE));
     }
@@ -354,8 +362,11 @@ pub(in crate::conformance) async fn failures_are_errors(lab: &mut dyn Lab) -> Ve
 }
 
 pub(in crate::conformance) async fn closing_hides_no_row(probe: Probe<'_>) -> Verdict {
-    let read = Batch::insert(probe, 0, false).await?;
-    let writes = [Batch::insert(probe, 100, false).await?, Batch::insert(probe, 200, true).await?];
+    let read = Batch::insert(probe, 0, ROWS, false).await?;
+    let writes = [
+        Batch::insert(probe, 100, ROWS, false).await?,
+        Batch::insert(probe, 200, ROWS, true).await?,
+    ];
     answered("close", probe.store.close().await)?;
     let when = "after close";
     for _ in 0..2 {

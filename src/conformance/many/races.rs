@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::calls::{AMONG_OTHERS, Calls, ManyCalls};
 use super::decoys::Notes;
+use super::disturbed::{Batch, Outcome};
 use super::each;
 use crate::conformance::changes::{next, open};
-use crate::conformance::polling::{Boxed, join, within};
+use crate::conformance::polling::{Boxed, join, poll_times, within};
 use crate::conformance::probe::{Probe, answered, with_sources};
 use crate::conformance::samples::{labelled, nth};
 use crate::conformance::verdict::{NotKept, Verdict, broken, ensure};
@@ -41,14 +42,53 @@ pub(in crate::conformance) async fn versions_are_new(store: Arc<dyn TokenStore>)
     }
 }
 
-/// The result of a row of a race: the version of a replacement, or `None` of a removal.
-type Outcome = Result<Option<Version>, StoreError>;
-
 pub(in crate::conformance) async fn one_row_wins(probe: Probe<'_>) -> Verdict {
     for round in 0..6 {
         overlapping(probe, round).await?;
     }
+    for polls in 1..10 {
+        for removes in [false, true] {
+            if changed_row_stops_no_other(probe, polls, removes).await? {
+                break;
+            }
+        }
+    }
     Ok(())
+}
+
+/// Changes one row while a call about many waits. The other rows of the call must be written. Returns whether the
+/// call ended before.
+async fn changed_row_stops_no_other(
+    probe: Probe<'_>,
+    polls: u32,
+    removes: bool,
+) -> Result<bool, NotKept> {
+    let first = 10_000 + polls * 100 + 50 * u32::from(removes);
+    let batch = Batch::insert(probe, first, 6, removes).await?;
+    let version = probe.stored(nth(first), "before a call about many rows").await?.version;
+    let mut call: Boxed<'_, Vec<Outcome>> = Box::pin(batch.write(probe));
+    if within(MAX_WAIT, poll_times(call.as_mut(), polls as usize)).await.flatten().is_some() {
+        return Ok(true);
+    }
+    let new = labelled(first, "changed meanwhile")?;
+    let change: Boxed<'_, Vec<Outcome>> =
+        Box::pin(async { vec![probe.store.replace(&new, version).await.map(Some)] });
+    // A store may hold a lock while the call waits.
+    let Some(results) = within(MAX_WAIT, join(vec![change, call])).await else {
+        return broken(format!("calls about the same row did not end within {MAX_WAIT:?}"));
+    };
+    let results = results.into_iter().nth(1).unwrap_or_default();
+    let name = if removes { "remove_many" } else { "replace_many" };
+    for (place, result) in each(name, 6, results)?.into_iter().enumerate().skip(1) {
+        if let Err(StoreError::Conflict) = result {
+            let found = probe.find(nth(first + place as u32)).await?.map(|found| found.version);
+            return broken(format!(
+                "while another row of {name} changed, row {place} failed with `Conflict`, and find has \
+                 {found:?} as before"
+            ));
+        }
+    }
+    Ok(false)
 }
 
 /// Makes two replacements of the same rows in opposite orders, and a removal in a third one.
