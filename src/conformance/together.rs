@@ -121,7 +121,7 @@ pub(super) async fn scattered_records_are_found(probe: Probe<'_>) -> Verdict {
 
 /// Checks that a list finds a record by each of its issuers.
 pub(super) async fn every_issuer_is_found(probe: Probe<'_>) -> Verdict {
-    let issuers: Vec<TokenId> = (0..MAX_ISSUERS).map(|n| nth(21_000 + n)).collect();
+    let issuers: Vec<TokenId> = (0..MAX_ISSUERS).map(|n| nth(24_000 + n)).collect();
     let sample = Sample { issuers: issuers.clone(), owner: OWNER.into(), ..Sample::nth(21_100) };
     let records = [(sample.record()?, untouched(probe.store))];
     probe.insert(&records[0].0).await?;
