@@ -21,7 +21,7 @@ use crate::store::{
 use crate::token::TokenId;
 
 /// The maximum number of points of waiting at which the storage fails.
-const MAX_POLLS: usize = 8;
+const MAX_POLLS: usize = 32;
 
 /// The number of records that are read. It is more than a driver fetches at once.
 const RECORDS: u32 = 260;

@@ -171,6 +171,10 @@ impl Probe<'_> {
             let page = self.page(&request, now).await?;
             scanned.extend(page.items);
             let Some(next) = page.next else { return Ok(scanned) };
+            ensure!(
+                request.is_past_cursor(next),
+                "a page has a next page, and its cursor {next} is not after the cursor of the page"
+            );
             request = request.after(next);
         }
         broken(format!("a scan did not end: after {PAGES} pages there was still a next one"))

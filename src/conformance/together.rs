@@ -1,9 +1,11 @@
 //! Checks of queries with all conditions at once, in both orders and over several pages.
 
+use std::collections::BTreeSet;
+
 use super::filters::{given_filters, selects};
 use super::lists::ORDERS;
 use super::probe::{Probe, everything, untouched};
-use super::samples::{DAY, NOW, Sample, at, now, nth, revoked};
+use super::samples::{DAY, NOW, Sample, at, id, now, nth, revoked};
 use super::verdict::{NotKept, Verdict, ensure};
 use crate::record::Record;
 use crate::store::{Filter, ListRequest, Order, States};
@@ -89,11 +91,17 @@ async fn lists_in_order(
 /// Lists by texts and issuers that pseudo-random halves of the records have, so that each part of a divided
 /// storage has long runs of records that do not match.
 pub(super) async fn scattered_records_are_found(probe: Probe<'_>) -> Verdict {
-    const RECORDS: u32 = 64;
+    const RECORDS: u32 = 96;
     const KEYS: u32 = 12;
     let mut random = 0x5eed_u64;
+    // The ids are scattered too, because a storage can be divided by them.
+    let mut ids = BTreeSet::new();
+    while ids.len() < RECORDS as usize {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        ids.insert(id(u128::from(random) << 64 | u128::from(random.rotate_left(32))));
+    }
     let mut records = Vec::new();
-    for n in 0..RECORDS {
+    for id in ids {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         // Three bits in four are zero, so that about a quarter of the records has each key.
         let bits = (random >> 20) & (random >> 40);
@@ -102,7 +110,7 @@ pub(super) async fn scattered_records_are_found(probe: Probe<'_>) -> Verdict {
         let sample = Sample {
             owner: OWNER.into(),
             issuers: keys.iter().map(|key| nth(23_000 + key)).collect(),
-            ..Sample::nth(22_000 + n)
+            ..Sample::of(id)
         };
         records.push(sample.issued_to(format!("{label}.")).record()?);
     }
