@@ -100,12 +100,13 @@ use crate::token::TokenId;
 /// that the write did not happen, and after [`StoreError::Indeterminate`] that it may have happened. Never
 /// report a failure as absence: if the storage could not answer, return an error and not `Ok(None)`, an
 /// empty page, `Exists` or `Conflict` (`failures_are_errors`). Never acknowledge a write that does not
-/// happen. After an outage the same store answers again (`outages_end`).
+/// happen. This also holds if the storage fails in the middle of a call that makes several requests
+/// (`interrupted_calls_are_true`). After an outage the same store answers again (`outages_end`).
 ///
 /// | situation | a read returns | a write returns |
 /// | --- | --- | --- |
 /// | the call was refused before it was sent | `Unavailable` | `Unavailable` |
-/// | the answer was lost after the call was sent | `Unavailable` | `Indeterminate` |
+/// | the answer was lost after the call was sent | `Unavailable` | `Indeterminate`; `touch` any error |
 /// | the row is missing | `Ok(None)` | `Conflict` (`replace`, `remove`) |
 /// | the row is damaged | `Corrupt` | `Corrupt`, if the write reads the row |
 ///
@@ -207,6 +208,9 @@ pub trait TokenStore: Send + Sync + 'static {
     /// checks the limit, so a store may assume that it is in `1..=MAX_PAGE_LEN`
     /// (`large_pages_are_complete`).
     ///
+    /// A page after a cursor is as current as a call of [`find`](Self::find), also if another handle has
+    /// returned the cursor. So a store must not read pages ahead.
+    ///
     /// A page may have fewer records than the limit, or be empty, and still have a next page.
     /// [`Page::next`] is `None` only if no further record can match (`sparse_scan_is_complete`). A scan
     /// from page to page returns each record exactly once if the record existed before the scan, is not
@@ -242,6 +246,9 @@ pub trait TokenStore: Send + Sync + 'static {
     /// [`find`](Self::find) would return. A damaged record is the error of its own id and leaves the other
     /// results intact. If the call fails as a whole, every result is an error. [`StoreError::duplicate`]
     /// makes them.
+    ///
+    /// A store that joins look-ups itself, in this method or in `find`, keeps the same rule. It must not answer
+    /// from a look-up that was sent before a write was acknowledged (`delayed_calls_agree`).
     ///
     /// The default calls `find` for each id, several at once.
     ///

@@ -14,7 +14,8 @@ pub type ThreadJob = Pin<Box<dyn Future<Output = ()> + Send>>;
 ///
 /// Create stores whose thresholds are low. A store that compacts, flushes, rotates or evicts should do so
 /// after fewer than 100 writes of some hundred bytes, because the suite makes a few hundred in a row and
-/// looks for what these steps lose.
+/// looks for what these steps lose. The same holds for the rows of one request to the storage, for the rows
+/// of a statement, and for what a server of its own does after a number of writes.
 ///
 /// [`fresh`] creates one from a closure for a store that needs no cleanup, and [`guarded`] for a
 /// store that does. Implement the trait to offer more operations. Promises that need an operation
@@ -69,8 +70,8 @@ pub trait StoreFactory: Send + Sync {
     /// server, closes the pool or removes the directory. Returns whether it did. The default returns
     /// `false`.
     ///
-    /// This is needed for `failures_are_errors`, `failures_of_many_are_errors`, `errors_leak_nothing` and
-    /// `errors_of_many_leak_nothing`. A store that continues to answer correctly from memory also keeps the
+    /// This is needed for `failures_are_errors`, `failures_of_many_are_errors`, `interrupted_calls_are_true`,
+    /// `errors_leak_nothing` and `errors_of_many_leak_nothing`. It is also called while a call of the store waits. A store that continues to answer correctly from memory also keeps the
     /// first of them, provided that at least one call fails.
     async fn make_unavailable(&self, store: &Self::Store, guard: &mut Self::Guard) -> bool {
         let _ = (store, guard);
@@ -80,7 +81,7 @@ pub trait StoreFactory: Send + Sync {
     /// Ends the effect of [`make_unavailable`](Self::make_unavailable), so that the same store can answer
     /// again. For example, it starts the server. Returns whether it did. The default returns `false`.
     ///
-    /// This is needed for `outages_end`. It also lets `failures_are_errors` check whether the writes
+    /// This is needed for `outages_end` and `interrupted_calls_are_true`. It also lets `failures_are_errors` check whether the writes
     /// happened that the store acknowledged or refused in the meantime.
     async fn make_available(&self, store: &Self::Store, guard: &mut Self::Guard) -> bool {
         let _ = (store, guard);
@@ -99,7 +100,7 @@ pub trait StoreFactory: Send + Sync {
         false
     }
 
-    /// Arranges that the next call of this store is refused before it is sent. For example, the proxy
+    /// Arranges that the next call of a method of this store is refused before it is sent. For example, the proxy
     /// refuses the next connection. Returns whether it did. The default returns `false`.
     ///
     /// This is needed for `refused_calls_are_unavailable` and `refused_rows_are_unavailable`. If the store

@@ -57,6 +57,7 @@ fn file_store_leaves_few_promises_unchecked() {
             Promise::ChangesAreReported,
             Promise::ChangesReachEveryHandle,
             Promise::OutagesEnd,
+            Promise::InterruptedCallsAreTrue,
             Promise::LostAnswersAreIndeterminate,
             Promise::RefusedCallsAreUnavailable,
             Promise::DamageIsReported,

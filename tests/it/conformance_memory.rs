@@ -81,6 +81,7 @@ fn conformance_reports_unchecked_promises() {
             Promise::ChangesReachEveryHandle,
             Promise::FailuresAreErrors,
             Promise::OutagesEnd,
+            Promise::InterruptedCallsAreTrue,
             Promise::LostAnswersAreIndeterminate,
             Promise::RefusedCallsAreUnavailable,
             Promise::DamageIsReported,

@@ -13,6 +13,8 @@ mod delays;
 mod flaws;
 #[path = "planted_faults/harness.rs"]
 mod harness;
+#[path = "planted_faults/interrupted.rs"]
+mod interrupted;
 #[path = "planted_faults/journal.rs"]
 mod journal;
 #[path = "planted_faults/last_use.rs"]
@@ -23,6 +25,8 @@ mod lists;
 mod many;
 #[path = "planted_faults/many_settings.rs"]
 mod many_settings;
+#[path = "planted_faults/pages.rs"]
+mod pages;
 #[path = "planted_faults/reads.rs"]
 mod reads;
 #[path = "planted_faults/rows.rs"]
@@ -152,6 +156,7 @@ fn missing_ability_is_reported_unchecked() {
         Promise::ChangesAreReported,
         Promise::ChangesReachEveryHandle,
         Promise::OutagesEnd,
+        Promise::InterruptedCallsAreTrue,
         Promise::LostAnswersAreIndeterminate,
         Promise::RefusedCallsAreUnavailable,
         Promise::DamageIsReported,
@@ -224,6 +229,15 @@ faults! {
     long_text_cut: content::cut() => TextIsPreserved;
     quotes_undoubled: content::unquoted() => TextIsPreserved;
     line_ends_changed: content::windows_lines() => TextIsPreserved;
+
+    page_ends_at_a_failure: interrupted::PageEndsAtFailure => InterruptedCallsAreTrue;
+    count_ends_at_a_failure: interrupted::CountEndsAtFailure => InterruptedCallsAreTrue;
+    one_error_is_that_of_all: interrupted::OneErrorIsThatOfAll => InterruptedCallsAreTrue;
+    read_back_fails: interrupted::ReadBackFails => InterruptedCallsAreTrue;
+    page_is_read_ahead: pages::PageIsReadAhead::default() => HandlesAgree;
+    seven_issuers_are_searched: pages::SevenIssuers => FiltersAreExact;
+    count_has_no_case: pages::CountHasNoCase => TextIsComparedAsBytes;
+    last_use_is_a_float: pages::LastUseIsAFloat => LatestTouchWins;
 
     page_skips_at_its_edge: lists::EdgeIsSkipped => ScanIsComplete;
     page_repeats_at_its_edge: lists::EdgeIsRepeated => ScanIsComplete;
