@@ -34,6 +34,14 @@ fn damages(record: &Record, other: &Record) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// Replaces a record so often that a store compacts its files.
+async fn many_writes(probe: Probe<'_>, record: &Record, mut version: Version) -> Verdict {
+    for _ in 0..200 {
+        version = probe.replace(record, version).await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn damage_is_reported(lab: &mut dyn Lab) -> Verdict {
     let store = lab.store()?;
     let probe = Probe { store: &*store };
@@ -69,6 +77,15 @@ pub(super) async fn damage_is_reported(lab: &mut dyn Lab) -> Verdict {
             same_record(neighbour, &stored.record, "next to damage, find answered with a record")?;
         }
         writes_hide_nothing(probe, &record, version, &damaged).await?;
+        if kind == 0 || kind + 1 == kinds as u32 {
+            // A compaction must not leave the damaged row out.
+            let version = probe.stored(after.id(), "next to damage").await?.version;
+            many_writes(probe, &after, version).await?;
+            corrupt(
+                &format!("{damaged} and many writes, find"),
+                probe.store.find(record.id()).await,
+            )?;
+        }
         // The rest of the checks must be able to list.
         if !lab.plant_bytes(record.id(), &record.to_bytes()).await {
             return broken("the factory could damage a record and could not repair it");

@@ -323,7 +323,7 @@ pub(super) const TEXTS: &[&str] = &[
     "p*", "p?ain", "[p]lain", "^plain$", ".*", "'; DROP TABLE tokens; --", "x' OR '1'='1",
     "/* plain */", "--", "#", "$1", "$$", ":id", "?", "@id", "{}", "{0}", "${plain}", "%s%n", "%00",
     "&amp;", "<b>", "a,b", "a;b", "a|b", "a:b", "a=b", "../../etc/passwd", "/", ".", "..",
-    "C:\\nul", "NULL", "null", "nil", "true", "0", "00", "-1", "1e3", "1000",
+    "a+b", "a b", "a%2Bb", "a%20b", "a&b", "a!b", "a(b)", "a~b", "a\u{b7}b", "C:\\nul", "NULL", "null", "nil", "true", "0", "00", "-1", "1e3", "1000",
 ];
 
 /// Returns texts of the maximum length: plain, two that are nearly equal, and with characters of
