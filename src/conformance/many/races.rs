@@ -2,22 +2,19 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::calls::{AMONG_OTHERS, Calls, ManyCalls};
 use super::decoys::Notes;
 use super::each;
 use crate::conformance::changes::{next, open};
-use crate::conformance::polling::{Boxed, join, within};
+use crate::conformance::in_time::in_time;
+use crate::conformance::polling::{Boxed, join};
 use crate::conformance::probe::{Probe, answered, with_sources};
 use crate::conformance::samples::{labelled, nth};
 use crate::conformance::verdict::{NotKept, Verdict, broken, ensure};
 use crate::conformance::versions::Versions;
 use crate::store::{Change, StoreError, TokenStore, Version};
 use crate::token::TokenId;
-
-/// The maximum duration of calls that overlap, which bounds the test.
-const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// The number of rows of each call of a race.
 const ROWS: u32 = 40;
@@ -93,9 +90,7 @@ async fn overlapping(probe: Probe<'_>, round: u32) -> Verdict {
     // Each call is the first one, so that the order of polling does not decide the winner.
     calls.rotate_left(round as usize % 3);
     let (ids, calls): (Vec<_>, Vec<_>) = calls.into_iter().unzip();
-    let Some(results) = within(MAX_WAIT, join(calls)).await else {
-        return broken(format!("calls about the same rows did not end within {MAX_WAIT:?}"));
-    };
+    let results = in_time(join(calls), "calls about the same rows").await?;
     let mut answers: HashMap<TokenId, Vec<(usize, Outcome)>> = HashMap::new();
     for (call, (ids, results)) in ids.into_iter().zip(results).enumerate() {
         let racer = (call + round as usize) % 3;

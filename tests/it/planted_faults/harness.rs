@@ -373,9 +373,7 @@ pub(crate) fn broken<F: Fault + 'static>(
             Promise::DamagedRowsAreReported,
         ];
         let absent = untracked && last_use.contains(&promise) || of_the_table.contains(&promise);
-        // The report names the promise of the single calls instead.
-        let repeats = why.starts_with("the single calls break");
-        assert!(absent || repeats, "{promise} is not checked: {why}");
+        assert!(absent, "{promise} is not checked: {why}");
     }
     report.broken().map(|(promise, what)| (promise, what.to_owned())).collect()
 }
