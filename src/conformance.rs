@@ -100,8 +100,7 @@
 //!
 //! The promises about many rows repeat the checks of the single calls with `find_many`, `versions`,
 //! `replace_many` and `remove_many`, each on a new store. If a check fails, it is repeated with one of the four
-//! calls at a time, and the report names the one that fails. If it also fails with single calls, the promise
-//! about many rows is reported as *not checked*, and the report has the promise of the single calls.
+//! calls at a time, and the report names the one that fails. If it also fails with single calls, the report says so.
 //!
 //! The suite makes about 100,000 calls if every operation is offered, which take seconds in memory and a
 //! minute or two on a database. If no version is above 65,535, or if the store answers within some
@@ -118,13 +117,13 @@ mod damage;
 mod delays;
 mod dropped;
 mod edges;
-mod eyes;
 mod factory;
 mod failures;
 mod feeds;
 mod filters;
 mod handles;
 mod history;
+mod in_time;
 mod indexes;
 mod interrupted;
 mod lab;
@@ -133,6 +132,7 @@ mod leaks;
 mod lists;
 mod lost;
 mod many;
+mod other_handle;
 mod outage;
 mod owners;
 mod polling;

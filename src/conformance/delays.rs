@@ -12,8 +12,9 @@ mod order;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::eyes::Eyes;
+use super::in_time::in_time;
 use super::lab::Lab;
+use super::other_handle::OtherHandle;
 use super::polling::{Boxed, join, poll_times, within};
 use super::probe::Probe;
 use super::samples::nth;
@@ -23,9 +24,6 @@ use order::{Call, Calls, Made, explains, inserted, make};
 
 /// The maximum number of points of waiting at which a call is delayed.
 const MAX_POLLS: usize = 12;
-
-/// The maximum duration of a call, which bounds the test.
-const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// The duration after which the other calls have to wait for the first one.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -106,12 +104,12 @@ fn scenarios() -> Vec<Scenario> {
 
 pub(super) async fn delayed_calls_agree(lab: &mut dyn Lab) -> Verdict {
     let store = lab.store()?;
-    let eyes = Eyes::open(lab).await?;
+    let other = OtherHandle::open(lab).await?;
     let probe = Probe { store: &*store };
     let mut delays = Delays { n: 0, waits: 0 };
     for scenario in scenarios() {
         delays.all(scenario, Handles::one(probe)).await?;
-        let Some(second) = eyes.second() else { continue };
+        let Some(second) = other.second() else { continue };
         if scenario.then.len() == 1 || matches!(scenario.first, Call::Find) {
             delays.all(scenario, Handles { first: probe, writer: second, reader: second }).await?;
         }
@@ -119,7 +117,7 @@ pub(super) async fn delayed_calls_agree(lab: &mut dyn Lab) -> Verdict {
             delays.all(scenario, Handles { first: probe, writer: second, reader: probe }).await?;
         }
     }
-    eyes.finish(lab, store, "after delayed calls").await
+    other.finish(lab, store, "after delayed calls").await
 }
 
 /// The handles of the delayed call and of the writes and reads that run meanwhile.
@@ -187,8 +185,9 @@ impl Delays {
             )
         };
         let calls = self.overlapping(early, late, polls);
-        let Some(Some((first, then, overlap))) = within(MAX_WAIT, calls).await else {
-            return broken(format!("{}, the calls did not end within {MAX_WAIT:?}", when()));
+        let what = format!("{}, the calls", when());
+        let Some((first, then, overlap)) = in_time(calls, &what).await? else {
+            return broken(format!("{what} gave no answer"));
         };
         let (first, then) = (first?, then?);
         distinct(&first, &then, version, when)?;

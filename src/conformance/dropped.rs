@@ -1,10 +1,9 @@
 //! Checks of calls whose future is dropped, and of what many failed or dropped calls leave behind.
 
-use std::time::Duration;
-
-use super::eyes::{Eyes, Further};
+use super::in_time::in_time;
 use super::lab::Lab;
-use super::polling::{Boxed, poll_and_drop, poll_times, within};
+use super::other_handle::{Further, OtherHandle};
+use super::polling::{Boxed, poll_and_drop, poll_times};
 use super::probe::{
     Probe, Refusal, answered, every_record, everything, refused, same_record, with_sources,
 };
@@ -16,9 +15,6 @@ use crate::token::TokenId;
 
 /// The maximum number of points of waiting at which a call is dropped.
 const MAX_POLLS: usize = 12;
-
-/// The maximum duration of a call after others were dropped or failed.
-const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// How a call is polled before it is dropped: each time after it was woken, or in a loop.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,25 +31,20 @@ async fn dropped<T>(mut call: Boxed<'_, T>, polls: Polls) -> Result<Option<T>, N
             Polls::InALoop(polls) => poll_and_drop(call, polls).await,
         }
     };
-    match within(MAX_WAIT, ready).await {
-        Some(ready) => Ok(ready),
-        None => {
-            broken(format!("a call did not end within {MAX_WAIT:?}, after others were dropped"))
-        }
-    }
+    in_time(ready, "after calls were dropped, a call").await
 }
 
 pub(super) async fn dropped_calls_are_atomic(lab: &mut dyn Lab) -> Verdict {
     let store = lab.store()?;
-    let eyes = Eyes::open(lab).await?;
+    let other = OtherHandle::open(lab).await?;
     let probe = Probe { store: &*store };
     let ways = (0..MAX_POLLS).map(Polls::Woken).chain((1..=4).map(Polls::InALoop));
     for (n, polls) in (0..).step_by(10).zip(ways) {
         let ended = [
-            insert(probe, &eyes, n, polls).await?,
-            replace(probe, &eyes, n + 1, polls).await?,
-            remove(probe, &eyes, n + 2, polls).await?,
-            touch(probe, &eyes, n + 3, polls).await?,
+            insert(probe, &other, n, polls).await?,
+            replace(probe, &other, n + 1, polls).await?,
+            remove(probe, &other, n + 2, polls).await?,
+            touch(probe, &other, n + 3, polls).await?,
         ];
         read(probe, n + 4, polls).await?;
         // More polls make no difference to calls that have ended.
@@ -61,26 +52,37 @@ pub(super) async fn dropped_calls_are_atomic(lab: &mut dyn Lab) -> Verdict {
             break;
         }
     }
-    eyes.finish(lab, store, "after dropped calls").await
+    other.finish(lab, store, "after dropped calls").await
 }
 
 /// Makes further writes after a dropped call, and reads them and the record of the call through every
 /// handle. The writes must not land in a transaction that the dropped call left open.
-async fn look(probe: Probe<'_>, eyes: &Eyes, further: Further, n: u32, when: &str) -> Verdict {
-    further.write(probe, eyes, n / 10 + n % 10, when).await?;
-    eyes.agree(probe, nth(n), when).await
+async fn further_writes(
+    probe: Probe<'_>,
+    other: &OtherHandle,
+    further: Further,
+    n: u32,
+    when: &str,
+) -> Verdict {
+    further.write(probe, other, n / 10 + n % 10, when).await?;
+    other.agrees(probe, nth(n), when).await
 }
 
-async fn insert(probe: Probe<'_>, eyes: &Eyes, n: u32, polls: Polls) -> Result<bool, NotKept> {
+async fn insert(
+    probe: Probe<'_>,
+    other: &OtherHandle,
+    n: u32,
+    polls: Polls,
+) -> Result<bool, NotKept> {
     let (new, when) = (labelled(n, "the new one")?, "after a dropped insert");
     let further = Further::prepare(probe, n).await?;
     let ready = dropped(probe.store.insert(&new), polls).await?;
     if let Some(stored) = settled(probe, nth(n), when).await? {
         same_record(&new, &stored.record, &format!("{when}, find answered with a record"))?;
     }
-    look(probe, eyes, further, n, when).await?;
+    further_writes(probe, other, further, n, when).await?;
     // The dropped call may still be running in the storage. It must not block other calls.
-    match in_time(probe.store.insert(&new), when).await? {
+    match in_time(probe.store.insert(&new), &another(when)).await? {
         Ok(version) => probe.found(&new, version, "after a dropped insert and another").await?,
         Err(StoreError::Exists) => {
             let found = probe.find(nth(n)).await?;
@@ -95,7 +97,12 @@ async fn insert(probe: Probe<'_>, eyes: &Eyes, n: u32, polls: Polls) -> Result<b
     Ok(ready.is_some())
 }
 
-async fn replace(probe: Probe<'_>, eyes: &Eyes, n: u32, polls: Polls) -> Result<bool, NotKept> {
+async fn replace(
+    probe: Probe<'_>,
+    other: &OtherHandle,
+    n: u32,
+    polls: Polls,
+) -> Result<bool, NotKept> {
     let (before, after) = (labelled(n, "the old one")?, labelled(n, "the new one")?);
     let when = "after a dropped replacement";
     let version = touched(probe, &before).await?;
@@ -107,13 +114,18 @@ async fn replace(probe: Probe<'_>, eyes: &Eyes, n: u32, polls: Polls) -> Result<
     let expected = if stored.version == version { &before } else { &after };
     same_record(expected, &stored.record, &format!("{when}, find answered with a record"))?;
     ensure!(ready.is_none() || stored.version != version, "a completed replacement is not stored");
-    look(probe, eyes, further, n, when).await?;
+    further_writes(probe, other, further, n, when).await?;
     still_used(&stored, when)?;
     retry(probe, n, "a dropped replacement").await?;
     Ok(ready.is_some())
 }
 
-async fn remove(probe: Probe<'_>, eyes: &Eyes, n: u32, polls: Polls) -> Result<bool, NotKept> {
+async fn remove(
+    probe: Probe<'_>,
+    other: &OtherHandle,
+    n: u32,
+    polls: Polls,
+) -> Result<bool, NotKept> {
     let (record, when) = (labelled(n, "to be removed")?, "after a dropped removal");
     let version = touched(probe, &record).await?;
     let further = Further::prepare(probe, n).await?;
@@ -122,14 +134,14 @@ async fn remove(probe: Probe<'_>, eyes: &Eyes, n: u32, polls: Polls) -> Result<b
         ensure!(ready.is_none(), "{when}, a completed removal did not happen");
         same_record(&record, &stored.record, &format!("{when}, find answered with a record"))?;
         still_used(&stored, when)?;
-        look(probe, eyes, further, n, when).await?;
+        further_writes(probe, other, further, n, when).await?;
         retry(probe, n, "a dropped removal").await?;
     } else {
-        look(probe, eyes, further, n, when).await?;
+        further_writes(probe, other, further, n, when).await?;
     }
     if probe.find(nth(n)).await?.is_none() {
         // The id is free, and nothing of the old record is left.
-        let again = in_time(probe.store.insert(&record), when).await?;
+        let again = in_time(probe.store.insert(&record), &another(when)).await?;
         let version = answered("after a dropped removal, an insert", again)?;
         probe.found(&record, version, "after a dropped removal and an insert").await?;
         let stored = probe.stored(nth(n), when).await?;
@@ -141,7 +153,12 @@ async fn remove(probe: Probe<'_>, eyes: &Eyes, n: u32, polls: Polls) -> Result<b
     Ok(ready.is_some())
 }
 
-async fn touch(probe: Probe<'_>, eyes: &Eyes, n: u32, polls: Polls) -> Result<bool, NotKept> {
+async fn touch(
+    probe: Probe<'_>,
+    other: &OtherHandle,
+    n: u32,
+    polls: Polls,
+) -> Result<bool, NotKept> {
     let (record, when) = (labelled(n, "touched")?, "after a dropped touch");
     let version = touched(probe, &record).await?;
     let batch = [(nth(n), at(NOW + 9)), (nth(n + 100_000), now())];
@@ -156,8 +173,8 @@ async fn touch(probe: Probe<'_>, eyes: &Eyes, n: u32, polls: Polls) -> Result<bo
         stored.last_used != LastUsed::Never,
         "{when}, find answered that the record was never used, and it was before"
     );
-    look(probe, eyes, further, n, when).await?;
-    in_time(probe.store.touch(&batch), when)
+    further_writes(probe, other, further, n, when).await?;
+    in_time(probe.store.touch(&batch), &another(when))
         .await?
         .or_else(|error| broken(format!("{when}, another failed: {}", with_sources(&error))))?;
     retry(probe, n, "a dropped touch").await?;
@@ -187,11 +204,9 @@ fn still_used(stored: &StoredRecord, when: &str) -> Verdict {
     Ok(())
 }
 
-async fn in_time<T>(call: Boxed<'_, T>, when: &str) -> Result<T, NotKept> {
-    match within(MAX_WAIT, call).await {
-        Some(answer) => Ok(answer),
-        None => broken(format!("{when}, another call did not end within {MAX_WAIT:?}")),
-    }
+/// Names another call for an error.
+fn another(when: &str) -> String {
+    format!("{when}, another call")
 }
 
 /// Reads a record in every way, and checks that all reads agree. The dropped call may take effect
@@ -215,7 +230,7 @@ async fn settled(
         }
         broken(format!("{when}, the record changed more than once"))
     };
-    in_time(Box::pin(reads), when).await?
+    in_time(reads, &another(when)).await?
 }
 
 /// Checks that a list by a label shows the record if it has the label, and not otherwise.
@@ -240,7 +255,8 @@ async fn retry(probe: Probe<'_>, n: u32, what: &str) -> Verdict {
     let record = labelled(n, "after a dropped call")?;
     for _ in 0..3 {
         let Some(stored) = probe.find(nth(n)).await? else { return Ok(()) };
-        let replaced = in_time(probe.store.replace(&record, stored.version), what).await?;
+        let replaced =
+            in_time(probe.store.replace(&record, stored.version), &another(what)).await?;
         match replaced {
             Ok(version) => return probe.found(&record, version, &format!("after {what}")).await,
             Err(StoreError::Conflict) => {}
@@ -257,7 +273,7 @@ pub(super) const MANY: u32 = 130;
 
 pub(super) async fn calls_leave_nothing_behind(lab: &mut dyn Lab) -> Verdict {
     let store = lab.store()?;
-    let eyes = Eyes::open(lab).await?;
+    let other = OtherHandle::open(lab).await?;
     let probe = Probe { store: &*store };
     let record = labelled(0, "there all the time")?;
     let version = probe.insert(&record).await?;
@@ -268,22 +284,21 @@ pub(super) async fn calls_leave_nothing_behind(lab: &mut dyn Lab) -> Verdict {
             for _ in 0..MANY {
                 refusal(probe, kind, &record, &future, newer_version).await?;
             }
-            usable(probe, &eyes, &record, version, "many refused calls").await
+            usable(probe, &other, &record, version, "many refused calls").await
         };
-        in_time(Box::pin(refusals), "among many refused calls").await??;
+        in_time(refusals, "many refused calls").await??;
     }
     refused_before_sent(lab, probe, &record).await?;
-    usable(probe, &eyes, &record, version, "many calls that were refused before they were sent")
+    usable(probe, &other, &record, version, "many calls that were refused before they were sent")
         .await?;
     // A feed may have a connection of its own.
     for _ in 0..MANY {
-        let feed =
-            in_time(probe.store.changes(), "among many change feeds that were dropped").await?;
+        let feed = in_time(probe.store.changes(), "opening one of many change feeds").await?;
         if answered("opening one of many change feeds", feed)?.is_none() {
             break;
         }
     }
-    usable(probe, &eyes, &record, version, "many change feeds that were dropped").await?;
+    usable(probe, &other, &record, version, "many change feeds that were dropped").await?;
     for kind in 0..6 {
         for n in 0..MANY {
             let (id, stale) = (nth(10 + kind * 1_000 + n), Version(version.0 ^ (1 << 40)));
@@ -298,9 +313,9 @@ pub(super) async fn calls_leave_nothing_behind(lab: &mut dyn Lab) -> Verdict {
                 _ => drop(dropped(probe.store.touch(&[(id, now())]), polls).await?),
             }
         }
-        usable(probe, &eyes, &record, version, "many dropped calls").await?;
+        usable(probe, &other, &record, version, "many dropped calls").await?;
     }
-    eyes.finish(lab, store, "after many refused and dropped calls").await
+    other.finish(lab, store, "after many refused and dropped calls").await
 }
 
 /// Makes calls that are refused before they are sent, if the factory can refuse calls.
@@ -357,7 +372,7 @@ async fn refusal(
 /// Checks that every kind of call still succeeds.
 async fn usable(
     probe: Probe<'_>,
-    eyes: &Eyes,
+    other: &OtherHandle,
     record: &Record,
     version: Version,
     after: &str,
@@ -370,12 +385,12 @@ async fn usable(
         }
         let another = labelled(9_999, "inserted afterwards")?;
         let version = probe.insert(&another).await?;
-        eyes.agree(probe, another.id(), &when).await?;
+        other.agrees(probe, another.id(), &when).await?;
         let version = probe.replace(&another, version).await?;
         probe.touch(&[(another.id(), now())]).await?;
-        eyes.agree(probe, another.id(), &when).await?;
+        other.agrees(probe, another.id(), &when).await?;
         probe.remove(another.id(), version).await?;
-        eyes.agree(probe, another.id(), &when).await
+        other.agrees(probe, another.id(), &when).await
     };
-    in_time(Box::pin(calls), &when).await?
+    in_time(calls, &another(&when)).await?
 }

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::failures::UNABLE;
+use super::in_time::in_time;
 use super::lab::Lab;
 use super::many::{Batch, Outcome, each};
 use super::outage::answers;
@@ -31,9 +32,6 @@ const ROWS: u32 = 12;
 
 /// The duration after which the storage is made available again although the call waits.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// The maximum duration of a call, which bounds the test.
-const MAX_WAIT: Duration = Duration::from_secs(30);
 
 const OWNER: &str = "interrupted";
 
@@ -113,24 +111,15 @@ async fn interrupted<T>(
     mut call: Boxed<'_, T>,
     polls: usize,
 ) -> Result<Option<T>, NotKept> {
-    match within(MAX_WAIT, poll_times(call.as_mut(), polls)).await {
-        Some(None) => {}
-        Some(Some(_)) => return Ok(None),
-        None => return broken(format!("a call did not end within {MAX_WAIT:?}")),
+    if in_time(poll_times(call.as_mut(), polls), "a call").await?.is_some() {
+        return Ok(None);
     }
     lab.make_unavailable().await;
     let early = within(PATIENCE, call.as_mut()).await;
     lab.make_available().await;
     let answer = match early {
         Some(answer) => answer,
-        None => match within(MAX_WAIT, call).await {
-            Some(answer) => answer,
-            None => {
-                return broken(format!(
-                    "a call during which the storage failed did not end within {MAX_WAIT:?}"
-                ));
-            }
-        },
+        None => in_time(call, "a call during which the storage failed").await?,
     };
     answers(probe).await?;
     Ok(Some(answer))

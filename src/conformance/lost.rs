@@ -1,18 +1,13 @@
 //! Checks of calls whose answer is lost, and of calls that are refused before they are sent.
 
-use std::time::Duration;
-
-use super::eyes::{Eyes, Further};
+use super::in_time::in_time;
 use super::lab::Lab;
-use super::polling::{Boxed, within};
+use super::other_handle::{Further, OtherHandle};
 use super::probe::{Probe, every_record, same_record, tracked, with_sources};
 use super::samples::{NOW, at, labelled, now, nth, revoked};
 use super::verdict::{NotKept, Verdict, broken, ensure};
 use crate::record::Record;
 use crate::store::{LastUsed, StoreError, TokenStore, Version};
-
-/// The maximum duration of a call, which bounds the test.
-const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// The number of calls of each kind.
 const ROUNDS: u32 = 3;
@@ -94,16 +89,9 @@ impl Planned {
     }
 }
 
-async fn in_time<T>(call: Boxed<'_, T>, when: &str) -> Result<T, NotKept> {
-    match within(MAX_WAIT, call).await {
-        Some(answer) => Ok(answer),
-        None => broken(format!("{when} did not end within {MAX_WAIT:?}")),
-    }
-}
-
 pub(super) async fn lost_answers_are_indeterminate(lab: &mut dyn Lab) -> Verdict {
     let store = lab.store()?;
-    let eyes = Eyes::open(lab).await?;
+    let other = OtherHandle::open(lab).await?;
     let probe = Probe { store: &*store };
     for round in 0..ROUNDS {
         for (kind, write) in (0..).zip(WRITES) {
@@ -131,12 +119,12 @@ pub(super) async fn lost_answers_are_indeterminate(lab: &mut dyn Lab) -> Verdict
                 planned.happened(probe, true, "after the answer to a write was lost").await?;
             }
             let when = "after a call with a lost answer";
-            further.write(probe, &eyes, round + kind, when).await?;
-            eyes.agree(probe, nth(round * 10 + kind), when).await?;
+            further.write(probe, &other, round + kind, when).await?;
+            other.agrees(probe, nth(round * 10 + kind), when).await?;
             usable(probe, 1_000 + round * 10 + kind).await?;
         }
     }
-    eyes.finish(lab, store, "after calls with lost answers").await
+    other.finish(lab, store, "after calls with lost answers").await
 }
 
 fn said<T>(answer: &Result<T, StoreError>) -> String {
@@ -149,7 +137,7 @@ fn said<T>(answer: &Result<T, StoreError>) -> String {
 pub(super) async fn refused_calls_are_unavailable(lab: &mut dyn Lab) -> Verdict {
     let unable = NotKept::NotChecked("the factory cannot refuse a call (`refuse_next_call`)");
     let store = lab.store()?;
-    let eyes = Eyes::open(lab).await?;
+    let other = OtherHandle::open(lab).await?;
     let probe = Probe { store: &*store };
     for round in 0..ROUNDS {
         for (kind, write) in (0..).zip(WRITES) {
@@ -180,8 +168,8 @@ pub(super) async fn refused_calls_are_unavailable(lab: &mut dyn Lab) -> Verdict 
                 .happened(probe, happened, "after a call was refused before it was sent")
                 .await?;
             let when = "after a call was refused before it was sent";
-            further.write(probe, &eyes, round + kind, when).await?;
-            eyes.agree(probe, nth(round * 10 + kind), when).await?;
+            further.write(probe, &other, round + kind, when).await?;
+            other.agrees(probe, nth(round * 10 + kind), when).await?;
             usable(probe, 1_000 + round * 10 + kind).await?;
         }
         let record = labelled(2_000 + round, "there")?;
@@ -220,23 +208,24 @@ pub(super) async fn refused_calls_are_unavailable(lab: &mut dyn Lab) -> Verdict 
         }
         refused_already(probe, 2_200 + round).await;
     }
-    eyes.finish(lab, store, "after refused calls").await
+    other.finish(lab, store, "after refused calls").await
 }
 
 /// Makes a write that may be refused. A store that reads from memory refuses its next write instead of
 /// the read.
 pub(super) async fn refused_already(probe: Probe<'_>, n: u32) {
     if let Ok(record) = labelled(n, "refused perhaps") {
-        let _ = within(MAX_WAIT, probe.store.insert(&record)).await;
+        let _ = in_time(probe.store.insert(&record), "an insert").await;
     }
 }
 
 /// Checks that the next calls succeed.
-async fn usable(probe: Probe<'_>, n: u32) -> Verdict {
+pub(super) async fn usable(probe: Probe<'_>, n: u32) -> Verdict {
     let calls = async {
         let record = labelled(n, "inserted afterwards")?;
         let version = probe.insert(&record).await?;
-        probe.found(&record, version, "after a call that failed").await
+        probe.found(&record, version, "after a call that failed").await?;
+        probe.remove(record.id(), version).await
     };
     in_time(Box::pin(calls), "after a call that failed, another call").await?
 }

@@ -4,17 +4,15 @@ use std::time::Duration;
 
 use super::changes::{MAX_DELAY, open, reports};
 use super::dropped::MANY;
-use super::eyes::{Eyes, Further};
 use super::failures::{Known, UNABLE, are_true, attempts};
+use super::in_time::in_time;
 use super::lab::Lab;
+use super::other_handle::{Further, OtherHandle};
 use super::polling::{Boxed, join, within};
 use super::probe::{Probe, answered, with_sources};
 use super::samples::{labelled, now, nth};
 use super::verdict::{NotKept, Verdict, broken, ensure};
 use crate::store::{Change, ChangeStream};
-
-/// The maximum duration until the store answers again, which bounds the test.
-const MAX_WAIT: Duration = Duration::from_secs(30);
 
 pub(super) async fn outages_end(lab: &mut dyn Lab) -> Verdict {
     let store = lab.store()?;
@@ -30,17 +28,14 @@ pub(super) async fn outages_end(lab: &mut dyn Lab) -> Verdict {
     if !lab.make_available().await {
         return Err(NotKept::NotChecked("the factory cannot end an outage (`make_available`)"));
     }
-    match within(MAX_WAIT, answers(probe)).await {
-        Some(verdict) => verdict?,
-        None => return broken(format!("after an outage, find did not end within {MAX_WAIT:?}")),
-    }
+    in_time(answers(probe), "after an outage, find").await??;
     ensure!(known.is_there(probe).await, "after an outage, find did not have the record of before");
     are_true(probe, &failing.attempts, "after an outage").await?;
-    let eyes = Eyes::open(lab).await?;
-    if let Some(second) = eyes.second() {
+    let other = OtherHandle::open(lab).await?;
+    if let Some(second) = other.second() {
         are_true(second, &failing.attempts, "after an outage, through another handle").await?;
     }
-    further.write(probe, &eyes, 0, "after an outage").await?;
+    further.write(probe, &other, 0, "after an outage").await?;
     let record = labelled(5_000, "inserted after an outage")?;
     let calls = async {
         let version = probe.insert(&record).await?;
@@ -52,18 +47,15 @@ pub(super) async fn outages_end(lab: &mut dyn Lab) -> Verdict {
         }
         probe.remove(record.id(), version).await
     };
-    match within(MAX_WAIT, calls).await {
-        Some(verdict) => verdict?,
-        None => return broken(format!("after an outage, calls did not end within {MAX_WAIT:?}")),
-    }
+    in_time(calls, "calls after an outage").await??;
     if let Some(feed) = feed {
         feed_ends_or_reports(probe, feed).await?;
     }
     without_calls(lab, probe).await?;
     if let Some(feed) = answered("opening the change feed", probe.store.changes().await)? {
-        polled_in_outage(lab, probe, eyes.second().unwrap_or(probe), feed).await?;
+        polled_in_outage(lab, probe, other.second().unwrap_or(probe), feed).await?;
     }
-    eyes.finish(lab, store, "after an outage").await
+    other.finish(lab, store, "after an outage").await
 }
 
 /// Checks an outage in which no call is made, so that every connection is first used after it.

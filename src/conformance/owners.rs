@@ -1,18 +1,14 @@
 //! Checks that lists of one owner have no record of another one.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use super::polling::within;
+use super::in_time::in_time;
 use super::probe::{Probe, everything, quote, same_ids};
 use super::samples::{Sample, TEXTS, long_texts, now};
-use super::verdict::{Verdict, broken};
+use super::verdict::Verdict;
 use crate::record::Record;
 use crate::store::{ListRequest, Order};
 use crate::token::TokenId;
-
-/// The maximum duration of a scan, which bounds the test.
-const MAX_WAIT: Duration = Duration::from_secs(20);
 
 pub(super) async fn owners_are_separate(probe: Probe<'_>) -> Verdict {
     let long = long_texts();
@@ -45,10 +41,7 @@ async fn lists(
     what: &str,
 ) -> Verdict {
     let query = ListRequest::from(everything().owner(owner)).order(direction).limit(limit);
-    let Some(seen) = within(MAX_WAIT, probe.scan(&query, now())).await else {
-        return broken(format!("{what} did not end within {MAX_WAIT:?}"));
-    };
-    let seen = seen?;
+    let seen = in_time(probe.scan(&query, now()), what).await??;
     same_ids(expected, seen.iter().map(|stored| stored.record.id()), what)
 }
 

@@ -1,8 +1,7 @@
 //! Checks of touches that overlap other writes.
 
-use std::time::Duration;
-
-use super::polling::{Boxed, staggered, within};
+use super::in_time::in_time;
+use super::polling::{Boxed, staggered};
 use super::probe::{Probe, answered, same, untouched};
 use super::samples::{NOW, at, labelled, nth, revoked};
 use super::verdict::{Verdict, broken, ensure};
@@ -10,9 +9,6 @@ use crate::store::{LastUsed, StoreError, Version};
 
 /// The number of points of waiting at which the second call starts.
 const LEADS: usize = 6;
-
-/// The maximum duration of two calls, which bounds the test if they block each other.
-const MAX_WAIT: Duration = Duration::from_secs(30);
 
 type Call<'s> = Boxed<'s, Result<Option<Version>, StoreError>>;
 
@@ -70,8 +66,9 @@ async fn overlap(
     };
     let calls =
         if touch_is_first { staggered(touch, lead, other) } else { staggered(other, lead, touch) };
-    let Some(Some((first, second))) = within(MAX_WAIT, calls).await else {
-        return broken(format!("a touch and {name} that overlap did not end within {MAX_WAIT:?}"));
+    let what = format!("a touch and {name} that overlap");
+    let Some((first, second)) = in_time(calls, &what).await? else {
+        return broken(format!("{what} gave no answer"));
     };
     let (touched, answer) = if touch_is_first { (first, second) } else { (second, first) };
     answered(&format!("a touch during {name}"), touched)?;

@@ -1,7 +1,7 @@
 //! The store in a file keeps every promise, also across reopening.
 
 use async_trait::async_trait;
-use service_tokens::conformance::{Promise, StoreFactory, run};
+use service_tokens::conformance::{Outcome, Promise, StoreFactory, check, run};
 use service_tokens::store::BoxError;
 use service_tokens::{FileStore, TokenStore, conformance_tests};
 use tempfile::TempDir;
@@ -39,17 +39,22 @@ impl StoreFactory for InAFolder {
 
 conformance_tests!(mod in_a_file, tokio::test, InAFolder);
 
-conformance_tests!(
-    mod on_many_threads,
-    tokio::test(flavor = "multi_thread"),
-    InAFolder
-);
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "campaign: cargo xtask campaigns"]
+async fn suite_on_many_threads_campaign() {
+    let report = run(&InAFolder).await;
+    assert_eq!(report.broken().collect::<Vec<_>>(), []);
+}
 
 #[test]
 fn file_store_leaves_few_promises_unchecked() {
-    let report = futures_lite::future::block_on(run(&InAFolder));
-    assert_eq!(report.broken().count(), 0, "{report}");
-    let not_checked: Vec<_> = report.not_checked().map(|(promise, _)| promise).collect();
+    let unchecked = |promise: &Promise| {
+        let outcome = futures_lite::future::block_on(check(&InAFolder, *promise));
+        matches!(outcome, Outcome::NotChecked { .. })
+    };
+    // It makes 65,000 replacements, and a test of its own shows that it is checked.
+    let promises = Promise::ALL.iter().filter(|promise| **promise != Promise::VersionsAreNew);
+    let not_checked: Vec<Promise> = promises.copied().filter(unchecked).collect();
     assert_eq!(
         not_checked,
         [
@@ -66,7 +71,6 @@ fn file_store_leaves_few_promises_unchecked() {
             Promise::LostRowsAreIndeterminate,
             Promise::RefusedRowsAreUnavailable,
             Promise::DamagedRowsAreReported,
-        ],
-        "{report}"
+        ]
     );
 }

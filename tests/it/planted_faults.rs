@@ -50,11 +50,12 @@ use service_tokens::conformance::{Outcome, Promise, check, expect_kept, fresh, g
 /// One test for each flaw of the table: its name and the promise that it breaks.
 macro_rules! flaws {
     ($($name:ident: $flaw:expr => $promise:ident;)+) => {
-        mod of_the_table {
+        mod campaign_of_the_table {
             use super::*;
 
             $(
                 #[test]
+                #[ignore = "campaign: cargo xtask campaigns"]
                 fn $name() {
                     table::expect_broken($flaw, Promise::$promise);
                 }
@@ -81,13 +82,18 @@ macro_rules! flaws {
 /// One test for each fault: its name, the store, and the promise that it breaks.
 macro_rules! faults {
     ($($name:ident: $fault:expr => $promise:ident;)+) => {
-        $(
-            #[test]
-            fn $name() {
-                let outcome = block_on(check(&Factory(|| $fault), Promise::$promise));
-                assert!(matches!(outcome, Outcome::Broken { .. }), "{outcome}");
-            }
-        )+
+        mod campaign {
+            use super::*;
+
+            $(
+                #[test]
+                #[ignore = "campaign: cargo xtask campaigns"]
+                fn $name() {
+                    let outcome = block_on(check(&Factory(|| $fault), Promise::$promise));
+                    assert!(matches!(outcome, Outcome::Broken { .. }), "{outcome}");
+                }
+            )+
+        }
 
         /// Runs the whole suite over each fault and prints the other promises that it breaks.
         #[test]
@@ -121,12 +127,14 @@ fn correct_store_breaks_no_promise() {
 }
 
 #[test]
-fn feed_without_inserts_breaks_no_promise() {
+#[ignore = "campaign: cargo xtask campaigns"]
+fn feed_without_inserts_is_right_campaign() {
     assert_eq!(broken(|| reads::InsertsAreNotReported), []);
 }
 
 #[test]
-fn correct_table_breaks_no_promise() {
+#[ignore = "campaign: cargo xtask campaigns"]
+fn correct_table_breaks_no_promise_campaign() {
     assert_eq!(table::broken(Flaw::Correct), []);
 }
 
@@ -196,6 +204,7 @@ faults! {
     two_concurrent_inserts_succeed: writes::InsertChecksThenWrites => OneInsertWins;
     insert_is_forgotten: writes::InsertIsForgotten => ReadYourWrites;
     replace_ignores_the_version: writes::ReplaceIgnoresTheVersion => ReplaceRequiresTheVersion;
+    broken_single_call_breaks_the_rows: writes::ReplaceIgnoresTheVersion => ManyKeepTheRules;
     replace_ignores_older_versions: writes::ReplaceIgnoresOlderVersions => ReplaceRequiresTheVersion;
     replace_creates: writes::ReplaceCreates => ReplaceCreatesNothing;
     replace_changes_the_owner: writes::ReplaceChangesTheOwner => ReplacePreservesIdentity;

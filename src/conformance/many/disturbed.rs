@@ -1,12 +1,13 @@
 //! Checks of calls about several rows that are dropped, lost or refused, and of a store that is
 //! unavailable or closed.
 
-use std::time::Duration;
-
 use super::each;
 use crate::conformance::failures::UNABLE;
+use crate::conformance::in_time::in_time;
 use crate::conformance::lab::Lab;
-use crate::conformance::polling::{Boxed, poll_times, within};
+use crate::conformance::lost::usable;
+use crate::conformance::outage::answers;
+use crate::conformance::polling::{Boxed, poll_times};
 use crate::conformance::probe::{Probe, answered, everything, same, same_record, with_sources};
 use crate::conformance::samples::{labelled, now, nth};
 use crate::conformance::verdict::{NotKept, Verdict, broken, ensure};
@@ -14,18 +15,8 @@ use crate::record::Record;
 use crate::store::{StoreError, StoredRecord, Version};
 use crate::token::TokenId;
 
-/// The maximum duration of a call, which bounds the test.
-const MAX_WAIT: Duration = Duration::from_secs(30);
-
 /// The number of rows of a call.
 const ROWS: u32 = 5;
-
-async fn in_time<T>(call: Boxed<'_, T>, when: &str) -> Result<T, NotKept> {
-    match within(MAX_WAIT, call).await {
-        Some(answer) => Ok(answer),
-        None => broken(format!("{when} did not end within {MAX_WAIT:?}")),
-    }
-}
 
 /// The rows of a call, and the records before and after it.
 pub(in crate::conformance) struct Batch {
@@ -257,17 +248,6 @@ pub(in crate::conformance) async fn refused_rows_are_unavailable(lab: &mut dyn L
     Ok(())
 }
 
-/// Checks that the next calls succeed.
-async fn usable(probe: Probe<'_>, n: u32) -> Verdict {
-    let calls = async {
-        let record = labelled(n, "inserted afterwards")?;
-        let version = probe.insert(&record).await?;
-        probe.found(&record, version, "after a call that failed").await?;
-        probe.remove(record.id(), version).await
-    };
-    in_time(Box::pin(calls), "after a call that failed, another call").await?
-}
-
 /// Checks that `find_many` answers for each of these rows with the record or with `Unavailable`.
 async fn found_or_failed(probe: Probe<'_>, rows: &[(Record, Version)], when: &str) -> Verdict {
     let ids: Vec<TokenId> = rows.iter().map(|(record, _)| record.id()).collect();
@@ -348,13 +328,7 @@ pub(in crate::conformance) async fn failures_are_errors(lab: &mut dyn Lab) -> Ve
     if !lab.make_available().await {
         return Ok(());
     }
-    // Connections that broke may fail first.
-    for _ in 0..100 {
-        if probe.store.find(nth(0)).await.is_ok() {
-            break;
-        }
-        let _ = within(Duration::from_millis(100), std::future::pending::<()>()).await;
-    }
+    in_time(answers(probe), "after an outage, find").await??;
     for (batch, results) in writes.iter().zip(results) {
         batch.is_true(probe, results, "after the store was unavailable").await?;
     }

@@ -9,6 +9,7 @@ use super::decoys::Notes;
 use super::disturbed::Outcome;
 use super::each;
 use crate::conformance::changes::{next, open};
+use crate::conformance::in_time::in_time;
 use crate::conformance::polling::{Boxed, join, poll_times, within};
 use crate::conformance::probe::{Probe, answered, with_sources};
 use crate::conformance::samples::{labelled, nth};
@@ -16,9 +17,6 @@ use crate::conformance::verdict::{NotKept, Verdict, broken, ensure};
 use crate::conformance::versions::Versions;
 use crate::store::{Change, StoreError, TokenStore, Version};
 use crate::token::TokenId;
-
-/// The maximum duration of calls that overlap, which bounds the test.
-const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// The number of rows of each call of a race.
 const ROWS: u32 = 40;
@@ -82,7 +80,8 @@ async fn changed_row_stops_no_other(
             store.replace_many(&writes).await.into_iter().map(|result| result.map(Some)).collect()
         })
     };
-    if within(MAX_WAIT, poll_times(call.as_mut(), polls as usize)).await.flatten().is_some() {
+    let what = "calls about the same row";
+    if in_time(poll_times(call.as_mut(), polls as usize), what).await?.is_some() {
         return Ok(true);
     }
     let new = labelled(first, "changed meanwhile")?;
@@ -90,11 +89,11 @@ async fn changed_row_stops_no_other(
         Box::pin(async { vec![probe.store.replace(&new, version).await.map(Some)] });
     // A store may hold a lock while the call waits.
     let results = match within(Duration::from_millis(20), change.as_mut()).await {
-        Some(_) => within(MAX_WAIT, call).await,
-        None => within(MAX_WAIT, join(vec![change, call])).await.and_then(|mut both| both.pop()),
+        Some(_) => Some(in_time(call, what).await?),
+        None => in_time(join(vec![change, call]), what).await?.pop(),
     };
     let Some(results) = results else {
-        return broken(format!("calls about the same row did not end within {MAX_WAIT:?}"));
+        return broken("a call about many rows gave no answer");
     };
     let name = if removes { "remove_many" } else { "replace_many" };
     for (place, result) in each(name, 6, results)?.into_iter().enumerate().take(5) {
@@ -150,9 +149,7 @@ async fn overlapping(probe: Probe<'_>, round: u32) -> Verdict {
     // Each call is the first one, so that the order of polling does not decide the winner.
     calls.rotate_left(round as usize % 3);
     let (ids, calls): (Vec<_>, Vec<_>) = calls.into_iter().unzip();
-    let Some(results) = within(MAX_WAIT, join(calls)).await else {
-        return broken(format!("calls about the same rows did not end within {MAX_WAIT:?}"));
-    };
+    let results = in_time(join(calls), "calls about the same rows").await?;
     let mut answers: HashMap<TokenId, Vec<(usize, Outcome)>> = HashMap::new();
     for (call, (ids, results)) in ids.into_iter().zip(results).enumerate() {
         let racer = (call + round as usize) % 3;

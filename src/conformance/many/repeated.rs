@@ -126,6 +126,7 @@ async fn on_a_new_store(
 
 /// Makes the check again with one of the calls at a time, and names the call that breaks the promise.
 async fn broken_by(place: &dyn Place, promise: Promise, style: Style, seen: String) -> Verdict {
+    // Reported here too, because a race that was seen twice need not be seen when the single promise is checked.
     if let Err(NotKept::Broken(seen)) = on_a_new_store(place, promise, None).await {
         return broken(format!("with single calls too, in the check of {promise}: {seen}"));
     }

@@ -34,8 +34,8 @@ impl Timer for SystemTimer {
 /// The pace of a thread that shares the disk and the cores with the writer.
 ///
 /// The thread rests after each portion of its work for one and a half times as long as the portion took. So a
-/// write waits for at most one sync of the compaction, and most writes for none. If
-/// nothing was appended to the journal during the portion, the thread does not rest.
+/// write waits for at most one portion, and most writes for none. If nothing was appended to the journal during
+/// the portion, the thread does not rest.
 pub(super) struct Pace {
     durable_len: Arc<AtomicU64>,
     timer: Arc<dyn Timer>,

@@ -145,22 +145,20 @@ impl Replaying<'_> {
             } else if decoded.is_empty() {
                 return owners;
             }
-            while let Some((number, batch)) = decoded.pop_front() {
-                let turns = &self.turns;
-                match if waits { turns.wait_for(number) } else { turns.of(number) } {
+            while let Some(&(number, _)) = decoded.front() {
+                let turn = if waits { self.turns.wait_for(number) } else { self.turns.of(number) };
+                match turn {
                     Turn::Now => {}
-                    Turn::Later => {
-                        decoded.push_front((number, batch));
-                        break;
-                    }
+                    Turn::Later => break,
                     Turn::Never => return owners,
                 }
+                let Some((_, batch)) = decoded.pop_front() else { break };
                 let end = batch.end;
                 let Some(emptied) = locked(&self.target).apply(batch) else {
-                    turns.stop();
+                    self.turns.stop();
                     return owners;
                 };
-                turns.end();
+                self.turns.end();
                 spare.push(emptied);
                 progress(end);
                 waits = false;

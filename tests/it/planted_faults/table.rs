@@ -212,9 +212,6 @@ pub(crate) fn expect_broken(flaw: Flaw, promise: Promise) {
 /// Returns the promises that a store with this flaw breaks.
 pub(crate) fn broken(flaw: Flaw) -> Vec<(Promise, String)> {
     let report = futures_lite::future::block_on(run(&Tables(flaw)));
-    // The report names the promise of the single calls instead of the one that repeats it.
-    let repeats = |why: &str| why.starts_with("the single calls break");
-    let unchecked = report.not_checked().filter(|(_, why)| !repeats(why));
-    assert_eq!(unchecked.collect::<Vec<_>>(), []);
+    assert_eq!(report.not_checked().collect::<Vec<_>>(), []);
     report.broken().map(|(promise, what)| (promise, what.to_owned())).collect()
 }

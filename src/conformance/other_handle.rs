@@ -2,10 +2,9 @@
 //! must show. The handle that made a call may answer from a transaction that never ends, or from memory.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::in_time::in_time;
 use super::lab::Lab;
-use super::polling::within;
 use super::probe::{Probe, every_record, same, same_ids, same_record, same_stored, untouched};
 use super::samples::{NOW, at, labelled, now, nth};
 use super::verdict::{NotKept, Verdict, broken, ensure};
@@ -13,18 +12,15 @@ use crate::record::Record;
 use crate::store::{LastUsed, StoredRecord, TokenStore, Version};
 use crate::token::TokenId;
 
-/// The maximum duration of the further writes, which bounds the test.
-const MAX_WAIT: Duration = Duration::from_secs(30);
-
 /// The first number of the records of further writes, beyond those of every check.
 const FURTHER: u32 = 1_000_000;
 
 /// The other handle on the storage, if the factory offers one.
-pub(super) struct Eyes {
+pub(super) struct OtherHandle {
     second: Option<Box<dyn TokenStore>>,
 }
 
-impl Eyes {
+impl OtherHandle {
     pub(super) async fn open(lab: &mut dyn Lab) -> Result<Self, NotKept> {
         match lab.second().await {
             None => Ok(Self { second: None }),
@@ -39,7 +35,7 @@ impl Eyes {
 
     /// Checks that the other handle finds the same record. A dropped call may take effect once between
     /// two reads.
-    pub(super) async fn agree(&self, probe: Probe<'_>, id: TokenId, when: &str) -> Verdict {
+    pub(super) async fn agrees(&self, probe: Probe<'_>, id: TokenId, when: &str) -> Verdict {
         let Some(second) = self.second() else { return Ok(()) };
         let mut reads = (probe.find(id).await?, second.find(id).await?);
         for _ in 0..3 {
@@ -62,7 +58,7 @@ impl Eyes {
     }
 
     /// Checks that both handles show this record, or none.
-    async fn show(
+    async fn shows(
         &self,
         probe: Probe<'_>,
         id: TokenId,
@@ -147,23 +143,26 @@ impl Further {
     pub(super) async fn write(
         self,
         probe: Probe<'_>,
-        eyes: &Eyes,
+        other: &OtherHandle,
         turn: u32,
         when: &str,
     ) -> Verdict {
         let writes = async {
             for kind in 0..4 {
-                self.write_one(probe, eyes, (turn + kind) % 4, when).await?;
+                self.write_one(probe, other, (turn + kind) % 4, when).await?;
             }
             Ok(())
         };
-        match within(MAX_WAIT, Box::pin(writes)).await {
-            Some(verdict) => verdict,
-            None => broken(format!("{when}, further writes did not end within {MAX_WAIT:?}")),
-        }
+        in_time(writes, &format!("{when}, further writes")).await?
     }
 
-    async fn write_one(&self, probe: Probe<'_>, eyes: &Eyes, kind: u32, when: &str) -> Verdict {
+    async fn write_one(
+        &self,
+        probe: Probe<'_>,
+        other: &OtherHandle,
+        kind: u32,
+        when: &str,
+    ) -> Verdict {
         let [replaced, removed, touched] = self.versions;
         let (n, id) = (self.n + kind, nth(self.n + kind));
         match kind {
@@ -171,23 +170,23 @@ impl Further {
                 let record = labelled(n, "a further replacement")?;
                 let version = probe.replace(&record, replaced).await?;
                 let when = format!("{when} and a replacement of another record");
-                eyes.show(probe, id, Some((&record, version)), &when).await
+                other.shows(probe, id, Some((&record, version)), &when).await
             }
             1 => {
                 probe.remove(id, removed).await?;
                 let when = format!("{when} and a removal of another record");
-                eyes.show(probe, id, None, &when).await
+                other.shows(probe, id, None, &when).await
             }
             2 => {
                 probe.touch(&[(id, at(NOW + 21))]).await?;
                 let when = format!("{when} and a touch of another record");
                 let record = labelled(n, "before a further write")?;
-                eyes.show(probe, id, Some((&record, touched)), &when).await?;
+                other.shows(probe, id, Some((&record, touched)), &when).await?;
                 let used = match untouched(probe.store) {
                     LastUsed::NotTracked => LastUsed::NotTracked,
                     _ => LastUsed::At(at(NOW + 21)),
                 };
-                let reader = eyes.second().unwrap_or(probe);
+                let reader = other.second().unwrap_or(probe);
                 let stored = reader.stored(id, &when).await?;
                 ensure!(
                     stored.last_used == used,
@@ -200,7 +199,7 @@ impl Further {
                 let record = labelled(n, "a further insert")?;
                 let version = probe.insert(&record).await?;
                 let when = format!("{when} and an insert of another record");
-                eyes.show(probe, id, Some((&record, version)), &when).await
+                other.shows(probe, id, Some((&record, version)), &when).await
             }
         }
     }
