@@ -53,7 +53,7 @@ pub(in crate::conformance) struct Style {
     /// Puts rows around the row of the check that have no record or another version.
     pub(in crate::conformance) decoys: bool,
     pub(in crate::conformance) first: First,
-    /// Makes every other write as a single call, so that both kinds race.
+    /// Makes half of the writes as single calls, so that both kinds race.
     pub(in crate::conformance) mixed: bool,
 }
 
@@ -201,8 +201,10 @@ impl ManyCalls {
         Ok(last)
     }
 
+    /// Returns whether a write is made as a single call. The turns follow the Thue-Morse sequence, because with every
+    /// other turn the first call of each round of racers would be of one kind.
     fn is_single(&self, many: bool, turn: usize) -> bool {
-        !many || self.style.mixed && turn.is_multiple_of(2)
+        !many || self.style.mixed && turn.count_ones().is_multiple_of(2)
     }
 
     async fn replace_row(&self, record: &Record, expected: Version) -> Result<Version, StoreError> {
