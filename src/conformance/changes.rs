@@ -71,14 +71,14 @@ impl Existing {
 }
 
 pub(super) async fn changes_are_reported(probe: Probe<'_>) -> Verdict {
-    let numbers = [0, 500].into_iter().chain(100..118).chain(300..350).chain(1_000..2_100);
+    let numbers = [0, 500].into_iter().chain(100..118).chain(300..400).chain(1_000..2_100);
     let mut existing = Existing::insert(probe, numbers).await?;
     let mut feed = open(probe).await?;
     // Dropping a waiting future must not lose a change.
     poll_and_drop(feed.next(), 1).await;
     one_of_each(probe, probe, &mut *feed, &mut existing, 0).await?;
     dropped_reads_lose_nothing(probe, &mut *feed, &mut existing, 100).await?;
-    overlapping_writes_are_reported(probe, &mut *feed, &mut existing).await?;
+    overlapping_writes_are_reported([probe, probe], &mut *feed, &mut existing, 300).await?;
     // Another feed of the same handle takes nothing from the first.
     let mut another = open(probe).await?;
     existing.replace(probe, 500, "reported twice").await?;
@@ -192,30 +192,36 @@ async fn is_reported<T: Send>(
     }
 }
 
-/// Reads the feed while a write waits and after a later one has ended. A number that a write draws before its
-/// commit would be passed then.
-async fn overlapping_writes_are_reported(
-    probe: Probe<'_>,
+/// Reads the feed while a write of the first handle waits and after later ones of the second handle have ended. A
+/// number that a write draws before its commit would be passed then. The records have the numbers from `first` to
+/// `first` + 99.
+pub(super) async fn overlapping_writes_are_reported(
+    [slow, fast]: [Probe<'_>; 2],
     feed: &mut dyn ChangeStream,
     existing: &mut Existing,
+    first: u32,
 ) -> Verdict {
     for polls in 1..24 {
-        let (slow, fast) = (300 + 2 * polls as u32, 301 + 2 * polls as u32);
-        let Some((_, version)) = existing.0.get(&slow) else { continue };
-        let record = labelled(slow, "replaced slowly")?;
-        let mut waiting = probe.store.replace(&record, *version);
+        let n = first + 4 * polls as u32;
+        let Some((_, version)) = existing.0.get(&n) else { continue };
+        let record = labelled(n, "replaced slowly")?;
+        let mut waiting = slow.store.replace(&record, *version);
         if let Some(ready) = poll_times(waiting.as_mut(), polls).await {
             answered("a replacement", ready)?;
             drop(waiting);
-            return reports(feed, nth(slow), "a replacement").await;
+            return reports(feed, nth(n), "a replacement").await;
         }
-        let other = existing.replace(probe, fast, "replaced meanwhile");
-        // A store may hold a lock while the other call waits.
-        let mut unreported = BTreeSet::from([nth(slow)]);
-        if within(Duration::from_millis(50), other).await.transpose()?.is_some() {
-            unreported.insert(nth(fast));
+        let mut unreported = BTreeSet::from([nth(n)]);
+        // Several ids, because a store may number the writes of each of its shards.
+        for other in n + 1..n + 4 {
+            let change = existing.replace(fast, other, "replaced meanwhile");
+            // A store may hold a lock while the other call waits.
+            if within(Duration::from_millis(50), change).await.transpose()?.is_none() {
+                break;
+            }
+            unreported.insert(nth(other));
             // The waiting write may have happened already.
-            while unreported.contains(&nth(fast)) {
+            while unreported.contains(&nth(other)) {
                 match next(feed, "a replacement next to one that waits").await? {
                     Change::Record(id) => drop(unreported.remove(&id)),
                     Change::Missed => unreported.clear(),
@@ -223,8 +229,8 @@ async fn overlapping_writes_are_reported(
             }
         }
         answered("a replacement", waiting.await)?;
-        if unreported.contains(&nth(slow)) {
-            reports(feed, nth(slow), "a replacement that another one overtook").await?;
+        if unreported.contains(&nth(n)) {
+            reports(feed, nth(n), "a replacement that another one overtook").await?;
         }
     }
     Ok(())

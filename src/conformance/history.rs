@@ -25,6 +25,9 @@ const FILLERS: u32 = 40;
 /// The number of touches without a write that draws a version.
 const TOUCHES: usize = 200;
 
+/// The number of times that the store is opened again after writes that overlap.
+const LAST_WRITES: usize = 24;
+
 /// The numbers of writes between two looks through the other handle.
 const BURSTS: [usize; 8] = [300, 1, 5, 130, 20, 400, 60, 220];
 
@@ -76,7 +79,7 @@ pub(super) async fn long_history_is_kept(lab: &mut dyn Lab) -> Verdict {
     drop(second);
     for turn in 0..3 {
         let probe = Probe { store: &*store };
-        history.overlap(probe, 60 + turn as usize * 30).await?;
+        history.overlap(probe, 60 + turn as usize * 30, None).await?;
         history.is_seen(probe, "after writes that overlap").await?;
         history.lose_latest(probe, 22_000 + turn * 100).await?;
         store = match reopened(lab, store).await? {
@@ -90,6 +93,18 @@ pub(super) async fn long_history_is_kept(lab: &mut dyn Lab) -> Verdict {
         history.is_seen(probe, "after many writes and reopening").await?;
         history.burst(probe, 90).await?;
         history.is_seen(probe, "after writes after reopening").await?;
+    }
+    // A write that was lost in a compaction can be seen only before the next compaction.
+    for round in 0..LAST_WRITES {
+        let (pairs, polls) = (20 + round * 11 % 38, 1 + round % 6);
+        history.overlap(Probe { store: &*store }, pairs, Some(polls)).await?;
+        store = match reopened(lab, store).await? {
+            Some(store) => store,
+            None => return Ok(()),
+        };
+        let probe = Probe { store: &*store };
+        history.renew(probe).await?;
+        history.is_seen(probe, "after writes that overlap and reopening").await?;
     }
     Ok(())
 }
@@ -213,8 +228,13 @@ impl History {
     }
 
     /// Makes writes of which one waits while another one, of another id, runs to its end. The first one may have
-    /// started a compaction.
-    async fn overlap(&mut self, probe: Probe<'_>, pairs: usize) -> Verdict {
+    /// started a compaction. The first one is polled a given number of times, or a number that varies.
+    async fn overlap(
+        &mut self,
+        probe: Probe<'_>,
+        pairs: usize,
+        polls: Option<usize>,
+    ) -> Verdict {
         for turn in 0..pairs {
             let places = [1 + turn % 4, 5 + turn % 4];
             let mut records = Vec::new();
@@ -230,7 +250,7 @@ impl History {
             let [(one, before_one), (two, before_two)] = records.as_slice() else { continue };
             let first = probe.store.replace(one, before_one.version);
             let second = probe.store.replace(two, before_two.version);
-            let answers = overtaken(first, second, 1 + turn % 6).await;
+            let answers = overtaken(first, second, polls.unwrap_or(1 + turn % 6)).await;
             for ((place, (record, stored)), answer) in places.into_iter().zip(records).zip(answers)
             {
                 let version = answered("a replacement that overlaps another one", answer)?;
