@@ -27,7 +27,8 @@ pub(super) async fn changes_reach_every_handle(first: Probe<'_>, second: Probe<'
         drop(own);
         many(writer, &mut *feed, &mut existing, n + 10..n + 70).await?;
         dropped_reads_lose_nothing(writer, &mut *feed, &mut existing, n + 70).await?;
-        let (mut existing, first) = (Existing::insert(writer, n + 1_000..n + 1_100).await?, n + 1_000);
+        let (mut existing, first) =
+            (Existing::insert(writer, n + 1_000..n + 1_100).await?, n + 1_000);
         overlapping_writes_are_reported([writer, reader], &mut *feed, &mut existing, first).await?;
     }
     Ok(())

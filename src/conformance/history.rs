@@ -229,12 +229,7 @@ impl History {
 
     /// Makes writes of which one waits while another one, of another id, runs to its end. The first one may have
     /// started a compaction. The first one is polled a given number of times, or a number that varies.
-    async fn overlap(
-        &mut self,
-        probe: Probe<'_>,
-        pairs: usize,
-        polls: Option<usize>,
-    ) -> Verdict {
+    async fn overlap(&mut self, probe: Probe<'_>, pairs: usize, polls: Option<usize>) -> Verdict {
         for turn in 0..pairs {
             let places = [1 + turn % 4, 5 + turn % 4];
             let mut records = Vec::new();

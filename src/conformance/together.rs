@@ -28,7 +28,7 @@ fn record(n: u32) -> Result<Record, NotKept> {
         ..Sample::nth(n)
     };
     let record = sample.record()?;
-    Ok(if n % 2 == 0 { revoked(&record, Some("ops"), None) } else { record })
+    Ok(if n.is_multiple_of(2) { revoked(&record, Some("ops"), None) } else { record })
 }
 
 /// Sets one condition of a filter.

@@ -120,6 +120,9 @@ impl StoreFactory for Schemas {
     }
 }
 
+/// Four times the duration on a quiet machine, because other programs may use the processors as well.
+const MAX_DURATION: Duration = Duration::from_secs(360);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the programs of PostgreSQL; .ci/run installs them"]
 async fn postgres_store_keeps_every_promise() {
@@ -129,5 +132,5 @@ async fn postgres_store_keeps_every_promise() {
     let took = started.elapsed();
     println!("{report}\n{took:?}");
     assert_eq!((report.broken().count(), report.not_checked().count()), (0, 0));
-    assert!(took < Duration::from_secs(180), "the suite took {took:?}");
+    assert!(took < MAX_DURATION, "the suite took {took:?}");
 }

@@ -99,7 +99,8 @@ async fn changed_row_stops_no_other(
     };
     let name = if removes { "remove_many" } else { "replace_many" };
     let others = rows as usize - 1;
-    for (place, result) in each(name, rows as usize, results)?.into_iter().enumerate().take(others) {
+    for (place, result) in each(name, rows as usize, results)?.into_iter().enumerate().take(others)
+    {
         if let Err(StoreError::Conflict) = result {
             return broken(format!(
                 "while another row of {name} changed, row {place}, which no other call wrote, failed with \
