@@ -86,7 +86,9 @@ pub(super) async fn within<T>(longest: Duration, future: impl Future<Output = T>
         Poll::Pending if Instant::now() >= end => Poll::Ready(None),
         Poll::Pending => {
             let alarm: &mut Alarm = alarm.get_or_insert_with(|| Alarm::at(end));
-            alarm.wakes(cx)
+            alarm.set_waker(cx);
+            // The alarm may have rung before it had the waker.
+            if Instant::now() >= end { Poll::Ready(None) } else { Poll::Pending }
         }
     })
     .await
@@ -121,14 +123,14 @@ impl Alarm {
         Self { shared, thread: thread.map(|thread| thread.thread().clone()) }
     }
 
-    /// Wakes the task at the end. Without a thread, the task wakes itself in a loop.
-    fn wakes<T>(&self, cx: &Context<'_>) -> Poll<T> {
+    /// Sets the waker of the task that is woken at the end. Without a thread, the task wakes itself in a loop.
+    fn set_waker(&self, cx: &Context<'_>) {
         if self.thread.is_none() {
-            return again(cx);
+            thread::yield_now();
+            cx.waker().wake_by_ref();
         }
         let mut waker = self.shared.waker.lock().unwrap_or_else(PoisonError::into_inner);
         *waker = Some(cx.waker().clone());
-        Poll::Pending
     }
 }
 
@@ -164,6 +166,19 @@ pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
         match future.as_mut().poll(&mut cx) {
             Poll::Ready(ready) => return ready,
             Poll::Pending => thread::park(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn within_ends_if_the_alarm_rings_early() {
+        for micros in 0..2_000 {
+            let never = std::future::pending::<()>();
+            assert_eq!(block_on(within(Duration::from_micros(micros % 200), never)), None);
         }
     }
 }
