@@ -39,7 +39,7 @@ mod writes;
 use closing::{Closed, What};
 use flaws::Flaw;
 use futures_lite::future::block_on;
-use harness::{Correct, Factory, broken};
+use harness::{Correct, Factory, broken, expect_broken};
 use last_use::Untracked;
 use many::ManyRows;
 use many_settings::{Many, Setting};
@@ -57,7 +57,7 @@ macro_rules! flaws {
                 #[test]
                 #[ignore = "campaign: cargo xtask campaigns"]
                 fn $name() {
-                    table::expect_broken($flaw, Promise::$promise);
+                    expect_broken(&table::Tables($flaw), Promise::$promise);
                 }
             )+
         }
@@ -89,8 +89,7 @@ macro_rules! faults {
                 #[test]
                 #[ignore = "campaign: cargo xtask campaigns"]
                 fn $name() {
-                    let outcome = block_on(check(&Factory(|| $fault), Promise::$promise));
-                    assert!(matches!(outcome, Outcome::Broken { .. }), "{outcome}");
+                    expect_broken(&Factory(|| $fault), Promise::$promise);
                 }
             )+
         }

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_lite::future::yield_now;
-use service_tokens::conformance::{Outcome, Promise, StoreFactory, ThreadJob, check};
+use service_tokens::conformance::{Promise, StoreFactory, ThreadJob};
 use service_tokens::store::{BoxError, LastUsed, StoreError, Version};
 use service_tokens::{ListRequest, Page, Record, StoredRecord, TokenId, TokenStore};
 
-use super::harness::Answer;
+use super::harness::{Answer, expect_broken};
 use super::rows::{Rows, expect_kept, flawed};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

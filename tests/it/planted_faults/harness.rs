@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use service_tokens::conformance::{Promise, StoreFactory, run};
+use futures_lite::future::block_on;
+use service_tokens::conformance::{Outcome, Promise, StoreFactory, check, run};
 use service_tokens::store::{
     BoxError, Change, ChangeStream, Order, RecordRef, States, StoreError, Version,
 };
@@ -359,7 +360,7 @@ where
 pub(crate) fn broken<F: Fault + 'static>(
     fault: impl Fn() -> F + Send + Sync,
 ) -> Vec<(Promise, String)> {
-    let report = futures_lite::future::block_on(run(&Factory(&fault)));
+    let report = block_on(run(&Factory(&fault)));
     let untracked = !fault().tracks_last_used();
     for (promise, why) in report.not_checked() {
         let last_use = [
@@ -380,4 +381,18 @@ pub(crate) fn broken<F: Fault + 'static>(
         assert!(absent, "{promise} is not checked: {why}");
     }
     report.broken().map(|(promise, what)| (promise, what.to_owned())).collect()
+}
+
+/// Checks that the suite finds a fault under this promise. A race on threads also depends on the scheduler, so it has
+/// several attempts.
+pub(crate) fn expect_broken<F: StoreFactory>(factory: &F, promise: Promise) {
+    let on_threads = matches!(promise, Promise::ThreadsAgree | Promise::ManyAgreeOnThreads);
+    let mut outcome = block_on(check(factory, promise));
+    for _ in 0..if on_threads { 3 } else { 0 } {
+        if let Outcome::Broken { .. } = outcome {
+            return;
+        }
+        outcome = block_on(check(factory, promise));
+    }
+    assert!(matches!(outcome, Outcome::Broken { .. }), "{outcome}");
 }

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use service_tokens::conformance::{Outcome, Promise, StoreFactory, check};
+use service_tokens::conformance::{Promise, StoreFactory};
 use service_tokens::store::{BoxError, LastUsed, StoreError, Version};
 use service_tokens::{ListRequest, Page, Record, StoredRecord, TokenId, TokenStore};
 
-use super::harness::Answer;
+use super::harness::{Answer, expect_broken};
 use super::rows::{Rows, expect_kept, flawed};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use service_tokens::conformance::{Outcome, Promise, StoreFactory, ThreadJob, check, run};
+use service_tokens::conformance::{Promise, StoreFactory, ThreadJob, run};
 use service_tokens::store::{BoxError, LastUsed, StoreError, Version};
 use service_tokens::{Record, StoredRecord, TokenId};
 use tokio::sync::mpsc::UnboundedSender;
@@ -201,12 +201,6 @@ impl StoreFactory for Tables {
         std::thread::spawn(move || futures_lite::future::block_on(job));
         true
     }
-}
-
-/// Checks that the suite finds the flaw under this promise.
-pub(crate) fn expect_broken(flaw: Flaw, promise: Promise) {
-    let outcome = futures_lite::future::block_on(check(&Tables(flaw), promise));
-    assert!(matches!(outcome, Outcome::Broken { .. }), "{outcome}");
 }
 
 /// Returns the promises that a store with this flaw breaks.
