@@ -203,7 +203,7 @@ pub enum ManageError {
     /// Issuing was [paused](crate::TokenService::pause_issuing) after the [draft](crate::IssueDraft) was
     /// prepared, so its token is not returned. If it was stored, it is revoked. Prepare another draft when
     /// issuing has resumed.
-    #[error("issuing was paused after the token with the id {id} was prepared")]
+    #[error("issuing was paused after the token with the id {id} was prepared, so it is not valid")]
     PausedSincePrepared {
         /// The id.
         id: TokenId,

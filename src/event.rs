@@ -213,7 +213,8 @@ pub enum Event {
         /// The error's text.
         cause: String,
     },
-    /// A token was revoked.
+    /// A token was revoked. A new token that is revoked because its caller ended or because issuing was
+    /// paused has [`Failed`](Self::Failed) instead, because nobody received its secret.
     #[non_exhaustive]
     Revoked {
         /// The token's id.
@@ -487,8 +488,9 @@ pub enum Event {
     },
     /// This service resumed issuing.
     IssuingResumed,
-    /// A management operation failed, or its caller gave up before the end, so that it may have happened.
-    /// Bulk operations report that in their own events.
+    /// A management operation failed, or its caller gave up before the end, so that it may have happened. A
+    /// bulk operation emits it for each token whose revocation, suspension or resumption failed or is not
+    /// known, and reports its own failure in its own event.
     #[non_exhaustive]
     Failed {
         /// The operation that failed.

@@ -7,6 +7,10 @@
 /// queue, and the next call takes up to `max_ids` of the look-ups that wait. So the number of ids in a call
 /// follows the load, and a lone look-up never waits for others.
 ///
+/// A call that the store never answers holds its place until the requests that wait for it are dropped, and
+/// `max_calls` such calls stop all look-ups. So the store limits the time of each call and returns an error
+/// after it.
+///
 /// # Examples
 ///
 /// ```

@@ -23,6 +23,7 @@ behaviours! {
     bulk_resolves_lost_answer_of_partial_page,
     bulk_with_wrong_number_of_results_is_resolved,
     bulk_with_finds_of_wrong_number_fails_each,
+    bulk_reports_unknown_of_earlier_pass,
     unavailable_bulk_counts_acknowledged,
     bulk_executed_twice_changes_each_once,
     dropped_bulk_changes_whole_records,
@@ -232,6 +233,24 @@ pub(crate) async fn bulk_with_wrong_number_of_results_is_resolved(stores: Stores
             assert_eq!(network.calls(Method::FindMany), (1, 300), "{bulk:?}");
             bulk.check_events(&harness, 300);
         }
+    }
+}
+
+/// The answer for the first page is lost, and so is the reading after it. The second pass does not find the changed
+/// records.
+pub(crate) async fn bulk_reports_unknown_of_earlier_pass(stores: Stores) {
+    for bulk in ALL {
+        let harness = prepared(stores, bulk, 1_100).await;
+        harness.network().script(bulk.writes(), [Fate::Lost]);
+        harness.network().script(Method::FindMany, [Fate::Fewer(1)]);
+        let outcome = run(&harness, bulk).await.unwrap();
+        assert_eq!((outcome.done, outcome.failed, outcome.passes), (100, 1_000, 2), "{bulk:?}");
+        assert_eq!(outcome.failures.len(), 100);
+        for failure in &outcome.failures {
+            let error = &failure.error;
+            assert!(matches!(error, ManageError::Indeterminate { .. }), "{bulk:?}: {error:?}");
+        }
+        assert_eq!(bulk.left(&harness.store).await, 0);
     }
 }
 

@@ -30,9 +30,10 @@ pub struct BulkOutcome {
     pub done: u64,
     /// The number of passes, including one that did not reach its end.
     pub passes: u64,
-    /// The number of records that failed in the last pass. They may be unchanged; all others were
-    /// processed. A record fails if a newer program wrote it, if it is damaged, if other writes caused
-    /// conflicts again and again, or if the store's answer was lost and the result is unknown.
+    /// The number of records that failed in the last pass, and of those whose result has been unknown since
+    /// an earlier pass. They may be unchanged; all others were processed. A record fails if a newer program
+    /// wrote it, if it is damaged, if other writes caused conflicts again and again, or if the store's
+    /// answer was lost and the result is unknown.
     pub failed: u64,
     /// The first hundred of the failed records.
     pub failures: Vec<BulkFailure>,

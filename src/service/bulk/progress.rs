@@ -1,4 +1,9 @@
 //! The counts of a running bulk operation, and its one event.
+//!
+//! A record whose result is unknown may have been changed, and then no later pass finds it. So it remains among the
+//! failures until a pass finds it again. A record with another failure is found again in each pass.
+
+use std::collections::BTreeMap;
 
 use super::super::audit::GIVEN_UP;
 use super::super::records::Batch;
@@ -61,6 +66,10 @@ pub(super) struct Progress<'d, O: BulkOperation> {
     counts: BulkProgress,
     found_before_pass: u64,
     failures: Vec<BulkFailure>,
+    /// The records of this pass whose result is unknown.
+    unknown: Vec<TokenId>,
+    /// The records of earlier passes whose result is unknown, and which no pass found again.
+    unknown_before: BTreeMap<TokenId, Option<ManageError>>,
     ended: bool,
 }
 
@@ -80,6 +89,8 @@ impl<'d, O: BulkOperation> Progress<'d, O> {
             counts,
             found_before_pass: 0,
             failures: Vec::new(),
+            unknown: Vec::new(),
+            unknown_before: BTreeMap::new(),
             ended: false,
         }
     }
@@ -88,7 +99,12 @@ impl<'d, O: BulkOperation> Progress<'d, O> {
         self.counts.pass += 1;
         self.counts.failed = 0;
         self.found_before_pass = self.counts.found;
-        self.failures.clear();
+        self.unknown_before.extend(self.unknown.drain(..).map(|id| (id, None)));
+        for BulkFailure { id, error } in self.failures.drain(..) {
+            if let Some(before) = self.unknown_before.get_mut(&id) {
+                *before = Some(error);
+            }
+        }
     }
 
     /// Counts the result of one record. Returns the error if it does not concern this record alone.
@@ -101,6 +117,9 @@ impl<'d, O: BulkOperation> Progress<'d, O> {
             Err(error) if concerns_all(&error) => return Err(error),
             Err(error) => {
                 self.counts.failed += 1;
+                if let ManageError::Indeterminate { .. } = error {
+                    self.unknown.push(id);
+                }
                 if self.failures.len() < LISTED_FAILURES {
                     self.failures.push(BulkFailure { id, error });
                 }
@@ -108,6 +127,7 @@ impl<'d, O: BulkOperation> Progress<'d, O> {
             Ok(done) => self.counts.done += u64::from(done),
         }
         self.counts.found += 1;
+        self.unknown_before.remove(&id);
         Ok(())
     }
 
@@ -147,7 +167,12 @@ impl<'d, O: BulkOperation> Progress<'d, O> {
 
     fn outcome(&mut self) -> BulkOutcome {
         let BulkProgress { pass: passes, done, failed, .. } = self.counts;
-        BulkOutcome { done, passes, failed, failures: std::mem::take(&mut self.failures) }
+        let failed = failed + self.unknown_before.len() as u64;
+        let mut failures = std::mem::take(&mut self.failures);
+        let before = std::mem::take(&mut self.unknown_before).into_iter();
+        let before = before.filter_map(|(id, error)| Some(BulkFailure { id, error: error? }));
+        failures.extend(before.take(LISTED_FAILURES - failures.len()));
+        BulkOutcome { done, passes, failed, failures }
     }
 }
 

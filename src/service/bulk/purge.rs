@@ -143,7 +143,8 @@ impl<'t, S: TokenStore> Purge<'t, S> {
     /// found. If it changes before, it is checked again. A record that a newer program wrote is not
     /// removed but listed among the [failures](BulkOutcome::failures); use that program to purge it.
     /// The future may be dropped at any time, and another run continues. The whole operation emits one
-    /// [`Event::Purged`], also if it failed or was dropped.
+    /// [`Event::Purged`], also if it failed or was dropped. Its number does not include removals whose result
+    /// is not known, because the answer was lost or the future was dropped.
     ///
     /// # Errors
     ///

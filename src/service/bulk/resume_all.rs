@@ -176,8 +176,9 @@ impl<'t, S: TokenStore> ResumeAll<'t, S> {
     /// found again, so another run continues with the rest.
     ///
     /// Each resumption emits [`Event::Resumed`], and the whole operation emits one [`Event::ResumedAll`],
-    /// also if it failed or was dropped. It waits for a slow event sink, so that no event is lost. A token
-    /// that does not match any more at its turn has no event.
+    /// also if it failed or was dropped. A resumption whose result is not known, because the answer was lost
+    /// or the future was dropped, emits [`Event::Failed`] with the id instead. The operation waits for a slow
+    /// event sink, so that no event is lost. A token that does not match any more at its turn has no event.
     ///
     /// # Errors
     ///

@@ -69,7 +69,8 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     /// revoked or purged.
     ///
     /// When it has returned, no descendant in this view is live. A token that a live descendant issues
-    /// while it runs is either found or not issued. A token is live as for
+    /// while it runs is either found or not issued. The record of a [draft](crate::IssueDraft) that is stored
+    /// later has a secret that nobody received, and its confirmation revokes it. A token is live as for
     /// [`revoke_all`](Self::revoke_all), also after a clock error.
     ///
     /// An id without a record is not an error, because its descendants may still exist.
@@ -178,8 +179,10 @@ impl<'t, S: TokenStore> RevokeAll<'t, S> {
     /// continues with the rest.
     ///
     /// Each revocation emits [`Event::Revoked`], and the whole operation emits one
-    /// [`Event::RevokedAll`], also if it failed or was dropped. It waits for a slow event sink, so that
-    /// no event is lost.
+    /// [`Event::RevokedAll`], also if it failed or was dropped. A revocation whose result is not known,
+    /// because the answer was lost or the future was dropped, emits [`Event::Failed`] with the id instead. It
+    /// may have happened, and then a later run does not find it. The operation waits for a slow event sink, so
+    /// that no event is lost.
     ///
     /// # Errors
     ///

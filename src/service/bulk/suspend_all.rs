@@ -212,8 +212,9 @@ impl<'t, S: TokenStore> SuspendAll<'t, S> {
     /// it suspends all tokens again.
     ///
     /// Each suspension emits [`Event::Suspended`], and the whole operation emits one
-    /// [`Event::SuspendedAll`], also if it failed or was dropped. It waits for a slow event sink, so that
-    /// no event is lost.
+    /// [`Event::SuspendedAll`], also if it failed or was dropped. A suspension whose result is not known,
+    /// because the answer was lost or the future was dropped, emits [`Event::Failed`] with the id instead. The
+    /// operation waits for a slow event sink, so that no event is lost.
     ///
     /// # Errors
     ///
