@@ -214,7 +214,7 @@ pub enum Event {
         cause: String,
     },
     /// A token was revoked. A new token that is revoked because its caller ended or because issuing was
-    /// paused has [`Failed`](Self::Failed) instead, because nobody received its secret.
+    /// paused has [`Failed`](Self::Failed) instead, because its secret was never returned.
     #[non_exhaustive]
     Revoked {
         /// The token's id.

@@ -70,7 +70,7 @@ impl<'s, S: TokenStore, V> Tokens<'s, S, V> {
     ///
     /// When it has returned, no descendant in this view is live. A token that a live descendant issues
     /// while it runs is either found or not issued. The record of a [draft](crate::IssueDraft) that is stored
-    /// later has a secret that nobody received, and its confirmation revokes it. A token is live as for
+    /// later has a secret that was never returned, and its confirmation revokes it. A token is live as for
     /// [`revoke_all`](Self::revoke_all), also after a clock error.
     ///
     /// An id without a record is not an error, because its descendants may still exist.

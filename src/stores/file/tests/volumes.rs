@@ -3,20 +3,26 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::model::{Model, Step};
 use super::*;
 use crate::store::{StoreError, TokenStore, Version};
 use crate::stores::file::OpenError;
 
+/// Held by each test. A program that another test starts has the open files of this process for a moment, so a file
+/// system would stay full after its ballast was removed.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// A separate file system in memory.
-struct Tmpfs(Place);
+struct Tmpfs(Place, #[expect(dead_code, reason = "held until the end")] MutexGuard<'static, ()>);
 
 impl Tmpfs {
     fn mount(size: &str) -> Self {
+        let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let place = Place::new();
         run("mount", &["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"], &place);
-        Self(place)
+        Self(place, guard)
     }
 
     fn remount(&self, how: &str) {
