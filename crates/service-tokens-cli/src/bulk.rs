@@ -65,7 +65,8 @@ impl BulkArgs {
                 stdio::require_stdout()?;
                 settings.open(Access::Read)
             }
-            false => settings.open(Access::Write),
+            false if self.words.verb == "resume" => settings.open(Access::Write),
+            false => settings.open(Access::Revoke),
         }
     }
 
