@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
+use service_tokens::event::Operation;
 use service_tokens::{Event, EventSink};
 
 use crate::file_kind::{self, Kind};
@@ -242,11 +243,17 @@ impl EventSink for EventsFile {
 impl Results {
     fn add(&mut self, event: &Event) {
         let (changed, failed) = match event {
-            Event::Failed { .. } | Event::Repeated { operation: Some(_), .. } => (false, true),
-            Event::AlreadyRevoked { .. }
+            // Looking up a token is no change. `import` does it to find its own ids.
+            Event::Failed {
+                operation: Operation::Get | Operation::List | Operation::Count,
+                ..
+            }
+            | Event::AlreadyRevoked { .. }
             | Event::AlreadySuspended { .. }
             | Event::NotSuspended { .. }
-            | Event::AlreadyImported { .. } => (false, false),
+            | Event::AlreadyImported { .. }
+            | Event::LeakReported { .. } => (false, false),
+            Event::Failed { .. } | Event::Repeated { operation: Some(_), .. } => (false, true),
             Event::RevokedAll { revoked: done, failed, stopped, .. }
             | Event::SuspendedAll { suspended: done, failed, stopped, .. }
             | Event::ResumedAll { resumed: done, failed, stopped, .. }
