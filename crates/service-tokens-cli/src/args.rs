@@ -138,7 +138,7 @@ impl Args {
             "version" => return Err(Exit::Help(VERSION)),
             "file" => self.set_path(&mut settings.file)?,
             "events" => {
-                let path = PathBuf::from(self.raw_value()?);
+                let path = self.path()?;
                 self.set_events(&mut settings.events, EventsOption::File(path))?;
             }
             "no-events" => {
@@ -185,9 +185,19 @@ impl Args {
 
     /// Reads the value of an option that is a path. It need not be UTF-8.
     pub(crate) fn set_path(&mut self, slot: &mut Option<PathBuf>) -> Result<(), Exit> {
-        match slot.replace(self.raw_value()?.into()) {
+        match slot.replace(self.path()?) {
             None => Ok(()),
             Some(_) => Err(self.usage_error(&format!("--{} is given twice", self.option))),
+        }
+    }
+
+    fn path(&mut self) -> Result<PathBuf, Exit> {
+        match self.raw_value()? {
+            // A variable of the shell that is not set.
+            path if path.is_empty() => {
+                Err(self.usage_error(&format!("--{} must not be empty", self.option)))
+            }
+            path => Ok(path.into()),
         }
     }
 

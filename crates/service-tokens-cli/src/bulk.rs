@@ -26,6 +26,8 @@ pub(crate) struct Words {
     pub(crate) found_without_filter: &'static str,
     /// The answer if no token is found.
     pub(crate) none: &'static str,
+    /// The access to the file that the change needs.
+    pub(crate) access: Access,
 }
 
 /// The options of a bulk verb that changes all tokens that match filters.
@@ -65,7 +67,7 @@ impl BulkArgs {
                 stdio::require_stdout()?;
                 settings.open(Access::Read)
             }
-            false => settings.open(Access::Write),
+            false => settings.open(self.words.access),
         }
     }
 
@@ -78,7 +80,7 @@ impl BulkArgs {
         count: u64,
         notes: &str,
     ) -> Result<bool, Exit> {
-        let Words { verb, found, found_without_filter, none } = self.words;
+        let Words { verb, found, found_without_filter, none, .. } = self.words;
         let doubt = match count > 0 && self.filters.is_by_clock() {
             true => clock_check::ahead(service, MAX_QUIET)?,
             false => None,

@@ -39,7 +39,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     }
     let id = args.id()?;
 
-    let service = args.settings.open(Access::Write)?;
+    let service = args.settings.open(Access::Revoke)?;
     let view = service.all_owners();
     let created_at = match created_at {
         Some(created_at) => created_at,

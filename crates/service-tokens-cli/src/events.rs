@@ -6,7 +6,7 @@
 //! - The file is opened before anything is changed, and synced before a success is reported. If it cannot be
 //!   written after the change, the events go to standard error, and the program ends with a status of its own.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,11 +14,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
+use service_tokens::event::Operation;
 use service_tokens::{Event, EventSink};
 
-use crate::exit::Exit;
 use crate::file_kind::{self, Kind};
 use crate::json::escape_invisible;
+use crate::new_file::{self, Temporary};
 use crate::output::{exact_time, note, visible};
 
 /// The number of lines after which the file is synced, so that a power failure during a bulk operation loses the
@@ -58,28 +59,40 @@ impl EventsOption {
 #[derive(Debug, Clone)]
 pub(crate) struct EventsFile {
     path: PathBuf,
-    /// Whether this program created the file.
-    created: bool,
     state: Arc<Mutex<State>>,
     /// The values that each line has in addition to those of the event.
     context: Arc<Context>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
-    file: File,
+    /// The file, or `None` if it could not be opened.
+    file: Option<File>,
+    /// Whether this program created the file.
+    created: bool,
+    /// The temporary name of a file that this program created, until it is put in place.
+    temporary: Option<Temporary>,
     /// The length of the file at the last sync, or when it was opened.
     synced: u64,
     /// Whether the file ends within a line, so that the next line needs a line break before it.
     cut: bool,
     /// The number of lines since the last sync.
     unsynced: u64,
-    /// The first error of a write. No further line is written after it.
+    /// The first error of opening or writing. No further line is written after it.
     error: Option<io::Error>,
     /// The lines that could not be written.
     unwritten: Vec<String>,
     /// The number of events that never reached this sink, because more were emitted than it received in time.
     lost: u64,
+    /// The results in the events since the last message about unwritten ones.
+    results: Results,
+}
+
+/// The results of operations, as their events have them.
+#[derive(Debug, Default, Clone, Copy)]
+struct Results {
+    changed: bool,
+    failed: bool,
 }
 
 #[derive(Debug)]
@@ -89,50 +102,60 @@ struct Context {
 }
 
 impl EventsFile {
-    /// Opens the file, and creates it for the user of this program alone. `by` is for events that have no such
-    /// field.
-    pub(crate) fn open(path: &Path, by: Option<String>) -> Result<Self, Exit> {
-        let refused = |reason: &dyn std::fmt::Display| {
-            Exit::Failed(format!(
-                "the events file {} cannot be opened: {reason}: nothing was changed\n\
-                 hint: --events FILE sets another file, and --no-events writes none",
-                path.display()
-            ))
-        };
-        let (file, created) = open(path).map_err(|error| refused(&error))?;
-        let length = file.metadata().map_err(|error| refused(&error))?.len();
-        let cut = ends_within_line(&file, length).map_err(|error| refused(&error))?;
-        let (error, unwritten) = (None, Vec::new());
-        let state = State { file, synced: length, cut, unsynced: 0, error, unwritten, lost: 0 };
-        let context = Context { operator: operator(), by };
-        Ok(Self {
-            path: path.to_owned(),
-            created,
-            state: Arc::new(Mutex::new(state)),
-            context: Arc::new(context),
-        })
+    /// Opens the file. A file that is missing is created under a temporary name for the user of this program
+    /// alone, until it is put in place. `by` is for events that have no such field.
+    pub(crate) fn open(path: &Path, by: Option<String>) -> io::Result<Self> {
+        Ok(Self::new(path, by, State::open(path)?))
     }
 
-    /// Gives a file that this program created the owner, the group and the mode of the token file.
-    pub(crate) fn belong_to(&self, tokens: &Path) {
-        if !self.created {
-            return;
+    /// Returns an events file that shows all its events at the end, because opening it failed.
+    pub(crate) fn unopened(path: &Path, by: Option<String>, error: io::Error) -> Self {
+        Self::new(path, by, State { error: Some(error), ..State::default() })
+    }
+
+    fn new(path: &Path, by: Option<String>, state: State) -> Self {
+        let context = Context { operator: operator(), by };
+        let state = Arc::new(Mutex::new(state));
+        Self { path: path.to_owned(), state, context: Arc::new(context) }
+    }
+
+    /// Gives a file that this program created the owner, the group and the mode of the token file, and then its
+    /// name. Returns whether it did.
+    ///
+    /// A user who cannot give files away may share the token file with its owner through the group. Then the
+    /// events file gets the group and the mode, so that no user of the group is locked out.
+    pub(crate) fn put_in_place(&self, tokens: &Path) -> io::Result<bool> {
+        let mut state = self.lock();
+        let State { file: Some(file), temporary: Some(temporary), .. } = &*state else {
+            return Ok(false);
+        };
+        let not_given = file_kind::share_access(tokens, file).map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("it cannot have the owner, group and mode of the token file: {error}"),
+            )
+        })?;
+        match temporary.put_in_place(&self.path) {
+            // Another program created it at the same time.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                *state = State::open_existing(&self.path)?;
+                return Ok(false);
+            }
+            placed => placed?,
         }
-        if let Err(error) = file_kind::copy_access(tokens, &self.lock().file) {
+        state.temporary = None;
+        if let Some(error) = not_given {
             note(format_args!(
-                "The events file {} could not be given the owner, group and mode of the token file, so only the \
-                 user of this command can read it: {error}",
+                "warning: the events file {} has the group and mode of the token file, but could not be given \
+                 its owner: {error}",
                 self.path.display()
             ));
         }
+        Ok(true)
     }
 
-    /// Removes the file if this program created it and wrote no line to it.
-    pub(crate) fn discard(&self) {
-        let is_empty = self.lock().file.metadata().is_ok_and(|file| file.len() == 0);
-        if self.created && is_empty {
-            let _ = fs::remove_file(&self.path);
-        }
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Syncs the lines so far. Writes those that cannot be in the file to standard error. `delivered` says
@@ -142,13 +165,13 @@ impl EventsFile {
             // A write hangs, for example on a network file system, and it would block this one too.
             UNWRITTEN.store(true, Ordering::Relaxed);
             note(format_args!(
-                "service-tokens: the changes are in effect, but writing their events to {} hangs",
+                "service-tokens: writing the events of this command to {} hangs",
                 self.path.display(),
             ));
             return;
         }
         let mut state = self.lock();
-        self.sync(&mut state);
+        state.sync(&self.path);
         let lost = std::mem::take(&mut state.lost);
         if delivered && lost == 0 && state.unwritten.is_empty() {
             return;
@@ -159,46 +182,23 @@ impl EventsFile {
             (None, false) => "it accepts no more lines in time".into(),
             (None, true) => format!("{lost} events came faster than they could be written"),
         };
+        let subject = match std::mem::take(&mut state.results) {
+            _ if lost > 0 => "the events of this command",
+            Results { changed: true, failed: false } => {
+                "the changes are in effect, but their events"
+            }
+            Results { changed: true, failed: true } => {
+                "some changes are in effect and others failed, and their events"
+            }
+            Results { changed: false, .. } => "the events of this command",
+        };
         note(format_args!(
-            "service-tokens: the changes are in effect, but their events could not be written to {}: {reason}\n\
+            "service-tokens: {subject} could not be written to {}: {reason}\n\
              hint: append these lines to your event log:",
             self.path.display(),
         ));
         for line in std::mem::take(&mut state.unwritten) {
             note(line);
-        }
-    }
-
-    /// Syncs the lines so far.
-    fn sync(&self, state: &mut State) {
-        if state.unsynced == 0 || state.error.is_some() {
-            return;
-        }
-        state.unsynced = 0;
-        match self.sync_file(&state.file) {
-            Ok(length) => state.synced = length,
-            Err(error) => {
-                // It is unknown which of the lines since the last sync are on the disk, so all are shown.
-                let (synced, mut bytes) = (state.synced, Vec::new());
-                let _ = state.file.seek(SeekFrom::Start(synced));
-                let _ = state.file.read_to_end(&mut bytes);
-                state.unwritten =
-                    String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();
-                state.error = Some(error);
-            }
-        }
-    }
-
-    /// Syncs the file, which must still have a name, and returns its length. Lines in a file that was deleted
-    /// are lost.
-    fn sync_file(&self, file: &File) -> io::Result<u64> {
-        file.sync_data()?;
-        if self.created {
-            file_kind::sync_folder(&self.path)?;
-        }
-        match file_kind::has_name(file)? {
-            true => Ok(file.metadata()?.len()),
-            false => Err(io::Error::other("the file was deleted while this command ran")),
         }
     }
 
@@ -235,54 +235,122 @@ impl EventSink for EventsFile {
             Event::Repeated { count, .. } => state.lost += count,
             _ => {}
         }
-        if state.error.is_none() {
-            let text = format!("{}{line}\n", if state.cut { "\n" } else { "" });
-            match state.file.write_all(text.as_bytes()) {
+        state.results.add(event);
+        state.append(line, &self.path);
+    }
+}
+
+impl Results {
+    fn add(&mut self, event: &Event) {
+        let (changed, failed) = match event {
+            // Looking up a token is no change. `import` does it to find its own ids.
+            Event::Failed {
+                operation: Operation::Get | Operation::List | Operation::Count,
+                ..
+            }
+            | Event::AlreadyRevoked { .. }
+            | Event::AlreadySuspended { .. }
+            | Event::NotSuspended { .. }
+            | Event::AlreadyImported { .. }
+            | Event::LeakReported { .. } => (false, false),
+            Event::Failed { .. } | Event::Repeated { operation: Some(_), .. } => (false, true),
+            Event::RevokedAll { revoked: done, failed, stopped, .. }
+            | Event::SuspendedAll { suspended: done, failed, stopped, .. }
+            | Event::ResumedAll { resumed: done, failed, stopped, .. }
+            | Event::Purged { purged: done, failed, stopped, .. } => {
+                (*done > 0, *failed > 0 || stopped.is_some())
+            }
+            _ => (true, false),
+        };
+        self.changed |= changed;
+        self.failed |= failed;
+    }
+}
+
+impl State {
+    fn open(path: &Path) -> io::Result<Self> {
+        // Opening a pipe would wait for a reader, and a device retains nothing.
+        match file_kind::of(path)? {
+            Kind::File => Self::open_existing(path),
+            Kind::Missing => {
+                let mut options = OpenOptions::new();
+                options.read(true).append(true);
+                let (file, temporary) = new_file::create_near(path, &mut options)?;
+                let (file, temporary) = (Some(file), Some(Temporary(temporary)));
+                Ok(Self { file, temporary, created: true, ..Self::default() })
+            }
+            other => Err(io::Error::other(format!("it is {other} and not a regular file"))),
+        }
+    }
+
+    fn open_existing(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).append(true).open(path)?;
+        // A link that replaced the file after the check leads to another one.
+        if !file_kind::is_same(&file, path)? {
+            return Err(io::Error::other("it was replaced while it was opened"));
+        }
+        let synced = file.metadata()?.len();
+        let cut = ends_within_line(&file, synced)?;
+        Ok(Self { file: Some(file), synced, cut, ..Self::default() })
+    }
+
+    /// Appends the line, or adds it to the unwritten ones.
+    fn append(&mut self, line: String, path: &Path) {
+        if let (Some(file), None) = (&mut self.file, &self.error) {
+            let text = format!("{}{line}\n", if self.cut { "\n" } else { "" });
+            match file.write_all(text.as_bytes()) {
                 Ok(()) => {
-                    state.cut = false;
-                    state.unsynced += 1;
+                    self.cut = false;
+                    self.unsynced += 1;
                 }
                 Err(error) => {
                     // Lines that were written before are not lost, but a sync may fail too.
-                    self.sync(&mut state);
-                    state.error.get_or_insert(error);
+                    self.sync(path);
+                    self.error.get_or_insert(error);
                 }
             }
-            if state.unsynced >= MAX_UNSYNCED {
-                self.sync(&mut state);
+            if self.unsynced >= MAX_UNSYNCED {
+                self.sync(path);
                 return;
             }
         }
-        if state.error.is_some() {
-            state.unwritten.push(line);
+        if self.error.is_some() {
+            self.unwritten.push(line);
+        }
+    }
+
+    /// Syncs the lines so far.
+    fn sync(&mut self, path: &Path) {
+        if self.unsynced == 0 || self.error.is_some() {
+            return;
+        }
+        let Some(file) = &mut self.file else { return };
+        self.unsynced = 0;
+        match sync_file(file, path, self.created) {
+            Ok(length) => self.synced = length,
+            Err(error) => {
+                // It is unknown which of the lines since the last sync are on the disk, so all are shown.
+                let mut bytes = Vec::new();
+                let _ = file.seek(SeekFrom::Start(self.synced));
+                let _ = file.read_to_end(&mut bytes);
+                self.unwritten =
+                    String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();
+                self.error = Some(error);
+            }
         }
     }
 }
 
-fn open(path: &Path) -> io::Result<(File, bool)> {
-    // Opening a pipe would wait for a reader, and a device retains nothing.
-    match file_kind::of(path)? {
-        Kind::File => {
-            let file = OpenOptions::new().read(true).append(true).open(path)?;
-            // A link that replaced the file after the check leads to another one.
-            match file_kind::is_same(&file, path)? {
-                true => Ok((file, false)),
-                false => Err(io::Error::other("it was replaced while it was opened")),
-            }
-        }
-        Kind::Missing => {
-            let mut options = OpenOptions::new();
-            options.read(true).append(true).create_new(true);
-            file_kind::for_user_alone(&mut options);
-            match options.open(path) {
-                Ok(file) => Ok((file, true)),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                    Err(io::Error::other("it was created by another program at the same time"))
-                }
-                Err(error) => Err(error),
-            }
-        }
-        other => Err(io::Error::other(format!("it is {other} and not a regular file"))),
+/// Syncs the file, which must still have a name, and returns its length. Lines in a file that was deleted
+/// are lost.
+fn sync_file(file: &File, path: &Path, created: bool) -> io::Result<u64> {
+    file.sync_data()?;
+    if created {
+        file_kind::sync_folder(path)?;
+    }
+    match file_kind::has_name(file)? {
+        true => Ok(file.metadata()?.len()),
+        false => Err(io::Error::other("the file was deleted while this command ran")),
     }
 }
 

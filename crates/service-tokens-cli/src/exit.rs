@@ -16,7 +16,7 @@ const USAGE: u8 = 2;
 
 const ROWS_REFUSED: u8 = 3;
 
-/// The status of a command whose changes are in effect, and whose events could not be written.
+/// The status of a command of which every change is in effect, and whose events could not be written.
 pub(crate) const EVENTS_UNWRITTEN: u8 = 4;
 
 const UNKNOWN_VALUE: u8 = 5;

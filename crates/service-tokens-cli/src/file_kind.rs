@@ -40,12 +40,27 @@ pub(crate) fn of(path: &Path) -> io::Result<Kind> {
     }
 }
 
-/// Returns the path of the file with this suffix, next to a file or to the target of a link.
+/// The maximum number of links on the path to a missing file. The file store has the same limit.
+const MAX_LINKS: usize = 16;
+
+/// Returns the path of the file with this suffix, next to a file or to the target of a link. The target may be
+/// missing.
 pub(crate) fn next_to(path: &Path, suffix: &str) -> PathBuf {
-    let target = fs::canonicalize(path);
-    let mut name = OsString::from(target.as_deref().unwrap_or(path));
+    let mut name = OsString::from(target(path));
     name.push(suffix);
     name.into()
+}
+
+fn target(path: &Path) -> PathBuf {
+    if let Ok(target) = fs::canonicalize(path) {
+        return target;
+    }
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = path.parent().map_or_else(|| target.clone(), |folder| folder.join(&target));
+    }
+    path
 }
 
 #[cfg(unix)]
@@ -78,6 +93,19 @@ mod unix {
         options.mode(0o600);
     }
 
+    /// Sets the mode of an open file so that only its owner can read and write it.
+    pub(crate) fn set_for_user_alone(file: &File) -> io::Result<()> {
+        set_mode(file, 0o600)
+    }
+
+    /// Sets the permission bits if they differ. Some file systems refuse to set any.
+    fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+        if file.metadata()?.mode() & 0o777 == mode {
+            return Ok(());
+        }
+        file.set_permissions(fs::Permissions::from_mode(mode))
+    }
+
     /// Gives an open file the owner, the group and the mode of another file. The mode comes last, so that no
     /// other user can read the file in between.
     pub(crate) fn copy_access(from: &Path, to: &File) -> io::Result<()> {
@@ -85,7 +113,25 @@ mod unix {
         if (from.uid(), from.gid()) != (present.uid(), present.gid()) {
             fchown(to, Some(from.uid()), Some(from.gid()))?;
         }
-        to.set_permissions(fs::Permissions::from_mode(from.mode() & 0o777))
+        set_mode(to, from.mode() & 0o777)
+    }
+
+    /// Gives an open file the access of another file as far as this user may. If it cannot have the owner, it
+    /// gets the group and the mode, and the error is returned as `Ok(Some)`. It is an error if users who may
+    /// write the other file through its group or as any user could not write this one.
+    pub(crate) fn share_access(from: &Path, to: &File) -> io::Result<Option<io::Error>> {
+        let Err(error) = copy_access(from, to) else { return Ok(None) };
+        let (from, present) = (fs::metadata(from)?, to.metadata()?);
+        let has_group = present.gid() == from.gid() || fchown(to, None, Some(from.gid())).is_ok();
+        let (mode, others) = (from.mode() & 0o777, from.mode() & 0o007);
+        // Another group must not get more rights than all users have.
+        let mode = if has_group { mode } else { (mode & 0o707) | (others << 3) };
+        let is_shared = others & 0o006 == 0o006 || (has_group && mode & 0o060 == 0o060);
+        if !is_shared {
+            return Err(error);
+        }
+        set_mode(to, mode)?;
+        Ok(Some(error))
     }
 
     /// Returns the number of the user of this program, on systems with `/proc`.
@@ -136,8 +182,16 @@ mod other {
 
     pub(crate) fn for_user_alone(_: &mut OpenOptions) {}
 
+    pub(crate) fn set_for_user_alone(_: &File) -> io::Result<()> {
+        Ok(())
+    }
+
     pub(crate) fn copy_access(_: &Path, _: &File) -> io::Result<()> {
         Ok(())
+    }
+
+    pub(crate) fn share_access(_: &Path, _: &File) -> io::Result<Option<io::Error>> {
+        Ok(None)
     }
 
     pub(crate) fn user_of_process() -> Option<u32> {

@@ -106,13 +106,14 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
             _ => return Err(args.unknown_option(&option)),
         }
     }
-    let [path] = args.operands(["ROWS.csv"])?;
+    let [path] = args.operands(["ROWS.csv"])?.map(str::to_owned);
+    args.settings.rows = Some(path.clone().into());
     let hash = hash(&args)?;
     stdio::require_stderr_for_report()?;
     // Errors of the other options are found before the rows are read.
     let in_memory = args.settings.build(MemoryStore::new())?;
     let exists = args.settings.path()?.exists();
-    let rows = read(&text(path)?, hash, &defaults).map_err(Exit::Failed)?;
+    let rows = read(&text(&path)?, hash, &defaults).map_err(Exit::Failed)?;
     let Rows { imports: rows, repeated, refused } = rows;
     let mut report = Report { repeated, refused, ..Report::default() };
 

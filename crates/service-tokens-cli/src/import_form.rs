@@ -1,6 +1,7 @@
 //! The option `--import-form`, which describes the credentials of an older system.
 
 use std::fs;
+use std::path::PathBuf;
 
 use service_tokens::digest::KeyId;
 use service_tokens::import::{Characters, ImportDigest, ImportForm};
@@ -10,6 +11,8 @@ use service_tokens::import::{Characters, ImportDigest, ImportForm};
 pub(crate) struct FormOption {
     pub(crate) form: ImportForm,
     pub(crate) hash: Hash,
+    /// The file with the HMAC key.
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 /// A hash of an older system.
@@ -96,7 +99,7 @@ pub(crate) fn parse(number: usize, text: &str) -> Result<FormOption, String> {
     if allow_guessing {
         form = form.allow_guessing_from_ids();
     }
-    Ok(FormOption { form, hash })
+    Ok(FormOption { form, hash, key_file: key_file.map(PathBuf::from) })
 }
 
 fn form() -> String {

@@ -33,9 +33,11 @@ mod issue;
 mod json;
 mod lines;
 mod list;
+mod new_file;
 mod out_file;
 mod outcome;
 mod output;
+mod own_files;
 mod progress;
 mod prompt;
 mod purge;
@@ -101,7 +103,9 @@ Options for every verb:
                           line of JSON (default: the path of the token file
                           with .events.jsonl after it). A new file gets the
                           owner, group and mode of the token file. If the file
-                          cannot be opened, nothing is changed
+                          cannot be opened, nothing is changed. Without this
+                          option, verbs that revoke or suspend continue then,
+                          show their events and end with status 4
   --no-events             write no events
   --prefix PREFIX         the service's prefix (default: acme_live)
   --accept-prefix PREFIX  also accept this older prefix; repeatable
@@ -140,12 +144,14 @@ to the file of --out. All other information is on standard error.
 
 Exit status:
   0   success
-  1   refused, not found, cancelled or failed, or output was lost; for `verify`,
-      at least one line was not accepted
+  1   refused, not found, cancelled or failed, for several tokens also if that
+      is true for one of them, or output was lost; for `verify`, at least one
+      line was not accepted
   2   the command line is wrong; no file was opened
   3   for `import`, at least one row was refused
-  4   the changes are in effect, but their events could not be written. They are
-      on standard error
+  4   every change that was asked for is in effect, but events could not be
+      written. They are on standard error. If a change was refused too, the
+      status is 1 or 3
   5   nothing was changed, because no record has the value of a filter, such as
       an owner or a type with a typing error; for `replay-revocations`, because
       no id has a record
@@ -184,9 +190,10 @@ const VERBS: &[Verb] = &[
 
 fn main() -> ExitCode {
     let status = run().map_or_else(Exit::report, |()| 0);
+    // A status of its own for lost events must not hide that a change was refused.
     ExitCode::from(match status {
-        _ if events::are_unwritten() => exit::EVENTS_UNWRITTEN,
         0 if output::are_notes_lost() => exit::FAILED,
+        0 if events::are_unwritten() => exit::EVENTS_UNWRITTEN,
         status => status,
     })
 }

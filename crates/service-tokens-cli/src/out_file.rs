@@ -4,21 +4,22 @@
 //! temporary file exists, and has the space for the token, before anything is changed. So a refusal of any
 //! kind leaves an earlier token in the file as it is.
 
-use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process;
 
 use futures_lite::future::block_on;
 use service_tokens::steps::ParsedToken;
 use service_tokens::store::States;
 use service_tokens::{FileStore, ManageError, TokenId, TokenService};
 
+use crate::events::EventsOption;
 use crate::exit::Exit;
 use crate::file_kind::{self, Kind};
+use crate::new_file;
 use crate::output::{description, note};
+use crate::own_files;
 use crate::settings::Settings;
 
 /// The number of bytes that are reserved. A token is shorter.
@@ -57,9 +58,10 @@ impl OutFile {
             )));
         }
         if is_in_use(path, settings)? {
-            return Err(refused(&"this file belongs to the tool"));
+            return Err(refused(&"this file belongs to the tool or to a token file"));
         }
-        let (file, temporary) = create_near(path).map_err(|error| refused(&error))?;
+        let (file, temporary) = new_file::create_near(path, OpenOptions::new().write(true))
+            .map_err(|error| refused(&error))?;
         let (path_of_file, temporary) = (path.to_owned(), Some(temporary));
         let mut out = Self { path: path_of_file, file, temporary, present: None };
         if kind == Kind::File {
@@ -154,41 +156,14 @@ fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Creates an empty file in the same folder, which only the user of this program can read.
-fn create_near(path: &Path) -> io::Result<(File, PathBuf)> {
-    let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    file_kind::for_user_alone(&mut options);
-    for number in 0..100 {
-        let mut temporary = OsString::from(".");
-        temporary.push(name);
-        temporary.push(format!(".{}-{number}.tmp", process::id()));
-        let temporary = path.with_file_name(temporary);
-        match options.open(&temporary) {
-            Ok(file) => return Ok((file, temporary)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(ErrorKind::AlreadyExists.into())
-}
-
-/// Returns whether the path is that of the token file, or of a file next to it.
+/// Returns whether the path leads to a file of a store, to an events file or to another file of this command.
 fn is_in_use(path: &Path, settings: &Settings) -> Result<bool, Exit> {
     let tokens = settings.path()?;
-    let mut used = vec![
-        tokens.clone(),
-        file_kind::next_to(&tokens, ".lock"),
-        file_kind::next_to(&tokens, ".compacting"),
-    ];
-    used.extend(settings.events.path(&tokens));
-    Ok(used.iter().any(|used| file_kind::are_same(used, path) || place(used) == place(path)))
-}
-
-/// Returns the path with a canonical folder. The file itself may be missing.
-fn place(path: &Path) -> Option<PathBuf> {
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
-    Some(folder.join(path.file_name()?))
+    // Also with --no-events, because the file has the events of earlier commands.
+    let default = EventsOption::NextToTokens.path(&tokens);
+    let events = default.into_iter().chain(settings.events.path(&tokens));
+    let mut others = events.chain(settings.key_files().cloned());
+    Ok(own_files::belongs_to_store(path, &tokens)
+        || own_files::is_events_of_journal(path)
+        || others.any(|other| own_files::is_at(path, &other)))
 }

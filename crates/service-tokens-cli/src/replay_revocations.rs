@@ -77,20 +77,21 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
             _ => return Err(args.unknown_option(&option)),
         }
     }
-    let files = args.files("FILE")?;
+    let files = args.files("FILE")?.to_vec();
     if files.iter().any(|file| file == "-") && expected.is_none() && !dry_run {
         return Err(args.usage_error(
             "- needs --yes-revoke, because standard input holds the events and no answer",
         ));
     }
+    args.settings.reads_events = true;
     if dry_run {
         stdio::require_stdout()?;
     }
     let mut found = Found::default();
-    for file in files {
+    for file in &files {
         found.read(file)?;
     }
-    let service = args.settings.open(if dry_run { Access::Read } else { Access::Write })?;
+    let service = args.settings.open(if dry_run { Access::Read } else { Access::Revoke })?;
     let (live, missing) = found.compare(&service)?;
 
     list(&found.unreadable, "is not an event, and may be a revocation that was cut");

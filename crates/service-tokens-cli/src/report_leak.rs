@@ -89,7 +89,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     stdio::require_stdout()?;
     let mut input = Lines::new(io::stdin().lock());
     input.wait().map_err(Exit::input)?;
-    let access = if action == LeakAction::Report { Access::Read } else { Access::Write };
+    let access = if action == LeakAction::Report { Access::Read } else { Access::Revoke };
     let service = args.settings.open(access)?;
     let (mut lines, mut failed, mut not_ours) = (0_u64, false, false);
     let mut out = io::stdout().lock();

@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::filters::filters_help;
 use crate::output::note;
 use crate::resume::resume_request;
+use crate::settings::Access;
 use crate::suspensions::{Matching, NO_SUCH, Named, named_help};
 
 pub(crate) const HELP: &str = concat!(
@@ -48,6 +49,7 @@ const WORDS: Words = Words {
     found: "tokens match and have this suspension",
     found_without_filter: "tokens of all owners have this suspension",
     none: NO_SUCH,
+    access: Access::Write,
 };
 
 pub(crate) fn run(mut args: Args) -> Result<(), Exit> {

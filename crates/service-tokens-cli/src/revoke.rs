@@ -44,7 +44,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     }
     let ids = several::ids(&args, yes)?;
     let request = revoke_request(by, reason);
-    let service = args.settings.open(Access::Write)?;
+    let service = args.settings.open(Access::Revoke)?;
     match ids[..] {
         [id] => revoke_one(&service, id, request, yes),
         _ => revoke_several(&service, &ids, &request, yes),

@@ -9,6 +9,7 @@ use crate::descendants;
 use crate::exit::Exit;
 use crate::filters::filters_help;
 use crate::revoke::revoke_request;
+use crate::settings::Access;
 use crate::value;
 
 pub(crate) const HELP: &str = concat!(
@@ -43,6 +44,7 @@ const WORDS: Words = Words {
     found: "live tokens match",
     found_without_filter: "live tokens match, which are all tokens of every owner",
     none: "No live tokens match. Nothing changed.",
+    access: Access::Revoke,
 };
 
 pub(crate) fn run(mut args: Args) -> Result<(), Exit> {

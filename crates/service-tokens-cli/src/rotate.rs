@@ -37,9 +37,14 @@ output. The id does not change.
 The file of --out is replaced only if the command succeeds. A refusal leaves it
 as it is, so an earlier token in it is not lost. If it has a live token with
 another id, the command refuses. A new file can be read only by its user, and an
-existing one retains its owner, group and mode. Links, pipes and devices are
-refused. If the file cannot be written after the rotation, the token goes to
-standard output, and the exit status is 1.
+existing one retains its owner, group and mode. Symbolic links, pipes and
+devices are refused. Other hard links of that file are not changed. If the file
+cannot be written after the rotation, the token goes to standard output, and the
+exit status is 1.
+
+With --at-once, use --out: the space for the token is reserved before the old
+secret ends. A pipe whose reader has left and a full disk are found only after
+the rotation, and then the new token is lost.
 
 `service-tokens --help` lists the options for every verb. The new token gets the
 prefix of --prefix.

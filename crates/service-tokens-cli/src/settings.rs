@@ -2,11 +2,11 @@
 //! a tool of your own.
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use service_tokens::file::{FileStoreOptions, OpenError};
+use service_tokens::file::{FileStoreOptions, OpenError, OpenWarning};
 use service_tokens::steps::Prefix;
 use service_tokens::{
     FileStore, InvalidScope, MemoryStore, Policy, TokenService, TokenServiceBuilder, TokenStore,
@@ -17,6 +17,7 @@ use crate::events::{EventsFile, EventsOption};
 use crate::exit::{Exit, with_causes};
 use crate::import_form::FormOption;
 use crate::output::note;
+use crate::own_files;
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::stdio;
@@ -36,6 +37,8 @@ fn types() -> Result<Vec<TokenType>, InvalidScope> {
     ])
 }
 
+const ACCESS_HINT: &str = "the events file needs the owner, group and mode of the token file";
+
 /// The access to the file that a verb needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -43,6 +46,9 @@ pub(crate) enum Access {
     Read,
     /// Reads and writes a file that exists.
     Write,
+    /// Reads and writes a file that exists, to revoke or to suspend. If the events file next to it cannot be
+    /// opened, the command continues and shows its events.
+    Revoke,
     /// Reads and writes, and creates the file if it is missing.
     WriteOrCreate,
 }
@@ -60,6 +66,10 @@ pub(crate) struct Settings {
     pub(crate) events: EventsOption,
     /// The person or program that acts, for events that have no such field.
     pub(crate) events_by: Option<String>,
+    /// The file of rows to import.
+    pub(crate) rows: Option<PathBuf>,
+    /// Whether the verb reads events, so that its input may be the events file.
+    pub(crate) reads_events: bool,
 }
 
 impl Settings {
@@ -102,18 +112,17 @@ impl Settings {
         // A refused events file must not leave an empty token file behind.
         let events_before = match path.exists() {
             true => None,
-            false => self.open_events(&path)?,
+            false => self.open_events(&path, access)?,
         };
-        let store = open_store(&path, access).inspect_err(|_| {
-            events_before.iter().for_each(EventsFile::discard);
-        })?;
+        let store = open_store(&path, access)?;
         let events = match events_before {
-            None => self.open_events(&path)?,
+            None => self.open_events(&path, access)?,
             before => before,
         };
-        if let Some(events) = &events {
-            events.belong_to(store.path());
-        }
+        let events = match events {
+            Some(events) => Some(self.place_events(events, &store, access)?),
+            None => None,
+        };
         let mut builder = self.builder(store)?;
         if let Some(events) = &events {
             builder = builder.events(events.clone());
@@ -121,11 +130,68 @@ impl Settings {
         Ok(Session::new(builder.build().map_err(|error| Exit::failed(&error))?, events))
     }
 
-    fn open_events(&self, tokens: &Path) -> Result<Option<EventsFile>, Exit> {
-        match self.events.path(tokens) {
-            Some(path) => EventsFile::open(&path, self.events_by.clone()).map(Some),
-            None => Ok(None),
+    fn open_events(&self, tokens: &Path, access: Access) -> Result<Option<EventsFile>, Exit> {
+        let Some(path) = self.events.path(tokens) else { return Ok(None) };
+        let by = self.events_by.clone();
+        let opened = own_files::refuse_as_events(&path, tokens, self)
+            .and_then(|()| EventsFile::open(&path, by));
+        opened.or_else(|error| self.without_events(&path, error, access)).map(Some)
+    }
+
+    /// Puts a new events file in place, with the access of the token file.
+    fn place_events(
+        &self,
+        events: EventsFile,
+        store: &FileStore,
+        access: Access,
+    ) -> Result<EventsFile, Exit> {
+        let created_by_superuser = store
+            .open_report()
+            .warnings
+            .iter()
+            .any(|warning| matches!(warning, OpenWarning::CreatedBySuperuser { .. }));
+        match events.put_in_place(store.path()) {
+            Ok(true) if created_by_superuser => {
+                note(format_args!(
+                    "warning: run the same chown on the events file {}",
+                    events.path().display()
+                ));
+                Ok(events)
+            }
+            Ok(_) => Ok(events),
+            Err(error) => self.without_events(events.path(), error, access),
         }
+    }
+
+    /// Returns a file that shows its events at the end, if the command must not fail because of the events
+    /// file. Otherwise returns the error.
+    fn without_events(
+        &self,
+        path: &Path,
+        error: io::Error,
+        access: Access,
+    ) -> Result<EventsFile, Exit> {
+        let failure = format!("the events file {} cannot be opened: {error}", path.display());
+        if access == Access::Revoke && self.events == EventsOption::NextToTokens {
+            note(format_args!(
+                "warning: {failure}: this command continues, and shows its events on standard error\n\
+                 hint: {ACCESS_HINT}",
+            ));
+            return Ok(EventsFile::unopened(path, self.events_by.clone(), error));
+        }
+        let access_hint = match error.kind() {
+            ErrorKind::PermissionDenied => format!("\nhint: {ACCESS_HINT}"),
+            _ => String::new(),
+        };
+        Err(Exit::Failed(format!(
+            "{failure}: nothing was changed\n\
+             hint: --events FILE sets another file, and --no-events writes none{access_hint}"
+        )))
+    }
+
+    /// Returns the paths of the HMAC keys of older systems.
+    pub(crate) fn key_files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.import_forms.iter().filter_map(|form| form.key_file.as_ref())
     }
 
     /// Returns the path of the token file.

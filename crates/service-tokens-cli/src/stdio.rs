@@ -5,6 +5,12 @@
 
 use crate::exit::Exit;
 
+/// A path that leads to the file that is standard input, on systems with this path.
+pub(crate) const INPUT: &str = "/dev/stdin";
+
+/// A path that leads to the file that is standard output, on systems with this path.
+pub(crate) const OUTPUT: &str = "/dev/stdout";
+
 /// The state of a standard stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stream {

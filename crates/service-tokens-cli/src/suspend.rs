@@ -57,7 +57,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     }
     let ids = several::ids(&args, yes)?;
     let request = suspend_request(until, by.clone(), reason.clone());
-    let service = args.settings.open(Access::Write)?;
+    let service = args.settings.open(Access::Revoke)?;
     if until.is_some() {
         clock_check::warn(&service)?;
     }

@@ -8,6 +8,7 @@ use crate::clock_check::{self, clock_help};
 use crate::exit::Exit;
 use crate::filters::filters_help;
 use crate::output::exact_time;
+use crate::settings::Access;
 use crate::suspend::suspend_request;
 use crate::value;
 
@@ -45,6 +46,7 @@ const WORDS: Words = Words {
     found: "live tokens match and do not have this suspension yet",
     found_without_filter: "live tokens of all owners do not have this suspension yet",
     none: "No live tokens match, or each has this suspension. Nothing changed.",
+    access: Access::Revoke,
 };
 
 pub(crate) fn run(mut args: Args) -> Result<(), Exit> {

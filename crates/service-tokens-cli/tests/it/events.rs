@@ -26,7 +26,12 @@ impl Tool {
     }
 
     /// Runs the program in a shell, in which no file can become longer than this number of KiB.
-    fn with_full_disk(&self, kib: u32, words: &[&str]) -> Ran {
+    pub(crate) fn with_full_disk(&self, kib: u32, words: &[&str]) -> Ran {
+        self.with_full_disk_answer(kib, words, "")
+    }
+
+    /// Does the same with this standard input.
+    pub(crate) fn with_full_disk_answer(&self, kib: u32, words: &[&str], input: &str) -> Ran {
         let script =
             format!("trap '' XFSZ; ulimit -f {kib} && exec '{}' \"$@\"", self.program().display());
         let mut command = Command::new("bash");
@@ -34,7 +39,7 @@ impl Tool {
         command.env("TOKENS_FILE", self.path()).current_dir(self.folder.path());
         command.stdin(std::process::Stdio::piped());
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-        finish(command.spawn().unwrap(), b"")
+        finish(command.spawn().unwrap(), input.as_bytes())
     }
 }
 
