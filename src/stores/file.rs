@@ -14,6 +14,7 @@
 
 mod access;
 mod block;
+mod compactable;
 mod compaction;
 mod disk;
 mod failure;

@@ -2,15 +2,17 @@
 //!
 //! Each command is a new process, so it cannot see that the clock jumped. Under a clock that is far ahead,
 //! living tokens look expired and unused. The file of a service in use has times of the last days, so a clock
-//! that is much later than all of them is doubtful.
+//! that is much later than all of them is doubtful. `clock_gap` finds the clock that was ahead in earlier
+//! commands too.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_lite::future::block_on;
 use service_tokens::store::{LastUsed, MAX_PAGE_LEN, States};
 use service_tokens::{FileStore, Filter, ListRequest, StoredRecord, TokenService};
 
+use crate::clock_gap::{self, Gap};
 use crate::exit::Exit;
 use crate::output::{note, time};
 use crate::prompt::confirm;
@@ -25,40 +27,56 @@ const MAX_BEHIND: Duration = Duration::from_secs(3_600);
 macro_rules! clock_help {
     () => {
         "  --clock-is-right          do not ask whether this machine's clock is right, if
-                            it is much later than the newest time in the file
+                            it is far from the times in the file
 "
     };
 }
 pub(crate) use clock_help;
 
-/// A clock that may be wrong, because it is far from the newest time in the file or because every record would
-/// be removed.
+/// The reason why a clock may be wrong.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Doubt {
-    clock: DateTime<Utc>,
-    newest: DateTime<Utc>,
-    removes_all: bool,
+pub(crate) enum Doubt {
+    /// It is far from the newest time in the file, or every record would be removed.
+    Apart { clock: DateTime<Utc>, newest: DateTime<Utc>, removes_all: bool },
+    /// Tokens expired in a gap between the times in the file.
+    Gap { clock: DateTime<Utc>, gap: Gap },
 }
 
 impl Doubt {
-    /// Returns both times in a sentence.
+    /// Returns the reason with its times.
     fn sentence(self) -> String {
-        let Self { clock, newest, removes_all } = self;
+        let (clock, newest, removes_all) = match self {
+            Self::Apart { clock, newest, removes_all } => (clock, newest, removes_all),
+            Self::Gap { clock, gap: Gap { from, to, expired } } => {
+                return format!(
+                    "The clock of this machine shows {}. The file has no time between {} and {}, {} later. \
+                     Records of tokens that expired in between would be removed: {expired}.",
+                    time(clock),
+                    time(from),
+                    time(to),
+                    in_words(to - from)
+                );
+            }
+        };
         let (apart, direction) = match clock > newest {
             true => (clock - newest, "earlier"),
             false => (newest - clock, "later"),
         };
-        let apart = match apart.num_days() {
-            0 => format!("{} hours", apart.num_hours()),
-            1 => "1 day".into(),
-            days => format!("{days} days"),
-        };
+        let apart = in_words(apart);
         let all = if removes_all { "This would remove every record. " } else { "" };
         format!(
             "{all}The clock of this machine shows {}, and the newest time in the file is {}, {apart} {direction}.",
             time(clock),
             time(newest)
         )
+    }
+}
+
+fn in_words(span: TimeDelta) -> String {
+    match span.num_days() {
+        0 => format!("{} hours", span.num_hours()),
+        1 => "1 day".into(),
+        days => format!("{days} days"),
     }
 }
 
@@ -69,7 +87,7 @@ pub(crate) fn ahead(
 ) -> Result<Option<Doubt>, Exit> {
     let clock = service.now();
     let newest = newest(service, clock - quiet)?;
-    let doubt = |newest| Doubt { clock, newest, removes_all: false };
+    let doubt = |newest| Doubt::Apart { clock, newest, removes_all: false };
     Ok(newest.filter(|newest| *newest < clock - quiet).map(doubt))
 }
 
@@ -77,17 +95,24 @@ pub(crate) fn ahead(
 /// than the retention.
 ///
 /// If the clock is ahead by less than the retention, no living token looks as if it had ended that long ago.
+/// After a write under a clock that is ahead by more, only the gap before that write shows it.
 pub(crate) fn before_removing(
     service: &TokenService<FileStore>,
+    owner: Option<&str>,
+    include_imported: bool,
     count: u64,
     retention: Duration,
 ) -> Result<Option<Doubt>, Exit> {
     let all = Filter::new().states(States::ALL);
-    if block_on(service.all_owners().count(all))? > count {
-        return ahead(service, retention.min(MAX_QUIET));
-    }
     let clock = service.now();
-    let doubt = |newest| Doubt { clock, newest, removes_all: true };
+    if block_on(service.all_owners().count(all))? > count {
+        if let Some(doubt) = ahead(service, retention.min(MAX_QUIET))? {
+            return Ok(Some(doubt));
+        }
+        let gap = clock_gap::before_removing(service, owner, include_imported, retention)?;
+        return Ok(gap.map(|gap| Doubt::Gap { clock, gap }));
+    }
+    let doubt = |newest| Doubt::Apart { clock, newest, removes_all: true };
     Ok(newest(service, clock)?.map(doubt))
 }
 
@@ -97,7 +122,7 @@ pub(crate) fn warn(service: &TokenService<FileStore>) -> Result<(), Exit> {
     let clock = service.now();
     let Some(newest) = newest(service, clock - MAX_QUIET)? else { return Ok(()) };
     if newest < clock - MAX_QUIET || newest > clock + MAX_BEHIND {
-        let sentence = Doubt { clock, newest, removes_all: false }.sentence();
+        let sentence = Doubt::Apart { clock, newest, removes_all: false }.sentence();
         note(format_args!(
             "warning: {sentence} If the clock is wrong, the times of this command are wrong too. Check it \
              with `date -u`."
@@ -157,12 +182,20 @@ fn newest(
 
 /// Returns the newest time at which a clock was read for the record.
 fn newest_of(stored: &StoredRecord) -> DateTime<Utc> {
+    times_of(stored).fold(stored.record.created_at(), DateTime::max)
+}
+
+/// Returns the times at which a clock was read for the record.
+pub(crate) fn times_of(stored: &StoredRecord) -> impl Iterator<Item = DateTime<Utc>> {
     let record = &stored.record;
-    let mut newest = record.created_at().max(record.secret_created_at()).max(record.end_set_at());
-    if let LastUsed::At(used) = stored.last_used {
-        newest = newest.max(used);
-    }
-    let suspended = record.suspensions().iter().map(|suspension| suspension.since).max();
+    let used = match stored.last_used {
+        LastUsed::At(used) => Some(used),
+        _ => None,
+    };
     let revoked = record.revocation().map(|revocation| revocation.at);
-    [suspended, revoked].into_iter().flatten().fold(newest, DateTime::max)
+    [record.created_at(), record.secret_created_at(), record.end_set_at()]
+        .into_iter()
+        .chain(record.suspensions().iter().map(|suspension| suspension.since))
+        .chain(used)
+        .chain(revoked)
 }

@@ -50,6 +50,31 @@ fn run_without_file_creates_it_only_for_issue() {
     assert!(tool.files().contains(&"tokens.journal".to_owned()));
 }
 
+/// Also the verbs that only read, which would wait for the other end of the pipe.
+#[cfg(unix)]
+#[test]
+fn lock_that_is_no_file_is_named_at_once() {
+    let lock = |tool: &Tool| tool.folder.path().join("tokens.journal.lock");
+    let pipe = |tool: &Tool| {
+        assert!(std::process::Command::new("mkfifo").arg(lock(tool)).status().unwrap().success());
+    };
+    let link = |tool: &Tool| std::os::unix::fs::symlink("missing", lock(tool)).unwrap();
+    let cases: [(&dyn Fn(&Tool), &str); 2] = [
+        (&pipe, "tokens.journal.lock is not a regular file"),
+        (&link, "tokens.journal.lock is a symbolic link to a missing file: remove the link"),
+    ];
+    for (create, cause) in cases {
+        let tool = Tool::new();
+        tool.issue(&[]);
+        fs::remove_file(lock(&tool)).unwrap();
+        create(&tool);
+        every(&tool, |words, ran| {
+            let ran = ran.failed(cause);
+            assert!(!ran.err.contains("open elsewhere"), "{words:?} {ran:?}");
+        });
+    }
+}
+
 #[test]
 fn open_locked_file_names_remedy() {
     let tool = Tool::new();
