@@ -11,7 +11,7 @@ fn purge(tool: &Tool, days: u32, more: &[&str]) -> Ran {
 /// Returns the times at which the tokens were created, in order.
 fn created(tool: &Tool) -> Vec<String> {
     let list = tool.run(&["list", "--json", "--state", "all"]).done().out;
-    let field = |line: &str| line.split_once("\"created_at\":\"").unwrap().1[..20].to_owned();
+    let field = |line: &str| line.split_once("\"created_at\":\"").unwrap().1[..19].to_owned() + "Z";
     let mut times: Vec<String> = list.lines().map(field).collect();
     times.sort();
     times
