@@ -38,6 +38,8 @@ pub(crate) use clock_help;
 pub(crate) enum Doubt {
     /// It is far from the newest time in the file, or every record would be removed.
     Apart { clock: DateTime<Utc>, newest: DateTime<Utc>, removes_all: bool },
+    /// It is much later than the newest use of a token, so the writes after that use may be by the same clock.
+    Unused { clock: DateTime<Utc>, used: DateTime<Utc> },
     /// Tokens expired in a gap between the times in the file.
     Gap { clock: DateTime<Utc>, gap: Gap },
 }
@@ -47,6 +49,15 @@ impl Doubt {
     fn sentence(self) -> String {
         let (clock, newest, removes_all) = match self {
             Self::Apart { clock, newest, removes_all } => (clock, newest, removes_all),
+            Self::Unused { clock, used } => {
+                return format!(
+                    "The clock of this machine shows {}, and the newest use of a token in the file is {}, {} \
+                     earlier.",
+                    time(clock),
+                    time(used),
+                    in_words(clock - used)
+                );
+            }
             Self::Gap { clock, gap: Gap { from, to, expired } } => {
                 return format!(
                     "The clock of this machine shows {}. The file has no time between {} and {}, {} later. \
@@ -80,13 +91,26 @@ fn in_words(span: TimeDelta) -> String {
     }
 }
 
-/// Returns the doubt about a clock that is later than the newest time in the file by more than `quiet`.
-pub(crate) fn ahead(
+/// Returns the doubt about a clock that is later than the newest use of a token by more than `quiet`, or than
+/// the newest time in the file if no token was used.
+///
+/// A command writes other times by its own clock. A use shows that the service saw the time.
+pub(crate) fn ahead_of_uses(
     service: &TokenService<FileStore>,
     quiet: Duration,
 ) -> Result<Option<Doubt>, Exit> {
     let clock = service.now();
-    let newest = newest(service, clock - quiet)?;
+    match newest(service, clock - quiet, used)? {
+        Some(used) if used < clock - quiet => Ok(Some(Doubt::Unused { clock, used })),
+        Some(_) => Ok(None),
+        None => ahead(service, quiet),
+    }
+}
+
+/// Returns the doubt about a clock that is later than the newest time in the file by more than `quiet`.
+fn ahead(service: &TokenService<FileStore>, quiet: Duration) -> Result<Option<Doubt>, Exit> {
+    let clock = service.now();
+    let newest = newest(service, clock - quiet, newest_of)?;
     let doubt = |newest| Doubt::Apart { clock, newest, removes_all: false };
     Ok(newest.filter(|newest| *newest < clock - quiet).map(doubt))
 }
@@ -113,14 +137,14 @@ pub(crate) fn before_removing(
         return Ok(gap.map(|gap| Doubt::Gap { clock, gap }));
     }
     let doubt = |newest| Doubt::Apart { clock, newest, removes_all: true };
-    Ok(newest(service, clock)?.map(doubt))
+    Ok(newest(service, clock, newest_of)?.map(doubt))
 }
 
 /// Warns if the clock is far from the newest time in the file, because the command stores times that are
 /// computed from it.
 pub(crate) fn warn(service: &TokenService<FileStore>) -> Result<(), Exit> {
     let clock = service.now();
-    let Some(newest) = newest(service, clock - MAX_QUIET)? else { return Ok(()) };
+    let Some(newest) = newest(service, clock - MAX_QUIET, newest_of)? else { return Ok(()) };
     if newest < clock - MAX_QUIET || newest > clock + MAX_BEHIND {
         let sentence = Doubt::Apart { clock, newest, removes_all: false }.sentence();
         note(format_args!(
@@ -159,18 +183,19 @@ pub(crate) fn show(doubt: Option<Doubt>) {
     }
 }
 
-/// Returns the newest time in the records, or one that is not before `enough`. `None` means that there are no
-/// records.
+/// Returns the newest time of the records, or one that is not before `enough`. `None` means that no record has
+/// one.
 fn newest(
     service: &TokenService<FileStore>,
     enough: DateTime<Utc>,
+    of: fn(&StoredRecord) -> Option<DateTime<Utc>>,
 ) -> Result<Option<DateTime<Utc>>, Exit> {
     let mut newest = None;
     let all = Filter::new().states(States::ALL);
     let mut request = ListRequest::from(all).limit(MAX_PAGE_LEN);
     loop {
         let page = block_on(service.all_owners().list(request.clone()))?;
-        newest = newest.max(page.items.iter().map(newest_of).max());
+        newest = newest.max(page.items.iter().filter_map(of).max());
         match page.next {
             Some(next) if newest.is_none_or(|newest| newest < enough) => {
                 request = request.after(next);
@@ -181,21 +206,25 @@ fn newest(
 }
 
 /// Returns the newest time at which a clock was read for the record.
-fn newest_of(stored: &StoredRecord) -> DateTime<Utc> {
-    times_of(stored).fold(stored.record.created_at(), DateTime::max)
+fn newest_of(stored: &StoredRecord) -> Option<DateTime<Utc>> {
+    times_of(stored).max()
+}
+
+/// Returns the time of the last use.
+fn used(stored: &StoredRecord) -> Option<DateTime<Utc>> {
+    match stored.last_used {
+        LastUsed::At(used) => Some(used),
+        _ => None,
+    }
 }
 
 /// Returns the times at which a clock was read for the record.
 pub(crate) fn times_of(stored: &StoredRecord) -> impl Iterator<Item = DateTime<Utc>> {
     let record = &stored.record;
-    let used = match stored.last_used {
-        LastUsed::At(used) => Some(used),
-        _ => None,
-    };
     let revoked = record.revocation().map(|revocation| revocation.at);
     [record.created_at(), record.secret_created_at(), record.end_set_at()]
         .into_iter()
         .chain(record.suspensions().iter().map(|suspension| suspension.since))
-        .chain(used)
+        .chain(used(stored))
         .chain(revoked)
 }

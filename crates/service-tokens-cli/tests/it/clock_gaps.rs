@@ -1,6 +1,8 @@
 //! A gap between the times in the file, which a clock that is ahead leaves with its first write.
 
-use crate::clocks::{DAY, expiring_after, issued_days_ago, records, revoked_days_ago};
+use crate::clocks::{
+    DAY, EVER, expiring_after, issued_days_ago, records, revoked_days_ago, used_days_ago,
+};
 use crate::tool::{Ran, Tool};
 
 /// Purges with a retention of this number of days.
@@ -87,4 +89,25 @@ fn purge_across_old_gap_does_not_ask() {
     }
     purge(&tool, 180, &["--yes"]).done();
     assert_eq!(records(&tool), 4);
+}
+
+/// A write by the clock that is ahead does not hide that no token was used for a long time.
+#[test]
+fn bulk_verb_after_long_disuse_asks() {
+    for (days, asks) in [(29, false), (31, true)] {
+        let tool = Tool::new();
+        expiring_after(&tool, 200, EVER);
+        used_days_ago(&tool, days);
+        tool.issue(&[]);
+        let words = ["revoke-all", "--unused-since", "90d", "--yes-revoke", "1"];
+        match asks {
+            true => {
+                let ran =
+                    tool.run(&words).failed(", and the newest use of a token in the file is 20");
+                assert!(ran.err.contains("Z, 31 days earlier. Under a wrong clock"), "{ran:?}");
+                tool.run(&[&words[..], &["--clock-is-right"]].concat()).done();
+            }
+            false => drop(tool.run(&words).done()),
+        }
+    }
 }

@@ -6,12 +6,14 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_lite::future::block_on;
 use service_tokens::clock::ManualClock;
-use service_tokens::{FileStore, IssueRequest, Policy, RevokeRequest, TokenService, TokenType};
+use service_tokens::{
+    FileStore, IssueRequest, Policy, RevokeRequest, TokenService, TokenStore, TokenType,
+};
 
 use crate::tool::{Tool, of_2020};
 
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
-const EVER: Duration = Duration::from_secs(36_500 * 86_400);
+pub(crate) const EVER: Duration = Duration::from_secs(36_500 * 86_400);
 const PURGE: [&str; 3] = ["purge", "--retention", "180d"];
 
 pub(crate) fn records(tool: &Tool) -> usize {
@@ -39,6 +41,15 @@ pub(crate) fn expiring_after(tool: &Tool, days: i64, lifetime: Duration) {
     let service = service_days_ago(tool, days);
     let request = IssueRequest::new("connector", "x").expires_in(lifetime);
     let _ = block_on(service.owner("acme").issue(request)).unwrap();
+}
+
+/// Issues a token that does not expire soon and uses it at this number of days before now.
+pub(crate) fn used_days_ago(tool: &Tool, days: i64) {
+    let service = service_days_ago(tool, days);
+    let request = IssueRequest::new("connector", "x").expires_in(EVER);
+    let issued = block_on(service.owner("acme").issue(request)).unwrap();
+    let store = service.store();
+    block_on(store.touch(&[(issued.record.id(), service.now())])).unwrap();
 }
 
 /// Issues and revokes a token at this number of days before now. A negative number is after now.
