@@ -59,8 +59,8 @@ fn lock_that_is_no_file_is_named_at_once() {
         assert!(std::process::Command::new("mkfifo").arg(lock(tool)).status().unwrap().success());
     };
     let link = |tool: &Tool| std::os::unix::fs::symlink("missing", lock(tool)).unwrap();
-    let cases: [(&dyn Fn(&Tool), &str); 2] = [
-        (&pipe, "tokens.journal.lock is not a regular file"),
+    let cases = [
+        (&pipe as &dyn Fn(&Tool), "tokens.journal.lock is not a regular file"),
         (&link, "tokens.journal.lock is a symbolic link to a missing file: remove the link"),
     ];
     for (create, cause) in cases {

@@ -7,8 +7,11 @@ use super::double::{Behaviour, Call, Double};
 use super::*;
 use crate::store::{StoreError, TokenStore};
 
+/// Selects calls.
+type Which = fn(&Call) -> bool;
+
 /// Compacts a store whose disk fails these calls, and returns the error.
-fn compact(kind: ErrorKind, fails: fn(&Call) -> bool) -> StoreError {
+fn compact(kind: ErrorKind, fails: Which) -> StoreError {
     let place = Place::in_memory();
     let double = Double::new(|_, _| Behaviour::Obey);
     let options = double.under(FileStoreOptions::new().compact_above(u64::MAX));
@@ -30,7 +33,7 @@ fn cause(error: &StoreError) -> String {
 
 #[test]
 fn refusing_directory_is_named_with_its_access() {
-    let calls: [(fn(&Call) -> bool, &str); 2] = [
+    let calls: [(Which, &str); 2] = [
         (|call| matches!(call, Call::Create(_)), "created"),
         (|call| matches!(call, Call::Rename(..)), "renamed"),
     ];
@@ -58,7 +61,7 @@ fn refusing_directory_is_named_with_its_access() {
 /// Only a process that may not give the owner, group and mode gets the advice to be another user.
 #[test]
 fn failing_disk_is_not_taken_for_a_missing_right() {
-    let gives: fn(&Call) -> bool = |call| matches!(call, Call::Give(_));
+    let gives: Which = |call| matches!(call, Call::Give(_));
     for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::Other] {
         let error = compact(kind, gives);
         assert_eq!(matches!(error, StoreError::Full { .. }), kind != ErrorKind::Other, "{error:?}");
@@ -69,7 +72,7 @@ fn failing_disk_is_not_taken_for_a_missing_right() {
         let cause = cause(&compact(kind, gives));
         assert!(cause.starts_with("the compacted journal cannot have the owner, group"), "{cause}");
     }
-    let syncs: fn(&Call) -> bool = |call| matches!(call, Call::Sync(path) if path.extension().is_some_and(|end| end == "compacting"));
+    let syncs: Which = |call| matches!(call, Call::Sync(path) if path.extension().is_some_and(|end| end == "compacting"));
     let error = compact(ErrorKind::StorageFull, syncs);
     assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
     assert_eq!(cause(&error), "the compacted journal could not be written");

@@ -32,9 +32,12 @@ fn lock_of(place: &Place) -> PathBuf {
     place.path().with_extension("journal.lock")
 }
 
+/// Creates an object at a path.
+type Create = fn(&Path);
+
 #[test]
 fn lock_that_is_no_file_is_refused() {
-    let irregular: [(fn(&Path), &str); 4] = [
+    let irregular: [(Create, &str); 4] = [
         (pipe, " is not a regular file"),
         (|path| fs::create_dir(path).unwrap(), " is not a regular file"),
         (|path| symlink("/dev/null", path).unwrap(), " is not a regular file"),
