@@ -14,6 +14,7 @@
 
 mod access;
 mod block;
+mod compactable;
 mod compaction;
 mod disk;
 mod failure;
@@ -85,8 +86,9 @@ use writer::{Shared, Writer};
 ///
 /// - **One writer.** The file `<path>.lock` next to the journal is locked while the store is open,
 ///   and a second process is refused. On Unix the journal itself is locked too. That also refuses a
-///   process that uses another name of the file or has removed the lock file. Put the journal on a
-///   local file system. Fork before opening the store, because a child process that is forked later
+///   process that uses another name of the file or has removed the lock file. A user who may read the
+///   journal or the lock file can take such a lock and so prevent opening, so give the right to read
+///   only to users who operate the service. Put the journal on a local file system. Fork before opening the store, because a child process that is forked later
 ///   inherits the locks but has no writer thread.
 /// - **Other users.** Each file that the store creates next to the journal or in its place gets the
 ///   owner, the group and the mode of the journal, so a tool that runs as root does not lock the
@@ -123,7 +125,8 @@ use writer::{Shared, Writer};
 ///   works half of the time, so that writes wait less for the disk. It writes
 ///   `<path>.compacting` and renames it to the path of the journal. This needs additional disk space for
 ///   the current version of every record. A journal that is mounted as a single file cannot be
-///   replaced. Such a journal only grows, and a warning is logged. If the file system cannot sync a
+///   replaced. Such a journal only grows, and a warning is logged. The same holds if the process cannot
+///   create a file in the directory, which [`OpenReport::warnings`] names. If the file system cannot sync a
 ///   directory, a power failure may bring the file from before the compaction back, and a warning is
 ///   logged at opening.
 /// - **Any executor** can be used, because a thread of the store writes and the futures only wait
@@ -226,10 +229,11 @@ impl FileStore {
     ///
     /// # Errors
     ///
-    /// Returns [`StoreError::Full`], [`StoreError::ReadOnly`] or [`StoreError::Unavailable`], or
+    /// Returns [`StoreError::Full`], [`StoreError::Unavailable`] or [`StoreError::ReadOnly`], or
     /// [`StoreError::Corrupt`] if the file was damaged after it was opened. The error is
     /// [`StoreError::Unavailable`] if the process may not give the new file the owner, group and mode of
-    /// the old one, and if the thread that compacts panics. On every error except
+    /// the old one, or may not create or rename a file in the directory, and if the thread that compacts
+    /// panics. On every error except
     /// [`StoreError::Indeterminate`] the old file stays in use. It is `Indeterminate` if the writer thread
     /// ends.
     ///

@@ -82,7 +82,7 @@ impl BulkArgs {
     ) -> Result<bool, Exit> {
         let Words { verb, found, found_without_filter, none, .. } = self.words;
         let doubt = match count > 0 && self.filters.is_by_clock() {
-            true => clock_check::ahead(service, MAX_QUIET)?,
+            true => clock_check::ahead_of_uses(service, MAX_QUIET)?,
             false => None,
         };
         if self.dry_run {

@@ -18,6 +18,7 @@ mod amend;
 mod args;
 mod bulk;
 mod clock_check;
+mod clock_gap;
 mod csv;
 mod descendants;
 mod end_older;

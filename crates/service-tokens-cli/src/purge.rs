@@ -34,9 +34,12 @@ number of records and asks for a confirmation. At the end it compacts the file.
 ",
     clock_help!(),
     "
-The command asks whether the clock of this machine is right if it is later than
-the newest time in the file by more than the retention or 30 days, or if it
-would remove every record. With --yes it then changes nothing.
+The command asks whether the clock of this machine is right in three cases: it
+is later than the newest time in the file by more than the retention or 30 days,
+the command would remove every record, or a token whose record would be removed
+expired in a gap between the times in the file that is longer than the
+retention. Such a gap is left by a clock that ran ahead, and by a service that
+was idle. With --yes the command then changes nothing.
 
 `service-tokens --help` lists the options for every verb.
 "
@@ -78,7 +81,13 @@ pub(crate) fn run(mut args: Args) -> Result<(), Exit> {
     let count = block_on(purge().count())?;
     let doubt = match count {
         0 => None,
-        _ => clock_check::before_removing(&service, count, retention)?,
+        _ => clock_check::before_removing(
+            &service,
+            owner.as_deref(),
+            include_imported,
+            count,
+            retention,
+        )?,
     };
     // Without this answer, an operator would look for an error in the other options.
     let retained = match count == 0 && !include_imported {

@@ -63,32 +63,43 @@ impl FileAccess {
         Ok(())
     }
 
-    /// Gives a file the owner, the group and then the mode, and checks that it has them. Returns
-    /// whether it did not have them before.
+    /// Gives a file the owner, the group and then the mode, and checks that it has them.
     #[cfg(unix)]
-    pub(super) fn give(self, file: &File) -> io::Result<bool> {
+    pub(super) fn give(self, file: &File) -> io::Result<()> {
         use std::os::unix::fs::PermissionsExt;
         let now = || Ok::<_, io::Error>(Self::of(&file.metadata()?));
         if now()? == Some(self) {
-            return Ok(false);
+            return Ok(());
         }
         self.give_owner(file)?;
         if now()?.is_some_and(|now| now.mode != self.mode) {
             file.set_permissions(fs::Permissions::from_mode(self.mode))?;
         }
         // Some file systems ignore these calls without an error.
-        if now()? == Some(self) { Ok(true) } else { Err(io::ErrorKind::Unsupported.into()) }
+        if now()? == Some(self) { Ok(()) } else { Err(io::ErrorKind::Unsupported.into()) }
     }
 
     #[cfg(not(unix))]
-    pub(super) fn give(self, _file: &File) -> io::Result<bool> {
-        Ok(false)
+    pub(super) fn give(self, _file: &File) -> io::Result<()> {
+        Ok(())
     }
 }
 
 impl fmt::Display for FileAccess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "user {}, group {}, mode {:04o}", self.user, self.group, self.mode)
+    }
+}
+
+/// Shows the access of a file in parentheses, if it is known.
+pub(super) struct Known(pub(super) Option<FileAccess>);
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(access) => write!(f, " ({access})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -113,7 +124,7 @@ pub(super) fn create_like(path: &Path, access: FileAccess) -> Result<File, NotCr
     let mut options = OpenOptions::new();
     let created = owner_only(options.read(true).write(true).create_new(true)).open(&temporary);
     let file = created.map_err(NotCreated::Refused)?;
-    let placed = access.give(&file).map_err(NotCreated::Access).and_then(|_| {
+    let placed = access.give(&file).map_err(NotCreated::Access).and_then(|()| {
         match fs::hard_link(&temporary, path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(NotCreated::Exists),
             // The file system has no hard links.

@@ -15,7 +15,8 @@
 //! The new file has the owner, the group and the mode of the journal, or it is not put in place. It
 //! gets the owner when it is created, so that a process that may not give it stops at once.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,7 +25,7 @@ use std::sync::{Arc, mpsc};
 use hashbrown::HashMap;
 
 use super::access::FileAccess;
-use super::disk::{Directory, Disk};
+use super::disk::{Directory, Disk, open_regular};
 use super::failure::{Failure, closed};
 use super::format::{Body, Framer, HEADER_LEN, Header, Uses};
 use super::frame_reader::{FrameReader, Unreadable};
@@ -125,16 +126,25 @@ fn unwritten(error: std::io::Error) -> NotCompacted {
     NotCompacted::Failed(Failure::new("the compacted journal could not be written", error))
 }
 
-/// Returns the error of a new file that cannot have the access of the journal.
+/// Returns the error of a new file that was not given the access of the journal. Only if the process may
+/// not give it, another user is the remedy. A failing disk or a quota is reported as such.
 fn not_given(access: FileAccess) -> impl FnOnce(std::io::Error) -> NotCompacted {
     move |error| {
-        NotCompacted::Failed(Failure::unavailable(
-            format!(
-                "the compacted journal cannot have the owner, group and mode of the journal ({access}): \
-                 compact it as that user, who must be in that group"
+        NotCompacted::Failed(match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::Unsupported | ErrorKind::InvalidInput => {
+                Failure::unavailable(
+                    format!(
+                        "the compacted journal cannot have the owner, group and mode of the journal \
+                         ({access}): compact it as that user, who must be in that group"
+                    ),
+                    error,
+                )
+            }
+            _ => Failure::new(
+                "the owner, group and mode of the compacted journal could not be set",
+                error,
             ),
-            error,
-        ))
+        })
     }
 }
 
@@ -213,7 +223,9 @@ impl CompactionJob {
     }
 
     fn frames(&self, end: u64) -> Result<FrameReader, NotCompacted> {
-        let file = File::open(&self.path).map_err(Unreadable::Io)?;
+        // Another program may have put a pipe in its place, and opening that would never end.
+        let file = open_regular(OpenOptions::new().read(true), &self.path);
+        let file = file.map_err(Unreadable::Io)?;
         Ok(FrameReader::new(file, self.header.seed(), end).map_err(Unreadable::Io)?)
     }
 
@@ -300,7 +312,10 @@ struct NewFile {
 
 impl NewFile {
     fn create(job: &CompactionJob) -> Result<Self, NotCompacted> {
-        let disk = job.directory.create(&job.new_path).map_err(unwritten)?;
+        let disk = job.directory.create(&job.new_path).map_err(|error| {
+            let doing = "the compacted journal could not be created";
+            NotCompacted::Failed(Failure::in_directory_of(&job.path, doing, error))
+        })?;
         let header = job.header.next_generation(job.header.last_version);
         let mut new_file = Self {
             disk: Some(disk),
@@ -415,10 +430,11 @@ impl Prepared {
         if let Some(access) = journal.access().map_err(NotCompacted::Failed)? {
             new_file.disk()?.give(access).map_err(not_given(access))?;
         }
-        new_file.sync()?;
+        // The data, and the access that was given.
+        new_file.disk()?.sync_all().map_err(unwritten)?;
         // Locked before the rename, so that no other process finds the file unlocked.
         let lock = new_file.disk()?.lock().map_err(|error| match error {
-            NotLocked::Held => unwritten(std::io::ErrorKind::ResourceBusy.into()),
+            NotLocked::Held => unwritten(ErrorKind::ResourceBusy.into()),
             NotLocked::Io(error) => unwritten(error),
         })?;
         let path = new_file.path.clone();

@@ -13,6 +13,8 @@ pub(super) trait Disk: Send {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Makes all written bytes durable.
     fn sync(&mut self) -> io::Result<()>;
+    /// Makes all written bytes, the owner, the group and the mode durable.
+    fn sync_all(&mut self) -> io::Result<()>;
     /// Truncates the file to this length.
     fn set_len(&mut self, length: u64) -> io::Result<()>;
     fn len(&self) -> io::Result<u64>;
@@ -25,7 +27,8 @@ pub(super) trait Disk: Send {
     fn access(&self) -> io::Result<Option<FileAccess>>;
     /// Gives the file an owner and a group, and leaves its mode.
     fn give_owner(&self, access: FileAccess) -> io::Result<()>;
-    /// Gives the file an owner, a group and a mode.
+    /// Gives the file an owner, a group and a mode. They are durable after [`sync_all`](Self::sync_all),
+    /// because syncing the data alone may leave them behind.
     fn give(&self, access: FileAccess) -> io::Result<()>;
     /// Takes the writer's lock on the file.
     fn lock(&self) -> Result<Option<Lock>, NotLocked>;
@@ -53,6 +56,10 @@ impl Disk for File {
         self.sync_data()
     }
 
+    fn sync_all(&mut self) -> io::Result<()> {
+        Self::sync_all(self)
+    }
+
     fn set_len(&mut self, length: u64) -> io::Result<()> {
         Self::set_len(self, length)
     }
@@ -78,8 +85,7 @@ impl Disk for File {
     }
 
     fn give(&self, access: FileAccess) -> io::Result<()> {
-        // Syncing the data alone may leave the owner and the mode behind.
-        if access.give(self)? { self.sync_all() } else { Ok(()) }
+        access.give(self)
     }
 
     fn lock(&self) -> Result<Option<Lock>, NotLocked> {
@@ -98,7 +104,10 @@ impl Directory for RealDirectory {
     fn create(&self, path: &Path) -> io::Result<Box<dyn Disk>> {
         // An existing file is removed and not truncated, because it might be open, or be a link to
         // another file.
-        let _ = fs::remove_file(path);
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let file = owner_only(OpenOptions::new().write(true).create_new(true)).open(path)?;
         Ok(Box::new(file))
     }
@@ -141,6 +150,26 @@ pub(super) fn sync_names(directory: &dyn Directory, file: &Path) -> io::Result<N
             _ => Err(error),
         },
     }
+}
+
+/// The error of a path that names a directory, a device, a pipe or another object that is not a regular
+/// file.
+#[derive(Debug, thiserror::Error)]
+#[error("it is not a regular file")]
+pub(super) struct NotRegular;
+
+/// Opens a file that must be a regular one. The type is checked first, because opening a pipe waits for
+/// another process, and opening a device may have effects.
+pub(super) fn open_regular(options: &OpenOptions, path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other(NotRegular));
+    }
+    options.open(path)
+}
+
+/// Returns whether the error is that of a path that names no regular file.
+pub(super) fn is_not_regular(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|error| error.is::<NotRegular>())
 }
 
 /// Returns whether the path names this very file.

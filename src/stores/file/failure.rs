@@ -2,9 +2,13 @@
 
 use std::borrow::Cow;
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::sync::Arc;
 
+use super::access::{FileAccess, Known};
 use super::lock::refuses_writing;
+use super::open::directory_of;
+use super::open_warning::REMEDY;
 use crate::store::StoreError;
 
 /// The reason why frames were not appended.
@@ -54,7 +58,7 @@ impl Failure {
         Self { kind: FailureKind::Unavailable, cause }
     }
 
-    pub(super) fn new(doing: &'static str, error: io::Error) -> Self {
+    pub(super) fn new(doing: impl Into<Cow<'static, str>>, error: io::Error) -> Self {
         let kind = match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
                 FailureKind::Full
@@ -63,6 +67,21 @@ impl Failure {
             _ => FailureKind::Unavailable,
         };
         Self { kind, cause: Cause { doing: doing.into(), error: Arc::new(error) } }
+    }
+
+    /// Returns the failure of creating or renaming the compacted journal. If it is the directory that
+    /// refuses it, the text names the directory and its access. Such a failure is not a read-only store,
+    /// because writes to the journal still succeed.
+    pub(super) fn in_directory_of(path: &Path, doing: &'static str, error: io::Error) -> Self {
+        if !refuses_writing(&error) {
+            return Self::new(doing, error);
+        }
+        let directory = directory_of(path);
+        let access = Known(FileAccess::at(directory));
+        Self::unavailable(
+            format!("{doing} in the directory {}{access}: {REMEDY}", directory.display()),
+            error,
+        )
     }
 
     /// Marks the failure as indeterminate, because the frames may be in the file.

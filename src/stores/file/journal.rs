@@ -170,9 +170,11 @@ impl Journal {
             }
         }
         match directory.rename(other, path) {
-            Err(error) if !disk.is_at(path).unwrap_or(false) => {
-                Err(Failure::new("the compacted journal could not be renamed", error))
-            }
+            Err(error) if !disk.is_at(path).unwrap_or(false) => Err(Failure::in_directory_of(
+                path,
+                "the compacted journal could not be renamed",
+                error,
+            )),
             // The rename took effect even if it returned an error.
             _ => Ok(()),
         }

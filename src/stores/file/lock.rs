@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::access::{FileAccess, NotCreated, create_like};
-use super::disk::is_same;
+use super::disk::{is_not_regular, is_same, open_regular};
 
 /// A lock on a file, held until it is dropped.
 #[derive(Debug)]
@@ -34,6 +34,10 @@ pub(super) enum NotLocked {
 #[derive(Debug)]
 pub(super) enum NoLockFile {
     Lock(NotLocked),
+    /// The path names an object that is not a regular file.
+    NotRegular,
+    /// The path is a symbolic link, and its target is missing.
+    DanglingLink,
     /// The file exists and cannot be opened.
     NotOpened(io::Error),
     /// The file is missing and cannot be created.
@@ -53,9 +57,9 @@ impl Lock {
         journal: Option<FileAccess>,
     ) -> Result<(Self, bool), NoLockFile> {
         for _ in 0..MAX_ATTEMPTS {
-            let (file, created) = match open_existing(path) {
-                Ok(file) => (file, false),
-                Err(error) if error.kind() == NotFound => match create(path, journal) {
+            let (file, created) = match open_existing(path)? {
+                Some(file) => (file, false),
+                None => match create(path, journal) {
                     Ok(file) => (file, true),
                     Err(NotCreated::Exists) => continue,
                     Err(NotCreated::Refused(error)) => return Err(NoLockFile::NotCreated(error)),
@@ -65,7 +69,6 @@ impl Lock {
                         );
                     }
                 },
-                Err(error) => return Err(NoLockFile::NotOpened(error)),
             };
             file.try_lock().map_err(NotLocked::from)?;
             let lock = Self(file);
@@ -81,10 +84,13 @@ impl Lock {
     /// `None` if there is no lock file that can be opened. Then the lock on the journal must suffice.
     #[cfg(unix)]
     pub(super) fn shared(path: &Path) -> Result<Option<Self>, NoLockFile> {
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if matches!(error.kind(), NotFound | PermissionDenied) => return Ok(None),
-            Err(error) => return Err(NoLockFile::NotOpened(error)),
+        let file = match open_if_present(OpenOptions::new().read(true), path) {
+            Ok(Some(file)) => file,
+            Err(NoLockFile::NotOpened(error)) if error.kind() != PermissionDenied => {
+                return Err(NoLockFile::NotOpened(error));
+            }
+            Ok(None) | Err(NoLockFile::NotOpened(_)) => return Ok(None),
+            Err(error) => return Err(error),
         };
         file.try_lock_shared().map_err(NotLocked::from)?;
         Ok(Some(Self(file)))
@@ -95,6 +101,10 @@ impl Lock {
     /// `None` if there is no lock file and none can be created. Then there is no writer either.
     #[cfg(not(unix))]
     pub(super) fn shared(path: &Path) -> Result<Option<Self>, NoLockFile> {
+        if let Some(file) = open_if_present(OpenOptions::new().read(true), path)? {
+            file.try_lock_shared().map_err(NotLocked::from)?;
+            return Ok(Some(Self(file)));
+        }
         let mut options = OpenOptions::new();
         let created = options.read(true).write(true).create(true).truncate(false).open(path);
         let file = match created.or_else(|_| File::open(path)) {
@@ -149,6 +159,11 @@ impl Locks {
     /// Registers a file that opening has created.
     pub(super) fn add_created(&self, path: &Path) {
         self.held().created.push(path.to_owned());
+    }
+
+    /// Returns whether opening has created a file.
+    pub(super) fn has_created(&self) -> bool {
+        !self.held().created.is_empty()
     }
 
     /// Keeps the files that opening has created, because it succeeded.
@@ -209,9 +224,31 @@ pub(super) fn refuses_writing(error: &io::Error) -> bool {
     matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
 }
 
-fn open_existing(path: &Path) -> io::Result<File> {
-    let open = OpenOptions::new().read(true).write(true).open(path);
-    open.or_else(|error| if refuses_writing(&error) { File::open(path) } else { Err(error) })
+/// Opens a lock file for writing, or for reading if it cannot be written to. Returns `None` if it is
+/// missing.
+fn open_existing(path: &Path) -> Result<Option<File>, NoLockFile> {
+    match open_if_present(OpenOptions::new().read(true).write(true), path) {
+        Err(NoLockFile::NotOpened(error)) if refuses_writing(&error) => {
+            open_if_present(OpenOptions::new().read(true), path)
+        }
+        opened => opened,
+    }
+}
+
+/// Opens a lock file, or returns `None` if it is missing. Another object with its name is an error. It would
+/// refuse every writer without saying why, or opening it might never end.
+fn open_if_present(options: &OpenOptions, path: &Path) -> Result<Option<File>, NoLockFile> {
+    match open_regular(options, path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if is_not_regular(&error) => Err(NoLockFile::NotRegular),
+        Err(error) if error.kind() == NotFound => {
+            match fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+                true => Err(NoLockFile::DanglingLink),
+                false => Ok(None),
+            }
+        }
+        Err(error) => Err(NoLockFile::NotOpened(error)),
+    }
 }
 
 fn create(path: &Path, journal: Option<FileAccess>) -> Result<File, NotCreated> {

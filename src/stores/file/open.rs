@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::access::FileAccess;
-use super::disk::{Directory, Disk, NamesSynced, is_at, names, sync_names};
+use super::compactable::{check_compactable, remove_leftover};
+use super::disk::{Directory, Disk, NamesSynced, is_at, names, open_regular, sync_names};
 use super::format::{HEADER_LEN, Header, NoHeader};
 use super::frame_reader::{FrameReader, Unreadable, written_end};
 use super::lock::{Lock, Locks, NoLockFile, NotLocked, refuses_writing};
@@ -93,7 +94,9 @@ pub(super) fn open(options: &mut FileStoreOptions, path: &Path) -> Result<Opened
     locks.replace_journal_lock(journal);
     if write {
         match names(&file).map_err(io_error("opening", path))? {
-            0 | 1 => warnings.extend(remove_leftover(&paths.new_path)),
+            // An opening that has created a file in the directory needs no other proof.
+            0 | 1 if locks.has_created() => warnings.extend(remove_leftover(&paths.new_path)),
+            0 | 1 => warnings.extend(check_compactable(&paths.new_path)),
             names => return Err(OpenError::SeveralNames { path: path.clone(), names }),
         }
     }
@@ -184,7 +187,7 @@ fn resolve(path: &Path, links: usize) -> io::Result<Paths> {
 #[error("its directory does not exist")]
 struct NoDirectory;
 
-fn directory_of(path: &Path) -> &Path {
+pub(super) fn directory_of(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
 }
 
@@ -205,23 +208,18 @@ fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
         Err(_) => return Ok(()),
         Ok(_) => {}
     }
-    match File::open(path) {
+    match open_regular(OpenOptions::new().read(true), path) {
         Ok(mut file) => read_header(&mut file, path).map(drop),
         Err(_) => Ok(()),
     }
 }
 
-/// Returns whether the file can be written to, or is missing and can be created.
+/// Returns whether the file can be written to, or is missing and can be created. The mode does not answer
+/// this, because the superuser may write to a file of mode 0400.
 fn is_writable(path: &Path) -> Result<bool, OpenError> {
-    let metadata = match fs::metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
-        metadata => metadata.map_err(io_error("opening", path))?,
-    };
-    if metadata.permissions().readonly() {
-        return Ok(false);
-    }
-    match OpenOptions::new().read(true).write(true).open(path) {
+    match open_regular(OpenOptions::new().read(true).write(true), path) {
         Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
         Err(error) if refuses_writing(&error) => Ok(false),
         Err(error) => Err(io_error("opening", path)(error)),
     }
@@ -288,7 +286,7 @@ fn created_by_superuser(path: &Path) -> Option<OpenWarning> {
 /// Opens and locks the file that has the name now, not one that had it before a replacement.
 fn open_locked(path: &Path, write: bool) -> Result<(File, Option<Lock>), OpenError> {
     for _ in 0..MAX_REOPENS {
-        let file = OpenOptions::new().read(true).write(write).open(path);
+        let file = open_regular(OpenOptions::new().read(true).write(write), path);
         let file = file.map_err(io_error("opening", path))?;
         let lock = Lock::on_journal(&file, write).map_err(|error| not_locked(path, error))?;
         if is_at(&file, path).map_err(io_error("opening", path))? {
@@ -309,24 +307,14 @@ fn not_locked(lock: &Path, error: NotLocked) -> OpenError {
 fn no_lock_file(lock: &Path, error: NoLockFile) -> OpenError {
     match error {
         NoLockFile::Lock(error) => not_locked(lock, error),
+        NoLockFile::NotRegular => OpenError::NotAFile { path: lock.to_owned() },
+        NoLockFile::DanglingLink => OpenError::DanglingLock { path: lock.to_owned() },
         NoLockFile::NotOpened(error) => io_error("opening the lock file", lock)(error),
         NoLockFile::NotCreated(error) => {
             io_error("creating a lock file in", directory_of(lock))(error)
         }
         // Only next to a journal, and then a writer does without it.
         NoLockFile::NotGiven(_) => io_error("locking", lock)(ErrorKind::PermissionDenied.into()),
-    }
-}
-
-/// Removes the file that a killed compaction has left. If it cannot be removed, the journal cannot be
-/// compacted, and all other operations work.
-fn remove_leftover(path: &Path) -> Option<OpenWarning> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            let (path, access) = (path.to_owned(), FileAccess::at(path));
-            Some(OpenWarning::LeftoverNotRemoved { path, access })
-        }
-        _ => None,
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::access::FileAccess;
+use super::disk::is_not_regular;
 
 /// The error returned when a file is not opened.
 #[derive(Debug, thiserror::Error)]
@@ -26,10 +27,18 @@ pub enum OpenError {
         /// The number of its names.
         names: u64,
     },
-    /// The path names a directory, a device or another object that is not a regular file.
+    /// The path of the journal or of its lock file names a directory, a device, a pipe or another object
+    /// that is not a regular file.
     #[error("{} is not a regular file", path.display())]
     NotAFile {
         /// The path.
+        path: PathBuf,
+    },
+    /// The lock file is a symbolic link to a missing file. The store creates no lock file through a link.
+    /// Remove the link.
+    #[error("the lock file {} is a symbolic link to a missing file: remove the link", path.display())]
+    DanglingLock {
+        /// The path of the link.
         path: PathBuf,
     },
     /// The file is empty. A store never leaves an empty file, so its content was lost, or another program
@@ -102,6 +111,9 @@ pub(super) fn io_error<'p>(
 ) -> impl FnOnce(io::Error) -> OpenError + use<'p> {
     move |source| {
         let path = path.to_owned();
+        if is_not_regular(&source) {
+            return OpenError::NotAFile { path };
+        }
         let access = match source.kind() {
             io::ErrorKind::PermissionDenied => FileAccess::at(&path),
             _ => None,

@@ -3,7 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::access::FileAccess;
+use super::access::{FileAccess, Known};
+
+/// The remedy for a directory in which the journal cannot be compacted.
+pub(super) const REMEDY: &str =
+    "let the user of this process create, rename and remove files there";
 
 /// A condition that does not prevent opening a file, and that an operator should know. Its `Display`
 /// names the cause and the remedy. Each warning is also logged.
@@ -46,6 +50,13 @@ pub enum OpenWarning {
         /// The access of the file, or `None` if it is unknown.
         access: Option<FileAccess>,
     },
+    /// No file can be created in the directory, so the journal cannot be compacted. It only grows.
+    NotCompactable {
+        /// The path of the directory.
+        directory: PathBuf,
+        /// The access of the directory, or `None` if it is unknown.
+        access: Option<FileAccess>,
+    },
     /// The file system cannot sync a directory. After a power failure, a new or compacted file may be
     /// missing from the directory.
     DirectoryNotSynced {
@@ -70,18 +81,6 @@ pub enum OpenWarning {
     },
 }
 
-/// Shows the access of a file in parentheses, if it is known.
-struct Known<'a>(&'a Option<FileAccess>);
-
-impl fmt::Display for Known<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(access) => write!(f, " ({access})"),
-            None => Ok(()),
-        }
-    }
-}
-
 impl fmt::Display for OpenWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -89,21 +88,21 @@ impl fmt::Display for OpenWarning {
                 f,
                 "{}{} cannot be written to by this process, so every write is refused",
                 path.display(),
-                Known(access)
+                Known(*access)
             ),
             Self::DirectoryNotWritable { directory, access } => write!(
                 f,
                 "the directory {}{} cannot be written to by this process and has no lock file of the \
                  journal, so every write is refused",
                 directory.display(),
-                Known(access)
+                Known(*access)
             ),
             Self::LockFileNotOpened { lock, access } => write!(
                 f,
                 "the lock file {}{} cannot be opened by this process, so only the lock on the journal \
                  refuses a second writer: give the lock file the owner, group and mode of the journal",
                 lock.display(),
-                Known(access)
+                Known(*access)
             ),
             Self::LockFileNotCreated { lock, access } => write!(
                 f,
@@ -117,7 +116,14 @@ impl fmt::Display for OpenWarning {
                 "{}{} cannot be removed by this process, so the journal cannot be compacted: remove it \
                  while no program uses the journal",
                 path.display(),
-                Known(access)
+                Known(*access)
+            ),
+            Self::NotCompactable { directory, access } => write!(
+                f,
+                "no file can be created in the directory {}{}, so the journal cannot be compacted and only \
+                 grows: {REMEDY}",
+                directory.display(),
+                Known(*access)
             ),
             Self::DirectoryNotSynced { directory } => write!(
                 f,

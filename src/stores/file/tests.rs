@@ -5,11 +5,14 @@ mod access;
 mod basics;
 mod batches;
 mod causes;
+mod compactable;
 mod damage;
 mod double;
 mod executors;
 mod faults;
 mod golden;
+#[cfg(unix)]
+mod irregular;
 mod kill;
 mod measure;
 mod model;

@@ -6,26 +6,55 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_lite::future::block_on;
 use service_tokens::clock::ManualClock;
-use service_tokens::{FileStore, IssueRequest, RevokeRequest, TokenService, TokenType};
+use service_tokens::{
+    FileStore, IssueRequest, Policy, RevokeRequest, TokenService, TokenStore, TokenType,
+};
 
 use crate::tool::{Tool, of_2020};
 
-const DAY: Duration = Duration::from_secs(86_400);
-const EVER: Duration = Duration::from_secs(36_500 * 86_400);
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+pub(crate) const EVER: Duration = Duration::from_secs(36_500 * 86_400);
 const PURGE: [&str; 3] = ["purge", "--retention", "180d"];
 
-fn records(tool: &Tool) -> usize {
+pub(crate) fn records(tool: &Tool) -> usize {
     tool.run(&["list", "--json", "--state", "all"]).done().out.lines().count()
 }
 
-/// Issues and revokes a token at this number of days before now. A negative number is after now.
-fn revoked_days_ago(tool: &Tool, days: i64) {
+/// Returns a service whose clock is at this number of days before now. A negative number is after now.
+fn service_days_ago(tool: &Tool, days: i64) -> TokenService<FileStore> {
     let clock = ManualClock::new(DateTime::<Utc>::from(SystemTime::now()) - TimeDelta::days(days));
-    let service = TokenService::builder(FileStore::open(tool.path()).unwrap(), "acme_live")
+    TokenService::builder(FileStore::open(tool.path()).unwrap(), "acme_live")
         .token_type(TokenType::new("connector", ["files:upload"]).unwrap())
+        .policy(Policy::new().max_lifetime(None))
         .clock(clock)
         .build()
-        .unwrap();
+        .unwrap()
+}
+
+/// Issues a token that does not expire soon at this number of days before now.
+pub(crate) fn issued_days_ago(tool: &Tool, days: i64) {
+    expiring_after(tool, days, EVER);
+}
+
+/// Issues a token with this lifetime at this number of days before now.
+pub(crate) fn expiring_after(tool: &Tool, days: i64, lifetime: Duration) {
+    let service = service_days_ago(tool, days);
+    let request = IssueRequest::new("connector", "x").expires_in(lifetime);
+    let _ = block_on(service.owner("acme").issue(request)).unwrap();
+}
+
+/// Issues a token that does not expire soon and uses it at this number of days before now.
+pub(crate) fn used_days_ago(tool: &Tool, days: i64) {
+    let service = service_days_ago(tool, days);
+    let request = IssueRequest::new("connector", "x").expires_in(EVER);
+    let issued = block_on(service.owner("acme").issue(request)).unwrap();
+    let store = service.store();
+    block_on(store.touch(&[(issued.record.id(), service.now())])).unwrap();
+}
+
+/// Issues and revokes a token at this number of days before now. A negative number is after now.
+pub(crate) fn revoked_days_ago(tool: &Tool, days: i64) {
+    let service = service_days_ago(tool, days);
     let acme = service.owner("acme");
     let id = block_on(acme.issue(IssueRequest::new("connector", "x"))).unwrap().record.id();
     block_on(acme.revoke(id, RevokeRequest::new())).unwrap();
@@ -56,8 +85,10 @@ fn purge_under_clock_far_ahead_asks_again() {
 fn purge_with_right_clock_asks_once() {
     let tool = Tool::new();
     of_2020(&tool, 2, 90 * DAY);
-    // The file is in use.
-    tool.issue(&[]);
+    // The file was in use all the time.
+    let since_2020 = DateTime::<Utc>::from(SystemTime::now())
+        - DateTime::from_timestamp(1_577_836_800, 0).unwrap();
+    (0..since_2020.num_days()).step_by(150).for_each(|days| issued_days_ago(&tool, days));
     let ran = tool.run(&[&PURGE[..], &["--yes"]].concat()).done();
     assert!(ran.err.starts_with("Removed 2 records.\n"), "{ran:?}");
 

@@ -95,7 +95,7 @@ fn bulk_verbs_append_each_token() {
     assert_eq!(reported.done().out.lines().count(), 3);
     tool.run(&["revoke-all", "--yes-revoke", "3"]).done();
     crate::tool::of_2020(&tool, 2, std::time::Duration::from_secs(86_400));
-    tool.run(&["purge", "--retention", "1d", "--yes", "--by", "ada"]).done();
+    tool.run(&["purge", "--retention", "1d", "--yes", "--clock-is-right", "--by", "ada"]).done();
     let purged = tool.events().pop().unwrap().1;
     let said = (&purged["event"], &purged["purged"], &purged["by"]);
     assert_eq!(said, (&"purged".into(), &2.into(), &"ada".into()));

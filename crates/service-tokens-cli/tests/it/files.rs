@@ -1,6 +1,10 @@
 //! Files that are missing, locked, damaged or of another format.
 
 use std::fs;
+#[cfg(unix)]
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+#[cfg(unix)]
+use std::process::{Child, Command, Stdio};
 
 use service_tokens::FileStore;
 use service_tokens::file::FileStoreOptions;
@@ -48,6 +52,31 @@ fn run_without_file_creates_it_only_for_issue() {
     assert_eq!(tool.files(), [""; 0]);
     tool.issue(&[]);
     assert!(tool.files().contains(&"tokens.journal".to_owned()));
+}
+
+/// Also the verbs that only read, which would wait for the other end of the pipe.
+#[cfg(unix)]
+#[test]
+fn lock_that_is_no_file_is_named_at_once() {
+    let lock = |tool: &Tool| tool.folder.path().join("tokens.journal.lock");
+    let pipe = |tool: &Tool| {
+        assert!(Command::new("mkfifo").arg(lock(tool)).status().unwrap().success());
+    };
+    let link = |tool: &Tool| std::os::unix::fs::symlink("missing", lock(tool)).unwrap();
+    let cases = [
+        (&pipe as &dyn Fn(&Tool), "tokens.journal.lock is not a regular file"),
+        (&link, "tokens.journal.lock is a symbolic link to a missing file: remove the link"),
+    ];
+    for (create, cause) in cases {
+        let tool = Tool::new();
+        tool.issue(&[]);
+        fs::remove_file(lock(&tool)).unwrap();
+        create(&tool);
+        every(&tool, |words, ran| {
+            let ran = ran.failed(cause);
+            assert!(!ran.err.contains("open elsewhere"), "{words:?} {ran:?}");
+        });
+    }
 }
 
 #[test]
@@ -116,16 +145,33 @@ fn open_foreign_file_is_refused_unchanged() {
     });
 }
 
+/// Starts the program as a user other than root, who may write to a file of any mode.
+#[cfg(unix)]
+fn as_other_user(tool: &Tool, words: &[&str]) -> Child {
+    if fs::metadata(tool.path()).unwrap().uid() != 0 {
+        return tool.start(words);
+    }
+    // By its file descriptor, because the user may have no right to the folder of the program.
+    let script = "program=$1; shift; exec 9<\"$program\" && \
+                  exec setpriv --reuid 5002 --regid 5002 --clear-groups /proc/self/fd/9 \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(tool.program()).args(words);
+    command.env("TOKENS_FILE", tool.path()).current_dir(tool.folder.path());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[cfg(unix)]
 #[test]
 fn open_read_only_file_still_reads() {
     let tool = Tool::new();
     let (id, token) = tool.issue(&[]);
-    let mut permissions = fs::metadata(tool.path()).unwrap().permissions();
-    permissions.set_readonly(true);
-    fs::set_permissions(tool.path(), permissions).unwrap();
+    let mode = fs::Permissions::from_mode;
+    fs::set_permissions(tool.path(), mode(0o444)).unwrap();
+    fs::set_permissions(tool.folder.path(), mode(0o755)).unwrap();
     let before = fs::read(tool.path()).unwrap();
     for words in CHANGING.into_iter().chain([&ISSUE[..]]) {
-        let ran = tool.run(words).failed("tokens.journal cannot be written: nothing was changed");
+        let ran = finish(as_other_user(&tool, words), b"")
+            .failed("tokens.journal cannot be written: nothing was changed");
         assert_eq!(ran.out, "", "{words:?}");
     }
     assert_eq!(fs::read(tool.path()).unwrap(), before);

@@ -5,6 +5,7 @@
 mod bulk;
 mod bulk_suspending;
 mod changes;
+mod clock_gaps;
 mod clocks;
 mod empty_values;
 mod events;

@@ -282,3 +282,45 @@ fn missing_right_is_named() {
     assert!(answer.contains(" (user 0, group 0, mode 0755): Permission denied"), "{answer}");
     assert_eq!(files(&place), 0);
 }
+
+/// The mode does not say whether a process may write. The superuser may, and the owner may not.
+#[test]
+fn mode_0400_is_written_by_root_alone() {
+    for mode in [0o400, 0o440, 0] {
+        let access = of_service(SERVICE, mode);
+        let Some(place) = service_place(access) else { return };
+        let answer = actor(0).run("compact", &place.path());
+        assert_eq!(answer, "opened read_only=false, compacted", "{mode:o}");
+        assert_eq!(FileAccess::at(&place.path()), Some(access));
+        if mode != 0 {
+            let answer = actor(SERVICE).run("open", &place.path());
+            assert!(answer.starts_with("opened read_only=true, warning: "), "{answer}");
+        }
+    }
+}
+
+/// The journal and its lock file belong to the service, and their directory does not.
+#[test]
+fn directory_of_root_is_a_warning_at_opening() {
+    for mode in [0o555, 0o1755] {
+        let Some(place) = service_place(of_service(SERVICE, 0o600)) else { return };
+        assert_eq!(actor(SERVICE).run("open", &place.path()), "opened read_only=false");
+        set(place.directory.path(), FileAccess { user: 0, group: 0, mode });
+        let answer = actor(SERVICE).run("compact", &place.path());
+        let directory = place.directory.path().canonicalize().unwrap();
+        let named =
+            format!("in the directory {} (user 0, group 0, mode {mode:04o})", directory.display());
+        let remedy = ": let the user of this process create, rename and remove files there";
+        let expected = format!(
+            "opened read_only=false, warning: no file can be created {named}, so the journal cannot be \
+             compacted and only grows{remedy}, not compacted: the store is unavailable: the compacted \
+             journal could not be created {named}{remedy}: Permission denied"
+        );
+        assert!(answer.starts_with(&expected), "{answer}");
+        assert_eq!(files(&place), 2);
+        // A reader does not compact, and another user may be able to.
+        assert_eq!(actor(SERVICE).run("read", &place.path()), "opened read_only=true");
+        assert_eq!(actor(0).run("open", &place.path()), "opened read_only=false");
+        assert_eq!(files(&place), 2);
+    }
+}

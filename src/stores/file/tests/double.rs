@@ -149,6 +149,10 @@ impl Disk for DoubleDisk {
         self.double.run(Call::Sync(self.path.clone()), |_| self.real.sync())
     }
 
+    fn sync_all(&mut self) -> io::Result<()> {
+        self.double.run(Call::Sync(self.path.clone()), |_| self.real.sync_all())
+    }
+
     fn set_len(&mut self, length: u64) -> io::Result<()> {
         let call = Call::SetLen(self.path.clone(), length);
         self.double.run(call, |_| self.real.set_len(length))
