@@ -12,7 +12,7 @@ use super::polling::{Boxed, join, within};
 use super::probe::{Probe, answered, with_sources};
 use super::samples::{labelled, now, nth};
 use super::verdict::{NotKept, Verdict, broken, ensure};
-use crate::store::{Change, ChangeStream};
+use crate::store::{Change, ChangeStream, StoreError, StoredRecord};
 
 pub(super) async fn outages_end(lab: &mut dyn Lab) -> Verdict {
     let store = lab.store()?;
@@ -33,6 +33,7 @@ pub(super) async fn outages_end(lab: &mut dyn Lab) -> Verdict {
     are_true(probe, &failing.attempts, "after an outage").await?;
     let other = OtherHandle::open(lab).await?;
     if let Some(second) = other.second() {
+        in_time(answers(second), "after an outage, find through another handle").await??;
         are_true(second, &failing.attempts, "after an outage, through another handle").await?;
     }
     further.write(probe, &other, 0, "after an outage").await?;
@@ -55,40 +56,21 @@ pub(super) async fn outages_end(lab: &mut dyn Lab) -> Verdict {
     if let Some(feed) = answered("opening the change feed", probe.store.changes().await)? {
         polled_in_outage(lab, probe, other.second().unwrap_or(probe), feed).await?;
     }
+    if let Some(second) = other.second() {
+        in_time(answers(second), "after an outage, find through another handle").await??;
+    }
     other.finish(lab, store, "after an outage").await
 }
 
 /// Checks an outage in which no call is made, so that every connection is first used after it.
 async fn without_calls(lab: &mut dyn Lab, probe: Probe<'_>) -> Verdict {
-    const AT_ONCE: usize = 16;
-    const ENOUGH: u32 = 40;
     // As many connections as calls at once need.
-    let calls = || (0..AT_ONCE).map(|_| -> Boxed<'_, _> { Box::pin(probe.store.find(nth(0))) });
-    for found in join(calls().collect()).await {
+    for found in at_once(probe).await {
         answered("find", found)?;
     }
     lab.make_unavailable().await;
     lab.make_available().await;
-    let mut last = None;
-    let mut succeeded = 0;
-    for _ in 0..4 * MANY {
-        for found in join(calls().collect()).await {
-            match found {
-                Ok(_) => succeeded += 1,
-                Err(error) => (last, succeeded) = (Some(error), 0),
-            }
-        }
-        if succeeded >= ENOUGH {
-            return Ok(());
-        }
-        if succeeded == 0 {
-            let _ = within(Duration::from_millis(20), std::future::pending::<()>()).await;
-        }
-    }
-    let last = last.as_ref().map(with_sources).unwrap_or_default();
-    broken(format!(
-        "after an outage without calls, calls still fail after many, at last with: {last}"
-    ))
+    answers(probe).await
 }
 
 /// Polls a feed in an outage, and checks that it fails or reports the first write after it.
@@ -136,21 +118,33 @@ async fn feed_ends_or_reports(probe: Probe<'_>, mut feed: Box<dyn ChangeStream>)
     reports(&mut *another, nth(6_000), "a replacement after an outage").await
 }
 
-/// Waits until the store answers. Connections that broke may fail first.
+/// Waits until the store answers. Each connection that broke may fail first, because a pool can lend it before it has
+/// noticed that. So calls at the same time, which use all connections, must succeed again and again.
 pub(super) async fn answers(probe: Probe<'_>) -> Verdict {
+    const ENOUGH: u32 = 40;
     let mut last = None;
-    for _ in 0..MANY {
-        match probe.store.find(nth(0)).await {
-            Ok(_) => {
-                // A pool can have other connections of before the outage, and has not noticed their end yet.
-                let _ = within(Duration::from_millis(50), std::future::pending::<()>()).await;
-                return Ok(());
+    let mut succeeded = 0;
+    for _ in 0..4 * MANY {
+        for found in at_once(probe).await {
+            match found {
+                Ok(_) => succeeded += 1,
+                Err(error) => (last, succeeded) = (Some(error), 0),
             }
-            Err(error) => last = Some(error),
         }
-        let pause = std::future::pending::<()>();
-        let _ = within(Duration::from_millis(100), pause).await;
+        if succeeded >= ENOUGH {
+            return Ok(());
+        }
+        if succeeded == 0 {
+            let _ = within(Duration::from_millis(20), std::future::pending::<()>()).await;
+        }
     }
     let last = last.as_ref().map(with_sources).unwrap_or_default();
-    broken(format!("after an outage, find failed {MANY} times, at last with: {last}"))
+    broken(format!("after an outage, find still fails after many calls, at last with: {last}"))
+}
+
+/// Makes look-ups at the same time.
+async fn at_once(probe: Probe<'_>) -> Vec<Result<Option<StoredRecord>, StoreError>> {
+    const AT_ONCE: usize = 16;
+    join((0..AT_ONCE).map(|_| -> Boxed<'_, _> { Box::pin(probe.store.find(nth(0))) }).collect())
+        .await
 }
