@@ -19,7 +19,7 @@ const NUMBERS: std::ops::Range<u32> = 20_000..20_006;
 
 const OWNER: &str = "all conditions";
 
-/// Creates a record that every condition of [`all_conditions`] selects.
+/// Creates a record that all conditions of the check select.
 fn record(n: u32) -> Result<Record, NotKept> {
     let sample = Sample {
         owner: OWNER.into(),
